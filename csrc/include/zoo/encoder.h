@@ -1,0 +1,32 @@
+// Encoder: images in, mean and log-variance of the latent out. Thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "zoo/export.h"
+#include "zoo/manifest.h"
+#include "zoo/options.h"
+
+namespace zoo {
+
+class Engine;
+
+class ZOO_API Encoder {
+ public:
+  // Throws as Generator's constructor does.
+  explicit Encoder(const std::string& path, const Options& options = {});
+
+  const Manifest& manifest() const;
+  const std::string& backend() const;
+  size_t instances() const;
+
+  // images: [n, H, W, C] uint8; mu, logvar: caller-owned [n, latent_width].
+  void encode(const void* images, size_t n, float* mu, float* logvar,
+              const Cancel& cancel = {}) const;
+
+ private:
+  std::shared_ptr<Engine> engine_;
+};
+
+}  // namespace zoo

@@ -1,0 +1,8 @@
+// Everything a program needs to load engine files and make images.
+#pragma once
+
+#include "zoo/encoder.h"
+#include "zoo/errors.h"
+#include "zoo/generator.h"
+#include "zoo/manifest.h"
+#include "zoo/options.h"

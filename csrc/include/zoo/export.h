@@ -1,0 +1,8 @@
+// Marks what libzoo exports; everything else is hidden.
+#pragma once
+
+#if defined(_WIN32)
+#define ZOO_API
+#else
+#define ZOO_API __attribute__((visibility("default")))
+#endif

@@ -1,0 +1,140 @@
+#include "ops/reparametrized_sample.h"
+
+#include <algorithm>
+
+// The same source, compiled once per instruction set: without contraction to
+// fused multiply-adds every vector width gives the same bits.
+#if defined(__x86_64__) && defined(__GNUC__)
+#define ZOO_X86_KERNELS 1
+#define ZOO_TARGET_AVX512 \
+  __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,avx2,prefer-vector-width=512")))
+#define ZOO_TARGET_AVX2 __attribute__((target("avx2")))
+#endif
+
+namespace zoo {
+namespace {
+
+// Samples are short (a latent) or long (a noise map): the working set of one
+// pass is small enough to stay in the first-level cache either way.
+constexpr size_t kBlocksPerPass = 64;
+
+// Planes of one pass, structure of arrays so that the compiler vectorises over blocks.
+struct Pass {
+  uint64_t sample[kBlocksPerPass];
+  uint32_t block[kBlocksPerPass];
+  float lane[4][kBlocksPerPass];
+};
+
+ZOO_HD void normal_pass(NoiseKey key, Pass* pass) {
+#pragma omp simd
+  for (size_t i = 0; i < kBlocksPerPass; ++i) {
+    const Normal4 n = normal4(noise_block(key.seed, pass->sample[i], key.stream, pass->block[i]));
+    pass->lane[0][i] = n.x;
+    pass->lane[1][i] = n.y;
+    pass->lane[2][i] = n.z;
+    pass->lane[3][i] = n.w;
+  }
+}
+
+// Walks the blocks of eps[rows, width] in row-major order, a pass at a time.
+ZOO_HD void fill_body(NoiseKey key, size_t rows, size_t width, float* eps) {
+  const size_t blocks_per_row = (width + 3) / 4;
+  const size_t total = rows * blocks_per_row;
+  Pass pass;
+  size_t row = 0;
+  size_t block = 0;
+  for (size_t done = 0; done < total; done += kBlocksPerPass) {
+    const size_t count = std::min(kBlocksPerPass, total - done);
+    const size_t start_row = row;
+    const size_t start_block = block;
+    for (size_t i = 0; i < kBlocksPerPass; ++i) {
+      pass.sample[i] = key.first + row;
+      pass.block[i] = static_cast<uint32_t>(block);
+      if (++block == blocks_per_row) {
+        block = 0;
+        ++row;
+      }
+    }
+    normal_pass(key, &pass);
+    row = start_row;
+    block = start_block;
+    for (size_t i = 0; i < count; ++i) {
+      const size_t element = block * 4;
+      float* out = eps + row * width + element;
+      const size_t lanes = std::min<size_t>(4, width - element);
+      for (size_t lane = 0; lane < lanes; ++lane) out[lane] = pass.lane[lane][i];
+      if (++block == blocks_per_row) {
+        block = 0;
+        ++row;
+      }
+    }
+  }
+}
+
+ZOO_HD void reparametrize_body(const float* mu, const float* logvar, size_t count, float* h) {
+#pragma omp simd
+  for (size_t i = 0; i < count; ++i) h[i] = reparametrize(mu[i], logvar[i], h[i]);
+}
+
+struct Kernels {
+  const char* isa;
+  void (*fill)(NoiseKey, size_t, size_t, float*);
+  void (*reparametrize)(const float*, const float*, size_t, float*);
+};
+
+void fill_baseline(NoiseKey key, size_t rows, size_t width, float* eps) {
+  fill_body(key, rows, width, eps);
+}
+void reparametrize_baseline(const float* mu, const float* logvar, size_t count, float* h) {
+  reparametrize_body(mu, logvar, count, h);
+}
+
+#ifdef ZOO_X86_KERNELS
+ZOO_TARGET_AVX2 void fill_avx2(NoiseKey key, size_t rows, size_t width, float* eps) {
+  fill_body(key, rows, width, eps);
+}
+ZOO_TARGET_AVX2 void reparametrize_avx2(const float* mu, const float* logvar, size_t count,
+                                        float* h) {
+  reparametrize_body(mu, logvar, count, h);
+}
+ZOO_TARGET_AVX512 void fill_avx512(NoiseKey key, size_t rows, size_t width, float* eps) {
+  fill_body(key, rows, width, eps);
+}
+ZOO_TARGET_AVX512 void reparametrize_avx512(const float* mu, const float* logvar, size_t count,
+                                            float* h) {
+  reparametrize_body(mu, logvar, count, h);
+}
+#endif
+
+Kernels choose_kernels() {
+#ifdef ZOO_X86_KERNELS
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")) {
+    return {"avx512", fill_avx512, reparametrize_avx512};
+  }
+  if (__builtin_cpu_supports("avx2")) return {"avx2", fill_avx2, reparametrize_avx2};
+#endif
+  return {"baseline", fill_baseline, reparametrize_baseline};
+}
+
+const Kernels& kernels() {
+  static const Kernels chosen = choose_kernels();
+  return chosen;
+}
+
+}  // namespace
+
+void fill_normal(NoiseKey key, size_t rows, size_t width, float* eps) {
+  if (rows != 0 && width != 0) kernels().fill(key, rows, width, eps);
+}
+
+void reparametrized_sample(const float* mu, const float* logvar, NoiseKey key, size_t rows,
+                           size_t width, float* h) {
+  fill_normal(key, rows, width, h);
+  kernels().reparametrize(mu, logvar, rows * width, h);
+}
+
+const char* noise_kernel_isa() { return kernels().isa; }
+
+}  // namespace zoo

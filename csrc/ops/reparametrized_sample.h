@@ -1,0 +1,34 @@
+// ReparametrizedSample(mu[N,D], logvar[N,D], seed, first; stream) -> h[N,D]:
+// h = mu + exp(logvar/2) * eps, Kingma & Welling 2013, section 2.4.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ops/box_muller.h"
+
+namespace zoo {
+
+// One element; eps = normal(seed, sample, stream, element).
+ZOO_HD float reparametrize(float mu, float logvar, float eps) {
+  return mu + exact_exp(0.5f * logvar) * eps;
+}
+
+struct NoiseKey {
+  uint64_t seed = 0;
+  uint64_t first = 0;   // index in the whole run of the sample in row 0
+  uint32_t stream = 0;  // one stream per place in the model that draws noise
+};
+
+// eps[rows, width], row-major: row r is sample first + r (modulo 2^64).
+void fill_normal(NoiseKey key, size_t rows, size_t width, float* eps);
+
+// h[rows, width] from mu and logvar of the same shape. A log-variance of
+// -infinity gives h = mu exactly.
+void reparametrized_sample(const float* mu, const float* logvar, NoiseKey key, size_t rows,
+                           size_t width, float* h);
+
+// Name of the instruction set that the kernels above use on this machine.
+const char* noise_kernel_isa();
+
+}  // namespace zoo
