@@ -1,0 +1,36 @@
+"""A zoo of image generators; importing it costs nothing and never imports PyTorch.
+
+`zoo.engine_path("vae.onnx")` is the path of an engine file by name, and
+`zoo.__version__` is the version of the installed package.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    __version__: str
+
+
+def engine_path(name: str) -> Path:
+    """Path of the engine file `name`: a file that exists, else the shipped engine of that name.
+
+    Raises runtime.errors.EngineNotFoundError, listing the shipped engines.
+    """
+    from zoo.engines import resolve
+
+    return resolve(name)
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        # Reading the installed metadata takes 10 ms, which no command should pay at start-up.
+        from importlib.metadata import version
+
+        return version("generator-zoo")
+    raise AttributeError(f"module 'zoo' has no attribute {name!r}")
+
+
+__all__ = ["__version__", "engine_path"]

@@ -1,0 +1,115 @@
+"""What all commands share: errors as one line and exit code 2, and the options of an engine."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+EXIT_TERMINATED = 128 + signal.SIGTERM
+
+UINT64 = click.IntRange(0, 2**64 - 1)
+"""Seeds and sample indices."""
+
+COUNT = click.IntRange(min=1)
+"""A number of images, of instances, of steps."""
+
+
+class Command(click.Command):
+    """A click command whose `main` ends the process with one of these exit codes.
+
+    0 done; 2 bad input or a machine that cannot do it, after one line `error: …`
+    on stderr; 130 Ctrl-C and 143 SIGTERM, after removing what was half written.
+    Anything else is a defect of the program, and shows its traceback.
+    """
+
+    def __init__(self, *args: Any, **extra: Any) -> None:
+        super().__init__(*args, **extra)
+        self.context_settings.setdefault("show_default", True)
+        self.context_settings.setdefault("max_content_width", 100)
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run the command; with `standalone_mode=False` it raises and returns as click does."""
+        run = super().main
+        if not standalone_mode:
+            return run(*args, standalone_mode=False, **extra)
+        sys.exit(_exit_code(lambda: run(*args, standalone_mode=False, **extra)))
+
+
+def _exit_code(run: Callable[[], Any]) -> int:
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        result = run()
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        message = _one_line(error)
+        if message is None:
+            raise
+        click.echo(f"error: {message}", err=True)
+        return EXIT_BAD_INPUT
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    return result if isinstance(result, int) else 0
+
+
+def _terminate(signal_number: int, frame: FrameType | None) -> NoReturn:
+    # As an exception, so that the context managers on the stack clean up.
+    raise SystemExit(EXIT_TERMINATED)
+
+
+def _one_line(error: Exception) -> str | None:
+    """The message of an error that is the user's or the machine's; None for a defect of ours."""
+    from zoo.errors import ZooError
+
+    # An error of the runtime can only exist once its module is there.
+    runtime_errors = sys.modules.get("runtime.errors")
+    if isinstance(error, click.ClickException):
+        text = error.format_message()
+    elif isinstance(error, ZooError) or (runtime_errors and isinstance(error, runtime_errors.Error)):
+        text = str(error)
+    elif isinstance(error, OSError):
+        text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    elif isinstance(error, MemoryError):
+        text = f"out of memory: {error}" if str(error) else "out of memory"
+    else:
+        return None
+    return " ".join(text.split())
+
+
+def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--engine` and the options of runtime.Generator, under the names of its arguments."""
+    options = (
+        click.option(
+            "--engine", required=True, metavar="FILE", help="Engine file, or a shipped name."
+        ),
+        click.option("--device", default="cpu", metavar="NAME", help="Where to run: cpu, cuda."),
+        click.option(
+            "--backend", default="auto", metavar="NAME", help="auto, onnxruntime or openvino."
+        ),
+        click.option("--precision", default="fp32", metavar="NAME", help="fp32 or bf16."),
+        click.option(
+            "--instances", type=COUNT, metavar="K", help="Engine instances side by side."
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+__all__ = [
+    "COUNT",
+    "EXIT_BAD_INPUT",
+    "EXIT_INTERRUPTED",
+    "EXIT_TERMINATED",
+    "UINT64",
+    "Command",
+    "engine_options",
+]

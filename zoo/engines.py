@@ -1,0 +1,53 @@
+"""Finding engine files: by path, or by name among the ones that are shipped in `zoo/weights/`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+WEIGHTS = Path(__file__).resolve().parent / "weights"
+
+
+def shipped() -> list[str]:
+    """Names of the shipped generators, sorted; their encoders are found with `encoder_of`."""
+    return sorted(path.name for path in WEIGHTS.glob("*.onnx") if path.stem.count(".") == 0)
+
+
+def resolve(name: str | os.PathLike[str]) -> Path:
+    """Path of the engine file `name`: a file that exists, else the shipped file of that name.
+
+    Raises runtime.errors.EngineNotFoundError, listing the shipped engines, and
+    EngineFileError for a folder. What is in the file is not looked at.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    from_zoo = WEIGHTS / path.name
+    if path.parent == Path() and path.name and from_zoo.is_file():
+        return from_zoo
+    from runtime.errors import EngineFileError, EngineNotFoundError
+
+    if path.exists():
+        raise EngineFileError(f"engine {os.fspath(name)!r} is not a file")
+    raise EngineNotFoundError(
+        f"engine {os.fspath(name)!r}: no such file, and the shipped engines are: "
+        + (", ".join(shipped()) or "none")
+    )
+
+
+def encoder_of(engine: Path) -> Path:
+    """Path of the encoder that belongs to a generator: `vae.onnx` → `vae.encoder.onnx` beside it.
+
+    Raises runtime.errors.EngineNotFoundError.
+    """
+    encoder = engine.with_name(f"{engine.stem}.encoder.onnx")
+    if not encoder.is_file():
+        from runtime.errors import EngineNotFoundError
+
+        raise EngineNotFoundError(
+            f"{engine.name} needs its encoder to read images, and {encoder} is not there"
+        )
+    return encoder
+
+
+__all__ = ["WEIGHTS", "encoder_of", "resolve", "shipped"]

@@ -1,0 +1,24 @@
+"""Errors of data, recipes and training; the command line turns each into one line and exit code 2."""
+
+
+class ZooError(Exception):
+    """Base of every error that the zoo raises on purpose; `str(error)` is one readable line."""
+
+
+class DataError(ZooError):
+    """A data set is missing, unreadable, of the wrong format, or fails its checksum."""
+
+
+class ConfigError(ZooError):
+    """A model, recipe or option has a value that cannot work."""
+
+
+class OutputError(ZooError):
+    """A result cannot be written where it should go; nothing of it is left there."""
+
+
+class TrainingError(ZooError):
+    """Training cannot go on: a loss that is not finite, or a checkpoint that does not fit."""
+
+
+__all__ = ["ConfigError", "DataError", "OutputError", "TrainingError", "ZooError"]
