@@ -1,0 +1,137 @@
+"""From a PyTorch graph to a clean ONNX model that carries the operators' portable bodies."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+
+import onnx
+import torch
+from onnx import ModelProto, NodeProto
+
+from export import functions
+from export.errors import ExportError
+from export.modules import Graph, InterpolatorGraph
+
+MEAN = "mean"
+LATENT = "latent"
+
+
+def build(graph: Graph) -> ModelProto:
+    """Export a graph, with dynamic batch axes, and attach the bodies of its operators.
+
+    The exporter's default opset is kept: with another it would inline functions.
+    The latent that an operator of ours makes is named "latent", the float image
+    before its conversion to uint8, [N, C, H, W], "mean".
+
+    Raises:
+        ExportError: the exporter failed or left the operator out.
+    """
+    example, dynamic = graph.example()
+    for module in graph.modules():
+        if isinstance(module, torch.nn.ReLU):
+            # In place on a view, a ReLU is exported with Reshapes around it.
+            module.inplace = False
+    logs = logging.getLogger("torch.onnx")
+    level = logs.level
+    try:
+        logs.setLevel(logging.ERROR)
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                graph.eval(),
+                example,
+                dynamo=True,
+                input_names=list(graph.inputs),
+                output_names=list(graph.outputs),
+                dynamic_shapes=dynamic,
+                verbose=False,
+            )
+    except Exception as error:
+        raise ExportError(f"the ONNX exporter of PyTorch failed: {error}") from error
+    finally:
+        logs.setLevel(level)
+    if program is None:
+        raise ExportError("the ONNX exporter of PyTorch returned no program")
+    model = program.model_proto
+    strip(model)
+    attach_functions(model, graph)
+    name_tensors(model)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def opset(model: ModelProto) -> int:
+    """Version of the standard operators that a model uses."""
+    return next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+
+
+def strip(model: ModelProto) -> None:
+    """Remove what describes the machine and the source of the export, not the model."""
+    model.doc_string = model.graph.doc_string = ""
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    for function in model.functions:
+        del function.metadata_props[:]
+    entries = (
+        *model.graph.node,
+        *model.graph.value_info,
+        *model.graph.input,
+        *model.graph.output,
+        *model.graph.initializer,
+        *(node for function in model.functions for node in function.node),
+    )
+    for entry in entries:
+        entry.doc_string = ""
+        del entry.metadata_props[:]
+
+
+def attach_functions(model: ModelProto, graph: Graph) -> None:
+    """Add the portable body of the operator that a model uses.
+
+    Raises:
+        ExportError: a node of our domain has no body.
+    """
+    used = {node.op_type for node in model.graph.node if node.domain == functions.DOMAIN}
+    version = opset(model)
+    for name in sorted(used):
+        if name == "ReparametrizedSample":
+            model.functions.append(functions.reparametrized_sample(version))
+        elif name == "BatchedInterpolate" and isinstance(graph, InterpolatorGraph):
+            model.functions.append(functions.batched_interpolate(graph.mode, version))
+        else:
+            raise ExportError(f"no portable body for the operator {functions.DOMAIN}::{name}")
+    known = {entry.domain for entry in model.opset_import}
+    if used and functions.DOMAIN not in known:
+        model.opset_import.append(onnx.helper.make_opsetid(functions.DOMAIN, functions.VERSION))
+
+
+def producer(model: ModelProto, value: str) -> NodeProto | None:
+    """The node that makes a tensor of the main graph, or None."""
+    return next((node for node in model.graph.node if value in node.output), None)
+
+
+def rename(model: ModelProto, old: str, new: str) -> None:
+    """Give a tensor inside the main graph another name."""
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            for index, name in enumerate(names):
+                if name == old:
+                    names[index] = new
+    for info in model.graph.value_info:
+        if info.name == old:
+            info.name = new
+
+
+def name_tensors(model: ModelProto) -> None:
+    """Name the latent and the float image, so that a program can ask for them."""
+    for node in model.graph.node:
+        if node.domain == functions.DOMAIN:
+            rename(model, node.output[0], LATENT)
+    last = producer(model, "image")
+    while last is not None and last.op_type != "Transpose":
+        last = producer(model, last.input[0])
+    if last is not None and producer(model, last.input[0]) is not None:
+        rename(model, last.input[0], MEAN)
