@@ -1,0 +1,115 @@
+"""Files and folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from zoo.errors import OutputError
+
+
+def check_file(path: str | os.PathLike[str]) -> None:
+    """Raise OutputError unless a file could be put at `path`; nothing is created.
+
+    For asking before a long computation; `replacing` asks again.
+    """
+    target = _target(path)
+    if target.exists() and not target.is_file():
+        raise OutputError(f"cannot write {path}: it exists and is not a regular file")
+    if not target.parent.is_dir():
+        raise OutputError(f"cannot write {path}: there is no folder {target.parent}")
+    if not os.access(target if target.exists() else target.parent, os.W_OK):
+        raise OutputError(f"cannot write {path}: permission denied")
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Gives a temporary name beside `path` to write to, and renames it to `path` at the end.
+
+    When the body raises anything, Ctrl-C included, the temporary file is removed
+    and a file that was at `path` before stays as it was. An OSError of the body
+    becomes an OutputError that names `path`.
+    """
+    check_file(path)
+    target = _target(path)
+    temporary = target.parent / temporary_name()
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        _raise_again(path, error)
+
+
+def check_folder(path: str | os.PathLike[str], overwrite: bool) -> None:
+    """Raise OutputError unless images may be put into the folder `path`; nothing is created.
+
+    A folder that is not empty is refused, unless `overwrite`.
+    """
+    target = _target(path)
+    if target.exists() and not target.is_dir():
+        raise OutputError(f"cannot write {path}: it exists and is not a folder")
+    parent = target if target.exists() else target.parent
+    if not parent.is_dir():
+        raise OutputError(f"cannot write {path}: there is no folder {parent}")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {path}: permission denied")
+    if not overwrite and target.exists() and next(os.scandir(target), None) is not None:
+        raise OutputError(
+            f"cannot write {path}: the folder is not empty "
+            "(--overwrite replaces files of the same name in it)"
+        )
+
+
+@contextmanager
+def replacing_folder(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
+    """Gives a temporary folder to fill, which becomes `path` at the end.
+
+    Where `path` exists, the files are moved into it one by one, whole each;
+    other files in it are left alone. When the body raises anything, Ctrl-C
+    included, nothing is left behind. An OSError of the body becomes an
+    OutputError that names `path`.
+    """
+    check_folder(path, overwrite)
+    target = _target(path)
+    exists = target.exists()
+    # Inside an existing folder, which may be a mount point, to stay on its file system.
+    temporary = (target if exists else target.parent) / temporary_name()
+    try:
+        temporary.mkdir()
+        yield temporary
+        if exists:
+            for entry in os.scandir(temporary):
+                os.replace(entry.path, target / entry.name)
+            temporary.rmdir()
+        else:
+            temporary.rename(target)
+    except BaseException as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        _raise_again(path, error)
+
+
+def temporary_name() -> str:
+    """A file name that nobody else uses, for what is not finished yet."""
+    return f".zoo-{os.getpid()}-{secrets.token_hex(4)}.part"
+
+
+def _raise_again(path: str | os.PathLike[str], error: BaseException) -> NoReturn:
+    """Raise `error` again, an OSError as an OutputError that names `path`."""
+    # What the runtime raises may be an OSError too (a missing engine), and says enough itself.
+    if isinstance(error, OSError) and not isinstance(error, RuntimeError):
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    raise error
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    # Through links, so that a rename replaces what the link points to and not the link.
+    return Path(os.path.realpath(path))
+
+
+__all__ = ["check_file", "check_folder", "replacing", "replacing_folder", "temporary_name"]

@@ -1,0 +1,48 @@
+"""Image arrays to Pillow images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.errors import OutputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+"""Pillow's mode for each number of channels that a picture file can hold."""
+
+
+def mode_of(channels: int) -> str:
+    """Pillow's mode for images of that many channels; OutputError where there is none."""
+    try:
+        return MODES[channels]
+    except KeyError:
+        raise OutputError(
+            f"picture files hold 1, 3 or 4 channels and this engine makes {channels}: "
+            "write .npy or .npz"
+        ) from None
+
+
+def to_pillow(image: NDArray[np.uint8]) -> Image:
+    """Pillow image of the array [H, W, C] uint8, C = 1, 3 or 4, with the same pixels."""
+    from PIL import Image
+
+    mode_of(image.shape[2])
+    return Image.fromarray(np.ascontiguousarray(image[:, :, 0] if image.shape[2] == 1 else image))
+
+
+def enlarge(images: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """[…, H, W, C] to […, H·factor, W·factor, C], every pixel repeated."""
+    return images.repeat(factor, axis=-3).repeat(factor, axis=-2)
+
+
+def display_factor(height: int, width: int, target: int = 84) -> int:
+    """How many times to enlarge a small image so that it is about `target` pixels wide."""
+    return max(1, target // max(height, width))
+
+
+__all__ = ["MODES", "display_factor", "enlarge", "mode_of", "to_pillow"]

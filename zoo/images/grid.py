@@ -1,0 +1,159 @@
+"""Labelled grids of images, for people to look at."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.errors import OutputError
+from zoo.images.convert import display_factor, enlarge, mode_of, to_pillow
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageFont import FreeTypeFont, ImageFont
+
+MAX_TILES = 4096
+MAX_PIXELS = 2**27
+
+MARGIN = 16
+GAP = 8
+TITLE_SIZE = 15
+TITLE_HEIGHT = 30
+LABEL_SIZE = 11
+LABEL_HEIGHT = 17
+BACKGROUND = (255, 255, 255)
+TITLE_COLOR = (32, 32, 32)
+LABEL_COLOR = (96, 96, 96)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything is in a grid, in pixels.
+
+    Tile i is `tile_width` × `tile_height` with its upper left corner at
+    `corner(i)`, the images enlarged `factor` times; its label is under it.
+    """
+
+    count: int
+    columns: int
+    factor: int
+    tile_height: int
+    tile_width: int
+    cell_width: int
+    width: int
+    height: int
+
+    @property
+    def rows(self) -> int:
+        """Number of rows; the last one may have empty places."""
+        return -(-self.count // self.columns)
+
+    def corner(self, index: int) -> tuple[int, int]:
+        """(left, top) of tile `index`."""
+        row, column = divmod(index, self.columns)
+        left = MARGIN + column * (self.cell_width + GAP) + (self.cell_width - self.tile_width) // 2
+        return left, MARGIN + TITLE_HEIGHT + row * (self.tile_height + LABEL_HEIGHT + GAP)
+
+
+def plan(
+    count: int,
+    height: int,
+    width: int,
+    columns: int | None = None,
+    label_width: int = 0,
+    title_width: int = 0,
+) -> Layout:
+    """Layout of `count` images of height × width pixels, square unless `columns` is given.
+
+    `label_width` and `title_width` are those of the widest text, in pixels.
+    Raises OutputError for a picture that nobody could look at.
+    """
+    if columns is None:
+        columns = math.isqrt(count - 1) + 1
+    columns = min(columns, count)
+    factor = display_factor(height, width)
+    tile_height, tile_width = height * factor, width * factor
+    cell_width = max(tile_width, label_width)
+    rows = -(-count // columns)
+    inner_width = columns * (cell_width + GAP) - GAP
+    layout = Layout(
+        count=count,
+        columns=columns,
+        factor=factor,
+        tile_height=tile_height,
+        tile_width=tile_width,
+        cell_width=cell_width,
+        width=2 * MARGIN + max(inner_width, title_width),
+        height=2 * MARGIN + TITLE_HEIGHT + rows * (tile_height + LABEL_HEIGHT + GAP) - GAP,
+    )
+    if count > MAX_TILES:
+        raise OutputError(
+            f"a grid holds at most {MAX_TILES} images, and these are {count}: "
+            "write them to a folder, .npy or .npz"
+        )
+    if layout.width * layout.height > MAX_PIXELS:
+        raise OutputError(
+            f"a grid of {count} images of {height}×{width} would have {layout.width}×"
+            f"{layout.height} pixels: write them to a folder, .npy or .npz"
+        )
+    return layout
+
+
+def draw(
+    tiles: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
+    labels: Sequence[str],
+    title: str,
+    columns: int | None = None,
+) -> Image:
+    """A picture of all `tiles` [H, W, C] uint8, each over its label, under one title line.
+
+    The pixels of a tile are exactly those of the image, each repeated
+    `Layout.factor` times both ways. Raises OutputError for too many tiles.
+    """
+    from PIL import Image, ImageDraw
+
+    height, width, channels = tiles[0].shape
+    mode = mode_of(channels)
+    title_font, label_font = _font(TITLE_SIZE), _font(LABEL_SIZE)
+    layout = plan(
+        len(tiles),
+        height,
+        width,
+        columns,
+        label_width=max(math.ceil(label_font.getlength(label)) for label in labels),
+        title_width=math.ceil(title_font.getlength(title)),
+    )
+
+    def ink(color: tuple[int, int, int]) -> int | tuple[int, ...]:
+        return color[0] if mode == "L" else (*color, 255)[: len(mode)]
+
+    picture = Image.new(mode, (layout.width, layout.height), ink(BACKGROUND))
+    pen = ImageDraw.Draw(picture)
+    pen.text((MARGIN, MARGIN - 4), title, ink(TITLE_COLOR), title_font)
+    for index, (tile, label) in enumerate(zip(tiles, labels, strict=True)):
+        left, top = layout.corner(index)
+        picture.paste(to_pillow(enlarge(tile, layout.factor)), (left, top))
+        pen.text(
+            (left + layout.tile_width / 2, top + layout.tile_height + 3),
+            label,
+            ink(LABEL_COLOR),
+            label_font,
+            anchor="ma",
+        )
+    return picture
+
+
+@functools.cache
+def _font(size: int) -> FreeTypeFont | ImageFont:
+    from PIL import ImageFont
+
+    return ImageFont.load_default(size)
+
+
+__all__ = ["MAX_PIXELS", "MAX_TILES", "Layout", "draw", "plan"]

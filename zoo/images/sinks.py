@@ -1,0 +1,170 @@
+"""Where samples go: one context manager per file format, all written whole or not at all.
+
+Each gives a function `write(images)` that takes the next images of the run,
+[k, H, W, C] uint8, in order. The file appears under its name when the body ends
+without an error. Memory use does not grow with the number of images, except
+for a grid, whose size is limited.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.errors import OutputError
+from zoo.images import atomic, grid
+from zoo.images.convert import display_factor, mode_of, to_pillow
+
+Images = NDArray[np.uint8]
+Write = Callable[[Images], None]
+
+FORMATS = ".png (a grid), .gif, .npy, .npz, or a folder (no suffix, or a / at the end)"
+_SUFFIXES = (".png", ".gif", ".npy", ".npz")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is about to be written: samples `first` … `first + count - 1` of one seed.
+
+    `shape` is (H, W, C) of an image. `title` and the labelled `lead` images
+    [H, W, C] go into pictures that people look at (grids), before the samples.
+    """
+
+    count: int
+    shape: tuple[int, int, int]
+    first: int = 0
+    title: str = ""
+    lead: Sequence[tuple[str, Images]] = ()
+
+
+def format_of(path: str) -> str:
+    """`.png`, `.gif`, `.npy`, `.npz` or `folder`; OutputError for another suffix."""
+    if path.endswith(("/", "\\")) or Path(path).is_dir():
+        return "folder"
+    suffix = Path(path).suffix.lower()
+    if suffix in _SUFFIXES:
+        return suffix
+    if not suffix:
+        return "folder"
+    raise OutputError(f"cannot write {path}: the format of an output is {FORMATS}")
+
+
+def check(path: str, count: int, overwrite: bool = False) -> None:
+    """Raise OutputError where `opened` would; nothing is created."""
+    kind = format_of(path)
+    if kind == "folder":
+        atomic.check_folder(path, overwrite)
+        return
+    atomic.check_file(path)
+    if kind == ".png" and count > grid.MAX_TILES:
+        grid.plan(count, 1, 1)
+
+
+@contextmanager
+def opened(path: str, run: Run, overwrite: bool = False) -> Iterator[Write]:
+    """The sink for `path`, by its suffix. Raises OutputError."""
+    kind = format_of(path)
+    if kind == "folder":
+        manager = folder(path, run, overwrite)
+    else:
+        manager = _BY_SUFFIX[kind](path, run)
+    with manager as write:
+        yield write
+
+
+@contextmanager
+def npy(path: str, run: Run) -> Iterator[Write]:
+    """One NumPy array [count, H, W, C] uint8, appended block by block."""
+    with atomic.replacing(path) as temporary, open(temporary, "xb") as file:
+        yield _array_writer(file, run)
+
+
+@contextmanager
+def npz(path: str, run: Run) -> Iterator[Write]:
+    """A NumPy archive with the one array `images`, stored uncompressed."""
+    # A ZipInfo of our own has a fixed date: the same run gives the same bytes.
+    member = zipfile.ZipInfo("images.npy")
+    with (
+        atomic.replacing(path) as temporary,
+        zipfile.ZipFile(temporary, "x") as archive,
+        archive.open(member, "w", force_zip64=True) as file,
+    ):
+        yield _array_writer(file, run)
+
+
+def _array_writer(file: BinaryIO, run: Run) -> Write:
+    header = {"descr": "|u1", "fortran_order": False, "shape": (run.count, *run.shape)}
+    np.lib.format.write_array_header_1_0(file, header)
+
+    def write(images: Images) -> None:
+        file.write(np.ascontiguousarray(images).data)
+
+    return write
+
+
+@contextmanager
+def folder(path: str, run: Run, overwrite: bool = False) -> Iterator[Write]:
+    """One PNG per sample, named by its zero-padded index in the whole run."""
+    mode_of(run.shape[2])
+    digits = max(8, len(str(run.first + run.count - 1)))
+    index = run.first
+
+    with atomic.replacing_folder(path, overwrite) as temporary:
+
+        def write(images: Images) -> None:
+            nonlocal index
+            for image in images:
+                to_pillow(image).save(temporary / f"{index:0{digits}}.png")
+                index += 1
+
+        yield write
+
+
+@contextmanager
+def png(path: str, run: Run) -> Iterator[Write]:
+    """A labelled grid: `lead` images first, then the samples, each over its index."""
+    grid.plan(run.count + len(run.lead), *run.shape[:2])
+    mode_of(run.shape[2])
+    blocks: list[Images] = []
+    with atomic.replacing(path) as temporary:
+        # A block may be a buffer that the next one reuses.
+        yield lambda images: blocks.append(images.copy())
+        tiles = [tile for _, tile in run.lead] + [tile for block in blocks for tile in block]
+        labels = [label for label, _ in run.lead]
+        labels += [str(run.first + i) for i in range(run.count)]
+        grid.draw(tiles, labels, run.title).save(temporary, format="PNG")
+
+
+@contextmanager
+def gif(path: str, run: Run) -> Iterator[Write]:
+    """An endless animation, one frame per sample, small images enlarged."""
+    from zoo.images.gif import GifWriter
+
+    height, width, channels = run.shape
+    mode_of(channels)
+    with atomic.replacing(path) as temporary, open(temporary, "xb") as file:
+        animation = GifWriter(file, height, width, gif_factor(height, width))
+
+        def write(images: Images) -> None:
+            for image in images:
+                animation.write(image)
+
+        yield write
+        animation.close()
+
+
+def gif_factor(height: int, width: int) -> int:
+    """How many times the images of a GIF are enlarged."""
+    return display_factor(height, width, target=256)
+
+
+_BY_SUFFIX = {".png": png, ".gif": gif, ".npy": npy, ".npz": npz}
+
+__all__ = ["FORMATS", "Run", "check", "folder", "format_of", "gif", "npy", "npz", "opened", "png"]
