@@ -1,0 +1,64 @@
+# Every job of the project; `make help` lists them.
+#
+# PYTHON chooses the interpreter, VENV the folder of the virtual environment.
+
+PYTHON ?= python3
+VENV ?= .venv
+export PYTHON VENV
+
+SETUP = scripts/setup.sh
+BIN = $(VENV)/bin
+CXX_FILES = $(shell find csrc -name '*.cc' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
+
+.DEFAULT_GOAL := help
+.PHONY: help sample test bench lint format tidy wheel sanitize clean distclean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+sample: ## install (without PyTorch) and draw 64 images into samples.png
+	@$(SETUP) sample
+	@$(BIN)/python -m zoo.sample --engine vae.onnx -n 64 --out samples.png
+
+test: ## install everything, get Fashion-MNIST and run all tests
+	@$(SETUP) test
+	@scripts/fashion-mnist.sh
+	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+bench: ## install everything and compare throughput with the peers
+	@$(SETUP) bench
+	@$(BIN)/python -m benchmarks.throughput --models vae --batch 1,16,64
+
+lint: ## check style and types: ruff, mypy, clang-format
+	@$(SETUP) lint
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/clang-format --dry-run -Werror $(CXX_FILES)
+
+format: ## rewrite the sources in the project's style
+	@$(SETUP) lint
+	@$(BIN)/ruff check --fix-only -q .
+	@$(BIN)/ruff format .
+	@$(BIN)/clang-format -i $(CXX_FILES)
+
+tidy: ## static analysis of the C++ sources with clang-tidy (slow)
+	@$(SETUP) build
+	@scripts/tidy.sh
+
+wheel: ## build a wheel into dist/
+	@$(SETUP) build
+	@$(BIN)/python -m pip -q wheel --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/*.whl
+
+sanitize: ## build and run the C++ tests with AddressSanitizer and ThreadSanitizer
+	@$(SETUP) test
+	@$(BIN)/python -m pytest -q tests/test_cpp.py
+
+clean: ## remove what was built, keep the virtual environment
+	rm -rf build dist .pytest_cache .ruff_cache samples.png
+	rm -f $(VENV)/.stamps/native
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove the virtual environment too
+	rm -rf $(VENV)

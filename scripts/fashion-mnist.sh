@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Sees to it that the tests find Fashion-MNIST.
+#
+# In this order: the folder ZOO_DATA names; Debian's dataset-fashion-mnist, which
+# root installs here; else the loader downloads it when a test first asks for it.
+set -euo pipefail
+
+folder=/usr/share/datasets/fashion-mnist
+package=dataset-fashion-mnist
+
+if [ -n "${ZOO_DATA:-}" ]; then
+  echo "Fashion-MNIST: looked for in ZOO_DATA ($ZOO_DATA)"
+  exit
+fi
+if [ ! -d "$folder" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  echo "Fashion-MNIST: installing Debian's $package"
+  export DEBIAN_FRONTEND=noninteractive
+  if ! (apt-get -qq update && apt-get -qq install -y --no-install-recommends "$package") \
+    >/dev/null 2>&1 </dev/null; then
+    echo "Fashion-MNIST: apt-get could not install $package" >&2
+  fi
+fi
+if [ -d "$folder" ]; then
+  echo "Fashion-MNIST: $folder"
+else
+  echo "Fashion-MNIST: will be downloaded, with checksum. Without a network: install Debian's"
+  echo "  $package, or set ZOO_DATA to a folder that has the four IDX files."
+fi
