@@ -40,11 +40,9 @@ std::string require_string(const Json& parent, const std::string& path, const ch
   return value.get<std::string>();
 }
 
-size_t require_count(const Json& parent, const std::string& path, const char* key,
-                     uint64_t most) {
+size_t require_count(const Json& parent, const std::string& path, const char* key, uint64_t most) {
   const Json& value = require(parent, path, key);
-  if (!value.is_number_integer() || value.get<int64_t>() < 1 ||
-      value.get<uint64_t>() > most) {
+  if (!value.is_number_integer() || value.get<int64_t>() < 1 || value.get<uint64_t>() > most) {
     fail(path + "." + key, "an integer from 1 to " + std::to_string(most), value);
   }
   return value.get<size_t>();
@@ -104,8 +102,7 @@ void parse_latent(const Json& document, Manifest* manifest) {
 
 void parse_noise(const Json& document, Manifest* manifest) {
   const Json& noise = require_object(document, "noise");
-  require_one_of("noise.algorithm", require_string(noise, "noise", "algorithm"),
-                 {"philox4x32-10"});
+  require_one_of("noise.algorithm", require_string(noise, "noise", "algorithm"), {"philox4x32-10"});
   require_one_of("noise.transform", require_string(noise, "noise", "transform"), {"box-muller"});
   const Json& streams = require(noise, "noise", "streams");
   if (!streams.is_object()) fail("noise.streams", "an object", streams);
@@ -137,17 +134,17 @@ Manifest Manifest::parse(const std::string& text) {
   manifest.schema = schema.get<int>();
   manifest.model = require_string(document, "", "model");
   manifest.role = require_string(document, "", "role");
-  require_one_of("role", manifest.role,
-                 {"classifier", "discriminator", "encoder", "generator", "interpolator",
-                  "translator"});
+  require_one_of(
+      "role", manifest.role,
+      {"classifier", "discriminator", "encoder", "generator", "interpolator", "translator"});
   manifest.image = parse_image(require_object(document, "image"));
   manifest.precision = require_string(document, "", "precision");
   const Json& batch = require_object(document, "batch");
   manifest.batch_min = require_count(batch, "batch", "min", 1 << 24);
   manifest.batch_max = require_count(batch, "batch", "max", 1 << 24);
   if (manifest.batch_max < manifest.batch_min) fail("batch.max", "at least batch.min", batch);
-  const bool has_latent = manifest.role == "generator" || manifest.role == "encoder" ||
-                          manifest.role == "interpolator";
+  const bool has_latent =
+      manifest.role == "generator" || manifest.role == "encoder" || manifest.role == "interpolator";
   if (has_latent) parse_latent(document, &manifest);
   if (manifest.role == "generator") parse_noise(document, &manifest);
   require_string(require_object(document, "versions"), "versions", "zoo");

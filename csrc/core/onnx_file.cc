@@ -35,7 +35,7 @@ class MappedFile {
       if (errno == ENOENT) throw EngineNotFoundError("engine file '" + path + "' does not exist");
       throw EngineFileError("engine file '" + path + "' cannot be opened: " + strerror(errno));
     }
-    struct stat info {};
+    struct stat info{};
     const bool regular = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
     if (regular && info.st_size > 0) {
       size_ = static_cast<size_t>(info.st_size);

@@ -23,8 +23,7 @@ float spherical_cosine(const float* a, const float* b, size_t width) {
 void batched_interpolate(const float* a, const float* b, const float* t, Interpolation mode,
                          size_t rows, size_t steps, size_t width, float* h) {
   for (size_t row = 0; row < rows; ++row, a += width, b += width) {
-    const float cosine =
-        mode == Interpolation::kSpherical ? spherical_cosine(a, b, width) : 0.0f;
+    const float cosine = mode == Interpolation::kSpherical ? spherical_cosine(a, b, width) : 0.0f;
     for (size_t step = 0; step < steps; ++step, h += width) {
       if (mode == Interpolation::kLinear) {
         for (size_t i = 0; i < width; ++i) h[i] = interpolate_linear(a[i], b[i], t[step]);

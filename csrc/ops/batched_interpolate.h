@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "ops/hd.h"
+#include "zoo/export.h"
 
 namespace zoo {
 
@@ -33,7 +34,7 @@ ZOO_HD void spherical_weights(float cosine, float t, float* weight_a, float* wei
 }
 
 // a, b: [rows, width]; t: [steps]; h: [rows, steps, width]; all row-major.
-void batched_interpolate(const float* a, const float* b, const float* t, Interpolation mode,
-                         size_t rows, size_t steps, size_t width, float* h);
+ZOO_API void batched_interpolate(const float* a, const float* b, const float* t, Interpolation mode,
+                                 size_t rows, size_t steps, size_t width, float* h);
 
 }  // namespace zoo

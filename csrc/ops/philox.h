@@ -26,9 +26,9 @@ ZOO_HD Philox4 philox4x32_10(Philox4 counter, uint32_t key0, uint32_t key1) {
   for (int round = 0; round < 10; ++round) {
     const uint64_t p0 = static_cast<uint64_t>(kPhiloxM0) * counter.x;
     const uint64_t p1 = static_cast<uint64_t>(kPhiloxM1) * counter.z;
-    counter = Philox4{static_cast<uint32_t>(p1 >> 32) ^ counter.y ^ key0, static_cast<uint32_t>(p1),
-                      static_cast<uint32_t>(p0 >> 32) ^ counter.w ^ key1,
-                      static_cast<uint32_t>(p0)};
+    counter =
+        Philox4{static_cast<uint32_t>(p1 >> 32) ^ counter.y ^ key0, static_cast<uint32_t>(p1),
+                static_cast<uint32_t>(p0 >> 32) ^ counter.w ^ key1, static_cast<uint32_t>(p0)};
     key0 += kPhiloxW0;
     key1 += kPhiloxW1;
   }
@@ -39,9 +39,9 @@ ZOO_HD Philox4 philox4x32_10(Philox4 counter, uint32_t key0, uint32_t key1) {
 // counter = (block, stream, low and high word of sample), key = seed.
 // With stream 0 this is cuRAND's curand_init(seed, sample, 0) sequence.
 ZOO_HD Philox4 noise_block(uint64_t seed, uint64_t sample, uint32_t stream, uint32_t block) {
-  return philox4x32_10(Philox4{block, stream, static_cast<uint32_t>(sample),
-                               static_cast<uint32_t>(sample >> 32)},
-                       static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
+  return philox4x32_10(
+      Philox4{block, stream, static_cast<uint32_t>(sample), static_cast<uint32_t>(sample >> 32)},
+      static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
 }
 
 }  // namespace zoo

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "ops/box_muller.h"
+#include "zoo/export.h"
 
 namespace zoo {
 
@@ -21,14 +22,14 @@ struct NoiseKey {
 };
 
 // eps[rows, width], row-major: row r is sample first + r (modulo 2^64).
-void fill_normal(NoiseKey key, size_t rows, size_t width, float* eps);
+ZOO_API void fill_normal(NoiseKey key, size_t rows, size_t width, float* eps);
 
 // h[rows, width] from mu and logvar of the same shape. A log-variance of
 // -infinity gives h = mu exactly.
-void reparametrized_sample(const float* mu, const float* logvar, NoiseKey key, size_t rows,
-                           size_t width, float* h);
+ZOO_API void reparametrized_sample(const float* mu, const float* logvar, NoiseKey key, size_t rows,
+                                   size_t width, float* h);
 
 // Name of the instruction set that the kernels above use on this machine.
-const char* noise_kernel_isa();
+ZOO_API const char* noise_kernel_isa();
 
 }  // namespace zoo

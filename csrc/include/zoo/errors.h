@@ -17,12 +17,12 @@ class ZOO_API Error : public std::runtime_error {
   virtual const char* name() const noexcept { return "Error"; }
 };
 
-#define ZOO_DECLARE_ERROR(Name, Base)                              \
-  class ZOO_API Name : public Base {                               \
-   public:                                                         \
-    explicit Name(const std::string& message) : Base(message) {}   \
-    ~Name() override;                                              \
-    const char* name() const noexcept override { return #Name; }   \
+#define ZOO_DECLARE_ERROR(Name, Base)                            \
+  class ZOO_API Name : public Base {                             \
+   public:                                                       \
+    explicit Name(const std::string& message) : Base(message) {} \
+    ~Name() override;                                            \
+    const char* name() const noexcept override { return #Name; } \
   }
 
 // An argument has a wrong value or size.

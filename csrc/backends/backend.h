@@ -1,0 +1,65 @@
+// What a backend is: one graph, loaded, run by several instances at once.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "zoo/export.h"
+#include "zoo/manifest.h"
+
+namespace zoo {
+
+// Memory for one named input or output of the graph, owned by the caller and
+// dense; its first dimension is the number of rows of the run.
+struct Binding {
+  const char* name;
+  void* data;
+};
+
+// The operands of ReparametrizedSample: either all four, or, for a backend that
+// does not draw noise, the finished latent as mu.
+struct RunArguments {
+  size_t rows = 0;
+  std::vector<Binding> inputs;
+  std::vector<Binding> outputs;
+};
+
+struct BackendConfig {
+  std::string path;
+  std::string precision;
+  size_t instances = 1;
+  const Manifest* manifest = nullptr;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  // True where the graph's noise operator runs here; otherwise the caller fills
+  // the latent and binds it as "mu" alone.
+  virtual bool draws_noise() const = 0;
+
+  // True where a run must have one of the sizes that prepare() was given.
+  virtual bool fixed_batch() const = 0;
+
+  // Makes runs of this many rows possible; thread-safe, quick when done before.
+  virtual void prepare(size_t rows) = 0;
+
+  // One run in the calling thread. instance < instances; different instances may
+  // run at the same time. Throws ExecutionError.
+  virtual void run(size_t instance, const RunArguments& arguments) = 0;
+};
+
+// Input and output names of the engine file's graphs.
+namespace io {
+constexpr const char* kMu = "mu";
+constexpr const char* kLogvar = "logvar";
+constexpr const char* kSeed = "seed";
+constexpr const char* kFirst = "first";
+constexpr const char* kImage = "image";
+}  // namespace io
+
+}  // namespace zoo

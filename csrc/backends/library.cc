@@ -1,0 +1,103 @@
+#include "backends/library.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <mutex>
+#include <vector>
+
+#include "zoo/errors.h"
+
+namespace zoo {
+namespace {
+
+std::mutex search_mutex;
+std::vector<std::string>& search_folders() {
+  static std::vector<std::string> folders;
+  return folders;
+}
+
+std::string parent(const std::string& path) {
+  const size_t slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+bool is_folder(const std::string& path) {
+  struct stat info{};
+  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+std::string first_with_prefix(const std::string& folder, const std::string& prefix) {
+  DIR* listing = ::opendir(folder.c_str());
+  if (!listing) return "";
+  std::string found;
+  while (const dirent* entry = ::readdir(listing)) {
+    const std::string name = entry->d_name;
+    if (name.compare(0, prefix.size(), prefix) == 0 && (found.empty() || name < found)) {
+      found = name;
+    }
+  }
+  ::closedir(listing);
+  return found.empty() ? "" : folder + "/" + found;
+}
+
+}  // namespace
+
+std::string own_folder() {
+  Dl_info info{};
+  if (::dladdr(reinterpret_cast<const void*>(&own_folder), &info) && info.dli_fname) {
+    if (char* real = ::realpath(info.dli_fname, nullptr)) {
+      const std::string folder = parent(real);
+      std::free(real);
+      return folder;
+    }
+  }
+  return ".";
+}
+
+std::string find_library(const char* environment, const std::string& relative,
+                         const std::string& prefix) {
+  if (const char* value = std::getenv(environment); value && *value) {
+    return is_folder(value) ? first_with_prefix(value, prefix) : value;
+  }
+  std::vector<std::string> roots;
+  {
+    const std::lock_guard<std::mutex> lock(search_mutex);
+    roots = search_folders();
+  }
+  // Installed in a wheel, libzoo lies in site-packages/runtime/lib.
+  roots.push_back(parent(parent(own_folder())));
+  for (const auto& root : roots) {
+    const std::string found = first_with_prefix(root + "/" + relative, prefix);
+    if (!found.empty()) return found;
+  }
+  return "";
+}
+
+void* open_library(const std::string& path, bool global) {
+  void* library = ::dlopen(path.c_str(), RTLD_NOW | (global ? RTLD_GLOBAL : RTLD_LOCAL));
+  if (!library) {
+    const char* reason = ::dlerror();
+    throw BackendUnavailableError("cannot open '" + path + "': " + (reason ? reason : "unknown"));
+  }
+  return library;
+}
+
+void* library_symbol(void* library, const char* name, const std::string& path) {
+  void* symbol = ::dlsym(library, name);
+  if (!symbol) throw BackendUnavailableError("'" + path + "' has no symbol " + name);
+  return symbol;
+}
+
+void add_search_folder(const std::string& folder) {
+  const std::lock_guard<std::mutex> lock(search_mutex);
+  for (const auto& known : search_folders()) {
+    if (known == folder) return;
+  }
+  search_folders().push_back(folder);
+}
+
+}  // namespace zoo

@@ -1,0 +1,29 @@
+// Finding and opening the shared libraries of packages that a user may lack.
+#pragma once
+
+#include <string>
+
+#include "zoo/export.h"
+
+namespace zoo {
+
+// Folder that holds this library itself.
+ZOO_API std::string own_folder();
+
+// First file whose name begins with prefix in relative (a folder) below one of:
+// the value of the environment variable (a file or a folder), the site-packages
+// folders around libzoo. Empty where there is none.
+std::string find_library(const char* environment, const std::string& relative,
+                         const std::string& prefix);
+
+// dlopen; throws BackendUnavailableError with the loader's own words.
+void* open_library(const std::string& path, bool global);
+
+// dlsym; throws BackendUnavailableError.
+void* library_symbol(void* library, const char* name, const std::string& path);
+
+// Adds a folder in which find_library looks, as Python does for each sys.path entry
+// that holds a backend's package. Thread-safe.
+ZOO_API void add_search_folder(const std::string& folder);
+
+}  // namespace zoo

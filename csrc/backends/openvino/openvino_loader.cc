@@ -1,0 +1,76 @@
+#include "backends/openvino/openvino_loader.h"
+
+#include <mutex>
+
+#include "backends/library.h"
+#include "zoo/errors.h"
+
+namespace zoo {
+namespace {
+
+constexpr const char* kEnvironment = "ZOO_OPENVINO_LIBRARIES";
+constexpr const char* kHint =
+    "install it with pip install 'generator-zoo[openvino]', or set ZOO_OPENVINO_LIBRARIES to the "
+    "folder of libopenvino.so";
+
+std::string find_openvino() {
+  return find_library(kEnvironment, "openvino/libs", "libopenvino.so");
+}
+
+std::string backend_library() {
+  return find_library("ZOO_OPENVINO_BACKEND", "runtime/lib", "libzoo_openvino.so");
+}
+
+const OpenVinoEntry* open_entry() {
+  const std::string library = find_openvino();
+  if (library.empty())
+    throw BackendUnavailableError(std::string("OpenVINO is not installed: ") + kHint);
+  std::string own = own_folder() + "/libzoo_openvino.so";
+  if (const std::string found = backend_library(); !found.empty()) own = found;
+
+  // Global: libzoo_openvino.so names no library of its own, since OpenVINO's
+  // sonames change with every patch release while its interface does not.
+  open_library(library, /*global=*/true);
+  const std::string folder = library.substr(0, library.find_last_of('/'));
+  const std::string frontend =
+      find_library(kEnvironment, "openvino/libs", "libopenvino_onnx_frontend.so");
+  if (frontend.empty()) {
+    throw BackendUnavailableError("OpenVINO in '" + folder + "' has no ONNX frontend");
+  }
+  open_library(frontend, /*global=*/true);
+  void* backend = open_library(own, /*global=*/false);
+  const auto* entry =
+      static_cast<const OpenVinoEntry*>(library_symbol(backend, "zoo_openvino_entry", own));
+  if (entry->interface != kOpenVinoInterface) {
+    throw BackendUnavailableError("'" + own + "' belongs to another version of generator-zoo");
+  }
+  const std::string version = entry->version();
+  const std::string built = entry->built_for;
+  if (version.compare(0, built.size(), built) != 0) {
+    throw BackendUnavailableError("OpenVINO " + version + " is installed, this build needs " +
+                                  built + ".x: pip install 'generator-zoo[openvino]'");
+  }
+  return entry;
+}
+
+const OpenVinoEntry* entry() {
+  static std::mutex mutex;
+  static const OpenVinoEntry* opened = nullptr;
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (!opened) opened = open_entry();
+  return opened;
+}
+
+}  // namespace
+
+bool openvino_can(const std::string& precision) {
+  return (precision == "fp32" || precision == "bf16") && !find_openvino().empty();
+}
+
+std::string openvino_version() { return entry()->version(); }
+
+std::unique_ptr<Backend> make_openvino(const BackendConfig& config) {
+  return entry()->make(config);
+}
+
+}  // namespace zoo

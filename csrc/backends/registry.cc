@@ -1,0 +1,43 @@
+#include "backends/registry.h"
+
+#include "backends/onnxruntime/onnxruntime_backend.h"
+#include "backends/openvino/openvino_loader.h"
+#include "zoo/errors.h"
+
+namespace zoo {
+namespace {
+
+struct Entry {
+  bool (*can)(const std::string& precision);
+  std::string (*version)();
+  std::unique_ptr<Backend> (*make)(const BackendConfig&);
+};
+
+Entry find(const std::string& name) {
+  if (name == "onnxruntime") return {onnxruntime_can, onnxruntime_version, make_onnxruntime};
+  if (name == "openvino") return {openvino_can, openvino_version, make_openvino};
+  throw ArgumentError("backend: expected auto, onnxruntime or openvino, got '" + name + "'");
+}
+
+}  // namespace
+
+const std::vector<std::string>& backend_names() {
+  static const std::vector<std::string> names = {"onnxruntime", "openvino"};
+  return names;
+}
+
+bool backend_can(const std::string& name, const std::string& precision) {
+  for (const auto& known : backend_names()) {
+    // A manifest may name a backend of a newer version.
+    if (known == name) return find(name).can(precision);
+  }
+  return false;
+}
+
+std::string backend_version(const std::string& name) { return find(name).version(); }
+
+std::unique_ptr<Backend> make_backend(const std::string& name, const BackendConfig& config) {
+  return find(name).make(config);
+}
+
+}  // namespace zoo

@@ -1,0 +1,48 @@
+// An engine file at work: its manifest, a backend that runs it, and the pool.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backends/backend.h"
+#include "core/instance_pool.h"
+#include "zoo/manifest.h"
+#include "zoo/options.h"
+
+namespace zoo {
+
+class Engine {
+ public:
+  // role: the one that the file must have.
+  Engine(const std::string& path, const Options& options, const std::string& role);
+  ~Engine();
+
+  const Manifest& manifest() const { return manifest_; }
+  const std::string& backend_name() const { return backend_name_; }
+  const std::string& path() const { return path_; }
+  size_t instances() const { return instances_; }
+
+  // Both start again in a forked child, which has the memory but no threads.
+  Backend& backend();
+  InstancePool& pool();
+
+  // Rows of one run for n rows in all; 0 asks for the runtime's own choice.
+  size_t choose_batch(uint64_t n, size_t batch) const;
+
+ private:
+  struct Live;
+  Live& live();
+
+  const std::string path_;
+  Manifest manifest_;
+  Options options_;
+  std::string backend_name_;
+  size_t instances_ = 1;
+  std::mutex mutex_;
+  std::atomic<Live*> live_{nullptr};
+};
+
+}  // namespace zoo

@@ -1,0 +1,131 @@
+#include "core/row_runner.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "ops/reparametrized_sample.h"
+
+namespace zoo {
+namespace {
+
+// Working memory of a thread, kept between runs.
+struct Scratch {
+  std::vector<float> mu;
+  std::vector<float> logvar;
+  std::vector<float> latent;
+  std::vector<unsigned char> images;
+};
+
+Scratch& scratch() {
+  static thread_local Scratch instance;
+  return instance;
+}
+
+// Rows of a call's operand as they stand, or gathered into `copy` where one row
+// serves all or the run has more rows than the call.
+float* operand_rows(const float* operand, bool shared, uint64_t offset, size_t count, size_t rows,
+                    size_t width, std::vector<float>* copy) {
+  if (!shared && rows == count) return const_cast<float*>(operand) + offset * width;
+  copy->resize(rows * width);
+  for (size_t row = 0; row < rows; ++row) {
+    // Rows past the call repeat its last: any finite value would do.
+    const size_t from = shared ? 0 : offset + std::min(row, count - 1);
+    std::memcpy(copy->data() + row * width, operand + from * width, width * sizeof(float));
+  }
+  return copy->data();
+}
+
+float* constant_rows(float value, size_t size, std::vector<float>* buffer) {
+  buffer->assign(size, value);
+  return buffer->data();
+}
+
+// The operands of the graph's own noise operator.
+void bind_operands(const LatentSource& source, uint64_t offset, size_t count, size_t rows,
+                   size_t width, int64_t* key, RunArguments* arguments) {
+  using Kind = LatentSource::Kind;
+  Scratch& s = scratch();
+  const size_t size = rows * width;
+  float* mu = source.kind == Kind::kPrior
+                  ? constant_rows(0.0f, size, &s.mu)
+                  : operand_rows(source.mu, source.shared, offset, count, rows, width, &s.mu);
+  float* logvar = nullptr;
+  if (source.kind == Kind::kPosterior) {
+    logvar = operand_rows(source.logvar, source.shared, offset, count, rows, width, &s.logvar);
+  } else {
+    // A log-variance of -infinity lets a given latent through unchanged.
+    const float value =
+        source.kind == Kind::kGiven ? -std::numeric_limits<float>::infinity() : 0.0f;
+    logvar = constant_rows(value, size, &s.logvar);
+  }
+  key[0] = static_cast<int64_t>(source.seed);
+  key[1] = static_cast<int64_t>(source.first + offset);
+  arguments->inputs = {
+      {io::kMu, mu}, {io::kLogvar, logvar}, {io::kSeed, &key[0]}, {io::kFirst, &key[1]}};
+}
+
+// The finished latent, drawn here.
+void bind_latent(const LatentSource& source, uint32_t stream, uint64_t offset, size_t count,
+                 size_t rows, size_t width, RunArguments* arguments) {
+  using Kind = LatentSource::Kind;
+  Scratch& s = scratch();
+  const NoiseKey key{source.seed, source.first + offset, stream};
+  float* latent = nullptr;
+  if (source.kind == Kind::kGiven) {
+    latent = operand_rows(source.mu, false, offset, count, rows, width, &s.latent);
+  } else {
+    s.latent.resize(rows * width);
+    latent = s.latent.data();
+    if (source.kind == Kind::kPrior) {
+      fill_normal(key, rows, width, latent);
+    } else {
+      const float* mu = operand_rows(source.mu, source.shared, offset, count, rows, width, &s.mu);
+      const float* logvar =
+          operand_rows(source.logvar, source.shared, offset, count, rows, width, &s.logvar);
+      reparametrized_sample(mu, logvar, key, rows, width, latent);
+    }
+  }
+  arguments->inputs = {{io::kMu, latent}};
+}
+
+}  // namespace
+
+void run_rows(Engine* engine, size_t instance, const LatentSource& source, uint64_t offset,
+              size_t count, size_t batch, void* images) {
+  const Manifest& manifest = engine->manifest();
+  Backend& backend = engine->backend();
+  RunArguments arguments;
+  arguments.rows = backend.fixed_batch() ? batch : count;
+  int64_t key[2];
+  if (backend.draws_noise()) {
+    bind_operands(source, offset, count, arguments.rows, manifest.latent_width, key, &arguments);
+  } else {
+    bind_latent(source, manifest.latent_stream, offset, count, arguments.rows,
+                manifest.latent_width, &arguments);
+  }
+  const size_t bytes = manifest.image.bytes();
+  void* target = images;
+  if (arguments.rows != count) {
+    scratch().images.resize(arguments.rows * bytes);
+    target = scratch().images.data();
+  }
+  arguments.outputs = {{io::kImage, target}};
+  backend.run(instance, arguments);
+  if (target != images) std::memcpy(images, target, count * bytes);
+}
+
+std::shared_ptr<Job> generate_job(Engine* engine, const LatentSource& source, uint64_t n,
+                                  size_t batch, void* images) {
+  if (engine->backend().fixed_batch()) engine->backend().prepare(batch);
+  const auto chunks = static_cast<size_t>((n + batch - 1) / batch);
+  const size_t bytes = engine->manifest().image.bytes();
+  return std::make_shared<Job>(chunks, [=](size_t instance, size_t chunk) {
+    const uint64_t offset = static_cast<uint64_t>(chunk) * batch;
+    const auto count = static_cast<size_t>(std::min<uint64_t>(batch, n - offset));
+    run_rows(engine, instance, source, offset, count, batch,
+             static_cast<unsigned char*>(images) + offset * bytes);
+  });
+}
+
+}  // namespace zoo

@@ -1,0 +1,34 @@
+// From rows of latents, given or drawn, to rows of images: what every call of a
+// generator comes down to.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/engine.h"
+
+namespace zoo {
+
+// Where the latent of row r of a call comes from.
+struct LatentSource {
+  enum class Kind { kPrior, kPosterior, kGiven };
+  Kind kind = Kind::kPrior;
+  uint64_t seed = 0;
+  uint64_t first = 0;             // index in the run of row 0
+  const float* mu = nullptr;      // kPosterior: means; kGiven: the latents
+  const float* logvar = nullptr;  // kPosterior
+  bool shared = false;            // kPosterior: one row for all
+};
+
+// Rows offset … offset + count - 1 of the call into images (their own first row),
+// by one run of the graph of `batch` rows, count <= batch.
+void run_rows(Engine* engine, size_t instance, const LatentSource& source, uint64_t offset,
+              size_t count, size_t batch, void* images);
+
+// A job that makes n images, cut into chunks of at most batch rows. The memory
+// behind source and images must live as long as the job.
+std::shared_ptr<Job> generate_job(Engine* engine, const LatentSource& source, uint64_t n,
+                                  size_t batch, void* images);
+
+}  // namespace zoo

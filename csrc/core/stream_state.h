@@ -1,0 +1,41 @@
+// What a stream has under way.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+
+#include "core/engine.h"
+#include "zoo/generator.h"
+
+namespace zoo {
+
+struct Stream::State {
+  State(std::shared_ptr<Engine> engine, const SampleRequest& request, size_t prefetch);
+  ~State();
+
+  bool next(Batch* batch, const Cancel& cancel);
+  void close();
+
+ private:
+  struct Ahead {
+    Batch batch;
+    std::shared_ptr<Job> job;
+  };
+
+  void fill();
+  void restart_after_fork();
+
+  const std::shared_ptr<Engine> engine_;
+  const SampleRequest request_;
+  const size_t prefetch_;
+  std::atomic<bool> closed_{false};
+  std::mutex mutex_;  // one consumer at a time
+  std::deque<Ahead> ahead_;
+  uint64_t begun_ = 0;      // images submitted
+  uint64_t delivered_ = 0;  // images handed out
+  pid_t process_;
+};
+
+}  // namespace zoo

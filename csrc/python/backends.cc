@@ -1,0 +1,24 @@
+#include "backends/library.h"
+#include "backends/registry.h"
+#include "python/bindings.h"
+
+namespace zoo::python {
+
+void bind_backends(py::module_& module) {
+  module.def("backend_names", &backend_names);
+  module.def("backend_version", &backend_version);
+  module.def("add_search_folder", &add_search_folder);
+  module.def("own_folder", &own_folder);
+}
+
+Options make_options(const std::string& device, const std::string& backend,
+                     const std::string& precision, size_t instances) {
+  Options options;
+  options.device = device;
+  options.backend = backend;
+  options.precision = precision;
+  options.instances = instances;
+  return options;
+}
+
+}  // namespace zoo::python

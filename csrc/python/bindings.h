@@ -1,0 +1,45 @@
+// One binding file per group; module.cc only calls them.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "zoo/engine.h"
+
+namespace zoo::python {
+
+namespace py = pybind11;
+
+using Floats = py::array_t<float, py::array::c_style>;
+
+// Throws the Python class of the same name in runtime.errors.
+void bind_errors(py::module_& module);
+void bind_manifest(py::module_& module);
+void bind_backends(py::module_& module);
+void bind_ops(py::module_& module);
+void bind_generator(py::module_& module);
+void bind_encoder(py::module_& module);
+
+// Lets Python handle signals while C++ waits: true when one raised an exception.
+bool signal_raised();
+
+// Calls body without the GIL; a KeyboardInterrupt raised meanwhile comes out as itself.
+template <typename Body>
+auto without_gil(const Body& body) {
+  try {
+    const py::gil_scoped_release release;
+    return body();
+  } catch (const CancelledError&) {
+    if (PyErr_Occurred()) throw py::error_already_set();
+    throw;
+  }
+}
+
+// n images in the engine's format: [n, H, W, C] uint8 or [n, C, H, W] float32.
+py::array empty_images(const ImageFormat& format, std::vector<py::ssize_t> leading);
+
+Options make_options(const std::string& device, const std::string& backend,
+                     const std::string& precision, size_t instances);
+
+}  // namespace zoo::python

@@ -1,0 +1,12 @@
+#include "python/bindings.h"
+
+namespace zoo::python {
+
+void bind_manifest(py::module_& module) {
+  module.attr("MANIFEST_SCHEMA") = kManifestSchema;
+  module.attr("MANIFEST_KEY") = kManifestKey;
+  module.def("read_manifest", [](const std::string& path) { return Manifest::read(path).json; });
+  module.def("check_manifest", [](const std::string& json) { Manifest::parse(json); });
+}
+
+}  // namespace zoo::python

@@ -1,0 +1,48 @@
+"""Loads engine files and makes images with them, as fast as the machine allows.
+
+>>> import runtime
+>>> generator = runtime.Generator("vae.onnx")
+>>> images = generator.sample(64, seed=7)      # uint8[64, H, W, C]
+
+Needs NumPy and ONNX Runtime, never PyTorch.
+"""
+
+from pathlib import Path
+
+from runtime import errors, manifest, noise, ops
+from runtime._library import native as _native
+from runtime.encoder import Encoder
+from runtime.errors import BackendUnavailableError
+from runtime.generator import Generator, Stream
+
+__version__: str = _native.__version__
+
+
+def backends() -> dict[str, str]:
+    """Version of each backend's library, or the reason why it cannot be used."""
+    found = {}
+    for name in _native.backend_names():
+        try:
+            found[name] = _native.backend_version(name)
+        except BackendUnavailableError as error:
+            found[name] = f"unavailable: {error}"
+    return found
+
+
+def cmake_dir() -> Path:
+    """Folder for CMAKE_PREFIX_PATH, so that find_package(zoo) finds the C++ library."""
+    return Path(_native.own_folder()) / "cmake"
+
+
+__all__ = [
+    "Encoder",
+    "Generator",
+    "Stream",
+    "__version__",
+    "backends",
+    "cmake_dir",
+    "errors",
+    "manifest",
+    "noise",
+    "ops",
+]

@@ -1,0 +1,48 @@
+"""Checks that the public functions share: what is wrong is said before C++ is called."""
+
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from runtime.errors import ArgumentError
+
+UINT64_MAX = 2**64 - 1
+
+
+def integer(name: str, value: Any, low: int, high: int) -> int:
+    """`value` as an int in low … high; a bool, a float or a string is refused."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise ArgumentError(f"{name}: expected an integer, got {value!r}")
+    if not low <= number <= high:
+        raise ArgumentError(f"{name}: expected {_range(low, high)}, got {number}")
+    return number
+
+
+def _range(low: int, high: int) -> str:
+    if (low, high) == (0, UINT64_MAX):
+        return "an integer of 64 bits, 0 to 2**64 - 1"
+    return f"at least {low}" if high >= 2**31 else f"{low} to {high}"
+
+
+def floats(name: str, value: ArrayLike, shape: tuple[int | None, ...]) -> NDArray[np.float32]:
+    """`value` as a C-contiguous float32 array of that shape; None stands for any size above 0."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ArgumentError(f"{name}: expected an array, got {error}") from error
+    if array.dtype.kind not in "fiu":
+        raise ArgumentError(f"{name}: expected numbers, got dtype {array.dtype}")
+    fits = array.ndim == len(shape) and all(
+        size == wanted if wanted is not None else size > 0
+        for size, wanted in zip(array.shape, shape, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        raise ArgumentError(f"{name}: expected shape ({wanted}), got {array.shape}")
+    return np.ascontiguousarray(array, dtype=np.float32)

@@ -1,0 +1,88 @@
+"""What Generator and Encoder have in common."""
+
+import json
+import os
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar
+
+from runtime._arguments import integer
+from runtime._library import native
+from runtime.errors import ArgumentError, ClosedError
+
+_Self = TypeVar("_Self", bound="Engine")
+
+
+class Engine:
+    """A loaded engine file; see the subclasses."""
+
+    _native_class: ClassVar[str]
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        device: str = "cpu",
+        backend: str = "auto",
+        precision: str = "fp32",
+        instances: int | None = None,
+    ) -> None:
+        for name, value in (("device", device), ("backend", backend), ("precision", precision)):
+            if not isinstance(value, str):
+                raise ArgumentError(f"{name}: expected a string, got {value!r}")
+        self.path = os.fspath(path)
+        self._open: Any = getattr(native, self._native_class)(
+            self.path,
+            device,
+            backend,
+            precision,
+            0 if instances is None else integer("instances", instances, 1, 4096),
+        )
+
+    @property
+    def _native(self) -> Any:
+        if self._open is None:
+            raise ClosedError(f"the engine '{self.path}' was closed")
+        return self._open
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The file's manifest."""
+        document: dict[str, Any] = json.loads(self._native.manifest_json)
+        return document
+
+    @property
+    def latent_width(self) -> int:
+        """D, the number of values of a latent."""
+        width: int = self._native.latent_width
+        return width
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of an image."""
+        image = self.manifest["image"]
+        return image["height"], image["width"], image["channels"]
+
+    @property
+    def backend(self) -> str:
+        """The backend in use."""
+        name: str = self._native.backend
+        return name
+
+    @property
+    def instances(self) -> int:
+        """Single-threaded instances that work in parallel."""
+        count: int = self._native.instances
+        return count
+
+    def close(self) -> None:
+        """Lets go of the engine; later calls raise ClosedError. May be called again."""
+        self._open = None
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._open is None else f"{self.backend}, {self.instances} instances"
+        return f"{type(self).__name__}({self.path!r}, {state})"

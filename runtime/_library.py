@@ -1,0 +1,37 @@
+"""Loads the compiled module and tells it where this Python keeps its packages."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+
+def _import() -> ModuleType:
+    try:
+        from runtime import _runtime
+    except ImportError as error:
+        # Run from a source tree, the folder here hides the installed package,
+        # which has the compiled half: look for it along sys.path.
+        import pkgutil
+
+        import runtime
+
+        runtime.__path__ = pkgutil.extend_path(runtime.__path__, "runtime")
+        try:
+            from runtime import _runtime
+        except ImportError:
+            raise ImportError(
+                f"the compiled runtime is missing ({error}); install the package: pip install ."
+            ) from error
+    return _runtime
+
+
+_runtime = _import()
+for _folder in dict.fromkeys(sys.path):
+    # Packages of a virtual environment that sees another's, or of an editable install.
+    if _folder and (Path(_folder) / "runtime" / "lib").is_dir():
+        _runtime.add_search_folder(_folder)
+    for _package in ("onnxruntime/capi", "openvino/libs"):
+        if _folder and (Path(_folder) / _package).is_dir():
+            _runtime.add_search_folder(_folder)
+
+native = _runtime

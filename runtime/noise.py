@@ -1,0 +1,51 @@
+"""The noise contract: every random number is normal(seed, sample, stream, element).
+
+Philox4x32-10 (Salmon et al., SC 2011) with key = seed and counter =
+(element // 4, stream, low and high word of sample); Box-Muller pairs as in
+cuRAND's `curand_normal4`. Only exactly rounded operations are used, so the
+numbers are the same bits on every machine.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from runtime._arguments import UINT64_MAX, integer
+from runtime._library import native
+from runtime.errors import ArgumentError
+
+UINT32_MAX = 2**32 - 1
+
+
+def normal(seed: int, sample: int, stream: int, count: int) -> NDArray[np.float32]:
+    """Elements 0 … count - 1 of one sample's noise: float32[count], N(0, 1).
+
+    seed and sample have 64 bits, stream 32. Raises ArgumentError.
+    """
+    return normals(seed, sample, 1, count, stream)[0]
+
+
+def normals(seed: int, first: int, n: int, width: int, stream: int = 0) -> NDArray[np.float32]:
+    """Noise of samples first … first + n - 1: float32[n, width]. Raises ArgumentError."""
+    seed = integer("seed", seed, 0, UINT64_MAX)
+    first = integer("first", first, 0, UINT64_MAX)
+    stream = integer("stream", stream, 0, UINT32_MAX)
+    n = integer("n", n, 1, 2**40)
+    width = integer("width", width, 1, 2**34)
+    if first + n - 1 > UINT64_MAX:
+        raise ArgumentError(f"first + n: sample indices have 64 bits, got {first} + {n}")
+    return native.normals(seed, first, n, width, stream)
+
+
+def philox(counter: ArrayLike, key: ArrayLike) -> NDArray[np.uint32]:
+    """One block of Philox4x32-10: counter uint32[4], key uint32[2] → uint32[4]."""
+    words = [np.asarray(counter), np.asarray(key)]
+    if words[0].shape != (4,) or words[1].shape != (2,):
+        raise ArgumentError(
+            f"counter, key: expected shapes (4,) and (2,), got {words[0].shape}, {words[1].shape}"
+        )
+    return native.philox(*(word.astype(np.uint32) for word in words))
+
+
+def kernel_isa() -> str:
+    """Instruction set of the noise kernels on this machine: avx512, avx2 or baseline."""
+    return native.noise_kernel_isa()

@@ -1,0 +1,57 @@
+"""The two operators, called directly."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from runtime._arguments import UINT64_MAX, floats, integer
+from runtime._library import native
+from runtime.errors import ArgumentError
+
+
+def reparametrized_sample(
+    mu: ArrayLike, logvar: ArrayLike, seed: int, first: int, stream: int = 0
+) -> NDArray[np.float32]:
+    """h = mu + exp(logvar / 2) · ε, row r with the noise of sample first + r.
+
+    mu, logvar: [N, D] → float32[N, D]. A log-variance of -inf switches the noise
+    off. Kingma & Welling 2013, section 2.4. Raises ArgumentError.
+    """
+    mu = floats("mu", mu, (None, None))
+    logvar = floats("logvar", logvar, mu.shape)
+    return native.reparametrized_sample(
+        mu,
+        logvar,
+        integer("seed", seed, 0, UINT64_MAX),
+        integer("first", first, 0, UINT64_MAX),
+        integer("stream", stream, 0, 2**32 - 1),
+    )
+
+
+def batched_interpolate(
+    a: ArrayLike, b: ArrayLike, t: ArrayLike, mode: str = "linear"
+) -> NDArray[np.float32]:
+    """h = a + (b - a) · t, or the point at t on the great arc from a to b.
+
+    a, b: [N, D], t: [S] → float32[N, S, D]. "spherical" is slerp: Shoemake,
+    SIGGRAPH 1985; for latents White, "Sampling Generative Networks", 2016.
+    Raises ArgumentError.
+    """
+    a = floats("a", a, (None, None))
+    b = floats("b", b, a.shape)
+    t = floats("t", t, (None,))
+    return native.batched_interpolate(a, b, t, spherical(mode))
+
+
+def spherical(mode: str) -> bool:
+    """Whether mode is "spherical" rather than "linear"; raises ArgumentError for another."""
+    if mode not in ("linear", "spherical"):
+        raise ArgumentError(f"mode: expected 'linear' or 'spherical', got {mode!r}")
+    return mode == "spherical"
+
+
+def ops_library() -> Path:
+    """Library with the operators' native kernels for any ONNX Runtime session:
+    `SessionOptions.register_custom_ops_library(str(ops_library()))`."""
+    return Path(native.own_folder()) / "libzoo.so"
