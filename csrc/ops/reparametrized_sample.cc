@@ -1,6 +1,8 @@
 #include "ops/reparametrized_sample.h"
 
 #include <algorithm>
+#include <atomic>
+#include <vector>
 
 // The same source, compiled once per instruction set: without contraction to
 // fused multiply-adds every vector width gives the same bits.
@@ -106,22 +108,32 @@ ZOO_TARGET_AVX512 void reparametrize_avx512(const float* mu, const float* logvar
 }
 #endif
 
-Kernels choose_kernels() {
+// Best first.
+const std::vector<Kernels>& supported_kernels() {
+  static const std::vector<Kernels> supported = [] {
+    std::vector<Kernels> list;
 #ifdef ZOO_X86_KERNELS
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")) {
-    return {"avx512", fill_avx512, reparametrize_avx512};
-  }
-  if (__builtin_cpu_supports("avx2")) return {"avx2", fill_avx2, reparametrize_avx2};
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")) {
+      list.push_back({"avx512", fill_avx512, reparametrize_avx512});
+    }
+    if (__builtin_cpu_supports("avx2")) {
+      list.push_back({"avx2", fill_avx2, reparametrize_avx2});
+    }
 #endif
-  return {"baseline", fill_baseline, reparametrize_baseline};
+    list.push_back({"baseline", fill_baseline, reparametrize_baseline});
+    return list;
+  }();
+  return supported;
 }
 
-const Kernels& kernels() {
-  static const Kernels chosen = choose_kernels();
+std::atomic<const Kernels*>& chosen_kernels() {
+  static std::atomic<const Kernels*> chosen{&supported_kernels().front()};
   return chosen;
 }
+
+const Kernels& kernels() { return *chosen_kernels().load(std::memory_order_relaxed); }
 
 }  // namespace
 
@@ -136,5 +148,14 @@ void reparametrized_sample(const float* mu, const float* logvar, NoiseKey key, s
 }
 
 const char* noise_kernel_isa() { return kernels().isa; }
+
+bool use_noise_kernel_isa(const std::string& isa) {
+  for (const Kernels& candidate : supported_kernels()) {
+    if (candidate.isa != isa) continue;
+    chosen_kernels().store(&candidate);
+    return true;
+  }
+  return false;
+}
 
 }  // namespace zoo

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "ops/box_muller.h"
 #include "zoo/export.h"
@@ -31,5 +32,10 @@ ZOO_API void reparametrized_sample(const float* mu, const float* logvar, NoiseKe
 
 // Name of the instruction set that the kernels above use on this machine.
 ZOO_API const char* noise_kernel_isa();
+
+// Switches to the kernels of another instruction set, "avx512", "avx2" or
+// "baseline", for tests and benchmarks: the numbers stay the same bits. False
+// where this machine has no such kernels.
+ZOO_API bool use_noise_kernel_isa(const std::string& isa);
 
 }  // namespace zoo

@@ -62,6 +62,7 @@ void bind_ops(py::module_& module) {
   module.def("reparametrized_sample", &sample);
   module.def("batched_interpolate", &interpolate);
   module.def("noise_kernel_isa", &noise_kernel_isa);
+  module.def("use_noise_kernel_isa", &use_noise_kernel_isa);
 }
 
 }  // namespace zoo::python

@@ -1,0 +1,162 @@
+// A real engine file, loaded, shared between threads, streamed and refused.
+// Arguments: the generator's file, the backend.
+
+#include <unistd.h>
+
+#include <atomic>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <thread>
+#include <vector>
+
+#include "tests/check.h"
+#include "zoo/engine.h"
+
+namespace {
+
+std::vector<uint8_t> sample(const zoo::Generator& generator, uint64_t n, uint64_t first,
+                            size_t batch) {
+  zoo::SampleRequest request;
+  request.n = n;
+  request.seed = 11;
+  request.first = first;
+  request.batch = batch;
+  std::vector<uint8_t> images(n * generator.manifest().image.bytes());
+  generator.sample(request, images.data());
+  return images;
+}
+
+void images_do_not_depend_on_the_batch(const zoo::Generator& generator) {
+  const auto all = sample(generator, 70, 0, 0);
+  for (const size_t batch : {1u, 7u, 64u}) CHECK(sample(generator, 70, 0, batch) == all);
+  const size_t bytes = generator.manifest().image.bytes();
+  const auto part = sample(generator, 5, 33, 2);
+  CHECK(std::memcmp(part.data(), all.data() + 33 * bytes, part.size()) == 0);
+}
+
+void threads_share_a_generator(const zoo::Generator& generator) {
+  const auto expected = sample(generator, 20, 0, 4);
+  std::atomic<int> different{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int repeat = 0; repeat < 5; ++repeat) {
+        if (sample(generator, 20, 0, 4) != expected) ++different;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(different == 0);
+}
+
+void streams(const zoo::Generator& generator) {
+  const auto expected = sample(generator, 50, 9, 0);
+  std::vector<uint8_t> images;
+  zoo::Stream stream = generator.stream(50, 11, 9, 8);
+  zoo::Stream::Batch batch;
+  while (stream.next(&batch)) {
+    CHECK(batch.first == 9 + images.size() / generator.manifest().image.bytes());
+    images.insert(images.end(), batch.images.get(),
+                  batch.images.get() + batch.rows * generator.manifest().image.bytes());
+  }
+  CHECK(images == expected);
+
+  zoo::Stream early = generator.stream(100000, 0, 0, 16);
+  CHECK(early.next(&batch));
+  early.close();
+  early.close();
+  THROWS(early.next(&batch), zoo::ClosedError, "closed");
+  {
+    const zoo::Stream dropped = generator.stream(100000, 0, 0, 16);
+  }
+}
+
+void decoding_a_drawn_latent_is_sampling(const zoo::Generator& generator) {
+  const size_t width = generator.manifest().latent_width;
+  const std::vector<float> zero(3 * width, 0.0f);
+  const std::vector<float> minus_infinity(3 * width, -std::numeric_limits<float>::infinity());
+  std::vector<uint8_t> decoded(3 * generator.manifest().image.bytes());
+  std::vector<uint8_t> sampled(decoded.size());
+  generator.decode(zero.data(), 3, decoded.data());
+  zoo::SampleRequest request;
+  request.n = 3;
+  request.mu = zero.data();
+  request.logvar = minus_infinity.data();
+  generator.sample(request, sampled.data());
+  CHECK(decoded == sampled);
+  std::vector<float> bad = zero;
+  bad[1] = std::numeric_limits<float>::quiet_NaN();
+  THROWS(generator.decode(bad.data(), 3, decoded.data()), zoo::ArgumentError, "column 1");
+}
+
+void bad_files(const std::string& engine) {
+  std::ifstream in(engine, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(in)), {});
+  const std::string path = "/tmp/zoo_engine_test_" + std::to_string(getpid());
+  const auto write = [&path](const std::string& content) {
+    std::ofstream(path, std::ios::binary) << content;
+  };
+  write("");
+  THROWS(zoo::Manifest::read(path), zoo::EngineFileError, "empty");
+  // No length of prefix, no flipped byte brings the reader down.
+  for (size_t size = 1; size < bytes.size(); size += 1 + size / 7) {
+    write(bytes.substr(0, size));
+    THROWS(zoo::Manifest::read(path), zoo::EngineFileError, path);
+  }
+  write(std::string(4096, '\xa5'));
+  THROWS(zoo::Manifest::read(path), zoo::EngineFileError, "not an ONNX file");
+  THROWS(zoo::Manifest::read(path + ".missing"), zoo::EngineNotFoundError, "does not exist");
+  THROWS(zoo::Manifest::read("/"), zoo::EngineFileError, "not a regular file");
+  std::remove(path.c_str());
+}
+
+void bad_arguments(const std::string& engine, const zoo::Generator& generator) {
+  uint8_t byte = 0;
+  zoo::SampleRequest request;
+  request.n = 0;
+  THROWS(generator.sample(request, &byte), zoo::ArgumentError, "at least 1");
+  request.n = 2;
+  request.first = UINT64_MAX;
+  THROWS(generator.sample(request, &byte), zoo::ArgumentError, "64 bits");
+  request.first = 0;
+  request.batch = size_t{1} << 40;
+  THROWS(generator.sample(request, &byte), zoo::ArgumentError, "batch");
+  zoo::Options options;
+  options.backend = "abacus";
+  THROWS(zoo::Generator(engine, options), zoo::ArgumentError, "abacus");
+  options.backend = "auto";
+  options.device = "cuda:0";
+  THROWS(zoo::Generator(engine, options), zoo::DeviceUnavailableError, "cuda:0");
+  THROWS(zoo::Encoder(engine), zoo::ArgumentError, "role");
+}
+
+void manifests() {
+  THROWS(zoo::Manifest::parse("{"), zoo::ManifestError, "JSON");
+  THROWS(zoo::Manifest::parse("[]"), zoo::ManifestError, "object");
+  THROWS(zoo::Manifest::parse("{\"schema\": 99}"), zoo::SchemaVersionError, "99");
+  THROWS(zoo::Manifest::parse("{\"schema\": 1}"), zoo::ManifestError, "model");
+  THROWS(zoo::Manifest::parse("{\"schema\": 1, \"model\": \"m\", \"role\": \"cook\"}"),
+         zoo::ManifestError, "cook");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 3) {
+    std::fprintf(stderr, "usage: %s ENGINE BACKEND\n", argv[0]);
+    return 2;
+  }
+  zoo::Options options;
+  options.backend = argv[2];
+  options.instances = 3;
+  const zoo::Generator generator(argv[1], options);
+  images_do_not_depend_on_the_batch(generator);
+  threads_share_a_generator(generator);
+  streams(generator);
+  decoding_a_drawn_latent_is_sampling(generator);
+  bad_files(argv[1]);
+  bad_arguments(argv[1], generator);
+  manifests();
+  return zoo::test::report();
+}
