@@ -73,7 +73,9 @@ def _one_line(error: Exception) -> str | None:
     runtime_errors = sys.modules.get("runtime.errors")
     if isinstance(error, click.ClickException):
         text = error.format_message()
-    elif isinstance(error, ZooError) or (runtime_errors and isinstance(error, runtime_errors.Error)):
+    elif isinstance(error, ZooError) or (
+        runtime_errors and isinstance(error, runtime_errors.Error)
+    ):
         text = str(error)
     elif isinstance(error, OSError):
         text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
@@ -95,9 +97,7 @@ def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "--backend", default="auto", metavar="NAME", help="auto, onnxruntime or openvino."
         ),
         click.option("--precision", default="fp32", metavar="NAME", help="fp32 or bf16."),
-        click.option(
-            "--instances", type=COUNT, metavar="K", help="Engine instances side by side."
-        ),
+        click.option("--instances", type=COUNT, metavar="K", help="Engine instances side by side."),
     )
     for option in reversed(options):
         function = option(function)

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from runtime import Encoder, Generator
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 
@@ -50,4 +56,26 @@ def encoder_of(engine: Path) -> Path:
     return encoder
 
 
-__all__ = ["WEIGHTS", "encoder_of", "resolve", "shipped"]
+def open_generator(name: str, **options: Any) -> Generator:
+    """The generator of that file or name, loaded; `options` are those of runtime.Generator.
+
+    Raises the errors of `resolve` and of runtime.Generator, and ConfigError for
+    an engine that was exported to make float images, which no command can write.
+    """
+    from runtime import Generator
+
+    generator = Generator(resolve(name), **options)
+    dtype = generator.manifest["image"]["dtype"]
+    if dtype != "uint8":
+        raise ConfigError(f"{name} makes {dtype} images; the commands need an engine for uint8")
+    return generator
+
+
+def open_encoder(generator: Generator, **options: Any) -> Encoder:
+    """The encoder that belongs to `generator`, loaded. Raises as `encoder_of` and the runtime."""
+    from runtime import Encoder
+
+    return Encoder(encoder_of(Path(generator.path)), **options)
+
+
+__all__ = ["WEIGHTS", "encoder_of", "open_encoder", "open_generator", "resolve", "shipped"]

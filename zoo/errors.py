@@ -1,4 +1,4 @@
-"""Errors of data, recipes and training; the command line turns each into one line and exit code 2."""
+"""Errors of data, recipes, output and training; the commands show each as one line."""
 
 
 class ZooError(Exception):

@@ -33,8 +33,9 @@ _SUFFIXES = (".png", ".gif", ".npy", ".npz")
 class Run:
     """What is about to be written: samples `first` … `first + count - 1` of one seed.
 
-    `shape` is (H, W, C) of an image. `title` and the labelled `lead` images
-    [H, W, C] go into pictures that people look at (grids), before the samples.
+    `shape` is (H, W, C) of an image. The rest is for grids: a `title`, labelled
+    `lead` images [H, W, C] before the samples, the number of `columns` (None:
+    square), and the `label` of an index (default: the index).
     """
 
     count: int
@@ -42,6 +43,8 @@ class Run:
     first: int = 0
     title: str = ""
     lead: Sequence[tuple[str, Images]] = ()
+    columns: int | None = None
+    label: Callable[[int], str] = str
 
 
 def format_of(path: str) -> str:
@@ -138,8 +141,8 @@ def png(path: str, run: Run) -> Iterator[Write]:
         yield lambda images: blocks.append(images.copy())
         tiles = [tile for _, tile in run.lead] + [tile for block in blocks for tile in block]
         labels = [label for label, _ in run.lead]
-        labels += [str(run.first + i) for i in range(run.count)]
-        grid.draw(tiles, labels, run.title).save(temporary, format="PNG")
+        labels += [run.label(run.first + i) for i in range(run.count)]
+        grid.draw(tiles, labels, run.title, run.columns).save(temporary, format="PNG")
 
 
 @contextmanager

@@ -1,0 +1,85 @@
+"""Show what is in an engine file: `python -m zoo.inspect vae.onnx`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zoo.cli import Command
+
+
+@click.command(cls=Command)
+@click.argument("file")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as it is, in JSON.")
+def main(file: str, as_json: bool) -> None:
+    """Print the manifest of the engine FILE, a path or a shipped name, and its tensors."""
+    from runtime import manifest
+    from zoo.engines import resolve
+
+    path = resolve(file)
+    document = manifest.read(path)
+    if as_json:
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    size = path.stat().st_size
+    click.echo(f"{path}  ({size:,} bytes)")
+    for line in describe(document):
+        click.echo(line)
+    if path.suffix == ".onnx":
+        for line in tensors(path):
+            click.echo(line)
+
+
+def describe(document: dict[str, Any], indent: str = "") -> list[str]:
+    """A manifest as readable lines: one a field, the fields of an object indented under it."""
+    lines = []
+    names = max((len(name) for name in document), default=0)
+    for name, value in document.items():
+        if isinstance(value, dict) and value:
+            lines.append(f"{indent}{name}")
+            lines += describe(value, indent + "  ")
+        else:
+            lines.append(f"{indent}{name:<{names}}  {_text(value)}")
+    return lines
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_text(item) for item in value) or "none"
+    if isinstance(value, dict):
+        return "none"
+    if isinstance(value, bool) or value is None:
+        return json.dumps(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)
+
+
+def tensors(path: Path) -> list[str]:
+    """The graph's inputs and outputs, as ONNX Runtime sees them; none where it cannot load it."""
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    settings.log_severity_level = 4
+    settings.intra_op_num_threads = 1
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), settings, providers=["CPUExecutionProvider"]
+        )
+    except Exception:  # onnxruntime's own kinds; the manifest above is the answer then
+        return []
+    lines = []
+    for heading, nodes in (("inputs", session.get_inputs()), ("outputs", session.get_outputs())):
+        lines.append(heading)
+        for node in nodes:
+            kind = node.type.removeprefix("tensor(").removesuffix(")")
+            lines.append(f"  {node.name}  {kind} [{', '.join(map(str, node.shape))}]")
+    return lines
+
+
+if __name__ == "__main__":
+    main()
