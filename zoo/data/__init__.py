@@ -1,0 +1,58 @@
+"""Data sets as NumPy arrays: named ones in IDX files, folders of pictures, and `.npz` files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from zoo.data.files import load_folder, load_npz
+from zoo.data.idx import read_idx
+from zoo.data.sets import DataSet, Split, as_nhwc, normalise, resize, split_by_seed
+from zoo.data.sources import SOURCES, Source, locate
+from zoo.errors import DataError
+
+
+def load(
+    name: str, size: int | None = None, channels: int | None = None, download: bool = True
+) -> DataSet:
+    """Load a data set by name (`SOURCES`), or from a folder of pictures or an `.npz` file.
+
+    `size` and `channels` resize and convert all images; None keeps what they are. Raises
+    `DataError`, in one line, for anything that is missing, damaged or of another format.
+    """
+    if name in SOURCES:
+        return _load_idx(SOURCES[name], size, channels, download)
+    path = Path(name)
+    if path.is_dir():
+        return load_folder(path, size, channels)
+    if path.is_file() and path.suffix == ".npz":
+        return load_npz(path, size, channels)
+    problem = "is not an .npz file" if path.is_file() else "is no data set, folder or file"
+    raise DataError(f"{name} {problem}; known data sets: {', '.join(SOURCES)}")
+
+
+def _load_idx(source: Source, size: int | None, channels: int | None, download: bool) -> DataSet:
+    files = locate(source, download)
+    parts = []
+    for images_file, labels_file in (files[:2], files[2:]):
+        images = as_nhwc(read_idx(images_file), images_file)
+        labels = read_idx(labels_file).astype(np.int64)
+        parts.append(resize(Split(images, labels), size, channels))
+    return DataSet(source.name, parts[0], parts[1], source.classes)
+
+
+__all__ = [
+    "SOURCES",
+    "DataSet",
+    "Source",
+    "Split",
+    "load",
+    "load_folder",
+    "load_npz",
+    "locate",
+    "normalise",
+    "read_idx",
+    "resize",
+    "split_by_seed",
+]

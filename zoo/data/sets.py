@@ -1,0 +1,119 @@
+"""What a data set is, and the one place where images are split, resized and normalised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from zoo.errors import DataError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images uint8 [N, H, W, C] and, where there are any, their labels int64 [N]."""
+
+    images: np.ndarray
+    labels: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+            raise DataError(
+                f"images must be uint8 [N, H, W, C], got {self.images.dtype} "
+                f"{list(self.images.shape)}"
+            )
+        if len(self.images) == 0:
+            raise DataError("the data set has no images")
+        if self.labels is not None and self.labels.shape != (len(self.images),):
+            raise DataError(
+                f"{len(self.images)} images but labels of shape {list(self.labels.shape)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A named data set: the images to learn from, those to measure on, and the class names."""
+
+    name: str
+    train: Split
+    test: Split
+    classes: list[str] = field(default_factory=list)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square images, in pixels."""
+        return int(self.train.images.shape[1])
+
+    @property
+    def channels(self) -> int:
+        """Channels of an image: 1 (grey) or 3 (RGB)."""
+        return int(self.train.images.shape[3])
+
+
+def as_nhwc(images: np.ndarray, source: object) -> np.ndarray:
+    """Bring uint8 images [N, H, W] or [N, H, W, C] to [N, H, W, C] with 1 or 3 channels."""
+    if images.dtype != np.uint8:
+        raise DataError(f"{source}: images must be uint8, got {images.dtype}")
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or images.shape[3] not in (1, 3):
+        raise DataError(
+            f"{source}: expected images [N, H, W] or [N, H, W, C] with 1 or 3 channels, "
+            f"got shape {list(images.shape)}"
+        )
+    return images
+
+
+def split_by_seed(data: Split, test_fraction: float = 0.1, seed: int = 0) -> tuple[Split, Split]:
+    """Split into (train, test) at random, the same way for the same seed and number of images."""
+    count = len(data)
+    held_out = round(count * test_fraction)
+    if not 0 < held_out < count:
+        raise DataError(f"cannot hold {test_fraction:.0%} of {count} images out for the test")
+    order = np.random.Generator(np.random.Philox(seed)).permutation(count)
+    return _take(data, np.sort(order[held_out:])), _take(data, np.sort(order[:held_out]))
+
+
+def _take(data: Split, rows: np.ndarray) -> Split:
+    return Split(data.images[rows], None if data.labels is None else data.labels[rows])
+
+
+def fit(image: Image.Image, size: int | None, channels: int | None) -> np.ndarray:
+    """Crop a picture to its central square, resize it, and return uint8 [size, size, channels].
+
+    `size` None keeps the side of the crop; `channels` None keeps grey pictures grey and makes all
+    others RGB.
+    """
+    if channels is None:
+        channels = 1 if image.mode in ("1", "L", "I;16") else 3
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    target = size or side
+    if image.size != (target, target):
+        box = (left, top, left + side, top + side)
+        image = image.convert("RGB" if image.mode != "L" else "L")
+        image = image.resize((target, target), Image.Resampling.LANCZOS, box=box)
+    pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    return pixels.reshape(target, target, channels)
+
+
+def resize(data: Split, size: int | None, channels: int | None) -> Split:
+    """Return the images at `size` pixels and `channels` channels; None keeps what they have.
+
+    Images that already fit are returned as they are, without a copy.
+    """
+    _, height, width, have = data.images.shape
+    if height == width == (size or height) and have == (channels or have):
+        return data
+    modes = (image[..., 0] if have == 1 else image for image in data.images)
+    fitted = [fit(Image.fromarray(image), size, channels or have) for image in modes]
+    return Split(np.stack(fitted), data.labels)
+
+
+def normalise(images: np.ndarray) -> np.ndarray:
+    """Map uint8 images [N, H, W, C] to float32 [N, C, H, W] in [0, 1], as all models take them."""
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2)).astype(np.float32) / np.float32(255)

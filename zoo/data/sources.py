@@ -1,0 +1,157 @@
+"""Where the named data sets come from: folders that may hold them, else a checked download."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import shutil
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo.errors import DataError, ZooError
+from zoo.images.atomic import replacing
+
+SYSTEM_FOLDER = Path("/usr/share/datasets")
+"""Where Debian's `dataset-*` packages put their files."""
+
+TIMEOUT_S = 30.0
+"""Seconds without an answer after which a download is given up."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set in IDX files: its name, address, class names, and SHA-256 of each download.
+
+    `hint` tells how else to get it. The names in `sha256` are in the order train images, train
+    labels, test images, test labels.
+    """
+
+    name: str
+    address: str
+    sha256: dict[str, str]
+    classes: list[str]
+    hint: str = ""
+
+
+SOURCES = {
+    source.name: source
+    for source in (
+        Source(
+            name="mnist",
+            address="https://ossci-datasets.s3.amazonaws.com/mnist/",
+            sha256={
+                "train-images-idx3-ubyte.gz": (
+                    "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
+                ),
+                "train-labels-idx1-ubyte.gz": (
+                    "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
+                ),
+                "t10k-images-idx3-ubyte.gz": (
+                    "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"
+                ),
+                "t10k-labels-idx1-ubyte.gz": (
+                    "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
+                ),
+            },
+            classes=[str(digit) for digit in range(10)],
+        ),
+        Source(
+            name="fashion-mnist",
+            address="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            sha256={
+                "train-images-idx3-ubyte.gz": (
+                    "08dc20ab1689590a0bcd66e874647b6ee8464e2d501b5a3f1f78831db19a3fdc"
+                ),
+                "train-labels-idx1-ubyte.gz": (
+                    "b0197879cbda89f3dc7b894f9fd52b858e68ea4182b6947c9d8c2b67e5f18dcc"
+                ),
+                "t10k-images-idx3-ubyte.gz": (
+                    "78dcbbfb5a27efaf1b6c1d616caca68560be8766c5bffcb2791df9273a534229"
+                ),
+                "t10k-labels-idx1-ubyte.gz": (
+                    "42bd18137a62d5998cdeae52bf3a0676ac6b706f5cf8439b47bb5b151ae3dccf"
+                ),
+            },
+            classes=[
+                "T-shirt/top",
+                "Trouser",
+                "Pullover",
+                "Dress",
+                "Coat",
+                "Sandal",
+                "Shirt",
+                "Sneaker",
+                "Bag",
+                "Ankle boot",
+            ],
+            hint="apt install dataset-fashion-mnist",
+        ),
+    )
+}
+
+
+def cache_folder() -> Path:
+    """The folder that downloads are kept in: `generator-zoo` in the user's cache directory."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "generator-zoo"
+
+
+def locate(source: Source, download: bool = True) -> list[Path]:
+    """Return the four files of a data set, compressed or plain, downloading them if need be.
+
+    Looked for in `$ZOO_DATA/<name>`, `$ZOO_DATA`, the system's folder and the cache, in that order;
+    a folder counts if it has all four. Raises `DataError`, saying where it looked and how to get
+    the files, when there are none and a download fails or is not allowed.
+    """
+    folders = [SYSTEM_FOLDER / source.name, cache_folder() / source.name]
+    if home := os.environ.get("ZOO_DATA"):
+        folders = [Path(home) / source.name, Path(home), *folders]
+    for folder in folders:
+        found = [_either(folder / name) for name in source.sha256]
+        files = [file for file in found if file is not None]
+        if len(files) == len(source.sha256):
+            return files
+    problem = "it may not be downloaded"
+    if download:
+        try:
+            return [fetch(source, name, cache_folder() / source.name) for name in source.sha256]
+        except (OSError, ZooError) as error:
+            problem = str(error)
+    ways = [f"`{source.hint}`"] if source.hint else []
+    ways.append(f"set ZOO_DATA to a folder that holds {', '.join(source.sha256)}")
+    raise DataError(
+        f"no {source.name} in {', '.join(map(str, folders))}, and {problem}. "
+        f"To get it: {', or '.join(ways)}"
+    )
+
+
+def _either(path: Path) -> Path | None:
+    plain = path.with_suffix("")
+    return next((file for file in (path, plain) if file.is_file()), None)
+
+
+def fetch(source: Source, name: str, folder: Path) -> Path:
+    """Download one file of a source to `folder`, where it appears only if its SHA-256 is right.
+
+    Raises `DataError` for a wrong checksum or a failed transfer, and `OSError` or `OutputError`
+    where the folder cannot be written to.
+    """
+    target = folder / name
+    if target.is_file():
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    address = source.address + name
+    with replacing(target) as temporary, temporary.open("w+b") as file:
+        try:
+            with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:
+                shutil.copyfileobj(answer, file)
+        except (OSError, http.client.HTTPException) as error:
+            raise DataError(f"the download of {address} failed: {error}") from error
+        file.seek(0)
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != source.sha256[name]:
+            raise DataError(
+                f"the download of {address} has SHA-256 {found}, expected {source.sha256[name]}"
+            )
+    return target

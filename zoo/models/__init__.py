@@ -1,0 +1,1 @@
+"""The models, one file each, and the registry of them (`zoo.models.registry`)."""

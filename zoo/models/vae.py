@@ -1,0 +1,195 @@
+"""Convolutional variational autoencoder (Kingma & Welling 2013, arXiv:1312.6114).
+
+The encoder maps an image to a diagonal Gaussian q(h | x) = N(μ, σ²), the decoder a latent vector
+to the mean of p(x | h). Training minimises the negative evidence lower bound (ELBO, equation 3),
+with the KL term weighted by β (Higgins et al. 2017; β = 1 is the bound itself).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class VAEConfig:
+    """Sizes and options of a `VAE`.
+
+    `image_size` is the side of a square image in pixels (a multiple of 4), `channels` its number
+    of channels, `latent` the width D of h. `widths` are the outputs of the decoder's two transposed
+    convolutions, `encoder_widths` those of the encoder's two strided convolutions, and
+    `encoder_blocks` the number of residual blocks after them. `decoder` is the family of p(x | h):
+    "bernoulli", which takes intensities in [0, 1] as probabilities, or "gaussian" with the fixed
+    standard deviation `sigma`. Raises `ConfigError` for values that cannot work.
+    """
+
+    image_size: int = 28
+    channels: int = 1
+    latent: int = 32
+    widths: tuple[int, int] = (64, 32)
+    encoder_widths: tuple[int, int] = (32, 64)
+    encoder_blocks: int = 1
+    decoder: Literal["bernoulli", "gaussian"] = "bernoulli"
+    sigma: float = 0.1
+    beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("widths", "encoder_widths"):
+            widths = tuple(getattr(self, name))
+            object.__setattr__(self, name, widths)  # JSON and TOML give lists
+            if len(widths) != 2 or any(not _is_count(width) for width in widths):
+                raise ConfigError(f"{name} must be two positive integers, got {list(widths)}")
+        for name in ("image_size", "channels", "latent"):
+            if not _is_count(getattr(self, name)):
+                raise ConfigError(f"{name} must be a positive integer, got {getattr(self, name)!r}")
+        if self.image_size % 4:
+            raise ConfigError(f"image_size must be a multiple of 4, got {self.image_size}")
+        if not isinstance(self.encoder_blocks, int) or self.encoder_blocks < 0:
+            raise ConfigError(f"encoder_blocks must be 0 or more, got {self.encoder_blocks!r}")
+        if self.decoder not in ("bernoulli", "gaussian"):
+            raise ConfigError(f"decoder must be 'bernoulli' or 'gaussian', got {self.decoder!r}")
+        if not (math.isfinite(self.sigma) and self.sigma > 0):
+            raise ConfigError(f"sigma must be positive, got {self.sigma}")
+        if not (math.isfinite(self.beta) and self.beta >= 0):
+            raise ConfigError(f"beta must be 0 or more, got {self.beta}")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(relu(conv(relu(x)))) with 3×3 convolutions; [N, width, H, W] to the same shape."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the block's output, of the shape of `x`."""
+        return x + self.second(F.relu(self.first(F.relu(x))))
+
+
+class Encoder(nn.Module):
+    """q(h | x): images [N, C, S, S] in [0, 1] to (mu, logvar), each [N, D]."""
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        low, high = config.encoder_widths
+        side = config.image_size // 4
+        narrow = max(high // 2, 1)
+        self.features = nn.Sequential(
+            nn.Conv2d(config.channels, low, 4, stride=2, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(low, high, 4, stride=2, padding=1),
+            *(ResidualBlock(high) for _ in range(config.encoder_blocks)),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(high, narrow, 1),
+            nn.ReLU(inplace=True),
+        )
+        self.project = nn.Linear(narrow * side * side, 2 * config.latent)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log variance of q(h | x)."""
+        mu, logvar = self.project(self.features(images).flatten(1)).chunk(2, dim=1)
+        return mu, logvar
+
+
+class Decoder(nn.Module):
+    """p(x | h): latents [N, D] to mean images [N, C, S, S].
+
+    The mean of a Bernoulli decoder is in [0, 1]; that of a Gaussian decoder is not bounded.
+    """
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        self.bernoulli = config.decoder == "bernoulli"
+        self.side = config.image_size // 4
+        first, second = config.widths
+        self.width = first
+        self.project = nn.Linear(config.latent, first * self.side * self.side)
+        self.layers = nn.Sequential(
+            nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(first, first, 4, stride=2, padding=1),
+            nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(first, second, 4, stride=2, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(second, config.channels, 3, padding=1),
+        )
+
+    def logits(self, latents: Tensor) -> Tensor:
+        """Return the last layer's output: log odds if Bernoulli, the mean if Gaussian."""
+        grid = self.project(latents).reshape(-1, self.width, self.side, self.side)
+        result: Tensor = self.layers(grid)
+        return result
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Return the mean image of p(x | h)."""
+        logits = self.logits(latents)
+        return torch.sigmoid(logits) if self.bernoulli else logits
+
+
+class Terms(NamedTuple):
+    """Parts of the negative ELBO of each image, in nats: -E[log p(x | h)] and KL(q || p), [N]."""
+
+    reconstruction: Tensor
+    kl: Tensor
+
+
+class VAE(nn.Module):
+    """Encoder and decoder of one variational autoencoder; `forward` is the training loss."""
+
+    def __init__(self, config: VAEConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or VAEConfig()
+        self.encoder = Encoder(self.config)
+        self.decoder = Decoder(self.config)
+
+    def terms(self, images: Tensor, noise: Tensor | None = None) -> Terms:
+        """Return the ELBO's two terms for images [N, C, S, S] in [0, 1], by one sample of h each.
+
+        `noise` [N, D] is ε of h = μ + σ·ε (section 2.4); by default it is drawn from PyTorch's
+        generator. The KL is the closed form of appendix B.
+        """
+        mu, logvar = (part.float() for part in self.encoder(images))
+        epsilon = torch.randn_like(mu) if noise is None else noise
+        logits = self.decoder.logits(mu + torch.exp(0.5 * logvar) * epsilon).float()
+        if self.config.decoder == "bernoulli":
+            pixels = F.binary_cross_entropy_with_logits(logits, images, reduction="none")
+        else:
+            variance = self.config.sigma**2
+            constant = 0.5 * math.log(2 * math.pi * variance)
+            pixels = (logits - images).square() / (2 * variance) + constant
+        kl = -0.5 * (1 + logvar - mu.square() - logvar.exp()).sum(1)
+        return Terms(pixels.flatten(1).sum(1), kl)
+
+    def loss(self, images: Tensor, noise: Tensor | None = None) -> dict[str, Tensor]:
+        """Return the batch means, nats per image: reconstruction, kl, loss (with β on the KL)."""
+        terms = self.terms(images, noise)
+        reconstruction, kl = terms.reconstruction.mean(), terms.kl.mean()
+        loss = reconstruction + self.config.beta * kl
+        return {"loss": loss, "reconstruction": reconstruction, "kl": kl}
+
+    def forward(self, images: Tensor, noise: Tensor | None = None) -> dict[str, Tensor]:
+        """Return `loss(images, noise)`; what data-parallel wrappers call."""
+        return self.loss(images, noise)
+
+    @torch.no_grad()
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Return the decoded posterior means, [N, C, S, S], clipped to [0, 1]."""
+        mean: Tensor = self.decoder(self.encoder(images)[0])
+        return mean.clamp(0, 1)
+
+    @torch.no_grad()
+    def generate(self, latents: Tensor) -> Tensor:
+        """Return the mean images of latents [N, D] drawn from the prior, clipped to [0, 1]."""
+        mean: Tensor = self.decoder(latents)
+        return mean.clamp(0, 1)

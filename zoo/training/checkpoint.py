@@ -1,0 +1,112 @@
+"""Checkpoints: tensors in safetensors, everything else as JSON inside the same file; no pickle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from zoo.errors import TrainingError
+from zoo.images.atomic import replacing
+
+KEY = "zoo.state"
+"""The metadata entry of a state file that holds its JSON."""
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write tensors of any device as one safetensors file, whole or not at all.
+
+    Raises `OutputError` where it cannot be written.
+    """
+    own = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    with replacing(path) as temporary:
+        try:
+            save_file(own, temporary, metadata)
+        except SafetensorError as error:  # disk full, for one
+            raise OSError(str(error)) from error
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a safetensors file: its tensors, on the CPU, and its metadata.
+
+    Raises `TrainingError` when it is missing or damaged.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f"cannot read {path}: {error}") from error
+
+
+def load_module(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    """Copy tensors into a module of the same parameters; raises `TrainingError` if they differ."""
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise TrainingError(f"{path} does not fit the model: {error}") from error
+
+
+def pack_optimizer(optimizer: Optimizer, prefix: str) -> dict[str, Tensor]:
+    """The optimizer's tensors (Adam's moments and step counts), named `<prefix><row>.<name>`."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{prefix}{row}.{name}": torch.as_tensor(value)
+        for row, entries in state.items()
+        for name, value in entries.items()
+    }
+
+
+def unpack_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor], prefix: str) -> None:
+    """Put back what `pack_optimizer` took; hyperparameters stay those of the optimizer."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith(prefix):
+            row, name = key.removeprefix(prefix).split(".", 1)
+            state.setdefault(int(row), {})[name] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def random_state(device: torch.device) -> dict[str, Tensor]:
+    """State of PyTorch's generators: `cpu`, and `device` on a GPU; uint8 vectors."""
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["device"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def restore_random_state(state: dict[str, Tensor], device: torch.device) -> None:
+    """Put back what `random_state` took."""
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "device" in state:
+        torch.cuda.set_rng_state(state["device"], device)
+
+
+def save_state(path: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+    """Write tensors and a JSON document as one file, so that they never disagree."""
+    save_tensors(path, tensors, {KEY: json.dumps(values)})
+
+
+def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_state` wrote; raises `TrainingError` for any other file."""
+    tensors, metadata = load_tensors(path)
+    try:
+        values: dict[str, Any] = json.loads(metadata[KEY])
+    except (KeyError, json.JSONDecodeError) as error:
+        raise TrainingError(f"{path} is not the state of a training run") from error
+    return tensors, values
+
+
+def select(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names start with `prefix`, without it."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

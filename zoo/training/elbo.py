@@ -1,0 +1,97 @@
+"""The evidence lower bound of a VAE on a data set, and the task that trains one."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from zoo.data import DataSet, Split, normalise
+from zoo.models.vae import VAE
+from zoo.training.pictures import grid
+from zoo.training.recipe import Recipe
+from zoo.training.task import Update, adamw
+
+
+@torch.no_grad()
+def evaluate_elbo(
+    model: VAE, split: Split, seed: int = 0, samples: int = 1, batch: int = 500
+) -> dict[str, float]:
+    """Average the negative ELBO over a split, in nats per image: nelbo, reconstruction, kl.
+
+    Each image's expectation is estimated by `samples` draws of h. The noise of a draw is made on
+    the CPU from `seed`, in the order of the images, so the result does not depend on `batch`
+    (beyond rounding) or on the device. β does not enter: this is the bound itself.
+    """
+    device = next(model.parameters()).device
+    noise = torch.Generator().manual_seed(seed)
+    training = model.training
+    model.eval()
+    reconstruction = kl = 0.0
+    for _ in range(samples):
+        for start in range(0, len(split), batch):
+            images = torch.from_numpy(normalise(split.images[start : start + batch])).to(device)
+            epsilon = torch.randn(len(images), model.config.latent, generator=noise).to(device)
+            terms = model.terms(images, epsilon)
+            reconstruction += float(terms.reconstruction.double().sum())
+            kl += float(terms.kl.double().sum())
+    model.train(training)
+    count = len(split) * samples
+    reconstruction, kl = reconstruction / count, kl / count
+    return {"nelbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
+
+
+class ElboTask:
+    """Training of a `VAE`: one optimizer, the loss that the model's forward returns."""
+
+    headline = "loss"
+
+    def optimizers(self, model: nn.Module, recipe: Recipe) -> list[Optimizer]:
+        """AdamW over all parameters."""
+        return [adamw(list(model.parameters()), recipe)]
+
+    def step(self, model: nn.Module, images: Tensor, update: Update) -> dict[str, Tensor]:
+        """Take one step down the negative ELBO."""
+        terms: dict[str, Tensor] = model(images)
+        update(terms["loss"], 0)
+        return terms
+
+    def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
+        """Test negative ELBO and its two terms, one sample an image, noise of seed 0."""
+        measured = evaluate_elbo(cast(VAE, model), data.test)
+        return {f"test_{name}": value for name, value in measured.items()}
+
+    @torch.no_grad()
+    def picture(self, model: nn.Module, data: DataSet, seed: int) -> np.ndarray:
+        """Four pairs of rows, test images above their reconstructions; then four rows of samples.
+
+        The test images are the first of each class in turn, where there are labels.
+        """
+        vae, columns = cast(VAE, model), 10
+        device = next(model.parameters()).device
+        chosen = data.test.images[_one_of_each(data.test, 4 * columns)]
+        images = torch.from_numpy(normalise(chosen)).to(device)
+        noise = torch.Generator().manual_seed(seed)
+        latents = torch.randn(4 * columns, vae.config.latent, generator=noise).to(device)
+        originals = images.unflatten(0, (-1, min(columns, len(images))))
+        copies = vae.reconstruct(images).unflatten(0, originals.shape[:2])
+        pairs = torch.stack([originals, copies], 1).flatten(0, 2)
+        rows = torch.cat([pairs, vae.generate(latents)])
+        return grid(rows.float().cpu().numpy(), originals.shape[1])
+
+
+def _one_of_each(split: Split, count: int) -> np.ndarray:
+    if split.labels is None:
+        order = np.arange(len(split))
+    else:
+        # The n-th image of every class before the (n+1)-th of any.
+        by_class = np.argsort(split.labels, kind="stable")
+        labels = split.labels[by_class]
+        turn = np.arange(len(split)) - np.searchsorted(labels, labels)
+        order = by_class[np.lexsort((labels, turn))]
+    count = min(count, len(order))
+    columns = min(10, count)
+    return order[: count // columns * columns]

@@ -1,0 +1,321 @@
+"""The training loop: epochs of updates, and after each a measurement, a picture, a checkpoint."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import signal
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from zoo.data import DataSet
+from zoo.errors import TrainingError
+from zoo.images.atomic import replacing
+from zoo.training import checkpoint
+from zoo.training.host import Interrupt, interruptible
+from zoo.training.metrics import MetricsWriter
+from zoo.training.pictures import save_picture
+from zoo.training.recipe import Recipe, to_dict
+from zoo.training.task import Task
+
+
+@dataclass
+class Progress:
+    """Where a run is: finished epochs and updates, and the sums of the epoch under way."""
+
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    sums: dict[str, float] = field(default_factory=dict)
+
+
+class Trainer:
+    """One training run of a model in the folder `out`.
+
+    `model` has a dataclass `config`, and is trained as `task` says. Under `accelerate launch` (or
+    torchrun) every process makes a Trainer and takes its share of each batch; the first one writes.
+    Sets the seeds of PyTorch from the recipe. A run is the same every time on one device with
+    the same number of threads and processes, however often it is interrupted and resumed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: nn.Module,
+        task: Task,
+        data: DataSet,
+        recipe: Recipe,
+        out: Path,
+        cpu: bool = False,
+        quiet: bool = False,
+    ) -> None:
+        precision = {"fp32": "no"}.get(recipe.precision, recipe.precision)
+        self.accelerator = Accelerator(mixed_precision=precision, cpu=cpu)
+        self.device = self.accelerator.device
+        self.name, self.task, self.data, self.recipe, self.out = name, task, data, recipe, out
+        shares = self.accelerator.num_processes
+        self.steps_per_epoch = len(data.train) // recipe.batch_size
+        if recipe.batch_size % shares:
+            raise TrainingError(f"batch size {recipe.batch_size} over {shares} processes")
+        if self.steps_per_epoch == 0:
+            raise TrainingError(
+                f"batch size {recipe.batch_size} is more than the {len(data.train)} training images"
+            )
+        self.steps = self.steps_per_epoch * recipe.epochs
+        torch.backends.cudnn.deterministic = True
+        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.model) if recipe.ema_decay else self.model
+        self.average.requires_grad_(self.average is self.model)
+        optimizers = task.optimizers(self.model, recipe)
+        prepared = self.accelerator.prepare(self.model, *optimizers)
+        self.wrapped, self.optimizers = prepared[0], list(prepared[1:])
+        self.images = torch.from_numpy(np.array(data.train.images)).to(self.device)
+        self.progress = Progress()
+        self.metrics: dict[str, float] = {}
+        self.speed = 0.0
+        self.quiet = quiet or not self.accelerator.is_main_process
+        # Every process draws noise of its own.
+        torch.manual_seed(recipe.seed + self.accelerator.process_index)
+
+    @property
+    def state_file(self) -> Path:
+        """The file that `resume` reads."""
+        return self.out / "last" / "state.safetensors"
+
+    def run(self, max_seconds: float = math.inf) -> int | None:
+        """Train to the end of the recipe and write the results to `out`.
+
+        Returns None at the end (or when the run, with what it took before a resume, has lasted
+        `max_seconds`), or the number of the signal that stopped it; then the state is saved.
+        Raises `TrainingError` for a loss or a measurement that is not finite, naming the step; the
+        checkpoint of the last good epoch stays as it is.
+        """
+        self._make_folders()
+        writer = None
+        if self.accelerator.is_main_process:
+            writer = MetricsWriter(self.out, self.progress.epoch)
+        started = time.monotonic() - self.progress.seconds
+        try:
+            with interruptible() as interrupt:
+                while self.progress.epoch < self.recipe.epochs:
+                    complete = self._train_epoch(interrupt, started, max_seconds)
+                    if complete:
+                        self._report(writer, started)
+                        continue
+                    self.progress.seconds = time.monotonic() - started
+                    self._save_state()
+                    if self._any(bool(interrupt)):
+                        return interrupt.signal or signal.SIGTERM
+                    self._report(writer, started, complete=False)
+                    break
+        finally:
+            if writer:
+                writer.close()
+        return None
+
+    def one_step(self) -> dict[str, float]:
+        """Take the first update and return its losses; nothing is written."""
+        return self._step(self._order(0)[: self.recipe.batch_size])
+
+    def resume(self) -> None:
+        """Go on from the state in `out`.
+
+        Raises `TrainingError` when that run had another recipe (the number of epochs may differ:
+        the learning rate then follows the new one) or another number of processes.
+        """
+        tensors, values = checkpoint.load_state(self.state_file)
+        for name, value in to_dict(self.recipe).items():
+            if name != "epochs" and values["recipe"].get(name) != value:
+                raise TrainingError(
+                    f"cannot resume {self.out} with {name} = {value!r}: "
+                    f"the run has {values['recipe'].get(name)!r}"
+                )
+        if values["processes"] != self.accelerator.num_processes:
+            raise TrainingError(f"{self.out} was trained with {values['processes']} processes")
+        path = self.state_file
+        checkpoint.load_module(self.model, checkpoint.select(tensors, "model."), path)
+        if self.average is not self.model:
+            checkpoint.load_module(self.average, checkpoint.select(tensors, "average."), path)
+        for index, optimizer in enumerate(self.optimizers):
+            checkpoint.unpack_optimizer(optimizer.optimizer, tensors, f"optimizer{index}.")
+        if self.accelerator.scaler is not None and values["scaler"]:
+            self.accelerator.scaler.load_state_dict(values["scaler"])
+        random = checkpoint.select(tensors, f"random{self.accelerator.process_index}.")
+        checkpoint.restore_random_state(random, self.device)
+        self.progress = Progress(**values["progress"])
+        self.metrics = values["metrics"]
+
+    def _make_folders(self) -> None:
+        for folder in (self.out / "last", self.out / "pictures"):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """The order of the training images in an epoch, a function of seed and epoch only."""
+        key = np.array([self.recipe.seed, epoch], np.uint64)
+        return np.random.Generator(np.random.Philox(key=key)).permutation(len(self.images))
+
+    def _train_epoch(self, interrupt: Interrupt, started: float, max_seconds: float) -> bool:
+        """Do the rest of the epoch under way; False when it was cut short."""
+        done = self.progress.step - self.progress.epoch * self.steps_per_epoch
+        order = self._order(self.progress.epoch)
+        self.wrapped.train()
+        began = time.monotonic()
+        with tqdm(
+            desc=f"epoch {self.progress.epoch + 1}/{self.recipe.epochs}",
+            total=self.steps_per_epoch * self.recipe.batch_size,
+            initial=done * self.recipe.batch_size,
+            unit=" images",
+            disable=self.quiet,
+            mininterval=0.5,
+        ) as bar:
+            for batch in range(done, self.steps_per_epoch):
+                if self._any(bool(interrupt) or time.monotonic() - started >= max_seconds):
+                    return False
+                start = batch * self.recipe.batch_size
+                losses = self._step(order[start : start + self.recipe.batch_size])
+                for name, value in losses.items():
+                    self.progress.sums[name] = self.progress.sums.get(name, 0.0) + value
+                self.progress.step += 1
+                bar.set_postfix({self.task.headline: f"{losses[self.task.headline]:.2f}"}, False)
+                bar.update(self.recipe.batch_size)
+                images = (batch + 1 - done) * self.recipe.batch_size
+                self.speed = images / (time.monotonic() - began)
+        return True
+
+    def _step(self, rows: np.ndarray) -> dict[str, float]:
+        """Update the model on the images of these rows; return the losses of this process."""
+        rate = self.recipe.learning_rate_at(self.progress.step, self.steps)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        share = rows[self.accelerator.process_index :: self.accelerator.num_processes]
+        batch = self.images[torch.from_numpy(np.ascontiguousarray(share)).to(self.device)]
+        images = batch.permute(0, 3, 1, 2).float() / 255
+        losses = self.task.step(self.wrapped, images, self._update)
+        values = {name: float(value.detach()) for name, value in losses.items()}
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"{name} is {value} at step {self.progress.step + 1} "
+                    f"(epoch {self.progress.epoch + 1}); the last good checkpoint is kept"
+                )
+        self._update_average()
+        return values
+
+    def _update(self, loss: Tensor, index: int) -> None:
+        optimizer = self.optimizers[index]
+        optimizer.zero_grad()
+        self.accelerator.backward(loss)
+        if self.recipe.gradient_clip:
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            self.accelerator.clip_grad_norm_(parameters, self.recipe.gradient_clip)
+        optimizer.step()
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        if self.average is self.model:
+            return
+        # Short memory at first, or the average would hold the random start for long.
+        updates = self.progress.step + 1
+        decay = min(self.recipe.ema_decay, (1 + updates) / (10 + updates))
+        averages, parameters = list(self.average.parameters()), list(self.model.parameters())
+        torch._foreach_lerp_(averages, parameters, 1 - decay)
+        for kept, buffer in zip(self.average.buffers(), self.model.buffers(), strict=True):
+            kept.copy_(buffer)
+
+    def _report(self, writer: MetricsWriter | None, started: float, complete: bool = True) -> None:
+        """Measure, and write everything of an epoch, or of the part of it that was done."""
+        progress = self.progress
+        done = progress.step - progress.epoch * self.steps_per_epoch
+        if done == 0:
+            return
+        values = {
+            f"train_{name}": self._mean(total / done) for name, total in progress.sums.items()
+        }
+        self.average.eval()
+        self.metrics = self.task.evaluate(self.average, self.data)
+        for name, value in self.metrics.items():
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"{name} is {value} after step {progress.step} (epoch {progress.epoch + 1}); "
+                    "the last good checkpoint is kept"
+                )
+        progress.seconds = time.monotonic() - started
+        values |= self.metrics
+        values |= {
+            "step": progress.step,
+            "seconds": progress.seconds,
+            "images_per_second": self.speed,
+        }
+        number = progress.epoch + 1
+        if writer:
+            sheet = self.task.picture(self.average, self.data, self.recipe.seed)
+            save_picture(self.out / "pictures" / f"epoch-{number:03d}.png", sheet)
+            writer.write(number, values, sheet)
+            self._save_results()
+        if complete:
+            progress.epoch, progress.sums = number, {}
+            self._save_state()
+
+    def _save_results(self) -> None:
+        checkpoint.save_tensors(
+            self.out / "checkpoint.safetensors", self.average.state_dict(), {"format": "pt"}
+        )
+        description = {
+            "model": self.name,
+            "config": asdict(self.model.config),
+            "data": self.data.name,
+            "recipe": to_dict(self.recipe),
+            "seed": self.recipe.seed,
+            "epochs": round(self.progress.step / self.steps_per_epoch, 3),
+            "metrics": self.metrics,
+            "classes": self.data.classes,
+        }
+        with replacing(self.out / "config.json") as temporary:
+            temporary.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+    def _save_state(self) -> None:
+        random = gather_object([checkpoint.random_state(self.device)])
+        if not self.accelerator.is_main_process:
+            return
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        if self.average is not self.model:
+            average = self.average.state_dict()
+            tensors |= {f"average.{name}": value for name, value in average.items()}
+        for index, optimizer in enumerate(self.optimizers):
+            tensors |= checkpoint.pack_optimizer(optimizer.optimizer, f"optimizer{index}.")
+        for process, states in enumerate(random):
+            tensors |= {f"random{process}.{name}": value for name, value in states.items()}
+        scaler = self.accelerator.scaler
+        values: dict[str, Any] = {
+            "progress": asdict(self.progress),
+            "metrics": self.metrics,
+            "recipe": to_dict(self.recipe),
+            "processes": self.accelerator.num_processes,
+            "scaler": scaler.state_dict() if scaler is not None else None,
+        }
+        checkpoint.save_state(self.state_file, tensors, values)
+
+    def _mean(self, value: float) -> float:
+        """The mean over the processes."""
+        if self.accelerator.num_processes == 1:
+            return value
+        own = torch.tensor(value, device=self.device, dtype=torch.float32)
+        return float(self.accelerator.reduce(own, "mean"))
+
+    def _any(self, flag: bool) -> bool:
+        """Whether the flag is set in any process, so that all leave the loop together."""
+        if self.accelerator.num_processes == 1:
+            return flag
+        count = self.accelerator.reduce(torch.tensor(float(flag), device=self.device))
+        return bool(count.item() > 0)

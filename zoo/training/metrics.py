@@ -1,0 +1,60 @@
+"""What a run measured, as JSON lines and for TensorBoard."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch.utils.tensorboard import SummaryWriter
+
+from zoo.errors import OutputError
+from zoo.images.atomic import replacing
+
+
+class MetricsWriter:
+    """Appends one line per epoch to `metrics.jsonl` and the same numbers to `tensorboard/`.
+
+    Opening it for a run that resumes after `epoch` epochs drops what was written for later ones.
+    """
+
+    def __init__(self, folder: Path, epoch: int = 0) -> None:
+        self.path = folder / "metrics.jsonl"
+        kept = [entry for entry in read_metrics(self.path) if entry["epoch"] <= epoch]
+        with replacing(self.path) as temporary:
+            temporary.write_text("".join(json.dumps(entry) + "\n" for entry in kept))
+        try:
+            self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=epoch + 1)
+        except OSError as error:
+            raise OutputError(f"cannot write {folder / 'tensorboard'}: {error}") from error
+
+    def write(self, epoch: int, values: dict[str, Any], sheet: np.ndarray) -> None:
+        """Add the numbers of an epoch (from 1) and its picture, uint8 [H, W] or [H, W, 3]."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"epoch": epoch, **values}) + "\n")
+        for name, value in values.items():
+            self.board.add_scalar(name, value, epoch)
+        layout = "HW" if sheet.ndim == 2 else "HWC"
+        self.board.add_image("picture", sheet, epoch, dataformats=layout)
+        self.board.flush()
+
+    def close(self) -> None:
+        """Finish the TensorBoard file."""
+        self.board.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of a `metrics.jsonl`, or none if there is no such file.
+
+    A last line that was cut off, by a machine that went down, is left out.
+    """
+    if not path.is_file():
+        return []
+    entries = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entries.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return entries

@@ -1,0 +1,94 @@
+"""A recipe: everything that decides what a training run computes, read from TOML."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import ConfigError
+
+FOLDER = Path(__file__).parent.parent / "recipes"
+"""The folder of the shipped recipes, one `<model>.toml` each."""
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+"""Precisions of the forward pass; weights and optimizer stay fp32."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Hyperparameters of a run. Raises `ConfigError` for values that cannot work.
+
+    `learning_rate` rises linearly for `warmup_steps` and falls by a cosine to zero at the end of
+    `epochs`. `batch_size` counts the images of one step over all processes. `ema_decay` is that of
+    the averaged weights, which are the ones evaluated and shipped (0: no averaging).
+    `gradient_clip` bounds the norm of the gradient (0: no bound). `model` overrides fields of the
+    model's config.
+    """
+
+    data: str = "fashion-mnist"
+    epochs: int = 20
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    warmup_steps: int = 0
+    weight_decay: float = 0.0
+    ema_decay: float = 0.0
+    gradient_clip: float = 0.0
+    precision: str = "fp32"
+    seed: int = 0
+    model: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("epochs", 1), ("batch_size", 1), ("warmup_steps", 0), ("seed", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+                raise ConfigError(f"{name} must be an integer of at least {lowest}, got {value!r}")
+        if self.seed >= 2**63:
+            raise ConfigError(f"seed must be below 2**63, got {self.seed}")
+        for name in ("learning_rate", "weight_decay", "ema_decay", "gradient_clip"):
+            value = getattr(self, name)
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not math.isfinite(value) or value < 0:
+                raise ConfigError(f"{name} must be a number of at least 0, got {value!r}")
+        if self.learning_rate == 0 or self.ema_decay >= 1:
+            raise ConfigError("learning_rate must be above 0 and ema_decay below 1")
+        if self.precision not in PRECISIONS:
+            raise ConfigError(
+                f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}"
+            )
+        if not isinstance(self.data, str) or not isinstance(self.model, dict):
+            raise ConfigError("data must be a name or a path, model a table")
+
+    def learning_rate_at(self, step: int, steps: int) -> float:
+        """Learning rate of the update number `step` (from 0) of `steps`."""
+        warm = min(1.0, (step + 1) / (self.warmup_steps + 1))
+        return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def from_dict(values: dict[str, Any]) -> Recipe:
+    """Make a recipe from a table of its fields; raises `ConfigError` for a name it has not."""
+    known = {entry.name for entry in fields(Recipe)}
+    for name in values:
+        if name not in known:
+            raise ConfigError(f"unknown recipe field {name!r}; known: {', '.join(sorted(known))}")
+    return Recipe(**values)
+
+
+def load_recipe(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
+    """Read a TOML recipe; `overrides` replace its fields, and merge into the table `model`."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the recipe {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    overrides = dict(overrides or {})
+    model = {**values.get("model", {}), **overrides.pop("model", {})}
+    return from_dict({**values, **overrides, "model": model})
+
+
+def to_dict(recipe: Recipe) -> dict[str, Any]:
+    """The recipe's fields, as `from_dict` takes them."""
+    return asdict(recipe)
