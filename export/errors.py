@@ -1,16 +1,25 @@
 """Errors of the export; the command line turns each into one line and exit code 2."""
 
+from zoo.errors import ZooError
 
-class ExportError(Exception):
-    """A checkpoint cannot be exported, or the file made from it fails a check."""
+
+class ExportError(ZooError):
+    """A checkpoint cannot be exported."""
 
 
 class CheckpointError(ExportError):
-    """The checkpoint folder is missing, incomplete or damaged."""
+    """The weights are not finite, or the model is not of a kind that can be exported."""
 
 
 class ParityError(ExportError):
-    """The exported file does not do what the model does; it was not kept."""
+    """An exported file does not do what the model does; nothing was kept.
+
+    `report` is the table of all checks, as text.
+    """
+
+    def __init__(self, message: str, report: str = "") -> None:
+        super().__init__(message)
+        self.report = report
 
 
 __all__ = ["CheckpointError", "ExportError", "ParityError"]

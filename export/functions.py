@@ -60,9 +60,7 @@ def normals(mu: Value, seed: Value, first: Value, stream: Value) -> Value:
 
     plane = tape.concat(one, rows, blocks, axis=0)
     even = tape.concat(block.expand(plane), sample_low.expand(plane), axis=0)
-    odd = tape.concat(
-        (stream & integers.WORD).expand(plane), sample_high.expand(plane), axis=0
-    )
+    odd = tape.concat((stream & integers.WORD).expand(plane), sample_high.expand(plane), axis=0)
     key = tape.concat(*integers.words(seed), axis=0).unsqueeze(1, 2)
     even, odd = integers.philox(even, odd, key)
 

@@ -47,8 +47,8 @@ def log(x: F32) -> F32:
     bits = x.view(np.uint32)
     shifted = (bits - np.uint32(0x3F3504F3)).view(np.int32)
     exponent = shifted >> 23
-    m = (bits - (exponent.view(np.uint32) << np.uint32(23))).view(np.float32)
-    e = exponent.astype(np.float32)
+    m: F32 = (bits - (exponent.view(np.uint32) << np.uint32(23))).view(np.float32)
+    e: F32 = exponent.astype(np.float32)
     f = m - np.float32(1)
     z = f * f
     y = _horner(f, floats.LOG) * (f * z)
@@ -61,12 +61,12 @@ def sincos_turn(turn: U32) -> tuple[F32, F32]:
     """Sine and cosine of 2*pi*(turn + 1/2)/2^32."""
     quarter = (turn + np.uint32(0x20000000)) >> np.uint32(30)
     rest = (turn - (quarter << np.uint32(30))).view(np.int32)
-    t = rest.astype(np.float32) * np.float32(floats.TWO_PI_OVER_2_32)
+    t: F32 = rest.astype(np.float32) * np.float32(floats.TWO_PI_OVER_2_32)
     t = t + np.float32(floats.PI_OVER_2_32)
     z = t * t
-    s = _horner(z, floats.SINE)
+    s: F32 = _horner(z, floats.SINE)
     s = t + t * (z * s)
-    c = _horner(z, floats.COSINE)
+    c: F32 = _horner(z, floats.COSINE)
     c = (z * z) * c
     c = c - np.float32(0.5) * z
     c = np.float32(1) + c
@@ -117,10 +117,34 @@ def normals(seed: int, first: int, rows: int, width: int, stream: int = 0) -> F3
 
 def reparametrized_sample(mu: F32, logvar: F32, seed: int, first: int, stream: int = 0) -> F32:
     """h = mu + exp(logvar/2) * eps, all float32 [N, D]."""
-    eps = normals(seed, first, *mu.shape, stream)
+    rows, width = mu.shape
+    eps = normals(seed, first, rows, width, stream)
     return mu + exp(np.float32(0.5) * logvar) * eps
 
 
 def int64(word: int) -> NDArray[np.int64]:
     """An unsigned 64-bit number as the int64 [1] tensor that carries its bits."""
     return np.array([word % 2**64], np.uint64).view(np.int64)
+
+
+def interpolate(a: F32, b: F32, t: F32, mode: str = "linear") -> F32:
+    """Points from a to b [N, D] at t [S]: float32 [N, S, D].
+
+    "linear" step by step as `csrc/ops/batched_interpolate.h`; "spherical" in
+    float64 (Shoemake, SIGGRAPH 1985), to be compared within a tolerance.
+    """
+    start, end = a[:, None], b[:, None]
+    if mode == "linear":
+        steps = t[None, :, None]
+        return np.where(steps == np.float32(1), end, start + (end - start) * steps)
+    wide = [x.astype(np.float64) for x in (start, end)]
+    norms = np.linalg.norm(wide[0], axis=2) * np.linalg.norm(wide[1], axis=2)
+    cosine = np.clip((wide[0] * wide[1]).sum(2) / np.where(norms > 0, norms, 1), -1, 1)
+    angle = np.arccos(np.where(norms > 0, cosine, 1))[:, :, None]
+    steps = t[None, :, None].astype(np.float64)
+    sine = np.sin(angle)
+    curved = sine > 1e-3
+    divisor = np.where(curved, sine, 1)
+    weight_a = np.where(curved, np.sin((1 - steps) * angle) / divisor, 1 - steps)
+    weight_b = np.where(curved, np.sin(steps * angle) / divisor, steps)
+    return (weight_a * wide[0] + weight_b * wide[1]).astype(np.float32)

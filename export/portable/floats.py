@@ -27,9 +27,7 @@ SINE = [_f(c) for c in "-0x1.994eb2p-13 0x1.110760p-7 -0x1.555546p-3".split()]
 COSINE = [_f(c) for c in "0x1.9a0258p-16 -0x1.6c0c8cp-10 0x1.55554ap-5".split()]
 EXP = [
     _f(c)
-    for c in (
-        "0x1.6db410p-10 0x1.123b46p-7 0x1.55545ep-5 0x1.55548ep-3 0x1.000000p-1"
-    ).split()
+    for c in ("0x1.6db410p-10 0x1.123b46p-7 0x1.55545ep-5 0x1.55548ep-3 0x1.000000p-1").split()
 ]
 TWO_PI_OVER_2_32 = _f("0x1.921fb6p-30")
 PI_OVER_2_32 = _f("0x1.921fb6p-31")

@@ -1,0 +1,129 @@
+"""The manifest of an engine file: schema 1, stored in ONNX `metadata_props`."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from importlib import metadata
+from typing import Any, Literal
+
+from onnx import ModelProto
+from torch import nn
+
+from export.checkpoint import Checkpoint
+from export.modules import Graph, ImageFormat
+
+KEY = "zoo.manifest"
+SCHEMA = 1
+MAX_BATCH = 4096
+
+Role = Literal["generator", "encoder", "interpolator"]
+Weights = Literal["fp16", "fp32"]
+
+
+def build(
+    checkpoint: Checkpoint, role: Role, graph: Graph, image: ImageFormat, weights: Weights
+) -> dict[str, Any]:
+    """The manifest of one engine file, without `throughput` and `parity`.
+
+    Args:
+        checkpoint: the model and its config.json.
+        role: what the file does.
+        graph: the graph in the file, for the number of its parameters.
+        image: format of the images that go in or out.
+        weights: how the weights are stored.
+    """
+    from zoo.models import registry
+
+    config = checkpoint.config
+    name = str(config["model"])
+    height, width, channels = checkpoint.shape
+    as_levels = image == "uint8"
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "model": name,
+        "role": role,
+        "paper": asdict(registry.get(name).paper),
+        "latent": {"width": checkpoint.latent, "prior": "normal"},
+        "image": {
+            "height": height,
+            "width": width,
+            "channels": channels,
+            "dtype": "uint8" if as_levels else "float32",
+            "layout": "NHWC" if as_levels else "NCHW",
+            "range": [0, 255] if as_levels else [0, 1],
+        },
+        "classes": list(config.get("classes") or []),
+        "attributes": [],
+        "directions": {},
+        "precision": "fp32",
+        "weights_dtype": weights,
+        "batch": {"min": 1, "max": MAX_BATCH},
+        "training": {
+            "data": _without_folders(config.get("data")),
+            "epochs": config.get("epochs"),
+            "seed": config.get("seed"),
+            "metrics": dict(config.get("metrics") or {}),
+            "recipe": _without_folders(config.get("recipe") or {}),
+        },
+        "parameters": parameters(graph),
+        "checkpoint_sha256": checkpoint.sha256,
+        "versions": {
+            "zoo": version("generator-zoo"),
+            "torch": version("torch"),
+            "onnx": version("onnx"),
+        },
+    }
+    if role == "generator":
+        document["noise"] = {
+            "algorithm": "philox4x32-10",
+            "transform": "box-muller",
+            "streams": {"latent": 0},
+        }
+    return document
+
+
+def _without_folders(value: Any) -> Any:
+    """The value with paths cut to their last part: a data folder's place is nobody's business."""
+    if isinstance(value, dict):
+        return {key: _without_folders(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(entry) for entry in value]
+    if isinstance(value, str) and os.path.isabs(value):
+        return os.path.basename(value.rstrip("/"))
+    return value
+
+
+def parameters(module: nn.Module) -> int:
+    """Number of weights of a module."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def version(distribution: str) -> str:
+    """Version of an installed distribution, without a build tag; "unknown" if not installed."""
+    try:
+        return metadata.version(distribution).split("+")[0]
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def attach(model: ModelProto, document: dict[str, Any]) -> None:
+    """Store the manifest in a model, in place of one that is there.
+
+    Raises:
+        runtime.errors.ManifestError: it is not valid (checked where the
+            compiled runtime is installed).
+    """
+    try:
+        from runtime import manifest as checker
+    except ImportError:
+        pass
+    else:
+        checker.validate(document)
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    kept = [entry for entry in model.metadata_props if entry.key != KEY]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = KEY, text

@@ -1,0 +1,74 @@
+"""Runs a model in a plain ONNX Runtime, without our library: the portable bodies at work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper
+
+from export import reference
+from export.errors import ExportError
+from export.reference import F32
+
+
+class Session:
+    """A model loaded into stock ONNX Runtime on the CPU.
+
+    Args:
+        model: the model, or its bytes.
+        extra: float tensors inside the graph to return besides its outputs.
+        threads: threads of one run, 0 for one a core.
+
+    Raises:
+        ExportError: ONNX Runtime refuses the model.
+    """
+
+    def __init__(
+        self, model: ModelProto | bytes, extra: Sequence[str] = (), threads: int = 1
+    ) -> None:
+        if isinstance(model, bytes):
+            data = model
+        else:
+            copy = ModelProto()
+            copy.CopyFrom(model)
+            copy.graph.output.extend(
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in extra
+            )
+            data = copy.SerializeToString()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 4
+        try:
+            self._session = onnxruntime.InferenceSession(
+                data, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise ExportError(f"ONNX Runtime cannot load the exported model: {error}") from error
+        self.outputs = [output.name for output in self._session.get_outputs()]
+
+    def run(self, **inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """All outputs by name."""
+        try:
+            results = self._session.run(None, inputs)
+        except Exception as error:
+            raise ExportError(f"ONNX Runtime cannot run the exported model: {error}") from error
+        return dict(zip(self.outputs, results, strict=True))
+
+    def generate(self, mu: F32, logvar: F32, seed: int, first: int) -> dict[str, NDArray[Any]]:
+        """Outputs of a generator for mu and logvar [N, D]."""
+        return self.run(
+            mu=mu, logvar=logvar, seed=reference.int64(seed), first=reference.int64(first)
+        )
+
+    def sample(self, n: int, width: int, seed: int, first: int) -> dict[str, NDArray[Any]]:
+        """Outputs of a generator for samples first … first + n - 1 of the prior."""
+        zeros = np.zeros((n, width), np.float32)
+        return self.generate(zeros, zeros, seed, first)
+
+    def decode(self, latents: F32) -> dict[str, NDArray[Any]]:
+        """Outputs of a generator for given latents [N, D]: a log-variance of -inf, no noise."""
+        return self.generate(latents, np.full_like(latents, -np.inf), 0, 0)
