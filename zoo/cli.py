@@ -17,8 +17,8 @@ EXIT_TERMINATED = 128 + signal.SIGTERM
 UINT64 = click.IntRange(0, 2**64 - 1)
 """Seeds and sample indices."""
 
-COUNT = click.IntRange(min=1)
-"""A number of images, of instances, of steps."""
+COUNT = click.IntRange(1, 2**62)
+"""A number of images, or of anything else there is at least one of."""
 
 
 class Command(click.Command):
@@ -36,7 +36,7 @@ class Command(click.Command):
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Run the command; with `standalone_mode=False` it raises and returns as click does."""
-        run = super().main
+        run: Callable[..., Any] = super().main
         if not standalone_mode:
             return run(*args, standalone_mode=False, **extra)
         sys.exit(_exit_code(lambda: run(*args, standalone_mode=False, **extra)))

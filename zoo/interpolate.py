@@ -79,11 +79,14 @@ def _latent(
     """The latent [D] of one end of the way."""
     from runtime import noise
     from zoo.engines import open_encoder
+    from zoo.errors import ConfigError
     from zoo.images.read import read_image
 
     kind, _, number = end.partition(":")
     if kind in ("seed", "sample") and not Path(end).exists():
-        key = UINT64.convert(number, None, None)
+        key = int(number) if number.isdecimal() and len(number) <= 20 else -1
+        if not 0 <= key < 2**64:
+            raise ConfigError(f"{end}: expected {kind}:K, K an integer of 64 bits, 0 to 2**64 - 1")
         own_seed, sample = (key, 0) if kind == "seed" else (seed, key)
         return noise.normal(own_seed, sample, _latent_stream(generator), generator.latent_width)
     image = read_image(end, generator.image_shape, resize)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SHOWN = 64
+_COLUMNS = 16
 _ROWS = 256
 
 
@@ -66,7 +67,7 @@ def main(
     with atomic.replacing(out) as temporary:
         pairs = [_pair(originals[i], reconstructions[i]) for i in range(shown)]
         labels = [_shortened(name) for name in names[:shown]]
-        grid.draw(pairs, labels, title).save(temporary, format="PNG")
+        grid.draw(pairs, labels, title, _COLUMNS).save(temporary, format="PNG")
     those = "1 image" if len(originals) == 1 else f"{len(originals):,} images"
     click.echo(
         f"{those}: PSNR {psnr(float(squared.mean())):.2f} dB "

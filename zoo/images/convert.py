@@ -40,9 +40,9 @@ def enlarge(images: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     return images.repeat(factor, axis=-3).repeat(factor, axis=-2)
 
 
-def display_factor(height: int, width: int, target: int = 84) -> int:
-    """How many times to enlarge a small image so that it is about `target` pixels wide."""
-    return max(1, target // max(height, width))
+def display_factor(size: int, target: int = 84) -> int:
+    """How many times to enlarge an image of `size` pixels to at most `target` pixels; 1 or more."""
+    return max(1, target // size)
 
 
 __all__ = ["MODES", "display_factor", "enlarge", "mode_of", "to_pillow"]

@@ -77,7 +77,7 @@ def plan(
     if columns is None:
         columns = math.isqrt(count - 1) + 1
     columns = min(columns, count)
-    factor = display_factor(height, width)
+    factor = display_factor(width)
     tile_height, tile_width = height * factor, width * factor
     cell_width = max(tile_width, label_width)
     rows = -(-count // columns)

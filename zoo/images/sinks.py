@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +102,7 @@ def npz(path: str, run: Run) -> Iterator[Write]:
         yield _array_writer(file, run)
 
 
-def _array_writer(file: BinaryIO, run: Run) -> Write:
+def _array_writer(file: IO[bytes], run: Run) -> Write:
     header = {"descr": "|u1", "fortran_order": False, "shape": (run.count, *run.shape)}
     np.lib.format.write_array_header_1_0(file, header)
 
@@ -165,7 +165,7 @@ def gif(path: str, run: Run) -> Iterator[Write]:
 
 def gif_factor(height: int, width: int) -> int:
     """How many times the images of a GIF are enlarged."""
-    return display_factor(height, width, target=256)
+    return display_factor(max(height, width), target=256)
 
 
 _BY_SUFFIX = {".png": png, ".gif": gif, ".npy": npy, ".npz": npz}
