@@ -33,8 +33,8 @@ check_python() {
   command -v "$python" >/dev/null ||
     die "$python is not installed." "Debian, Ubuntu: apt-get install python3 python3-venv python3-dev" \
       "Another interpreter: make PYTHON=/path/to/python3 …"
-  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
-    die "Python 3.10 or newer is needed; $python is $("$python" -V 2>&1)." \
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    die "Python 3.11 or newer is needed; $python is $("$python" -V 2>&1)." \
       "Another interpreter: make PYTHON=/path/to/python3 …"
   [ -x "$venv/bin/python" ] || "$python" -c 'import venv, ensurepip' 2>/dev/null ||
     die "$python cannot make virtual environments." "Debian, Ubuntu: apt-get install python3-venv"
