@@ -264,6 +264,14 @@ def test_outputs_that_cannot_be(tmp_path: Path, path: str, problem: str) -> None
     assert Path("/dev/null").is_char_device()
 
 
+def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Asked of the system, which lets root write anywhere: so the answer is replaced.
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    for name in ("a.png", "folder/"):
+        with pytest.raises(OutputError, match=rf"cannot write .*{name}: permission denied"):
+            sinks.check(f"{tmp_path}/{name}", 1)
+
+
 def test_two_channels_fit_no_picture(tmp_path: Path) -> None:
     for name in ("a.png", "a.gif", "folder"):
         with pytest.raises(OutputError, match=r"1, 3 or 4 channels.*makes 2: write \.npy"):
