@@ -44,8 +44,8 @@ class Generator(Engine):
     ) -> NDArray[Any]:
         """Images first … first + n - 1 of the run with this seed.
 
-        batch is the number of rows of one run of the graph (None: chosen here); it
-        changes the speed, never the images. mu and logvar, [D] or [n, D], draw from
+        batch is the largest number of rows of one run of the graph (None: chosen
+        here); it changes the speed, never the images. mu and logvar, [D] or [n, D], draw from
         that posterior instead of the prior: h = mu + exp(logvar / 2) · ε.
         Raises ArgumentError, ExecutionError.
         """
@@ -89,8 +89,8 @@ class Generator(Engine):
     def stream(self, n: int, seed: int = 0, first: int = 0, batch: int | None = None) -> "Stream":
         """The images of sample(n, seed, first), in order, as an iterator of batches.
 
-        Some batches are computed ahead (two per instance), so memory stays bounded
-        for any n. Use it in a with statement, or close it, to leave early.
+        batch is the number of images in each but the last (None: 64). Some batches are
+        computed ahead (two per instance), so memory stays bounded for any n. Use it in a with statement, or close it, to leave early.
         """
         return Stream(
             self._native.stream(

@@ -25,7 +25,7 @@ void Encoder::encode(const void* images, size_t n, float* mu, float* logvar,
   check_count(n);
   Engine* const engine = engine_.get();
   Backend& backend = engine->backend();
-  const size_t batch = engine->choose_batch(n, 0);
+  const size_t batch = engine->run_size(n, 0);
   const size_t bytes = manifest().image.bytes();
   const size_t width = manifest().latent_width;
   if (backend.fixed_batch()) backend.prepare(batch);

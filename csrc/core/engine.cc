@@ -11,9 +11,9 @@
 namespace zoo {
 namespace {
 
-// Rows of a run when the caller leaves it open: past this, throughput on a CPU
-// no longer grows while latency and memory do (benchmarks/throughput.py).
-constexpr size_t kUsualBatch = 16;
+// Most rows of one run: beyond it a CPU gains no throughput and leaves its
+// second-level cache (benchmarks/throughput.py).
+constexpr size_t kRunRows = 16;
 
 size_t available_cores() {
   cpu_set_t set;
@@ -111,17 +111,18 @@ Engine::Live& Engine::live() {
 Backend& Engine::backend() { return *live().backend; }
 InstancePool& Engine::pool() { return *live().pool; }
 
-size_t Engine::choose_batch(uint64_t n, size_t batch) const {
+size_t Engine::run_size(uint64_t n, size_t batch) const {
   if (batch > manifest_.batch_max) {
     throw ArgumentError("batch: this engine takes " + std::to_string(manifest_.batch_min) + " to " +
                         std::to_string(manifest_.batch_max) + ", got " + std::to_string(batch));
   }
-  if (batch == 0) {
-    const uint64_t share = (n + instances_ - 1) / instances_;
-    batch = share >= kUsualBatch ? kUsualBatch : next_power_of_two(static_cast<size_t>(share));
-    batch = std::min(batch, manifest_.batch_max);
+  const size_t most = std::min(kRunRows, manifest_.batch_max);
+  if (batch != 0) {
+    const size_t runs = (batch + most - 1) / most;
+    return (batch + runs - 1) / runs;
   }
-  return batch;
+  const uint64_t share = (n + instances_ - 1) / instances_;
+  return share >= most ? most : std::min(most, next_power_of_two(static_cast<size_t>(share)));
 }
 
 }  // namespace zoo

@@ -29,8 +29,10 @@ class Engine {
   Backend& backend();
   InstancePool& pool();
 
-  // Rows of one run for n rows in all; 0 asks for the runtime's own choice.
-  size_t choose_batch(uint64_t n, size_t batch) const;
+  // Rows of one run of the graph for n rows in all, at most batch (0: no limit of
+  // the caller's). Smaller runs keep the activations in the cache, and one batch
+  // then occupies every instance; which images come out does not depend on it.
+  size_t run_size(uint64_t n, size_t batch) const;
 
  private:
   struct Live;

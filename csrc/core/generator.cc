@@ -1,5 +1,7 @@
 #include "zoo/generator.h"
 
+#include <algorithm>
+
 #include "core/checks.h"
 #include "core/row_runner.h"
 #include "core/stream_state.h"
@@ -7,6 +9,9 @@
 
 namespace zoo {
 namespace {
+
+// Images that a stream hands out at a time when the caller leaves it open.
+constexpr size_t kStreamBatch = 64;
 
 LatentSource source_of(const SampleRequest& request) {
   LatentSource source;
@@ -40,8 +45,8 @@ void Generator::sample(const SampleRequest& request, void* images, const Cancel&
     check_finite("mu", request.mu, rows, manifest().latent_width);
     check_finite("logvar", request.logvar, rows, manifest().latent_width, true);
   }
-  const size_t batch = engine_->choose_batch(request.n, request.batch);
-  engine_->pool().run(generate_job(engine_.get(), source_of(request), request.n, batch, images),
+  const size_t rows = engine_->run_size(request.n, request.batch);
+  engine_->pool().run(generate_job(engine_.get(), source_of(request), request.n, rows, images),
                       cancel);
 }
 
@@ -65,8 +70,8 @@ void Generator::decode(const float* latents, size_t n, void* images, const Cance
   LatentSource source;
   source.kind = LatentSource::Kind::kGiven;
   source.mu = latents;
-  const size_t batch = engine_->choose_batch(n, 0);
-  engine_->pool().run(generate_job(engine_.get(), source, n, batch, images), cancel);
+  const size_t rows = engine_->run_size(n, 0);
+  engine_->pool().run(generate_job(engine_.get(), source, n, rows, images), cancel);
 }
 
 void Generator::interpolate(const float* a, const float* b, size_t rows, size_t steps,
@@ -89,12 +94,12 @@ void Generator::interpolate(const float* a, const float* b, size_t rows, size_t 
 
 Stream Generator::stream(uint64_t n, uint64_t seed, uint64_t first, size_t batch,
                          size_t prefetch) const {
-  check_range(n, first, manifest().image.bytes());
+  check_range(n, first, /*image_bytes=*/1);  // only some batches are in memory
   SampleRequest request;
   request.n = n;
   request.seed = seed;
   request.first = first;
-  request.batch = engine_->choose_batch(n, batch);
+  request.batch = batch ? batch : std::min<size_t>(kStreamBatch, manifest().batch_max);
   return Stream(std::make_shared<Stream::State>(engine_, request,
                                                 prefetch ? prefetch : 2 * engine_->instances()));
 }

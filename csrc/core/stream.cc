@@ -10,7 +10,11 @@
 namespace zoo {
 
 Stream::State::State(std::shared_ptr<Engine> engine, const SampleRequest& request, size_t prefetch)
-    : engine_(std::move(engine)), request_(request), prefetch_(prefetch), process_(getpid()) {}
+    : engine_(std::move(engine)),
+      request_(request),
+      prefetch_(prefetch),
+      run_rows_(engine_->run_size(request.n, request.batch)),
+      process_(getpid()) {}
 
 Stream::State::~State() {
   close();
@@ -37,8 +41,8 @@ void Stream::State::fill() {
     LatentSource source;
     source.seed = request_.seed;
     source.first = ahead.batch.first;
-    ahead.job = generate_job(engine_.get(), source, ahead.batch.rows, request_.batch,
-                             ahead.batch.images.get());
+    ahead.job =
+        generate_job(engine_.get(), source, ahead.batch.rows, run_rows_, ahead.batch.images.get());
     begun_ += ahead.batch.rows;
     ahead_.push_back(std::move(ahead));
     engine_->pool().submit(ahead_.back().job);

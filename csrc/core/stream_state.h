@@ -30,6 +30,7 @@ struct Stream::State {
   const std::shared_ptr<Engine> engine_;
   const SampleRequest request_;
   const size_t prefetch_;
+  const size_t run_rows_;
   std::atomic<bool> closed_{false};
   std::mutex mutex_;  // one consumer at a time
   std::deque<Ahead> ahead_;

@@ -22,7 +22,7 @@ struct SampleRequest {
   uint64_t n = 1;
   uint64_t seed = 0;
   uint64_t first = 0;
-  size_t batch = 0;  // rows of one run of the graph; 0: chosen by the runtime
+  size_t batch = 0;  // most rows of one run of the graph; 0: chosen by the runtime
 
   // Posterior instead of prior: h = mu + exp(logvar / 2) * eps. Both null, or both
   // rows of latent_width floats: n rows, or one row for all when shared is true.
@@ -55,7 +55,7 @@ class ZOO_API Generator {
   void interpolate(const float* a, const float* b, size_t rows, size_t steps, bool spherical,
                    void* images, const Cancel& cancel = {}) const;
 
-  // The same images in order, a batch at a time, computed ahead by at most
+  // The same images in order, batch at a time (0: 64), computed ahead by at most
   // prefetch batches (0: two per instance). Memory is bounded by that.
   Stream stream(uint64_t n, uint64_t seed = 0, uint64_t first = 0, size_t batch = 0,
                 size_t prefetch = 0) const;

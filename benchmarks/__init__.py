@@ -1,0 +1,1 @@
+"""Benchmarks: every number in the README has its command here. Results are JSON in results/."""

@@ -1,0 +1,302 @@
+"""The ways to make images that are measured against each other.
+
+Each contender loads one model, makes batches of uint8 N×H×W×C images in the
+host's memory, and draws its own noise: what a user of that tool would write,
+driven as its documentation advises for throughput. Modules are imported by the
+contender that needs them, in its own process.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Contender:
+    """One way to make images."""
+
+    name: ClassVar[str]
+    precision: ClassVar[str] = "fp32"
+    ours: ClassVar[bool] = False
+
+    def __init__(self, engine: str, weights: str, cores: int) -> None:
+        self.engine, self.weights, self.cores = engine, weights, cores
+        self.rng = np.random.default_rng(0)
+
+    def prepare(self, batch: int) -> None:
+        """Gets ready for batches of this size."""
+        raise NotImplementedError
+
+    def decode(self, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Images of given latents, [batch, D], for the check that all make the same."""
+        raise NotImplementedError
+
+    def batches(self, batch: int) -> Iterator[int]:
+        """Makes batches without end; yields the number of images in each as it is finished."""
+        raise NotImplementedError
+
+    def noise(self, batch: int) -> NDArray[np.float32]:
+        """What a NumPy user writes."""
+        return self.rng.standard_normal((batch, self.latent_width), dtype=np.float32)
+
+    latent_width: int
+
+
+class TorchEager(Contender):
+    """PyTorch, inference mode, all cores."""
+
+    name = "PyTorch eager"
+
+    def prepare(self, batch: int) -> None:
+        import torch
+
+        from zoo.training.weights import load_weights
+
+        torch.set_num_threads(self.cores)
+        model, _ = load_weights(Path(self.weights))
+        self.torch = torch
+        self.decoder = model.decoder.eval()
+        self.latent_width = model.config.latent
+        self.step: Callable[[Any], Any] = self.forward
+
+    def forward(self, latents: Any) -> Any:
+        torch = self.torch
+        image = self.decoder(latents)
+        return (image * 255 + 0.5).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+    def decode(self, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
+        with self.context():
+            images: NDArray[np.uint8] = self.step(self.torch.from_numpy(latents)).numpy()
+            return images
+
+    def batches(self, batch: int) -> Iterator[int]:
+        with self.context():
+            while True:
+                self.step(self.torch.randn(batch, self.latent_width)).numpy()
+                yield batch
+
+    @contextmanager
+    def context(self) -> Iterator[None]:
+        with self.torch.inference_mode():
+            yield
+
+
+class TorchEagerBf16(TorchEager):
+    """PyTorch with CPU autocast to bfloat16."""
+
+    name = "PyTorch eager"
+    precision = "bf16"
+
+    @contextmanager
+    def context(self) -> Iterator[None]:
+        with self.torch.inference_mode(), self.torch.autocast("cpu", self.torch.bfloat16):
+            yield
+
+
+class TorchCompile(TorchEager):
+    """torch.compile with max-autotune and frozen weights; noise and uint8 in the graph."""
+
+    name = "torch.compile"
+
+    def prepare(self, batch: int) -> None:
+        super().prepare(batch)
+        import torch._inductor.config as inductor
+
+        inductor.freezing = True
+        torch = self.torch
+        torch._dynamo.reset()
+        compiled = torch.compile(self.forward, mode="max-autotune-no-cudagraphs", dynamic=False)
+        self.step = compiled
+        width = self.latent_width
+
+        def sample() -> Any:
+            return self.forward(torch.randn(batch, width))
+
+        self.sample = torch.compile(sample, mode="max-autotune-no-cudagraphs", dynamic=False)
+        with self.context():
+            for _ in range(3):
+                self.sample()
+
+    def batches(self, batch: int) -> Iterator[int]:
+        with self.context():
+            while True:
+                self.sample().numpy()
+                yield batch
+
+
+class TorchCompileBf16(TorchCompile):
+    """torch.compile under CPU autocast to bfloat16."""
+
+    name = "torch.compile"
+    precision = "bf16"
+    context = TorchEagerBf16.context
+
+
+def decoder_graph(engine: str) -> Path:
+    """The engine's graph without the noise operator: its latent becomes the input.
+
+    What a user of a stock runtime would have exported; the portable body of the
+    operator would only slow that runtime down.
+    """
+    import onnx
+
+    model = onnx.load(engine)
+    graph = model.graph
+    sampler = next(node for node in graph.node if node.op_type == "ReparametrizedSample")
+    latent = sampler.output[0]
+    shape = next(value for value in graph.input if value.name == "mu").type
+    graph.node.remove(sampler)
+    del graph.input[:]
+    graph.input.append(onnx.ValueInfoProto(name=latent, type=shape))
+    del model.functions[:]
+    path = Path(tempfile.mkdtemp(prefix="zoo-benchmark-")) / "decoder.onnx"
+    onnx.save(model, path)
+    return path
+
+
+class StockOnnxRuntime(Contender):
+    """ONNX Runtime's Python package, one session with all cores."""
+
+    name = "ONNX Runtime"
+
+    def prepare(self, batch: int) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.cores
+        self.session = onnxruntime.InferenceSession(
+            decoder_graph(self.engine), options, providers=["CPUExecutionProvider"]
+        )
+        self.input = self.session.get_inputs()[0].name
+        self.latent_width = self.session.get_inputs()[0].shape[1]
+
+    def decode(self, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
+        images: NDArray[np.uint8] = self.session.run(None, {self.input: latents})[0]
+        return images
+
+    def batches(self, batch: int) -> Iterator[int]:
+        while True:
+            self.decode(self.noise(batch))
+            yield batch
+
+
+class StockOpenVino(Contender):
+    """OpenVINO's Python package: throughput hint, static batch, asynchronous queue."""
+
+    name = "OpenVINO"
+
+    def prepare(self, batch: int) -> None:
+        import openvino
+
+        core = openvino.Core()
+        model = core.read_model(decoder_graph(self.engine))
+        self.latent_width = model.inputs[0].partial_shape[1].get_length()
+        model.reshape([batch, self.latent_width])
+        self.compiled = core.compile_model(
+            model,
+            "CPU",
+            {
+                "PERFORMANCE_HINT": "THROUGHPUT",
+                "INFERENCE_PRECISION_HINT": "f32" if self.precision == "fp32" else "bf16",
+            },
+        )
+        self.queue = openvino.AsyncInferQueue(self.compiled)
+
+    def decode(self, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
+        return np.array(self.compiled([latents])[0])
+
+    def batches(self, batch: int) -> Iterator[int]:
+        finished: list[NDArray[np.uint8]] = []
+        # The request's memory is used again for the next batch, so the images are copied out.
+        self.queue.set_callback(
+            lambda request, _: finished.append(request.output_tensors[0].data.copy())
+        )
+        try:
+            while True:
+                self.queue.start_async({0: self.noise(batch)})
+                while finished:
+                    yield len(finished.pop())
+        finally:
+            self.queue.wait_all()
+
+
+class StockOpenVinoBf16(StockOpenVino):
+    """OpenVINO with its bf16 hint."""
+
+    precision = "bf16"
+
+
+class Ours(Contender):
+    """This runtime, streaming."""
+
+    name = "generator-zoo"
+    ours = True
+    backend: ClassVar[str] = "auto"
+
+    def prepare(self, batch: int) -> None:
+        import runtime
+
+        self.generator = runtime.Generator(
+            self.engine, backend=self.backend, precision=self.precision, instances=self.cores
+        )
+        self.latent_width = self.generator.latent_width
+
+    def decode(self, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
+        return self.generator.decode(latents)
+
+    def batches(self, batch: int) -> Iterator[int]:
+        with self.generator.stream(2**62, batch=batch) as stream:
+            for images in stream:
+                yield len(images)
+
+
+class OursOnnxRuntime(Ours):
+    """This runtime on ONNX Runtime."""
+
+    name = "generator-zoo (onnxruntime)"
+    backend = "onnxruntime"
+
+
+class OursBf16(Ours):
+    """This runtime in bf16."""
+
+    precision = "bf16"
+
+
+CONTENDERS: dict[str, type[Contender]] = {
+    "torch": TorchEager,
+    "torch-compile": TorchCompile,
+    "onnxruntime": StockOnnxRuntime,
+    "openvino": StockOpenVino,
+    "zoo-onnxruntime": OursOnnxRuntime,
+    "zoo": Ours,
+    "torch-bf16": TorchEagerBf16,
+    "torch-compile-bf16": TorchCompileBf16,
+    "openvino-bf16": StockOpenVinoBf16,
+    "zoo-bf16": OursBf16,
+}
+
+
+def measure(contender: Contender, batch: int, seconds: float) -> list[float]:
+    """Seconds each batch took, one after another, for about `seconds`, after a warm-up."""
+    batches = contender.batches(batch)
+    warm = time.perf_counter() + min(0.3, seconds / 3)
+    while time.perf_counter() < warm:
+        next(batches)
+    times = []
+    last = time.perf_counter()
+    end = last + seconds
+    while last < end:
+        next(batches)
+        now = time.perf_counter()
+        times.append(now - last)
+        last = now
+    batches.close()  # type: ignore[attr-defined]
+    return times

@@ -1,0 +1,390 @@
+"""Generator and Encoder on the shipped engine: the same image however it is asked for."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import runtime
+import zoo
+from runtime.errors import (
+    ArgumentError,
+    BackendUnavailableError,
+    ClosedError,
+    DeviceUnavailableError,
+    EngineNotFoundError,
+)
+
+BACKENDS = ["onnxruntime", "openvino"]
+SEED = 2**63 + 5
+
+
+@pytest.fixture(scope="module")
+def engine() -> Path:
+    return zoo.engine_path("vae.onnx")
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def generator(engine: Path, request: pytest.FixtureRequest):
+    with runtime.Generator(engine, backend=request.param, instances=2) as generator:
+        yield generator
+
+
+@pytest.fixture(scope="module")
+def thousand(generator: runtime.Generator) -> np.ndarray:
+    return generator.sample(1000, seed=SEED)
+
+
+def test_images_look_like_the_manifest_says(generator: runtime.Generator) -> None:
+    images = generator.sample(3)
+    assert images.shape == (3, *generator.image_shape) == (3, 28, 28, 1)
+    assert images.dtype == np.uint8
+    # Clothes on black: neither blank nor noise.
+    assert images.max() > 100 and np.median(images[:, :2]) < 20
+
+
+@pytest.mark.parametrize("batch", [1, 7, 64, 1000])
+def test_batch_does_not_change_images(
+    generator: runtime.Generator, thousand: np.ndarray, batch: int
+) -> None:
+    assert np.array_equal(generator.sample(1000, seed=SEED, batch=batch), thousand)
+
+
+@pytest.mark.parametrize("instances", [1, 4])
+def test_instances_do_not_change_images(
+    generator: runtime.Generator, thousand: np.ndarray, instances: int
+) -> None:
+    with runtime.Generator(generator.path, backend=generator.backend, instances=instances) as other:
+        assert other.instances == instances
+        assert np.array_equal(other.sample(200, seed=SEED), thousand[:200])
+        assert np.array_equal(other.sample(200, seed=SEED, batch=3), thousand[:200])
+
+
+def test_a_run_can_be_split_and_resumed(generator: runtime.Generator, thousand: np.ndarray) -> None:
+    for first, n in ((0, 1), (1, 15), (16, 1), (17, 100), (999, 1)):
+        part = generator.sample(n, seed=SEED, first=first)
+        assert np.array_equal(part, thousand[first : first + n])
+
+
+def test_last_index_of_all(generator: runtime.Generator) -> None:
+    last = generator.sample(2, first=2**64 - 2)
+    assert np.array_equal(generator.sample(1, first=2**64 - 1), last[1:])
+    with pytest.raises(ArgumentError, match="64 bits"):
+        generator.sample(3, first=2**64 - 2)
+
+
+@pytest.mark.parametrize("batch", [None, 1, 7, 64])
+def test_stream_equals_sample(
+    generator: runtime.Generator, thousand: np.ndarray, batch: int | None
+) -> None:
+    with generator.stream(300, seed=SEED, first=100, batch=batch) as stream:
+        batches = list(stream)
+    assert np.array_equal(np.concatenate(batches), thousand[100:400])
+    if batch:
+        assert {len(part) for part in batches[:-1]} == {batch}
+
+
+def test_stream_closed_early(generator: runtime.Generator) -> None:
+    stream = generator.stream(10**9, batch=16)
+    first = next(stream)
+    stream.close()
+    stream.close()
+    assert np.array_equal(first, generator.sample(16))
+    with pytest.raises(ClosedError):
+        next(stream)
+
+
+def test_stream_computes_a_bounded_number_ahead(generator: runtime.Generator) -> None:
+    """A stream that nobody reads stops working; what it holds does not grow."""
+    import psutil
+
+    with generator.stream(10**9, batch=16) as stream:
+        next(stream)
+        time.sleep(0.3)
+        process = psutil.Process()
+        before = process.cpu_times().user
+        time.sleep(0.5)
+        assert process.cpu_times().user - before < 0.25
+
+
+def test_threads_share_a_generator(generator: runtime.Generator, thousand: np.ndarray) -> None:
+    def work(index: int) -> bool:
+        first = index * 37
+        got = generator.sample(50, seed=SEED, first=first, batch=1 + index % 9)
+        return np.array_equal(got, thousand[first : first + 50])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(24)))
+
+
+def test_the_gil_is_released(generator: runtime.Generator) -> None:
+    ticks = 0
+    done = threading.Event()
+
+    def tick() -> None:
+        nonlocal ticks
+        while not done.is_set():
+            ticks += 1
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    generator.sample(3000)
+    done.set()
+    thread.join()
+    assert ticks > 10
+
+
+def test_decode_of_the_drawn_noise_is_sample(
+    generator: runtime.Generator, thousand: np.ndarray
+) -> None:
+    latents = runtime.noise.normals(SEED, 0, 100, generator.latent_width)
+    assert np.array_equal(generator.decode(latents), thousand[:100])
+
+
+def test_posterior_sampling(generator: runtime.Generator) -> None:
+    rng = np.random.default_rng(0)
+    mu = rng.normal(size=(10, generator.latent_width)).astype(np.float32)
+    logvar = rng.normal(size=mu.shape).astype(np.float32)
+    h = runtime.ops.reparametrized_sample(mu, logvar, seed=3, first=20)
+    got = generator.sample(10, seed=3, first=20, mu=mu, logvar=logvar)
+    assert np.array_equal(got, generator.decode(h))
+    one = generator.sample(10, seed=3, first=20, mu=mu[0], logvar=logvar[0])
+    h = runtime.ops.reparametrized_sample(
+        np.tile(mu[0], (10, 1)), np.tile(logvar[0], (10, 1)), seed=3, first=20
+    )
+    assert np.array_equal(one, generator.decode(h))
+
+
+@pytest.mark.parametrize("mode", ["linear", "spherical"])
+def test_interpolate(generator: runtime.Generator, mode: str) -> None:
+    a, b = runtime.noise.normals(1, 0, 6, generator.latent_width).reshape(2, 3, -1)
+    images = generator.interpolate(a, b, steps=10, mode=mode)
+    assert images.shape == (3, 11, *generator.image_shape)
+    h = runtime.ops.batched_interpolate(a, b, np.arange(11) / 10, mode)
+    assert np.array_equal(images, generator.decode(h.reshape(33, -1)).reshape(images.shape))
+    assert np.array_equal(images[:, 0], generator.decode(a))
+    assert np.array_equal(images[:, 10], generator.decode(b))
+    assert np.array_equal(generator.interpolate(a[0], b[0], 10, mode), images[0])
+
+
+def test_backends_agree(engine: Path) -> None:
+    """The stated tolerance across backends: one grey level, in fewer than 1 in 1,000 values."""
+    by_backend = [
+        runtime.Generator(engine, backend=name).sample(500, seed=1).astype(int) for name in BACKENDS
+    ]
+    difference = np.abs(by_backend[0] - by_backend[1])
+    assert difference.max() <= 1
+    assert np.mean(difference > 0) < 1e-3
+
+
+def test_bf16_is_close_and_batch_invariant(engine: Path) -> None:
+    try:
+        generator = runtime.Generator(engine, precision="bf16")
+    except BackendUnavailableError as error:
+        assert "bf16" in str(error) and "CPU" in str(error)
+        return
+    assert generator.backend == "openvino"
+    images = generator.sample(200, seed=2)
+    assert np.array_equal(generator.sample(200, seed=2, batch=7), images)
+    exact = runtime.Generator(engine, backend="openvino").sample(200, seed=2)
+    mse = np.mean((images.astype(float) - exact) ** 2)
+    assert 10 * np.log10(255**2 / max(mse, 1e-9)) > 40
+
+
+def test_auto_takes_the_backend_measured_faster(engine: Path) -> None:
+    generator = runtime.Generator(engine)
+    rates = {
+        name: np.exp(np.mean(np.log(list(by_batch.values()))))
+        for name, by_batch in generator.manifest["throughput"].items()
+    }
+    assert generator.backend == max(rates, key=rates.__getitem__)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_encoder(engine: Path, generator: runtime.Generator, backend: str) -> None:
+    encoder = runtime.Encoder(engine.with_suffix(".encoder.onnx"), backend=backend)
+    images = generator.sample(70, seed=4)
+    mu, logvar = encoder.encode(images)
+    assert mu.shape == logvar.shape == (70, encoder.latent_width)
+    assert mu.dtype == logvar.dtype == np.float32
+    for rows in (1, 3, 70):
+        part_mu, part_logvar = encoder.encode(images[:rows])
+        assert np.array_equal(part_mu, mu[:rows])
+        assert np.array_equal(part_logvar, logvar[:rows])
+    # A sample, encoded and decoded, comes back as a similar picture.
+    back = generator.decode(mu).astype(float)
+    error = np.mean(np.abs(back - images))
+    other = np.mean(np.abs(np.roll(back, 1, axis=0) - images))
+    assert error < 0.5 * other
+
+
+def test_encoder_refuses_other_images(engine: Path) -> None:
+    encoder = runtime.Encoder(engine.with_suffix(".encoder.onnx"))
+    for images, part in (
+        (np.zeros((1, 28, 28, 1)), "dtype uint8"),
+        (np.zeros((1, 32, 28, 1), np.uint8), r"shape \(n, 28, 28, 1\)"),
+        (np.zeros((28, 28), np.uint8), r"got \(28, 28\)"),
+        (np.zeros((0, 28, 28, 1), np.uint8), "got"),
+    ):
+        with pytest.raises(ArgumentError, match=part):
+            encoder.encode(images)
+
+
+@pytest.mark.parametrize(
+    ("call", "part"),
+    [
+        (lambda g: g.sample(0), "n: expected at least 1, got 0"),
+        (lambda g: g.sample(-3), "n"),
+        (lambda g: g.sample(2.0), "n: expected an integer"),
+        (lambda g: g.sample(1, seed=2**64), "seed: expected an integer of 64 bits"),
+        (lambda g: g.sample(1, seed=-1), "seed"),
+        (lambda g: g.sample(1, first=2**64), "first"),
+        (lambda g: g.sample(1, batch=0), "batch"),
+        (lambda g: g.sample(1, batch=2**30), "batch: this engine takes 1 to"),
+        (lambda g: g.sample(1, mu=np.zeros(32)), "both or neither"),
+        (lambda g: g.sample(2, mu=np.zeros((3, 32)), logvar=np.zeros((3, 32))), "mu"),
+        (lambda g: g.decode(np.zeros((2, 31))), r"expected shape \(any, 32\), got \(2, 31\)"),
+        (lambda g: g.decode(np.full((2, 32), np.nan)), "finite"),
+        (lambda g: g.decode(np.full((2, 32), np.inf)), "finite"),
+        (lambda g: g.decode("latent"), "latents"),
+        (lambda g: g.interpolate(np.zeros(32), np.zeros(32), 0), "steps"),
+        (lambda g: g.interpolate(np.zeros(32), np.zeros(32), 2, "cubic"), "cubic"),
+        (lambda g: g.interpolate(np.zeros((2, 32)), np.zeros((3, 32)), 2), "b: expected shape"),
+        (lambda g: g.stream(0), "n"),
+    ],
+)
+def test_bad_arguments(generator: runtime.Generator, call, part: str) -> None:
+    with pytest.raises(ArgumentError, match=part):
+        call(generator)
+
+
+def test_bad_options(engine: Path) -> None:
+    with pytest.raises(ArgumentError, match="abacus"):
+        runtime.Generator(engine, backend="abacus")
+    with pytest.raises(ArgumentError, match="fp7"):
+        runtime.Generator(engine, precision="fp7")
+    with pytest.raises(ArgumentError, match="tpu"):
+        runtime.Generator(engine, device="tpu")
+    with pytest.raises(DeviceUnavailableError, match="cuda:0"):
+        runtime.Generator(engine, device="cuda:0")
+    with pytest.raises(ArgumentError, match="instances"):
+        runtime.Generator(engine, instances=0)
+    with pytest.raises(BackendUnavailableError, match="openvino"):
+        runtime.Generator(engine, backend="onnxruntime", precision="bf16")
+    with pytest.raises(ArgumentError, match="role"):
+        runtime.Encoder(engine)
+    with pytest.raises(EngineNotFoundError, match="nowhere.onnx"):
+        runtime.Generator("nowhere.onnx")
+
+
+def test_closed(engine: Path) -> None:
+    generator = runtime.Generator(engine)
+    generator.close()
+    generator.close()
+    with pytest.raises(ClosedError):
+        generator.sample(1)
+    assert "closed" in repr(generator)
+
+
+def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_fork(engine: Path, backend: str) -> None:
+    """Children of a process with a live generator, and with a live stream, go on by themselves."""
+    done = run_python(f"""
+        import os, signal, numpy as np, runtime
+        g = runtime.Generator({str(engine)!r}, backend={backend!r})
+        expected = g.sample(200)
+        stream = g.stream(200, batch=8)
+        parts = [next(stream)]
+        pid = os.fork()
+        signal.alarm(60)
+        assert np.array_equal(g.sample(50), expected[:50])
+        assert np.array_equal(np.concatenate(parts + list(stream)), expected)
+        fresh = runtime.Generator({str(engine)!r}, backend={backend!r})
+        assert np.array_equal(fresh.sample(50), expected[:50])
+        if pid == 0:
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+        print("both")
+    """)
+    assert done.stdout == "both\n", done.stderr
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_ctrl_c(engine: Path, backend: str) -> None:
+    """SIGINT ends a long call with KeyboardInterrupt, and the generator stays usable."""
+    done = run_python(f"""
+        import os, signal, threading, runtime
+        g = runtime.Generator({str(engine)!r}, backend={backend!r})
+        expected = g.sample(20)
+        for call in (lambda: g.sample(5_000_000), lambda: list(g.stream(10**9, batch=8))):
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+            try:
+                call()
+            except KeyboardInterrupt:
+                print("interrupted")
+        assert (g.sample(20) == expected).all()
+    """)
+    assert done.stdout == "interrupted\n" * 2, done.stderr
+
+
+def test_exit_with_a_stream_under_way(engine: Path) -> None:
+    done = run_python(f"""
+        import runtime
+        stream = runtime.Generator({str(engine)!r}).stream(10**9)
+        next(stream)
+        print("leaving")
+    """)
+    assert (done.returncode, done.stdout) == (0, "leaving\n"), done.stderr
+
+
+def test_missing_libraries_are_named(engine: Path, tmp_path: Path) -> None:
+    code = f"""
+        import runtime
+        try:
+            runtime.Generator({str(engine)!r}, backend="onnxruntime")
+        except runtime.errors.BackendUnavailableError as error:
+            print(error)
+    """
+    done = run_python(code, ZOO_ONNXRUNTIME_LIBRARY=str(tmp_path / "libonnxruntime.so"))
+    assert "libonnxruntime.so" in done.stdout, done.stderr
+    backends = run_python(
+        "import runtime; print(runtime.backends()['openvino'])",
+        ZOO_OPENVINO_LIBRARIES=str(tmp_path),
+    )
+    assert "unavailable: OpenVINO is not installed" in backends.stdout, backends.stderr
+
+
+def test_import_needs_numpy_only() -> None:
+    """Neither PyTorch nor the ONNX packages' Python halves are imported to sample."""
+    done = run_python("""
+        import sys, runtime, zoo
+        g = runtime.Generator(zoo.engine_path("vae.onnx"))
+        g.sample(1)
+        heavy = {"torch", "onnx", "onnxruntime", "openvino", "PIL", "export", "scipy"}
+        print(sorted(heavy & set(sys.modules)))
+    """)
+    assert done.stdout == "[]\n", done.stderr
+
+
+def test_signal_module_is_untouched() -> None:
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
