@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
+from itertools import count
 
 import onnx
 import torch
@@ -114,7 +115,12 @@ def producer(model: ModelProto, value: str) -> NodeProto | None:
 
 
 def rename(model: ModelProto, old: str, new: str) -> None:
-    """Give a tensor inside the main graph another name."""
+    """Give a tensor inside the main graph another name; one that has it already gets a new one."""
+    if old == new:
+        return
+    taken = {name for node in model.graph.node for name in node.output}
+    if new in taken:
+        rename(model, new, next(n for i in count(1) if (n := f"{new}.{i}") not in taken))
     for node in model.graph.node:
         for names in (node.input, node.output):
             for index, name in enumerate(names):
