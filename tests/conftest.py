@@ -1,0 +1,78 @@
+"""What the tests share: the data set, the shipped engines, the repository and its build tools."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from zoo import data, engine_path
+from zoo.data import DataSet
+
+ROOT = Path(__file__).resolve().parent.parent
+
+Run = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Root of the source tree."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist() -> DataSet:
+    """Fashion-MNIST, whole: uint8 images [60000, 28, 28, 1] to train on and 10,000 to test."""
+    return data.load("fashion-mnist")
+
+
+@pytest.fixture(scope="session")
+def vae_engine() -> Path:
+    """The shipped generator of the VAE."""
+    return engine_path("vae.onnx")
+
+
+@pytest.fixture(scope="session")
+def vae_encoder_engine() -> Path:
+    """The shipped encoder of the VAE."""
+    return engine_path("vae.encoder.onnx")
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """Run a program that must succeed; returns its stdout, fails with the end of what it said.
+
+    Programs of the environment that runs the tests (cmake, ninja) come before the system's.
+    `env` adds variables, `cwd` is the working folder.
+    """
+
+    def call(
+        command: Sequence[object], cwd: Path | None = None, env: dict[str, str] | None = None
+    ) -> str:
+        arguments = [str(part) for part in command]
+        # What Python was told here is not for the environments that the tests make.
+        variables = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "LD_"))}
+        variables["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{variables.get('PATH', '')}"
+        variables |= env or {}
+        program = shutil.which(arguments[0], path=variables["PATH"])
+        assert program, f"{arguments[0]} is not installed"
+        done = subprocess.run(
+            [program, *arguments[1:]],
+            cwd=cwd,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            said = (done.stdout + done.stderr)[-6000:]
+            pytest.fail(f"exit status {done.returncode}: {' '.join(arguments)}\n{said}", False)
+        return done.stdout
+
+    return call

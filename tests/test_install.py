@@ -1,0 +1,154 @@
+"""The package as a user gets it: the built wheel in an empty environment, outside the source."""
+
+import re
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Run
+from PIL import Image
+
+pytestmark = pytest.mark.slow
+
+# What a program that samples must be able to do without.
+FORBIDDEN = ["torch", "onnx", "openvino", "safetensors"]
+
+
+@pytest.fixture(scope="module")
+def wheel(repository: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built in the folder that the installation was built in."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    run([*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, repository])
+    (built,) = folder.glob("generator_zoo-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def python(
+    wheel: Path, repository: Path, run: Run, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The interpreter of an environment with the wheel and what it requires, and nothing else."""
+    environment = tmp_path_factory.mktemp("empty") / "environment"
+    run([sys.executable, "-m", "venv", environment])
+    interpreter = environment / "bin" / "python"
+    run(
+        [interpreter, "-m", "pip", "--disable-pip-version-check", "install"]
+        + ["--constraint", repository / "constraints.txt", wheel]
+    )
+    return interpreter
+
+
+@pytest.fixture(scope="module")
+def unpacked(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel's files."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def test_the_wheel_has_everything_and_nothing_else(unpacked: Path, repository: Path) -> None:
+    files = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
+    tops = {name.split("/")[0] for name in files}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"zoo", "export", "runtime"}
+    for package in ("zoo", "export", "runtime"):
+        for source in (repository / package).rglob("*"):
+            if source.is_file() and "__pycache__" not in source.parts:
+                assert str(source.relative_to(repository)) in files
+    for header in (repository / "csrc" / "include" / "zoo").glob("*.h"):
+        assert f"runtime/include/zoo/{header.name}" in files
+    assert "runtime/lib/libzoo.so" in files
+    assert "runtime/lib/libzoo_openvino.so" in files
+    assert "runtime/lib/cmake/zoo/zooConfig.cmake" in files
+    assert any(re.fullmatch(r"runtime/_runtime\..+\.so", name) for name in files)
+    assert {"zoo/weights/vae.onnx", "zoo/weights/vae.encoder.onnx"} <= files
+    assert not [name for name in files if name.endswith((".pyc", ".cc", ".o", ".a"))]
+
+
+def test_the_wheel_requires_no_training_packages(unpacked: Path) -> None:
+    (metadata,) = unpacked.glob("*.dist-info/METADATA")
+    lines = re.findall(r"^Requires-Dist: (.+)$", metadata.read_text(), re.MULTILINE)
+    core = {re.split(r"[^\w-]", line)[0].lower() for line in lines if "extra ==" not in line}
+    assert core == {"numpy", "onnxruntime", "pillow", "click"}
+
+
+def test_the_libraries_can_be_moved_and_need_only_the_system(unpacked: Path, run: Run) -> None:
+    system = re.compile(r"lib(stdc\+\+|m|gcc_s|c|dl|pthread|rt)\.so\.\d+|ld-linux-.*|libzoo\.so")
+    libraries = sorted(unpacked.glob("runtime/**/*.so"))
+    assert len(libraries) == 3
+    for library in libraries:
+        dynamic = run(["readelf", "--dynamic", "--wide", library])
+        # Not OpenVINO either: the name of its library changes with every patch release.
+        for needed in re.findall(r"\(NEEDED\).*\[(.+)\]", dynamic):
+            assert system.fullmatch(needed), f"{library.name} needs {needed}"
+        for path in re.findall(r"\((?:RPATH|RUNPATH)\).*\[(.+)\]", dynamic):
+            assert all(part.startswith("$ORIGIN") for part in path.split(":")), path
+
+
+def test_no_file_names_the_build_folder(unpacked: Path, repository: Path) -> None:
+    scripts = list(unpacked.glob("runtime/lib/cmake/**/*.cmake"))
+    assert scripts
+    for script in scripts:
+        assert str(repository) not in script.read_text(), script
+
+
+def test_the_installed_wheel_samples_without_pytorch(
+    python: Path, run: Run, tmp_path: Path
+) -> None:
+    run([python, "-m", "zoo.sample", "--engine", "vae.onnx", "-n", 64, "--out", "a.png"], tmp_path)
+    with Image.open(tmp_path / "a.png") as picture:
+        picture.load()
+        assert min(picture.size) >= 8 * 28
+        assert len(picture.convert("L").getcolors()) > 16
+    names = run([python, "-m", "pip", "--disable-pip-version-check", "list", "--format=freeze"])
+    installed = {line.split("==")[0].lower() for line in names.split()}
+    assert "generator-zoo" in installed
+    assert not installed & set(FORBIDDEN)
+
+
+def test_commands_that_run_engines_import_nothing_of_training(python: Path, run: Run) -> None:
+    # In the empty environment an import of PyTorch would fail; here it would be seen.
+    modules = ["sample", "interpolate", "reconstruct", "inspect"]
+    code = "import sys, runtime, " + ", ".join(f"zoo.{name}" for name in modules)
+    code += f"; print([name for name in {FORBIDDEN} if name in sys.modules])"
+    for interpreter in (python, sys.executable):
+        assert run([interpreter, "-c", code]).strip() == "[]"
+
+
+def test_the_source_tree_does_not_hide_the_installed_library(
+    python: Path, repository: Path, run: Run
+) -> None:
+    code = "import runtime; print(runtime.__file__, *runtime.backends())"
+    file, *backends = run([python, "-c", code], cwd=repository).split()
+    assert Path(file).is_relative_to(repository)
+    assert "onnxruntime" in backends
+
+
+def test_a_program_out_of_the_tree(
+    python: Path, repository: Path, run: Run, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(repository / "csrc" / "examples", source)
+    prefix = run([python, "-c", "import runtime; print(runtime.cmake_dir())"], cwd=tmp_path).strip()
+    build = tmp_path / "build"
+    options = [f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_BUILD_TYPE=Release"]
+    run(["cmake", "-S", source, "-B", build, "-G", "Ninja", *options])
+    run(["cmake", "--build", build])
+
+    save = (
+        "import numpy, runtime, zoo; engine = zoo.engine_path('vae.onnx'); print(engine);"
+        "numpy.save('expected.npy', runtime.Generator(engine).sample(36, seed=5))"
+    )
+    engine = run([python, "-c", save], cwd=tmp_path).strip()
+    run([build / "grid", engine, "grid.pgm", 6, 5], cwd=tmp_path)
+
+    expected = np.load(tmp_path / "expected.npy")
+    with Image.open(tmp_path / "grid.pgm") as picture:
+        pixels = np.asarray(picture)
+    height, width = expected.shape[1:3]
+    tiles = pixels.reshape(6, height, 6, width).transpose(0, 2, 1, 3).reshape(36, height, width, 1)
+    np.testing.assert_array_equal(tiles, expected)
