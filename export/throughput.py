@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,14 +29,19 @@ def measure(path: Path, role: str, runtime: Any, seconds: float = SECONDS) -> Th
         runtime: the module `runtime`.
         seconds: how long to measure each of them.
     """
-    rates: Throughput = {}
-    for backend in backends(runtime):
-        if role == "generator":
-            with runtime.Generator(path, backend=backend) as generator:
-                rates[backend] = _rates(partial(_sample, generator), seconds)
-        else:
-            with runtime.Encoder(path, backend=backend) as encoder:
-                rates[backend] = _rates(partial(_encode, encoder), seconds)
+    with ExitStack() as stack:
+        runs: dict[str, Callable[[int, int], None]] = {}
+        for backend in backends(runtime):
+            if role == "generator":
+                generator = stack.enter_context(runtime.Generator(path, backend=backend))
+                runs[backend] = partial(_sample, generator)
+            else:
+                encoder = stack.enter_context(runtime.Encoder(path, backend=backend))
+                runs[backend] = partial(_encode, encoder)
+        rates: Throughput = {backend: {} for backend in runs}
+        for batch in BATCHES:
+            for backend, rate in _race(runs, batch, seconds * len(runs)).items():
+                rates[backend][str(batch)] = rate
     return rates
 
 
@@ -49,16 +55,18 @@ def _encode(encoder: Any, n: int, batch: int) -> None:
         encoder.encode(images)
 
 
-def _rates(run: Callable[[int, int], Any], seconds: float) -> dict[str, float]:
-    found = {}
-    for batch in BATCHES:
-        n = 4 * max(BATCHES)
+def _race(
+    runs: dict[str, Callable[[int, int], None]], batch: int, seconds: float
+) -> dict[str, float]:
+    """Median images/s of each, in turns, so that other load on the machine hits all alike."""
+    n = 4 * max(BATCHES)
+    for run in runs.values():
         run(n, batch)
-        rates: list[float] = []
-        stop = time.perf_counter() + seconds
-        while not rates or time.perf_counter() < stop:
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    stop = time.perf_counter() + seconds
+    while not all(times.values()) or time.perf_counter() < stop:
+        for name, run in runs.items():
             start = time.perf_counter()
             run(n, batch)
-            rates.append(n / (time.perf_counter() - start))
-        found[str(batch)] = float(f"{statistics.median(rates):.4g}")
-    return found
+            times[name].append(time.perf_counter() - start)
+    return {name: float(f"{n / statistics.median(taken):.4g}") for name, taken in times.items()}
