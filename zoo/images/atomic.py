@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,13 +88,15 @@ def replacing_folder(path: str | os.PathLike[str], overwrite: bool = False) -> I
         else:
             temporary.rename(target)
     except BaseException as error:
+        import shutil
+
         shutil.rmtree(temporary, ignore_errors=True)
         _raise_again(path, error)
 
 
 def temporary_name() -> str:
     """A file name that nobody else uses, for what is not finished yet."""
-    return f".zoo-{os.getpid()}-{secrets.token_hex(4)}.part"
+    return f".zoo-{os.getpid()}-{os.urandom(4).hex()}.part"
 
 
 def _raise_again(path: str | os.PathLike[str], error: BaseException) -> NoReturn:

@@ -8,7 +8,6 @@ for a grid, whose size is limited.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,6 +91,8 @@ def npy(path: str, run: Run) -> Iterator[Write]:
 @contextmanager
 def npz(path: str, run: Run) -> Iterator[Write]:
     """A NumPy archive with the one array `images`, stored uncompressed."""
+    import zipfile
+
     # A ZipInfo of our own has a fixed date: the same run gives the same bytes.
     member = zipfile.ZipInfo("images.npy")
     with (
