@@ -609,3 +609,30 @@ def test_weights_file_instead_of_a_run(grey: Exported, tmp_path: Path) -> None:
     document = runtime.manifest.read(tmp_path / "vae.onnx")
     data = (tmp_path / "vae.safetensors").read_bytes()
     assert document["checkpoint_sha256"] == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["vae.onnx", "vae.encoder.onnx"])
+def test_shipped_files(name: str) -> None:
+    """Trained by the recipe in the repository, small, told apart from others by their hash."""
+    from zoo.engines import resolve
+
+    path = resolve(name)
+    assert path.stat().st_size < 1_000_000
+    document = runtime.manifest.read(path)
+    training = document["training"]
+    assert training["data"] == "fashion-mnist" and training["epochs"] >= 10
+    assert training["epochs"] == training["recipe"]["epochs"], "the recipe ran to its end"
+    assert 0 < training["metrics"]["test_nelbo"] < 245
+    assert len(document["classes"]) == 10 and len(document["checkpoint_sha256"]) == 64
+    assert document["versions"]["zoo"] != "unknown"
+
+
+def test_shipped_generator_in_stock_and_in_our_runtime() -> None:
+    """The portable body in a plain ONNX Runtime gives the runtime's images, byte by byte."""
+    from zoo.engines import resolve
+
+    path = resolve("vae.onnx")
+    stock = Session(path.read_bytes()).sample(100, 32, SEED, FIRST)["image"]
+    with runtime.Generator(path, backend="onnxruntime") as generator:
+        np.testing.assert_array_equal(generator.sample(100, seed=SEED, first=FIRST), stock)
+    assert len(np.unique(stock)) > 200
