@@ -14,10 +14,32 @@ EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
 
-UINT64 = click.IntRange(0, 2**64 - 1)
+
+class Integer(click.ParamType):
+    """An integer from `low` to `high`, which the error message calls `expected`."""
+
+    name = "integer"
+
+    def __init__(self, low: int, high: int, expected: str) -> None:
+        self.low = low
+        self.high = high
+        self.expected = expected
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """`value` as an int; click.BadParameter names the option, `expected`, and the value."""
+        try:
+            number = int(value)
+        except ValueError:
+            number = self.low - 1
+        if not self.low <= number <= self.high:
+            self.fail(f"expected {self.expected}, got {value}", param, ctx)
+        return number
+
+
+UINT64 = Integer(0, 2**64 - 1, "an integer of 64 bits, 0 to 2**64 - 1")
 """Seeds and sample indices."""
 
-COUNT = click.IntRange(1, 2**62)
+COUNT = Integer(1, 2**62, "an integer of at least 1")
 """A number of images, or of anything else there is at least one of."""
 
 
@@ -111,5 +133,6 @@ __all__ = [
     "EXIT_TERMINATED",
     "UINT64",
     "Command",
+    "Integer",
     "engine_options",
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.cli import UINT64, Command, engine_options
+from zoo.cli import UINT64, Command, Integer, engine_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,16 +16,14 @@ if TYPE_CHECKING:
     from runtime import Generator
 
 _COLUMNS = 16
-_MAX_STEPS = 100_000
+STEPS = Integer(1, 100_000, "1 to 100000 steps")
 
 
 @click.command(cls=Command)
 @click.argument("a")
 @click.argument("b")
 @engine_options
-@click.option(
-    "--steps", type=click.IntRange(1, _MAX_STEPS), default=10, help="N; makes N + 1 images."
-)
+@click.option("--steps", type=STEPS, default=10, metavar="N", help="Makes N + 1 images.")
 @click.option("--mode", type=click.Choice(["linear", "spherical"]), default="linear")
 @click.option("--seed", type=UINT64, default=0, help="Seed of the run that sample:I is from.")
 @click.option(

@@ -21,7 +21,7 @@ _ROWS = 256
 @click.command(cls=Command)
 @click.argument("images", nargs=-1, required=True)
 @engine_options
-@click.option("-n", "--count", type=COUNT, help="Only the first n images.")
+@click.option("-n", "--count", type=COUNT, metavar="N", help="Only the first n images.")
 @click.option(
     "--out", default="reconstruction.png", metavar="FILE", help=f"A .png of up to {_SHOWN} pairs."
 )

@@ -23,10 +23,10 @@ _POSTERIOR_ROWS = 256
 
 @click.command(cls=Command)
 @engine_options
-@click.option("-n", "--count", type=COUNT, default=64, help="Number of images.")
+@click.option("-n", "--count", type=COUNT, default=64, metavar="N", help="Number of images.")
 @click.option("--seed", type=UINT64, default=0, help="Seed of the run.")
 @click.option("--first", type=UINT64, default=0, help="Index in the run of the first image.")
-@click.option("--batch", type=COUNT, help="Images of one run of the graph; never changes them.")
+@click.option("--batch", type=COUNT, help="Images a run of the graph; never changes them.")
 @click.option(
     "--out",
     default="samples.png",
