@@ -90,7 +90,8 @@ class Generator(Engine):
         """The images of sample(n, seed, first), in order, as an iterator of batches.
 
         batch is the number of images in each but the last (None: 64). Some batches are
-        computed ahead (two per instance), so memory stays bounded for any n. Use it in a with statement, or close it, to leave early.
+        computed ahead (two per instance), so memory stays bounded for any n. Use it in
+        a with statement, or close it, to leave early.
         """
         return Stream(
             self._native.stream(
