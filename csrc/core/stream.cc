@@ -14,7 +14,10 @@ Stream::State::State(std::shared_ptr<Engine> engine, const SampleRequest& reques
       request_(request),
       prefetch_(prefetch),
       run_rows_(engine_->run_size(request.n, request.batch)),
-      process_(getpid()) {}
+      process_(getpid()) {
+  // Here, not with the first batch: what follows is then evenly fast.
+  engine_->backend().prepare(run_rows_);
+}
 
 Stream::State::~State() {
   close();
