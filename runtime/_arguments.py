@@ -20,14 +20,12 @@ def integer(name: str, value: Any, low: int, high: int) -> int:
     if number is None or isinstance(value, bool):
         raise ArgumentError(f"{name}: expected an integer, got {value!r}")
     if not low <= number <= high:
-        raise ArgumentError(f"{name}: expected {_range(low, high)}, got {number}")
+        if high == UINT64_MAX and low == 0:
+            expected = "an integer of 64 bits, 0 to 2**64 - 1"
+        else:
+            expected = f"at least {low}" if number < low else f"at most {high}"
+        raise ArgumentError(f"{name}: expected {expected}, got {number}")
     return number
-
-
-def _range(low: int, high: int) -> str:
-    if (low, high) == (0, UINT64_MAX):
-        return "an integer of 64 bits, 0 to 2**64 - 1"
-    return f"at least {low}" if high >= 2**31 else f"{low} to {high}"
 
 
 def floats(name: str, value: ArrayLike, shape: tuple[int | None, ...]) -> NDArray[np.float32]:

@@ -152,6 +152,16 @@ Manifest Manifest::parse(const std::string& text) {
   return manifest;
 }
 
-Manifest Manifest::read(const std::string& path) { return parse(read_onnx_manifest(path)); }
+Manifest Manifest::read(const std::string& path) {
+  const std::string document = read_onnx_manifest(path);
+  const std::string file = "engine file '" + path + "': ";
+  try {
+    return parse(document);
+  } catch (const SchemaVersionError& error) {
+    throw SchemaVersionError(file + error.what());
+  } catch (const ManifestError& error) {
+    throw ManifestError(file + error.what());
+  }
+}
 
 }  // namespace zoo
