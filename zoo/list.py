@@ -69,7 +69,7 @@ def _training(manifest: dict[str, Any]) -> list[str]:
     training = manifest.get("training", {})
     if "data" not in training:
         return []
-    epochs = f", {training['epochs']} epochs" if "epochs" in training else ""
+    epochs = f", {training['epochs']:g} epochs" if "epochs" in training else ""
     metrics = (
         f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {value}"
         for name, value in training.get("metrics", {}).items()

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -26,10 +26,8 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
     """
     own = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     with replacing(path) as temporary:
-        try:
-            save_file(own, temporary, metadata)
-        except SafetensorError as error:  # disk full, for one
-            raise OSError(str(error)) from error
+        # Not save_file, whose files nobody but the owner may read.
+        temporary.write_bytes(save(own, metadata))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -64,11 +62,15 @@ def pack_optimizer(optimizer: Optimizer, prefix: str) -> dict[str, Tensor]:
 
 def unpack_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor], prefix: str) -> None:
     """Put back what `pack_optimizer` took; hyperparameters stay those of the optimizer."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith(prefix):
-            row, name = key.removeprefix(prefix).split(".", 1)
-            state.setdefault(int(row), {})[name] = value
+    for key, value in select(tensors, prefix).items():
+        row, name = key.split(".", 1)
+        like = parameters[int(row)]
+        if value.shape == like.shape:
+            # A fused optimizer goes through memory, so moments must be laid out as the weights are.
+            value = torch.empty_like(like, requires_grad=False).copy_(value)
+        state.setdefault(int(row), {})[name] = value
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 

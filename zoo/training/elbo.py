@@ -32,10 +32,11 @@ def evaluate_elbo(
     model.eval()
     reconstruction = kl = 0.0
     for _ in range(samples):
+        # All at once: what PyTorch draws depends on how many it draws at a time.
+        epsilon = torch.randn(len(split), model.config.latent, generator=noise)
         for start in range(0, len(split), batch):
             images = torch.from_numpy(normalise(split.images[start : start + batch])).to(device)
-            epsilon = torch.randn(len(images), model.config.latent, generator=noise).to(device)
-            terms = model.terms(images, epsilon)
+            terms = model.terms(images, epsilon[start : start + batch].to(device))
             reconstruction += float(terms.reconstruction.double().sum())
             kl += float(terms.kl.double().sum())
     model.train(training)

@@ -54,8 +54,8 @@ def interruptible() -> Iterator[Interrupt]:
     try:
         yield interrupt
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for one, handler in previous.items():
+            signal.signal(one, handler)
 
 
 def setup_threads(count: int | None) -> None:

@@ -271,13 +271,14 @@ class Trainer:
         checkpoint.save_tensors(
             self.out / "checkpoint.safetensors", self.average.state_dict(), {"format": "pt"}
         )
+        whole, rest = divmod(self.progress.step, self.steps_per_epoch)
         description = {
             "model": self.name,
             "config": asdict(self.model.config),
             "data": self.data.name,
             "recipe": to_dict(self.recipe),
             "seed": self.recipe.seed,
-            "epochs": round(self.progress.step / self.steps_per_epoch, 3),
+            "epochs": whole if not rest else round(self.progress.step / self.steps_per_epoch, 3),
             "metrics": self.metrics,
             "classes": self.data.classes,
         }

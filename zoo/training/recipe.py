@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import tomllib
 from dataclasses import asdict, dataclass, field, fields
@@ -90,5 +91,6 @@ def load_recipe(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:
-    """The recipe's fields, as `from_dict` takes them."""
-    return asdict(recipe)
+    """The recipe's fields, as `from_dict` takes them and JSON gives them back."""
+    values: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    return values

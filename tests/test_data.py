@@ -1,0 +1,322 @@
+"""Data sets: formats, damage, where they are found, downloads, and the cost of loading."""
+
+import gzip
+import hashlib
+import struct
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo import data
+from zoo.data import sets, sources
+from zoo.errors import DataError
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (20, 8, 8), np.uint8)
+
+
+def write_set(folder: Path, images: np.ndarray, compress: bool) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    labels = np.arange(len(images), dtype=np.uint8) % 10
+    for part in ("train", "t10k"):
+        for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
+            content = idx_bytes(array)
+            name = f"{part}-{kind}-ubyte"
+            if compress:
+                (folder / f"{name}.gz").write_bytes(gzip.compress(content))
+            else:
+                (folder / name).write_bytes(content)
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without data sets, whose cache is in the returned folder."""
+    monkeypatch.delenv("ZOO_DATA", raising=False)
+    monkeypatch.setattr(sources, "SYSTEM_FOLDER", tmp_path / "system")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+# Fashion-MNIST itself
+
+
+def test_fashion_mnist_is_the_published_one() -> None:
+    loaded = data.load("fashion-mnist")
+    assert loaded.train.images.shape == (60_000, 28, 28, 1)
+    assert loaded.test.images.shape == (10_000, 28, 28, 1)
+    assert loaded.train.images.dtype == np.uint8
+    assert loaded.train.labels is not None and loaded.test.labels is not None
+    assert np.array_equal(np.bincount(loaded.train.labels), [6_000] * 10)
+    assert np.array_equal(np.bincount(loaded.test.labels), [1_000] * 10)
+    assert len(loaded.classes) == 10 and loaded.classes[9] == "Ankle boot"
+    pixels = loaded.train.images / 255
+    assert pixels.mean() == pytest.approx(0.2860, abs=1e-4)
+    assert pixels.std() == pytest.approx(0.3530, abs=1e-4)
+
+
+def test_loading_costs_little_more_than_decompressing() -> None:
+    folder = sources.locate(sources.SOURCES["fashion-mnist"])[0].parent
+
+    def fastest(work: object) -> float:
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            work()  # type: ignore[operator]
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    def read_only() -> None:
+        for file in folder.glob("*ubyte*"):
+            content = file.read_bytes()
+            if file.suffix == ".gz":
+                gzip.decompress(content)
+
+    assert fastest(lambda: data.load("fashion-mnist")) <= 2 * fastest(read_only) + 0.2
+
+
+# IDX
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_idx_round_trip(tmp_path: Path, images: np.ndarray, compress: bool) -> None:
+    content = idx_bytes(images)
+    path = tmp_path / "any-name"
+    path.write_bytes(gzip.compress(content) if compress else content)
+    assert np.array_equal(data.read_idx(path), images)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not an IDX file"),
+        (b"\x89PNG\r\n\x1a\n", "not an IDX file"),
+        (b"\0\0\x0d\x01\0\0\0\x01\0\0\0\0", "elements of type 0x0d"),
+        (b"\0\0\x08\x03\0\0\0\x01", "ends inside its header"),
+        (b"\0\0\x08\0", "ends inside its header"),
+        (b"\0\0\x08\x01\0\0\0\x05abc", "holds 3 bytes after its header, which announces 5"),
+        (b"\0\0\x08\x01\0\0\0\x02abc", "holds 3 bytes after its header, which announces 2"),
+        (gzip.compress(b"\0\0\x08\x01\0\0\0\x02ab")[:-6], "damaged gzip"),
+        (b"\x1f\x8b" + bytes(30), "damaged gzip"),
+    ],
+)
+def test_damaged_idx(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "train-images-idx3-ubyte"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message) as caught:
+        data.read_idx(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_missing_idx(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="No such file"):
+        data.read_idx(tmp_path / "nothing")
+
+
+# Where named sets are found
+
+
+@pytest.mark.parametrize("compress", [True, False])
+@pytest.mark.parametrize(
+    "place", ["home/mnist", "home", "system/mnist", "cache/generator-zoo/mnist"]
+)
+def test_set_is_found(
+    nowhere: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    images: np.ndarray,
+    place: str,
+    compress: bool,
+) -> None:
+    monkeypatch.setenv("ZOO_DATA", str(nowhere / "home"))
+    write_set(nowhere / place, images, compress)
+    loaded = data.load("mnist", download=False)
+    assert np.array_equal(loaded.train.images[..., 0], images)
+    assert loaded.classes[3] == "3"
+
+
+def test_absent_set_says_where_and_how(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_DATA", str(nowhere / "home"))
+    with pytest.raises(DataError) as caught:
+        data.load("fashion-mnist", download=False)
+    message = str(caught.value)
+    for part in ("home", "system", "cache", "ZOO_DATA", "apt install dataset-fashion-mnist"):
+        assert part in message
+    assert "\n" not in message
+
+
+def served(folder: Path, images: np.ndarray) -> sources.Source:
+    """A source that `file://` addresses serve."""
+    write_set(folder, images, compress=True)
+    names = sources.SOURCES["mnist"].sha256
+    digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    return sources.Source("served", folder.as_uri() + "/", digests, [])
+
+
+def test_download_is_checked_and_kept(
+    nowhere: Path, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = served(nowhere / "server", images)
+    monkeypatch.setitem(data.SOURCES, "served", source)
+    assert np.array_equal(data.load("served").test.images[..., 0], images)
+    cached = nowhere / "cache" / "generator-zoo" / "served"
+    assert sorted(file.name for file in cached.iterdir()) == sorted(source.sha256)
+    (nowhere / "server").rename(nowhere / "gone")
+    assert len(data.load("served").train) == len(images)
+
+
+def test_download_with_a_wrong_checksum_leaves_nothing(nowhere: Path, images: np.ndarray) -> None:
+    source = served(nowhere / "server", images)
+    name = "t10k-images-idx3-ubyte.gz"
+    (nowhere / "server" / name).write_bytes(b"something else")
+    with pytest.raises(DataError, match=f"{name} has SHA-256 .*, expected {source.sha256[name]}"):
+        sources.locate(source)
+    cached = nowhere / "cache" / "generator-zoo" / "served"
+    assert name not in [file.name for file in cached.iterdir()]
+    assert not list(cached.glob(".*"))
+
+
+def test_failed_download_says_so(nowhere: Path, images: np.ndarray) -> None:
+    source = served(nowhere / "server", images)
+    (nowhere / "server").rename(nowhere / "gone")
+    with pytest.raises(DataError, match="the download of file:.* failed"):
+        sources.locate(source)
+
+
+def test_checksums_are_sha256() -> None:
+    for source in data.SOURCES.values():
+        assert all(len(bytes.fromhex(digest)) == 32 for digest in source.sha256.values())
+
+
+# Folders and .npz
+
+
+def save_pictures(folder: Path, count: int, mode: str = "RGB", size: tuple[int, int] = (12, 8)):
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        Image.new(mode, size, index * 10).save(folder / f"{index:02d}.png")
+
+
+def test_folder_of_classes(tmp_path: Path) -> None:
+    save_pictures(tmp_path / "set" / "cats", 12)
+    save_pictures(tmp_path / "set" / "dogs", 8)
+    loaded = data.load(str(tmp_path / "set"), size=4)
+    assert loaded.name == "set" and loaded.classes == ["cats", "dogs"]
+    assert loaded.train.images.shape == (18, 4, 4, 3) and len(loaded.test) == 2
+    assert loaded.train.labels is not None and loaded.test.labels is not None
+    labels = np.concatenate([loaded.train.labels, loaded.test.labels])
+    assert np.array_equal(np.bincount(labels), [12, 8])
+
+
+def test_folder_with_its_own_split(tmp_path: Path) -> None:
+    save_pictures(tmp_path / "train", 3, "L")
+    save_pictures(tmp_path / "test", 2, "RGB", (20, 20))
+    loaded = data.load(str(tmp_path))
+    assert loaded.train.images.shape == (3, 8, 8, 1)
+    assert loaded.test.images.shape == (2, 8, 8, 1)
+    assert loaded.classes == [] and loaded.train.labels is None
+
+
+def test_picture_is_cropped_to_its_centre(tmp_path: Path) -> None:
+    picture = np.zeros((4, 8), np.uint8)
+    picture[:, 2:6] = np.arange(16).reshape(4, 4)
+    fitted = sets.fit(Image.fromarray(picture), None, None)
+    assert np.array_equal(fitted[..., 0], np.arange(16).reshape(4, 4))
+
+
+def test_folder_without_pictures(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no pictures"):
+        data.load(str(tmp_path))
+
+
+def test_folder_with_a_broken_picture(tmp_path: Path) -> None:
+    save_pictures(tmp_path, 3)
+    (tmp_path / "01.png").write_bytes(b"not a picture")
+    with pytest.raises(DataError, match="01.png"):
+        data.load(str(tmp_path))
+
+
+def test_npz_with_its_own_split(tmp_path: Path, images: np.ndarray) -> None:
+    path = tmp_path / "toy.npz"
+    np.savez(
+        path,
+        train_images=images,
+        test_images=images[:5],
+        train_labels=np.zeros(20, np.uint8),
+        classes=np.array(["thing"]),
+    )
+    loaded = data.load(str(path))
+    assert loaded.name == "toy" and loaded.classes == ["thing"]
+    assert np.array_equal(loaded.train.images[..., 0], images)
+    assert len(loaded.test) == 5 and loaded.test.labels is None
+
+
+def test_npz_is_split_the_same_every_time(tmp_path: Path, images: np.ndarray) -> None:
+    path = tmp_path / "toy.npz"
+    np.savez(path, images=images)
+    first, second = data.load(str(path)), data.load(str(path))
+    assert len(first.train) == 18 and len(first.test) == 2
+    assert np.array_equal(first.test.images, second.test.images)
+    together = np.concatenate([first.train.images, first.test.images])[..., 0]
+    assert np.array_equal(np.sort(together, 0), np.sort(images, 0))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"pixels": np.zeros(3)}, "holds pixels; expected `images`"),
+        ({"images": np.zeros((20, 8, 8))}, "must be uint8, got float64"),
+        ({"images": np.zeros((20, 8), np.uint8)}, r"shape \[20, 8\]"),
+        ({"images": np.zeros((20, 8, 8, 2), np.uint8)}, "1 or 3 channels"),
+        ({"images": np.zeros((20, 8, 8), np.uint8), "labels": np.zeros(3)}, "20 images but labels"),
+        ({"images": np.zeros((0, 8, 8), np.uint8)}, "no images"),
+        ({"images": np.zeros((1, 8, 8), np.uint8)}, "cannot hold"),
+        ({"images": np.array([{}], object)}, "cannot read"),
+    ],
+)
+def test_bad_npz(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
+    path = tmp_path / "bad.npz"
+    np.savez(path, **arrays)
+    with pytest.raises(DataError, match=message):
+        data.load(str(path))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"garbage"])
+def test_damaged_npz(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.npz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="as .npz"):
+        data.load(str(path))
+
+
+def test_unknown_set_lists_the_known() -> None:
+    with pytest.raises(DataError, match="mnist, fashion-mnist"):
+        data.load("no-such-set")
+
+
+# Size and normalisation
+
+
+def test_normalise() -> None:
+    images = np.array([0, 51, 255], np.uint8).reshape(3, 1, 1, 1)
+    normal = data.normalise(images)
+    assert normal.dtype == np.float32 and normal.shape == (3, 1, 1, 1)
+    assert np.array_equal(normal.ravel(), np.float32([0, 0.2, 1]))
+    picture = np.arange(24, dtype=np.uint8).reshape(1, 2, 4, 3)
+    assert np.array_equal(data.normalise(picture)[0, 2] * 255, picture[0, :, :, 2])
+
+
+def test_resize_and_channels(images: np.ndarray) -> None:
+    split = data.Split(images[..., None])
+    assert data.resize(split, 8, 1) is split
+    larger = data.resize(split, 16, 3)
+    assert larger.images.shape == (20, 16, 16, 3)
+    assert np.array_equal(larger.images[..., 0], larger.images[..., 2])
+    assert data.resize(larger, None, 1).images.shape == (20, 16, 16, 1)

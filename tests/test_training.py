@@ -1,0 +1,565 @@
+"""Training: it learns, resumes bit for bit, survives Ctrl-C and NaN, and writes whole files."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from zoo import data
+from zoo.errors import ConfigError, OutputError, TrainingError
+from zoo.models import registry
+from zoo.training import checkpoint, host
+from zoo.training.elbo import ElboTask, evaluate_elbo
+from zoo.training.loop import Trainer
+from zoo.training.metrics import read_metrics
+from zoo.training.pictures import grid
+from zoo.training.recipe import FOLDER, Recipe, from_dict, load_recipe
+from zoo.training.task import Update
+from zoo.training.weights import load_run, load_weights, save_weights
+
+MODEL = {"latent": 4, "widths": (8, 4), "encoder_widths": (4, 8), "image_size": 8}
+
+
+@pytest.fixture(autouse=True)
+def clean_accelerate() -> None:
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def toy() -> data.DataSet:
+    """Bright squares, left or right: 160 images to learn from and 32 to measure on."""
+    random = np.random.default_rng(0)
+    images = np.zeros((192, 8, 8, 1), np.uint8)
+    labels = random.integers(0, 2, 192)
+    for image, label in zip(images, labels, strict=True):
+        image[2:6, 4 * label : 4 * label + 4] = random.integers(150, 256)
+    parts = (data.Split(images[:160], labels[:160]), data.Split(images[160:], labels[160:]))
+    return data.DataSet("toy", *parts, ["left", "right"])
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return Recipe(
+        data="toy",
+        epochs=4,
+        batch_size=32,
+        learning_rate=3e-3,
+        warmup_steps=2,
+        ema_decay=0.9,
+        gradient_clip=100.0,
+        model=MODEL,
+    )
+
+
+def trainer(toy: data.DataSet, recipe: Recipe, out: Path, task: ElboTask | None = None) -> Trainer:
+    AcceleratorState._reset_state(reset_partial_state=True)
+    torch.manual_seed(recipe.seed)
+    model = registry.get("vae").make(recipe.model)
+    return Trainer("vae", model, task or ElboTask(), toy, recipe, out, cpu=True, quiet=True)
+
+
+class Hooked(ElboTask):
+    """Calls `hook(step)` before each update, and lets it change the loss."""
+
+    def __init__(self, hook: Any) -> None:
+        self.hook, self.count = hook, 0
+
+    def step(self, model: nn.Module, images: Tensor, update: Update) -> dict[str, Tensor]:
+        self.count += 1
+        factor = self.hook(self.count)
+        terms = super().step(model, images, update)
+        return {name: value * (factor or 1.0) for name, value in terms.items()}
+
+
+def states_equal(first: Path, second: Path) -> None:
+    one, values = checkpoint.load_state(first / "last" / "state.safetensors")
+    two, others = checkpoint.load_state(second / "last" / "state.safetensors")
+    assert one.keys() == two.keys()
+    assert [name for name in one if not torch.equal(one[name], two[name])] == []
+    for document in (values, others):
+        document["progress"].pop("seconds")
+    assert values == others
+
+
+def results_equal(first: Path, second: Path) -> None:
+    states_equal(first, second)
+    one, two = (load_file(path / "checkpoint.safetensors") for path in (first, second))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    timing = {"seconds", "images_per_second"}
+    lines = [
+        [{k: v for k, v in entry.items() if k not in timing} for entry in read_metrics(path)]
+        for path in (first / "metrics.jsonl", second / "metrics.jsonl")
+    ]
+    assert lines[0] == lines[1]
+
+
+# A whole run
+
+
+def test_run_learns_and_writes(toy: data.DataSet, recipe: Recipe, tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "toy"
+    run = trainer(toy, replace(recipe, epochs=12, learning_rate=0.02), out)
+    assert run.run() is None
+    metrics = read_metrics(out / "metrics.jsonl")
+    assert [entry["epoch"] for entry in metrics] == list(range(1, 13))
+    assert metrics[-1]["test_nelbo"] < 0.75 * metrics[0]["test_nelbo"]
+    for entry in metrics:
+        parts = entry["test_reconstruction"] + entry["test_kl"]
+        assert entry["test_nelbo"] == pytest.approx(parts)
+        total = entry["train_reconstruction"] + entry["train_kl"]
+        assert entry["train_loss"] == pytest.approx(total, rel=1e-5)
+        assert entry["images_per_second"] > 0 and entry["step"] == 5 * entry["epoch"]
+    with Image.open(out / "pictures" / "epoch-012.png") as picture:
+        picture.load()
+        assert picture.width > 100
+    assert list((out / "tensorboard").glob("events.*"))
+    config = json.loads((out / "config.json").read_text())
+    assert config["model"] == "vae" and config["config"]["latent"] == 4
+    assert config["classes"] == ["left", "right"] and config["epochs"] == 12
+    assert config["metrics"]["test_nelbo"] == metrics[-1]["test_nelbo"]
+    assert config["recipe"]["learning_rate"] == 0.02 and config["data"] == "toy"
+    model, _ = load_run(out)
+    assert evaluate_elbo(model, toy.test)["nelbo"] == pytest.approx(metrics[-1]["test_nelbo"])
+    assert not [file for file in out.rglob("*") if file.name.startswith(".")]
+
+
+def test_tensorboard_has_the_metrics(toy: data.DataSet, recipe: Recipe, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trainer(toy, recipe, tmp_path).run()
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    values = [event.value for event in events.Scalars("test_nelbo")]
+    lines = read_metrics(tmp_path / "metrics.jsonl")
+    assert values == pytest.approx([entry["test_nelbo"] for entry in lines])
+    assert len(events.Images("picture")) == 4
+
+
+def test_same_seed_same_run(toy: data.DataSet, recipe: Recipe, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        trainer(toy, recipe, tmp_path / name).run()
+    results_equal(tmp_path / "a", tmp_path / "b")
+    other = trainer(toy, replace(recipe, seed=1), tmp_path / "c")
+    other.run()
+    assert other.metrics != read_metrics(tmp_path / "a" / "metrics.jsonl")[-1]
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_average(toy: data.DataSet, recipe: Recipe, tmp_path: Path, ema: float) -> None:
+    run = trainer(toy, replace(recipe, ema_decay=ema, epochs=1), tmp_path)
+    run.run()
+    saved = load_file(tmp_path / "checkpoint.safetensors")
+    state, _ = checkpoint.load_state(run.state_file)
+    same = all(torch.equal(saved[name], state[f"model.{name}"]) for name in saved)
+    assert same == (ema == 0.0)
+
+
+def test_mixed_precision_keeps_fp32_weights(
+    toy: data.DataSet, recipe: Recipe, tmp_path: Path
+) -> None:
+    seen = set()
+
+    class Watching(ElboTask):
+        def step(self, model: nn.Module, images: Tensor, update: Update) -> dict[str, Tensor]:
+            model.decoder.layers[1].register_forward_hook(lambda m, i, o: seen.add(o.dtype))
+            return super().step(model, images, update)
+
+    run = trainer(toy, replace(recipe, precision="bf16", epochs=1), tmp_path, Watching())
+    run.one_step()
+    assert seen == {torch.bfloat16}
+    assert {parameter.dtype for parameter in run.model.parameters()} == {torch.float32}
+
+
+def test_learning_rate_rises_and_falls() -> None:
+    recipe = Recipe(learning_rate=1.0, warmup_steps=9)
+    rates = [recipe.learning_rate_at(step, 100) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1) and rates[-1] < 0.001
+    assert max(rates) == pytest.approx(1.0, abs=0.03)
+    assert np.argmax(rates) == 9
+
+
+# Stopping and going on
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("stop", [5, 7, 13])
+def test_resume_is_bit_for_bit(
+    toy: data.DataSet, recipe: Recipe, tmp_path: Path, stop: int, precision: str
+) -> None:
+    recipe = replace(recipe, precision=precision)
+    trainer(toy, recipe, tmp_path / "whole").run()
+
+    def interrupt(step: int) -> None:
+        if step == stop:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    out = tmp_path / "parts"
+    assert trainer(toy, recipe, out, Hooked(interrupt)).run() == signal.SIGINT
+    assert checkpoint.load_state(out / "last" / "state.safetensors")[1]["progress"]["step"] == stop
+    resumed = trainer(toy, recipe, out)
+    resumed.resume()
+    assert resumed.run() is None
+    results_equal(tmp_path / "whole", out)
+
+
+def test_resume_after_a_time_limit(toy: data.DataSet, recipe: Recipe, tmp_path: Path) -> None:
+    trainer(toy, recipe, tmp_path / "whole").run()
+    out = tmp_path / "parts"
+
+    def delay(step: int) -> None:
+        if step == 8:
+            time.sleep(2.5)
+
+    limited = trainer(toy, recipe, out, Hooked(delay))
+    assert limited.run(max_seconds=2.5) is None
+    config = json.loads((out / "config.json").read_text())
+    assert config["epochs"] == pytest.approx(1.6) and config["metrics"] == limited.metrics
+    assert read_metrics(out / "metrics.jsonl")[-1]["step"] == 8
+    resumed = trainer(toy, recipe, out)
+    resumed.resume()
+    resumed.run()
+    results_equal(tmp_path / "whole", out)
+
+
+def test_resume_of_a_finished_run_adds_epochs(
+    toy: data.DataSet, recipe: Recipe, tmp_path: Path
+) -> None:
+    trainer(toy, recipe, tmp_path).run()
+    longer = trainer(toy, replace(recipe, epochs=6), tmp_path)
+    longer.resume()
+    longer.run()
+    assert [entry["epoch"] for entry in read_metrics(tmp_path / "metrics.jsonl")] == [*range(1, 7)]
+
+
+def test_resume_refuses_another_recipe(toy: data.DataSet, recipe: Recipe, tmp_path: Path) -> None:
+    trainer(toy, recipe, tmp_path).run()
+    with pytest.raises(TrainingError, match="learning_rate = 0.5: the run has 0.003"):
+        trainer(toy, replace(recipe, learning_rate=0.5), tmp_path).resume()
+
+
+def test_resume_without_a_run(toy: data.DataSet, recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="state.safetensors"):
+        trainer(toy, recipe, tmp_path).resume()
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage", None])
+def test_resume_from_a_damaged_state(
+    toy: data.DataSet, recipe: Recipe, tmp_path: Path, damage: bytes | None
+) -> None:
+    run = trainer(toy, replace(recipe, epochs=1), tmp_path)
+    run.run()
+    content = run.state_file.read_bytes()
+    run.state_file.write_bytes(content[: len(content) // 2] if damage is None else damage)
+    with pytest.raises(TrainingError, match="cannot read"):
+        trainer(toy, replace(recipe, epochs=1), tmp_path).resume()
+
+
+def test_nothing_is_pickled(toy: data.DataSet, recipe: Recipe, tmp_path: Path) -> None:
+    trainer(toy, replace(recipe, epochs=1), tmp_path).run()
+    suffixes = {file.suffix for file in tmp_path.rglob("*") if file.is_file()}
+    board = {file.suffix for file in (tmp_path / "tensorboard").iterdir()}
+    assert suffixes - board == {".safetensors", ".json", ".jsonl", ".png"}
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_nan_stops_with_the_step_and_keeps_the_last_checkpoint(
+    toy: data.DataSet, recipe: Recipe, tmp_path: Path, bad: float
+) -> None:
+    good = tmp_path / "good"
+    trainer(toy, replace(recipe, epochs=4), good).run(max_seconds=1e9)
+    task = Hooked(lambda step: bad if step == 13 else 1.0)
+    out = tmp_path / "bad"
+    with pytest.raises(TrainingError, match=r"loss is (nan|inf) at step 13 \(epoch 3\)"):
+        trainer(toy, recipe, out, task).run()
+    weights = load_file(out / "checkpoint.safetensors")
+    assert all(torch.isfinite(value).all() for value in weights.values())
+    config = json.loads((out / "config.json").read_text())
+    assert config["epochs"] == 2
+    resumed = trainer(toy, recipe, out)
+    resumed.resume()
+    resumed.run()
+    results_equal(good, out)
+
+
+def test_weights_that_went_bad_are_not_saved(
+    toy: data.DataSet, recipe: Recipe, tmp_path: Path
+) -> None:
+    run: Trainer
+
+    def spoil(step: int) -> None:
+        if step == 10:
+            with torch.no_grad():
+                run.average.decoder.project.bias.fill_(float("nan"))
+
+    run = trainer(toy, recipe, tmp_path, Hooked(spoil))
+    with pytest.raises(TrainingError, match="after step 10"):
+        run.run()
+    weights = load_file(tmp_path / "checkpoint.safetensors")
+    assert all(torch.isfinite(value).all() for value in weights.values())
+
+
+def test_metrics_cut_off_in_the_last_line(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"epoch": 1}\n{"epoch": 2}\n{"epo')
+    assert read_metrics(path) == [{"epoch": 1}, {"epoch": 2}]
+
+
+def test_more_in_a_batch_than_images(toy: data.DataSet, recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="batch size 500 is more than the 160"):
+        trainer(toy, replace(recipe, batch_size=500), tmp_path)
+
+
+def test_a_second_signal_acts_as_ever() -> None:
+    with pytest.raises(KeyboardInterrupt), host.interruptible() as interrupt:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupt.signal == signal.SIGINT
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+
+
+# Recipes
+
+
+def test_shipped_recipes_are_valid() -> None:
+    names = {file.stem for file in FOLDER.glob("*.toml")}
+    assert names == set(registry.MODELS)
+    for name in names:
+        registry.get(name).make(load_recipe(FOLDER / f"{name}.toml").model)
+
+
+def test_overrides_merge(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text("epochs = 3\nseed = 5\n[model]\nlatent = 8\nbeta = 2.0\n")
+    recipe = load_recipe(path, {"epochs": 9, "model": {"latent": 16}})
+    assert (recipe.epochs, recipe.seed, recipe.model) == (9, 5, {"latent": 16, "beta": 2.0})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epoch": 3}, "unknown recipe field 'epoch'"),
+        ({"epochs": 0}, "epochs must be an integer of at least 1"),
+        ({"epochs": 1.5}, "epochs must be an integer"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**63}, r"below 2\*\*63"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a number"),
+        ({"learning_rate": "fast"}, "got 'fast'"),
+        ({"ema_decay": 1.0}, "ema_decay below 1"),
+        ({"precision": "fp8"}, "fp32, bf16, fp16, got 'fp8'"),
+        ({"model": 3}, "model a table"),
+    ],
+)
+def test_bad_recipe(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        from_dict(values)
+
+
+@pytest.mark.parametrize("content", [b"epochs = ", b"\xff\xfe"])
+def test_recipe_that_is_not_toml(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "r.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match="is not TOML"):
+        load_recipe(path)
+    with pytest.raises(ConfigError, match="cannot read the recipe"):
+        load_recipe(tmp_path / "none.toml")
+
+
+# Weights to ship
+
+
+@pytest.fixture
+def finished(toy: data.DataSet, recipe: Recipe, tmp_path: Path) -> Path:
+    out = tmp_path / "run"
+    trainer(toy, recipe, out).run()
+    return out
+
+
+def test_weights_round_trip(finished: Path, toy: data.DataSet, tmp_path: Path) -> None:
+    path = tmp_path / "vae.safetensors"
+    save_weights(finished, path)
+    stored = load_file(path)
+    assert {value.dtype for value in stored.values()} == {torch.float16}
+    model, config = load_weights(path)
+    assert config == json.loads((finished / "config.json").read_text())
+    original, _ = load_run(finished)
+    for name, value in original.state_dict().items():
+        assert torch.equal(model.state_dict()[name], value.half().float())
+    assert not model.training
+    precise, half = (evaluate_elbo(one, toy.test)["nelbo"] for one in (original, model))
+    assert half == pytest.approx(precise, rel=1e-3)
+
+
+def test_weights_that_do_not_fit_fp16(finished: Path, tmp_path: Path) -> None:
+    file = finished / "checkpoint.safetensors"
+    tensors = load_file(file)
+    tensors["decoder.project.bias"][0] = 1e6
+    checkpoint.save_tensors(file, tensors, {})
+    with pytest.raises(TrainingError, match="decoder.project.bias is not finite in fp16"):
+        save_weights(finished, tmp_path / "vae.safetensors")
+    assert not (tmp_path / "vae.safetensors").exists()
+
+
+def test_weights_errors(finished: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="cannot read"):
+        load_weights(tmp_path / "none.safetensors")
+    with pytest.raises(TrainingError, match="carries no model config"):
+        load_weights(finished / "checkpoint.safetensors")
+    with pytest.raises(TrainingError, match="is not the folder of a run"):
+        load_run(tmp_path)
+    with pytest.raises(OutputError):
+        save_weights(finished, tmp_path / "no" / "folder" / "x.safetensors")
+    config = json.loads((finished / "config.json").read_text())
+    config["config"]["latent"] = 5
+    (finished / "config.json").write_text(json.dumps(config))
+    with pytest.raises(TrainingError, match="does not fit the model"):
+        load_run(finished)
+
+
+def test_grid_places_and_rounds() -> None:
+    images = np.stack([np.full((1, 2, 2), value) for value in (0.0, 0.5, 2.0)])
+    sheet = grid(images, columns=2, gap=1)
+    assert sheet.shape == (7, 7)
+    assert sheet[1, 1] == 0 and sheet[1, 4] == 128 and sheet[4, 1] == 255
+    assert grid(np.zeros((3, 3, 2, 2)), 3).ndim == 3
+
+
+# The command
+
+
+@pytest.fixture
+def toy_file(toy: data.DataSet, tmp_path: Path) -> Path:
+    path = tmp_path / "toy.npz"
+    np.savez(
+        path,
+        train_images=toy.train.images,
+        test_images=toy.test.images,
+        train_labels=toy.train.labels,
+        test_labels=toy.test.labels,
+        classes=np.array(toy.classes),
+    )
+    return path
+
+
+def command(*options: object, module: str = "zoo.train") -> list[str]:
+    return [sys.executable, "-m", module, *map(str, options)]
+
+
+def run(*options: object, module: str = "zoo.train") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*options, module=module), capture_output=True, text=True)
+
+
+def toy_options(toy_file: Path, out: Path) -> list[object]:
+    return ["vae", "--data", toy_file, "--out", out, "--batch-size", 32, "--cpu", "--threads", 1]
+
+
+def test_command_trains_and_measures(toy_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = run(*toy_options(toy_file, out), "--epochs", 2, "--precision", "fp32")
+    assert done.returncode == 0, done.stderr
+    assert "epoch 2/2" in done.stderr and "parameters" in done.stdout
+    printed = float(re.findall(r"test_nelbo +([\d.]+)", done.stdout)[0])
+    measured = run(out, module="zoo.elbo")
+    assert measured.returncode == 0, measured.stderr
+    again = float(re.findall(r"nelbo +([\d.]+) nats", measured.stdout)[0])
+    assert again == pytest.approx(printed, abs=0.002)
+    refused = run(*toy_options(toy_file, out), "--epochs", 2)
+    assert refused.returncode == 2 and "--resume" in refused.stderr
+    longer = run(*toy_options(toy_file, out), "--epochs", 3, "--precision", "fp32", "--resume")
+    assert longer.returncode == 0, longer.stderr
+    assert len(read_metrics(out / "metrics.jsonl")) == 3
+
+
+def test_dry_run_writes_nothing(toy_file: Path, tmp_path: Path) -> None:
+    done = run(*toy_options(toy_file, tmp_path / "run"), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "first step: loss" in done.stdout and "160 training and 32 test" in done.stdout
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["toy.npz"]
+
+
+def test_ctrl_c_saves_and_exits_130(toy_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        command(*toy_options(toy_file, out), "--epochs", 100_000),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    limit = time.monotonic() + 120
+    while not (out / "metrics.jsonl").exists() or not read_metrics(out / "metrics.jsonl"):
+        assert process.poll() is None and time.monotonic() < limit
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; saved" in errors and "Traceback" not in errors
+    _, values = checkpoint.load_state(out / "last" / "state.safetensors")
+    assert values["progress"]["step"] >= 5
+    assert not [file for file in out.rglob("*") if file.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["cvae"], "no model 'cvae'; models: vae"),
+        (["vae", "--data", "nowhere"], "nowhere is no data set"),
+        (["vae", "--epochs", "0"], "0 is not in the range"),
+        (["vae", "--precision", "fp8"], "precision must be one of"),
+        (["vae", "--precision", "fp16", "--cpu"], "fp16"),
+        (["vae", "--image-size", "30"], "multiple of 4"),
+        (["vae", "--recipe", "none.toml"], "cannot read the recipe none.toml"),
+        (["vae", "--resume", "--out", "none"], "cannot read none/last/state.safetensors"),
+        (["vae", "--learning-rate", "-1"], "learning_rate"),
+        (["vae", "--seed", "-1"], "-1 is not in the range"),
+        (["vae", "--out", "/proc/none"], "/proc/none"),
+        (["vae", "--bogus"], "No such option"),
+    ],
+)
+def test_bad_options(
+    options: list[str], message: str, toy_file: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(FOLDER.parent.parent))
+    if "--data" not in options:
+        options = [*options, "--data", str(toy_file)]
+    done = run(*options, "--batch-size", 32)
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["toy.npz"]
+
+
+def test_two_processes_train_together(toy_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    options = [*toy_options(toy_file, out), "--epochs", 2, "--precision", "fp32"]
+    done = subprocess.run(
+        [*launch, "-m", "zoo.train", *map(str, options)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 process(es)" in done.stdout
+    tensors, values = checkpoint.load_state(out / "last" / "state.safetensors")
+    assert values["processes"] == 2
+    assert not torch.equal(tensors["random0.cpu"], tensors["random1.cpu"])
+    assert [entry["step"] for entry in read_metrics(out / "metrics.jsonl")] == [5, 10]
+    more = subprocess.run(
+        [*launch, "-m", "zoo.train", *map(str, options), "--epochs", "3", "--resume"],
+        capture_output=True,
+        text=True,
+    )
+    assert more.returncode == 0, more.stderr
+    single = run(*options, "--epochs", 4, "--resume")
+    assert single.returncode == 2 and "was trained with 2 processes" in single.stderr
