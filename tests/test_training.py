@@ -318,7 +318,7 @@ def test_metrics_cut_off_in_the_last_line(tmp_path: Path) -> None:
 
 
 def test_more_in_a_batch_than_images(toy: data.DataSet, recipe: Recipe, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="batch size 500 is more than the 160"):
+    with pytest.raises(ConfigError, match="batch size 500 is more than the 160"):
         trainer(toy, replace(recipe, batch_size=500), tmp_path)
 
 

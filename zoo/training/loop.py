@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from zoo.data import DataSet
-from zoo.errors import TrainingError
+from zoo.errors import ConfigError, TrainingError
 from zoo.images.atomic import replacing
 from zoo.training import checkpoint
 from zoo.training.host import Interrupt, interruptible
@@ -63,12 +63,16 @@ class Trainer:
         self.accelerator = Accelerator(mixed_precision=precision, cpu=cpu)
         self.device = self.accelerator.device
         self.name, self.task, self.data, self.recipe, self.out = name, task, data, recipe, out
+        if recipe.precision == "fp16" and self.device.type == "cpu":
+            raise ConfigError("precision fp16 needs a GPU; a CPU can train in bf16 or fp32")
         shares = self.accelerator.num_processes
         self.steps_per_epoch = len(data.train) // recipe.batch_size
         if recipe.batch_size % shares:
-            raise TrainingError(f"batch size {recipe.batch_size} over {shares} processes")
+            raise ConfigError(
+                f"batch size {recipe.batch_size} cannot be shared by {shares} processes"
+            )
         if self.steps_per_epoch == 0:
-            raise TrainingError(
+            raise ConfigError(
                 f"batch size {recipe.batch_size} is more than the {len(data.train)} training images"
             )
         self.steps = self.steps_per_epoch * recipe.epochs
