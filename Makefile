@@ -11,7 +11,7 @@ BIN = $(VENV)/bin
 CXX_FILES = $(shell find csrc -name '*.cc' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
 
 .DEFAULT_GOAL := help
-.PHONY: help sample test bench lint format tidy wheel sanitize clean distclean
+.PHONY: help sample test bench lint format wheel sanitize clean distclean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -41,10 +41,6 @@ format: ## rewrite the sources in the project's style
 	@$(BIN)/ruff check --fix-only -q .
 	@$(BIN)/ruff format .
 	@$(BIN)/clang-format -i $(CXX_FILES)
-
-tidy: ## static analysis of the C++ sources with clang-tidy (slow)
-	@$(SETUP) build
-	@scripts/tidy.sh
 
 wheel: ## build a wheel into dist/
 	@$(SETUP) build
