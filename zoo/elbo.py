@@ -33,7 +33,8 @@ def main(source: Path, data: str | None, samples: int, seed: int) -> None:
     model, config = load_run(source) if source.is_dir() else load_weights(source)
     if not isinstance(model, VAE):
         raise ConfigError(f"{source} is a {config['model']}, which has no ELBO")
-    loaded = sets.load(data or config["data"], model.config.image_size, model.config.channels)
+    shape = model.config
+    loaded = sets.load(data or config["recipe"]["data"], shape.image_size, shape.channels)
     measured = evaluate_elbo(model, loaded.test, seed=seed, samples=samples)
     click.echo(f"{source}: {len(loaded.test):,} test images of {loaded.name}, {samples} sample(s)")
     for name, value in measured.items():
