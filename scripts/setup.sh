@@ -42,9 +42,9 @@ check_python() {
 
 check_compiler() {
   local compiler=${CXX:-c++} header
-  command -v "$compiler" >/dev/null || compiler=g++
+  [ -n "${CXX:-}" ] || command -v "$compiler" >/dev/null || compiler=g++
   command -v "$compiler" >/dev/null ||
-    die "there is no C++ compiler." "Debian, Ubuntu: apt-get install g++" \
+    die "there is no C++ compiler ($compiler)." "Debian, Ubuntu: apt-get install g++" \
       "One that is somewhere else: CXX=/path/to/c++ make …"
   echo 'int main() { if constexpr (true) return __cplusplus < 201703L; }' |
     "$compiler" -std=c++17 -x c++ -fsyntax-only - 2>/dev/null ||
@@ -70,7 +70,9 @@ pip_install() {
   "$venv/bin/python" -m pip --disable-pip-version-check install --constraint constraints.txt "$@" \
     >>"$log" 2>&1 && return
   tail -n 25 "$log" >&2
-  if grep -qE 'NewConnectionError|NameResolutionError|Temporary failure in name resolution|Network is unreachable|ConnectTimeout|Max retries exceeded' "$log"; then
+  # Without a network pip may blame the versions: it found none to choose from.
+  if grep -qE 'ConnectionError|NameResolutionError|name resolution|Network is unreachable|Timeout|Max retries' "$log" ||
+    ! grep -qE '^ *(Downloading|Using cached|Processing|Requirement already)' "$log"; then
     die "a package could not be downloaded: no network, or a proxy that pip does not know of." \
       "A package index of your own: pip config set global.index-url URL (then run make again)." \
       "The whole log: $log"
