@@ -4,6 +4,9 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+_PARTS = ("runtime/lib", "onnxruntime/capi", "openvino/libs")
+"""Folders of libraries that C++ opens by itself, below an entry of sys.path."""
+
 
 def _import() -> ModuleType:
     try:
@@ -26,12 +29,9 @@ def _import() -> ModuleType:
 
 
 _runtime = _import()
-for _folder in dict.fromkeys(sys.path):
+for _folder in dict.fromkeys(filter(None, sys.path)):
     # Packages of a virtual environment that sees another's, or of an editable install.
-    if _folder and (Path(_folder) / "runtime" / "lib").is_dir():
+    if any((Path(_folder) / _part).is_dir() for _part in _PARTS):
         _runtime.add_search_folder(_folder)
-    for _package in ("onnxruntime/capi", "openvino/libs"):
-        if _folder and (Path(_folder) / _package).is_dir():
-            _runtime.add_search_folder(_folder)
 
 native = _runtime

@@ -11,14 +11,4 @@ void bind_backends(py::module_& module) {
   module.def("own_folder", &own_folder);
 }
 
-Options make_options(const std::string& device, const std::string& backend,
-                     const std::string& precision, size_t instances) {
-  Options options;
-  options.device = device;
-  options.backend = backend;
-  options.precision = precision;
-  options.instances = instances;
-  return options;
-}
-
 }  // namespace zoo::python

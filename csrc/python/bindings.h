@@ -39,7 +39,23 @@ auto without_gil(const Body& body) {
 // n images in the engine's format: [n, H, W, C] uint8 or [n, C, H, W] float32.
 py::array empty_images(const ImageFormat& format, std::vector<py::ssize_t> leading);
 
-Options make_options(const std::string& device, const std::string& backend,
-                     const std::string& precision, size_t instances);
+// What Generator and Encoder have in common.
+template <typename Engine>
+py::class_<Engine> bind_engine(py::module_& module, const char* name) {
+  const auto make = [](const std::string& path, const std::string& device,
+                       const std::string& backend, const std::string& precision, size_t instances) {
+    const Options options{device, backend, precision, instances};
+    return without_gil([&] { return std::make_unique<Engine>(path, options); });
+  };
+  py::class_<Engine> bound(module, name);
+  bound.def(py::init(make))
+      .def_property_readonly("manifest_json",
+                             [](const Engine& self) { return self.manifest().json; })
+      .def_property_readonly("latent_width",
+                             [](const Engine& self) { return self.manifest().latent_width; })
+      .def_property_readonly("backend", &Engine::backend)
+      .def_property_readonly("instances", &Engine::instances);
+  return bound;
+}
 
 }  // namespace zoo::python

@@ -20,19 +20,7 @@ py::tuple encode(const Encoder& self, const py::array_t<uint8_t, py::array::c_st
 }  // namespace
 
 void bind_encoder(py::module_& module) {
-  py::class_<Encoder>(module, "Encoder")
-      .def(py::init([](const std::string& path, const std::string& device,
-                       const std::string& backend, const std::string& precision, size_t instances) {
-        const Options options = make_options(device, backend, precision, instances);
-        return without_gil([&] { return std::make_unique<Encoder>(path, options); });
-      }))
-      .def_property_readonly("manifest_json",
-                             [](const Encoder& self) { return self.manifest().json; })
-      .def_property_readonly("latent_width",
-                             [](const Encoder& self) { return self.manifest().latent_width; })
-      .def_property_readonly("backend", &Encoder::backend)
-      .def_property_readonly("instances", &Encoder::instances)
-      .def("encode", &encode);
+  bind_engine<Encoder>(module, "Encoder").def("encode", &encode);
 }
 
 }  // namespace zoo::python

@@ -100,18 +100,7 @@ void bind_generator(py::module_& module) {
       .def("next", &PyStream::next)
       .def("close", &PyStream::close);
 
-  py::class_<Generator>(module, "Generator")
-      .def(py::init([](const std::string& path, const std::string& device,
-                       const std::string& backend, const std::string& precision, size_t instances) {
-        const Options options = make_options(device, backend, precision, instances);
-        return without_gil([&] { return std::make_unique<Generator>(path, options); });
-      }))
-      .def_property_readonly("manifest_json",
-                             [](const Generator& self) { return self.manifest().json; })
-      .def_property_readonly("latent_width",
-                             [](const Generator& self) { return self.manifest().latent_width; })
-      .def_property_readonly("backend", &Generator::backend)
-      .def_property_readonly("instances", &Generator::instances)
+  bind_engine<Generator>(module, "Generator")
       .def("sample", &sample)
       .def("decode", &decode)
       .def("interpolate", &interpolate)
