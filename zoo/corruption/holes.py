@@ -73,7 +73,7 @@ def _stroke(
     radius = np.float32(0.04) + np.float32(0.06) * next(numbers)
     from_x = next(numbers) * x[..., -1:] + shift
     from_y = next(numbers) * y[:, -1:]
-    turn_x = turn_y = np.float32(0)
+    turn_x = turn_y = np.zeros_like(radius)
     for _ in range(SEGMENTS):
         # Half of the last direction is kept, as a hand would.
         turn_x = turn_x / 2 + np.float32(0.9) * (next(numbers) - np.float32(0.5))
