@@ -78,4 +78,27 @@ def open_encoder(generator: Generator, **options: Any) -> Encoder:
     return Encoder(encoder_of(Path(generator.path)), **options)
 
 
-__all__ = ["WEIGHTS", "encoder_of", "open_encoder", "open_generator", "resolve", "shipped"]
+def open_encoder_for(name: str, **options: Any) -> Encoder:
+    """The encoder of a model, loaded, given its own file or its generator's, or a shipped name.
+
+    Raises the errors of `resolve`, `encoder_of` and runtime.Encoder, and ConfigError
+    for a file of another role, which has no encoder.
+    """
+    from runtime import Encoder, manifest
+
+    path = resolve(name)
+    role = manifest.read(path)["role"]
+    if role not in ("generator", "encoder"):
+        raise ConfigError(f"{name} is a {role}; expected an encoder, or the generator beside one")
+    return Encoder(path if role == "encoder" else encoder_of(path), **options)
+
+
+__all__ = [
+    "WEIGHTS",
+    "encoder_of",
+    "open_encoder",
+    "open_encoder_for",
+    "open_generator",
+    "resolve",
+    "shipped",
+]

@@ -22,7 +22,7 @@ Shape = tuple[int, int, int]
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 """What is looked for in a folder; a file given by name may be any picture that Pillow reads."""
 
-_ACCEPTED = {"L": ("L", "1"), "RGB": ("RGB",), "RGBA": ("RGBA",)}
+_ACCEPTED = {"L": ("L", "1"), "LA": ("LA",), "RGB": ("RGB",), "RGBA": ("RGBA",)}
 
 
 def read_images(
@@ -60,7 +60,7 @@ def _read(path: Path, shape: Shape, resize: bool) -> tuple[Images, list[str]]:
         files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
         if not files:
             raise DataError(f"{path} holds no pictures ({', '.join(PICTURES)})")
-        images = np.stack([_read_picture(file, shape, resize) for file in files])
+        images = np.stack([read_picture(file, shape, resize) for file in files])
         return images, [file.stem for file in files]
     try:
         with path.open("rb") as file:
@@ -70,17 +70,18 @@ def _read(path: Path, shape: Shape, resize: bool) -> tuple[Images, list[str]]:
     if not start:
         raise DataError(f"{path} is empty")
     if start.startswith((b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")):
-        images = _from_array(_load_numpy(path), path, shape, resize)
+        images = from_array(_load_numpy(path), path, shape, resize)
     elif start.startswith((b"\x1f\x8b", b"\0\0\x08")):
         from zoo.data.idx import read_idx
 
-        images = _from_array(read_idx(path), path, shape, resize)
+        images = from_array(read_idx(path), path, shape, resize)
     else:
-        return _read_picture(path, shape, resize)[None], [path.stem]
+        return read_picture(path, shape, resize)[None], [path.stem]
     return images, [path.stem] if len(images) == 1 else [str(i) for i in range(len(images))]
 
 
-def _read_picture(path: Path, shape: Shape, resize: bool) -> Images:
+def read_picture(path: Path, shape: Shape, resize: bool) -> Images:
+    """The picture at `path` as uint8 [H, W, C] of exactly `shape`; see `read_images`."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
@@ -97,7 +98,7 @@ def _read_picture(path: Path, shape: Shape, resize: bool) -> Images:
 def _fitted(picture: Image, source: object, shape: Shape, resize: bool) -> Images:
     """A picture as uint8 [H, W, C] of exactly `shape`, or DataError."""
     height, width, channels = shape
-    mode = mode_of(channels)
+    mode = "LA" if channels == 2 else mode_of(channels)
     right = picture.size == (width, height) and picture.mode in _ACCEPTED[mode]
     if not right and not resize:
         raise DataError(
@@ -129,9 +130,14 @@ def _load_numpy(path: Path) -> NDArray[np.generic]:
     raise DataError(f"{path} holds {held}; expected one array named images")
 
 
-def _from_array(array: NDArray[np.generic], source: Path, shape: Shape, resize: bool) -> Images:
-    """An array of images as uint8 [n, H, W, C] of exactly `shape`, or DataError."""
-    got = f"{array.dtype} {list(array.shape)}"
+def from_array(
+    array: NDArray[np.generic], source: Path, shape: Shape, resize: bool, got: str | None = None
+) -> Images:
+    """An array of images as uint8 [n, H, W, C] of exactly `shape`, or DataError.
+
+    `got` is what the message calls an array that this one is a part of.
+    """
+    got = got or f"{array.dtype} {list(array.shape)}"
     expected = f"expected [n, {shape[0]}, {shape[1]}, {shape[2]}], uint8 or floats in [0, 1]"
     images = _with_channels(array, shape)
     if images is None or not len(images):
@@ -167,4 +173,4 @@ def _as_uint8(array: NDArray[np.generic], source: Path, problem: str) -> Images:
     return np.floor(array.astype(np.float32) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
-__all__ = ["PICTURES", "read_image", "read_images"]
+__all__ = ["PICTURES", "from_array", "read_image", "read_images", "read_picture"]

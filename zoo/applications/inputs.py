@@ -1,0 +1,190 @@
+"""The images that a command works on: files, or the split of a named data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli import COUNT
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo.data import DataSet, Split
+    from zoo.images.stream import Block, ImageStream
+
+    Shape = tuple[int, int, int]
+
+SPLITS = ("train", "test")
+
+
+class Source:
+    """Images as blocks, in order; may be iterated again.
+
+    name: what it is called in titles; labels: int64 [n], or None where they are not
+    known; classes: their names; attributes: int8 [n, K] of values ±1, or None;
+    attribute_names: K strings; total: number of images, if known.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        blocks: Iterable[Block],
+        total: int | None,
+        limit: int | None = None,
+        split: Split | None = None,
+        data: DataSet | None = None,
+    ) -> None:
+        self.name = name
+        self.total = total if limit is None or total is None else min(total, limit)
+        self.labels: NDArray[np.int64] | None = split.labels if split else None
+        self.attributes: NDArray[np.int8] | None = getattr(split, "attributes", None)
+        if self.labels is not None:
+            self.labels = self.labels[:limit]
+        if self.attributes is not None:
+            self.attributes = self.attributes[:limit]
+        self.classes: list[str] = data.classes if data else []
+        self.attribute_names: list[str] = getattr(data, "attributes", []) if data else []
+        self._blocks = blocks
+        self._limit = limit
+
+    @property
+    def skipped(self) -> list[tuple[str, str]]:
+        """(path, reason) of each picture that was left out so far."""
+        return getattr(self._blocks, "skipped", [])
+
+    def __iter__(self) -> Iterator[Block]:
+        left = self._limit
+        for images, names in self._blocks:
+            if left is not None:
+                images, names = images[:left], names[:left]
+                left -= len(names)
+            yield _block(images, names)
+            if left == 0:
+                return
+
+
+class _SplitBlocks:
+    """The images of a split, named by their index."""
+
+    def __init__(self, images: NDArray[np.uint8], rows: int) -> None:
+        self._images = images
+        self._rows = rows
+
+    def __iter__(self) -> Iterator[Block]:
+        for start in range(0, len(self._images), self._rows):
+            images = self._images[start : start + self._rows]
+            yield _block(images, [str(start + i) for i in range(len(images))])
+
+
+def _block(images: NDArray[np.uint8], names: list[str]) -> Block:
+    from zoo.images.stream import Block
+
+    return Block(images, names)
+
+
+def open_source(
+    images: Sequence[str],
+    data: str | None,
+    split: str,
+    shape: Shape,
+    resize: bool = False,
+    strict: bool = False,
+    limit: int | None = None,
+) -> Source:
+    """The pictures and arrays at the paths `images`, or `split` of the data set `data`.
+
+    `shape` (H, W, C) is what the engine takes; `resize` converts other pictures to
+    it. `limit` is the largest number of images. Raises ConfigError unless exactly
+    one of `images` and `data` is given, and DataError as ImageStream and
+    `zoo.data.load` do.
+    """
+    from zoo.errors import ConfigError
+
+    if bool(images) == (data is not None):
+        both = "not both" if images else "got neither"
+        raise ConfigError(f"expected IMAGES or --data SET, {both}")
+    if data is None:
+        from zoo.images.stream import ImageStream
+
+        stream = ImageStream(images, shape, resize, strict)
+        name = Path(images[0]).name if len(images) == 1 else f"{len(images)} files"
+        return Source(name, stream, stream.total, limit)
+    loaded = load_data(data, shape, resize)
+    part: Split = getattr(loaded, split)
+    from zoo.images.stream import BLOCK
+
+    return Source(
+        f"{loaded.name} {split}", _SplitBlocks(part.images, BLOCK), len(part), limit, part, loaded
+    )
+
+
+def load_data(data: str, shape: Shape, resize: bool = False) -> DataSet:
+    """The data set of that name, file or folder, its images of `shape`. Raises DataError."""
+    from zoo import data as sets
+    from zoo.errors import DataError
+
+    height, width, channels = shape
+    # A data set is resized to squares only.
+    fits = resize and height == width and channels in (1, 3)
+    loaded = sets.load(data, height, channels) if fits else sets.load(data)
+    got = loaded.train.images.shape[1:]
+    if got != shape:
+        hint = " (--resize converts them)" if not fits and height == width else ""
+        raise DataError(
+            f"{data} holds images of {'×'.join(map(str, got))}, and the engine takes "
+            f"{'×'.join(map(str, shape))}{hint}"
+        )
+    return loaded
+
+
+def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `IMAGES…`, `--data`, `--split`, `--resize`, `--strict` and `-n/--count`.
+
+    The command gets `images`, `data`, `split`, `resize`, `strict` and `count`, those
+    that `open_source` takes.
+    """
+    options = (
+        click.argument("images", nargs=-1),
+        click.option("--data", metavar="SET", help="A data set in place of IMAGES."),
+        click.option(
+            "--split", type=click.Choice(SPLITS), default="test", help="Which part of --data."
+        ),
+        click.option("-n", "--count", type=COUNT, metavar="N", help="Only the first n images."),
+        click.option("--resize", is_flag=True, help="Fit pictures to the engine's size and mode."),
+        click.option("--strict", is_flag=True, help="Refuse a folder with unusable pictures."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def report_skipped(source: Source | ImageStream) -> None:
+    """One line on stderr for each picture that was left out."""
+    for name, reason in source.skipped:
+        click.echo(f"skipped {name}: {reason}", err=True)
+
+
+def __getattr__(name: str) -> Any:
+    # On demand, so that --help of a command does not import NumPy.
+    if name in ("Block", "ImageStream"):
+        from zoo.images import stream
+
+        return getattr(stream, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = [
+    "SPLITS",
+    "Block",
+    "ImageStream",
+    "Source",
+    "load_data",
+    "open_source",
+    "report_skipped",
+    "source_options",
+]

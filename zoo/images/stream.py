@@ -1,0 +1,189 @@
+"""Images from files of any common kind, block by block: memory does not grow with their number."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.errors import DataError
+from zoo.images import arrays
+from zoo.images.read import PICTURES, from_array, read_picture
+
+Images = NDArray[np.uint8]
+Shape = tuple[int, int, int]
+
+BLOCK = 1024
+_BLOCK_BYTES = 2**26
+
+
+class Block(NamedTuple):
+    """Some images [k, H, W, C] uint8, and a name for each."""
+
+    images: Images
+    names: list[str]
+
+
+class ImageStream:
+    """The images of `paths` in order, as blocks of at most `block`; may be iterated again.
+
+    A path is a picture, a folder of pictures (with all folders in it, by name),
+    `.npy` or `.npz` (uint8, or floats in [0, 1]; [n, H, W, C], [n, H, W], or one
+    image), or an IDX file, gzip-compressed or not. `shape` is (H, W, C) with C = 1,
+    2 (grey and alpha), 3 or 4. `resize` converts pictures of another size or mode.
+
+    Pictures of a folder that cannot be used are left out and listed in `skipped`,
+    as (path, reason); with `strict` they are errors. Everything else that is wrong
+    is a DataError: here for what can be told from the names and headers, else
+    while iterating.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        shape: Shape,
+        resize: bool = False,
+        strict: bool = False,
+        block: int = BLOCK,
+    ) -> None:
+        self.shape = shape
+        self.skipped: list[tuple[str, str]] = []
+        self._paths = [Path(path) for path in paths]
+        self._resize = resize
+        self._strict = strict
+        self._rows = max(1, min(block, _BLOCK_BYTES // max(1, math.prod(shape))))
+        if not self._paths:
+            raise DataError("no images given")
+        self.total: int | None = sum(self._count(path) for path in self._paths)
+        """Number of images, those that may turn out to be unusable included."""
+
+    def __iter__(self) -> Iterator[Block]:
+        self.skipped = []
+        images, names, seen = self._buffer(), list[str](), 0
+        for part in self._parts():
+            done = 0
+            while done < len(part.images):
+                rows = min(self._rows - len(names), len(part.images) - done)
+                images[len(names) : len(names) + rows] = part.images[done : done + rows]
+                names += part.names[done : done + rows]
+                done += rows
+                if len(names) == self._rows:
+                    yield Block(images, names)
+                    seen += self._rows
+                    images, names = self._buffer(), []
+        if names:
+            yield Block(images[: len(names)], names)
+        elif not seen:
+            file, reason = self.skipped[0]
+            raise DataError(
+                f"no image can be used: {len(self.skipped)} skipped, the first of them {file}: "
+                f"{reason}"
+            )
+
+    def _buffer(self) -> Images:
+        return np.empty((self._rows, *self.shape), np.uint8)
+
+    def _parts(self) -> Iterator[Block]:
+        for path in self._paths:
+            if path.is_dir():
+                yield from self._folder(path)
+            elif arrays.is_array(path):
+                yield from self._array(path)
+            else:
+                picture = read_picture(path, self.shape, self._resize)
+                yield Block(picture[None], [_printable(path.name)])
+
+    def _count(self, path: Path) -> int:
+        if path.is_dir():
+            found = sum(1 for _ in _pictures(path))
+            if not found:
+                raise DataError(f"{path} holds no pictures ({', '.join(PICTURES)})")
+            return found
+        if not arrays.is_array(path):
+            return 1
+        with self._opened(path) as array:
+            return array.shape[0]
+
+    def _folder(self, path: Path) -> Iterator[Block]:
+        for file in _pictures(path):
+            try:
+                if not file.is_file():
+                    raise DataError(f"{file} is not a file")
+                picture = read_picture(file, self.shape, self._resize)
+            except DataError as error:
+                if self._strict:
+                    raise
+                reason = str(error).removeprefix(f"cannot read the picture {file}: ")
+                reason = reason.removeprefix(f"{file}: ").removeprefix(f"{file} ")
+                self.skipped.append((_printable(str(file)), reason))
+            else:
+                yield Block(picture[None], [_printable(file.relative_to(path).as_posix())])
+
+    @contextmanager
+    def _opened(self, path: Path) -> Iterator[arrays.ArrayFile]:
+        """The array in the file `path` as [n, H, W, C], checked as far as its header tells."""
+        with arrays.opened(path) as array:
+            images = _with_channels(array.shape, self.shape)
+            numbers = array.dtype == np.uint8 or array.dtype.kind == "f"
+            usable = len(images) == 4 and 0 not in images and numbers
+            resizable = self._resize and images[3:] in ((1,), (3,), (4,))
+            if not usable or (images[1:] != self.shape and not resizable):
+                hint = "" if self._resize or not usable else " (--resize converts pictures)"
+                raise DataError(
+                    f"{path}: expected [n, {', '.join(map(str, self.shape))}], uint8 or floats "
+                    f"in [0, 1]; got {array.said}{hint}"
+                )
+            array.shape = images
+            yield array
+
+    def _array(self, path: Path) -> Iterator[Block]:
+        with self._opened(path) as array:
+            count = array.shape[0]
+            row_bytes = math.prod(array.shape[1:]) * array.dtype.itemsize
+            block = max(1, min(self._rows, _BLOCK_BYTES // row_bytes))
+            for start in range(0, count, block):
+                rows = array.read(block)
+                images = from_array(rows, path, self.shape, self._resize, array.said)
+                yield Block(images, self._names(path, start, len(images), count))
+
+    def _names(self, path: Path, start: int, rows: int, count: int) -> list[str]:
+        if count == 1:
+            return [_printable(path.name)]
+        prefix = f"{_printable(path.name)}:" if len(self._paths) > 1 else ""
+        return [f"{prefix}{index}" for index in range(start, start + rows)]
+
+
+def _with_channels(shape: tuple[int, ...], image: Shape) -> tuple[int, ...]:
+    """The shape of an array of images with the missing dimensions added."""
+    if len(shape) == 2:
+        return (1, *shape, 1)
+    if len(shape) == 3:
+        return (1, *shape) if shape == image else (*shape, 1)
+    return shape
+
+
+def _pictures(folder: Path) -> Iterator[Path]:
+    """The pictures below a folder, by name; those of a folder before those of its folders."""
+    for path, folders, files in os.walk(folder, onerror=_unreadable):
+        folders.sort()
+        for name in sorted(files):
+            if name.lower().endswith(PICTURES):
+                yield Path(path, name)
+
+
+def _unreadable(error: OSError) -> None:
+    raise DataError(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def _printable(name: str) -> str:
+    """A file name as valid Unicode, which names of other encodings are not."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+__all__ = ["BLOCK", "Block", "ImageStream"]
