@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,37 +13,50 @@ from zoo.data.sets import DataSet, Split, as_nhwc, normalise, resize, split_by_s
 from zoo.data.sources import SOURCES, Source, locate
 from zoo.errors import DataError
 
+NAMES = (*SOURCES, "faces")
+"""The data sets that have a name."""
+
 
 def load(
     name: str, size: int | None = None, channels: int | None = None, download: bool = True
 ) -> DataSet:
-    """Load a data set by name (`SOURCES`), or from a folder of pictures or an `.npz` file.
+    """Load a data set by name (`NAMES`), or from a folder of pictures or an `.npz` file.
 
     `size` and `channels` resize and convert all images; None keeps what they are. Raises
     `DataError`, in one line, for anything that is missing, damaged or of another format.
     """
     if name in SOURCES:
-        return _load_idx(SOURCES[name], size, channels, download)
+        return _resized(_load_idx(SOURCES[name], download), size, channels)
+    if name == "faces":
+        from zoo.data import faces
+
+        return _resized(faces.load(), size, channels)
     path = Path(name)
     if path.is_dir():
         return load_folder(path, size, channels)
     if path.is_file() and path.suffix == ".npz":
         return load_npz(path, size, channels)
     problem = "is not an .npz file" if path.is_file() else "is no data set, folder or file"
-    raise DataError(f"{name} {problem}; known data sets: {', '.join(SOURCES)}")
+    raise DataError(f"{name} {problem}; known data sets: {', '.join(NAMES)}")
 
 
-def _load_idx(source: Source, size: int | None, channels: int | None, download: bool) -> DataSet:
+def _load_idx(source: Source, download: bool) -> DataSet:
     files = locate(source, download)
     parts = []
     for images_file, labels_file in (files[:2], files[2:]):
         images = as_nhwc(read_idx(images_file), images_file)
         labels = read_idx(labels_file).astype(np.int64)
-        parts.append(resize(Split(images, labels), size, channels))
+        parts.append(Split(images, labels))
     return DataSet(source.name, parts[0], parts[1], source.classes)
 
 
+def _resized(loaded: DataSet, size: int | None, channels: int | None) -> DataSet:
+    train, test = (resize(split, size, channels) for split in (loaded.train, loaded.test))
+    return replace(loaded, train=train, test=test)
+
+
 __all__ = [
+    "NAMES",
     "SOURCES",
     "DataSet",
     "Source",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PIL import Image
@@ -12,10 +13,14 @@ from zoo.errors import DataError
 
 @dataclass(frozen=True)
 class Split:
-    """Images uint8 [N, H, W, C] and, where there are any, their labels int64 [N]."""
+    """Images uint8 [N, H, W, C] and, where there are any, labels int64 [N] and attributes.
+
+    `attributes` is int8 [N, K]: +1 where image n has attribute k, -1 where not.
+    """
 
     images: np.ndarray
     labels: np.ndarray | None = None
+    attributes: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 4:
@@ -29,6 +34,25 @@ class Split:
             raise DataError(
                 f"{len(self.images)} images but labels of shape {list(self.labels.shape)}"
             )
+        if self.attributes is not None:
+            self._check_attributes(self.attributes)
+
+    def _check_attributes(self, attributes: np.ndarray) -> None:
+        if attributes.dtype != np.int8 or attributes.ndim != 2:
+            raise DataError(
+                f"attributes must be int8 [N, K], got {attributes.dtype} {list(attributes.shape)}"
+            )
+        if len(attributes) != len(self.images):
+            raise DataError(
+                f"{len(self.images)} images but attributes of shape {list(attributes.shape)}"
+            )
+        wrong = np.argwhere((attributes != 1) & (attributes != -1))
+        if len(wrong):
+            row, column = wrong[0]
+            raise DataError(
+                f"attributes must be 1 or -1, got {attributes[row, column]} in row {row}, "
+                f"column {column}"
+            )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -36,12 +60,28 @@ class Split:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A named data set: the images to learn from, those to measure on, and the class names."""
+    """A named data set: the images to learn from, those to measure on, and what labels mean.
+
+    `classes` names the labels, `attributes` the columns of the splits' attributes.
+    """
 
     name: str
     train: Split
     test: Split
     classes: list[str] = field(default_factory=list)
+    attributes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for part, split in (("train", self.train), ("test", self.test)):
+            columns = 0 if split.attributes is None else split.attributes.shape[1]
+            if columns != len(self.attributes):
+                raise DataError(
+                    f"{self.name}: {len(self.attributes)} attribute names but {columns} columns "
+                    f"of attributes in {part}"
+                )
+        twice = sorted({name for name in self.attributes if self.attributes.count(name) > 1})
+        if twice:
+            raise DataError(f"{self.name}: there are two attributes of the name {twice[0]}")
 
     @property
     def image_size(self) -> int:
@@ -52,6 +92,27 @@ class DataSet:
     def channels(self) -> int:
         """Channels of an image: 1 (grey) or 3 (RGB)."""
         return int(self.train.images.shape[3])
+
+    def without(self, names: Sequence[str]) -> DataSet:
+        """The data set without the training images of these classes; the test images all stay.
+
+        Classes keep their numbers. Raises `DataError` for a name that is no class, and when no
+        image would be left.
+        """
+        if not names:
+            return self
+        labels = self.train.labels
+        known = self.classes if labels is not None else []
+        unknown = [name for name in names if name not in known]
+        if unknown or labels is None:
+            raise DataError(
+                f"{self.name} has no class {(unknown or names)[0]!r}; its classes: "
+                f"{', '.join(known) or 'none'}"
+            )
+        keep = ~np.isin(labels, [self.classes.index(name) for name in names])
+        if not keep.any():
+            raise DataError(f"{self.name} has no training images without {', '.join(names)}")
+        return replace(self, train=_take(self.train, np.flatnonzero(keep)))
 
 
 def as_nhwc(images: np.ndarray, source: object) -> np.ndarray:
@@ -79,7 +140,10 @@ def split_by_seed(data: Split, test_fraction: float = 0.1, seed: int = 0) -> tup
 
 
 def _take(data: Split, rows: np.ndarray) -> Split:
-    return Split(data.images[rows], None if data.labels is None else data.labels[rows])
+    labels, attributes = (
+        None if table is None else table[rows] for table in (data.labels, data.attributes)
+    )
+    return Split(data.images[rows], labels, attributes)
 
 
 def fit(image: Image.Image, size: int | None, channels: int | None) -> np.ndarray:
@@ -111,7 +175,7 @@ def resize(data: Split, size: int | None, channels: int | None) -> Split:
         return data
     modes = (image[..., 0] if have == 1 else image for image in data.images)
     fitted = [fit(Image.fromarray(image), size, channels or have) for image in modes]
-    return Split(np.stack(fitted), data.labels)
+    return Split(np.stack(fitted), data.labels, data.attributes)
 
 
 def normalise(images: np.ndarray) -> np.ndarray:

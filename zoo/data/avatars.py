@@ -1,0 +1,235 @@
+"""The recipe of the drawn faces: which parts a face is made of, and what attributes they show.
+
+Pure arithmetic on (seed, index), so that a face is the same everywhere; drawing it is the work of
+`zoo.data.faces`. Parts are those of the style Avataaars, by Pablo Stanley (see NOTICE).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+VERSION = 1
+"""Of the recipe: goes up with every change that changes an image or an attribute."""
+
+ATTRIBUTES = (
+    "Eyeglasses",
+    "Sunglasses",
+    "Smiling",
+    "Mouth_Open",
+    "Tongue_Out",
+    "Frowning",
+    "Beard",
+    "Mustache",
+    "Long_Hair",
+    "Short_Hair",
+    "Curly_Hair",
+    "Bald",
+    "Wearing_Hat",
+    "Wearing_Headscarf",
+    "Black_Hair",
+    "Brown_Hair",
+    "Blond_Hair",
+    "Red_Hair",
+    "Pink_Hair",
+    "Gray_Hair",
+    "Pale_Skin",
+    "Dark_Skin",
+    "Eyes_Closed",
+    "Wink",
+    "Wide_Eyes",
+    "Heart_Eyes",
+    "Angry_Brows",
+    "Raised_Brows",
+    "Sad_Brows",
+)
+"""What a face has (+1) or has not (-1), as far as it can be seen in the picture.
+
+Hair colours are those of hair on the head: a hat, a turban or a hijab (`Wearing_Headscarf`) hides
+it. Sunglasses hide the eyes. `Eyeglasses` are clear; `Mustache` is one without a beard.
+`Long_Hair` reaches the shoulders; some hair is neither long nor short.
+"""
+
+Choice = tuple[int, tuple[str, ...], tuple[str, ...]]
+"""A weight, variants of equal weight that show the same, and the attributes that they show."""
+
+_TOPS: tuple[Choice, ...] = (
+    (
+        17,
+        ("straight01", "straight02", "straightAndStrand", "bigHair", "shavedSides"),
+        ("Long_Hair",),
+    ),
+    (9, ("curvy", "dreads"), ("Long_Hair", "Curly_Hair")),
+    (
+        20,
+        (
+            "dreads01",
+            "frizzle",
+            "shaggy",
+            "shortFlat",
+            "shortRound",
+            "shortWaved",
+            "theCaesar",
+            "theCaesarAndSidePart",
+        ),
+        ("Short_Hair",),
+    ),
+    (6, ("dreads02",), ("Short_Hair", "Curly_Hair")),
+    (9, ("curly", "fro", "froBand"), ("Curly_Hair",)),
+    (5, ("bob", "bun", "longButNotTooLong", "miaWallace"), ()),
+    (11, ("",), ("Bald",)),
+    (12, ("hat", "winterHat02", "winterHat03", "winterHat04", "winterHat1"), ("Wearing_Hat",)),
+    (11, ("hijab", "turban"), ("Wearing_Headscarf",)),
+)
+_COVERED = ("Bald", "Wearing_Hat", "Wearing_Headscarf")
+_HAIR: tuple[Choice, ...] = (
+    (1, ("#2c1b18",), ("Black_Hair",)),
+    (1, ("#724133", "#5f3a2a"), ("Brown_Hair",)),
+    (1, ("#d6b370", "#e3c56f"), ("Blond_Hair",)),
+    (1, ("#c93305", "#b83a1b"), ("Red_Hair",)),
+    (1, ("#f59797", "#f07fa8"), ("Pink_Hair",)),
+    (1, ("#e8e1e1", "#bdb8b8"), ("Gray_Hair",)),
+)
+_SKIN: tuple[Choice, ...] = (
+    (28, ("#ffdbb4", "#f9dcc4"), ("Pale_Skin",)),
+    (40, ("#edb98a", "#d08b5b"), ()),
+    (32, ("#614335", "#7d4e37", "#ae5d29"), ("Dark_Skin",)),
+)
+_GLASSES: tuple[Choice, ...] = (
+    (58, ("",), ()),
+    (25, ("prescription01", "prescription02", "round"), ("Eyeglasses",)),
+    (17, ("kurt", "sunglasses", "wayfarers"), ("Sunglasses",)),
+)
+_FACIAL_HAIR: tuple[Choice, ...] = (
+    (59, ("",), ()),
+    (25, ("beardLight", "beardMajestic", "beardMedium"), ("Beard",)),
+    (16, ("moustacheFancy", "moustacheMagnum"), ("Mustache",)),
+)
+_MOUTH: tuple[Choice, ...] = (
+    (16, ("default", "smile"), ("Smiling", "Mouth_Open")),
+    (13, ("tongue",), ("Smiling", "Mouth_Open", "Tongue_Out")),
+    (19, ("twinkle",), ("Smiling",)),
+    (24, ("concerned", "screamOpen"), ("Mouth_Open",)),
+    (14, ("sad",), ("Frowning",)),
+    (14, ("serious",), ()),
+)
+_EYES: tuple[Choice, ...] = (
+    (28, ("default", "side"), ()),
+    (23, ("closed", "happy"), ("Eyes_Closed",)),
+    (17, ("wink", "winkWacky"), ("Wink",)),
+    (18, ("eyeRoll", "surprised"), ("Wide_Eyes",)),
+    (14, ("hearts",), ("Heart_Eyes",)),
+)
+_BROWS: tuple[Choice, ...] = (
+    (37, ("defaultNatural", "flatNatural"), ()),
+    (21, ("angry", "angryNatural"), ("Angry_Brows",)),
+    (21, ("raisedExcited", "raisedExcitedNatural"), ("Raised_Brows",)),
+    (21, ("frownNatural", "sadConcernedNatural"), ("Sad_Brows",)),
+)
+_CLOTHES: tuple[Choice, ...] = (
+    (
+        1,
+        (
+            "blazerAndShirt",
+            "blazerAndSweater",
+            "collarAndSweater",
+            "hoodie",
+            "overall",
+            "shirtCrewNeck",
+            "shirtScoopNeck",
+            "shirtVNeck",
+        ),
+        (),
+    ),
+)
+_FABRICS: tuple[Choice, ...] = (
+    (
+        1,
+        (
+            "#262e33",
+            "#3c4f5c",
+            "#25557c",
+            "#5199e4",
+            "#65c9ff",
+            "#929598",
+            "#e6e6e6",
+            "#a7ffc4",
+            "#ffafb9",
+            "#ffffb1",
+            "#ff488e",
+            "#ff5c5c",
+        ),
+        (),
+    ),
+)
+_FRAMES: tuple[Choice, ...] = ((1, ("#262e33", "#25557c", "#3c4f5c", "#7a1f3d"), ()),)
+_BACKGROUNDS: tuple[Choice, ...] = (
+    (1, ("#dce9f5", "#f5e1e6", "#e2f1e1", "#f6efd9", "#e7e1f4", "#e4e6ea"), ()),
+)
+
+
+@dataclass(frozen=True)
+class Face:
+    """Options of the drawing, as DiceBear names them; the background #rrggbb; what it shows."""
+
+    options: dict[str, object]
+    background: str
+    attributes: frozenset[str]
+
+    def row(self) -> np.ndarray:
+        """The attributes as int8 [len(ATTRIBUTES)], +1 and -1."""
+        return np.array([1 if name in self.attributes else -1 for name in ATTRIBUTES], np.int8)
+
+
+def describe(seed: int, index: int) -> Face:
+    """The parts of face `index` of `seed`, both 64 bits: a pure function of the two."""
+    # The words of this bit generator are the same in every version of NumPy.
+    words = iter(np.random.Philox(key=seed + (index << 64)).random_raw(32).tolist())
+    shown: set[str] = set()
+
+    def draw(choices: tuple[Choice, ...]) -> str:
+        # The high half of a word is plenty: the bias is below 1e-7.
+        place = (next(words) >> 32) % sum(weight for weight, _, _ in choices)
+        pick = next(words) >> 32
+        for weight, variants, attributes in choices:
+            if place < weight:
+                shown.update(attributes)
+                return variants[pick % len(variants)]
+            place -= weight
+        raise AssertionError("a weight was drawn beyond the last choice")
+
+    parts = {
+        "top": draw(_TOPS),
+        "accessories": draw(_GLASSES),
+        "facialHair": draw(_FACIAL_HAIR),
+        "mouth": draw(_MOUTH),
+        "eyes": draw(_EYES),
+        "eyebrows": draw(_BROWS),
+        "clothes": draw(_CLOTHES),
+    }
+    hair = draw(_HAIR)
+    colours = {
+        "skin": draw(_SKIN),
+        "hair": hair,
+        "facialHair": hair,
+        "clothes": draw(_FABRICS),
+        "hat": draw(_FABRICS),
+        "accessories": draw(_FRAMES),
+    }
+    background = draw(_BACKGROUNDS)
+    if parts["top"] == "hijab":
+        parts["facialHair"] = ""
+        shown -= {"Beard", "Mustache"}
+    if shown & set(_COVERED):
+        shown -= {name for _, _, names in _HAIR for name in names}
+    if "Sunglasses" in shown:
+        parts["eyes"] = "default"
+        shown -= {name for _, _, names in _EYES for name in names}
+    options: dict[str, object] = {"seed": "zoo"}
+    for part, variant in parts.items():
+        options[f"{part}Probability"] = 100 if variant else 0
+        if variant:
+            options[f"{part}Variant"] = [variant]
+    options |= {f"{part}Color": [colour] for part, colour in colours.items()}
+    return Face(options, background, frozenset(shown))
