@@ -42,6 +42,7 @@ def main(
     """
     import numpy as np
 
+    from zoo.applications.quality import decibels
     from zoo.engines import open_encoder, open_generator
     from zoo.errors import OutputError
     from zoo.images import atomic, grid
@@ -70,18 +71,11 @@ def main(
         grid.draw(pairs, labels, title, _COLUMNS).save(temporary, format="PNG")
     those = "1 image" if len(originals) == 1 else f"{len(originals):,} images"
     click.echo(
-        f"{those}: PSNR {psnr(float(squared.mean())):.2f} dB "
-        f"({psnr(float(squared.max())):.2f} to {psnr(float(squared.min())):.2f} by image), "
+        f"{those}: PSNR {decibels(float(squared.mean())):.2f} dB "
+        f"({decibels(float(squared.max())):.2f} to {decibels(float(squared.min())):.2f} by image), "
         f"mean absolute error {absolute.mean():.2f} of 255"
     )
     click.echo(f"{out}" + (f" (the first {shown})" if shown < len(originals) else ""))
-
-
-def psnr(mean_squared_error: float) -> float:
-    """Peak signal-to-noise ratio in dB of 8-bit images; infinite for equal images."""
-    import math
-
-    return 10 * math.log10(255**2 / mean_squared_error) if mean_squared_error else math.inf
 
 
 def _errors(

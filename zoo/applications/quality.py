@@ -1,0 +1,111 @@
+"""How close 8-bit images are to the truth: PSNR, SSIM, and the colour difference ΔE.
+
+All take two arrays uint8 [n, H, W, C] and give one float64 an image, [n]. They
+raise DataError for other arrays, or two that differ in shape.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.applications.optional import require
+from zoo.errors import ConfigError, DataError
+
+Images = NDArray[np.uint8]
+Scores = NDArray[np.float64]
+
+SSIM_SIGMA = 1.5
+SSIM_WINDOW = 11
+"""Standard deviation and width in pixels of the window of SSIM."""
+
+
+def decibels(mean_squared_error: float) -> float:
+    """Peak signal-to-noise ratio in dB of 8-bit images, 10·log10(255² / MSE); infinite for 0."""
+    return 10 * math.log10(255**2 / mean_squared_error) if mean_squared_error else math.inf
+
+
+def psnr(images: Images, truth: Images) -> Scores:
+    """PSNR in dB over all pixels and channels of each image; infinite for equal ones."""
+    squared = _squared_errors(images, truth)
+    return _decibels(squared.reshape(len(squared), -1).mean(axis=1))
+
+
+def psnr_inside(images: Images, truth: Images, hidden: NDArray[np.bool_]) -> Scores:
+    """PSNR in dB over the pixels of each image where `hidden` [n, H, W]; NaN where none is."""
+    squared = _squared_errors(images, truth)
+    if hidden.shape != images.shape[:3]:
+        raise DataError(f"hidden: expected shape {images.shape[:3]}, got {hidden.shape}")
+    values = hidden.sum(axis=(1, 2)) * images.shape[3]
+    with np.errstate(invalid="ignore"):
+        return _decibels((squared * hidden[..., None]).sum(axis=(1, 2, 3)) / values)
+
+
+def ssim(images: Images, truth: Images) -> Scores:
+    """Structural similarity, at most 1; the mean over channels.
+
+    Wang et al., "Image Quality Assessment: From Error Visibility to Structural
+    Similarity", IEEE TIP 13 (2004), eq. (13), with the Gaussian window of 11×11
+    pixels of section III-B. Needs scikit-image. Raises DataError for images
+    smaller than the window.
+    """
+    similarity = require("skimage.metrics").structural_similarity
+    _check(images, truth)
+    if min(images.shape[1:3]) < SSIM_WINDOW:
+        raise DataError(
+            f"SSIM: expected images of at least {SSIM_WINDOW}×{SSIM_WINDOW} pixels, got "
+            f"{images.shape[1]}×{images.shape[2]}"
+        )
+    return np.array(
+        [
+            similarity(
+                image,
+                true,
+                data_range=255,
+                channel_axis=-1,
+                gaussian_weights=True,
+                sigma=SSIM_SIGMA,
+                use_sample_covariance=False,
+            )
+            for image, true in zip(images, truth, strict=True)
+        ]
+    )
+
+
+def delta_e(images: Images, truth: Images, formula: str = "ciede2000") -> Scores:
+    """Mean colour difference ΔE of the pixels of each sRGB image, under illuminant D65.
+
+    `formula` is "ciede2000" (Sharma et al., Color Research & Application 30, 2005)
+    or "cie76", the distance in CIE L*a*b*. Needs scikit-image. Raises ConfigError
+    for another formula.
+    """
+    color = require("skimage.color")
+    formulas = {"ciede2000": color.deltaE_ciede2000, "cie76": color.deltaE_cie76}
+    if formula not in formulas:
+        raise ConfigError(f"formula: expected ciede2000 or cie76, got {formula!r}")
+    _check(images, truth)
+    if images.shape[3] != 3:
+        raise DataError(f"ΔE: expected images of 3 channels, got {images.shape[3]}")
+    found: Scores = formulas[formula](color.rgb2lab(images), color.rgb2lab(truth))
+    return found.mean(axis=(1, 2))
+
+
+def _squared_errors(images: Images, truth: Images) -> NDArray[np.int32]:
+    _check(images, truth)
+    return np.square(images.astype(np.int32) - truth)
+
+
+def _decibels(mean_squared_errors: Scores) -> Scores:
+    return np.array([decibels(value) for value in mean_squared_errors.tolist()])
+
+
+def _check(images: Images, truth: Images) -> None:
+    if images.dtype != np.uint8 or truth.dtype != np.uint8:
+        raise DataError(f"expected uint8 images, got {images.dtype} and {truth.dtype}")
+    if images.ndim != 4 or images.shape != truth.shape:
+        raise DataError(f"expected two arrays [n, H, W, C], got {images.shape} and {truth.shape}")
+
+
+__all__ = ["decibels", "delta_e", "psnr", "psnr_inside", "ssim"]
