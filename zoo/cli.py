@@ -64,6 +64,16 @@ class Command(click.Command):
         sys.exit(_exit_code(lambda: run(*args, standalone_mode=False, **extra)))
 
 
+class Group(Command, click.Group):
+    """Several commands in one program, `python -m zoo.NAME COMMAND`; ends as Command does."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, **extra: Any) -> None:
+        # Else click's error for a missing command is the whole help text.
+        super().__init__(*args, no_args_is_help=False, **extra)
+
+
 def _exit_code(run: Callable[[], Any]) -> int:
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -133,6 +143,7 @@ __all__ = [
     "EXIT_TERMINATED",
     "UINT64",
     "Command",
+    "Group",
     "Integer",
     "engine_options",
 ]
