@@ -44,7 +44,7 @@ ATTRIBUTES = (
     "Raised_Brows",
     "Sad_Brows",
 )
-"""What a face has (+1) or has not (-1), as far as it can be seen in the picture.
+"""What a face has (+1) or has not (-1), where it can be seen in the picture.
 
 Hair colours are those of hair on the head: a hat, a turban or a hijab (`Wearing_Headscarf`) hides
 it. Sunglasses hide the eyes. `Eyeglasses` are clear; `Mustache` is one without a beard.
@@ -89,7 +89,7 @@ _HAIR: tuple[Choice, ...] = (
     (1, ("#d6b370", "#e3c56f"), ("Blond_Hair",)),
     (1, ("#c93305", "#b83a1b"), ("Red_Hair",)),
     (1, ("#f59797", "#f07fa8"), ("Pink_Hair",)),
-    (1, ("#e8e1e1", "#bdb8b8"), ("Gray_Hair",)),
+    (1, ("#c4bebe", "#a39e9e"), ("Gray_Hair",)),
 )
 _SKIN: tuple[Choice, ...] = (
     (28, ("#ffdbb4", "#f9dcc4"), ("Pale_Skin",)),
@@ -171,10 +171,9 @@ _BACKGROUNDS: tuple[Choice, ...] = (
 
 @dataclass(frozen=True)
 class Face:
-    """Options of the drawing, as DiceBear names them; the background #rrggbb; what it shows."""
+    """The options of a drawing, as DiceBear names them, and the attributes that it shows."""
 
     options: dict[str, object]
-    background: str
     attributes: frozenset[str]
 
     def row(self) -> np.ndarray:
@@ -216,8 +215,8 @@ def describe(seed: int, index: int) -> Face:
         "clothes": draw(_FABRICS),
         "hat": draw(_FABRICS),
         "accessories": draw(_FRAMES),
+        "background": draw(_BACKGROUNDS),
     }
-    background = draw(_BACKGROUNDS)
     if parts["top"] == "hijab":
         parts["facialHair"] = ""
         shown -= {"Beard", "Mustache"}
@@ -232,4 +231,4 @@ def describe(seed: int, index: int) -> Face:
         if variant:
             options[f"{part}Variant"] = [variant]
     options |= {f"{part}Color": [colour] for part, colour in colours.items()}
-    return Face(options, background, frozenset(shown))
+    return Face(options, frozenset(shown))

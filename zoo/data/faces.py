@@ -138,11 +138,10 @@ class Renderer:
         return np.stack([self.render(describe(seed, index), size) for index in indices])
 
     def render(self, face: Face, size: int) -> np.ndarray:
-        """One face on its background, uint8 [size, size, 3]."""
+        """One face, uint8 [size, size, 3]."""
         svg = self._avatar(self._style, face.options).to_string().replace(*_VIEW, 1)
-        background = 0xFF000000 | int(face.background[1:], 16)
-        bitmap = self._document.loadFromData(svg).renderToBitmap(size, size, background)
-        # Bytes are B, G, R, A, and A is 255 everywhere on an opaque background.
+        bitmap = self._document.loadFromData(svg).renderToBitmap(size, size)
+        # Bytes are B, G, R, A, and A is 255 everywhere: the background fills the picture.
         return np.array(bitmap)[..., 2::-1]
 
 
