@@ -11,9 +11,11 @@ from pathlib import Path
 
 from runtime import errors, manifest, noise, ops
 from runtime._library import native as _native
+from runtime.classifier import Classifier
 from runtime.encoder import Encoder
 from runtime.errors import BackendUnavailableError
 from runtime.generator import Generator, Stream
+from runtime.translator import Translator
 
 __version__: str = _native.__version__
 
@@ -35,9 +37,11 @@ def cmake_dir() -> Path:
 
 
 __all__ = [
+    "Classifier",
     "Encoder",
     "Generator",
     "Stream",
+    "Translator",
     "__version__",
     "backends",
     "cmake_dir",

@@ -44,3 +44,17 @@ def floats(name: str, value: ArrayLike, shape: tuple[int | None, ...]) -> NDArra
         wanted = ", ".join("any" if size is None else str(size) for size in shape)
         raise ArgumentError(f"{name}: expected shape ({wanted}), got {array.shape}")
     return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def pictures(name: str, value: Any, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """`value` as a C-contiguous uint8 array [n, *shape], n above 0."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ArgumentError(f"{name}: expected an array, got {error}") from error
+    if array.dtype != np.uint8:
+        raise ArgumentError(f"{name}: expected dtype uint8, got {array.dtype}")
+    if array.ndim != 4 or array.shape[1:] != shape or array.shape[0] == 0:
+        wanted = ", ".join(map(str, shape))
+        raise ArgumentError(f"{name}: expected shape (n, {wanted}), got {array.shape}")
+    return np.ascontiguousarray(array)

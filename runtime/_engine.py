@@ -1,4 +1,4 @@
-"""What Generator and Encoder have in common."""
+"""What the classes of all roles have in common."""
 
 import json
 import os
@@ -50,12 +50,6 @@ class Engine:
         return document
 
     @property
-    def latent_width(self) -> int:
-        """D, the number of values of a latent."""
-        width: int = self._native.latent_width
-        return width
-
-    @property
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of an image."""
         image = self.manifest["image"]
@@ -86,3 +80,13 @@ class Engine:
     def __repr__(self) -> str:
         state = "closed" if self._open is None else f"{self.backend}, {self.instances} instances"
         return f"{type(self).__name__}({self.path!r}, {state})"
+
+
+class LatentEngine(Engine):
+    """An engine of a role that has a latent."""
+
+    @property
+    def latent_width(self) -> int:
+        """D, the number of values of a latent."""
+        width: int = self.manifest["latent"]["width"]
+        return width

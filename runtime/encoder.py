@@ -5,25 +5,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime._engine import Engine
-from runtime.errors import ArgumentError
+from runtime._arguments import pictures
+from runtime._engine import LatentEngine
 
 
-class Encoder(Engine):
+class Encoder(LatentEngine):
     """An engine file of the role "encoder", loaded; arguments and errors as Generator's."""
 
     _native_class = "Encoder"
 
+    @property
+    def deterministic(self) -> bool:
+        """Whether an image has one latent (a plain autoencoder), not a distribution of them."""
+        return self.manifest["latent"].get("posterior") == "deterministic"
+
     def encode(self, images: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """mu and logvar, float32[n, D] each, of images uint8[n, H, W, C].
 
+        logvar is -inf everywhere where the encoder is deterministic.
         Raises ArgumentError for another dtype or shape, ExecutionError.
         """
-        array = np.asarray(images)
-        if array.dtype != np.uint8:
-            raise ArgumentError(f"images: expected dtype uint8, got {array.dtype}")
-        if array.ndim != 4 or array.shape[1:] != self.image_shape or array.shape[0] == 0:
-            expected = ", ".join(map(str, self.image_shape))
-            raise ArgumentError(f"images: expected shape (n, {expected}), got {array.shape}")
-        mu, logvar = self._native.encode(np.ascontiguousarray(array))
+        mu, logvar = self._native.encode(pictures("images", images, self.image_shape), True)
         return mu, logvar
+
+    def embed(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """mu alone, float32[n, D]; raises as `encode`."""
+        mu: NDArray[np.float32]
+        mu, _ = self._native.encode(pictures("images", images, self.image_shape), False)
+        return mu

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from runtime._arguments import UINT64_MAX, floats, integer
-from runtime._engine import Engine
+from runtime._engine import LatentEngine
 from runtime.errors import ArgumentError, ClosedError
 from runtime.ops import spherical
 
 _MOST = 2**62
 
 
-class Generator(Engine):
+class Generator(LatentEngine):
     """An engine file of the role "generator", loaded.
 
     Image i of a seed is the same image for every n, first, batch, number of
@@ -33,6 +33,12 @@ class Generator(Engine):
 
     _native_class = "Generator"
 
+    @property
+    def prior(self) -> str:
+        """ "normal", or "none": a plain autoencoder's decoder, which cannot sample."""
+        prior: str = self.manifest["latent"]["prior"]
+        return prior
+
     def sample(
         self,
         n: int,
@@ -47,7 +53,7 @@ class Generator(Engine):
         batch is the largest number of rows of one run of the graph (None: chosen
         here); it changes the speed, never the images. mu and logvar, [D] or [n, D], draw from
         that posterior instead of the prior: h = mu + exp(logvar / 2) · ε.
-        Raises ArgumentError, ExecutionError.
+        Raises ArgumentError (without mu also where `prior` is "none"), ExecutionError.
         """
         n = integer("n", n, 1, _MOST)
         if (mu is None) != (logvar is None):
@@ -91,7 +97,7 @@ class Generator(Engine):
 
         batch is the number of images in each but the last (None: 64). Some batches are
         computed ahead (two per instance), so memory stays bounded for any n. Use it in
-        a with statement, or close it, to leave early.
+        a with statement, or close it, to leave early. Raises ArgumentError, as sample.
         """
         return Stream(
             self._native.stream(

@@ -60,6 +60,8 @@ constexpr const char* kLogvar = "logvar";
 constexpr const char* kSeed = "seed";
 constexpr const char* kFirst = "first";
 constexpr const char* kImage = "image";
+constexpr const char* kInput = "input";
+constexpr const char* kScores = "scores";
 }  // namespace io
 
 }  // namespace zoo

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "backends/backend.h"
+#include "zoo/errors.h"
 
 namespace zoo {
 
@@ -22,17 +24,54 @@ struct TensorInfo {
   }
 };
 
+inline TensorInfo image_info(const ImageFormat& format, int64_t rows) {
+  const auto h = static_cast<int64_t>(format.height);
+  const auto w = static_cast<int64_t>(format.width);
+  const auto c = static_cast<int64_t>(format.channels);
+  if (format.type == ImageType::kUint8) return {TensorType::kUint8, {rows, h, w, c}};
+  return {TensorType::kFloat32, {rows, c, h, w}};
+}
+
 inline TensorInfo tensor_info(const std::string& name, const Manifest& manifest, size_t rows) {
   const auto n = static_cast<int64_t>(rows);
-  if (name == io::kImage) {
-    const auto h = static_cast<int64_t>(manifest.image.height);
-    const auto w = static_cast<int64_t>(manifest.image.width);
-    const auto c = static_cast<int64_t>(manifest.image.channels);
-    if (manifest.image.type == ImageType::kUint8) return {TensorType::kUint8, {n, h, w, c}};
-    return {TensorType::kFloat32, {n, c, h, w}};
+  if (name == io::kImage) return image_info(manifest.image, n);
+  if (name == io::kInput) return image_info(manifest.input, n);
+  if (name == io::kScores) {
+    return {TensorType::kFloat32, {n, static_cast<int64_t>(manifest.score_names.size())}};
   }
   if (name == io::kSeed || name == io::kFirst) return {TensorType::kInt64, {1}};
   return {TensorType::kFloat32, {n, static_cast<int64_t>(manifest.latent_width)}};
+}
+
+inline bool takes_latents(const Manifest& manifest) {
+  return manifest.role == "generator" || manifest.role == "interpolator";
+}
+
+// The input that has the rows: latents, or the images that go in.
+inline const char* input_name(const Manifest& manifest) {
+  if (takes_latents(manifest)) return io::kMu;
+  return manifest.role == "translator" ? io::kInput : io::kImage;
+}
+
+// The outputs that the graph of a role must have; others are left alone.
+inline std::vector<std::string> output_names(const Manifest& manifest) {
+  if (manifest.role == "classifier") return {io::kScores};
+  if (manifest.role != "encoder") return {io::kImage};
+  if (manifest.posterior == "deterministic") return {io::kMu};
+  return {io::kMu, io::kLogvar};
+}
+
+// Throws EngineFileError where the graph is not what its manifest says.
+inline void check_names(const std::string& path, const Manifest& manifest,
+                        const std::set<std::string>& inputs, const std::set<std::string>& outputs) {
+  const auto fail = [&](const char* what, const std::string& name) {
+    throw EngineFileError("engine file '" + path + "': its graph has no " + what + " '" + name +
+                          "', which the role '" + manifest.role + "' needs");
+  };
+  if (inputs.count(input_name(manifest)) == 0) fail("input", input_name(manifest));
+  for (const std::string& name : output_names(manifest)) {
+    if (outputs.count(name) == 0) fail("output", name);
+  }
 }
 
 }  // namespace zoo

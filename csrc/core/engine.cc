@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "backends/registry.h"
+#include "backends/tensors.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -14,6 +15,13 @@ namespace {
 // Most rows of one run: beyond it a CPU gains no throughput and leaves its
 // second-level cache (benchmarks/throughput.py).
 constexpr size_t kRunRows = 16;
+
+// Where small images go in, the graph may be so cheap (an encoder of dense layers) that
+// starting a run costs more than these rows do; a convolutional one is as fast with either.
+// Only for calls of many such runs: what is left over at the end is padded to a whole one.
+constexpr size_t kWideRunRows = 64;
+constexpr size_t kWideImageBytes = 4096;
+constexpr size_t kWideRuns = 4;  // an instance
 
 size_t available_cores() {
   cpu_set_t set;
@@ -49,6 +57,11 @@ std::string choose_backend(const Manifest& manifest, const Options& options) {
   }
   // Nothing fits: the reference backend says why.
   return options.precision == "fp32" ? "onnxruntime" : "openvino";
+}
+
+bool takes_small_images(const Manifest& manifest) {
+  if (takes_latents(manifest)) return false;
+  return tensor_info(input_name(manifest), manifest, 1).bytes() <= kWideImageBytes;
 }
 
 size_t next_power_of_two(size_t value) {
@@ -122,6 +135,9 @@ size_t Engine::run_size(uint64_t n, size_t batch) const {
     return (batch + runs - 1) / runs;
   }
   const uint64_t share = (n + instances_ - 1) / instances_;
+  if (share >= kWideRuns * kWideRunRows && takes_small_images(manifest_)) {
+    return std::min(kWideRunRows, manifest_.batch_max);
+  }
   return share >= most ? most : std::min(most, next_power_of_two(static_cast<size_t>(share)));
 }
 

@@ -26,6 +26,12 @@ LatentSource source_of(const SampleRequest& request) {
   return source;
 }
 
+void check_prior(const Engine& engine) {
+  if (engine.manifest().prior != "none") return;
+  throw ArgumentError("'" + engine.path() + "' is an autoencoder's decoder: it has no prior to " +
+                      "sample from; give mu and logvar, or decode latents");
+}
+
 }  // namespace
 
 Generator::Generator(const std::string& path, const Options& options)
@@ -40,7 +46,9 @@ void Generator::sample(const SampleRequest& request, void* images, const Cancel&
   if ((request.mu == nullptr) != (request.logvar == nullptr)) {
     throw ArgumentError("mu and logvar: expected both or neither");
   }
-  if (request.mu) {
+  if (!request.mu) {
+    check_prior(*engine_);
+  } else {
     const size_t rows = request.shared ? 1 : request.n;
     check_finite("mu", request.mu, rows, manifest().latent_width);
     check_finite("logvar", request.logvar, rows, manifest().latent_width, true);
@@ -59,6 +67,7 @@ std::vector<uint8_t> Generator::sample(uint64_t n, uint64_t seed, uint64_t first
   request.seed = seed;
   request.first = first;
   check_range(n, first, manifest().image.bytes());
+  check_prior(*engine_);
   std::vector<uint8_t> images(n * manifest().image.bytes());
   sample(request, images.data());
   return images;
@@ -95,6 +104,7 @@ void Generator::interpolate(const float* a, const float* b, size_t rows, size_t 
 Stream Generator::stream(uint64_t n, uint64_t seed, uint64_t first, size_t batch,
                          size_t prefetch) const {
   check_range(n, first, /*image_bytes=*/1);  // only some batches are in memory
+  check_prior(*engine_);
   SampleRequest request;
   request.n = n;
   request.seed = seed;

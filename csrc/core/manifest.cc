@@ -1,5 +1,6 @@
 #include "zoo/manifest.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -13,7 +14,8 @@ namespace {
 using Json = nlohmann::json;
 
 [[noreturn]] void fail(const std::string& field, const std::string& expected, const Json& got) {
-  std::string text = got.is_discarded() ? "nothing" : got.dump();
+  // ASCII, so that the cut does not go through a character.
+  std::string text = got.is_discarded() ? "nothing" : got.dump(-1, ' ', true);
   if (text.size() > 80) text = text.substr(0, 77) + "...";
   throw ManifestError("manifest field '" + field + "': expected " + expected + ", got " + text);
 }
@@ -56,11 +58,43 @@ void require_one_of(const std::string& field, const std::string& value,
   fail(field, "one of " + names, Json(value));
 }
 
-ImageFormat parse_image(const Json& image) {
+bool is_finite(const Json& value) { return value.is_number() && std::isfinite(value.get<float>()); }
+
+std::vector<float> require_numbers(const Json& value, const std::string& field, size_t count,
+                                   bool negative = true) {
+  const auto good = [negative](const Json& entry) {
+    return is_finite(entry) && (negative || entry.get<float>() >= 0.0f);
+  };
+  if (!value.is_array() || value.size() != count ||
+      !std::all_of(value.begin(), value.end(), good)) {
+    fail(field, std::to_string(count) + " finite numbers" + (negative ? "" : " from 0"), value);
+  }
+  return value.get<std::vector<float>>();
+}
+
+std::vector<std::string> require_strings(const Json& value, const std::string& field) {
+  const auto good = [](const Json& entry) { return entry.is_string(); };
+  if (!value.is_array() || !std::all_of(value.begin(), value.end(), good)) {
+    fail(field, "an array of strings", value);
+  }
+  return value.get<std::vector<std::string>>();
+}
+
+std::vector<std::string> optional_strings(const Json& document, const char* key) {
+  const auto found = document.find(key);
+  return found == document.end() ? std::vector<std::string>() : require_strings(*found, key);
+}
+
+ImageFormat parse_size(const Json& image, const char* field) {
   ImageFormat format;
-  format.height = require_count(image, "image", "height", 1 << 15);
-  format.width = require_count(image, "image", "width", 1 << 15);
-  format.channels = require_count(image, "image", "channels", 64);
+  format.height = require_count(image, field, "height", 1 << 15);
+  format.width = require_count(image, field, "width", 1 << 15);
+  format.channels = require_count(image, field, "channels", 64);
+  return format;
+}
+
+ImageFormat parse_image(const Json& image) {
+  ImageFormat format = parse_size(image, "image");
   const std::string type = require_string(image, "image", "dtype");
   require_one_of("image.dtype", type, {"float32", "uint8"});
   format.type = type == "uint8" ? ImageType::kUint8 : ImageType::kFloat32;
@@ -98,6 +132,49 @@ void parse_latent(const Json& document, Manifest* manifest) {
   manifest->latent_width = require_count(latent, "latent", "width", 1 << 24);
   manifest->prior = require_string(latent, "latent", "prior");
   require_one_of("latent.prior", manifest->prior, {"none", "normal"});
+  manifest->posterior =
+      latent.contains("posterior") ? require_string(latent, "latent", "posterior") : "gaussian";
+  require_one_of("latent.posterior", manifest->posterior, {"deterministic", "gaussian"});
+  const size_t width = manifest->latent_width;
+  if (const auto mean = latent.find("mean"); mean != latent.end()) {
+    manifest->latent_mean = require_numbers(*mean, "latent.mean", width);
+  }
+  if (const auto std = latent.find("std"); std != latent.end()) {
+    manifest->latent_std = require_numbers(*std, "latent.std", width, /*negative=*/false);
+  }
+  const auto directions = document.find("directions");
+  if (directions == document.end()) return;
+  if (!directions->is_object()) fail("directions", "an object", *directions);
+  for (const auto& [name, direction] : directions->items()) {
+    manifest->directions[name] = require_numbers(direction, "directions." + name, width);
+  }
+}
+
+void parse_input(const Json& document, Manifest* manifest) {
+  const Json& input = require_object(document, "input");
+  manifest->input = parse_size(input, "input");
+  require_one_of("input.dtype", require_string(input, "input", "dtype"), {"uint8"});
+  require_one_of("input.layout", require_string(input, "input", "layout"), {"NHWC"});
+  const Json& alpha = require(input, "input", "alpha");
+  if (!alpha.is_boolean()) fail("input.alpha", "true or false", alpha);
+  manifest->alpha = alpha.get<bool>();
+  if (manifest->alpha && manifest->input.channels < 2) {
+    fail("input.channels", "at least 2, one of them the mask", input["channels"]);
+  }
+  if (document.contains("task")) manifest->task = require_string(document, "", "task");
+  optional_strings(document, "corruption");
+}
+
+void parse_scores(const Json& document, Manifest* manifest) {
+  const Json& scores = require_object(document, "scores");
+  const Json& names = require(scores, "scores", "names");
+  manifest->score_names = require_strings(names, "scores.names");
+  const std::set<std::string> distinct(manifest->score_names.begin(), manifest->score_names.end());
+  if (distinct.empty() || distinct.size() != names.size() || distinct.count("")) {
+    fail("scores.names", "one or more different names", names);
+  }
+  manifest->score_kind = require_string(scores, "scores", "kind");
+  require_one_of("scores.kind", manifest->score_kind, {"classes", "multilabel"});
 }
 
 void parse_noise(const Json& document, Manifest* manifest) {
@@ -147,6 +224,10 @@ Manifest Manifest::parse(const std::string& text) {
       manifest.role == "generator" || manifest.role == "encoder" || manifest.role == "interpolator";
   if (has_latent) parse_latent(document, &manifest);
   if (manifest.role == "generator") parse_noise(document, &manifest);
+  if (manifest.role == "translator") parse_input(document, &manifest);
+  if (manifest.role == "classifier") parse_scores(document, &manifest);
+  manifest.classes = optional_strings(document, "classes");
+  manifest.attributes = optional_strings(document, "attributes");
   require_string(require_object(document, "versions"), "versions", "zoo");
   parse_throughput(document, &manifest);
   return manifest;

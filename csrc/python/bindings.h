@@ -12,6 +12,7 @@ namespace zoo::python {
 namespace py = pybind11;
 
 using Floats = py::array_t<float, py::array::c_style>;
+using Levels = py::array_t<uint8_t, py::array::c_style>;
 
 // Throws the Python class of the same name in runtime.errors.
 void bind_errors(py::module_& module);
@@ -20,6 +21,8 @@ void bind_backends(py::module_& module);
 void bind_ops(py::module_& module);
 void bind_generator(py::module_& module);
 void bind_encoder(py::module_& module);
+void bind_translator(py::module_& module);
+void bind_classifier(py::module_& module);
 
 // Lets Python handle signals while C++ waits: true when one raised an exception.
 bool signal_raised();
@@ -39,7 +42,7 @@ auto without_gil(const Body& body) {
 // n images in the engine's format: [n, H, W, C] uint8 or [n, C, H, W] float32.
 py::array empty_images(const ImageFormat& format, std::vector<py::ssize_t> leading);
 
-// What Generator and Encoder have in common.
+// What the classes of all roles have in common.
 template <typename Engine>
 py::class_<Engine> bind_engine(py::module_& module, const char* name) {
   const auto make = [](const std::string& path, const std::string& device,
@@ -51,8 +54,6 @@ py::class_<Engine> bind_engine(py::module_& module, const char* name) {
   bound.def(py::init(make))
       .def_property_readonly("manifest_json",
                              [](const Engine& self) { return self.manifest().json; })
-      .def_property_readonly("latent_width",
-                             [](const Engine& self) { return self.manifest().latent_width; })
       .def_property_readonly("backend", &Engine::backend)
       .def_property_readonly("instances", &Engine::instances);
   return bound;

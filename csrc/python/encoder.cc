@@ -5,13 +5,19 @@
 namespace zoo::python {
 namespace {
 
-py::tuple encode(const Encoder& self, const py::array_t<uint8_t, py::array::c_style>& images) {
+// (mu, logvar), the latter None where it is not wanted.
+py::tuple encode(const Encoder& self, const Levels& images, bool want_logvar) {
   const auto n = static_cast<size_t>(images.shape(0));
   const size_t width = self.manifest().latent_width;
   py::array_t<float> mu({n, width});
-  py::array_t<float> logvar({n, width});
+  py::object logvar = py::none();
+  float* v = nullptr;
+  if (want_logvar) {
+    py::array_t<float> values({n, width});
+    v = values.mutable_data();
+    logvar = std::move(values);
+  }
   float* m = mu.mutable_data();
-  float* v = logvar.mutable_data();
   const void* in = images.data();
   without_gil([&] { self.encode(in, n, m, v, signal_raised); });
   return py::make_tuple(mu, logvar);

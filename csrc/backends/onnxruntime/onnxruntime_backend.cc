@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <mutex>
+#include <set>
 
 #include "backends/library.h"
 #include "backends/onnxruntime/ort_api.h"
@@ -78,9 +79,22 @@ class OnnxRuntimeBackend : public Backend {
   explicit OnnxRuntimeBackend(const BackendConfig& config)
       : manifest_(*config.manifest),
         session_(open_session(config.path)),
-        memory_(Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault)) {}
+        memory_(Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault)) {
+    Ort::AllocatorWithDefaultOptions allocator;
+    std::set<std::string> inputs;
+    std::set<std::string> outputs;
+    for (size_t i = 0; i < session_.GetInputCount(); ++i) {
+      inputs.insert(session_.GetInputNameAllocated(i, allocator).get());
+    }
+    for (size_t i = 0; i < session_.GetOutputCount(); ++i) {
+      outputs.insert(session_.GetOutputNameAllocated(i, allocator).get());
+    }
+    check_names(config.path, manifest_, inputs, outputs);
+    // A graph without the noise operator takes the finished latent.
+    draws_noise_ = inputs.count(io::kSeed) != 0;
+  }
 
-  bool draws_noise() const override { return true; }
+  bool draws_noise() const override { return draws_noise_; }
   bool fixed_batch() const override { return false; }
   void prepare(size_t) override {}
 
@@ -123,6 +137,7 @@ class OnnxRuntimeBackend : public Backend {
   const Manifest& manifest_;
   Ort::Session session_;
   Ort::MemoryInfo memory_;
+  bool draws_noise_ = false;
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <openvino/frontend/onnx/extension/conversion.hpp>
 #include <openvino/openvino.hpp>
+#include <set>
 
 #include "backends/openvino/openvino_loader.h"
 #include "backends/tensors.h"
@@ -25,9 +26,17 @@ ov::element::Type element_type(TensorType type) {
   return ov::element::i64;
 }
 
+std::set<std::string> names(const std::vector<ov::Output<ov::Node>>& tensors) {
+  std::set<std::string> all;
+  for (const auto& tensor : tensors)
+    all.insert(tensor.get_names().begin(), tensor.get_names().end());
+  return all;
+}
+
 // Reads the graph with the noise operator turned into its first input: the CPU
 // plugin has no 64-bit integers, which the operator's portable body needs.
-std::shared_ptr<ov::Model> read_graph(ov::Core* core, const std::string& path) {
+std::shared_ptr<ov::Model> read_graph(ov::Core* core, const std::string& path,
+                                      const Manifest& manifest) {
   core->add_extension(std::make_shared<ov::frontend::onnx::ConversionExtension>(
       "ReparametrizedSample", "zoo", [](const ov::frontend::NodeContext& node) -> ov::OutputVector {
         return {node.get_input(0)};
@@ -38,9 +47,10 @@ std::shared_ptr<ov::Model> read_graph(ov::Core* core, const std::string& path) {
     if (parameter->output(0).get_target_inputs().empty()) model->remove_parameter(parameter);
   }
   // What the operator was called on has taken the name of its result.
-  if (model->inputs().size() == 1 && model->input(0).get_names().count(io::kImage) == 0) {
+  if (takes_latents(manifest) && model->inputs().size() == 1) {
     model->input(0).get_tensor().add_names({io::kMu});
   }
+  check_names(path, manifest, names(model->inputs()), names(model->outputs()));
   return model;
 }
 
@@ -59,23 +69,19 @@ class OpenVinoBackend : public Backend {
       : manifest_(*config.manifest),
         instances_(config.instances),
         precision_(inference_precision(&core_, config.precision)),
-        graph_(read_graph(&core_, config.path)) {}
+        graph_(read_graph(&core_, config.path, *config.manifest)) {}
 
   bool draws_noise() const override { return false; }
   bool fixed_batch() const override { return true; }
 
   // Static shapes: the plugin plans its kernels and memory once per batch size.
-  void prepare(size_t rows) override {
+  void prepare(size_t rows) override try {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (requests_.count(rows)) return;
     auto sized = graph_->clone();
-    std::map<std::string, ov::PartialShape> shapes;
-    for (const auto& input : sized->inputs()) {
-      const char* name = input.get_names().count(io::kImage) ? io::kImage : io::kMu;
-      const TensorInfo info = tensor_info(name, manifest_, rows);
-      shapes[name] = ov::PartialShape(ov::Shape(info.shape.begin(), info.shape.end()));
-    }
-    sized->reshape(shapes);
+    const TensorInfo info = tensor_info(input_name(manifest_), manifest_, rows);
+    const ov::PartialShape shape(ov::Shape(info.shape.begin(), info.shape.end()));
+    sized->reshape({{input_name(manifest_), shape}});
     auto compiled = core_.compile_model(
         sized, "CPU", ov::num_streams(static_cast<int32_t>(instances_)),
         ov::inference_num_threads(static_cast<int32_t>(instances_)),
@@ -83,6 +89,8 @@ class OpenVinoBackend : public Backend {
     std::vector<ov::InferRequest> made;
     for (size_t i = 0; i < instances_; ++i) made.push_back(compiled.create_infer_request());
     requests_.emplace(rows, std::move(made));
+  } catch (const ov::Exception& error) {
+    throw ExecutionError(std::string("OpenVINO: ") + error.what());
   }
 
   void run(size_t instance, const RunArguments& arguments) override try {

@@ -21,7 +21,11 @@ class ZOO_API Encoder {
   const std::string& backend() const;
   size_t instances() const;
 
-  // images: [n, H, W, C] uint8; mu, logvar: caller-owned [n, latent_width].
+  // True where the file's posterior is: its logvar is -infinity everywhere.
+  bool deterministic() const;
+
+  // images: [n, H, W, C] uint8; mu, logvar: caller-owned [n, latent_width]; logvar may be
+  // null where it is not wanted.
   void encode(const void* images, size_t n, float* mu, float* logvar,
               const Cancel& cancel = {}) const;
 

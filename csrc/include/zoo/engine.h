@@ -1,8 +1,10 @@
 // Everything a program needs to load engine files and make images.
 #pragma once
 
+#include "zoo/classifier.h"
 #include "zoo/encoder.h"
 #include "zoo/errors.h"
 #include "zoo/generator.h"
 #include "zoo/manifest.h"
 #include "zoo/options.h"
+#include "zoo/translator.h"

@@ -42,6 +42,7 @@ class ZOO_API Generator {
   size_t instances() const;
 
   // images: caller-owned, request.n * manifest().image.bytes() bytes, row-major.
+  // Without mu throws ArgumentError where the manifest's prior is "none".
   void sample(const SampleRequest& request, void* images, const Cancel& cancel = {}) const;
 
   // The prior's images for uint8 engines: n x H x W x C bytes.
@@ -56,7 +57,7 @@ class ZOO_API Generator {
                    void* images, const Cancel& cancel = {}) const;
 
   // The same images in order, batch at a time (0: 64), computed ahead by at most
-  // prefetch batches (0: two per instance). Memory is bounded by that.
+  // prefetch batches (0: two per instance). Memory is bounded by that. Throws as sample.
   Stream stream(uint64_t n, uint64_t seed = 0, uint64_t first = 0, size_t batch = 0,
                 size_t prefetch = 0) const;
 

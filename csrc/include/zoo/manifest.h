@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "zoo/export.h"
 
@@ -33,10 +34,30 @@ struct ImageFormat {
 struct ZOO_API Manifest {
   int schema = 0;
   std::string model;
-  std::string role;  // generator, encoder, interpolator, translator, discriminator, classifier
+  std::string role;   // generator, encoder, interpolator, translator, discriminator, classifier
+  ImageFormat image;  // what goes into an encoder or a classifier, what comes out of the others
+
+  // Roles with a latent; mean, std: of the encoder's mu over the training images, empty
+  // in old files; directions: attribute -> mean latent with it minus mean latent without.
   size_t latent_width = 0;
-  std::string prior;
-  ImageFormat image;
+  std::string prior;      // normal, or none: a plain autoencoder, which cannot sample
+  std::string posterior;  // gaussian, or deterministic: an encoder without logvar
+  std::vector<float> latent_mean;
+  std::vector<float> latent_std;
+  std::map<std::string, std::vector<float>> directions;
+
+  // Translators: what goes in, uint8. alpha: the last channel of `input` is a mask, 255
+  // where the picture is known, 0 where it is hidden.
+  ImageFormat input;
+  bool alpha = false;
+  std::string task;  // denoising, inpainting, colorization, ...
+
+  // Classifiers: one score a name. kind: classes (softmax) or multilabel (sigmoids).
+  std::vector<std::string> score_names;
+  std::string score_kind;
+
+  std::vector<std::string> classes;     // of the training data
+  std::vector<std::string> attributes;  // of the training data
   std::string precision;
   size_t batch_min = 1;
   size_t batch_max = 1;

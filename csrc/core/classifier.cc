@@ -1,0 +1,21 @@
+#include "zoo/classifier.h"
+
+#include "core/image_runner.h"
+
+namespace zoo {
+
+Classifier::Classifier(const std::string& path, const Options& options)
+    : engine_(std::make_shared<Engine>(path, options, "classifier")) {
+  require_uint8_images(*engine_);
+}
+
+const Manifest& Classifier::manifest() const { return engine_->manifest(); }
+const std::string& Classifier::backend() const { return engine_->backend_name(); }
+size_t Classifier::instances() const { return engine_->instances(); }
+
+void Classifier::classify(const void* images, size_t n, float* scores, const Cancel& cancel) const {
+  run_images(engine_.get(), {io::kImage, const_cast<void*>(images), manifest().image.bytes()}, n,
+             {{io::kScores, scores, manifest().score_names.size() * sizeof(float)}}, cancel);
+}
+
+}  // namespace zoo

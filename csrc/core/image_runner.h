@@ -1,0 +1,27 @@
+// From rows of images to rows of what the graph makes of them: what every call of
+// an encoder, a translator or a classifier comes down to.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/engine.h"
+
+namespace zoo {
+
+// One input or output of a call: n rows of `bytes` bytes, the caller's memory.
+struct Rows {
+  const char* name;  // of backends/backend.h's io
+  void* data;        // an output that nobody wants: null
+  size_t bytes;
+};
+
+// Throws ManifestError where the engine's images are floats: these roles take and give uint8.
+void require_uint8_images(const Engine& engine);
+
+// Cuts n rows into runs of the graph, done by all instances, and waits. Throws
+// ArgumentError for no rows or too many, ExecutionError, CancelledError.
+void run_images(Engine* engine, const Rows& images, size_t n, const std::vector<Rows>& outputs,
+                const Cancel& cancel);
+
+}  // namespace zoo
