@@ -27,7 +27,8 @@ class Source:
 
     name: what it is called in titles; labels: int64 [n], or None where they are not
     known; classes: their names; attributes: int8 [n, K] of values ±1, or None;
-    attribute_names: K strings; total: number of images, if known.
+    attribute_names: K strings; data: the whole data set, or None for files;
+    total: number of images, if known, those that may turn out to be unusable included.
     """
 
     def __init__(
@@ -42,13 +43,14 @@ class Source:
         self.name = name
         self.total = total if limit is None or total is None else min(total, limit)
         self.labels: NDArray[np.int64] | None = split.labels if split else None
-        self.attributes: NDArray[np.int8] | None = getattr(split, "attributes", None)
+        self.attributes: NDArray[np.int8] | None = split.attributes if split else None
         if self.labels is not None:
             self.labels = self.labels[:limit]
         if self.attributes is not None:
             self.attributes = self.attributes[:limit]
         self.classes: list[str] = data.classes if data else []
-        self.attribute_names: list[str] = getattr(data, "attributes", []) if data else []
+        self.attribute_names: list[str] = data.attributes if data else []
+        self.data = data
         self._blocks = blocks
         self._limit = limit
 

@@ -1,0 +1,124 @@
+"""`.npz` files of arrays whose number of rows is known at the end only, written in blocks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import DTypeLike, NDArray
+
+from zoo.images import atomic
+
+
+class Archive:
+    """An `.npz` in the making; get one from `writing`. Nothing in it is pickled.
+
+    Rows wait in temporary files beside it, because the header of an array comes
+    first and holds their number.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], stack: ExitStack) -> None:
+        self._folder = folder
+        self._stack = stack
+        self._members: list[Callable[[zipfile.ZipFile], None]] = []
+
+    def rows(
+        self, name: str, dtype: DTypeLike, shape: tuple[int, ...] = ()
+    ) -> Callable[[NDArray[Any]], None]:
+        """Adds the array `name`, [n, *shape]; gives the function that takes its next rows."""
+        kind = np.dtype(dtype)
+        content = self._spool()
+        count = 0
+
+        def write(rows: NDArray[Any]) -> None:
+            nonlocal count
+            content.write(np.ascontiguousarray(rows, kind).data)
+            count += len(rows)
+
+        def finish(archive: zipfile.ZipFile) -> None:
+            content.seek(0)
+            with _member(archive, name) as file:
+                _header(file, kind, (count, *shape))
+                shutil.copyfileobj(content, file, 2**20)
+
+        self._members.append(finish)
+        return write
+
+    def strings(self, name: str) -> Callable[[Sequence[str]], None]:
+        """Adds the array of strings `name`, [n]; gives the function that takes the next ones."""
+        content = self._spool()
+        count = longest = 0
+
+        def write(strings: Sequence[str]) -> None:
+            nonlocal count, longest
+            content.write("".join(f"{string}\0" for string in strings).encode())
+            count += len(strings)
+            longest = max(longest, *map(len, strings))
+
+        def finish(archive: zipfile.ZipFile) -> None:
+            content.seek(0)
+            kind = np.dtype((np.str_, max(1, longest)))
+            # Mostly zeros: four bytes a character, and the longest string sets the width.
+            with _member(archive, name, zipfile.ZIP_DEFLATED) as file:
+                _header(file, kind, (count,))
+                rest = b""
+                while block := content.read(2**16):
+                    *whole, rest = (rest + block).split(b"\0")
+                    file.write(np.array([string.decode() for string in whole], kind).tobytes())
+
+        self._members.append(finish)
+        return write
+
+    def array(self, name: str, array: NDArray[Any]) -> None:
+        """Adds a whole array."""
+
+        def finish(archive: zipfile.ZipFile) -> None:
+            with _member(archive, name) as file:
+                npy.write_array(file, array, allow_pickle=False)
+
+        self._members.append(finish)
+
+    def finish(self, path: str | os.PathLike[str]) -> None:
+        """Write the file, its arrays in the order in which they were added."""
+        with zipfile.ZipFile(path, "x") as archive:
+            for member in self._members:
+                member(archive)
+
+    def _spool(self) -> IO[bytes]:
+        return self._stack.enter_context(tempfile.TemporaryFile(dir=self._folder))
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[Archive]:
+    """The archive that appears at `path` when the body ends without an error.
+
+    Raises OutputError.
+    """
+    with atomic.replacing(path) as temporary, ExitStack() as stack:
+        archive = Archive(temporary.parent, stack)
+        yield archive
+        archive.finish(temporary)
+
+
+def _member(
+    archive: zipfile.ZipFile, name: str, compression: int = zipfile.ZIP_STORED
+) -> IO[bytes]:
+    # A ZipInfo of our own has a fixed date: the same run gives the same bytes.
+    entry = zipfile.ZipInfo(f"{name}.npy")
+    entry.compress_type = compression
+    return archive.open(entry, "w", force_zip64=True)
+
+
+def _header(file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    npy.write_array_header_1_0(file, header)
+
+
+__all__ = ["Archive", "writing"]

@@ -1,0 +1,129 @@
+"""Latents of many images in one file; memory does not grow with their number."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.applications import archive
+from zoo.applications.latents import Latents, embed_blocks
+from zoo.applications.optional import require
+from zoo.errors import OutputError
+from zoo.images import atomic
+
+if TYPE_CHECKING:
+    from runtime import Encoder
+    from zoo.applications.inputs import Source
+
+Labels = NDArray[np.int64]
+
+FORMATS = (".npz", ".parquet")
+
+_ROW_GROUP = 65_536
+_ROW_GROUP_VALUES = 2**22
+
+
+Write = Callable[[Latents, Sequence[str], Labels | None], None]
+"""Takes the next latents float32 [k, D], their names, and their labels or None."""
+
+
+def check(path: str) -> None:
+    """Raise OutputError where `opened` would, ConfigError without pyarrow; nothing is created."""
+    if Path(path).suffix.lower() not in FORMATS:
+        raise OutputError(f"cannot write {path}: latents go to a {' or '.join(FORMATS)} file")
+    atomic.check_file(path)
+    if path.lower().endswith(".parquet"):
+        require("pyarrow.parquet")
+
+
+def opened(
+    path: str, width: int, classes: Sequence[str] = (), labelled: bool = False
+) -> AbstractContextManager[Write]:
+    """A context manager that gives the function `write` for the file `path`, by its suffix.
+
+    .npz: `latents` float32 [n, D], `names` and `classes` strings, and `labels` int64
+    [n] if `labelled`. .parquet: the columns name, label (int64, if `labelled`), z0 …
+    z{D-1} (float32), in row groups, and the classes as JSON in the file's metadata.
+    The file appears when the body ends without an error. Raises OutputError.
+    """
+    check(path)
+    make = _parquet if path.lower().endswith(".parquet") else _npz
+    return make(path, width, list(classes), labelled)
+
+
+def embed(
+    encoder: Encoder,
+    source: Source,
+    out: str,
+    seen: Callable[[Latents, Labels | None], None] = lambda latents, labels: None,
+) -> int:
+    """Write the latents of all images of `source` to `out`; returns their number.
+
+    `seen` is called with each block of latents and its labels. Raises as `opened`
+    and `zoo.applications.latents.embed_blocks` do.
+    """
+    done = 0
+    labels = source.labels
+    with opened(out, encoder.latent_width, source.classes, labels is not None) as write:
+        for latents, block in embed_blocks(encoder, source):
+            its_labels = None if labels is None else labels[done : done + len(latents)]
+            write(latents, block.names, its_labels)
+            seen(latents, its_labels)
+            done += len(latents)
+    return done
+
+
+@contextmanager
+def _npz(path: str, width: int, classes: list[str], labelled: bool) -> Iterator[Write]:
+    with archive.writing(path) as file:
+        add_latents = file.rows("latents", np.float32, (width,))
+        add_names = file.strings("names")
+        add_labels = file.rows("labels", np.int64) if labelled else None
+
+        def write(latents: Latents, names: Sequence[str], labels: Labels | None) -> None:
+            add_latents(latents)
+            add_names(names)
+            if add_labels is not None and labels is not None:
+                add_labels(labels)
+
+        yield write
+        file.array("classes", np.array(classes, dtype=np.str_))
+
+
+@contextmanager
+def _parquet(path: str, width: int, classes: list[str], labelled: bool) -> Iterator[Write]:
+    pyarrow, parquet = require("pyarrow"), require("pyarrow.parquet")
+    columns = [("name", pyarrow.string())] + [("label", pyarrow.int64())] * labelled
+    columns += [(f"z{i}", pyarrow.float32()) for i in range(width)]
+    schema = pyarrow.schema(columns, metadata={"classes": json.dumps(classes, ensure_ascii=False)})
+    rows = max(1, min(_ROW_GROUP, _ROW_GROUP_VALUES // width))
+    pending: list[Any] = []
+    with (
+        atomic.replacing(path) as temporary,
+        parquet.ParquetWriter(temporary, schema, use_dictionary=["label"]) as file,
+    ):
+
+        def flush() -> None:
+            if pending:
+                table = pyarrow.concat_tables(pending)
+                pending.clear()
+                file.write_table(table, row_group_size=len(table))
+
+        def write(latents: Latents, names: Sequence[str], labels: Labels | None) -> None:
+            arrays = [pyarrow.array(names)] + ([pyarrow.array(labels)] if labelled else [])
+            arrays += [pyarrow.array(column) for column in np.ascontiguousarray(latents.T)]
+            pending.append(pyarrow.Table.from_arrays(arrays, schema=schema))
+            if sum(map(len, pending)) >= rows:
+                flush()
+
+        yield write
+        flush()
+
+
+__all__ = ["FORMATS", "Labels", "Write", "check", "embed", "opened"]

@@ -1,0 +1,81 @@
+"""Principal component analysis, the linear autoencoder of least squared error, to compare with.
+
+Baldi & Hornik, "Neural networks and principal component analysis: learning from examples
+without local minima", Neural Networks 1989: no linear encoder and decoder with k
+latent values reconstruct the training images better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.applications.latents import embed_blocks
+from zoo.applications.optional import require
+
+if TYPE_CHECKING:
+    from runtime import Encoder, Generator
+    from zoo.images.stream import Block
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Mean squared errors per pixel, on [0, 1], of reconstructions from k values an image.
+
+    `components` is PCA's k: the latent's width, or less where the training images
+    have no more dimensions.
+    """
+
+    images: int
+    width: int
+    components: int
+    pca: float
+    engine: float
+
+    @property
+    def ratio(self) -> float:
+        """This engine's error in units of PCA's; below 1 it is the better one."""
+        return self.engine / self.pca if self.pca else float("inf")
+
+
+def fit(images: NDArray[np.uint8], components: int) -> Any:
+    """scikit-learn's PCA of images uint8 [n, H, W, C], their pixels scaled to [0, 1]."""
+    decomposition = require("sklearn.decomposition")
+    pixels = _pixels(images)
+    return decomposition.PCA(min(components, *pixels.shape), random_state=0).fit(pixels)
+
+
+def compare(
+    encoder: Encoder, generator: Generator, source: Iterable[Block], pca: Any
+) -> Comparison:
+    """Errors of encode → decode and of PCA (from `fit`) on the images of `source`.
+
+    PCA's reconstructions are not clipped to [0, 1]; the engine's are 8-bit images.
+    """
+    count, engine_sum, pca_sum, values = 0, 0.0, 0.0, 1
+    for latents, block in embed_blocks(encoder, source):
+        pixels = _pixels(block.images)
+        linear = pca.inverse_transform(pca.transform(pixels))
+        decoded = _pixels(generator.decode(latents))
+        pca_sum += float(np.square(pixels - linear, dtype=np.float64).sum())
+        engine_sum += float(np.square(pixels - decoded, dtype=np.float64).sum())
+        count += len(pixels)
+        values = pixels.shape[1]
+    return Comparison(
+        count,
+        encoder.latent_width,
+        int(pca.n_components_),
+        pca_sum / (count * values),
+        engine_sum / (count * values),
+    )
+
+
+def _pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
+
+
+__all__ = ["Comparison", "compare", "fit"]

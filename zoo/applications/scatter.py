@@ -1,0 +1,153 @@
+"""A picture of latents in the plane, coloured by class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.applications.optional import require
+from zoo.errors import ConfigError, OutputError
+from zoo.images import atomic
+
+MOST = 20_000
+"""About how many points are drawn; more of them cover each other."""
+
+_INK = "#202020"
+_FRAME = "#c8c8c8"
+
+
+class Scatter:
+    """Latents [k, D] come in with `add`, block by block; `draw` makes the picture at the end.
+
+    D = 2: the latents themselves; D > 2: their two leading principal components
+    (those of all latents). Of more than MOST latents a random part is drawn, the
+    same one each time. `total` is about how many will come; D = 1 is a ConfigError.
+    """
+
+    def __init__(self, width: int, total: int | None = None) -> None:
+        if width < 2:
+            raise ConfigError(
+                f"a scatter needs latents of at least 2 values, and these have {width}"
+            )
+        require("matplotlib.figure")
+        self.count = 0
+        self._share = min(1.0, MOST / total) if total else 1.0
+        self._random = np.random.Generator(np.random.Philox(0))
+        self._sum = np.zeros(width)
+        self._products = np.zeros((width, width))
+        self._kept: list[NDArray[np.float32]] = []
+        self._labels: list[NDArray[np.int64]] = []
+
+    def add(self, latents: NDArray[np.float32], labels: NDArray[np.int64] | None) -> None:
+        """Take the next latents [k, D] and, if they are known, their labels [k]."""
+        self.count += len(latents)
+        exact = latents.astype(np.float64)
+        self._sum += exact.sum(axis=0)
+        self._products += exact.T @ exact
+        kept = self._random.random(len(latents)) < self._share
+        self._kept.append(latents[kept])
+        if labels is not None:
+            self._labels.append(labels[kept])
+
+    def points(self) -> tuple[NDArray[np.float64], float]:
+        """The plane's coordinates [m, 2] of the latents kept, and its share of all variance."""
+        latents = np.concatenate(self._kept).astype(np.float64)
+        if latents.shape[1] == 2:
+            return latents, 1.0
+        mean = self._sum / self.count
+        covariance = self._products / self.count - np.outer(mean, mean)
+        values, vectors = np.linalg.eigh(covariance)
+        axes = vectors[:, [-1, -2]]
+        # As scikit-learn orients them: the largest entry is positive.
+        axes *= np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])
+        total = max(float(values.sum()), np.finfo(np.float64).tiny)
+        return (latents - mean) @ axes, float(values[[-1, -2]].sum()) / total
+
+    def draw(self, path: str | Path, name: str, classes: list[str]) -> None:
+        """Write the picture, a .png, to `path`; `name` says in the title whose latents they are.
+
+        Raises OutputError.
+        """
+        from matplotlib.figure import Figure
+
+        points, share = self.points()
+        width = len(self._sum)
+        labels = np.concatenate(self._labels) if self._labels else None
+        order = self._random.permutation(len(points))
+        figure = Figure(figsize=(8.4, 6.4), dpi=150, layout="constrained")
+        axes = figure.add_subplot()
+        color = _colors(labels)[order] if labels is not None else "#3b6fb6"
+        size = float(np.clip(60_000 / len(points), 4, 36))
+        axes.scatter(
+            points[order, 0],
+            points[order, 1],
+            s=size,
+            c=color,
+            alpha=0.7,
+            linewidths=0,
+            rasterized=True,
+        )
+        said = "the latents" if width == 2 else f"two leading principal components of {width}"
+        axes.set_title(f"{name}\n", fontsize=12, color=_INK, loc="left")
+        parts = [said] + ([f"{share:.0%} of the variance"] if width > 2 else [])
+        shown = f"{len(points):,}" + (f" of {self.count:,}" if len(points) < self.count else "")
+        subtitle = "  ·  ".join([*parts, f"{shown} image{'s' if self.count > 1 else ''}"])
+        axes.text(0, 1.015, subtitle, transform=axes.transAxes, fontsize=9, color="#606060")
+        prefix = "latent value" if width == 2 else "principal component"
+        axes.set_xlabel(f"{prefix} {0 if width == 2 else 1}", color=_INK)
+        axes.set_ylabel(f"{prefix} {1 if width == 2 else 2}", color=_INK)
+        axes.set_aspect("equal", adjustable="datalim")
+        axes.grid(color="#ececec", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.tick_params(colors="#606060", labelsize=8, length=0)
+        for spine in axes.spines.values():
+            spine.set_color(_FRAME)
+        if labels is not None:
+            _legend(axes, labels, classes)
+        with atomic.replacing(path) as temporary:
+            # Without the version of matplotlib, the same points give the same file.
+            figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
+def check(path: str) -> None:
+    """Raise OutputError unless a picture could be written to `path`; nothing is created."""
+    if Path(path).suffix.lower() != ".png":
+        raise OutputError(f"cannot write {path}: the scatter is a .png")
+    atomic.check_file(path)
+
+
+def _legend(axes: Any, labels: NDArray[np.int64], classes: list[str]) -> None:
+    from matplotlib.lines import Line2D
+
+    present = np.unique(labels)
+    names = [classes[i] if 0 <= i < len(classes) else str(i) for i in present]
+    handles = [
+        Line2D([], [], marker="o", linestyle="", markersize=7, color=color, label=name)
+        for color, name in zip(_colors(present), names, strict=True)
+    ]
+    axes.legend(
+        handles=handles,
+        loc="center left",
+        bbox_to_anchor=(1.01, 0.5),
+        frameon=False,
+        fontsize=9,
+        labelcolor=_INK,
+        ncols=1 + (len(handles) - 1) // 28,
+    )
+
+
+def _colors(labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """A colour, RGBA in [0, 1], for each label; the same for the same label."""
+    import matplotlib
+
+    if labels.max() < 20:
+        palette = matplotlib.colormaps["tab10" if labels.max() < 10 else "tab20"]
+        return np.asarray(palette(labels))
+    # As many hues as there are classes, neighbours far apart.
+    return np.asarray(matplotlib.colormaps["hsv"](labels * 0.618034 % 1.0))
+
+
+__all__ = ["MOST", "Scatter", "check"]
