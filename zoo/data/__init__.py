@@ -1,4 +1,4 @@
-"""Data sets as NumPy arrays: named ones in IDX files, folders of pictures, and `.npz` files."""
+"""Data sets as NumPy arrays: named ones, folders of pictures, CelebA, and `.npz` files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.data import celeba
 from zoo.data.files import load_folder, load_npz
 from zoo.data.idx import read_idx
 from zoo.data.sets import DataSet, Split, as_nhwc, normalise, resize, split_by_seed
@@ -22,6 +23,8 @@ def load(
 ) -> DataSet:
     """Load a data set by name (`NAMES`), or from a folder of pictures or an `.npz` file.
 
+    A folder that holds `list_attr_celeba.txt` is read as CelebA.
+
     `size` and `channels` resize and convert all images; None keeps what they are. Raises
     `DataError`, in one line, for anything that is missing, damaged or of another format.
     """
@@ -32,6 +35,8 @@ def load(
 
         return _resized(faces.load(), size, channels)
     path = Path(name)
+    if (path / celeba.ATTRIBUTES).is_file():
+        return celeba.load_celeba(path, size, channels)
     if path.is_dir():
         return load_folder(path, size, channels)
     if path.is_file() and path.suffix == ".npz":

@@ -6,15 +6,15 @@ Avataaars by Pablo Stanley, put together by DiceBear and rendered by LunaSVG (se
 from __future__ import annotations
 
 import json
+import math
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import zipfile
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack, closing
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ import numpy as np
 from zoo.data.avatars import ATTRIBUTES, VERSION, Face, describe
 from zoo.data.sets import DataSet, Split
 from zoo.data.sources import cache_folder
-from zoo.errors import DataError
+from zoo.errors import DataError, OutputError
 from zoo.images.atomic import replacing
 from zoo.progress import Progress
 
@@ -38,8 +38,9 @@ _PACKAGES = ("dicebear-core", "dicebear-styles", "pylunasvg")
 _VIEW = ('viewBox="0 0 280 280"', 'viewBox="24 0 232 232"')
 """What a drawing shows, and what we show of it: the head, larger."""
 
-_BLOCK = 250
-"""Faces that one process draws at a time."""
+_BLOCK = 128
+_BLOCK_BYTES = 2**22
+"""Faces, and their size, that a process draws at a time."""
 
 
 def load() -> DataSet:
@@ -52,7 +53,10 @@ def load() -> DataSet:
     path = cache_folder() / f"faces-{versions()}.npz"
     arrays = _cached(path)
     if arrays is None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror}") from error
         with replacing(path) as temporary, temporary.open("wb") as file:
             arrays = make(0, COUNT, verbose=True)
             np.savez(file, images=arrays[0], attributes=arrays[1])
@@ -98,24 +102,61 @@ def make(
     progress where stderr is no terminal, too. Raises `DataError` where the packages of the extra
     `faces` are missing, or an argument is out of range.
     """
+    blocks = stream(first, count, size, seed, processes)
+    images = np.empty((count, size, size, 3), np.uint8)
+    attributes = np.empty((count, len(ATTRIBUTES)), np.int8)
+    with closing(blocks), Progress(count, verbose) as progress:
+        for block in blocks:
+            rows = slice(progress.done, progress.done + len(block[0]))
+            images[rows], attributes[rows] = block
+            progress.advance(len(block[0]))
+    return images, attributes
+
+
+def stream(
+    first: int, count: int, size: int = SIZE, seed: int = 0, processes: int | None = None
+) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
+    """The faces of `make` in blocks, in order, with constant memory; close it when done."""
     _check("count", count, 1, 2**40)
     _check("first", first, 0, 2**64 - count)
     _check("size", size, 8, 4096)
     _check("seed", seed, 0, 2**64 - 1)
     versions()
-    images = np.empty((count, size, size, 3), np.uint8)
-    blocks = _blocks(first, count)
-    workers = min(processes or os.cpu_count() or 1, len(blocks))
-    with Progress(count, verbose) as progress:
+    return _stream(first, count, size, seed, processes or os.cpu_count() or 1)
+
+
+def _stream(
+    first: int, count: int, size: int, seed: int, processes: int
+) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
+    with ExitStack() as stack:
+        sources: list[Iterator[np.ndarray]] = []
+        workers = min(processes, -(-count // _step(size)))
         if workers == 1:
-            renderer = Renderer()
-            for block in blocks:
-                images[block.start - first : block.stop - first] = renderer.draw(block, size, seed)
-                progress.advance(len(block))
+            sources.append(_draw(_blocks(first, count, size), size, seed))
         else:
-            _draw_in_processes(images, first, seed, workers, progress)
-    attributes = np.stack([describe(seed, index).row() for index in range(first, first + count)])
-    return images, attributes
+            for k in range(workers):
+                worker = stack.enter_context(_Worker(first, count, size, seed, k, workers))
+                sources.append(worker.read(_blocks(first, count, size, k, workers), size))
+        for index, block in enumerate(_blocks(first, count, size)):
+            rows = [describe(seed, face).row() for face in block]
+            yield next(sources[index % workers]), np.stack(rows)
+
+
+def _step(size: int) -> int:
+    return min(max(_BLOCK_BYTES // (3 * size * size), 1), _BLOCK)
+
+
+def _blocks(first: int, count: int, size: int, k: int = 0, workers: int = 1) -> Iterator[range]:
+    """The indices of every block, or of worker k's."""
+    step, stop = _step(size), first + count
+    for start in range(first + k * step, stop, workers * step):
+        yield range(start, min(start + step, stop))
+
+
+def _draw(blocks: Iterable[range], size: int, seed: int) -> Iterator[np.ndarray]:
+    renderer = Renderer()
+    for block in blocks:
+        yield np.stack([renderer.render(describe(seed, index), size) for index in block])
 
 
 class Renderer:
@@ -133,10 +174,6 @@ class Renderer:
         self._avatar: Any = Avatar
         self._document: Any = pylunasvg.Document
 
-    def draw(self, indices: range, size: int, seed: int) -> np.ndarray:
-        """The faces of these indices: uint8 [n, size, size, 3]."""
-        return np.stack([self.render(describe(seed, index), size) for index in indices])
-
     def render(self, face: Face, size: int) -> np.ndarray:
         """One face, uint8 [size, size, 3]."""
         svg = self._avatar(self._style, face.options).to_string().replace(*_VIEW, 1)
@@ -145,91 +182,58 @@ class Renderer:
         return np.array(bitmap)[..., 2::-1]
 
 
-def _blocks(first: int, count: int) -> list[range]:
-    stop = first + count
-    return [range(start, min(start + _BLOCK, stop)) for start in range(first, stop, _BLOCK)]
-
-
-def _draw_in_processes(
-    images: np.ndarray, first: int, seed: int, workers: int, progress: Progress
-) -> None:
-    """Fill `images`; worker k draws blocks k, k + workers, … and writes them to its stdout."""
-    count, size = images.shape[:2]
-    lock = threading.Lock()
-    shares: list[tuple[int, ...]] = [(first, count, size, seed, k, workers) for k in range(workers)]
-    with _worker_processes(shares) as started, ThreadPoolExecutor(workers) as pool:
-
-        def collect(k: int) -> None:
-            for block in _blocks(first, count)[k::workers]:
-                part = images[block.start - first : block.stop - first]
-                started[k].read_into(part)
-                with lock:
-                    progress.advance(len(block))
-
-        try:
-            list(pool.map(collect, range(workers)))
-        except BaseException:
-            # So that no thread waits for a process that has still much to draw.
-            for worker in started:
-                worker.stop()
-            raise
-
-
 class _Worker:
-    """A process that draws.
+    """A process that draws blocks k, k + workers, … and writes them to its stdout.
 
     Not one of multiprocessing's, which would run the caller's main script again (spawn), or copy
     the locks of its threads (fork).
     """
 
-    def __init__(self, share: tuple[int, ...]) -> None:
+    def __init__(self, *share: int) -> None:
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+        program = "from zoo.data import faces; faces.work()"
         self._stderr = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", "from zoo.data import faces; faces.work()"]
-            + [str(number) for number in share],
+            [sys.executable, "-P", "-c", program, *map(str, share)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             env=os.environ | {"PYTHONPATH": path},
         )
 
-    def read_into(self, part: np.ndarray) -> None:
-        """Fill a contiguous array from the process's stdout."""
+    def read(self, blocks: Iterable[range], size: int) -> Iterator[np.ndarray]:
+        """The images of these blocks, each as it comes."""
         assert self._process.stdout is not None
-        content = self._process.stdout.read(part.nbytes)
-        if len(content) != part.nbytes:
-            self.stop()
-            self._stderr.seek(0)
-            said = self._stderr.read().decode(errors="replace").strip().splitlines()
-            raise DataError(f"a process that draws faces has failed: {' '.join(said[-1:])}")
-        part[:] = np.frombuffer(content, np.uint8).reshape(part.shape)
+        for block in blocks:
+            shape = len(block), size, size, 3
+            content = self._process.stdout.read(math.prod(shape))
+            if len(content) < math.prod(shape):
+                self._process.wait()
+                self._stderr.seek(0)
+                said = self._stderr.read().decode(errors="replace").strip().splitlines()
+                why = said[-1] if said else f"exit code {self._process.returncode}"
+                raise DataError(f"a process that draws faces has failed: {why}")
+            yield np.frombuffer(content, np.uint8).reshape(shape)
 
-    def stop(self) -> None:
-        """End the process if it still runs."""
+    def __enter__(self) -> _Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
-
-
-@contextmanager
-def _worker_processes(shares: list[tuple[int, ...]]) -> Iterator[list[_Worker]]:
-    started: list[_Worker] = []
-    try:
-        for share in shares:
-            started.append(_Worker(share))
-        yield started
-    finally:
-        for worker in started:
-            worker.stop()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._stderr.close()
 
 
 def work() -> None:
     """What a worker process does: draw the share that its arguments name, to stdout."""
+    # Ctrl-C is for the process that asked; it ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     first, count, size, seed, k, workers = map(int, sys.argv[1:])
-    renderer = Renderer()
-    for block in _blocks(first, count)[k::workers]:
-        sys.stdout.buffer.write(renderer.draw(block, size, seed).tobytes())
+    for images in _draw(_blocks(first, count, size, k, workers), size, seed):
+        sys.stdout.buffer.write(images.tobytes())
         sys.stdout.buffer.flush()
 
 
@@ -240,3 +244,6 @@ def _missing(name: str) -> DataError:
 def _check(name: str, value: int, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise DataError(f"{name}: expected an integer from {low} to {high}, got {value!r}")
+
+
+__all__ = ["ATTRIBUTES", "COUNT", "SIZE", "Renderer", "load", "make", "stream", "versions"]

@@ -47,7 +47,7 @@ def _read_tree(path: Path, classes: list[str], size: int | None, channels: int |
     groups = [_pictures(path / name) for name in classes] if classes else [_pictures(path)]
     images: list[np.ndarray] = []
     for file in (file for group in groups for file in group):
-        images.append(_read_picture(file, size, channels))
+        images.append(read_picture(file, size, channels))
         _, size, channels = images[0].shape
     if not images:
         raise DataError(f"{path} holds no pictures ({', '.join(SUFFIXES)})")
@@ -55,7 +55,8 @@ def _read_tree(path: Path, classes: list[str], size: int | None, channels: int |
     return Split(np.stack(images), labels if classes else None)
 
 
-def _read_picture(file: Path, size: int | None, channels: int | None) -> np.ndarray:
+def read_picture(file: Path, size: int | None, channels: int | None) -> np.ndarray:
+    """A picture as uint8 [size, size, channels], as `fit` makes it; DataError for a bad one."""
     try:
         with Image.open(file) as picture:
             return fit(picture, size, channels)
@@ -66,9 +67,10 @@ def _read_picture(file: Path, size: int | None, channels: int | None) -> np.ndar
 def load_npz(path: Path, size: int | None = None, channels: int | None = None) -> DataSet:
     """Load an `.npz` as a data set of the file's name.
 
-    Arrays: `images` (and `labels`), of which one tenth is held out by a fixed seed; or
-    `train_images` and `test_images` (and `train_labels`, `test_labels`). Images are uint8
-    [N, H, W] or [N, H, W, C]; `classes` may give the names. Raises `DataError` for anything else.
+    Arrays: `images` (and `labels`, `attributes`), of which one tenth is held out by a fixed seed;
+    or `train_images` and `test_images` (and `train_labels`, `train_attributes`, …). Images are
+    uint8 [N, H, W] or [N, H, W, C], attributes [N, K] of 1 and -1; `classes` and
+    `attribute_names` may give the names. Raises `DataError` for anything else.
     """
     try:
         # Never unpickle: an .npz may come from anywhere.
@@ -85,13 +87,28 @@ def load_npz(path: Path, size: int | None = None, channels: int | None = None) -
             f"{path} holds {', '.join(arrays) or 'no arrays'}; expected `images`, "
             "or `train_images` and `test_images`"
         )
-    classes = [str(name) for name in arrays.get("classes", [])]
+    classes = _names(arrays, "classes")
     train = resize(train, size, channels)
     _, side, _, depth = train.images.shape
-    return DataSet(path.stem, train, resize(test, side, depth), classes)
+    test = resize(test, side, depth)
+    if train.attributes is None and test.attributes is None:
+        return DataSet(path.stem, train, test, classes)
+    columns = 0 if train.attributes is None else train.attributes.shape[1]
+    names = _names(arrays, "attribute_names") or [f"attribute_{k}" for k in range(columns)]
+    return DataSet(path.stem, train, test, classes, names)
+
+
+def _names(arrays: dict[str, np.ndarray], key: str) -> list[str]:
+    return [str(name) for name in np.ravel(arrays.get(key, []))]
 
 
 def _arrays(arrays: dict[str, np.ndarray], prefix: str, path: Path) -> Split:
     labels = arrays.get(f"{prefix}labels")
     images = as_nhwc(arrays[f"{prefix}images"], f"{path}: {prefix}images")
-    return Split(images, None if labels is None else labels.astype(np.int64))
+    attributes = arrays.get(f"{prefix}attributes")
+    if attributes is not None:
+        wrong = attributes[(attributes != 1) & (attributes != -1)]
+        if wrong.size:
+            raise DataError(f"{path}: {prefix}attributes must be 1 or -1, got {wrong.flat[0]}")
+        attributes = attributes.astype(np.int8)
+    return Split(images, None if labels is None else labels.astype(np.int64), attributes)

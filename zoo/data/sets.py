@@ -131,12 +131,19 @@ def as_nhwc(images: np.ndarray, source: object) -> np.ndarray:
 
 def split_by_seed(data: Split, test_fraction: float = 0.1, seed: int = 0) -> tuple[Split, Split]:
     """Split into (train, test) at random, the same way for the same seed and number of images."""
-    count = len(data)
+    train, test = rows_by_seed(len(data), test_fraction, seed)
+    return _take(data, train), _take(data, test)
+
+
+def rows_by_seed(
+    count: int, test_fraction: float = 0.1, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that `split_by_seed` takes for train and test, in order."""
     held_out = round(count * test_fraction)
     if not 0 < held_out < count:
         raise DataError(f"cannot hold {test_fraction:.0%} of {count} images out for the test")
     order = np.random.Generator(np.random.Philox(seed)).permutation(count)
-    return _take(data, np.sort(order[held_out:])), _take(data, np.sort(order[:held_out]))
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
 
 
 def _take(data: Split, rows: np.ndarray) -> Split:

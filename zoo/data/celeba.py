@@ -1,0 +1,150 @@
+"""CelebA (Liu et al., ICCV 2015) as it is handed out: pictures, and two tables as text."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from zoo.data.files import read_picture
+from zoo.data.sets import DataSet, Split, rows_by_seed
+from zoo.errors import DataError
+from zoo.progress import Progress
+
+IMAGES = "img_align_celeba"
+"""The folder of the pictures."""
+
+ATTRIBUTES = "list_attr_celeba.txt"
+"""The number of images; the attributes' names; then a line an image: file name, and ±1 each."""
+
+PARTITION = "list_eval_partition.txt"
+"""A line an image: file name, and its part: 0 train, 1 validation, 2 test."""
+
+_PARTS = ("0", "1", "2")
+
+
+def load_celeba(path: Path, size: int | None = None, channels: int | None = None) -> DataSet:
+    """Load a folder in CelebA's layout, as a data set of the folder's name with attributes.
+
+    It holds the files that `IMAGES`, `ATTRIBUTES` and `PARTITION` name. Trained on is part 0 and
+    measured on is part 2; where there is no `PARTITION`, one tenth is held out by a fixed seed.
+    Pictures (178×218 in CelebA) are cropped to their central square and resized to `size` pixels
+    (default: the crop of the first one); one at a time is held in full. Raises `DataError`, with
+    the file and the number of the line, for whatever in the tables does not fit.
+    """
+    names, files, attributes = _read_attributes(path / ATTRIBUTES, path / IMAGES)
+    if (path / PARTITION).exists():
+        parts = _read_partition(path / PARTITION, path / ATTRIBUTES, files)
+        train, test = np.flatnonzero(parts == 0), np.flatnonzero(parts == 2)
+        for rows, part in ((train, "0, train"), (test, "2, test")):
+            if not len(rows):
+                raise DataError(f"{path / PARTITION} puts no image into part {part}")
+    else:
+        train, test = rows_by_seed(len(files))
+    _, side, _, depth = (1, *read_picture(path / IMAGES / files[train[0]], size, channels).shape)
+    with Progress(len(train) + len(test)) as progress:
+        splits = [
+            Split(
+                _read_pictures(path / IMAGES, [files[row] for row in rows], side, depth, progress),
+                attributes=attributes[rows],
+            )
+            for rows in (train, test)
+        ]
+    return DataSet(path.resolve().name, splits[0], splits[1], attributes=names)
+
+
+def _read_attributes(path: Path, images: Path) -> tuple[list[str], list[str], np.ndarray]:
+    """The attributes' names, the pictures' file names, and the table int8 [N, K]."""
+    lines = _lines(path)
+    where, head = next(lines)
+    if not (head.strip().isascii() and head.strip().isdigit()):
+        raise DataError(f"{where}: expected the number of images, got {head.strip()!r}")
+    announced = int(head)
+    where, head = next(lines, (f"{path}:2", ""))
+    names = head.split()
+    if not names:
+        raise DataError(f"{where}: expected the names of the attributes, got none")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{where}: there are two attributes of the name {twice}")
+    present = _listed(images)
+    rows: dict[str, bytes] = {}
+    for where, line in lines:
+        file, *values = line.split() or [""]
+        if len(values) != len(names):
+            raise DataError(
+                f"{where}: expected a file name and {len(names)} values, got {len(values)} values"
+            )
+        wrong = [value for value in values if value not in ("1", "-1")]
+        if wrong:
+            raise DataError(f"{where}: expected values 1 and -1, got {wrong[0]!r}")
+        if file in rows:
+            raise DataError(f"{where}: {file} has a line already")
+        if file not in present:
+            raise DataError(f"{where}: there is no picture {images / file}")
+        rows[file] = bytes(value == "1" for value in values)
+    if len(rows) != announced:
+        raise DataError(f"{path}:1: announces {announced} images, but {len(rows)} lines follow")
+    if not rows:
+        raise DataError(f"{path}:1: the data set has no images")
+    table = np.frombuffer(b"".join(rows.values()), np.int8).reshape(len(rows), len(names))
+    return names, list(rows), table * np.int8(2) - np.int8(1)
+
+
+def _read_partition(path: Path, attributes: Path, files: list[str]) -> np.ndarray:
+    """The parts of the files, int8 [N]; lines of files without attributes count for nothing."""
+    parts: dict[str, int] = {}
+    for where, line in _lines(path):
+        words = line.split()
+        if len(words) != 2:
+            raise DataError(f"{where}: expected a file name and a part, got {line.strip()!r}")
+        file, part = words
+        if part not in _PARTS:
+            raise DataError(
+                f"{where}: expected part 0 (train), 1 (validation) or 2 (test), got {part!r}"
+            )
+        if file in parts:
+            raise DataError(f"{where}: {file} has a line already")
+        parts[file] = int(part)
+    for number, file in enumerate(files, start=3):
+        if file not in parts:
+            raise DataError(f"{attributes}:{number}: {file} has no line in {path}")
+    return np.array([parts[file] for file in files], np.int8)
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    """The lines of a text file, each after `path:number`; one at least. DataError if unreadable."""
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
+    for number, line in enumerate(text.rstrip().split("\n"), start=1):
+        yield f"{path}:{number}", line
+
+
+def _listed(folder: Path) -> set[str]:
+    try:
+        return set(os.listdir(folder))
+    except OSError as error:
+        raise DataError(f"cannot read the folder {folder}: {error.strerror}") from error
+
+
+def _read_pictures(
+    folder: Path, files: list[str], size: int, channels: int, progress: Progress
+) -> np.ndarray:
+    images = np.empty((len(files), size, size, channels), np.uint8)
+
+    def read(row: int) -> None:
+        images[row] = read_picture(folder / files[row], size, channels)
+
+    # Pillow decodes and resizes without Python's lock.
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        for _ in pool.map(read, range(len(files))):
+            progress.advance(1)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return images

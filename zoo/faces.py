@@ -1,0 +1,66 @@
+"""Draw faces with attributes into a folder: `python -m zoo.faces --out faces -n 200`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from zoo.cli import UINT64, Command, Integer
+
+_FEWEST = 10
+_COUNT = Integer(_FEWEST, 2**40, f"an integer of at least {_FEWEST}, as one in ten is for the test")
+_SIZE = Integer(8, 4096, "an integer from 8 to 4096")
+
+
+@click.command(cls=Command)
+@click.option("--out", required=True, metavar="DIR", help="Folder to make, or an empty one.")
+@click.option("-n", "--count", type=_COUNT, default=200, metavar="N", help="Number of faces.")
+@click.option("--first", type=UINT64, default=0, metavar="K", help="Index of the first face.")
+@click.option("--seed", type=UINT64, default=0, help="Seed of the run.")
+@click.option("--size", type=_SIZE, default=64, help="Side of the pictures, in pixels.")
+@click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
+def main(out: str, count: int, first: int, seed: int, size: int, verbose: bool) -> None:
+    """Draw faces --first … --first + n - 1 of the run with this --seed, in CelebA's layout.
+
+    DIR then holds the folder img_align_celeba of PNGs, their attributes in
+    list_attr_celeba.txt, and in list_eval_partition.txt which are to be held
+    out: those whose index leaves 9 when it is divided by 10. `--data DIR`
+    reads it. Face i of a seed is the same drawing whatever -n and --first are;
+    the data set `faces` is faces 0 … 19999 of seed 0.
+    """
+    from PIL import Image
+
+    from zoo.data import celeba, faces
+    from zoo.errors import OutputError
+    from zoo.images.atomic import replacing_folder
+    from zoo.progress import Progress, rate
+
+    if Path(out).is_dir() and any(Path(out).iterdir()):
+        raise OutputError(f"cannot write {out}: the folder is not empty")
+    lines = [str(count), " ".join(faces.ATTRIBUTES)]
+    parts: list[str] = []
+    blocks = faces.stream(first, count, size, seed)
+    with (
+        closing(blocks),
+        replacing_folder(out) as folder,
+        Progress(count, verbose) as progress,
+    ):
+        (folder / celeba.IMAGES).mkdir()
+        for images, attributes in blocks:
+            for image, row in zip(images, attributes, strict=True):
+                index = first + len(parts)
+                name = f"{index + 1:06}.png"
+                Image.fromarray(image).save(folder / celeba.IMAGES / name)
+                lines.append(f"{name} {' '.join(f'{value:2}' for value in row)}")
+                parts.append(f"{name} {2 if index % 10 == 9 else 0}")
+            progress.advance(len(images))
+        for file, content in ((celeba.ATTRIBUTES, lines), (celeba.PARTITION, parts)):
+            (folder / file).write_text("\n".join(content) + "\n")
+        seconds = progress.seconds
+    click.echo(f"{count:,} faces in {seconds:.3g} s, {rate(count, seconds)}: {out}")
+
+
+if __name__ == "__main__":
+    main()
