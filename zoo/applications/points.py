@@ -1,0 +1,114 @@
+"""Points of a generator's latent space as a user names them: image files, `seed:K`, `sample:I`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from runtime import Generator
+
+_ROWS = 256
+
+
+@dataclass(frozen=True)
+class Point:
+    """A latent [D] and where it comes from.
+
+    `name` is short enough for a label; `image` is the picture [H, W, C] uint8 that was encoded,
+    None where the latent is a sample of the prior.
+    """
+
+    name: str
+    latent: NDArray[np.float32]
+    image: NDArray[np.uint8] | None = None
+
+
+def read(
+    generator: Generator, texts: Sequence[str], seed: int = 0, resize: bool = False, **options: Any
+) -> list[Point]:
+    """The points that `texts` name, in order.
+
+    A text is what zoo.images.read.read_images takes, whose latent is the encoder's μ (one point
+    an image), or `seed:K` (sample 0 of the run with seed K) or `sample:I` (sample I of the run
+    with `seed`), unless there is a file of that name. `options` are those of runtime.Encoder.
+    Raises ConfigError for another K or I, or a prior that cannot be sampled; DataError for what
+    is no image; the errors of zoo.engines.open_encoder.
+    """
+    points: list[Point | None] = []
+    images: list[NDArray[np.uint8]] = []
+    names: list[str] = []
+    for text in texts:
+        if _is_drawn(text):
+            points.append(_drawn(generator, text, seed))
+            continue
+        from zoo.images.read import read_images
+
+        read, its_names = read_images([text], generator.image_shape, resize)
+        images.append(read)
+        names += [Path(text).name] if len(read) == 1 else its_names
+        points += [None] * len(read)
+    encoded = _encoded(generator, images, names, **options)
+    return [point or next(encoded) for point in points]
+
+
+def read_one(
+    generator: Generator, text: str, seed: int = 0, resize: bool = False, **options: Any
+) -> Point:
+    """The one point that `text` names; DataError where it names several. See `read`."""
+    points = read(generator, [text], seed, resize, **options)
+    if len(points) != 1:
+        raise DataError(f"{text} holds {len(points)} images, expected one")
+    return points[0]
+
+
+def short(name: str) -> str:
+    """A name of at most 12 characters, for the label of a small image."""
+    return name if len(name) <= 12 else f"{name[:6]}..{name[-4:]}"
+
+
+def _is_drawn(text: str) -> bool:
+    return text.partition(":")[0] in ("seed", "sample") and not Path(text).exists()
+
+
+def _drawn(generator: Generator, text: str, seed: int) -> Point:
+    from runtime import noise
+
+    kind, _, number = text.partition(":")
+    key = int(number) if number.isdecimal() and len(number) <= 20 else -1
+    if not 0 <= key < 2**64:
+        raise ConfigError(f"{text}: expected {kind}:K, K an integer of 64 bits, 0 to 2**64 - 1")
+    if generator.prior == "none":
+        raise ConfigError(
+            f"{text}: {Path(generator.path).name} is an autoencoder, which has no prior "
+            "to sample from; name image files"
+        )
+    own_seed, sample = (key, 0) if kind == "seed" else (seed, key)
+    stream: int = generator.manifest["noise"]["streams"]["latent"]
+    return Point(text, noise.normal(own_seed, sample, stream, generator.latent_width))
+
+
+def _encoded(
+    generator: Generator, images: list[NDArray[np.uint8]], names: list[str], **options: Any
+) -> Iterator[Point]:
+    if not images:
+        return
+    from zoo.engines import open_encoder
+
+    together = images[0] if len(images) == 1 else np.concatenate(images)
+    if len(together) < _ROWS:
+        options["instances"] = 1
+    with open_encoder(generator, **options) as encoder:
+        for start in range(0, len(together), _ROWS):
+            rows = slice(start, start + _ROWS)
+            yield from map(Point, names[rows], encoder.embed(together[rows]), together[rows])
+
+
+__all__ = ["Point", "read", "read_one", "short"]
