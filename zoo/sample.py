@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from runtime import Generator, Stream
 
 _POSTERIOR_ROWS = 256
+# Of the training images' own deviation: more leaves the codes that an autoencoder has learned.
+_AUTOENCODER_SPREAD = 0.5
 
 
 @click.command(cls=Command)
@@ -34,6 +36,12 @@ _POSTERIOR_ROWS = 256
     help="A grid .png, a .gif, .npy, .npz, or a folder of PNGs (no suffix, or a / at the end).",
 )
 @click.option("--from", "source", metavar="IMAGE", help="Vary this image instead of the prior.")
+@click.option(
+    "--spread",
+    type=float,
+    metavar="S",
+    help=f"Scale of σ with --from.  [1; of an autoencoder {_AUTOENCODER_SPREAD:g}]",
+)
 @click.option("--resize", is_flag=True, help="Fit IMAGE to the engine's size and channels.")
 @click.option("--overwrite", is_flag=True, help="Write into a folder that is not empty.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
@@ -45,6 +53,7 @@ def main(
     batch: int | None,
     out: str,
     source: str | None,
+    spread: float | None,
     resize: bool,
     overwrite: bool,
     verbose: bool,
@@ -54,14 +63,22 @@ def main(
 
     Image i of a seed is the same image whatever -n, --first, --batch and
     --instances are, so a run can be split over machines or done in parts.
-    With --from, the images are drawn around that one: h = μ + σ·ε with the μ
+    With --from, the images are drawn around that one: h = μ + S·σ·ε with the μ
     and σ of the encoder file beside the engine; a grid shows the image and its
-    reconstruction first.
+    reconstruction first. An autoencoder has no prior and can only do that; a plain
+    one takes the standard deviation of the training images' latents for σ.
     """
+    import math
+
     from zoo.engines import open_generator
+    from zoo.errors import ConfigError
     from zoo.images import sinks
     from zoo.progress import Progress, rate
 
+    if spread is not None and source is None:
+        raise ConfigError("--spread goes with --from IMAGE")
+    if spread is not None and not (math.isfinite(spread) and spread >= 0):
+        raise ConfigError(f"--spread: expected a finite number of at least 0, got {spread}")
     sinks.check(out, count, overwrite)
     started = time.perf_counter()
     with open_generator(engine, **options) as generator:
@@ -73,6 +90,12 @@ def main(
                 err=True,
             )
         name = Path(generator.path).name
+        if source is None and generator.prior == "none":
+            raise ConfigError(
+                f"{name} is an autoencoder and no generator: it has no prior, and latents between "
+                "those of training images decode to nothing sensible; "
+                "--from IMAGE --spread S varies an image"
+            )
         last = first + count - 1
         title = f"seed {seed}  ·  sample{f's {first} to {last}' if count > 1 else f' {first}'}"
         blocks: Stream | Iterating[NDArray[Any]]
@@ -80,7 +103,7 @@ def main(
             run = sinks.Run(count, generator.image_shape, first, f"{name}  ·  {title}")
             blocks = generator.stream(count, seed, first, batch)
         else:
-            image, mu, logvar = _encode(generator, source, resize, **options)
+            image, mu, logvar = _encode(generator, source, spread, resize, **options)
             lead = [("input", image), ("reconstruction", generator.decode(mu[None])[0])]
             title = f"{name}  ·  variations of {Path(source).name}  ·  {title}"
             run = sinks.Run(count, generator.image_shape, first, title, lead)
@@ -102,16 +125,32 @@ def main(
 
 
 def _encode(
-    generator: Generator, source: str, resize: bool, **options: Any
+    generator: Generator, source: str, spread: float | None, resize: bool, **options: Any
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
-    """The image [H, W, C] of that file, and μ and log σ² [D] of its latent."""
+    """The image [H, W, C] of that file, and μ and log (S·σ)² [D] of its latent."""
+    import numpy as np
+
     from zoo.engines import open_encoder
     from zoo.images.read import read_image
 
     image = read_image(source, generator.image_shape, resize)
     with open_encoder(generator, **{**options, "instances": 1}) as encoder:
-        mu, logvar = encoder.encode(image[None])
-    return image, mu[0], logvar[0]
+        mu, logvar = (part[0] for part in encoder.encode(image[None]))
+        if encoder.deterministic:
+            std = generator.manifest["latent"].get("std") or np.ones_like(mu)
+            logvar = 2 * _log(np.asarray(std, np.float32))
+            spread = _AUTOENCODER_SPREAD if spread is None else spread
+    if spread is not None:
+        logvar = logvar + 2 * _log(np.float32(spread))
+    return image, mu, logvar
+
+
+def _log(values: Any) -> Any:
+    """Natural logarithm, -inf of 0, which switches the noise off."""
+    import numpy as np
+
+    with np.errstate(divide="ignore"):
+        return np.log(values)
 
 
 def _variations(
