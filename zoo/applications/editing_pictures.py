@@ -1,0 +1,183 @@
+"""What zoo.edit shows: edits, ways to an edit, and strips over α, written in any output format."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from zoo.applications import editing
+from zoo.applications.points import Point, short
+
+if TYPE_CHECKING:
+    from runtime import Generator
+
+Images = NDArray[np.uint8]
+Latents = NDArray[np.float32]
+
+_ROWS = 256
+_COLUMNS = 16
+_RECONSTRUCTION = "reconstruction"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The images to make of every latent: `labels` names them, R rows of S.
+
+    `apply` takes latents [k, D] to [k, R, S, D]. A grid shows the `reconstruction` where the
+    first image of a row is not it already; a .gif goes through a row where it `moves`.
+    """
+
+    title: str
+    labels: list[list[str]]
+    apply: Callable[[Latents], Latents]
+    reconstruction: bool = True
+    moves: bool = True
+
+    @property
+    def count(self) -> int:
+        """Images of one latent."""
+        return len(self.labels) * len(self.labels[0])
+
+
+def single(directions: Mapping[str, ArrayLike], amounts: Mapping[str, float]) -> Plan:
+    """The edit itself."""
+
+    def apply(latents: Latents) -> Latents:
+        return editing.edit(latents, directions, amounts)[:, None, None]
+
+    return Plan(_title(amounts), [[_title(amounts)]], apply, moves=False)
+
+
+def way(directions: Mapping[str, ArrayLike], amounts: Mapping[str, float], steps: int) -> Plan:
+    """N + 1 = `steps` + 1 images from the reconstruction to the edit."""
+
+    def apply(latents: Latents) -> Latents:
+        return editing.walk(latents, directions, amounts, steps)[:, None]
+
+    labels = [[f"{i}/{steps}" for i in range(steps + 1)]]
+    return Plan(f"to {_title(amounts)}", labels, apply, reconstruction=False)
+
+
+def strips(
+    directions: Mapping[str, ArrayLike],
+    amounts: Mapping[str, float],
+    names: Sequence[str],
+    low: float,
+    high: float,
+    steps: int,
+) -> Plan:
+    """A row for each of `names`: α from `low` to `high` in `steps` steps, after adding `amounts`.
+
+    Raises ConfigError for ends that are not finite.
+    """
+    editing.check_finite(low, "--from")
+    editing.check_finite(high, "--to")
+    scales = low + (high - low) * (np.arange(steps + 1) / steps)
+
+    def apply(latents: Latents) -> Latents:
+        base = editing.edit(latents, directions, amounts)
+        rows = [editing.strip(base, directions[name], scales) for name in names]
+        return np.stack(rows, axis=1)
+
+    several = len(names) > 1
+    labels = [[(f"{name} " if several else "") + _signed(a) for a in scales] for name in names]
+    after = f"{_title(amounts)}, then " if amounts else ""
+    return Plan(f"{after}{', '.join(names)} from {low:+g} to {high:+g}", labels, apply)
+
+
+def _signed(amount: float) -> str:
+    return f"{amount:+.3g}" if amount else "0"
+
+
+def _title(amounts: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {amount:+g}" for name, amount in amounts.items())
+
+
+def write(
+    generator: Generator, points: Sequence[Point], plan: Plan, out: str, overwrite: bool = False
+) -> None:
+    """Make the images of every point and write them to `out`, by its suffix.
+
+    A .png is a grid with originals and reconstructions; a .gif of rows has all rows side by side
+    in one frame; other formats hold the images [n·R·S, H, W, C] in order. Raises OutputError.
+    """
+    from zoo.images import sinks
+
+    kind = sinks.format_of(out)
+    if kind == ".png":
+        _write_grid(generator, points, plan, out)
+        return
+    height, width, channels = generator.image_shape
+    if kind == ".gif" and plan.moves:
+        count, across = len(plan.labels[0]), len(points) * len(plan.labels)
+        blocks: Iterator[Images] = _frames(_made(generator, points, plan))
+        run = sinks.Run(count, (height, width * across, channels))
+    else:
+        run = sinks.Run(len(points) * plan.count, generator.image_shape)
+        blocks = (
+            block.reshape(-1, height, width, channels) for block in _made(generator, points, plan)
+        )
+    with sinks.opened(out, run, overwrite) as write_images:
+        for block in blocks:
+            write_images(block)
+
+
+def _made(generator: Generator, points: Sequence[Point], plan: Plan) -> Iterator[Images]:
+    """The images of some points at a time, [k, R, S, H, W, C]."""
+    rows = max(1, _ROWS // plan.count)
+    for start in range(0, len(points), rows):
+        latents = plan.apply(np.stack([point.latent for point in points[start : start + rows]]))
+        flat = latents.reshape(-1, latents.shape[-1])
+        images = [generator.decode(flat[at : at + _ROWS]) for at in range(0, len(flat), _ROWS)]
+        yield np.concatenate(images).reshape(*latents.shape[:-1], *generator.image_shape)
+
+
+def _frames(blocks: Iterator[Images]) -> Iterator[Images]:
+    """[S, H, n·R·W, C]: of all rows the images at the same place, side by side."""
+    images = np.concatenate(list(blocks))
+    points, rows, steps, height, width, channels = images.shape
+    aside = images.transpose(2, 3, 0, 1, 4, 5)
+    yield aside.reshape(steps, height, points * rows * width, channels)
+
+
+def _write_grid(generator: Generator, points: Sequence[Point], plan: Plan, out: str) -> None:
+    from zoo.images import atomic, grid
+
+    originals = any(point.image is not None for point in points)
+    across = originals + plan.reconstruction + len(plan.labels[0])
+    columns = _columns(len(points) * len(plan.labels), across)
+    total = len(points) * len(plan.labels) * across
+    grid.plan(total, *generator.image_shape[:2], columns)
+    tiles: list[Images] = []
+    labels: list[str] = []
+    blank = np.full(generator.image_shape, 255, np.uint8)
+    with atomic.replacing(out) as temporary:
+        images = np.concatenate(list(_made(generator, points, plan)))
+        for point, rows in zip(points, images, strict=True):
+            for row, its_labels in zip(rows, plan.labels, strict=True):
+                if originals:
+                    tiles.append(blank if point.image is None else point.image)
+                    labels.append("" if point.image is None else short(point.name))
+                if plan.reconstruction:
+                    tiles.append(generator.decode(point.latent[None])[0])
+                    labels.append(short(point.name) if point.image is None else _RECONSTRUCTION)
+                tiles += list(row)
+                labels += its_labels
+        title = f"{Path(generator.path).name}  ·  {plan.title}"
+        grid.draw(tiles, labels, title, columns).save(temporary, format="PNG")
+
+
+def _columns(rows: int, across: int) -> int:
+    """Columns of a grid of `rows` rows of `across` images: about square, rows kept whole."""
+    if rows == 1:
+        return min(across, _COLUMNS + 2)
+    return across * max(1, round(math.sqrt(rows / across)))
+
+
+__all__ = ["Plan", "single", "strips", "way", "write"]

@@ -1,0 +1,160 @@
+"""How often an edit of an attribute takes, and what else it changes, as a classifier sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from zoo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from runtime import Classifier, Encoder, Generator
+    from zoo.applications.inputs import Source
+
+Block = tuple[NDArray[np.uint8], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What moving along one attribute's direction does, as a classifier sees it.
+
+    An edit succeeds when the score crosses 0.5 to the wanted side; `added` images were edited
+    towards the attribute and `removed` away from it. `others` is the share of the other
+    attributes whose decision is not that of the unedited reconstruction, mean over both. A share
+    of no images is NaN.
+    """
+
+    name: str
+    added: int
+    added_success: float
+    removed: int
+    removed_success: float
+    others: float
+
+    @property
+    def success(self) -> float:
+        """Mean of both ways; of one, where there are no images for the other."""
+        ways = [s for s in (self.added_success, self.removed_success) if not np.isnan(s)]
+        return sum(ways) / len(ways) if ways else np.nan
+
+
+def evaluate(
+    blocks: Iterable[tuple[NDArray[np.uint8], NDArray[np.bool_]]],
+    names: Sequence[str],
+    generator: Generator,
+    encoder: Encoder,
+    classifier: Classifier,
+    directions: Mapping[str, ArrayLike],
+    amount: float = 1.0,
+) -> list[Effect]:
+    """Edit every image in every attribute, to what it is not, and ask the classifier.
+
+    `blocks` gives images [k, H, W, C] and whether they have each of `names`, bool [k, A]; an
+    image that has the attribute is moved by -`amount`, one that has not by +`amount`. Counted
+    are the images whose reconstruction the classifier still puts on the true side. Memory is
+    that of a block. The effects are sorted by success, best first.
+    """
+    columns = [classifier.names.index(name) for name in names]
+    unlike = [np.arange(len(classifier.names)) != column for column in columns]
+    # Images, successes and flips, by attribute, of edits towards it and away from it.
+    counts = np.zeros((3, len(names), 2))
+    for images, has in blocks:
+        mu = encoder.embed(images)
+        before = classifier.classify(generator.decode(mu)) > 0.5
+        for index, (name, column) in enumerate(zip(names, columns, strict=True)):
+            signs = np.where(has[:, index], -amount, amount)[:, None]
+            moved = mu + signs * np.asarray(directions[name], np.float32)
+            after = classifier.classify(generator.decode(moved)) > 0.5
+            flips = (after != before)[:, unlike[index]].sum(1)
+            for way in (0, 1):
+                rows = (has[:, index] == way) & (before[:, column] == way)
+                success = after[rows, column] != way
+                counts[:, index, way] += rows.sum(), success.sum(), flips[rows].sum()
+    others = max(len(classifier.names) - 1, 1)
+    effects = [_effect(name, counts[:, index], others) for index, name in enumerate(names)]
+    return sorted(effects, key=lambda effect: (-np.nan_to_num(effect.success, nan=-1), effect.name))
+
+
+def _effect(name: str, counts: NDArray[np.float64], others: int) -> Effect:
+    images, successes, flips = counts
+    with np.errstate(invalid="ignore"):
+        took = successes / images
+        changed = flips.sum() / (images.sum() * others)
+    return Effect(
+        name, int(images[0]), float(took[0]), int(images[1]), float(took[1]), float(changed)
+    )
+
+
+def shared(
+    directions: Collection[str], classifier_names: Sequence[str], source: Source
+) -> list[str]:
+    """The attributes that an engine can edit, a classifier knows, and the data are labelled with.
+
+    Raises ConfigError where there are none, saying who knows what.
+    """
+    labels = _labels_of(source)
+    names = [name for name in directions if name in classifier_names and name in labels]
+    if not names:
+        raise ConfigError(
+            "no attribute is known to all three: "
+            f"the engine has {', '.join(directions)}; "
+            f"the classifier {', '.join(classifier_names)}; "
+            f"{source.name} {', '.join(labels) or 'none'}"
+        )
+    return names
+
+
+def _labels_of(source: Source) -> list[str]:
+    names = list(source.attribute_names) if source.attributes is not None else []
+    return names + (list(source.classes) if source.labels is not None else [])
+
+
+def labelled(
+    source: Source, names: Sequence[str], seen: Callable[[int], None] = lambda count: None
+) -> Iterator[Block]:
+    """Images [k, H, W, C] of `source`, and whether they have each attribute, bool [k, A].
+
+    Of a set without the attribute, the class of that name counts. `seen` is told the number of
+    images after each block.
+    """
+    first = 0
+    for images, _ in source:
+        rows = slice(first, first + len(images))
+        yield images, np.stack([_has(source, name, rows) for name in names], axis=1)
+        first += len(images)
+        seen(len(images))
+
+
+def _has(source: Source, name: str, rows: slice) -> NDArray[np.bool_]:
+    has: NDArray[np.bool_]
+    if source.attributes is not None and name in source.attribute_names:
+        has = source.attributes[rows, source.attribute_names.index(name)] > 0
+    else:
+        assert source.labels is not None
+        has = source.labels[rows] == source.classes.index(name)
+    return has
+
+
+def summary(effects: Sequence[Effect]) -> dict[str, Any]:
+    """`attributes`, a list of the effects, and `mean`, of each share; NaN becomes None."""
+
+    def plain(value: float) -> float | None:
+        return None if np.isnan(value) else float(value)
+
+    shares = ("added_success", "removed_success", "success", "others")
+    entries = [{**asdict(effect), "success": effect.success} for effect in effects]
+    known = {name: [e[name] for e in entries if not np.isnan(e[name])] for name in shares}
+    return {
+        "attributes": [
+            {key: plain(value) if key in shares else value for key, value in entry.items()}
+            for entry in entries
+        ],
+        "mean": {name: float(np.mean(found)) if found else None for name, found in known.items()},
+    }
+
+
+__all__ = ["Effect", "evaluate", "labelled", "shared", "summary"]
