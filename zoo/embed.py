@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.applications.inputs import source_options
+from zoo.applications.tables import aligned
 from zoo.cli import Command, engine_options
 
 if TYPE_CHECKING:
@@ -137,14 +138,12 @@ def table(found: Comparison, name: str) -> list[str]:
     k = str(found.width)
     if found.components != found.width:
         k += f" (PCA {found.components})"
-    head = ("k", "PCA error", f"{name} error", "ratio")
-    row = (k, f"{found.pca:.6f}", f"{found.engine:.6f}", f"{found.ratio:.3f}")
-    widths = [max(len(a), len(b)) for a, b in zip(head, row, strict=True)]
-    lines = [
-        "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
-        for cells in (head, row)
+    rows = [
+        ("k", "PCA error", f"{name} error", "ratio"),
+        (k, f"{found.pca:.6f}", f"{found.engine:.6f}", f"{found.ratio:.3f}"),
     ]
-    return [f"mean squared error a pixel on [0, 1], {found.images:,} images", *lines]
+    said = f"mean squared error a pixel on [0, 1], {found.images:,} images"
+    return [said, *aligned(rows, right=range(4))]
 
 
 if __name__ == "__main__":

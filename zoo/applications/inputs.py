@@ -116,13 +116,16 @@ def open_source(
         stream = ImageStream(images, shape, resize, strict)
         name = Path(images[0]).name if len(images) == 1 else f"{len(images)} files"
         return Source(name, stream, stream.total, limit)
-    loaded = load_data(data, shape, resize)
-    part: Split = getattr(loaded, split)
+    return split_source(load_data(data, shape, resize), split, limit)
+
+
+def split_source(data: DataSet, split: str, limit: int | None = None) -> Source:
+    """The images of the split "train" or "test" of a data set, at most `limit`."""
     from zoo.images.stream import BLOCK
 
-    return Source(
-        f"{loaded.name} {split}", _SplitBlocks(part.images, BLOCK), len(part), limit, part, loaded
-    )
+    part = data.train if split == "train" else data.test
+    blocks = _SplitBlocks(part.images, BLOCK)
+    return Source(f"{data.name} {split}", blocks, len(part), limit, part, data)
 
 
 def load_data(data: str, shape: Shape, resize: bool = False) -> DataSet:
@@ -189,4 +192,5 @@ __all__ = [
     "open_source",
     "report_skipped",
     "source_options",
+    "split_source",
 ]

@@ -23,7 +23,7 @@ def embed_blocks(encoder: Encoder, source: Iterable[Block]) -> Iterator[tuple[La
     Raises DataError for a latent that is not finite, and what `source` and the runtime raise.
     """
     for block in source:
-        latents = encoder.encode(block.images)[0]
+        latents = encoder.embed(block.images)
         if not np.isfinite(latents).all():
             first = int(np.argmin(np.isfinite(latents).all(axis=1)))
             raise DataError(

@@ -57,7 +57,7 @@ class ArrayFile:
         rows = min(rows, self.shape[0] - self._done)
         self._done += rows
         size = rows * math.prod(self.shape[1:]) * self.dtype.itemsize
-        with _readable(self.path):
+        with readable(self.path):
             content = self._file.read(size)
             # Reading past the end is what checks the sum of a compressed file.
             more = self._done == self.shape[0] and self._file.read(1)
@@ -71,7 +71,7 @@ class ArrayFile:
 
 def is_array(path: Path) -> bool:
     """Whether the bytes at the start are those of a kind that `opened` reads."""
-    with _readable(path), path.open("rb") as file:
+    with readable(path), path.open("rb") as file:
         start = file.read(6)
     if not start:
         raise DataError(f"{path} is empty")
@@ -79,25 +79,25 @@ def is_array(path: Path) -> bool:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[ArrayFile]:
+def opened(path: Path, name: str = "images") -> Iterator[ArrayFile]:
     """The array in the file `path`, at its first row.
 
-    An `.npz` holds an array named images, or one array only. Nothing is unpickled.
+    An `.npz` holds an array of that `name`, or one array only. Nothing is unpickled.
     Raises DataError.
     """
     with ExitStack() as stack:
-        with _readable(path):
-            array = _array(path, stack)
+        with readable(path):
+            array = _array(path, name, stack)
         yield array
 
 
-def _array(path: Path, stack: ExitStack) -> ArrayFile:
+def _array(path: Path, name: str, stack: ExitStack) -> ArrayFile:
     file = stack.enter_context(path.open("rb"))
     start = file.read(6)
     file.seek(0)
     if start.startswith(_ZIP):
         archive = stack.enter_context(zipfile.ZipFile(file))
-        return _npy(path, stack.enter_context(archive.open(_member(archive, path))))
+        return _npy(path, stack.enter_context(archive.open(_member(archive, name, path))))
     if start.startswith(_GZIP):
         unpacked = gzip.GzipFile(fileobj=file)
         stack.callback(unpacked.close)
@@ -105,14 +105,14 @@ def _array(path: Path, stack: ExitStack) -> ArrayFile:
     return _npy(path, file) if start.startswith(_NPY) else _idx(path, file)
 
 
-def _member(archive: zipfile.ZipFile, path: Path) -> str:
-    names = [name for name in archive.namelist() if name.endswith(".npy")]
-    if "images.npy" in names:
-        return "images.npy"
-    if len(names) == 1:
-        return names[0]
-    held = ", ".join(name.removesuffix(".npy") for name in names) or "no arrays"
-    raise DataError(f"{path} holds {held}; expected one array named images")
+def _member(archive: zipfile.ZipFile, name: str, path: Path) -> str:
+    members = [member for member in archive.namelist() if member.endswith(".npy")]
+    if f"{name}.npy" in members:
+        return f"{name}.npy"
+    if len(members) == 1:
+        return members[0]
+    held = ", ".join(member.removesuffix(".npy") for member in members) or "no arrays"
+    raise DataError(f"{path} holds {held}; expected one array named {name}")
 
 
 def _npy(path: Path, file: IO[bytes]) -> ArrayFile:
@@ -141,7 +141,8 @@ def _idx(path: Path, file: IO[bytes]) -> ArrayFile:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
+    """Whatever reading raises because of a missing or damaged file, as a DataError."""
     try:
         yield
     except _BROKEN as error:
@@ -149,4 +150,4 @@ def _readable(path: Path) -> Iterator[None]:
         raise DataError(f"cannot read {path}: {reason or error}") from error
 
 
-__all__ = ["ArrayFile", "is_array", "opened"]
+__all__ = ["ArrayFile", "is_array", "opened", "readable"]

@@ -1,0 +1,93 @@
+"""How many of the images found are of the query's class: latents against raw pixels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.applications.inputs import Source
+from zoo.applications.latents import embed_blocks
+from zoo.applications.optional import require
+from zoo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from runtime import Encoder
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Precision at k in one space: the share of the k nearest that are of the query's class.
+
+    name: of the space; width: values an image; by_class: float64 [K], NaN for a class
+    without queries; mean: over all queries; seconds: the search took, for all of them.
+    """
+
+    name: str
+    width: int
+    by_class: NDArray[np.float64]
+    mean: float
+    seconds: float
+
+
+def evaluate(
+    encoder: Encoder,
+    train: Source,
+    queries: Source,
+    k: int,
+    seen: Callable[[int], None] = lambda count: None,
+) -> list[Precision]:
+    """Precision at k of `queries` among `train`, exact search in latents and in pixels.
+
+    Distances are Euclidean. Raises ConfigError for sources without labels, a k above the
+    number of `train`, or a missing faiss, and what `embed_blocks` raises.
+    """
+    faiss = require("faiss")
+    if train.labels is None or queries.labels is None:
+        raise ConfigError(f"{train.name} has no classes, which tell what a right answer is")
+    if not 1 <= k <= len(train.labels):
+        raise ConfigError(f"k: expected 1 to {len(train.labels)}, the images searched, got {k}")
+    pixels = int(np.prod(encoder.image_shape))
+    spaces = {"latents": encoder.latent_width, "pixels": pixels}
+    indexes = {name: faiss.IndexFlatL2(width) for name, width in spaces.items()}
+    for latents, block in embed_blocks(encoder, train):
+        indexes["latents"].add(latents)
+        indexes["pixels"].add(_pixels(block.images))
+        seen(len(latents))
+    right: dict[str, list[NDArray[np.float64]]] = {name: [] for name in spaces}
+    seconds = dict.fromkeys(spaces, 0.0)
+    done = 0
+    for latents, block in embed_blocks(encoder, queries):
+        wanted = queries.labels[done : done + len(latents), None]
+        for name, vectors in (("latents", latents), ("pixels", _pixels(block.images))):
+            start = time.perf_counter()
+            rows: NDArray[Any] = indexes[name].search(vectors, k)[1]
+            seconds[name] += time.perf_counter() - start
+            right[name].append((train.labels[rows] == wanted).mean(axis=1))
+        done += len(latents)
+        seen(len(latents))
+    classes = queries.labels[:done]
+    return [
+        _summed(name, width, np.concatenate(right[name]), classes, seconds[name])
+        for name, width in spaces.items()
+    ]
+
+
+def _pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
+
+
+def _summed(
+    name: str, width: int, right: NDArray[np.float64], labels: NDArray[np.int64], seconds: float
+) -> Precision:
+    counts = np.bincount(labels)
+    with np.errstate(invalid="ignore"):
+        by_class = np.bincount(labels, weights=right) / counts
+    return Precision(name, width, by_class, float(right.mean()), seconds)
+
+
+__all__ = ["Precision", "evaluate"]

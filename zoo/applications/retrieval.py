@@ -1,0 +1,256 @@
+"""Nearest images by latent: an index file, and searching in it (Johnson, Douze & Jégou 2019).
+
+An index is an `.npz` of: `about`, a JSON object as a string; `index`, the bytes of the
+faiss index; `names` and, where there are any, `labels` and `classes`; and `pictures`,
+the images themselves, unless they were left out. It is bound to the encoder by the
+hash of the encoder's file, because latents of another one mean something else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.applications import archive
+from zoo.applications.latents import Latents, embed_blocks
+from zoo.applications.optional import require
+from zoo.errors import ConfigError, DataError
+from zoo.images import arrays
+
+if TYPE_CHECKING:
+    from runtime import Encoder
+    from zoo.applications.inputs import Source
+
+FORMAT = "generator-zoo index"
+VERSION = 1
+
+KINDS = ("flat", "hnsw", "ivf")
+"""Exact search; a graph of neighbours; lists of the nearest centre, of which some are searched."""
+
+# The first bytes of what faiss.serialize_index gives for each kind.
+_START = {"flat": b"IxF2", "hnsw": b"IHNf", "ivf": b"IwFl"}
+
+_HNSW_LINKS = 32
+_IVF_LEAST = 39  # images a list, below which faiss finds the centres doubtful
+_PICTURE_ROWS = 1024
+
+
+def build(
+    encoder: Encoder,
+    source: Source,
+    out: str,
+    kind: str = "flat",
+    pictures: bool = True,
+    seen: Callable[[int], None] = lambda count: None,
+) -> int:
+    """Write an index of all images of `source` to `out`; returns their number.
+
+    The pictures go to the file block by block; the latents are in memory. `seen` is
+    called with the number of images of each block. Raises OutputError, ConfigError
+    without faiss, and what `embed_blocks` raises.
+    """
+    faiss = require("faiss")
+    width, labels, count = encoder.latent_width, source.labels, 0
+    index = _empty(faiss, kind, width)
+    waiting: list[Latents] = []
+    with archive.writing(out) as file:
+        add_names = file.strings("names")
+        add_pictures = file.rows("pictures", np.uint8, encoder.image_shape) if pictures else None
+        for latents, block in embed_blocks(encoder, source):
+            if index is None:
+                waiting.append(latents)
+            else:
+                index.add(latents)
+            add_names(block.names)
+            if add_pictures is not None:
+                add_pictures(block.images)
+            count += len(latents)
+            seen(len(latents))
+        if index is None:
+            index = _inverted_lists(faiss, np.concatenate(waiting))
+        file.array("index", faiss.serialize_index(index))
+        if labels is not None:
+            file.array("labels", labels[:count].astype(np.int64))
+            file.array("classes", np.array(source.classes, dtype=np.str_))
+        about = _about(encoder, source, kind, count, str(faiss.__version__))
+        file.array("about", np.array(json.dumps(about, ensure_ascii=False)))
+    return count
+
+
+def _empty(faiss: Any, kind: str, width: int) -> Any:
+    """An index to add latents to, or None for a kind that has to see all of them first."""
+    if kind not in KINDS:
+        raise ConfigError(f"kind: expected one of {', '.join(KINDS)}, got {kind}")
+    if kind == "hnsw":
+        return faiss.IndexHNSWFlat(width, _HNSW_LINKS)
+    return faiss.IndexFlatL2(width) if kind == "flat" else None
+
+
+def _inverted_lists(faiss: Any, latents: Latents) -> Any:
+    count, width = latents.shape
+    lists = max(1, min(round(4 * count**0.5), count // _IVF_LEAST))
+    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(width), width, lists)
+    index.cp.min_points_per_centroid = 1
+    index.train(latents)
+    index.add(latents)
+    index.nprobe = max(1, lists // 8)
+    return index
+
+
+def _about(encoder: Encoder, source: Source, kind: str, count: int, version: str) -> dict[str, Any]:
+    import zoo
+
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": kind,
+        "count": count,
+        "width": encoder.latent_width,
+        "shape": list(encoder.image_shape),
+        "source": source.name,
+        "encoder": {
+            "file": Path(encoder.path).name,
+            "model": encoder.manifest["model"],
+            "sha256": sha256(encoder.path),
+        },
+        "versions": {"generator-zoo": zoo.__version__, "faiss": version},
+    }
+
+
+def sha256(path: str) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Index:
+    """An index from `build`, read from its file; only the pictures stay there.
+
+    count: number of images; width: D; names: count strings; labels: int64 [count] or
+    None; classes: their names; about: what else the file says of itself.
+    Raises DataError for a file that is missing, damaged, or no index.
+    """
+
+    def __init__(self, path: str) -> None:
+        faiss = require("faiss")
+        self.path = Path(path)
+        with arrays.readable(self.path), self.path.open("rb") as file:
+            if file.read(2) != b"PK":
+                raise DataError(f"{path} is not an index of zoo.retrieve")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as held:
+                self.about = _checked(path, held)
+                self.names = held["names"]
+                labelled = "labels" in held.files and "classes" in held.files
+                self.labels = held["labels"] if labelled else None
+                self.classes = [str(name) for name in held["classes"]] if labelled else []
+                content = held["index"]
+                self.has_pictures = "pictures" in held.files
+        self.count: int = self.about["count"]
+        self.width: int = self.about["width"]
+        self._index = _deserialize(faiss, path, content, self.about["kind"])
+        fits = (
+            (self._index.ntotal, self._index.d) == (self.count, self.width)
+            and self.names.shape == (self.count,)
+            and self.names.dtype.kind == "U"
+            and (self.labels is None or self.labels.shape == (self.count,))
+        )
+        if not fits:
+            raise DataError(f"the index {path} is damaged: its parts do not belong together")
+
+    def check_encoder(self, encoder: Encoder) -> None:
+        """Raise ConfigError unless the index was built with that encoder's file."""
+        ours, theirs = self.about["encoder"], sha256(encoder.path)
+        if ours["sha256"] != theirs:
+            raise ConfigError(
+                f"the index {self.path} was built with {ours['file']} (SHA-256 "
+                f"{ours['sha256'][:12]}…), not with {Path(encoder.path).name} ({theirs[:12]}…)"
+            )
+
+    def search(self, latents: Latents, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Euclidean distances and rows of the k nearest, [n, k] each, nearest first.
+
+        Of equally near ones the first comes first. ConfigError for a k above `count`.
+        """
+        if not 1 <= k <= self.count:
+            raise ConfigError(f"k: expected 1 to {self.count}, the images of the index, got {k}")
+        queries = np.ascontiguousarray(latents, np.float32)
+        if self.about["kind"] == "hnsw":
+            self._index.hnsw.efSearch = max(64, 2 * k)
+        _, rows = self._index.search(queries, k)
+        if (rows < 0).any():
+            # Approximate kinds may find fewer than there are; then all are looked at.
+            rows = self._exhaustive().search(queries, k)[1]
+        # For many queries faiss expands (a - b)², which loses the digits of small distances.
+        apart = self._index.reconstruct_batch(rows.ravel()).reshape(*rows.shape, self.width)
+        apart -= queries[:, None]
+        distances = np.sqrt(np.einsum("nkd,nkd->nk", apart, apart, dtype=np.float64))
+        order = np.lexsort((rows, distances))
+        taken = [np.take_along_axis(found, order, 1) for found in (distances, rows)]
+        return taken[0].astype(np.float32), taken[1]
+
+    def _exhaustive(self) -> Any:
+        flat = require("faiss").IndexFlatL2(self.width)
+        flat.add(self._index.reconstruct_n(0, self.count))
+        return flat
+
+    def pictures(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The images uint8 [m, H, W, C] of `rows` [m]. Raises DataError where there are none."""
+        if not self.has_pictures:
+            raise DataError(f"the index {self.path} holds no pictures (built with --no-pictures)")
+        shape = tuple(self.about["shape"])
+        wanted, places = np.unique(rows, return_inverse=True)
+        found = np.empty((len(wanted), *shape), np.uint8)
+        with arrays.opened(self.path, "pictures") as images:
+            if images.shape != (self.count, *shape) or images.dtype != np.uint8:
+                raise DataError(f"the index {self.path} is damaged: its pictures are {images.said}")
+            for start in range(0, self.count, _PICTURE_ROWS):
+                block = images.read(_PICTURE_ROWS)
+                inside = (start <= wanted) & (wanted < start + len(block))
+                found[inside] = block[wanted[inside] - start]
+        return found[places]
+
+
+def _checked(path: str, held: Any) -> dict[str, Any]:
+    """The `about` of an open index file, if it is one that this version reads."""
+    about: Any = None
+    if {"about", "index", "names"} <= set(held.files):
+        about = json.loads(str(held["about"]))
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise DataError(f"{path} is not an index of zoo.retrieve")
+    if about.get("version") != VERSION:
+        raise DataError(
+            f"the index {path} is of version {about.get('version')}, and this program reads "
+            f"version {VERSION}"
+        )
+    try:
+        whole = about["kind"] in KINDS and all(len(about["encoder"][x]) for x in ("file", "sha256"))
+        whole = whole and all(type(about[x]) is int and about[x] > 0 for x in ("count", "width"))
+        whole = whole and [type(size) for size in about["shape"]] == [int] * 3
+    except (KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise DataError(f"the index {path} is damaged: it says {about}")
+    return about
+
+
+def _deserialize(faiss: Any, path: str, content: NDArray[Any], kind: str) -> Any:
+    start = content[:4].tobytes() if content.dtype == np.uint8 and content.ndim == 1 else b""
+    if start != _START[kind]:
+        raise DataError(f"the index {path} is damaged: what it holds is not of the kind {kind}")
+    try:
+        index = faiss.deserialize_index(content)
+        if kind == "ivf":
+            index.make_direct_map()
+    except RuntimeError as error:
+        raise DataError(f"the index {path} is damaged: {error}") from error
+    return index
+
+
+__all__ = ["FORMAT", "KINDS", "VERSION", "Index", "build", "sha256"]
