@@ -297,8 +297,139 @@ def test_damaged_npz(tmp_path: Path, content: bytes) -> None:
 
 
 def test_unknown_set_lists_the_known() -> None:
-    with pytest.raises(DataError, match="mnist, fashion-mnist"):
+    with pytest.raises(DataError, match="mnist, fashion-mnist, faces"):
         data.load("no-such-set")
+
+
+# Attributes and classes
+
+
+ATTRIBUTES = np.array([[1, -1], [-1, -1], [1, 1]] * 10, np.int8)[:20]
+
+
+def with_row_numbers(count: int = 20) -> data.Split:
+    """A split whose images, labels and attributes all tell the number of their row."""
+    rows = np.arange(count)
+    images = np.broadcast_to(rows.astype(np.uint8)[:, None, None, None], (count, 4, 4, 1))
+    bits = np.where(rows[:, None] >> np.arange(5) & 1, 1, -1)
+    return data.Split(images, rows, bits.astype(np.int8))
+
+
+def rows_of(split: data.Split) -> np.ndarray:
+    """The rows of `with_row_numbers` that a split holds, the same by all three."""
+    assert split.labels is not None and split.attributes is not None
+    by_bits = (split.attributes > 0) @ (1 << np.arange(5))
+    by_images = split.images.reshape(len(split), -1).max(1)
+    assert np.array_equal(by_bits, split.labels) and np.array_equal(by_images, split.labels)
+    return split.labels
+
+
+def test_attributes_stay_with_their_images() -> None:
+    train, test = data.split_by_seed(with_row_numbers())
+    assert sorted([*rows_of(train), *rows_of(test)]) == list(range(20)) and len(test) == 2
+    assert np.array_equal(rows_of(data.resize(train, 8, 3)), rows_of(train))
+    left = data.DataSet("toy", train, test, [str(row) for row in range(20)], list("abcde"))
+    kept = left.without(["3", "12"])
+    assert sorted(rows_of(kept.train)) == sorted(set(rows_of(train)) - {3, 12})
+    assert kept.test is test and kept.classes == left.classes and kept.attributes == list("abcde")
+    assert left.without([]) is left
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        (ATTRIBUTES[:19], r"20 images but attributes of shape \[19, 2\]"),
+        (ATTRIBUTES[:, 0], r"must be int8 \[N, K\], got int8 \[20\]"),
+        (ATTRIBUTES.astype(np.int64), r"must be int8 \[N, K\], got int64"),
+        (ATTRIBUTES * np.int8(2), "must be 1 or -1, got 2 in row 0, column 0"),
+        (np.maximum(ATTRIBUTES, 0), "must be 1 or -1, got 0 in row 0, column 1"),
+    ],
+)
+def test_bad_attributes(images: np.ndarray, attributes: np.ndarray, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        data.Split(images[..., None], attributes=attributes)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "toy: 0 attribute names but 2 columns of attributes in train"),
+        (["a"], "toy: 1 attribute names but 2 columns of attributes in train"),
+        (["a", "a"], "toy: there are two attributes of the name a"),
+        (["a", "b"], "toy: 2 attribute names but 0 columns of attributes in test"),
+    ],
+)
+def test_bad_attribute_names(images: np.ndarray, names: list[str], message: str) -> None:
+    train = data.Split(images[..., None], attributes=ATTRIBUTES)
+    test = data.Split(images[..., None], attributes=None if len(set(names)) == 2 else ATTRIBUTES)
+    with pytest.raises(DataError, match=message):
+        data.DataSet("toy", train, test, attributes=names)
+
+
+def test_fashion_mnist_without_a_class() -> None:
+    loaded = data.load("fashion-mnist")
+    kept = loaded.without(["Sneaker", "Bag"])
+    assert kept.train.labels is not None and loaded.train.labels is not None
+    assert np.array_equal(np.bincount(kept.train.labels), [6_000] * 7 + [0, 0, 6_000])
+    assert np.array_equal(
+        kept.train.images, loaded.train.images[~np.isin(loaded.train.labels, [7, 8])]
+    )
+    assert kept.test is loaded.test
+
+
+def test_without_what_is_not_there(images: np.ndarray) -> None:
+    bare = data.Split(images[..., None])
+    with pytest.raises(DataError, match="toy has no class 'Bag'; its classes: none"):
+        data.DataSet("toy", bare, bare).without(["Bag"])
+    labelled = data.Split(images[..., None], np.zeros(20, np.int64))
+    two = data.DataSet("toy", labelled, bare, ["Bag", "Hat"])
+    with pytest.raises(DataError, match="toy has no class 'bag'; its classes: Bag, Hat"):
+        two.without(["Hat", "bag"])
+    with pytest.raises(DataError, match="toy has no training images without Bag"):
+        two.without(["Bag"])
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int64, np.float32])
+def test_npz_with_attributes(tmp_path: Path, kind: type) -> None:
+    split = with_row_numbers()
+    path = tmp_path / "toy.npz"
+    arrays = {"images": split.images, "labels": split.labels}
+    assert split.attributes is not None
+    np.savez(path, attributes=split.attributes.astype(kind), **arrays)
+    loaded = data.load(str(path))
+    assert loaded.attributes == [f"attribute_{k}" for k in range(5)]
+    assert sorted([*rows_of(loaded.train), *rows_of(loaded.test)]) == list(range(20))
+    names = np.array(["Hat", "Beard", "Bald", "Wink", "Smiling"])
+    np.savez(path, attributes=split.attributes, attribute_names=names, **arrays)
+    assert data.load(str(path), size=8).attributes == names.tolist()
+    parts = {
+        f"{part}_{name}": array[rows]
+        for part, rows in (("train", slice(15)), ("test", slice(15, 20)))
+        for name, array in (*arrays.items(), ("attributes", split.attributes))
+        if array is not None
+    }
+    np.savez(path, attribute_names=names, **parts)
+    loaded = data.load(str(path))
+    assert np.array_equal(rows_of(loaded.test), np.arange(15, 20))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"attributes": np.full((20, 2), 257)}, "bad.npz: attributes must be 1 or -1, got 257"),
+        ({"attributes": np.zeros((20, 2), bool)}, "must be 1 or -1, got False"),
+        ({"attributes": ATTRIBUTES[:3]}, "20 images but attributes of shape"),
+        ({"attributes": ATTRIBUTES, "attribute_names": np.array(["a"])}, "1 attribute names but 2"),
+        ({"attributes": np.array("hat")}, "must be 1 or -1, got hat"),
+    ],
+)
+def test_npz_with_bad_attributes(
+    tmp_path: Path, images: np.ndarray, arrays: dict[str, np.ndarray], message: str
+) -> None:
+    path = tmp_path / "bad.npz"
+    np.savez(path, images=images, **arrays)
+    with pytest.raises(DataError, match=message):
+        data.load(str(path))
 
 
 # Size and normalisation

@@ -65,8 +65,8 @@ def _read_attributes(path: Path, images: Path) -> tuple[list[str], list[str], np
     announced = int(head)
     where, head = next(lines, (f"{path}:2", ""))
     names = head.split()
-    if not names:
-        raise DataError(f"{where}: expected the names of the attributes, got none")
+    if not names or not {"1", "-1"}.isdisjoint(names):
+        raise DataError(f"{where}: expected the names of the attributes, got {head.strip()!r}")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(f"{where}: there are two attributes of the name {twice}")
