@@ -42,7 +42,7 @@ class ExecutionError(Error):
 
 
 class ClosedError(Error):
-    """The generator, encoder or stream was closed before."""
+    """The engine or the stream was closed before."""
 
 
 __all__ = [

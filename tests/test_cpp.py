@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 from conftest import Run
+from small_engines import write_all
 
 # The sanitizer, and the symbol that shows that a program really was built with it.
 SANITIZERS = {"none": None, "address": "__asan_init", "thread": "__tsan_init"}
@@ -33,7 +34,8 @@ def without_address_randomisation() -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sanitizer", SANITIZERS)
-def test_cpp(sanitizer: str, repository: Path, vae_engine: Path, run: Run) -> None:
+def test_cpp(sanitizer: str, repository: Path, vae_engine: Path, run: Run, tmp_path: Path) -> None:
+    write_all(tmp_path)
     build = repository / "build" / f"cpp-tests-{sanitizer}"
     configuration = {
         # As it is shipped, or fast to compile and with lines in the reports.
@@ -45,6 +47,7 @@ def test_cpp(sanitizer: str, repository: Path, vae_engine: Path, run: Run) -> No
         "ZOO_BUILD_OPENVINO": "OFF",
         "ZOO_SANITIZE": "" if sanitizer == "none" else sanitizer,
         "ZOO_TEST_ENGINE": vae_engine,
+        "ZOO_TEST_ROLES": tmp_path,
         "ZOO_TEST_SITE_PACKAGES": site_packages(),
     }
     options = [f"-D{name}={value}" for name, value in configuration.items()]
@@ -67,5 +70,5 @@ def test_cpp(sanitizer: str, repository: Path, vae_engine: Path, run: Run) -> No
     states = {
         case.get("name"): case.get("status") for case in ElementTree.parse(report).iter("testcase")
     }
-    assert len(states) >= len(programs) >= 3
+    assert len(states) >= len(programs) >= 5
     assert set(states.values()) == {"run"}, states

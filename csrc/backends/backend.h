@@ -19,8 +19,9 @@ struct Binding {
   void* data;
 };
 
-// The operands of ReparametrizedSample: either all four, or, for a backend that
-// does not draw noise, the finished latent as mu.
+// Inputs: all of the graph's; for the operands of ReparametrizedSample either all four,
+// or, for a backend that does not draw noise, the finished latent as mu. Outputs: those
+// that are wanted.
 struct RunArguments {
   size_t rows = 0;
   std::vector<Binding> inputs;

@@ -12,8 +12,8 @@ unsigned char* row(const Rows& rows, size_t index) {
   return static_cast<unsigned char*>(rows.data) + index * rows.bytes;
 }
 
-void run_in_place(Backend* backend, size_t instance, const Rows& images, size_t offset,
-                  size_t count, const std::vector<Rows>& outputs) {
+void run_in_place(Backend* backend, size_t instance, const Rows& images,
+                  const std::vector<Rows>& outputs, size_t offset, size_t count) {
   RunArguments arguments;
   arguments.rows = count;
   arguments.inputs = {{images.name, row(images, offset)}};
@@ -24,8 +24,8 @@ void run_in_place(Backend* backend, size_t instance, const Rows& images, size_t 
 }
 
 // The last, shorter run of a backend with fixed sizes: pad, then cut.
-void run_padded(Backend* backend, size_t instance, const Rows& images, size_t offset, size_t count,
-                size_t batch, const std::vector<Rows>& outputs) {
+void run_padded(Backend* backend, size_t instance, const Rows& images,
+                const std::vector<Rows>& outputs, size_t offset, size_t count, size_t batch) {
   std::vector<std::vector<unsigned char>> buffers;
   const auto buffer = [&](const Rows& rows) {
     buffers.emplace_back(rows.data ? batch * rows.bytes : 0);
@@ -35,7 +35,7 @@ void run_padded(Backend* backend, size_t instance, const Rows& images, size_t of
   std::memcpy(padded.data, row(images, offset), count * images.bytes);
   std::vector<Rows> results;
   for (const Rows& output : outputs) results.push_back(buffer(output));
-  run_in_place(backend, instance, padded, 0, batch, results);
+  run_in_place(backend, instance, padded, results, 0, batch);
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (!outputs[i].data) continue;
     std::memcpy(row(outputs[i], offset), results[i].data, count * outputs[i].bytes);
@@ -43,6 +43,15 @@ void run_padded(Backend* backend, size_t instance, const Rows& images, size_t of
 }
 
 }  // namespace
+
+void run_image_rows(Backend* backend, size_t instance, const Rows& images,
+                    const std::vector<Rows>& outputs, size_t offset, size_t count, size_t batch) {
+  if (backend->fixed_batch() && count != batch) {
+    run_padded(backend, instance, images, outputs, offset, count, batch);
+  } else {
+    run_in_place(backend, instance, images, outputs, offset, count);
+  }
+}
 
 void require_uint8_images(const Engine& engine) {
   if (engine.manifest().image.type == ImageType::kUint8) return;
@@ -59,12 +68,7 @@ void run_images(Engine* engine, const Rows& images, size_t n, const std::vector<
   if (backend->fixed_batch()) backend->prepare(batch);
   const auto work = [=, &images, &outputs](size_t instance, size_t chunk) {
     const size_t offset = chunk * batch;
-    const size_t count = std::min(batch, n - offset);
-    if (backend->fixed_batch() && count != batch) {
-      run_padded(backend, instance, images, offset, count, batch, outputs);
-    } else {
-      run_in_place(backend, instance, images, offset, count, outputs);
-    }
+    run_image_rows(backend, instance, images, outputs, offset, std::min(batch, n - offset), batch);
   };
   engine->pool().run(std::make_shared<Job>((n + batch - 1) / batch, work), cancel);
 }

@@ -16,6 +16,11 @@ struct Rows {
   size_t bytes;
 };
 
+// Rows offset … offset + count - 1 of a call, by one run of the graph; count <= batch, the
+// rows of a run where the backend has fixed ones.
+void run_image_rows(Backend* backend, size_t instance, const Rows& images,
+                    const std::vector<Rows>& outputs, size_t offset, size_t count, size_t batch);
+
 // Throws ManifestError where the engine's images are floats: these roles take and give uint8.
 void require_uint8_images(const Engine& engine);
 

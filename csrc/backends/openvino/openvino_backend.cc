@@ -86,28 +86,43 @@ class OpenVinoBackend : public Backend {
         sized, "CPU", ov::num_streams(static_cast<int32_t>(instances_)),
         ov::inference_num_threads(static_cast<int32_t>(instances_)),
         ov::hint::enable_cpu_pinning(false), ov::hint::inference_precision(precision_));
-    std::vector<ov::InferRequest> made;
-    for (size_t i = 0; i < instances_; ++i) made.push_back(compiled.create_infer_request());
+    std::vector<Request> made(instances_);
+    for (Request& request : made) {
+      request.infer = compiled.create_infer_request();
+      for (const auto& name : output_names(manifest_)) {
+        request.own.emplace(name, request.infer.get_tensor(name));
+      }
+    }
     requests_.emplace(rows, std::move(made));
   } catch (const ov::Exception& error) {
     throw ExecutionError(std::string("OpenVINO: ") + error.what());
   }
 
   void run(size_t instance, const RunArguments& arguments) override try {
-    ov::InferRequest& request = find(arguments.rows)[instance];
+    Request& request = find(arguments.rows)[instance];
     for (const Binding& binding : arguments.inputs) {
-      request.set_tensor(binding.name, tensor(binding, arguments.rows));
+      request.infer.set_tensor(binding.name, tensor(binding, arguments.rows));
     }
+    auto unwanted = request.own;
     for (const Binding& binding : arguments.outputs) {
-      request.set_tensor(binding.name, tensor(binding, arguments.rows));
+      request.infer.set_tensor(binding.name, tensor(binding, arguments.rows));
+      unwanted.erase(binding.name);
     }
-    request.infer();
+    for (const auto& [name, memory] : unwanted) request.infer.set_tensor(name, memory);
+    request.infer.infer();
   } catch (const ov::Exception& error) {
     throw ExecutionError(std::string("OpenVINO: ") + error.what());
   }
 
  private:
-  std::vector<ov::InferRequest>& find(size_t rows) {
+  struct Request {
+    ov::InferRequest infer;
+    // The request's own memory for the outputs: one that is left out of a run would else
+    // be written to where the last caller had it.
+    std::map<std::string, ov::Tensor> own;
+  };
+
+  std::vector<Request>& find(size_t rows) {
     const std::lock_guard<std::mutex> lock(mutex_);
     return requests_.at(rows);
   }
@@ -124,7 +139,7 @@ class OpenVinoBackend : public Backend {
   ov::element::Type precision_;
   std::shared_ptr<ov::Model> graph_;
   std::mutex mutex_;
-  std::map<size_t, std::vector<ov::InferRequest>> requests_;
+  std::map<size_t, std::vector<Request>> requests_;
 };
 
 std::string version() {
