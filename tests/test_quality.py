@@ -152,7 +152,7 @@ def test_mean_counts_images_whose_both_scores_are_finite() -> None:
     mean.add(np.array([3.0, np.nan]), np.array([6.0, np.nan]))
     assert (mean.before, mean.after, mean.count, mean.left_out) == (2.0, 4.0, 2, 3)
     exact = Mean()
-    exact.add(np.array([20.0, 21.0]), np.array([np.inf, np.inf]))
+    exact.add(np.array([20.0, 22.0]), np.array([np.inf, np.inf]))
     assert (exact.before, exact.after, exact.count) == (21.0, np.inf, 0)
 
 

@@ -65,8 +65,8 @@ def main(
     """Clean, complete or colour images with an engine that makes images from images.
 
     IMAGES are pictures, folders of pictures, .npy or .npz arrays, or IDX files.
-    An engine that fills holes takes pictures with transparent parts, or whole
-    ones and --mask or --holes.
+    An engine that fills holes takes pictures with transparent parts (an alpha
+    below 128), or whole ones and --mask or --holes.
 
     SPEC is gaussian:S with S the standard deviation in units of the range,
     salt-pepper:P or masking:P with P the share of the pixels, or holes; with a

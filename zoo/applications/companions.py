@@ -81,7 +81,7 @@ class Companions:
         self._next = first + len(names)
         if len(found) < len(names):
             raise DataError(
-                f"{self._path} holds {self._count} images, expected one {self._what} for each image"
+                f"{self._path}: expected one {self._what} for each image, got {self._count} in all"
             )
         return np.stack(found)
 

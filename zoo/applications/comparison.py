@@ -22,32 +22,40 @@ class Mean:
     """Means over images of a score of the input and of the same score of the output.
 
     Only images for which both are finite count; `left_out` is how many do not.
+    Where none counts, the mean of inputs or outputs is that of their own finite scores.
     """
 
     def __init__(self) -> None:
         self.count = self.left_out = 0
         self._sums = np.zeros(2)
-        self._last = np.full(2, np.nan)
+        self._own_sums, self._own_counts = np.zeros(2), np.zeros(2)
 
     def add(self, before: Scores, after: Scores) -> None:
         """The scores of some more images, [k] each."""
         scores = np.stack([before, after])
-        usable = np.isfinite(scores).all(axis=0)
-        self.count += int(usable.sum())
-        self.left_out += int((~usable).sum())
-        self._sums += scores[:, usable].sum(axis=1)
-        if len(before):
-            self._last = scores[:, -1]
+        finite = np.isfinite(scores)
+        both = finite.all(axis=0)
+        self.count += int(both.sum())
+        self.left_out += int((~both).sum())
+        self._sums += scores[:, both].sum(axis=1)
+        self._own_sums += np.where(finite, scores, 0).sum(axis=1)
+        self._own_counts += finite.sum(axis=1)
 
     @property
     def before(self) -> float:
-        """Mean of the inputs; where none counts, the score of the last input."""
-        return float(self._sums[0] / self.count if self.count else self._last[0])
+        """Mean of the inputs; infinite if there is none that is finite."""
+        return self._mean(0)
 
     @property
     def after(self) -> float:
-        """Mean of the outputs; where none counts, the score of the last output."""
-        return float(self._sums[1] / self.count if self.count else self._last[1])
+        """Mean of the outputs; infinite if there is none that is finite."""
+        return self._mean(1)
+
+    def _mean(self, side: int) -> float:
+        if self.count:
+            return float(self._sums[side] / self.count)
+        own = self._own_counts[side]
+        return float(self._own_sums[side] / own) if own else math.inf
 
 
 class Quality:
