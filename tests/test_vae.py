@@ -114,7 +114,7 @@ def test_extreme_logits_stay_finite() -> None:
         ({"channels": -1}, "channels"),
         ({"latent": 2.5}, "latent must be a positive integer, got 2.5"),
         ({"latent": True}, "latent"),
-        ({"widths": (64,)}, "widths must be two positive integers"),
+        ({"widths": ()}, "widths must be 1 or more positive integers"),
         ({"encoder_widths": (0, 4)}, "encoder_widths"),
         ({"encoder_blocks": -1}, "encoder_blocks"),
         ({"decoder": "poisson"}, "'bernoulli' or 'gaussian', got 'poisson'"),

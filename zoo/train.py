@@ -29,6 +29,16 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of everything random.")
 @click.option("--latent", type=COUNT, help="Width of the latent vector.")
 @click.option("--beta", type=float, help="Weight of the KL term.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Any other option of the model, its value as in TOML; may be repeated.",
+)
+@click.option(
+    "--exclude", multiple=True, metavar="CLASS", help="Leave this class out of the training."
+)
 @click.option("--image-size", type=COUNT, help="Resize the images to this side, in pixels.")
 @click.option("--max-seconds", type=click.FloatRange(min=0), help="Stop after this time.")
 @click.option("--threads", type=COUNT, help="CPU threads.")
@@ -43,6 +53,8 @@ def main(
     latent: int | None,
     beta: float | None,
     image_size: int | None,
+    settings: tuple[str, ...],
+    exclude: tuple[str, ...],
     max_seconds: float | None,
     threads: int | None,
     cpu: bool,
@@ -64,7 +76,10 @@ def main(
     out = out or Path("runs") / model
     options = {"latent": latent, "beta": beta, "image_size": image_size}
     overrides = {name: value for name, value in fields.items() if value is not None}
+    if exclude:
+        overrides["exclude"] = list(exclude)
     overrides["model"] = {name: value for name, value in options.items() if value is not None}
+    overrides["model"] |= _settings(settings)
     recipe = _recipe(model, recipe_file, overrides, out if resume else None)
     if not resume and not dry_run and (out / "last" / "state.safetensors").exists():
         raise ConfigError(f"{out} already holds a run: continue it with --resume, or choose --out")
@@ -86,6 +101,22 @@ def main(
             click.echo(f"{name:20} {value:.3f}")
         click.echo(f"{trainer.progress.seconds:.0f} s; results in {out}")
     return 0
+
+
+def _settings(settings: tuple[str, ...]) -> dict[str, Any]:
+    """`("beta=0.5", 'decoder="gaussian"')` as a table; a value that is no TOML is a string."""
+    import tomllib
+
+    table: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not (name and equals and value):
+            raise ConfigError(f"--set {setting}: expected NAME=VALUE")
+        try:
+            table[name] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            table[name] = value
+    return table
 
 
 def _recipe(
@@ -113,7 +144,10 @@ def _trainer(model: str, recipe: Recipe, out: Path, cpu: bool, quiet: bool) -> T
     loaded = data.load(
         recipe.data, size=recipe.model.get("image_size"), channels=recipe.model.get("channels")
     )
-    shape = {"image_size": loaded.image_size, "channels": loaded.channels}
+    loaded = loaded.without(recipe.exclude) if recipe.exclude else loaded
+    shape: dict[str, Any] = {"image_size": loaded.image_size, "channels": loaded.channels}
+    if "attributes" in entry.options():
+        shape["attributes"] = loaded.attributes
     torch.manual_seed(recipe.seed)
     made = entry.make({**recipe.model, **shape})
     return Trainer(model, made, entry.make_task(), loaded, recipe, out, cpu, quiet)

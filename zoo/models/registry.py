@@ -29,8 +29,8 @@ class ModelEntry:
     """A model: its paper, and where its classes are, as `module:name`.
 
     `module` is the class of the model, made from an instance of the dataclass `config`; `task`
-    says how it is trained. `roles` are its engine files: `generator` is `<name>.onnx`, any other
-    role `<name>.<role>.onnx`. Its recipe is `zoo/recipes/<name>.toml`.
+    says how it is trained. `roles` are its engine files: the first is `<name>.onnx`, any other
+    `<name>.<role>.onnx`. Its recipe is `zoo/recipes/<name>.toml`.
     """
 
     name: str
@@ -46,8 +46,7 @@ class ModelEntry:
 
         Raises `ConfigError` for a field that it has not, or a value that cannot work.
         """
-        config = _load(self.config)
-        known = {entry.name for entry in fields(config)}
+        config, known = _load(self.config), self.options()
         for name in options or {}:
             if name not in known:
                 raise ConfigError(
@@ -61,6 +60,10 @@ class ModelEntry:
         module: nn.Module = _load(self.module)(made)
         return module
 
+    def options(self) -> set[str]:
+        """Names of the fields of its config."""
+        return {entry.name for entry in fields(_load(self.config))}
+
     def make_task(self) -> Task:
         """Make the object that trains the model."""
         task: Task = _load(self.task)()
@@ -69,7 +72,7 @@ class ModelEntry:
     def engine_files(self) -> dict[str, str]:
         """File name of the engine of each role."""
         return {
-            role: f"{self.name}.onnx" if role == "generator" else f"{self.name}.{role}.onnx"
+            role: f"{self.name}.onnx" if role == self.roles[0] else f"{self.name}.{role}.onnx"
             for role in self.roles
         }
 
@@ -79,22 +82,170 @@ def _load(place: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+_DEEP_LEARNING = "Goodfellow, Bengio & Courville"
+
+
+def _book(chapter: str) -> Paper:
+    return Paper(
+        title=f"Deep Learning, {chapter}",
+        authors=_DEEP_LEARNING,
+        year=2016,
+        url="https://www.deeplearningbook.org/contents/autoencoders.html",
+    )
+
+
+_VAE = Paper(
+    title="Auto-Encoding Variational Bayes",
+    authors="Kingma & Welling",
+    year=2013,
+    url="https://arxiv.org/abs/1312.6114",
+)
+_RED_NET = Paper(
+    title="Image Restoration Using Convolutional Auto-encoders with Symmetric Skip Connections",
+    authors="Mao, Shen & Yang",
+    year=2016,
+    url="https://arxiv.org/abs/1606.08921",
+)
+_AUTOENCODER = ("generator", "encoder")
+_RECONSTRUCTION = "zoo.training.reconstruction:ReconstructionTask"
+
+
+def _autoencoder(
+    name: str, summary: str, paper: Paper, model: str, config: str, task: str = _RECONSTRUCTION
+) -> ModelEntry:
+    """An entry whose classes are `zoo.models.<model>` and `zoo.models.<config>`."""
+    places = f"zoo.models.{model}", f"zoo.models.{config}"
+    return ModelEntry(name, summary, paper, *places, task, _AUTOENCODER)
+
+
+def _translator(name: str, summary: str) -> ModelEntry:
+    return ModelEntry(
+        name,
+        summary,
+        _RED_NET,
+        "zoo.models.translators:Translator",
+        "zoo.models.translators:TranslatorConfig",
+        "zoo.training.translation:TranslationTask",
+        ("translator",),
+    )
+
+
+_DENSE = "autoencoder:DenseConfig"
+_SPARSE = "sparse_ae:SparseAE", "sparse_ae:SparseConfig"
+
 MODELS = {
     entry.name: entry
     for entry in (
-        ModelEntry(
-            name="vae",
-            summary="convolutional variational autoencoder",
-            paper=Paper(
-                title="Auto-Encoding Variational Bayes",
-                authors="Kingma & Welling",
-                year=2013,
-                url="https://arxiv.org/abs/1312.6114",
+        _autoencoder(
+            "linear-ae",
+            "linear autoencoder, which finds the principal subspace",
+            Paper(
+                title="Neural networks and principal component analysis: "
+                "Learning from examples without local minima",
+                authors="Baldi & Hornik",
+                year=1989,
+                url="https://doi.org/10.1016/0893-6080(89)90014-2",
             ),
-            module="zoo.models.vae:VAE",
-            config="zoo.models.vae:VAEConfig",
-            task="zoo.training.elbo:ElboTask",
-            roles=("generator", "encoder"),
+            "linear_ae:LinearAE",
+            _DENSE,
+        ),
+        _autoencoder(
+            "undercomplete-ae",
+            "autoencoder with a bottleneck",
+            Paper(
+                title="Reducing the Dimensionality of Data with Neural Networks",
+                authors="Hinton & Salakhutdinov",
+                year=2006,
+                url="https://doi.org/10.1126/science.1127647",
+            ),
+            "undercomplete_ae:UndercompleteAE",
+            _DENSE,
+        ),
+        _autoencoder(
+            "overcomplete-ae",
+            "autoencoder with a code larger than the image, regularised",
+            _book("section 14.2"),
+            "overcomplete_ae:OvercompleteAE",
+            "overcomplete_ae:OvercompleteConfig",
+        ),
+        _autoencoder(
+            "stacked-ae",
+            "deep autoencoder, pretrained layer by layer",
+            Paper(
+                title="Greedy Layer-Wise Training of Deep Networks",
+                authors="Bengio, Lamblin, Popovici & Larochelle",
+                year=2007,
+                url="https://papers.nips.cc/paper/3048-greedy-layer-wise-training-of-deep-networks",
+            ),
+            "stacked_ae:StackedAE",
+            "stacked_ae:StackedConfig",
+            "zoo.training.reconstruction:StackedTask",
+        ),
+        _autoencoder(
+            "sparse-ae", "sparse autoencoder, L1 penalty", _book("section 14.2.1"), *_SPARSE
+        ),
+        _autoencoder(
+            "sparse-ae-kl",
+            "sparse autoencoder, Kullback-Leibler penalty",
+            Paper(
+                title="Sparse deep belief net model for visual area V2",
+                authors="Lee, Ekanadham & Ng",
+                year=2007,
+                url="https://papers.nips.cc/paper/3313-sparse-deep-belief-net-model-for-visual-area-v2",
+            ),
+            *_SPARSE,
+        ),
+        _autoencoder(
+            "contractive-ae",
+            "autoencoder with a penalty on the encoder's Jacobian",
+            Paper(
+                title="Contractive Auto-Encoders: Explicit Invariance During Feature Extraction",
+                authors="Rifai, Vincent, Muller, Glorot & Bengio",
+                year=2011,
+                url="https://icml.cc/2011/papers/455_icmlpaper.pdf",
+            ),
+            "contractive_ae:ContractiveAE",
+            "contractive_ae:ContractiveConfig",
+        ),
+        _autoencoder(
+            "stochastic-ae",
+            "autoencoder of two distributions, without a prior",
+            _book("section 14.4"),
+            "stochastic_ae:StochasticAE",
+            _DENSE,
+        ),
+        _translator("denoising-ae", "convolutional autoencoder that removes noise"),
+        _translator("inpainting-ae", "convolutional autoencoder that fills holes"),
+        _translator("colorization-ae", "convolutional autoencoder that colours grey images"),
+        _autoencoder(
+            "vae",
+            "convolutional variational autoencoder",
+            _VAE,
+            "vae:VAE",
+            "vae:VAEConfig",
+            "zoo.training.elbo:ElboTask",
+        ),
+        _autoencoder(
+            "vae-faces",
+            "convolutional variational autoencoder of colour faces, with attributes to edit",
+            _VAE,
+            "vae:VAE",
+            "vae:VAEConfig",
+            "zoo.training.elbo:ElboTask",
+        ),
+        ModelEntry(
+            "face-attributes",
+            "convolutional classifier of the attributes of a face",
+            Paper(
+                title="Deep Learning Face Attributes in the Wild",
+                authors="Liu, Luo, Wang & Tang",
+                year=2015,
+                url="https://arxiv.org/abs/1411.7766",
+            ),
+            "zoo.models.attribute_classifier:AttributeClassifier",
+            "zoo.models.attribute_classifier:ClassifierConfig",
+            "zoo.training.classification:AttributeTask",
+            ("classifier",),
         ),
     )
 }

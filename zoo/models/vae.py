@@ -16,53 +16,47 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError
+from zoo.models.options import as_widths, check_choice, check_counts, check_numbers
 
 
 @dataclass(frozen=True)
 class VAEConfig:
     """Sizes and options of a `VAE`.
 
-    `image_size` is the side of a square image in pixels (a multiple of 4), `channels` its number
-    of channels, `latent` the width D of h. `widths` are the outputs of the decoder's two transposed
-    convolutions, `encoder_widths` those of the encoder's two strided convolutions, and
-    `encoder_blocks` the number of residual blocks after them. `decoder` is the family of p(x | h):
-    "bernoulli", which takes intensities in [0, 1] as probabilities, or "gaussian" with the fixed
-    standard deviation `sigma`. Raises `ConfigError` for values that cannot work.
+    `image_size` is the side of a square image in pixels (a multiple of 2 to the number of strided
+    layers), `channels` its number of channels, `latent` the width D of h. `widths` are the outputs
+    of the decoder's transposed convolutions, `encoder_widths` those of the encoder's strided
+    convolutions, and `encoder_blocks` the number of residual blocks after them. `decoder` is the
+    family of p(x | h): "bernoulli", which takes intensities in [0, 1] as probabilities, or
+    "gaussian" with the fixed standard deviation `sigma`. Raises `ConfigError` for values that
+    cannot work.
     """
 
     image_size: int = 28
     channels: int = 1
     latent: int = 32
-    widths: tuple[int, int] = (64, 32)
-    encoder_widths: tuple[int, int] = (32, 64)
+    widths: tuple[int, ...] = (64, 32)
+    encoder_widths: tuple[int, ...] = (32, 64)
     encoder_blocks: int = 1
     decoder: Literal["bernoulli", "gaussian"] = "bernoulli"
     sigma: float = 0.1
     beta: float = 1.0
 
     def __post_init__(self) -> None:
+        as_widths(self, "widths", low=1)
+        as_widths(self, "encoder_widths", low=1)
+        check_counts(self, "image_size", "channels", "latent")
         for name in ("widths", "encoder_widths"):
-            widths = tuple(getattr(self, name))
-            object.__setattr__(self, name, widths)  # JSON and TOML give lists
-            if len(widths) != 2 or any(not _is_count(width) for width in widths):
-                raise ConfigError(f"{name} must be two positive integers, got {list(widths)}")
-        for name in ("image_size", "channels", "latent"):
-            if not _is_count(getattr(self, name)):
-                raise ConfigError(f"{name} must be a positive integer, got {getattr(self, name)!r}")
-        if self.image_size % 4:
-            raise ConfigError(f"image_size must be a multiple of 4, got {self.image_size}")
+            factor = 2 ** len(getattr(self, name))
+            if self.image_size % factor:
+                raise ConfigError(
+                    f"image_size must be a multiple of {factor}, got {self.image_size}"
+                )
         if not isinstance(self.encoder_blocks, int) or self.encoder_blocks < 0:
             raise ConfigError(f"encoder_blocks must be 0 or more, got {self.encoder_blocks!r}")
-        if self.decoder not in ("bernoulli", "gaussian"):
-            raise ConfigError(f"decoder must be 'bernoulli' or 'gaussian', got {self.decoder!r}")
-        if not (math.isfinite(self.sigma) and self.sigma > 0):
-            raise ConfigError(f"sigma must be positive, got {self.sigma}")
-        if not (math.isfinite(self.beta) and self.beta >= 0):
-            raise ConfigError(f"beta must be 0 or more, got {self.beta}")
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+        check_choice(self, "decoder", "bernoulli", "gaussian")
+        check_numbers(self, "sigma", positive=True)
+        check_numbers(self, "beta")
 
 
 class ResidualBlock(nn.Module):
@@ -83,13 +77,14 @@ class Encoder(nn.Module):
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
-        low, high = config.encoder_widths
-        side = config.image_size // 4
+        widths = config.encoder_widths
+        high, side = widths[-1], config.image_size // 2 ** len(widths)
         narrow = max(high // 2, 1)
+        strided: list[nn.Module] = []
+        for before, after in zip((config.channels, *widths[:-1]), widths, strict=True):
+            strided += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.ReLU(inplace=True)]
         self.features = nn.Sequential(
-            nn.Conv2d(config.channels, low, 4, stride=2, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(low, high, 4, stride=2, padding=1),
+            *strided[:-1],  # the blocks begin with a ReLU of their own
             *(ResidualBlock(high) for _ in range(config.encoder_blocks)),
             nn.ReLU(inplace=True),
             nn.Conv2d(high, narrow, 1),
@@ -111,19 +106,17 @@ class Decoder(nn.Module):
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
-        self.bernoulli = config.decoder == "bernoulli"
-        self.side = config.image_size // 4
-        first, second = config.widths
-        self.width = first
-        self.project = nn.Linear(config.latent, first * self.side * self.side)
-        self.layers = nn.Sequential(
-            nn.ReLU(inplace=True),
-            nn.ConvTranspose2d(first, first, 4, stride=2, padding=1),
-            nn.ReLU(inplace=True),
-            nn.ConvTranspose2d(first, second, 4, stride=2, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(second, config.channels, 3, padding=1),
-        )
+        self.bounded = config.decoder == "bernoulli"
+        widths = config.widths
+        self.side, self.width = config.image_size // 2 ** len(widths), widths[0]
+        self.project = nn.Linear(config.latent, self.width * self.side * self.side)
+        layers: list[nn.Module] = [nn.ReLU(inplace=True)]
+        for before, after in zip((self.width, *widths[:-1]), widths, strict=True):
+            layers += [
+                nn.ConvTranspose2d(before, after, 4, stride=2, padding=1),
+                nn.ReLU(inplace=True),
+            ]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], config.channels, 3, padding=1))
 
     def logits(self, latents: Tensor) -> Tensor:
         """Return the last layer's output: log odds if Bernoulli, the mean if Gaussian."""
@@ -134,7 +127,7 @@ class Decoder(nn.Module):
     def forward(self, latents: Tensor) -> Tensor:
         """Return the mean image of p(x | h)."""
         logits = self.logits(latents)
-        return torch.sigmoid(logits) if self.bernoulli else logits
+        return torch.sigmoid(logits) if self.bounded else logits
 
 
 class Terms(NamedTuple):
@@ -146,6 +139,9 @@ class Terms(NamedTuple):
 
 class VAE(nn.Module):
     """Encoder and decoder of one variational autoencoder; `forward` is the training loss."""
+
+    prior = "normal"
+    posterior = "gaussian"
 
     def __init__(self, config: VAEConfig | None = None) -> None:
         super().__init__()

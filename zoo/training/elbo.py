@@ -11,9 +11,9 @@ from torch.optim import Optimizer
 
 from zoo.data import DataSet, Split, normalise
 from zoo.models.vae import VAE
-from zoo.training.pictures import grid
+from zoo.training.pictures import grid, one_of_each
 from zoo.training.recipe import Recipe
-from zoo.training.task import Update, adamw
+from zoo.training.task import Batch, Prepared, Update, adamw
 
 
 @torch.no_grad()
@@ -45,7 +45,7 @@ def evaluate_elbo(
     return {"nelbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
 
 
-class ElboTask:
+class ElboTask(Prepared):
     """Training of a `VAE`: one optimizer, the loss that the model's forward returns."""
 
     headline = "loss"
@@ -54,9 +54,9 @@ class ElboTask:
         """AdamW over all parameters."""
         return [adamw(list(model.parameters()), recipe)]
 
-    def step(self, model: nn.Module, images: Tensor, update: Update) -> dict[str, Tensor]:
+    def step(self, model: nn.Module, batch: Batch, update: Update) -> dict[str, Tensor]:
         """Take one step down the negative ELBO."""
-        terms: dict[str, Tensor] = model(images)
+        terms: dict[str, Tensor] = model(batch.images)
         update(terms["loss"], 0)
         return terms
 
@@ -73,7 +73,7 @@ class ElboTask:
         """
         vae, columns = cast(VAE, model), 10
         device = next(model.parameters()).device
-        chosen = data.test.images[_one_of_each(data.test, 4 * columns)]
+        chosen = data.test.images[one_of_each(data.test, 4 * columns)]
         images = torch.from_numpy(normalise(chosen)).to(device)
         noise = torch.Generator().manual_seed(seed)
         latents = torch.randn(4 * columns, vae.config.latent, generator=noise).to(device)
@@ -82,17 +82,3 @@ class ElboTask:
         pairs = torch.stack([originals, copies], 1).flatten(0, 2)
         rows = torch.cat([pairs, vae.generate(latents)])
         return grid(rows.float().cpu().numpy(), originals.shape[1])
-
-
-def _one_of_each(split: Split, count: int) -> np.ndarray:
-    if split.labels is None:
-        order = np.arange(len(split))
-    else:
-        # The n-th image of every class before the (n+1)-th of any.
-        by_class = np.argsort(split.labels, kind="stable")
-        labels = split.labels[by_class]
-        turn = np.arange(len(split)) - np.searchsorted(labels, labels)
-        order = by_class[np.lexsort((labels, turn))]
-    count = min(count, len(order))
-    columns = min(10, count)
-    return order[: count // columns * columns]

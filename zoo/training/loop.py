@@ -25,8 +25,8 @@ from zoo.training import checkpoint
 from zoo.training.host import Interrupt, interruptible
 from zoo.training.metrics import MetricsWriter
 from zoo.training.pictures import save_picture
-from zoo.training.recipe import Recipe, to_dict
-from zoo.training.task import Task
+from zoo.training.recipe import Recipe, from_dict, to_dict
+from zoo.training.task import Batch, Task
 
 
 @dataclass
@@ -84,6 +84,8 @@ class Trainer:
         prepared = self.accelerator.prepare(self.model, *optimizers)
         self.wrapped, self.optimizers = prepared[0], list(prepared[1:])
         self.images = torch.from_numpy(np.array(data.train.images)).to(self.device)
+        self.labels = self._targets(data.train.labels)
+        self.attributes = self._targets(data.train.attributes)
         self.progress = Progress()
         self.metrics: dict[str, float] = {}
         self.speed = 0.0
@@ -109,6 +111,8 @@ class Trainer:
         if self.accelerator.is_main_process:
             writer = MetricsWriter(self.out, self.progress.epoch)
         started = time.monotonic() - self.progress.seconds
+        if self.progress.step == 0:
+            self._prepare()
         try:
             with interruptible() as interrupt:
                 while self.progress.epoch < self.recipe.epochs:
@@ -138,11 +142,11 @@ class Trainer:
         the learning rate then follows the new one) or another number of processes.
         """
         tensors, values = checkpoint.load_state(self.state_file)
+        saved = to_dict(from_dict(values["recipe"]))
         for name, value in to_dict(self.recipe).items():
-            if name != "epochs" and values["recipe"].get(name) != value:
+            if name != "epochs" and saved[name] != value:
                 raise TrainingError(
-                    f"cannot resume {self.out} with {name} = {value!r}: "
-                    f"the run has {values['recipe'].get(name)!r}"
+                    f"cannot resume {self.out} with {name} = {value!r}: the run has {saved[name]!r}"
                 )
         if values["processes"] != self.accelerator.num_processes:
             raise TrainingError(f"{self.out} was trained with {values['processes']} processes")
@@ -158,6 +162,18 @@ class Trainer:
         checkpoint.restore_random_state(random, self.device)
         self.progress = Progress(**values["progress"])
         self.metrics = values["metrics"]
+
+    def _targets(self, values: np.ndarray | None) -> Tensor | None:
+        return None if values is None else torch.from_numpy(np.array(values)).to(self.device)
+
+    def _prepare(self) -> None:
+        """Let the task prepare the model of a new run; what it reports is in preparation.jsonl."""
+        lines = self.task.prepare(self.model, self.data, self.recipe)
+        if self.average is not self.model:
+            self.average.load_state_dict(self.model.state_dict())
+        if lines and self.accelerator.is_main_process:
+            with replacing(self.out / "preparation.jsonl") as temporary:
+                temporary.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
     def _make_folders(self) -> None:
         for folder in (self.out / "last", self.out / "pictures"):
@@ -203,9 +219,13 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = rate
         share = rows[self.accelerator.process_index :: self.accelerator.num_processes]
-        batch = self.images[torch.from_numpy(np.ascontiguousarray(share)).to(self.device)]
-        images = batch.permute(0, 3, 1, 2).float() / 255
-        losses = self.task.step(self.wrapped, images, self._update)
+        index = torch.from_numpy(np.ascontiguousarray(share)).to(self.device)
+        batch = Batch(
+            self.images[index],
+            None if self.labels is None else self.labels[index],
+            None if self.attributes is None else self.attributes[index],
+        )
+        losses = self.task.step(self.wrapped, batch, self._update)
         values = {name: float(value.detach()) for name, value in losses.items()}
         for name, value in values.items():
             if not math.isfinite(value):
@@ -285,6 +305,7 @@ class Trainer:
             "epochs": whole if not rest else round(self.progress.step / self.steps_per_epoch, 3),
             "metrics": self.metrics,
             "classes": self.data.classes,
+            "attributes": self.data.attributes,
         }
         with replacing(self.out / "config.json") as temporary:
             temporary.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")

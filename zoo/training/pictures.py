@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from zoo.data import Split
 from zoo.images.atomic import replacing
 
 
@@ -30,3 +31,18 @@ def save_picture(path: Path, sheet: np.ndarray, scale: int = 2) -> None:
     picture = Image.fromarray(sheet.repeat(scale, 0).repeat(scale, 1))
     with replacing(path) as temporary:
         picture.save(temporary, format="PNG")
+
+
+def one_of_each(split: Split, count: int) -> np.ndarray:
+    """Rows of `count` images (or fewer, in full rows of ten): the first of each class in turn."""
+    if split.labels is None:
+        order = np.arange(len(split))
+    else:
+        # The n-th image of every class before the (n+1)-th of any.
+        by_class = np.argsort(split.labels, kind="stable")
+        labels = split.labels[by_class]
+        turn = np.arange(len(split)) - np.searchsorted(labels, labels)
+        order = by_class[np.lexsort((labels, turn))]
+    count = min(count, len(order))
+    columns = min(10, count)
+    return order[: count // columns * columns]

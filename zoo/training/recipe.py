@@ -25,8 +25,8 @@ class Recipe:
     `learning_rate` rises linearly for `warmup_steps` and falls by a cosine to zero at the end of
     `epochs`. `batch_size` counts the images of one step over all processes. `ema_decay` is that of
     the averaged weights, which are the ones evaluated and shipped (0: no averaging).
-    `gradient_clip` bounds the norm of the gradient (0: no bound). `model` overrides fields of the
-    model's config.
+    `gradient_clip` bounds the norm of the gradient (0: no bound). `exclude` names classes whose
+    images are not trained on. `model` overrides fields of the model's config.
     """
 
     data: str = "fashion-mnist"
@@ -39,6 +39,7 @@ class Recipe:
     gradient_clip: float = 0.0
     precision: str = "fp32"
     seed: int = 0
+    exclude: list[str] = field(default_factory=list)
     model: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -61,6 +62,8 @@ class Recipe:
             )
         if not isinstance(self.data, str) or not isinstance(self.model, dict):
             raise ConfigError("data must be a name or a path, model a table")
+        if not isinstance(self.exclude, list) or not all(isinstance(c, str) for c in self.exclude):
+            raise ConfigError(f"exclude must be a list of class names, got {self.exclude!r}")
 
     def learning_rate_at(self, step: int, steps: int) -> float:
         """Learning rate of the update number `step` (from 0) of `steps`."""

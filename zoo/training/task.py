@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,23 @@ from zoo.training.recipe import Recipe
 
 Update = Callable[[Tensor, int], None]
 """`update(loss, index)`: back-propagate a loss and let optimizer number `index` take a step."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of the training split on the device: `levels` are the images, uint8 [N, H, W, C].
+
+    `labels` int64 [N] and `attributes` int8 [N, K] of ±1 are there where the data set has them.
+    """
+
+    levels: Tensor
+    labels: Tensor | None = None
+    attributes: Tensor | None = None
+
+    @property
+    def images(self) -> Tensor:
+        """The images as models take them, float32 [N, C, H, W] in [0, 1]."""
+        return self.levels.permute(0, 3, 1, 2).float() / 255
 
 
 class Task(Protocol):
@@ -28,8 +46,12 @@ class Task(Protocol):
         """Make the optimizers, over disjoint sets of the model's parameters."""
         ...
 
-    def step(self, model: nn.Module, images: Tensor, update: Update) -> dict[str, Tensor]:
-        """Train on a batch [N, C, H, W] in [0, 1]; return scalars to average over the epoch.
+    def prepare(self, model: nn.Module, data: DataSet, recipe: Recipe) -> list[dict[str, float]]:
+        """Called once before a new run, on the unwrapped model; returns lines for the log."""
+        ...
+
+    def step(self, model: nn.Module, batch: Batch, update: Update) -> dict[str, Tensor]:
+        """Train on a batch; return scalars to average over the epoch.
 
         `model` may be wrapped for several processes: call it, do not reach into it.
         """
@@ -42,6 +64,14 @@ class Task(Protocol):
     def picture(self, model: nn.Module, data: DataSet, seed: int) -> np.ndarray:
         """Draw what the model can do, as uint8 [H, W] or [H, W, 3]; the same view every epoch."""
         ...
+
+
+class Prepared:
+    """A task that has nothing to prepare."""
+
+    def prepare(self, model: nn.Module, data: DataSet, recipe: Recipe) -> list[dict[str, float]]:
+        """Do nothing."""
+        return []
 
 
 def adamw(parameters: list[nn.Parameter], recipe: Recipe) -> Optimizer:

@@ -1,0 +1,72 @@
+"""Sparse autoencoders: most units of h are silent for any one image.
+
+*Deep Learning*, section 14.2.1. "l1" adds λ·Σ_i|a_i|; "kl" adds β·Σ_j KL(ρ ‖ ρ̂_j), ρ̂_j being the
+mean activation of unit j over the minibatch (Ng 2011, *Sparse autoencoder*).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from zoo.errors import ConfigError
+from zoo.models.autoencoder import Autoencoder, DenseConfig, DenseDecoder, DenseEncoder
+from zoo.models.options import check_choice, check_numbers
+
+ACTIVE = 1e-3
+"""Activation above which a unit counts as active."""
+
+
+@dataclass(frozen=True)
+class SparseConfig(DenseConfig):
+    """Options of a `SparseAE`: the kind of `sparsity`, λ or β as `strength`, and the target ρ."""
+
+    latent: int = 196
+    sparsity: Literal["l1", "kl"] = "l1"
+    strength: float = 0.1
+    rho: float = 0.05
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice(self, "sparsity", "l1", "kl")
+        check_numbers(self, "strength")
+        check_numbers(self, "rho", positive=True)
+        if self.rho >= 1:
+            raise ConfigError(f"rho must be below 1, got {self.rho}")
+
+
+def kl_sparsity(activations: Tensor, rho: float) -> Tensor:
+    """Σ_j KL(ρ ‖ ρ̂_j) of activations [N, D] in (0, 1), a scalar in nats."""
+    mean = activations.mean(0).clamp(1e-6, 1 - 1e-6)
+    active = rho * (torch.log(torch.full_like(mean, rho)) - torch.log(mean))
+    silent = (1 - rho) * (torch.log(torch.full_like(mean, 1 - rho)) - torch.log1p(-mean))
+    return (active + silent).sum()
+
+
+class SparseAE(Autoencoder):
+    """ReLU units with the L1 penalty, or logistic units with the Kullback-Leibler one."""
+
+    def __init__(self, config: SparseConfig | None = None) -> None:
+        super().__init__(config or SparseConfig())
+        code = "relu" if self.config.sparsity == "l1" else "sigmoid"
+        self.encoder = DenseEncoder(self.config, code)
+        self.decoder = DenseDecoder(self.config)
+
+    def penalty(self, h: Tensor, images: Tensor) -> Tensor:
+        """λ·Σ|a|, the mean over the batch, or β·Σ_j KL(ρ ‖ ρ̂_j)."""
+        activations = h.float()
+        if self.config.sparsity == "l1":
+            return self.config.strength * activations.abs().sum(1).mean()
+        return self.config.strength * kl_sparsity(activations, self.config.rho)
+
+    def measure(self, images: Tensor) -> dict[str, Tensor]:
+        """mse; active, the share of units above 0.001; activation, the mean over the units."""
+        h = self.encode(images)
+        return {
+            **super().measure(images),
+            "active": (h > ACTIVE).float().mean(1),
+            "activation": h.mean(1),
+        }
