@@ -429,6 +429,16 @@ def test_names_of_files(name: str, expected: str) -> None:
     assert stem(name) == expected
 
 
+def test_help(tmp_path: Path) -> None:
+    said = succeeds("translate", "--help", cwd=tmp_path)
+    assert said.startswith("Usage: python -m zoo.translate ")
+    assert max(map(len, said.splitlines())) <= 100
+    code = "import zoo.translate as m, sys; m.main(['--help'], standalone_mode=False);"
+    code += "print(sorted({'numpy', 'PIL', 'torch', 'runtime'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("\n[]\n")
+
+
 MEASURE = """
 import resource, sys
 from zoo.translate import main
