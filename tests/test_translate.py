@@ -150,6 +150,10 @@ def test_unreadable_pictures(
     assert skipped[0].startswith("skipped in/b.png: ")
     assert skipped[1].startswith("skipped in/c.png: expected 28×28 pixels, mode L; got ")
     np.testing.assert_array_equal(np.load(tmp_path / "o.npy"), toys.blurred(clothes[[0, 3]]))
+    args = ("--engine", engines["blur1"], "in", "--first", 2, "--out", "p", "--grid", "p.png")
+    assert "first: expected less than the number of images, 2" in refuses(
+        "translate", *args, cwd=tmp_path
+    )
 
 
 # Denoising

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from zoo import corruption
 from zoo.applications.companions import Companions
 from zoo.corruption import Corruption
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, DataError
 from zoo.images.stream import Block
 
 if TYPE_CHECKING:
@@ -165,8 +165,8 @@ def translate(
 
     `preparation`: by default images are taken as they are. Image i of the source
     is image i of the run with `seed`, wherever it begins. `truths` and `masks`
-    belong to the images by name, or by their index in the source. Raises what
-    they, the source, and the translator raise.
+    belong to the images by name, or by their index in the source. Raises
+    DataError where none is left, and what they, source and translator raise.
     """
     prepare = preparation or Preparation(translator, masked=masks is not None)
     index = 0
@@ -191,6 +191,8 @@ def translate(
             inputs[..., -1] == 0 if translator.alpha else None,
             seconds,
         )
+    if index <= first:
+        raise DataError(f"first: expected less than the number of images, {index}, got {first}")
 
 
 __all__ = ["Preparation", "Translated", "enlarged", "open_translator", "translate"]
