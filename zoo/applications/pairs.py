@@ -1,0 +1,81 @@
+"""An encoder with the generator that decodes its latents, where there is one."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from runtime import Encoder, Generator
+
+_ENCODER = ".encoder"
+
+
+class Pair:
+    """The encoder of a model, and its generator or None; use it in a with statement.
+
+    `name` is the file or shipped name of either; `options` are those of runtime.Generator.
+    Raises the errors of zoo.engines.open_generator and open_encoder_for.
+    """
+
+    def __init__(self, name: str, **options: Any) -> None:
+        from zoo.engines import open_encoder_for, open_generator
+
+        with ExitStack() as stack:
+            self.encoder: Encoder = stack.enter_context(open_encoder_for(name, **options))
+            self.generator: Generator | None = None
+            beside = generator_of(Path(self.encoder.path))
+            if beside.is_file():
+                self.generator = stack.enter_context(open_generator(str(beside), **options))
+                _check(self.encoder, self.generator)
+            self._open = stack.pop_all()
+
+    @property
+    def title(self) -> str:
+        """File name of the generator, or of the encoder that has none."""
+        return Path((self.generator or self.encoder).path).name
+
+    def decoder(self) -> Generator:
+        """The generator; EngineNotFoundError where there is none."""
+        if self.generator is None:
+            from runtime.errors import EngineNotFoundError
+
+            beside = generator_of(Path(self.encoder.path))
+            raise EngineNotFoundError(
+                f"{Path(self.encoder.path).name} needs its generator to make images, and "
+                f"{beside} is not there"
+            )
+        return self.generator
+
+    def __enter__(self) -> Pair:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+
+
+def generator_of(encoder: Path) -> Path:
+    """Path of the generator that belongs to an encoder: `vae.encoder.onnx` → `vae.onnx`."""
+    return encoder.with_name(f"{encoder.stem.removesuffix(_ENCODER)}{encoder.suffix}")
+
+
+def _check(encoder: Encoder, generator: Generator) -> None:
+    for what in ("latent_width", "image_shape"):
+        ours, theirs = getattr(encoder, what), getattr(generator, what)
+        if ours != theirs:
+            raise ConfigError(
+                f"{encoder.path} and {generator.path} are not of one model: {what} is "
+                f"{ours} and {theirs}"
+            )
+
+
+__all__ = ["Pair", "generator_of"]

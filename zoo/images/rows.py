@@ -1,0 +1,167 @@
+"""Pictures of several rows of images, each row under a heading, for people to look at."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.errors import OutputError
+from zoo.images import grid
+from zoo.images.convert import display_factor, enlarge, to_pillow
+from zoo.images.grid import GAP, LABEL_HEIGHT, MARGIN, TITLE_HEIGHT
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageFont import FreeTypeFont, ImageFont
+
+HEADING_SIZE = 13
+HEADING_HEIGHT = 24
+HEADING_COLOR = (32, 32, 32)
+SCALE_HEIGHT = 12
+COLUMNS = 16
+
+
+@dataclass(frozen=True)
+class Row:
+    """`tiles` [H, W, C] uint8 over their `labels`, under a `heading`.
+
+    `scale`, a strip of colours uint8 [w, 3], stands behind the heading and shows
+    what the colours of the tiles mean, its ends being those of the heading.
+    """
+
+    heading: str
+    tiles: Sequence[NDArray[np.uint8]]
+    labels: Sequence[str]
+    scale: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything is, in pixels; the images are enlarged `factor` times.
+
+    `headings` has the top of each row's heading; `corners` has (left, top) of
+    each tile of each row. A row that has more than `columns` tiles goes on below.
+    """
+
+    factor: int
+    tile_height: int
+    tile_width: int
+    width: int
+    height: int
+    headings: list[int]
+    corners: list[list[tuple[int, int]]]
+
+
+def plan(
+    counts: Sequence[int],
+    height: int,
+    width: int,
+    columns: int = COLUMNS,
+    label_width: int = 0,
+    text_width: int = 0,
+) -> Layout:
+    """Layout of rows of `counts` images of height × width pixels.
+
+    `label_width` is that of the widest label and `text_width` that of the title
+    and the headings, in pixels. Raises OutputError for a picture that nobody
+    could look at.
+    """
+    factor = display_factor(width)
+    tile_height, tile_width = height * factor, width * factor
+    cell_width = max(tile_width, label_width)
+    top = MARGIN + TITLE_HEIGHT
+    headings, corners = [], []
+    for count in counts:
+        headings.append(top)
+        top += HEADING_HEIGHT
+        places = [divmod(index, columns) for index in range(count)]
+        step = tile_height + LABEL_HEIGHT + GAP
+        corners.append(
+            [
+                (
+                    MARGIN + column * (cell_width + GAP) + (cell_width - tile_width) // 2,
+                    top + line * step,
+                )
+                for line, column in places
+            ]
+        )
+        top += -(-count // columns) * step
+    inner_width = min(columns, max(counts)) * (cell_width + GAP) - GAP
+    whole = (2 * MARGIN + max(inner_width, text_width), top - GAP + MARGIN)
+    if sum(counts) > grid.MAX_TILES or whole[0] * whole[1] > grid.MAX_PIXELS:
+        raise OutputError(
+            f"{sum(counts)} images of {height}×{width} make a picture that is too large to show"
+        )
+    return Layout(factor, tile_height, tile_width, *whole, headings, corners)
+
+
+def draw(rows: Sequence[Row], title: str, columns: int = COLUMNS) -> Image:
+    """A picture of all rows under one title line, in RGB.
+
+    The pixels of a tile are exactly those of the image, each repeated
+    `Layout.factor` times both ways. Raises OutputError for too many tiles.
+    """
+    from PIL import Image, ImageDraw
+
+    title_font, heading_font = _font(grid.TITLE_SIZE), _font(HEADING_SIZE)
+    label_font = _font(grid.LABEL_SIZE)
+    ends = [math.ceil(heading_font.getlength(row.heading)) + GAP for row in rows]
+    height, width, _ = rows[0].tiles[0].shape
+    layout = plan(
+        [len(row.tiles) for row in rows],
+        height,
+        width,
+        columns,
+        label_width=max(
+            math.ceil(label_font.getlength(label)) for row in rows for label in row.labels
+        ),
+        text_width=max(
+            math.ceil(title_font.getlength(title)),
+            *(
+                end + (0 if row.scale is None else len(row.scale))
+                for row, end in zip(rows, ends, strict=True)
+            ),
+        ),
+    )
+    picture = Image.new("RGB", (layout.width, layout.height), grid.BACKGROUND)
+    pen = ImageDraw.Draw(picture)
+    pen.text((MARGIN, MARGIN - 4), title, grid.TITLE_COLOR, title_font)
+    for row, end, top in zip(rows, ends, layout.headings, strict=True):
+        pen.text((MARGIN, top), row.heading, HEADING_COLOR, heading_font)
+        if row.scale is not None:
+            strip = np.repeat(row.scale[None], SCALE_HEIGHT, axis=0)
+            picture.paste(to_pillow(strip), (MARGIN + end, top + 3))
+    for tile, label, (left, top) in _places(rows, layout):
+        picture.paste(to_pillow(enlarge(tile, layout.factor)).convert("RGB"), (left, top))
+        middle = (left + layout.tile_width / 2, top + layout.tile_height + 3)
+        pen.text(middle, label, grid.LABEL_COLOR, label_font, anchor="ma")
+    return picture
+
+
+def shortened(name: str, most: int = 14) -> str:
+    """`name`, with a part left out where it has more than `most` letters; its end tells most."""
+    start = most // 3
+    return name if len(name) <= most else f"{name[:start]}..{name[start + 2 - most :]}"
+
+
+def _places(
+    rows: Sequence[Row], layout: Layout
+) -> Iterator[tuple[NDArray[np.uint8], str, tuple[int, int]]]:
+    for row, corners in zip(rows, layout.corners, strict=True):
+        yield from zip(row.tiles, row.labels, corners, strict=True)
+
+
+@functools.cache
+def _font(size: int) -> FreeTypeFont | ImageFont:
+    from PIL import ImageFont
+
+    return ImageFont.load_default(size)
+
+
+__all__ = ["COLUMNS", "Layout", "Row", "draw", "plan", "shortened"]
