@@ -88,9 +88,6 @@ void classifiers(const std::string& folder, const zoo::Options& options) {
   rows_stand_alone<float>(
       pictures(manifest.image), manifest.image.bytes(), width,
       [&](const uint8_t* in, size_t n, float* scores) { classifier.classify(in, n, scores); });
-  THROWS(classifier.classify(pictures(manifest.image).data(), kImages,
-                             std::vector<float>(kImages * width).data(), [] { return true; }),
-         zoo::CancelledError, "cancelled");
   THROWS(zoo::Translator(folder + "/classifier.onnx"), zoo::ArgumentError, "role");
 }
 
