@@ -17,7 +17,7 @@ from zoo.cli import Command
     required=True,
     type=click.Path(path_type=Path),
     metavar="FILE.onnx",
-    help="The generator's file; the encoder's is FILE.encoder.onnx.",
+    help="The main file; an encoder's is FILE.encoder.onnx.",
 )
 @click.option(
     "--weights",
@@ -37,6 +37,11 @@ from zoo.cli import Command
     help="Write FILE.interpolator.onnx too.",
 )
 @click.option(
+    "--data",
+    metavar="SET",
+    help="Images whose latents are measured [those it was trained on, if they are here].",
+)
+@click.option(
     "--no-runtime-check",
     is_flag=True,
     help="Check against PyTorch and stock ONNX Runtime only.",
@@ -47,9 +52,10 @@ def main(
     weights: Any,
     image: Any,
     interpolator: Any,
+    data: str | None,
     no_runtime_check: bool,
 ) -> None:
-    """Export CHECKPOINT, the folder of a training run or a .safetensors file of one.
+    """Export CHECKPOINT, the folder of a training run, a .safetensors file of one, or an engine.
 
     Every file is compared with PyTorch, stock ONNX Runtime and the runtime of this
     package, row by row at several batch sizes. If one fails, none is kept.
@@ -70,7 +76,7 @@ def main(
     from export.checks import table
     from export.errors import ParityError
 
-    options = pipeline.Options(weights, image, interpolator, not no_runtime_check)
+    options = pipeline.Options(weights, image, interpolator, not no_runtime_check, data)
     try:
         files = pipeline.export(checkpoint, out, options, lambda line: click.echo(line, err=True))
     except ParityError as error:

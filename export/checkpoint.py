@@ -17,50 +17,88 @@ from export.errors import CheckpointError
 class Checkpoint:
     """A trained model with its config.json.
 
-    `encoder` takes images [N, C, H, W] in [0, 1] to (mu, logvar), each [N, D];
-    `decoder` takes latents [N, D] to mean images [N, C, H, W]; `bounded` says
-    that those are in [0, 1] by themselves. `shape` is (height, width, channels).
+    `roles` are those of its engine files, the main one first; `shape` is (height, width, channels)
+    of the images that it makes, or classifies.
     """
 
     model: nn.Module
+    config: dict[str, Any]
+    roles: tuple[str, ...]
+    shape: tuple[int, int, int]
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """The model's name in the registry."""
+        return str(self.config["model"])
+
+
+@dataclass(frozen=True)
+class LatentCheckpoint(Checkpoint):
+    """A trained model with a latent.
+
+    `encoder` takes images [N, C, H, W] in [0, 1] to (mu, logvar), each [N, D], or to mu alone if
+    `posterior` is "deterministic"; `decoder` takes latents [N, D] to mean images [N, C, H, W];
+    `bounded` says that those are in [0, 1] by themselves.
+    """
+
     encoder: nn.Module
     decoder: nn.Module
-    config: dict[str, Any]
     latent: int
-    shape: tuple[int, int, int]
     bounded: bool
-    sha256: str
+    prior: str
+    posterior: str
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the encoder gives mu alone."""
+        return self.posterior == "deterministic"
+
+    def outside(self) -> dict[str, Any]:
+        """Parameters that neither encoder nor decoder has, as nested lists."""
+        return {
+            name: value.tolist()
+            for name, value in self.model.state_dict().items()
+            if name.split(".")[0] not in ("encoder", "decoder")
+        }
 
 
 def load(path: Path) -> Checkpoint:
-    """Load the folder of a run, or a weights file of it (`.safetensors`).
+    """Load the folder of a run, a weights file of it (`.safetensors`), or an engine (`.onnx`).
 
     Raises:
         zoo.errors.TrainingError: missing, damaged, or not a checkpoint.
-        CheckpointError: not a model with encoder and decoder, or weights that
-            are not finite.
+        CheckpointError: not a model that can be exported, or weights that are not finite.
     """
+    from zoo.models import registry
     from zoo.training import weights
 
     file = path if path.is_file() else path / "checkpoint.safetensors"
-    model, config = weights.load_weights(path) if path.is_file() else weights.load_run(path)
+    model, config = weights.load(path)
     model.eval()
     for name, value in model.state_dict().items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise CheckpointError(f"{path}: the weight {name} is not finite")
     try:
-        options, encoder, decoder = model.config, model.encoder, model.decoder
-        latent, channels = int(options.latent), int(options.channels)
-        size = int(options.image_size)
+        options: Any = model.config
+        size, channels = int(options.image_size), int(options.channels)
+        roles = registry.get(str(config["model"])).roles
+        common = (model, config, roles, (size, size, channels), _hash(file))
+        if "generator" not in roles:
+            return Checkpoint(*common)
+        decoder: Any = model.decoder
+        return LatentCheckpoint(
+            *common,
+            encoder=model.encoder,
+            decoder=decoder,
+            latent=int(options.latent),
+            bounded=bool(getattr(decoder, "bounded", False)),
+            prior=str(model.prior),
+            posterior=str(model.posterior),
+        )
     except AttributeError as error:
         raise CheckpointError(f"{path}: the model cannot be exported: {error}") from error
-    return Checkpoint(
-        model=model,
-        encoder=encoder,
-        decoder=decoder,
-        config=config,
-        latent=latent,
-        shape=(size, size, channels),
-        bounded=bool(getattr(decoder, "bernoulli", False)),
-        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-    )
+
+
+def _hash(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -11,19 +11,27 @@ from typing import Any, Literal
 from onnx import ModelProto
 from torch import nn
 
-from export.checkpoint import Checkpoint
+from export.checkpoint import Checkpoint, LatentCheckpoint
 from export.modules import Graph, ImageFormat
+from export.statistics import LatentStatistics
+from zoo.models.attribute_classifier import AttributeClassifier
+from zoo.models.translators import Translator
 
 KEY = "zoo.manifest"
 SCHEMA = 1
 MAX_BATCH = 4096
 
-Role = Literal["generator", "encoder", "interpolator"]
+Role = Literal["generator", "encoder", "interpolator", "translator", "classifier"]
 Weights = Literal["fp16", "fp32"]
 
 
 def build(
-    checkpoint: Checkpoint, role: Role, graph: Graph, image: ImageFormat, weights: Weights
+    checkpoint: Checkpoint,
+    role: Role,
+    graph: Graph,
+    image: ImageFormat,
+    weights: Weights,
+    statistics: LatentStatistics | None = None,
 ) -> dict[str, Any]:
     """The manifest of one engine file, without `throughput` and `parity`.
 
@@ -33,11 +41,11 @@ def build(
         graph: the graph in the file, for the number of its parameters.
         image: format of the images that go in or out.
         weights: how the weights are stored.
+        statistics: what was measured on the latents of the training images, if it was.
     """
     from zoo.models import registry
 
-    config = checkpoint.config
-    name = str(config["model"])
+    config, name = checkpoint.config, checkpoint.name
     height, width, channels = checkpoint.shape
     as_levels = image == "uint8"
     document: dict[str, Any] = {
@@ -45,7 +53,6 @@ def build(
         "model": name,
         "role": role,
         "paper": asdict(registry.get(name).paper),
-        "latent": {"width": checkpoint.latent, "prior": "normal"},
         "image": {
             "height": height,
             "width": width,
@@ -55,8 +62,7 @@ def build(
             "range": [0, 255] if as_levels else [0, 1],
         },
         "classes": list(config.get("classes") or []),
-        "attributes": [],
-        "directions": {},
+        "attributes": list(config.get("attributes") or []),
         "precision": "fp32",
         "weights_dtype": weights,
         "batch": {"min": 1, "max": MAX_BATCH},
@@ -64,6 +70,7 @@ def build(
             "data": _without_folders(config.get("data")),
             "epochs": config.get("epochs"),
             "seed": config.get("seed"),
+            "config": _without_folders(config.get("config") or {}),
             "metrics": dict(config.get("metrics") or {}),
             "recipe": _without_folders(config.get("recipe") or {}),
         },
@@ -75,13 +82,48 @@ def build(
             "onnx": version("onnx"),
         },
     }
+    if isinstance(checkpoint, LatentCheckpoint):
+        document |= _latent(checkpoint, statistics)
     if role == "generator":
         document["noise"] = {
             "algorithm": "philox4x32-10",
             "transform": "box-muller",
             "streams": {"latent": 0},
         }
+        document["directions"] = statistics.directions if statistics else {}
+    if isinstance(checkpoint.model, Translator):
+        document |= _translator(checkpoint.model)
+    if isinstance(checkpoint.model, AttributeClassifier):
+        names = list(checkpoint.model.names)
+        document["scores"] = {"names": names, "kind": checkpoint.model.kind}
     return document
+
+
+def _latent(checkpoint: LatentCheckpoint, statistics: LatentStatistics | None) -> dict[str, Any]:
+    latent: dict[str, Any] = {
+        "width": checkpoint.latent,
+        "prior": checkpoint.prior,
+        "posterior": checkpoint.posterior,
+    }
+    if statistics:
+        latent |= {"mean": statistics.mean, "std": statistics.std}
+    return {"latent": latent, "outside": checkpoint.outside()}
+
+
+def _translator(model: Translator) -> dict[str, Any]:
+    options = model.config
+    return {
+        "task": options.task,
+        "corruption": list(options.corruption),
+        "input": {
+            "height": options.image_size,
+            "width": options.image_size,
+            "channels": options.input_channels,
+            "dtype": "uint8",
+            "layout": "NHWC",
+            "alpha": options.alpha,
+        },
+    }
 
 
 def _without_folders(value: Any) -> Any:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from export.functions import DOMAIN, VERSION, Mode
+from zoo.models.attribute_classifier import AttributeClassifier
+from zoo.models.translators import Translator
 
 ImageFormat = Literal["uint8", "float"]
 
@@ -28,6 +30,11 @@ def image_from_mean(mean: Tensor, image: ImageFormat, bounded: bool) -> Tensor:
     if not bounded:
         mean = mean.clamp(0.0, 1.0)
     return torch.floor(mean * 255.0 + 0.5).to(torch.uint8)
+
+
+def unit(image: Tensor) -> Tensor:
+    """Levels uint8 [N, H, W, C] as float32 [N, C, H, W] in [0, 1]."""
+    return image.permute(0, 3, 1, 2).float() / 255.0
 
 
 class GeneratorGraph(nn.Module):
@@ -59,24 +66,64 @@ class GeneratorGraph(nn.Module):
         return (rows, rows.clone(), word, word.clone()), ({0: "N"}, {0: "N"}, {}, {})
 
 
-class EncoderGraph(nn.Module):
-    """image uint8 [N,H,W,C] -> (mu [N,D], logvar [N,D])."""
+class ImageGraph(nn.Module):
+    """Base of the graphs whose one input is a batch of images, uint8 [N,H,W,C]."""
 
-    inputs = ("image",)
-    outputs = ("mu", "logvar")
+    inputs: tuple[str, ...] = ("image",)
+    outputs: tuple[str, ...]
 
-    def __init__(self, encoder: nn.Module, shape: tuple[int, int, int]) -> None:
+    def __init__(self, shape: tuple[int, int, int]) -> None:
         super().__init__()
-        self.encoder, self.shape = encoder, shape
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """The posterior of each image, its levels divided by 255."""
-        mu, logvar = self.encoder(image.permute(0, 3, 1, 2).float() / 255.0)
-        return mu, logvar
+        self.shape = shape
 
     def example(self) -> tuple[tuple[Tensor, ...], tuple[dict[int, str], ...]]:
         """Inputs to trace with, and their dynamic axes."""
         return (torch.zeros(2, *self.shape, dtype=torch.uint8),), ({0: "N"},)
+
+
+class EncoderGraph(ImageGraph):
+    """image uint8 [N,H,W,C] -> (mu [N,D], logvar [N,D]), or mu alone if deterministic."""
+
+    def __init__(
+        self, encoder: nn.Module, shape: tuple[int, int, int], deterministic: bool
+    ) -> None:
+        super().__init__(shape)
+        self.encoder = encoder
+        self.outputs = ("mu",) if deterministic else ("mu", "logvar")
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor] | Tensor:
+        """The posterior of each image, its levels divided by 255."""
+        result: tuple[Tensor, Tensor] | Tensor = self.encoder(unit(image))
+        return result
+
+
+class TranslatorGraph(ImageGraph):
+    """input uint8 [N,H,W,C'] -> image uint8 [N,H,W,C]."""
+
+    inputs = ("input",)
+    outputs = ("image",)
+
+    def __init__(self, model: Translator, shape: tuple[int, int, int]) -> None:
+        super().__init__((*shape[:2], model.config.input_channels))
+        self.model = model
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The translated images."""
+        return image_from_mean(self.model.translate(unit(input)), "uint8", bounded=True)
+
+
+class ClassifierGraph(ImageGraph):
+    """image uint8 [N,H,W,C] -> scores float32 [N,K], probabilities."""
+
+    outputs = ("scores",)
+
+    def __init__(self, model: AttributeClassifier, shape: tuple[int, int, int]) -> None:
+        super().__init__(shape)
+        self.model = model
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The probability of each name."""
+        return self.model.scores(unit(image))
 
 
 class InterpolatorGraph(nn.Module):
@@ -111,4 +158,4 @@ class InterpolatorGraph(nn.Module):
         return (rows, rows.clone(), torch.linspace(0, 1, 3)), ({0: "N"}, {0: "N"}, {0: "S"})
 
 
-Graph = GeneratorGraph | EncoderGraph | InterpolatorGraph
+Graph = GeneratorGraph | EncoderGraph | InterpolatorGraph | TranslatorGraph | ClassifierGraph

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from export import reference
-from export.checkpoint import Checkpoint
+from export.checkpoint import LatentCheckpoint
 from export.checks import Check, close, exact
 from export.errors import ExportError
 from export.functions import Mode
@@ -61,26 +62,28 @@ def levels(mean: F32) -> NDArray[np.uint8]:
     return np.floor(bounded * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
-def decode(checkpoint: Checkpoint, latents: F32) -> F32:
+def decode(checkpoint: LatentCheckpoint, latents: F32) -> F32:
     """Mean images [N, C, H, W] of latents [N, D], by PyTorch."""
     with torch.no_grad():
         result: F32 = checkpoint.decoder(torch.from_numpy(latents)).numpy()
     return result
 
 
-def _image(engine: str, name: str, got: NDArray[Any], expected: NDArray[Any]) -> Check:
+def image_check(engine: str, name: str, got: NDArray[Any], expected: NDArray[Any]) -> Check:
+    """Images must agree within a level, or within the limit of floats."""
     if expected.dtype == np.uint8:
         return close(engine, name, got, expected, LEVEL_LIMIT, LEVEL_MEAN_LIMIT, "levels")
     return close(engine, name, got, expected, FLOAT_LIMIT, FLOAT_MEAN_LIMIT)
 
 
-def _float(engine: str, name: str, got: F32, expected: F32) -> Check:
+def float_check(engine: str, name: str, got: F32, expected: F32) -> Check:
+    """Floats must agree relative to the largest value, where that is above 1."""
     scale = max(1.0, float(np.abs(expected).max()))
     return close(engine, name, got, expected, FLOAT_LIMIT * scale, FLOAT_MEAN_LIMIT * scale)
 
 
 def check_generator(
-    engine: str, path: Path, model: ModelProto, checkpoint: Checkpoint, runtime: Any | None
+    engine: str, path: Path, model: ModelProto, checkpoint: LatentCheckpoint, runtime: Any | None
 ) -> list[Check]:
     """All checks of a generator file.
 
@@ -100,12 +103,12 @@ def check_generator(
     inside = [MEAN] if producer(model, MEAN) is not None else []
     outputs = Session(model, extra=inside).sample(ROWS, width, SEED, FIRST)
     if inside:
-        results.append(_float(engine, "mean image: PyTorch", outputs[MEAN], mean))
+        results.append(float_check(engine, "mean image: PyTorch", outputs[MEAN], mean))
         expected = levels(mean)
 
     stock = Session(path.read_bytes())
     images = stock.sample(ROWS, width, SEED, FIRST)["image"]
-    results.append(_image(engine, "image: PyTorch", images, expected))
+    results.append(image_check(engine, "image: PyTorch", images, expected))
     results.append(_check_batches(engine, stock, images, latents))
     threaded = Session(path.read_bytes(), threads=0).sample(ROWS, width, SEED, FIRST)
     results.append(exact(engine, "image: threads", threaded["image"], images))
@@ -154,13 +157,18 @@ def _check_runtime_generator(
 ) -> list[Check]:
     order = np.random.default_rng(2).permutation(ROWS)
     with runtime.Generator(path, backend=backend) as generator:
-        whole = generator.sample(ROWS, seed=SEED, first=FIRST)
-        others = [generator.sample(ROWS, seed=SEED, first=FIRST, batch=batch) for batch in BATCHES]
-        part = generator.sample(ROWS - 20, seed=SEED, first=FIRST + 13, batch=7)
+        # The prior, also of a file that has none.
+        zeros = np.zeros(generator.latent_width, np.float32)
+        sample = partial(generator.sample, seed=SEED, mu=zeros, logvar=zeros)
+        whole = sample(ROWS, first=FIRST)
+        others = [sample(ROWS, first=FIRST, batch=batch) for batch in BATCHES]
+        if generator.prior != "none":
+            others[0] = generator.sample(ROWS, seed=SEED, first=FIRST)
+        part = sample(ROWS - 20, first=FIRST + 13, batch=7)
         decoded = generator.decode(latents[order])
     got = np.concatenate([*others, part, decoded])
     expected = np.concatenate([whole] * len(BATCHES) + [whole[13 : ROWS - 7], whole[order]])
-    same = exact if backend == "onnxruntime" else _image
+    same = exact if backend == "onnxruntime" else image_check
     return [
         same(engine, f"image: runtime, {backend}", whole, images),
         exact(engine, f"image: batch invariance, {backend}", got, expected),
@@ -168,7 +176,7 @@ def _check_runtime_generator(
 
 
 def check_encoder(
-    engine: str, path: Path, checkpoint: Checkpoint, runtime: Any | None
+    engine: str, path: Path, checkpoint: LatentCheckpoint, runtime: Any | None
 ) -> list[Check]:
     """All checks of an encoder file; arguments as those of `check_generator`."""
     random = np.random.default_rng(3)
@@ -179,12 +187,13 @@ def check_encoder(
     images = np.concatenate([noise, drawn])
     with torch.no_grad():
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-        posterior = [part.numpy() for part in checkpoint.encoder(pixels)]
+        encoded = checkpoint.encoder(pixels)
+    posterior = [part.numpy() for part in ([encoded] if checkpoint.deterministic else encoded)]
+    names = ("mu", "logvar")[: len(posterior)]
     stock = Session(path.read_bytes())
     outputs = stock.run(image=images)
-    names = ("mu", "logvar")
     results = [
-        _float(engine, f"{name}: PyTorch", outputs[name], expected)
+        float_check(engine, f"{name}: PyTorch", outputs[name], expected)
         for name, expected in zip(names, posterior, strict=True)
     ]
     whole = np.concatenate([outputs[name] for name in names], axis=1)
@@ -200,14 +209,21 @@ def check_encoder(
     if runtime is not None:
         for backend in backends(runtime):
             with runtime.Encoder(path, backend=backend) as encoder:
-                encoded = np.concatenate(encoder.encode(images), axis=1)
-            same = exact if backend == "onnxruntime" else _float
-            results.append(same(engine, f"mu, logvar: runtime, {backend}", encoded, whole))
+                parts = encoder.encode(images)[: len(names)]
+            same = exact if backend == "onnxruntime" else float_check
+            results.append(
+                same(
+                    engine,
+                    f"{', '.join(names)}: runtime, {backend}",
+                    np.concatenate(parts, axis=1),
+                    whole,
+                )
+            )
     return results
 
 
 def check_interpolator(
-    engine: str, path: Path, model: ModelProto, checkpoint: Checkpoint, mode: Mode
+    engine: str, path: Path, model: ModelProto, checkpoint: LatentCheckpoint, mode: Mode
 ) -> list[Check]:
     """All checks of an interpolator file; arguments as those of `check_generator`."""
     a = reference.normals(SEED, 0, 5, checkpoint.latent)
@@ -216,7 +232,7 @@ def check_interpolator(
     latents = reference.interpolate(a, b, t, mode)
     expected = decode(checkpoint, latents.reshape(-1, checkpoint.latent))
     got = Session(model, extra=[LATENT]).run(a=a, b=b, t=t)[LATENT]
-    same = exact if mode == "linear" else _float
+    same = exact if mode == "linear" else float_check
     images = Session(path.read_bytes()).run(a=a, b=b, t=t)["image"]
     if images.dtype == np.uint8:
         wanted: NDArray[Any] = levels(expected)
@@ -224,5 +240,5 @@ def check_interpolator(
         wanted = np.clip(expected, np.float32(0), np.float32(1))
     return [
         same(engine, f"latent: portable body, {mode}", got, latents),
-        _image(engine, "image: PyTorch", images, wanted.reshape(5, 9, *wanted.shape[1:])),
+        image_check(engine, "image: PyTorch", images, wanted.reshape(5, 9, *wanted.shape[1:])),
     ]

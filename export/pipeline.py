@@ -11,25 +11,51 @@ from typing import Any
 import onnx
 from onnx import ModelProto
 
-from export import checks, graph, manifest, parity, storage, throughput
-from export.checkpoint import Checkpoint
+from export import (
+    checks,
+    graph,
+    manifest,
+    parity,
+    parity_images,
+    statistics,
+    storage,
+    throughput,
+)
+from export.checkpoint import Checkpoint, LatentCheckpoint
 from export.checkpoint import load as load_checkpoint
 from export.checks import Check
-from export.errors import ParityError
+from export.errors import ExportError, ParityError
 from export.functions import Mode
 from export.manifest import Role, Weights
-from export.modules import EncoderGraph, GeneratorGraph, Graph, ImageFormat, InterpolatorGraph
+from export.modules import (
+    ClassifierGraph,
+    EncoderGraph,
+    GeneratorGraph,
+    Graph,
+    ImageFormat,
+    InterpolatorGraph,
+    TranslatorGraph,
+)
+from export.statistics import LatentStatistics
+from zoo import data
+from zoo.errors import DataError
 from zoo.images.atomic import replacing
+from zoo.models.attribute_classifier import AttributeClassifier
+from zoo.models.translators import Translator
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to export: how weights and images are stored, and an interpolator's mode if any."""
+    """What to export: how weights and images are stored, and an interpolator's mode if any.
+
+    `data` is what the latents are measured on; None for the set that was trained on, if it is here.
+    """
 
     weights: Weights = "fp16"
     image: ImageFormat = "uint8"
     interpolator: Mode | None = None
     runtime_check: bool = True
+    data: str | None = None
 
 
 @dataclass
@@ -43,21 +69,28 @@ class EngineFile:
     size: int = 0
 
 
-def engine_paths(out: Path, options: Options) -> dict[Role, Path]:
-    """Where the files of a family go: `vae.onnx`, `vae.encoder.onnx`, …"""
-    paths: dict[Role, Path] = {
-        "generator": out,
-        "encoder": out.with_name(f"{out.stem}.encoder.onnx"),
+def engine_paths(out: Path, roles: tuple[str, ...], options: Options) -> dict[Role, Path]:
+    """Where the files of a family go: `vae.onnx` for the main role, `vae.encoder.onnx`, …"""
+    paths: dict[Any, Path] = {
+        role: out if role == roles[0] else out.with_name(f"{out.stem}.{role}.onnx")
+        for role in roles
     }
     if options.interpolator:
+        if "generator" not in roles:
+            raise ExportError(f"an interpolator needs a generator; this is a {roles[0]}")
         paths["interpolator"] = out.with_name(f"{out.stem}.interpolator.onnx")
     return paths
 
 
 def make_graph(checkpoint: Checkpoint, role: Role, options: Options) -> Graph:
     """The graph of one engine file."""
+    if isinstance(checkpoint.model, Translator):
+        return TranslatorGraph(checkpoint.model, checkpoint.shape)
+    if isinstance(checkpoint.model, AttributeClassifier):
+        return ClassifierGraph(checkpoint.model, checkpoint.shape)
+    assert isinstance(checkpoint, LatentCheckpoint)
     if role == "encoder":
-        return EncoderGraph(checkpoint.encoder, checkpoint.shape)
+        return EncoderGraph(checkpoint.encoder, checkpoint.shape, checkpoint.deterministic)
     decoder, latent, bounded = checkpoint.decoder, checkpoint.latent, checkpoint.bounded
     if role == "generator":
         return GeneratorGraph(decoder, latent, options.image, bounded)
@@ -74,8 +107,8 @@ def export(
     """Export a checkpoint, check every file, and keep all of them or none.
 
     Args:
-        source: the folder of a run, or a weights file.
-        out: the generator's file; the others are named after it.
+        source: the folder of a run, a weights file, or an engine file.
+        out: the main role's file; the others are named after it.
         options: what to export.
         progress: called with a line of text before each step.
 
@@ -85,17 +118,20 @@ def export(
     """
     options = options or Options()
     runtime = parity.runtime_module() if options.runtime_check else None
+    progress(f"loading {source}")
+    checkpoint = load_checkpoint(source)
     with ExitStack() as stack:
-        paths = engine_paths(out, options)
+        paths = engine_paths(out, checkpoint.roles, options)
         temporary = {role: stack.enter_context(replacing(path)) for role, path in paths.items()}
-        progress(f"loading {source}")
-        checkpoint = load_checkpoint(source)
         if options.weights == "fp16":
             storage.round_weights(checkpoint.model)
+        latents = None
+        if isinstance(checkpoint, LatentCheckpoint):
+            latents = _statistics(checkpoint, options, progress)
         files = []
         for role, path in paths.items():
             progress(f"exporting {path.name}")
-            files.append(_write(checkpoint, role, path, temporary[role], options, runtime))
+            files.append(_write(checkpoint, role, path, temporary[role], options, latents, runtime))
         failed = [check for file in files for check in file.checks if not check.passed]
         if failed:
             first = failed[0]
@@ -107,21 +143,40 @@ def export(
     return files
 
 
+def _statistics(
+    checkpoint: LatentCheckpoint, options: Options, progress: Callable[[str], None]
+) -> LatentStatistics | None:
+    """Of the training images; None where they are not at hand and nobody asked for them."""
+    recipe = checkpoint.config.get("recipe") or {}
+    size, _, channels = checkpoint.shape
+    try:
+        loaded = data.load(options.data or str(recipe.get("data")), size, channels, download=False)
+        loaded = loaded.without(recipe.get("exclude") or [])
+    except DataError as error:
+        if options.data:
+            raise
+        progress(f"no latent statistics: {error}")
+        return None
+    progress(f"encoding the {len(loaded.train):,} training images of {loaded.name}")
+    return statistics.measure(checkpoint, loaded)
+
+
 def _write(
     checkpoint: Checkpoint,
     role: Role,
     path: Path,
     temporary: Path,
     options: Options,
+    latents: LatentStatistics | None,
     runtime: Any | None,
 ) -> EngineFile:
     made = make_graph(checkpoint, role, options)
     model = graph.build(made)
     if options.weights == "fp16":
         storage.store_half(model)
-    # An encoder takes levels whatever its generator gives.
-    image: ImageFormat = "uint8" if role == "encoder" else options.image
-    document = manifest.build(checkpoint, role, made, image, options.weights)
+    # What is not a generator takes or makes levels whatever its generator gives.
+    image: ImageFormat = options.image if role in ("generator", "interpolator") else "uint8"
+    document = manifest.build(checkpoint, role, made, image, options.weights, latents)
     save(model, document, temporary)
 
     file = EngineFile(role, path)
@@ -154,6 +209,11 @@ def _check(
     runtime: Any | None,
 ) -> list[Check]:
     name = file.path.name
+    if isinstance(checkpoint.model, Translator):
+        return parity_images.check_translator(name, path, checkpoint.model, runtime)
+    if isinstance(checkpoint.model, AttributeClassifier):
+        return parity_images.check_classifier(name, path, checkpoint.model, runtime)
+    assert isinstance(checkpoint, LatentCheckpoint)
     if file.role == "generator":
         return parity.check_generator(name, path, model, checkpoint, runtime)
     if file.role == "encoder":

@@ -24,7 +24,7 @@ def measure(path: Path, role: str, runtime: Any, seconds: float = SECONDS) -> Th
     """Median images/s by backend and batch size ("1", "16", "64").
 
     Args:
-        path: an engine file of the role "generator" or "encoder".
+        path: an engine file of the role "generator", "encoder", "translator" or "classifier".
         role: that role.
         runtime: the module `runtime`.
         seconds: how long to measure each of them.
@@ -35,9 +35,15 @@ def measure(path: Path, role: str, runtime: Any, seconds: float = SECONDS) -> Th
             if role == "generator":
                 generator = stack.enter_context(runtime.Generator(path, backend=backend))
                 runs[backend] = partial(_sample, generator)
-            else:
+            elif role == "encoder":
                 encoder = stack.enter_context(runtime.Encoder(path, backend=backend))
-                runs[backend] = partial(_encode, encoder)
+                runs[backend] = partial(_feed, encoder.embed, encoder.image_shape)
+            elif role == "translator":
+                translator = stack.enter_context(runtime.Translator(path, backend=backend))
+                runs[backend] = partial(_feed, translator.translate, translator.input_shape)
+            else:
+                classifier = stack.enter_context(runtime.Classifier(path, backend=backend))
+                runs[backend] = partial(_feed, classifier.classify, classifier.image_shape)
         rates: Throughput = {backend: {} for backend in runs}
         for batch in BATCHES:
             for backend, rate in _race(runs, batch, seconds * len(runs)).items():
@@ -46,13 +52,17 @@ def measure(path: Path, role: str, runtime: Any, seconds: float = SECONDS) -> Th
 
 
 def _sample(generator: Any, n: int, batch: int) -> None:
-    generator.sample(n, batch=batch)
+    if generator.prior != "none":
+        generator.sample(n, batch=batch)
+        return
+    zeros = np.zeros(generator.latent_width, np.float32)
+    generator.sample(n, batch=batch, mu=zeros, logvar=zeros)
 
 
-def _encode(encoder: Any, n: int, batch: int) -> None:
-    images = np.zeros((batch, *encoder.image_shape), np.uint8)
+def _feed(run: Callable[[Any], Any], shape: tuple[int, int, int], n: int, batch: int) -> None:
+    images = np.zeros((batch, *shape), np.uint8)
     for _ in range(n // batch):
-        encoder.encode(images)
+        run(images)
 
 
 def _race(

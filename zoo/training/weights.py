@@ -58,6 +58,57 @@ def load_run(run_dir: Path) -> tuple[nn.Module, dict[str, Any]]:
     return _make(config, load_tensors(path)[0], path), config
 
 
+def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Load any of them: the folder of a run, a weights file, or an engine file (`.onnx`).
+
+    Raises `TrainingError`, and for an engine what `load_engine` raises.
+    """
+    if path.suffix == ".onnx":
+        return load_engine(path)
+    return load_weights(path) if path.is_file() else load_run(path)
+
+
+def load_engine(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Load the model of a family of engine files, in evaluation mode, and its config.json.
+
+    `path` is the main file; an encoder is found beside it. Needs the package onnx. Raises
+    `TrainingError` for a file without weights that fit, or from before engines said what model
+    they are; EngineFileError and its kinds of runtime.errors for what is no engine.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    from runtime import manifest
+
+    document = manifest.read(path)
+    training = document.get("training", {})
+    if "config" not in training:
+        raise TrainingError(f"{path} does not say how its model was made")
+    entry = registry.get(document["model"])
+    tensors = {
+        name: torch.tensor(value, dtype=torch.float32)
+        for name, value in document.get("outside", {}).items()
+    }
+    for role in entry.roles:
+        file = path if role == entry.roles[0] else path.with_name(f"{path.stem}.{role}.onnx")
+        if not file.is_file():
+            raise TrainingError(f"the model in {path} needs {file}, which is not there")
+        for tensor in onnx.load(file).graph.initializer:
+            name = tensor.name.removesuffix(".fp16").removeprefix("model.")
+            tensors[name] = torch.from_numpy(numpy_helper.to_array(tensor).copy()).float()
+    config = {
+        "model": document["model"],
+        "config": training["config"],
+        **{key: training.get(key) for key in ("data", "recipe", "seed", "epochs", "metrics")},
+        "classes": document.get("classes", []),
+        "attributes": document.get("attributes", []),
+    }
+    model = registry.get(document["model"]).make(training["config"])
+    wanted = model.state_dict().keys()
+    load_module(model, {name: tensors[name] for name in wanted if name in tensors}, path)
+    return model.eval(), config
+
+
 def _read_config(run_dir: Path) -> dict[str, Any]:
     path = run_dir / "config.json"
     try:

@@ -1,0 +1,55 @@
+"""What is measured on the latents of the training images and kept in the manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from export.checkpoint import LatentCheckpoint
+from zoo.data import DataSet, Split, normalise
+
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class LatentStatistics:
+    """Mean and standard deviation of each latent value [D], and a direction [D] per attribute."""
+
+    mean: list[float]
+    std: list[float]
+    directions: dict[str, list[float]] = field(default_factory=dict)
+
+
+def measure(checkpoint: LatentCheckpoint, data: DataSet) -> LatentStatistics:
+    """Statistics of mu over the training images.
+
+    A direction is the mean latent of the images with the attribute minus the mean latent of those
+    without it (Larsen et al. 2016, section 4.2); attributes that all images or none have are left
+    out.
+    """
+    latents = _latents(checkpoint, data.train)
+    directions = {}
+    if data.train.attributes is not None:
+        for name, column in zip(data.attributes, data.train.attributes.T, strict=True):
+            has = column > 0
+            if 0 < has.sum() < len(has):
+                directions[name] = _short(latents[has].mean(0) - latents[~has].mean(0))
+    return LatentStatistics(_short(latents.mean(0)), _short(latents.std(0)), directions)
+
+
+@torch.no_grad()
+def _latents(checkpoint: LatentCheckpoint, split: Split) -> NDArray[np.float64]:
+    parts = []
+    for start in range(0, len(split), _BATCH):
+        images = torch.from_numpy(normalise(split.images[start : start + _BATCH]))
+        encoded = checkpoint.encoder(images)
+        parts.append((encoded if checkpoint.deterministic else encoded[0]).numpy())
+    return np.concatenate(parts).astype(np.float64)
+
+
+def _short(values: NDArray[np.float64]) -> list[float]:
+    """Six significant digits, as float32 holds them."""
+    return [float(f"{value:.6g}") for value in values]
