@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.applications import archive
+from zoo.applications import archive, vectors
 from zoo.applications.latents import Latents, embed_blocks
 from zoo.applications.optional import require
 from zoo.errors import ConfigError, DataError
@@ -30,14 +30,6 @@ if TYPE_CHECKING:
 FORMAT = "generator-zoo index"
 VERSION = 1
 
-KINDS = ("flat", "hnsw", "ivf")
-"""Exact search; a graph of neighbours; lists of the nearest centre, of which some are searched."""
-
-# The first bytes of what faiss.serialize_index gives for each kind.
-_START = {"flat": b"IxF2", "hnsw": b"IHNf", "ivf": b"IwFl"}
-
-_HNSW_LINKS = 32
-_IVF_LEAST = 39  # images a list, below which faiss finds the centres doubtful
 _PICTURE_ROWS = 1024
 
 
@@ -57,7 +49,7 @@ def build(
     """
     faiss = require("faiss")
     width, labels, count = encoder.latent_width, source.labels, 0
-    index = _empty(faiss, kind, width)
+    index = vectors.empty(kind, width)
     waiting: list[Latents] = []
     with archive.writing(out) as file:
         add_names = file.strings("names")
@@ -73,7 +65,7 @@ def build(
             count += len(latents)
             seen(len(latents))
         if index is None:
-            index = _inverted_lists(faiss, np.concatenate(waiting))
+            index = vectors.inverted_lists(np.concatenate(waiting))
         file.array("index", faiss.serialize_index(index))
         if labels is not None:
             file.array("labels", labels[:count].astype(np.int64))
@@ -81,26 +73,6 @@ def build(
         about = _about(encoder, source, kind, count, str(faiss.__version__))
         file.array("about", np.array(json.dumps(about, ensure_ascii=False)))
     return count
-
-
-def _empty(faiss: Any, kind: str, width: int) -> Any:
-    """An index to add latents to, or None for a kind that has to see all of them first."""
-    if kind not in KINDS:
-        raise ConfigError(f"kind: expected one of {', '.join(KINDS)}, got {kind}")
-    if kind == "hnsw":
-        return faiss.IndexHNSWFlat(width, _HNSW_LINKS)
-    return faiss.IndexFlatL2(width) if kind == "flat" else None
-
-
-def _inverted_lists(faiss: Any, latents: Latents) -> Any:
-    count, width = latents.shape
-    lists = max(1, min(round(4 * count**0.5), count // _IVF_LEAST))
-    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(width), width, lists)
-    index.cp.min_points_per_centroid = 1
-    index.train(latents)
-    index.add(latents)
-    index.nprobe = max(1, lists // 8)
-    return index
 
 
 def _about(encoder: Encoder, source: Source, kind: str, count: int, version: str) -> dict[str, Any]:
@@ -138,7 +110,7 @@ class Index:
     """
 
     def __init__(self, path: str) -> None:
-        faiss = require("faiss")
+        require("faiss")
         self.path = Path(path)
         with arrays.readable(self.path), self.path.open("rb") as file:
             if file.read(2) != b"PK":
@@ -154,14 +126,15 @@ class Index:
                 self.has_pictures = "pictures" in held.files
         self.count: int = self.about["count"]
         self.width: int = self.about["width"]
-        self._index = _deserialize(faiss, path, content, self.about["kind"])
-        fits = (
-            (self._index.ntotal, self._index.d) == (self.count, self.width)
-            and self.names.shape == (self.count,)
-            and self.names.dtype.kind == "U"
-            and (self.labels is None or self.labels.shape == (self.count,))
+        kind = self.about["kind"]
+        try:
+            self._index = vectors.deserialize(content, kind, self.count, self.width)
+        except DataError as error:
+            raise DataError(f"the index {path} is damaged: {error}") from error
+        labelled = self.labels is None or (
+            self.labels.shape == (self.count,) and self.labels.dtype == np.int64
         )
-        if not fits:
+        if self.names.shape != (self.count,) or self.names.dtype.kind != "U" or not labelled:
             raise DataError(f"the index {path} is damaged: its parts do not belong together")
 
     def check_encoder(self, encoder: Encoder) -> None:
@@ -181,24 +154,28 @@ class Index:
         if not 1 <= k <= self.count:
             raise ConfigError(f"k: expected 1 to {self.count}, the images of the index, got {k}")
         queries = np.ascontiguousarray(latents, np.float32)
-        if self.about["kind"] == "hnsw":
-            self._index.hnsw.efSearch = max(64, 2 * k)
-        _, rows = self._index.search(queries, k)
-        if (rows < 0).any():
-            # Approximate kinds may find fewer than there are; then all are looked at.
-            rows = self._exhaustive().search(queries, k)[1]
+        try:
+            rows = self._nearest(queries, k)
+            apart = self._index.reconstruct_batch(rows.ravel()).reshape(*rows.shape, self.width)
+        except RuntimeError as error:
+            raise DataError(f"the index {self.path} is damaged: {error}") from error
         # For many queries faiss expands (a - b)², which loses the digits of small distances.
-        apart = self._index.reconstruct_batch(rows.ravel()).reshape(*rows.shape, self.width)
         apart -= queries[:, None]
         distances = np.sqrt(np.einsum("nkd,nkd->nk", apart, apart, dtype=np.float64))
         order = np.lexsort((rows, distances))
         taken = [np.take_along_axis(found, order, 1) for found in (distances, rows)]
         return taken[0].astype(np.float32), taken[1]
 
-    def _exhaustive(self) -> Any:
-        flat = require("faiss").IndexFlatL2(self.width)
-        flat.add(self._index.reconstruct_n(0, self.count))
-        return flat
+    def _nearest(self, queries: Latents, k: int) -> NDArray[np.int64]:
+        if self.about["kind"] == "hnsw":
+            self._index.hnsw.efSearch = max(64, 2 * k)
+        rows: NDArray[np.int64] = self._index.search(queries, k)[1]
+        if (rows < 0).any():
+            # Approximate kinds may find fewer than there are; then all are looked at.
+            flat = vectors.empty("flat", self.width)
+            flat.add(self._index.reconstruct_n(0, self.count))
+            rows = flat.search(queries, k)[1]
+        return rows
 
     def pictures(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The images uint8 [m, H, W, C] of `rows` [m]. Raises DataError where there are none."""
@@ -230,7 +207,9 @@ def _checked(path: str, held: Any) -> dict[str, Any]:
             f"version {VERSION}"
         )
     try:
-        whole = about["kind"] in KINDS and all(len(about["encoder"][x]) for x in ("file", "sha256"))
+        whole = about["kind"] in vectors.KINDS and all(
+            len(about["encoder"][x]) for x in ("file", "sha256")
+        )
         whole = whole and all(type(about[x]) is int and about[x] > 0 for x in ("count", "width"))
         whole = whole and [type(size) for size in about["shape"]] == [int] * 3
     except (KeyError, TypeError):
@@ -240,17 +219,4 @@ def _checked(path: str, held: Any) -> dict[str, Any]:
     return about
 
 
-def _deserialize(faiss: Any, path: str, content: NDArray[Any], kind: str) -> Any:
-    start = content[:4].tobytes() if content.dtype == np.uint8 and content.ndim == 1 else b""
-    if start != _START[kind]:
-        raise DataError(f"the index {path} is damaged: what it holds is not of the kind {kind}")
-    try:
-        index = faiss.deserialize_index(content)
-        if kind == "ivf":
-            index.make_direct_map()
-    except RuntimeError as error:
-        raise DataError(f"the index {path} is damaged: {error}") from error
-    return index
-
-
-__all__ = ["FORMAT", "KINDS", "VERSION", "Index", "build", "sha256"]
+__all__ = ["FORMAT", "VERSION", "Index", "build", "sha256"]

@@ -6,6 +6,7 @@ import gzip
 import io
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ _BROKEN = (
     zlib.error,
     zipfile.BadZipFile,
     NotImplementedError,
+    tokenize.TokenError,  # NumPy, for a header that is not Python
 )
 """What the readers of the standard library and NumPy raise for a file they cannot read."""
 

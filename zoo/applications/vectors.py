@@ -1,0 +1,119 @@
+"""The faiss index of each kind: made empty, trained, and read back from bytes that may be bad."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.applications.optional import require
+from zoo.errors import ConfigError, DataError
+
+KINDS = ("flat", "hnsw", "ivf")
+"""Exact search; a graph of neighbours; lists of neighbours, of which some are searched."""
+
+# The first bytes of what faiss.serialize_index gives for each kind.
+_START = {"flat": b"IxF2", "hnsw": b"IHNf", "ivf": b"IwFl"}
+
+_HNSW_LINKS = 32
+_IVF_LEAST = 39  # vectors a list, below which faiss finds the centres doubtful
+
+
+def empty(kind: str, width: int) -> Any:
+    """An index to add vectors float32 [k, width] to; None for ivf, which `inverted_lists` makes.
+
+    Raises ConfigError for another kind, or where faiss is missing.
+    """
+    faiss = require("faiss")
+    if kind not in KINDS:
+        raise ConfigError(f"kind: expected one of {', '.join(KINDS)}, got {kind}")
+    if kind == "hnsw":
+        return faiss.IndexHNSWFlat(width, _HNSW_LINKS)
+    return faiss.IndexFlatL2(width) if kind == "flat" else None
+
+
+def inverted_lists(vectors: NDArray[np.float32]) -> Any:
+    """The index ivf of all vectors [n, width]; an eighth of its lists are searched."""
+    faiss = require("faiss")
+    count, width = vectors.shape
+    lists = max(1, min(round(4 * count**0.5), count // _IVF_LEAST))
+    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(width), width, lists)
+    index.cp.min_points_per_centroid = 1
+    index.train(vectors)
+    index.add(vectors)
+    index.nprobe = max(1, lists // 8)
+    return index
+
+
+def deserialize(content: NDArray[Any], kind: str, count: int, width: int) -> Any:
+    """The index in the bytes `content`, of that kind, with `count` vectors of `width` values.
+
+    Raises DataError for anything else. faiss trusts the numbers it reads: a graph that
+    leads nowhere would be followed, so it is walked here first.
+    """
+    faiss = require("faiss")
+    start = content[:4].tobytes() if content.dtype == np.uint8 and content.ndim == 1 else b""
+    if start != _START[kind]:
+        raise DataError(f"what it holds is not of the kind {kind}")
+    try:
+        index = faiss.deserialize_index(content)
+        sound = (index.ntotal, index.d) == (count, width) and (index.metric_type == faiss.METRIC_L2)
+        if kind == "hnsw":
+            sound = sound and _is_flat(index.storage, count, width) and _graph_is_sound(index)
+        elif kind == "ivf":
+            sound = sound and _is_flat(index.quantizer, index.nlist, width)
+            sound = sound and index.nprobe > 0 and _lists_are_sound(index)
+    except RuntimeError as error:
+        raise DataError(str(error)) from error
+    if not sound:
+        raise DataError("its parts do not belong together")
+    return index
+
+
+def _is_flat(index: Any, count: int, width: int) -> bool:
+    faiss = require("faiss")
+    inner = faiss.downcast_index(index)
+    return isinstance(inner, faiss.IndexFlat) and (inner.ntotal, inner.d) == (count, width)
+
+
+def _lists_are_sound(index: Any) -> bool:
+    """Every vector is in one list."""
+    array = require("faiss").vector_to_array
+    if index.invlists.compute_ntotal() != index.ntotal:
+        return False
+    index.make_direct_map()  # which checks that the numbers are those of vectors
+    places = array(index.direct_map.array)
+    return len(places) == index.ntotal and bool((places >= 0).all())
+
+
+def _graph_is_sound(index: Any) -> bool:
+    """Every link of the graph leads to a vector that is on the level of the link."""
+    array = require("faiss").vector_to_array
+    graph = index.hnsw
+    levels, links = array(graph.levels), array(graph.neighbors)
+    # Vector i has 2·M links on level 0, then M on each level below levels[i].
+    ends = array(graph.cum_nneighbor_per_level)
+    expected = _HNSW_LINKS * np.r_[0, np.arange(2, len(ends) + 1)]
+    if len(levels) != index.ntotal or len(ends) < 2 or not np.array_equal(ends, expected):
+        return False
+    if levels.min() < 1 or levels.max() >= len(ends):
+        return False
+    offsets = np.r_[0, np.cumsum(ends[levels])]
+    if not np.array_equal(array(graph.offsets), offsets) or len(links) != offsets[-1]:
+        return False
+    if links.min() < -1 or links.max() >= index.ntotal:
+        return False
+    entry = graph.entry_point
+    if not 0 <= entry < index.ntotal or not levels[entry] == levels.max() == graph.max_level + 1:
+        return False
+    for level in range(1, int(levels.max())):
+        those = np.flatnonzero(levels > level)
+        inside = np.arange(ends[level], ends[level + 1])
+        above = links[offsets[those][:, None] + inside]
+        if (levels[above[above >= 0]] <= level).any():
+            return False
+    return True
+
+
+__all__ = ["KINDS", "deserialize", "empty", "inverted_lists"]
