@@ -60,7 +60,7 @@ class Archive:
             nonlocal count, longest
             content.write("".join(f"{string}\0" for string in strings).encode())
             count += len(strings)
-            longest = max(longest, *map(len, strings))
+            longest = max([longest, *map(len, strings)])
 
         def finish(archive: zipfile.ZipFile) -> None:
             content.seek(0)
