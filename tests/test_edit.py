@@ -327,7 +327,7 @@ def test_evaluation_by_hand(
     shares: dict[str, list[float]] = {"added_success": [], "removed_success": [], "others": []}
     for entry in report["attributes"]:
         index = fashion_mnist.classes.index(entry["name"])
-        flips, edited = 0, 0
+        flips, edited, successes = 0, 0, 0.0
         for side, sign in (("added", 1), ("removed", -1)):
             rows = (labels == index) if side == "removed" else (labels != index)
             rows &= before[:, index] == (side == "removed")
@@ -342,6 +342,8 @@ def test_evaluation_by_hand(
             shares[f"{side}_success"].append(took)
             flips += np.delete(after ^ before[rows], index, axis=1).sum()
             edited += rows.sum()
+            successes += took * rows.sum()
+        assert entry["success"] == pytest.approx(successes / edited)
         assert entry["others"] == pytest.approx(flips / edited / 9)
         shares["others"].append(entry["others"])
     order = [entry["success"] for entry in report["attributes"]]

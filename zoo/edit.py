@@ -210,7 +210,7 @@ def _evaluate(
 def _print(effects: list[Effect], mean: dict[str, float | None]) -> None:
     """A table, best attribute first, and the means."""
     width = max(len("attribute"), *(len(effect.name) for effect in effects))
-    heads = ("added", "took", "removed", "took", "both", "others changed")
+    heads = ("added", "took", "removed", "took", "all", "others changed")
     click.echo(
         f"{'attribute':{width}}" + "".join(f"{head:>10}" for head in heads[:-1]) + "  " + heads[-1]
     )

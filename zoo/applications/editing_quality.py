@@ -37,9 +37,10 @@ class Effect:
 
     @property
     def success(self) -> float:
-        """Mean of both ways; of one, where there are no images for the other."""
-        ways = [s for s in (self.added_success, self.removed_success) if not np.isnan(s)]
-        return sum(ways) / len(ways) if ways else np.nan
+        """Share of all edits that succeed."""
+        ways = ((self.added, self.added_success), (self.removed, self.removed_success))
+        images = self.added + self.removed
+        return sum(count * share for count, share in ways if count) / images if images else np.nan
 
 
 def evaluate(
