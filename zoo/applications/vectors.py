@@ -49,8 +49,8 @@ def inverted_lists(vectors: NDArray[np.float32]) -> Any:
 def deserialize(content: NDArray[Any], kind: str, count: int, width: int) -> Any:
     """The index in the bytes `content`, of that kind, with `count` vectors of `width` values.
 
-    Raises DataError for anything else. faiss trusts the numbers it reads: a graph that
-    leads nowhere would be followed, so it is walked here first.
+    Raises DataError for anything else. faiss checks only some of the numbers it reads: a
+    graph that leads out of the array would be followed, so its links are looked at here.
     """
     faiss = require("faiss")
     start = content[:4].tobytes() if content.dtype == np.uint8 and content.ndim == 1 else b""
