@@ -178,9 +178,12 @@ def test_scatter_of_two_values_is_those() -> None:
         Scatter(1)
 
 
-def test_scatter_of_one_image_without_a_class(tmp_path: Path, images: np.ndarray) -> None:
-    np.save(tmp_path / "a.npy", images[:1])
-    said = succeeds("embed", "--engine", ENGINE, "a.npy", "--scatter", "s.png", cwd=tmp_path)
+@pytest.mark.parametrize("name", ["a.npy", "$x_$.npy", "服.npy", "x" * 200 + ".npy"])
+def test_scatter_of_one_image_without_a_class(
+    tmp_path: Path, images: np.ndarray, name: str
+) -> None:
+    np.save(tmp_path / name, images[:1])
+    said = succeeds("embed", "--engine", ENGINE, name, "--scatter", "s.png", cwd=tmp_path)
     assert said.startswith("1 image in ")
     assert (tmp_path / "s.png").stat().st_size > 1000
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,8 @@ class Scatter:
             rasterized=True,
         )
         said = "the latents" if width == 2 else f"two leading principal components of {width}"
-        axes.set_title(f"{name}\n", fontsize=12, color=_INK, loc="left")
+        shortened = name if len(name) <= 80 else f"{name[:60]}…{name[-19:]}"
+        axes.set_title(f"{shortened}\n", fontsize=12, color=_INK, loc="left", parse_math=False)
         parts = [said] + ([f"{share:.0%} of the variance"] if width > 2 else [])
         shown = f"{len(points):,}" + (f" of {self.count:,}" if len(points) < self.count else "")
         subtitle = "  ·  ".join([*parts, f"{shown} image{'s' if self.count > 1 else ''}"])
@@ -107,7 +109,9 @@ class Scatter:
             spine.set_color(_FRAME)
         if labels is not None:
             _legend(axes, labels, classes)
-        with atomic.replacing(path) as temporary:
+        with atomic.replacing(path) as temporary, warnings.catch_warnings():
+            # A name in a script that the font lacks is drawn as boxes.
+            warnings.filterwarnings("ignore", "Glyph .* missing from")
             # Without the version of matplotlib, the same points give the same file.
             figure.savefig(temporary, format="png", metadata={"Software": None})
 
@@ -128,7 +132,7 @@ def _legend(axes: Any, labels: NDArray[np.int64], classes: list[str]) -> None:
         Line2D([], [], marker="o", linestyle="", markersize=7, color=color, label=name)
         for color, name in zip(_colors(present), names, strict=True)
     ]
-    axes.legend(
+    legend = axes.legend(
         handles=handles,
         loc="center left",
         bbox_to_anchor=(1.01, 0.5),
@@ -137,6 +141,8 @@ def _legend(axes: Any, labels: NDArray[np.int64], classes: list[str]) -> None:
         labelcolor=_INK,
         ncols=1 + (len(handles) - 1) // 28,
     )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def _colors(labels: NDArray[np.int64]) -> NDArray[np.float64]:
