@@ -189,7 +189,7 @@ def test_manifest(grey: Exported, role: str) -> None:
     """What the runtime reads is what training wrote."""
     document = runtime.manifest.read(grey.files[role].path)
     assert document["schema"] == 1 and document["model"] == "vae" and document["role"] == role
-    assert document["latent"] == {"width": 5, "prior": "normal"}
+    assert document["latent"] == {"width": 5, "prior": "normal", "posterior": "gaussian"}
     assert document["image"] == {
         "height": 12,
         "width": 12,

@@ -18,6 +18,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from PIL import Image
+from recipes import shipped
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -30,7 +31,7 @@ from zoo.training.loop import Trainer
 from zoo.training.metrics import read_metrics
 from zoo.training.pictures import grid
 from zoo.training.recipe import FOLDER, Recipe, from_dict, load_recipe
-from zoo.training.task import Update
+from zoo.training.task import Batch, Update
 from zoo.training.weights import load_run, load_weights, save_weights
 
 MODEL = {"latent": 4, "widths": (8, 4), "encoder_widths": (4, 8), "image_size": 8}
@@ -80,10 +81,10 @@ class Hooked(ElboTask):
     def __init__(self, hook: Any) -> None:
         self.hook, self.count = hook, 0
 
-    def step(self, model: nn.Module, images: Tensor, update: Update) -> dict[str, Tensor]:
+    def step(self, model: nn.Module, batch: Batch, update: Update) -> dict[str, Tensor]:
         self.count += 1
         factor = self.hook(self.count)
-        terms = super().step(model, images, update)
+        terms = super().step(model, batch, update)
         return {name: value * (factor or 1.0) for name, value in terms.items()}
 
 
@@ -175,9 +176,9 @@ def test_mixed_precision_keeps_fp32_weights(
     seen = set()
 
     class Watching(ElboTask):
-        def step(self, model: nn.Module, images: Tensor, update: Update) -> dict[str, Tensor]:
+        def step(self, model: nn.Module, batch: Batch, update: Update) -> dict[str, Tensor]:
             model.decoder.layers[1].register_forward_hook(lambda m, i, o: seen.add(o.dtype))
-            return super().step(model, images, update)
+            return super().step(model, batch, update)
 
     run = trainer(toy, replace(recipe, precision="bf16", epochs=1), tmp_path, Watching())
     run.one_step()
@@ -344,7 +345,9 @@ def test_shipped_recipes_are_valid() -> None:
     names = {file.stem for file in FOLDER.glob("*.toml")}
     assert names == set(registry.MODELS)
     for name in names:
-        registry.get(name).make(load_recipe(FOLDER / f"{name}.toml").model)
+        recipe, options = shipped(name)
+        made = registry.get(name).make(options)
+        registry.get(name).make_task().optimizers(made, recipe)
 
 
 def test_overrides_merge(tmp_path: Path) -> None:
@@ -570,3 +573,145 @@ def test_two_processes_train_together(toy_file: Path, tmp_path: Path) -> None:
     assert more.returncode == 0, more.stderr
     single = run(*options, "--epochs", 4, "--resume")
     assert single.returncode == 2 and "was trained with 2 processes" in single.stderr
+
+
+# What a task is given
+
+
+class Recording(Hooked):
+    """Keeps the batches, and what `prepare` was called with."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda step: None)
+        self.batches: list[Batch] = []
+        self.prepared = 0
+
+    def prepare(
+        self, model: nn.Module, data: data.DataSet, recipe: Recipe
+    ) -> list[dict[str, float]]:
+        self.prepared += 1
+        with torch.no_grad():
+            next(model.parameters()).fill_(0.125)
+        return [{"layer": 1, "mse": 0.5}]
+
+    def step(self, model: nn.Module, batch: Batch, update: Update) -> dict[str, Tensor]:
+        self.batches.append(batch)
+        return super().step(model, batch, update)
+
+
+def test_batches_keep_images_labels_and_attributes_together(
+    toy: data.DataSet, recipe: Recipe, tmp_path: Path
+) -> None:
+    left = np.where(np.asarray(toy.train.labels) == 0, 1, -1).astype(np.int8)
+    split = data.Split(toy.train.images, toy.train.labels, np.stack([left, -left], 1))
+    test = data.Split(toy.test.images, toy.test.labels, np.ones((len(toy.test), 2), np.int8))
+    both = data.DataSet("toy", split, test, toy.classes, ["Left", "Right"])
+    task = Recording()
+    trainer(both, replace(recipe, epochs=1), tmp_path / "run", task).run()
+    assert sum(len(batch.levels) for batch in task.batches) == 160
+    for batch in task.batches:
+        assert batch.labels is not None and batch.attributes is not None
+        lit = batch.images[:, 0, :, :4].amax((1, 2)) > 0
+        assert torch.equal(lit, batch.labels == 0)
+        assert torch.equal(lit, batch.attributes[:, 0] == 1)
+        assert torch.equal(batch.attributes[:, 0], -batch.attributes[:, 1])
+        assert batch.images.max() <= 1 and batch.levels.dtype == torch.uint8
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["attributes"] == [
+        "Left",
+        "Right",
+    ]
+
+
+def test_preparation_is_done_once_and_logged(
+    toy: data.DataSet, recipe: Recipe, tmp_path: Path
+) -> None:
+    task, out = Recording(), tmp_path / "run"
+    seen: list[float] = []
+
+    def look(step: int) -> None:
+        seen.append(float(next(run.model.parameters()).flatten()[0].detach()))
+
+    task.hook = look
+    run = trainer(toy, replace(recipe, epochs=1), out, task)
+    run.run()
+    assert task.prepared == 1 and seen[0] == 0.125
+    assert read_metrics(out / "preparation.jsonl") == [{"layer": 1, "mse": 0.5}]
+    again = trainer(toy, replace(recipe, epochs=2), out, task)
+    again.resume()
+    again.run()
+    assert task.prepared == 1
+
+
+def test_resume_of_a_run_from_before_a_recipe_had_all_its_fields(
+    toy: data.DataSet, recipe: Recipe, tmp_path: Path
+) -> None:
+    trainer(toy, replace(recipe, epochs=1), tmp_path).run()
+    state = tmp_path / "last" / "state.safetensors"
+    tensors, values = checkpoint.load_state(state)
+    del values["recipe"]["exclude"]
+    checkpoint.save_state(state, tensors, values)
+    trainer(toy, replace(recipe, epochs=2), tmp_path).resume()
+    with pytest.raises(TrainingError, match="exclude"):
+        trainer(toy, replace(recipe, epochs=2, exclude=["left"]), tmp_path).resume()
+
+
+# Options of the command
+
+
+def npz(folder: Path, toy: data.DataSet) -> Path:
+    path = folder / "toy.npz"
+    np.savez(
+        path,
+        train_images=toy.train.images,
+        train_labels=toy.train.labels,
+        test_images=toy.test.images,
+        test_labels=toy.test.labels,
+        classes=np.array(toy.classes),
+    )
+    return path
+
+
+def train_command(folder: Path, *args: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "zoo.train", *map(str, args)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_command_sets_model_options_and_leaves_classes_out(
+    toy: data.DataSet, tmp_path: Path
+) -> None:
+    done = train_command(
+        tmp_path, "sparse-ae", "--data", npz(tmp_path, toy), "--epochs", 1, "--batch-size", 16,
+        "--set", "strength=0.25", "--set", 'sparsity="kl"', "--exclude", "right", "--latent", 9,
+        "--out", "run", "--cpu", "--quiet",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["config"]["strength"] == 0.25 and config["config"]["sparsity"] == "kl"
+    assert config["config"]["latent"] == 9
+    assert config["recipe"]["exclude"] == ["right"]
+    steps = read_metrics(tmp_path / "run" / "metrics.jsonl")[-1]["step"]
+    assert steps == int((np.asarray(toy.train.labels) == 0).sum()) // 16
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--set", "strength"), "--set strength: expected NAME=VALUE"),
+        (("--set", "depth=3"), "the model sparse-ae has no option 'depth'"),
+        (("--set", "sparsity=l7"), "sparsity must be 'l1' or 'kl', got 'l7'"),
+        (("--exclude", "middle"), "middle"),
+    ],
+)
+def test_command_refuses(
+    args: tuple[str, ...], message: str, toy: data.DataSet, tmp_path: Path
+) -> None:
+    done = train_command(tmp_path, "sparse-ae", "--data", npz(tmp_path, toy), "--out", "r", *args)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert message in done.stderr
+    assert not (tmp_path / "r").exists()

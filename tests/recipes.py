@@ -1,0 +1,22 @@
+"""Models as their recipes make them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zoo.data import faces
+from zoo.models import registry
+from zoo.training.recipe import FOLDER, Recipe, load_recipe
+
+
+def shipped(name: str) -> tuple[Recipe, dict[str, Any]]:
+    """The recipe of a model, and the options of the model with the shape of its data."""
+    recipe = load_recipe(FOLDER / f"{name}.toml")
+    shapes: dict[str, dict[str, Any]] = {
+        "fashion-mnist": {"image_size": 28, "channels": 1},
+        "faces": {"image_size": 64, "channels": 3},
+    }
+    options = {**recipe.model, **shapes[recipe.data]}
+    if "attributes" in registry.get(name).options():
+        options["attributes"] = faces.ATTRIBUTES
+    return recipe, options
