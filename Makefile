@@ -11,7 +11,7 @@ BIN = $(VENV)/bin
 CXX_FILES = $(shell find csrc -name '*.cc' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
 
 .DEFAULT_GOAL := help
-.PHONY: help sample test bench lint format wheel sanitize clean distclean
+.PHONY: help sample test bench gallery lint format wheel sanitize clean distclean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,11 @@ test: ## install everything, get Fashion-MNIST and run all tests
 bench: ## install everything and compare throughput with the peers
 	@$(SETUP) bench
 	@$(BIN)/python -m benchmarks.throughput --models vae --batch 1,16,64
+
+gallery: ## install everything and draw every figure of docs/gallery.md
+	@$(SETUP) bench
+	@scripts/fashion-mnist.sh
+	@$(BIN)/python scripts/gallery.py
 
 lint: ## check style and types: ruff, mypy, clang-format
 	@$(SETUP) lint

@@ -20,17 +20,17 @@ WEIGHTS = Path(__file__).parent / "weights"
 def main(source: Path, data: str | None, samples: int, seed: int) -> None:
     """Print the negative ELBO on the test images, in nats per image, and its two terms.
 
-    RUN_OR_WEIGHTS is the folder of a training run, a .safetensors file, or the name of a shipped
-    one. Runs on the CPU in fp32; the noise is PyTorch's, made from --seed.
+    RUN_OR_WEIGHTS is the folder of a training run, a .safetensors file, an engine file, or the name
+    of a shipped one. Runs on the CPU in fp32; the noise is PyTorch's, made from --seed.
     """
     from zoo import data as sets
     from zoo.models.vae import VAE
     from zoo.training.elbo import evaluate_elbo
-    from zoo.training.weights import load_run, load_weights
+    from zoo.training.weights import load
 
     if not source.exists() and (WEIGHTS / source).exists():
         source = WEIGHTS / source
-    model, config = load_run(source) if source.is_dir() else load_weights(source)
+    model, config = load(source)
     if not isinstance(model, VAE):
         raise ConfigError(f"{source} is a {config['model']}, which has no ELBO")
     shape = model.config

@@ -15,7 +15,7 @@ WEIGHTS = Path(__file__).resolve().parent / "weights"
 
 
 def shipped() -> list[str]:
-    """Names of the shipped generators, sorted; their encoders are found with `encoder_of`."""
+    """Names of the shipped models' main files, sorted; an encoder is found with `encoder_of`."""
     return sorted(path.name for path in WEIGHTS.glob("*.onnx") if path.stem.count(".") == 0)
 
 
