@@ -26,8 +26,8 @@ class Contender:
     precision: ClassVar[str] = "fp32"
     ours: ClassVar[bool] = False
 
-    def __init__(self, engine: str, weights: str, cores: int) -> None:
-        self.engine, self.weights, self.cores = engine, weights, cores
+    def __init__(self, engine: str, cores: int) -> None:
+        self.engine, self.cores = engine, cores
         self.rng = np.random.default_rng(0)
 
     def prepare(self, batch: int) -> None:
@@ -57,10 +57,10 @@ class TorchEager(Contender):
     def prepare(self, batch: int) -> None:
         import torch
 
-        from zoo.training.weights import load_weights
+        from zoo.training.weights import load_engine
 
         torch.set_num_threads(self.cores)
-        model, _ = load_weights(Path(self.weights))
+        model, _ = load_engine(Path(self.engine))
         self.torch = torch
         self.decoder = model.decoder.eval()
         self.latent_width = model.config.latent

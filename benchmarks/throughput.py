@@ -107,8 +107,10 @@ def run(
     from zoo import engine_path
 
     engine = engine_path(f"{model}.onnx")
-    arguments = (str(engine), str(engine.with_suffix(".safetensors")), cores)
+    arguments = (str(engine), cores)
     reference_generator = runtime.Generator(engine, backend="onnxruntime")
+    if reference_generator.prior == "none":
+        raise click.ClickException(f"{model} has no prior to sample from")
     latents = runtime.noise.normals(0, 0, CHECKED, reference_generator.latent_width)
     reference = reference_generator.decode(latents)
     reference_generator.close()

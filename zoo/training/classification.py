@@ -7,32 +7,23 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from zoo.data import DataSet, normalise
 from zoo.errors import ConfigError
 from zoo.models.attribute_classifier import AttributeClassifier
 from zoo.training.pictures import grid
-from zoo.training.recipe import Recipe
 from zoo.training.reconstruction import COLUMNS, image_batches
-from zoo.training.task import Batch, Prepared, Update, adamw
+from zoo.training.task import Batch, LossTask
 
 
-class AttributeTask(Prepared):
+class AttributeTask(LossTask):
     """Training of an `AttributeClassifier` on the attributes of the data set."""
 
-    headline = "loss"
-
-    def optimizers(self, model: nn.Module, recipe: Recipe) -> list[Optimizer]:
-        """AdamW over all parameters."""
-        return [adamw(list(model.parameters()), recipe)]
-
-    def step(self, model: nn.Module, batch: Batch, update: Update) -> dict[str, Tensor]:
-        """Take one step down the cross-entropy."""
+    def terms(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """The cross-entropy on the batch."""
         if batch.attributes is None:
             raise ConfigError("the data set has no attributes to classify")
         terms: dict[str, Tensor] = model(batch.images, batch.attributes)
-        update(terms["loss"], 0)
         return terms
 
     @torch.no_grad()

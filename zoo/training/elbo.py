@@ -6,14 +6,12 @@ from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import nn
 
 from zoo.data import DataSet, Split, normalise
 from zoo.models.vae import VAE
 from zoo.training.pictures import grid, one_of_each
-from zoo.training.recipe import Recipe
-from zoo.training.task import Batch, Prepared, Update, adamw
+from zoo.training.task import LossTask
 
 
 @torch.no_grad()
@@ -45,20 +43,8 @@ def evaluate_elbo(
     return {"nelbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
 
 
-class ElboTask(Prepared):
-    """Training of a `VAE`: one optimizer, the loss that the model's forward returns."""
-
-    headline = "loss"
-
-    def optimizers(self, model: nn.Module, recipe: Recipe) -> list[Optimizer]:
-        """AdamW over all parameters."""
-        return [adamw(list(model.parameters()), recipe)]
-
-    def step(self, model: nn.Module, batch: Batch, update: Update) -> dict[str, Tensor]:
-        """Take one step down the negative ELBO."""
-        terms: dict[str, Tensor] = model(batch.images)
-        update(terms["loss"], 0)
-        return terms
+class ElboTask(LossTask):
+    """Training of a `VAE` by the negative ELBO."""
 
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
         """Test negative ELBO and its two terms, one sample an image, noise of seed 0."""

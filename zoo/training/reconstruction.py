@@ -16,7 +16,7 @@ from zoo.models.autoencoder import Autoencoder
 from zoo.models.stacked_ae import StackedAE
 from zoo.training.pictures import grid, one_of_each
 from zoo.training.recipe import Recipe
-from zoo.training.task import Batch, Prepared, Update, adamw
+from zoo.training.task import LossTask, adamw
 
 COLUMNS = 10
 
@@ -46,20 +46,8 @@ def psnr(mse: float) -> float:
     return -10 * math.log10(max(mse, 1e-12))
 
 
-class ReconstructionTask(Prepared):
-    """Training of an `Autoencoder`: one optimizer, the loss that the model's forward returns."""
-
-    headline = "loss"
-
-    def optimizers(self, model: nn.Module, recipe: Recipe) -> list[Optimizer]:
-        """AdamW over all parameters."""
-        return [adamw(list(model.parameters()), recipe)]
-
-    def step(self, model: nn.Module, batch: Batch, update: Update) -> dict[str, Tensor]:
-        """Take one step down the loss."""
-        terms: dict[str, Tensor] = model(batch.images)
-        update(terms["loss"], 0)
-        return terms
+class ReconstructionTask(LossTask):
+    """Training of an `Autoencoder` by the loss that its forward returns."""
 
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
         """`evaluate_autoencoder` on the test images."""

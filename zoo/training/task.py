@@ -66,12 +66,29 @@ class Task(Protocol):
         ...
 
 
-class Prepared:
-    """A task that has nothing to prepare."""
+class LossTask:
+    """The part of a task that models of one loss share: one optimizer, nothing to prepare."""
+
+    headline = "loss"
+
+    def optimizers(self, model: nn.Module, recipe: Recipe) -> list[Optimizer]:
+        """AdamW over all parameters."""
+        return [adamw(list(model.parameters()), recipe)]
 
     def prepare(self, model: nn.Module, data: DataSet, recipe: Recipe) -> list[dict[str, float]]:
         """Do nothing."""
         return []
+
+    def terms(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """`loss`, and what else to log, as the model's forward returns them."""
+        terms: dict[str, Tensor] = model(batch.images)
+        return terms
+
+    def step(self, model: nn.Module, batch: Batch, update: Update) -> dict[str, Tensor]:
+        """Take one step down the loss."""
+        terms = self.terms(model, batch)
+        update(terms["loss"], 0)
+        return terms
 
 
 def adamw(parameters: list[nn.Parameter], recipe: Recipe) -> Optimizer:

@@ -16,7 +16,7 @@ from zoo.models.translators import Translator, TranslatorConfig
 from zoo.training.pictures import one_of_each
 from zoo.training.recipe import Recipe
 from zoo.training.reconstruction import COLUMNS, psnr, stacked_rows
-from zoo.training.task import Batch, Prepared, Update, adamw
+from zoo.training.task import Batch, LossTask
 
 TEST_IMAGES = 1000
 """How many of the test images are damaged and measured after each epoch."""
@@ -53,23 +53,20 @@ def _tensor(images: np.ndarray, device: torch.device) -> Tensor:
     return torch.from_numpy(normalise(images)).to(device)
 
 
-class TranslationTask(Prepared):
-    """Training of a `Translator`: one optimizer, the loss that the model's forward returns."""
-
-    headline = "loss"
+class TranslationTask(LossTask):
+    """Training of a `Translator` on images that are damaged on the way."""
 
     def optimizers(self, model: nn.Module, recipe: Recipe) -> list[Optimizer]:
-        """AdamW over all parameters."""
+        """AdamW over all parameters; raises `ConfigError` for damage that does not fit the task."""
         damages(cast(Translator, model).config)
-        return [adamw(list(model.parameters()), recipe)]
+        return super().optimizers(model, recipe)
 
-    def step(self, model: nn.Module, batch: Batch, update: Update) -> dict[str, Tensor]:
-        """Damage the batch, by a seed from PyTorch's generator, and take one step."""
+    def terms(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """The loss on the batch, damaged by a seed from PyTorch's generator."""
         config = cast(Translator, getattr(model, "module", model)).config
         seed = int(torch.randint(2**62, ()))
         inputs = _tensor(damaged(batch.levels.cpu().numpy(), config, seed), batch.levels.device)
         terms: dict[str, Tensor] = model(inputs, batch.images)
-        update(terms["loss"], 0)
         return terms
 
     @torch.no_grad()
