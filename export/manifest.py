@@ -32,6 +32,7 @@ def build(
     image: ImageFormat,
     weights: Weights,
     statistics: LatentStatistics | None = None,
+    fewest_rows: int = 1,
 ) -> dict[str, Any]:
     """The manifest of one engine file, without `throughput` and `parity`.
 
@@ -42,6 +43,7 @@ def build(
         image: format of the images that go in or out.
         weights: how the weights are stored.
         statistics: what was measured on the latents of the training images, if it was.
+        fewest_rows: of a run of the graph (`rows.fewest`).
     """
     from zoo.models import registry
 
@@ -65,7 +67,7 @@ def build(
         "attributes": list(config.get("attributes") or []),
         "precision": "fp32",
         "weights_dtype": weights,
-        "batch": {"min": 1, "max": MAX_BATCH},
+        "batch": {"min": fewest_rows, "max": MAX_BATCH},
         "training": {
             "data": _without_folders(config.get("data")),
             "epochs": config.get("epochs"),

@@ -110,6 +110,8 @@ def check_generator(
     images = stock.sample(ROWS, width, SEED, FIRST)["image"]
     results.append(image_check(engine, "image: PyTorch", images, expected))
     results.append(_check_batches(engine, stock, images, latents))
+    if inside:
+        results.append(_check_mean(engine, model, latents))
     threaded = Session(path.read_bytes(), threads=0).sample(ROWS, width, SEED, FIRST)
     results.append(exact(engine, "image: threads", threaded["image"], images))
     if runtime is not None:
@@ -150,6 +152,19 @@ def _check_batches(engine: str, stock: Session, images: NDArray[Any], latents: F
     got.append(stock.decode(latents[order])["image"])
     expected.append(images[order])
     return exact(engine, "image: batch invariance", np.concatenate(got), np.concatenate(expected))
+
+
+def _check_mean(engine: str, model: ModelProto, latents: F32) -> Check:
+    """The mean image, whose bits the rounding to levels hides, at several batch sizes."""
+    session = Session(model, extra=[MEAN])
+    whole = session.decode(latents)[MEAN]
+    got = [
+        session.decode(latents[start : start + batch])[MEAN]
+        for batch in BATCHES
+        for start in range(0, ROWS, batch)
+    ]
+    expected = np.concatenate([whole] * len(BATCHES))
+    return exact(engine, "mean image: batch invariance", np.concatenate(got), expected)
 
 
 def _check_runtime_generator(
@@ -208,18 +223,40 @@ def check_encoder(
     )
     if runtime is not None:
         for backend in backends(runtime):
-            with runtime.Encoder(path, backend=backend) as encoder:
-                parts = encoder.encode(images)[: len(names)]
-            same = exact if backend == "onnxruntime" else float_check
-            results.append(
-                same(
-                    engine,
-                    f"{', '.join(names)}: runtime, {backend}",
-                    np.concatenate(parts, axis=1),
-                    whole,
-                )
-            )
+            results += _check_runtime_encoder(engine, path, runtime, backend, images, whole, names)
     return results
+
+
+def _check_runtime_encoder(
+    engine: str,
+    path: Path,
+    runtime: Any,
+    backend: str,
+    images: NDArray[np.uint8],
+    expected: F32,
+    names: tuple[str, ...],
+) -> list[Check]:
+    with runtime.Encoder(path, backend=backend) as encoder:
+
+        def encode(rows: NDArray[np.uint8]) -> F32:
+            return np.concatenate(encoder.encode(rows)[: len(names)], axis=1)
+
+        whole = encode(images)
+        got, wanted = [], []
+        for batch in BATCHES:
+            for start in range(batch // 2, ROWS, batch):
+                got.append(encode(images[start : start + batch]))
+                wanted.append(whole[start : start + batch])
+    same = exact if backend == "onnxruntime" else float_check
+    return [
+        same(engine, f"{', '.join(names)}: runtime, {backend}", whole, expected),
+        exact(
+            engine,
+            f"batch invariance, {backend}",
+            np.concatenate(got),
+            np.concatenate(wanted),
+        ),
+    ]
 
 
 def check_interpolator(

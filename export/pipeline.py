@@ -17,6 +17,7 @@ from export import (
     manifest,
     parity,
     parity_images,
+    rows,
     statistics,
     storage,
     throughput,
@@ -176,7 +177,9 @@ def _write(
         storage.store_half(model)
     # What is not a generator takes or makes levels whatever its generator gives.
     image: ImageFormat = options.image if role in ("generator", "interpolator") else "uint8"
-    document = manifest.build(checkpoint, role, made, image, options.weights, latents)
+    document = manifest.build(
+        checkpoint, role, made, image, options.weights, latents, rows.fewest(model)
+    )
     save(model, document, temporary)
 
     file = EngineFile(role, path)

@@ -126,9 +126,13 @@ InstancePool& Engine::pool() { return *live().pool; }
 
 size_t Engine::run_size(uint64_t n, size_t batch) const {
   if (batch > manifest_.batch_max) {
-    throw ArgumentError("batch: this engine takes " + std::to_string(manifest_.batch_min) + " to " +
-                        std::to_string(manifest_.batch_max) + ", got " + std::to_string(batch));
+    throw ArgumentError("batch: this engine takes 1 to " + std::to_string(manifest_.batch_max) +
+                        ", got " + std::to_string(batch));
   }
+  return std::max(manifest_.batch_min, wanted_run_size(n, batch));
+}
+
+size_t Engine::wanted_run_size(uint64_t n, size_t batch) const {
   const size_t most = std::min(kRunRows, manifest_.batch_max);
   if (batch != 0) {
     const size_t runs = (batch + most - 1) / most;

@@ -32,9 +32,12 @@ class Engine {
   // Rows of one run of the graph for n rows in all, at most batch (0: no limit of
   // the caller's). Smaller runs keep the activations in the cache, and one batch
   // then occupies every instance; which images come out does not depend on it.
+  // It is never below the manifest's batch_min.
   size_t run_size(uint64_t n, size_t batch) const;
 
  private:
+  size_t wanted_run_size(uint64_t n, size_t batch) const;
+
   struct Live;
   Live& live();
 

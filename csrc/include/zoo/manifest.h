@@ -59,6 +59,8 @@ struct ZOO_API Manifest {
   std::vector<std::string> classes;     // of the training data
   std::vector<std::string> attributes;  // of the training data
   std::string precision;
+  // Rows of one run of the graph. With fewer than batch_min a row may come out with other
+  // bits; the runtime pads smaller requests.
   size_t batch_min = 1;
   size_t batch_max = 1;
   uint32_t latent_stream = 0;  // noise stream of the latent

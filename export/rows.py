@@ -1,0 +1,117 @@
+"""How few rows a run of a graph may have, so that a row's bits do not depend on their number.
+
+For the product of a matrix with few rows a library may choose another kernel, which adds in another
+order. Measured in OpenVINO 2026.4 with AVX-512: fully connected layers give other bits with one
+row, some with up to eight, and none from eleven on; convolutions never do. The runtime pads runs
+that are smaller than the manifest's `batch.min`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper
+
+from export.graph import LATENT, MEAN, producer
+
+SIZES = (1, 2, 3, 5, 8, 11, 16, 33, 64)
+DENSE = 16
+"""Fewest rows of graphs without convolutions, which are cheap: other CPUs have other kernels."""
+
+CONVOLUTIONS = {"Conv", "ConvTranspose"}
+
+
+def fewest(model: ModelProto) -> int:
+    """Fewest rows of a run: what is measured, but at least `DENSE` for one without convolutions.
+
+    Measured in OpenVINO, fp32 and where the CPU has it bf16, on the float results; without
+    OpenVINO 1.
+    """
+    least = DENSE
+    if any(node.op_type in CONVOLUTIONS for node in model.graph.node):
+        least = 1
+    try:
+        import openvino
+    except ImportError:
+        return least
+    core = openvino.Core()
+    graph = core.read_model(float_part(model).SerializeToString())
+    precisions = ["f32"]
+    if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        precisions.append("bf16")
+    return max(least, *(_fewest(core, graph, precision) for precision in precisions))
+
+
+def _fewest(core: object, graph: object, precision: str) -> int:
+    random = np.random.default_rng(0)
+    most = max(SIZES)
+    rows: NDArray[np.generic] | None = None
+    results: dict[int, list[NDArray[np.generic]]] = {}
+    for size in SIZES:
+        sized = graph.clone()  # type: ignore[attr-defined]
+        shape = list(sized.input(0).partial_shape)
+        lengths = [size, *(entry.get_length() for entry in shape[1:])]
+        sized.reshape(lengths)
+        if rows is None:
+            rows = _rows(random, [most, *lengths[1:]], sized.input(0).element_type.to_dtype())
+        compiled = core.compile_model(  # type: ignore[attr-defined]
+            sized,
+            "CPU",
+            {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1},
+        )
+        starts = range(0, most - size + 1, size)
+        runs = [list(compiled(rows[start : start + size]).values()) for start in starts]
+        results[size] = [np.concatenate(parts) for parts in zip(*runs, strict=True)]
+    fewest = most
+    for size in reversed(SIZES):
+        same = all(
+            np.array_equal(got, expected[: len(got)], equal_nan=True)
+            for got, expected in zip(results[size], results[most], strict=True)
+        )
+        if not same:
+            break
+        fewest = size
+    return fewest
+
+
+def _rows(
+    random: np.random.Generator, shape: list[int], dtype: np.dtype[np.generic]
+) -> NDArray[np.generic]:
+    if dtype == np.uint8:
+        return random.integers(0, 256, shape).astype(np.uint8)
+    return random.standard_normal(shape).astype(np.float32)
+
+
+def float_part(model: ModelProto) -> ModelProto:
+    """The model without its noise operator and without the conversion to uint8.
+
+    From the latent, or the images that go in, to the mean image, or what else comes out.
+    """
+    graph = model.graph
+    has_mean = producer(model, MEAN) is not None
+    outputs = [MEAN] if has_mean else [output.name for output in graph.output]
+    nodes, wanted = [], set(outputs)
+    for node in reversed(graph.node):
+        if wanted & set(node.output) and LATENT not in node.output:
+            nodes.append(node)
+            wanted |= set(node.input)
+    inputs = [entry for entry in graph.input if entry.name in wanted]
+    if LATENT in wanted:
+        (width,) = {
+            entry.type.tensor_type.shape.dim[1].dim_value
+            for entry in graph.input
+            if entry.name == "mu"
+        }
+        inputs = [helper.make_tensor_value_info(LATENT, TensorProto.FLOAT, ["N", width])]
+    made = helper.make_graph(
+        nodes[::-1],
+        "float",
+        inputs,
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [tensor for tensor in graph.initializer if tensor.name in wanted],
+    )
+    opsets = [entry for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    return helper.make_model(made, opset_imports=opsets, ir_version=model.ir_version)
+
+
+__all__ = ["fewest", "float_part"]
