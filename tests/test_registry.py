@@ -68,8 +68,12 @@ def test_list_shows_what_the_manifest_says(tmp_path: Path, monkeypatch: pytest.M
         "role": "generator",
         "parameters": 202_177,
         "image": {"height": 28, "width": 28, "channels": 1},
-        "latent": {"width": 32},
-        "training": {"data": "fashion-mnist", "epochs": 25, "metrics": {"test_nelbo": 236.123}},
+        "latent": {"width": 32, "prior": "normal"},
+        "training": {
+            "data": "fashion-mnist",
+            "epochs": 25,
+            "metrics": {"test_nelbo": 236.123, "test_mse": 0.012345},
+        },
         "throughput": {"openvino": {"1": 8270.4, "64": 12820.0}},
     }
     monkeypatch.setattr(listing, "_read", lambda path: manifest)
@@ -77,7 +81,7 @@ def test_list_shows_what_the_manifest_says(tmp_path: Path, monkeypatch: pytest.M
     for part in (
         "vae.onnx: 202,177 parameters, 28×28×1 images, latent 32, 0.45 MB",
         "vae.encoder.onnx: not shipped",
-        "trained on fashion-mnist, 25 epochs; test_nelbo 236.12",
+        "trained on fashion-mnist, 25 epochs; test_nelbo 236.12; test_mse 0.0123",
         "generator images/s, openvino: 8,270 (batch 1), 12,820 (batch 64)",
     ):
         assert part in text

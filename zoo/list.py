@@ -62,6 +62,12 @@ def _numbers(manifest: dict[str, Any], size: int) -> str:
     parts.append(f"{image['height']}×{image['width']}×{image['channels']} images")
     if "latent" in manifest:
         parts.append(f"latent {manifest['latent']['width']}")
+        if manifest["latent"]["prior"] == "none" and manifest["role"] == "generator":
+            parts.append("no prior")
+    if "input" in manifest:
+        parts.append(f"from {manifest['input']['channels']} channels")
+    if "scores" in manifest:
+        parts.append(f"{len(manifest['scores']['names'])} scores")
     return ", ".join([*parts, f"{size / 1e6:.2f} MB"])
 
 
@@ -71,10 +77,15 @@ def _training(manifest: dict[str, Any]) -> list[str]:
         return []
     epochs = f", {training['epochs']:g} epochs" if "epochs" in training else ""
     metrics = (
-        f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {value}"
+        f"{name} {_short(value)}" if isinstance(value, float) else f"{name} {value}"
         for name, value in training.get("metrics", {}).items()
     )
     return ["; ".join([f"trained on {training['data']}{epochs}", *metrics])]
+
+
+def _short(value: float) -> str:
+    """Two decimals, or three digits of a number below 1."""
+    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3g}"
 
 
 def _speed(manifest: dict[str, Any]) -> list[str]:
