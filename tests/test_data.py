@@ -243,6 +243,21 @@ def test_folder_with_a_broken_picture(tmp_path: Path) -> None:
         data.load(str(tmp_path))
 
 
+def test_folder_of_sixteen_bits(tmp_path: Path) -> None:
+    levels = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000
+    for name in range(10):
+        Image.fromarray(levels).save(tmp_path / f"{name}.png")
+    loaded = data.load(str(tmp_path))
+    assert np.array_equal(loaded.train.images[0, ..., 0], levels >> 8)
+
+
+def test_folder_with_a_picture_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("L", (40, 40)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(DataError, match=r"a.png: .*exceeds limit"):
+        data.load(str(tmp_path))
+
+
 def test_npz_with_its_own_split(tmp_path: Path, images: np.ndarray) -> None:
     path = tmp_path / "toy.npz"
     np.savez(

@@ -7,6 +7,7 @@ import gzip
 import io
 import struct
 import tracemalloc
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -331,6 +332,28 @@ def test_resize_fits_size_and_mode(tmp_path: Path) -> None:
     np.testing.assert_array_equal(fitted, np.full(GREY, grey))
     np.save(tmp_path / "b.npy", noise(2, (14, 14, 1)))
     assert read_images([str(tmp_path / "b.npy")], GREY, resize=True)[0].shape == (2, *GREY)
+
+
+def test_sixteen_bits_become_the_eight_leading_ones(tmp_path: Path) -> None:
+    levels = np.arange(28 * 28, dtype=np.uint16).reshape(28, 28) * 83
+    Image.fromarray(levels).save(tmp_path / "a.png")
+    Image.fromarray(levels.astype(">u2")).save(tmp_path / "b.tiff")
+    for name in ("a.png", "b.tiff"):
+        with pytest.raises(DataError, match="mode L; got 28×28, mode I;16"):
+            read_image(str(tmp_path / name), GREY)
+        read = read_image(str(tmp_path / name), GREY, resize=True)
+        np.testing.assert_array_equal(read[..., 0], levels >> 8)
+
+
+def test_large_pictures_are_measured_before_they_are_decoded(tmp_path: Path) -> None:
+    side = 10_000
+    Image.new("L", (side, side)).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(content[:-2000])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(DataError, match=f"expected 28×28 pixels, mode L; got {side}×{side}"):
+            read_image(str(tmp_path / "a.png"), GREY)
 
 
 def test_mode_alone_is_refused_too(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from zoo.data.sets import DataSet, Split, as_nhwc, fit, resize, split_by_seed
 from zoo.errors import DataError
+from zoo.images.convert import opened
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 """The pictures that are looked for in a folder."""
@@ -58,9 +59,10 @@ def _read_tree(path: Path, classes: list[str], size: int | None, channels: int |
 def read_picture(file: Path, size: int | None, channels: int | None) -> np.ndarray:
     """A picture as uint8 [size, size, channels], as `fit` makes it; DataError for a bad one."""
     try:
-        with Image.open(file) as picture:
+        with opened(file) as picture:
             return fit(picture, size, channels)
-    except (OSError, UnidentifiedImageError, ValueError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        # SyntaxError is what Pillow raises for a broken PNG.
         raise DataError(f"cannot read the picture {file}: {error}") from error
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.errors import DataError
+from zoo.images.convert import eight_bits
 
 
 @dataclass(frozen=True)
@@ -159,8 +160,9 @@ def fit(image: Image.Image, size: int | None, channels: int | None) -> np.ndarra
     `size` None keeps the side of the crop; `channels` None keeps grey pictures grey and makes all
     others RGB.
     """
+    image = eight_bits(image)
     if channels is None:
-        channels = 1 if image.mode in ("1", "L", "I;16") else 3
+        channels = 1 if image.mode in ("1", "L") else 3
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     target = size or side

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +37,25 @@ def to_pillow(image: NDArray[np.uint8]) -> Image:
     return Image.fromarray(np.ascontiguousarray(image[:, :, 0] if image.shape[2] == 1 else image))
 
 
+def opened(path: Path) -> Image:
+    """The picture at `path`, not decoded yet; raises what Image.open does, without its warning."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        # What Pillow takes for an attack is an error; what might be one is only large.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(path)
+
+
+def eight_bits(picture: Image) -> Image:
+    """A picture of 16 bits a pixel with the 8 leading ones, where Pillow would cut off at 255."""
+    if not picture.mode.startswith("I;16"):
+        return picture
+    from PIL import Image
+
+    return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+
+
 def enlarge(images: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     """[…, H, W, C] to […, H·factor, W·factor, C], every pixel repeated."""
     return images.repeat(factor, axis=-3).repeat(factor, axis=-2)
@@ -45,4 +66,4 @@ def display_factor(size: int, target: int = 84) -> int:
     return max(1, target // size)
 
 
-__all__ = ["MODES", "display_factor", "enlarge", "mode_of", "to_pillow"]
+__all__ = ["MODES", "display_factor", "eight_bits", "enlarge", "mode_of", "opened", "to_pillow"]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import DataError
-from zoo.images.convert import mode_of, to_pillow
+from zoo.images.convert import eight_bits, mode_of, opened, to_pillow
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -85,8 +85,11 @@ def read_picture(path: Path, shape: Shape, resize: bool) -> Images:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with Image.open(path) as opened:
-            picture = ImageOps.exif_transpose(opened)
+        with opened(path) as file:
+            if not resize and sorted(file.size) != sorted(shape[:2]):
+                # Said before it is decoded, which for a large picture takes long.
+                return _fitted(file, path, shape, resize)
+            picture = ImageOps.exif_transpose(file)
     except UnidentifiedImageError:
         raise DataError(f"{path} is not a picture, .npy, .npz or IDX file") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
@@ -105,7 +108,7 @@ def _fitted(picture: Image, source: object, shape: Shape, resize: bool) -> Image
             f"{source}: expected {width}×{height} pixels, mode {mode}; got "
             f"{picture.width}×{picture.height}, mode {picture.mode} (--resize converts it)"
         )
-    picture = picture.convert(mode)
+    picture = eight_bits(picture).convert(mode)
     if not right:
         from PIL import Image, ImageOps
 
