@@ -303,6 +303,23 @@ def test_anomaly_refuses_files(
     assert "needs its generator to make images, and b.onnx is not there" in message
 
 
+def test_classes_without_names(tmp_path: Path, fashion_mnist: DataSet) -> None:
+    images, labels = fashion_mnist.test.images[:200], fashion_mnist.test.labels
+    assert labels is not None
+    np.savez(tmp_path / "a.npz", images=images, labels=labels[:200])
+    np.savez(tmp_path / "one.npz", images=images, labels=np.zeros(200, np.int64))
+    args = ("anomaly", "--engine", ENGINE, "--data", "a.npz", "--scores", "s.csv")
+    said = succeeds(*args, "--per-class", cwd=tmp_path)
+    with (tmp_path / "s.csv").open() as file:
+        present = sorted({row["class"] for row in csv.DictReader(file)})
+    assert present and all(re.search(rf"^{name} ", said, re.MULTILINE) for name in present)
+    assert succeeds(*args, "--held-out", present[0], cwd=tmp_path)
+    message = refuses(*args, "--held-out", "Bag", cwd=tmp_path)
+    assert "--held-out Bag: expected one of class 0, class 1" in message
+    message = refuses(*args[:4], "one.npz", "--per-class", cwd=tmp_path)
+    assert "--per-class: expected images of at least two classes, got class 0 only" in message
+
+
 def test_a_failure_in_the_middle_leaves_nothing(tmp_path: Path, images: np.ndarray) -> None:
     np.save(tmp_path / "a.npy", images)
     whole = (tmp_path / "a.npy").read_bytes()

@@ -286,6 +286,21 @@ def test_a_limit_cuts_images_names_and_labels(fashion_mnist: DataSet, limit: int
     assert source.labels is not None and len(source.labels) == count
 
 
+def test_nothing_is_read_beyond_the_limit(tmp_path: Path, images: np.ndarray) -> None:
+    save_folder(tmp_path / "d", images[:4])
+    (tmp_path / "d" / "0000.png").write_bytes(b"junk")
+    (tmp_path / "d" / "zzz.png").write_bytes(b"junk")
+    np.save(tmp_path / "a.npy", images[4:9])
+    for limit, block in ((1, 2), (4, 4), (4, 9), (6, 5)):
+        paths = [str(tmp_path / "d"), str(tmp_path / "a.npy")]
+        stream = ImageStream(paths, SHAPE, block=block, limit=limit)
+        expected = images[:limit]
+        np.testing.assert_array_equal(whole(list(stream)), expected)
+        assert len(stream.skipped) == {1: 0, 4: 1, 6: 2}[limit]
+    source = inputs.open_source((str(tmp_path / "d"),), None, "test", SHAPE, limit=4)
+    assert len(list(source)[0].names) == 4 and len(source.skipped) == 1
+
+
 def test_images_or_data_but_not_both_and_not_neither() -> None:
     for given in (((), None), (("a.png",), "fashion-mnist")):
         with pytest.raises(ConfigError, match="expected IMAGES or --data SET"):

@@ -106,7 +106,8 @@ def main(
         worst = highest.sorted()
         said.insert(0, f"{total:,} images of {source.name}")
         if limit is not None:
-            said.append(f"{above:,} of the images are above it ({above / total:.1%})")
+            are = "is" if above == 1 else "are"
+            said.append(f"{above:,} of the images {are} above it ({above / total:.1%})")
         if held_out is not None and held_out not in _left_out(pair):
             said.append(f"{pair.title} does not say that it was trained without {held_out}")
         if classes:
@@ -142,14 +143,20 @@ def _classes(source: Source, held_out: str | None, per_class: bool) -> list[int]
     option = "--per-class" if held_out is None else "--held-out"
     if source.labels is None:
         raise ConfigError(f"{option}: expected --data of known classes, got {source.name}")
+    present: list[int] = sorted(set(source.labels.tolist()))
+    if len(present) < 2:
+        raise ConfigError(
+            f"{option}: expected images of at least two classes, got "
+            f"{source.class_name(present[0])} only"
+        )
     if held_out is None:
-        return [i for i in range(len(source.classes)) if (source.labels == i).any()]
-    if held_out not in source.classes:
-        raise ConfigError(f"--held-out {held_out}: expected one of {', '.join(source.classes)}")
-    held = source.classes.index(held_out)
-    if not (source.labels == held).any():
+        return present
+    names = {source.class_name(i): i for i in range(max(len(source.classes), present[-1] + 1))}
+    if held_out not in names:
+        raise ConfigError(f"--held-out {held_out}: expected one of {', '.join(names)}")
+    if names[held_out] not in present:
         raise ConfigError(f"--held-out {held_out}: {source.name} has no image of it among these")
-    return [held]
+    return [names[held_out]]
 
 
 def _scored(pair: Pair, source: Source) -> Iterator[tuple[Block, NDArray[np.uint8], Scores]]:
@@ -229,14 +236,14 @@ def _measured(
 
     found, labels = np.concatenate(kept), source.labels
     assert labels is not None
-    width = max(len("class"), *(len(source.classes[i]) for i in classes))
+    width = max(len("class"), *(len(source.class_name(i)) for i in classes))
     lines = [f"{'class':{width}}  images  ROC-AUC  threshold  found at {100 * fpr:g}% false alarms"]
     for i in classes:
         its, others = found[labels == i], found[labels != i]
         at = anomaly.threshold(others, fpr) if limit is None else limit
         auc, rate = anomaly.roc_auc(found, labels == i), anomaly.true_positive_rate(its, at)
         lines.append(
-            f"{source.classes[i]:{width}}  {len(its):6,}  {auc:7.4f}  {at:9.5f}  {rate:.1%}"
+            f"{source.class_name(i):{width}}  {len(its):6,}  {auc:7.4f}  {at:9.5f}  {rate:.1%}"
         )
     return lines
 
@@ -261,7 +268,7 @@ def _table(path: str, source: Source, limit: float | None) -> Iterator[Write]:
             for i, (name, score) in enumerate(zip(names, its.tolist(), strict=True)):
                 row = [name, repr(score)]
                 if labels is not None:
-                    row.append(source.classes[labels[start + i]])
+                    row.append(source.class_name(labels[start + i]))
                 if limit is not None:
                     row.append(str(int(score > limit)))
                 writer.writerow(row)

@@ -153,7 +153,7 @@ def _rows(pair: Pair, source: Source, found: Clusters, names: list[str], shown: 
     for cluster, members in enumerate(nearest):
         tiles = [next(pictures) for _ in members]
         labels = [
-            shortened(names[i] if source.labels is None else _class(source, source.labels[i]))
+            shortened(names[i] if source.labels is None else source.class_name(source.labels[i]))
             for i in members
         ]
         if centres is not None:
@@ -173,11 +173,9 @@ def _heading(cluster: int, source: Source, found: Clusters) -> str:
         return text
     counts = np.bincount(source.labels[inside])
     most = [i for i in np.argsort(-counts, kind="stable")[:2] if counts[i]]
-    return f"{text}  ·  " + ", ".join(f"{counts[i] / size:.0%} {_class(source, i)}" for i in most)
-
-
-def _class(source: Source, label: int) -> str:
-    return source.classes[label] if label < len(source.classes) else f"class {label}"
+    return f"{text}  ·  " + ", ".join(
+        f"{counts[i] / size:.0%} {source.class_name(i)}" for i in most
+    )
 
 
 def _table(scores: dict[str, Scores]) -> list[str]:

@@ -59,6 +59,10 @@ class Source:
         """(path, reason) of each picture that was left out so far."""
         return getattr(self._blocks, "skipped", [])
 
+    def class_name(self, label: int) -> str:
+        """The name of a class, or `class 3` where the data have none for it."""
+        return self.classes[label] if 0 <= label < len(self.classes) else f"class {label}"
+
     def __iter__(self) -> Iterator[Block]:
         left = self._limit
         for images, names in self._blocks:
@@ -113,7 +117,7 @@ def open_source(
     if data is None:
         from zoo.images.stream import ImageStream
 
-        stream = ImageStream(images, shape, resize, strict)
+        stream = ImageStream(images, shape, resize, strict, limit=limit)
         name = Path(images[0]).name if len(images) == 1 else f"{len(images)} files"
         return Source(name, stream, stream.total, limit)
     return split_source(load_data(data, shape, resize), split, limit)

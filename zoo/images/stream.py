@@ -41,7 +41,7 @@ class ImageStream:
     Pictures of a folder that cannot be used are left out and listed in `skipped`,
     as (path, reason); with `strict` they are errors. Everything else that is wrong
     is a DataError: here for what can be told from the names and headers, else
-    while iterating.
+    while iterating. After `limit` images nothing more is read.
     """
 
     def __init__(
@@ -51,12 +51,14 @@ class ImageStream:
         resize: bool = False,
         strict: bool = False,
         block: int = BLOCK,
+        limit: int | None = None,
     ) -> None:
         self.shape = shape
         self.skipped: list[tuple[str, str]] = []
         self._paths = [Path(path) for path in paths]
         self._resize = resize
         self._strict = strict
+        self._limit = limit
         self._rows = max(1, min(block, _BLOCK_BYTES // max(1, math.prod(shape))))
         if not self._paths:
             raise DataError("no images given")
@@ -70,11 +72,16 @@ class ImageStream:
             done = 0
             while done < len(part.images):
                 rows = min(self._rows - len(names), len(part.images) - done)
+                if self._limit is not None:
+                    rows = min(rows, self._limit - seen - len(names))
                 images[len(names) : len(names) + rows] = part.images[done : done + rows]
                 names += part.names[done : done + rows]
                 done += rows
-                if len(names) == self._rows:
-                    yield Block(images, names)
+                last = seen + len(names) == self._limit
+                if last or len(names) == self._rows:
+                    yield Block(images[: len(names)], names)
+                    if last:
+                        return
                     seen += self._rows
                     images, names = self._buffer(), []
         if names:
