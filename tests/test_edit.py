@@ -160,6 +160,15 @@ def test_bad_arithmetic(latents: np.ndarray, directions: dict[str, np.ndarray]) 
         editing.edit(latents, directions, {"Bag": 1e300})
     with pytest.raises(ConfigError, match="steps.*0"):
         editing.walk(latents, directions, {"Bag": 1}, 0)
+    with pytest.raises(ConfigError, match=r"latents: expected shape \(n, D\)"):
+        editing.edit(latents[0], directions, {"Bag": 1})
+    for values in (directions["Bag"][:1], directions["Bag"][None]):
+        with pytest.raises(ConfigError, match="Bag: expected a direction of shape"):
+            editing.edit(latents, {"Bag": values}, {"Bag": 1})
+        with pytest.raises(ConfigError, match="expected a direction of shape"):
+            editing.strip(latents, values, [1])
+    with pytest.raises(ConfigError, match="has: expected one truth value a latent"):
+        editing.direction(latents, [True, False])
 
 
 def test_specs() -> None:

@@ -156,6 +156,19 @@ def test_search_is_that_of_brute_force(
 
 
 @pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf"])
+def test_queries_that_are_no_latents_are_refused(
+    folder: Path, latents: tuple[np.ndarray, np.ndarray], kind: str
+) -> None:
+    index, queries = Index(str(folder / f"{kind}.index")), latents[1][:2]
+    for wrong in (queries[:, :5], queries[0], queries[:0]):
+        with pytest.raises(ConfigError, match="latents: expected shape"):
+            index.search(wrong, 3)
+    for value in (np.nan, np.inf):
+        with pytest.raises(ConfigError, match="latents: expected finite numbers"):
+            index.search(np.full_like(queries, value), 3)
+
+
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf"])
 def test_all_images_can_be_asked_for(
     folder: Path, latents: tuple[np.ndarray, ...], kind: str
 ) -> None:

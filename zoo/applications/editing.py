@@ -27,6 +27,8 @@ def direction(latents: ArrayLike, has: ArrayLike) -> NDArray[np.float32]:
     Means are taken in float64. Raises ConfigError where no image, or every image, has it.
     """
     rows, mask = np.asarray(latents, np.float64), np.asarray(has, bool)
+    if mask.shape != (len(rows),):
+        raise ConfigError(f"has: expected one truth value a latent, {len(rows)}, got {mask.shape}")
     if mask.all() or not mask.any():
         raise ConfigError(f"{mask.sum()} of {len(mask)} images have the attribute: no direction")
     difference: NDArray[np.float64] = rows[mask].mean(0) - rows[~mask].mean(0)
@@ -56,10 +58,10 @@ def walk(
     """
     if steps < 1:
         raise ConfigError(f"steps: expected at least 1, got {steps}")
-    offset = np.zeros(np.asarray(latents).shape[1])
+    offset = np.zeros(_width(latents))
     for name, amount in amounts.items():
         check(directions, [name])
-        offset = offset + check_finite(amount, name) * np.asarray(directions[name], np.float64)
+        offset += check_finite(amount, name) * _direction(name, directions[name], len(offset))
     return _moved(latents, offset, np.arange(steps + 1) / steps)
 
 
@@ -71,7 +73,23 @@ def strip(
     Raises ConfigError for an α that is not finite or leads out of what float32 holds.
     """
     scales = np.array([check_finite(float(amount), "strip") for amount in amounts])
-    return _moved(latents, np.asarray(direction, np.float64), scales)
+    return _moved(latents, _direction("direction", direction, _width(latents)), scales)
+
+
+def _width(latents: ArrayLike) -> int:
+    shape = np.shape(latents)
+    if len(shape) != 2:
+        raise ConfigError(f"latents: expected shape (n, D), got {shape}")
+    return shape[1]
+
+
+def _direction(name: str, values: ArrayLike, width: int) -> NDArray[np.float64]:
+    if np.shape(values) != (width,):
+        raise ConfigError(
+            f"{name}: expected a direction of shape ({width},), as the latents have, "
+            f"got {np.shape(values)}"
+        )
+    return np.asarray(values, np.float64)
 
 
 def _moved(

@@ -149,11 +149,17 @@ class Index:
     def search(self, latents: Latents, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Euclidean distances and rows of the k nearest, [n, k] each, nearest first.
 
-        Of equally near ones the first comes first. ConfigError for a k above `count`.
+        Of equally near ones the first comes first. ConfigError for a k above `count`, and
+        for latents that are not finite or of another shape than [n, width].
         """
         if not 1 <= k <= self.count:
             raise ConfigError(f"k: expected 1 to {self.count}, the images of the index, got {k}")
         queries = np.ascontiguousarray(latents, np.float32)
+        if queries.ndim != 2 or queries.shape[1] != self.width or not len(queries):
+            raise ConfigError(f"latents: expected shape (n, {self.width}), got {np.shape(latents)}")
+        # faiss gives them no neighbours, and then reads beyond its vectors.
+        if not np.isfinite(queries).all():
+            raise ConfigError("latents: expected finite numbers, got NaN or infinity")
         try:
             rows = self._nearest(queries, k)
             apart = self._index.reconstruct_batch(rows.ravel()).reshape(*rows.shape, self.width)
