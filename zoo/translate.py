@@ -152,8 +152,8 @@ def _companions(
     height, width, _ = translator.input_shape
     shape = translator.image_shape
     return (
-        Companions(mask, (height, width, 1), resize, "mask", shared=True) if mask else None,
-        Companions(truth, shape, resize, "truth") if truth else None,
+        None if mask is None else Companions(mask, (height, width, 1), resize, "mask", shared=True),
+        None if truth is None else Companions(truth, shape, resize, "truth"),
     )
 
 
