@@ -289,7 +289,7 @@ def test_a_limit_cuts_images_names_and_labels(fashion_mnist: DataSet, limit: int
 def test_nothing_is_read_beyond_the_limit(tmp_path: Path, images: np.ndarray) -> None:
     save_folder(tmp_path / "d", images[:4])
     (tmp_path / "d" / "0000.png").write_bytes(b"junk")
-    (tmp_path / "d" / "zzz.png").write_bytes(b"junk")
+    (tmp_path / "d" / "a" / "zzz.png").write_bytes(b"junk")
     np.save(tmp_path / "a.npy", images[4:9])
     for limit, block in ((1, 2), (4, 4), (4, 9), (6, 5)):
         paths = [str(tmp_path / "d"), str(tmp_path / "a.npy")]
