@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from zoo.errors import DataError, OutputError
-from zoo.images import atomic, grid, sinks
+from zoo.images import atomic, grid, rows, sinks, text
 from zoo.images.convert import enlarge
 from zoo.images.read import read_image, read_images
 from zoo.progress import Progress, clock
@@ -80,6 +80,18 @@ def test_labels_and_title_have_room_and_are_drawn() -> None:
         assert (picture[:, :16] == 255).all() and (picture[:, -16:] == 255).all()
         assert set(np.unique(picture)) > {0, 255}, "no text"
     assert set(np.unique(blank)) == {0, 255}
+
+
+def test_text_is_drawn_in_letters_that_the_font_has() -> None:
+    assert text.drawable("ok ·±….png") == "ok ·±….png"
+    assert text.drawable("înălțime Ø ß u\u0308") == "inaltime O ss u"
+    assert text.drawable("图 1") == "? 1"
+    black = np.zeros((2, *GREY), np.uint8)
+    for drawn, plain in (("șț", "st"), ("图", "?")):
+        pictures = [grid.draw(black, [said, "b"], f"{said} title") for said in (drawn, plain)]
+        assert pictures[0].tobytes() == pictures[1].tobytes()
+        row = [rows.draw([rows.Row(said, black, [said, "b"])], said) for said in (drawn, plain)]
+        assert row[0].tobytes() == row[1].tobytes()
 
 
 @pytest.mark.parametrize("count", [grid.MAX_TILES + 1, 10**6, 10**12])

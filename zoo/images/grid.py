@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ from numpy.typing import NDArray
 
 from zoo.errors import OutputError
 from zoo.images.convert import display_factor, enlarge, mode_of, to_pillow
+from zoo.images.text import drawable, font
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from PIL.ImageFont import FreeTypeFont, ImageFont
 
 MAX_TILES = 4096
 MAX_PIXELS = 2**27
@@ -120,7 +119,8 @@ def draw(
 
     height, width, channels = tiles[0].shape
     mode = mode_of(channels)
-    title_font, label_font = _font(TITLE_SIZE), _font(LABEL_SIZE)
+    title, labels = drawable(title), [drawable(label) for label in labels]
+    title_font, label_font = font(TITLE_SIZE), font(LABEL_SIZE)
     layout = plan(
         len(tiles),
         height,
@@ -147,13 +147,6 @@ def draw(
             anchor="ma",
         )
     return picture
-
-
-@functools.cache
-def _font(size: int) -> FreeTypeFont | ImageFont:
-    from PIL import ImageFont
-
-    return ImageFont.load_default(size)
 
 
 __all__ = ["MAX_PIXELS", "MAX_TILES", "Layout", "draw", "plan"]

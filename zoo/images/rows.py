@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,10 +14,10 @@ from zoo.errors import OutputError
 from zoo.images import grid
 from zoo.images.convert import display_factor, enlarge, to_pillow
 from zoo.images.grid import GAP, LABEL_HEIGHT, MARGIN, TITLE_HEIGHT
+from zoo.images.text import drawable, font
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from PIL.ImageFont import FreeTypeFont, ImageFont
 
 HEADING_SIZE = 13
 HEADING_HEIGHT = 24
@@ -109,8 +108,13 @@ def draw(rows: Sequence[Row], title: str, columns: int = COLUMNS) -> Image:
     """
     from PIL import Image, ImageDraw
 
-    title_font, heading_font = _font(grid.TITLE_SIZE), _font(HEADING_SIZE)
-    label_font = _font(grid.LABEL_SIZE)
+    title_font, heading_font = font(grid.TITLE_SIZE), font(HEADING_SIZE)
+    label_font = font(grid.LABEL_SIZE)
+    title = drawable(title)
+    rows = [
+        replace(row, heading=drawable(row.heading), labels=[*map(drawable, row.labels)])
+        for row in rows
+    ]
     ends = [math.ceil(heading_font.getlength(row.heading)) + GAP for row in rows]
     height, width, _ = rows[0].tiles[0].shape
     layout = plan(
@@ -155,13 +159,6 @@ def _places(
 ) -> Iterator[tuple[NDArray[np.uint8], str, tuple[int, int]]]:
     for row, corners in zip(rows, layout.corners, strict=True):
         yield from zip(row.tiles, row.labels, corners, strict=True)
-
-
-@functools.cache
-def _font(size: int) -> FreeTypeFont | ImageFont:
-    from PIL import ImageFont
-
-    return ImageFont.load_default(size)
 
 
 __all__ = ["COLUMNS", "Layout", "Row", "draw", "plan", "shortened"]
