@@ -177,9 +177,9 @@ def _write(
         storage.store_half(model)
     # What is not a generator takes or makes levels whatever its generator gives.
     image: ImageFormat = options.image if role in ("generator", "interpolator") else "uint8"
-    document = manifest.build(
-        checkpoint, role, made, image, options.weights, latents, rows.fewest(model)
-    )
+    # An interpolator is for other programs, which choose its batches.
+    least = 1 if role == "interpolator" else rows.fewest(model)
+    document = manifest.build(checkpoint, role, made, image, options.weights, latents, least)
     save(model, document, temporary)
 
     file = EngineFile(role, path)

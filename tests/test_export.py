@@ -357,6 +357,7 @@ def test_every_check_was_made(grey: Exported) -> None:
         "latent: portable body",
         "latent: decode is the identity",
         "mean image: PyTorch",
+        "mean image: batch invariance",
         "image: PyTorch",
         "image: batch invariance",
         "image: threads",
