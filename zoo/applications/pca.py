@@ -54,12 +54,12 @@ def compare(
 ) -> Comparison:
     """Errors of encode → decode and of PCA (from `fit`) on the images of `source`.
 
-    PCA's reconstructions are not clipped to [0, 1]; the engine's are 8-bit images.
+    Both reconstructions are images: PCA's are clipped to [0, 1], as the engine's 8-bit ones are.
     """
     count, engine_sum, pca_sum, values = 0, 0.0, 0.0, 1
     for latents, block in embed_blocks(encoder, source):
         pixels = _pixels(block.images)
-        linear = pca.inverse_transform(pca.transform(pixels))
+        linear = np.clip(pca.inverse_transform(pca.transform(pixels)), 0, 1)
         decoded = _pixels(generator.decode(latents))
         pca_sum += float(np.square(pixels - linear, dtype=np.float64).sum())
         engine_sum += float(np.square(pixels - decoded, dtype=np.float64).sum())
