@@ -254,6 +254,7 @@ def test_per_class(tmp_path: Path, scores: np.ndarray, fashion_mnist: DataSet) -
     )
     limit = anomaly.threshold(scores, 0.05)
     lines = said.splitlines()
+    assert "vae.onnx does not say that it was trained without each class" in lines
     start = next(i for i, line in enumerate(lines) if line.startswith("class")) + 1
     for label, line in enumerate(lines[start : start + 10]):
         inside = labels[:COUNT] == label

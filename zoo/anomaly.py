@@ -108,8 +108,9 @@ def main(
         if limit is not None:
             are = "is" if above == 1 else "are"
             said.append(f"{above:,} of the images {are} above it ({above / total:.1%})")
-        if held_out is not None and held_out not in _left_out(pair):
-            said.append(f"{pair.title} does not say that it was trained without {held_out}")
+        if classes and not {source.class_name(i) for i in classes} <= set(_left_out(pair)):
+            without = held_out or "each class"
+            said.append(f"{pair.title} does not say that it was trained without {without}")
         if classes:
             said += _measured(source, classes, kept, limit, fpr)
         title = f"{pair.title}  ·  {source.name}  ·  the highest reconstruction errors"

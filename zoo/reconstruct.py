@@ -42,6 +42,7 @@ def main(
     """
     import numpy as np
 
+    from zoo.applications.points import short
     from zoo.applications.quality import decibels
     from zoo.engines import open_encoder, open_generator
     from zoo.errors import OutputError
@@ -58,7 +59,7 @@ def main(
         originals, names = read_images(images, generator.image_shape, resize)
         originals, names = originals[:count], names[:count]
         made = [
-            generator.decode(encoder.encode(originals[start : start + _ROWS])[0])
+            generator.decode(encoder.embed(originals[start : start + _ROWS]))
             for start in range(0, len(originals), _ROWS)
         ]
         reconstructions = np.concatenate(made)
@@ -67,7 +68,7 @@ def main(
     shown = min(len(originals), _SHOWN)
     with atomic.replacing(out) as temporary:
         pairs = [_pair(originals[i], reconstructions[i]) for i in range(shown)]
-        labels = [_shortened(name) for name in names[:shown]]
+        labels = [short(name) for name in names[:shown]]
         grid.draw(pairs, labels, title, _COLUMNS).save(temporary, format="PNG")
     those = "1 image" if len(originals) == 1 else f"{len(originals):,} images"
     click.echo(
@@ -100,10 +101,6 @@ def _pair(original: NDArray[np.uint8], reconstruction: NDArray[np.uint8]) -> NDA
 
     line = np.full((1, *original.shape[1:]), 255, np.uint8)
     return np.concatenate([original, line, reconstruction])
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= 12 else f"{name[:6]}..{name[-4:]}"
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def reconstruct(encoder: Encoder, generator: Generator, images: Images) -> Image
     Raises runtime.errors.ArgumentError for another shape or dtype.
     """
     made = [
-        generator.decode(encoder.encode(images[start : start + _ROWS])[0])
+        generator.decode(encoder.embed(images[start : start + _ROWS]))
         for start in range(0, len(images), _ROWS)
     ]
     return np.concatenate(made)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from zoo.applications import quality
 from zoo.applications.optional import require
+from zoo.applications.points import short
 from zoo.applications.translation import Translated, enlarged
 
 Images = NDArray[np.uint8]
@@ -124,7 +125,7 @@ class Tiles:
             if block.truths is not None:
                 truth = block.truths[index]
                 said = f"{quality.psnr(output[None], truth[None])[0]:.1f} dB"
-            tiles = [(inputs[index].copy(), _shortened(name)), (output.copy(), said)]
+            tiles = [(inputs[index].copy(), short(name)), (output.copy(), said)]
             if truth is not None:
                 tiles.append((truth.copy(), "truth"))
             self._rows.append(tiles)
@@ -156,10 +157,6 @@ def displayed(block: Translated) -> Images:
     pattern = np.where(squares.sum(axis=0) % 2, np.uint8(104), np.uint8(152))[..., None]
     hidden = enlarged(block.hidden[..., None].astype(np.uint8), height, width)
     return np.where(hidden, pattern, before)
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= 12 else f"{name[:6]}..{name[-4:]}"
 
 
 __all__ = ["SHOWN", "Mean", "Quality", "Tiles", "displayed"]
