@@ -82,7 +82,9 @@ def pca(study: Study) -> dict[str, Any]:
     for width in WIDTHS:
         components = basis.components_[:width]
         codes = (test - basis.mean_) @ components.T
-        error = float(np.square(codes @ components + basis.mean_ - test).mean())
+        # Clipped to [0, 1], as the autoencoder's images are.
+        copies = (codes @ components + basis.mean_).clip(0, 1)
+        error = float(np.square(copies - test).mean())
         measured = study.measure("undercomplete-ae", latent=width)
         rows.append({"k": width, "pca_mse": error, "autoencoder_mse": measured["mse"]})
     return {"rows": rows}

@@ -57,7 +57,7 @@ def chart(path: Path, draw_on: Callable[[Any], None], width: float = 6.4) -> Non
 def of_each_class(images: DataSet) -> list[np.ndarray]:
     """One test image of every class."""
     labels = np.asarray(images.test.labels)
-    return [images.test.images[np.flatnonzero(labels == label)[1]] for label in range(COLUMNS)]
+    return [images.test.images[np.flatnonzero(labels == label)[0]] for label in range(COLUMNS)]
 
 
 # One picture a model
@@ -169,6 +169,23 @@ def sparsity(path: Path) -> None:
     chart(path, curves)
 
 
+def stochastic_ae(path: Path, clothes: DataSet) -> None:
+    """How far apart codes of different images are, and how far draws for one image."""
+    with Encoder(encoder_of(engine_path("stochastic-ae.onnx"))) as encoder:
+        mu, logvar = encoder.encode(clothes.test.images)
+    between, within = mu.std(0), np.exp(0.5 * logvar).mean(0)
+
+    def bars(axes: Any) -> None:
+        places = np.arange(len(between))
+        axes.bar(places - 0.2, between, 0.4, color="#478", label="of μ between images")
+        axes.bar(places + 0.2, within, 0.4, color="#b44", label="σ of one image")
+        axes.set(xlabel="value of h", ylabel="standard deviation", yscale="log")
+        axes.set_xticks(places)
+        axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
+
+    chart(path, bars)
+
+
 def contraction(path: Path) -> None:
     """Squared norm of the encoder's Jacobian, with and without the penalty."""
     rows = study("autoencoders-contraction")["rows"]
@@ -251,10 +268,7 @@ def main() -> None:
         features(OUT / "sparse-ae.png", "sparse-ae", "L1 penalty")
         features(OUT / "sparse-ae-kl.png", "sparse-ae-kl", "Kullback-Leibler penalty")
         contraction(OUT / "contractive-ae.png")
-        command(
-            "sample", "--engine", "stochastic-ae.onnx", "--from", shirt, "-n", 18,
-            "--spread", 40, "--out", OUT / "stochastic-ae.png",
-        )  # fmt: skip
+        stochastic_ae(OUT / "stochastic-ae.png", clothes)
         command(
             "translate", "--engine", "denoising-ae.onnx", *test, "-n", 16,
             "--corrupt", "gaussian:0.3", "--grid", OUT / "denoising-ae.png",

@@ -202,3 +202,17 @@ def test_truncated_picture(folder: Path) -> None:
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(DataError, match="cannot read the picture .*000018.jpg"):
         data.load(str(folder), size=16)
+
+
+def test_wrong_size_is_seen_on_one_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command must not read 200,000 pictures to find that the first one does not fit."""
+    from zoo.applications.inputs import load_data
+
+    write_celeba(tmp_path)
+    assert celeba.peek(tmp_path) == (178, 178, 3)
+    assert celeba.peek(tmp_path / celeba.IMAGES) is None
+    read: list[object] = []
+    monkeypatch.setattr(celeba, "_read_pictures", lambda *arguments: read.append(arguments))
+    with pytest.raises(DataError, match=r"images of 178×178×3, and the engine takes 64×64×3 \("):
+        load_data(str(tmp_path), (64, 64, 3))
+    assert not read

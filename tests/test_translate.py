@@ -358,7 +358,7 @@ def test_colour(
     ("engine", "args", "part"),
     [
         ("vae.onnx", ["a.npy", "--out", "o"], "expected a translator, got the generator of a model;"
-         " it makes images from latents: python -m zoo.sample"),
+         " it makes images from latents: python -m zoo.sample, or zoo.reconstruct"),
         ("vae.encoder.onnx", ["a.npy", "--out", "o"], "got the encoder of a model"),
         ("none.onnx", ["a.npy", "--out", "o"], "no such file"),
         ("blur1", ["a.npy"], "nothing to do: expected --out, --grid, or a truth"),

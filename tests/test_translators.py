@@ -203,3 +203,11 @@ def test_classifier_needs_attributes(fashion_mnist: DataSet) -> None:
     model = AttributeClassifier(ClassifierConfig(28, 1, (4, 4), ("a",)))
     with pytest.raises(ConfigError, match="no attributes"):
         AttributeTask().step(model, Batch(torch.zeros(2, 28, 28, 1, dtype=torch.uint8)), print)
+
+
+def test_two_damages_of_a_kind_are_told_apart(some_faces: DataSet) -> None:
+    config = TranslatorConfig(32, 3, "denoising", (8,), 0, ("masking:0.1", "masking:0.6"))
+    measured = TranslationTask().evaluate(Translator(config), some_faces)
+    assert set(measured) == {
+        f"test_{what}_masking:{level}" for what in ("psnr", "gain") for level in ("0.1", "0.6")
+    }

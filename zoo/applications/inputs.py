@@ -135,19 +135,26 @@ def split_source(data: DataSet, split: str, limit: int | None = None) -> Source:
 def load_data(data: str, shape: Shape, resize: bool = False) -> DataSet:
     """The data set of that name, file or folder, its images of `shape`. Raises DataError."""
     from zoo import data as sets
+    from zoo.data.celeba import peek
     from zoo.errors import DataError
 
     height, width, channels = shape
     # A data set is resized to squares only.
     fits = resize and height == width and channels in (1, 3)
+
+    def check(got: tuple[int, ...] | None) -> None:
+        if got is not None and got != shape:
+            hint = " (--resize converts them)" if not fits and height == width else ""
+            raise DataError(
+                f"{data} holds images of {'×'.join(map(str, got))}, and the engine takes "
+                f"{'×'.join(map(str, shape))}{hint}"
+            )
+
+    if not fits:
+        # CelebA as it is fills 19 GB: look at one picture first.
+        check(peek(Path(data)))
     loaded = sets.load(data, height, channels) if fits else sets.load(data)
-    got = loaded.train.images.shape[1:]
-    if got != shape:
-        hint = " (--resize converts them)" if not fits and height == width else ""
-        raise DataError(
-            f"{data} holds images of {'×'.join(map(str, got))}, and the engine takes "
-            f"{'×'.join(map(str, shape))}{hint}"
-        )
+    check(loaded.train.images.shape[1:])
     return loaded
 
 

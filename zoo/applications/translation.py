@@ -24,7 +24,7 @@ Images = NDArray[np.uint8]
 Shape = tuple[int, int, int]
 
 _COMMANDS = {
-    "generator": "makes images from latents: python -m zoo.sample",
+    "generator": "makes images from latents: python -m zoo.sample, or zoo.reconstruct",
     "encoder": "makes latents from images: python -m zoo.embed",
     "classifier": "gives images scores",
 }

@@ -56,6 +56,18 @@ def load_celeba(path: Path, size: int | None = None, channels: int | None = None
     return DataSet(path.resolve().name, splits[0], splits[1], attributes=names)
 
 
+def peek(path: Path) -> tuple[int, int, int] | None:
+    """Shape [side, side, C] that `load_celeba` gives the pictures as they are, seen on one of them.
+
+    None where the folder is not in CelebA's layout. Raises `DataError` for a broken picture.
+    """
+    if not (path / ATTRIBUTES).is_file() or not (path / IMAGES).is_dir():
+        return None
+    with os.scandir(path / IMAGES) as entries:
+        first = next(entries, None)
+    return None if first is None else read_picture(Path(first.path), None, None).shape
+
+
 def _read_attributes(path: Path, images: Path) -> tuple[list[str], list[str], np.ndarray]:
     """The attributes' names, the pictures' file names, and the table int8 [N, K]."""
     lines = _lines(path)

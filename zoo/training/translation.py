@@ -35,7 +35,7 @@ def damages(config: TranslatorConfig) -> list[corruption.Corruption]:
     return parsed
 
 
-def damaged(images: np.ndarray, config: TranslatorConfig, seed: int, first: int = 0) -> np.ndarray:
+def damaged(images: np.ndarray, config: TranslatorConfig, seed: int) -> np.ndarray:
     """Images uint8 [N, H, W, C] as the translator gets them, uint8 [N, H, W, C'].
 
     Of several damages each is done to every so-many-th image.
@@ -45,7 +45,7 @@ def damaged(images: np.ndarray, config: TranslatorConfig, seed: int, first: int 
         return corruption.grey(images)
     result = np.empty((*images.shape[:3], config.input_channels), np.uint8)
     for index, kind in enumerate(kinds):
-        result[index :: len(kinds)] = kind.apply(images[index :: len(kinds)], seed, first)
+        result[index :: len(kinds)] = kind.apply(images[index :: len(kinds)], seed)
     return result
 
 
@@ -81,10 +81,12 @@ class TranslationTask(LossTask):
         if not damages(translator.config):
             return {"test_psnr": psnr(_error(translator, corruption.grey(images), images)[0])}
         measured: dict[str, float] = {}
+        kinds = [damage.kind for damage in damages(translator.config)]
         for damage in damages(translator.config):
             inputs = damage.apply(images, seed=0)
             after, before = _error(translator, inputs, images)
-            suffix = "" if damage.alpha else f"_{damage.kind}"
+            name = damage.kind if kinds.count(damage.kind) == 1 else str(damage)
+            suffix = "" if damage.alpha else f"_{name}"
             measured[f"test_psnr{suffix}"] = psnr(after)
             if not damage.alpha:
                 measured[f"test_gain{suffix}"] = psnr(after) - psnr(before)
