@@ -26,7 +26,7 @@ def rewritten(source: Path, target: Path, **latent: Any) -> None:
     """A copy of an engine file with other fields in its manifest's `latent`."""
     model = onnx.load(source)
     document = runtime.manifest.read(source)
-    document["latent"] |= latent
+    document["latent"] = {"width": document["latent"]["width"], "prior": "normal", **latent}
     if latent.get("posterior") == "deterministic":
         kept = [value for value in model.graph.output if value.name != "logvar"]
         del model.graph.output[:]

@@ -524,7 +524,7 @@ def test_ctrl_c_saves_and_exits_130(toy_file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["cvae"], "no model 'cvae'; models: vae"),
+        (["cvae"], "no model 'cvae'; models: linear-ae"),
         (["vae", "--data", "nowhere"], "nowhere is no data set"),
         (["vae", "--epochs", "0"], "at least 1, got 0"),
         (["vae", "--precision", "fp8"], "precision must be one of"),
