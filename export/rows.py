@@ -8,6 +8,9 @@ that are smaller than the manifest's `batch.min`.
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
@@ -30,11 +33,9 @@ def fewest(model: ModelProto) -> int:
     least = DENSE
     if any(node.op_type in CONVOLUTIONS for node in model.graph.node):
         least = 1
-    try:
-        import openvino
-    except ImportError:
+    core = _core()
+    if core is None:
         return least
-    core = openvino.Core()
     graph = core.read_model(float_part(model).SerializeToString())
     precisions = ["f32"]
     if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
@@ -42,19 +43,29 @@ def fewest(model: ModelProto) -> int:
     return max(least, *(_fewest(core, graph, precision) for precision in precisions))
 
 
-def _fewest(core: object, graph: object, precision: str) -> int:
+@functools.cache
+def _core() -> Any:
+    """OpenVINO's Core, kept: when one of several is gone, the next signal ends the process."""
+    try:
+        import openvino
+    except ImportError:
+        return None
+    return openvino.Core()
+
+
+def _fewest(core: Any, graph: Any, precision: str) -> int:
     random = np.random.default_rng(0)
     most = max(SIZES)
     rows: NDArray[np.generic] | None = None
     results: dict[int, list[NDArray[np.generic]]] = {}
     for size in SIZES:
-        sized = graph.clone()  # type: ignore[attr-defined]
+        sized = graph.clone()
         shape = list(sized.input(0).partial_shape)
         lengths = [size, *(entry.get_length() for entry in shape[1:])]
         sized.reshape(lengths)
         if rows is None:
             rows = _rows(random, [most, *lengths[1:]], sized.input(0).element_type.to_dtype())
-        compiled = core.compile_model(  # type: ignore[attr-defined]
+        compiled = core.compile_model(
             sized,
             "CPU",
             {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1},

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import small_engines
 
 import runtime
+from export.manifest import attach
 from runtime import manifest
 from runtime.errors import ManifestError
 
@@ -87,6 +89,11 @@ def test_manifests_that_lack_a_field(role: str, field: str) -> None:
         manifest.validate(document)
 
 
-def test_old_manifests_have_a_gaussian_posterior(vae_encoder_engine: Path) -> None:
-    assert "posterior" not in manifest.read(vae_encoder_engine)["latent"]
-    assert not runtime.Encoder(vae_encoder_engine).deterministic
+def test_old_manifests_have_a_gaussian_posterior(vae_encoder_engine: Path, tmp_path: Path) -> None:
+    document = manifest.read(vae_encoder_engine)
+    document["latent"] = {"width": 32, "prior": "normal"}
+    path = tmp_path / "old.encoder.onnx"
+    model = onnx.load(vae_encoder_engine)
+    attach(model, document)
+    onnx.save(model, path)
+    assert not runtime.Encoder(path).deterministic

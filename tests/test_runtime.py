@@ -388,3 +388,32 @@ def test_import_needs_numpy_only() -> None:
 
 def test_signal_module_is_untouched() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+SIGNAL_AFTER_CLOSE = """
+import gc, os, signal, sys
+import runtime
+generator, encoder = sys.argv[1:]
+engines = [runtime.Generator(generator, backend="openvino") for _ in range(3)]
+engines.insert(1, runtime.Encoder(encoder, backend="openvino"))
+for engine in engines:
+    engine.close()
+gc.collect()
+seen = []
+signal.signal(signal.SIGUSR1, lambda *_: seen.append("handled"))
+os.kill(os.getpid(), signal.SIGUSR1)
+print(seen[0])
+"""
+
+
+def test_signals_are_handled_after_engines_were_closed(
+    vae_engine: Path, vae_encoder_engine: Path
+) -> None:
+    """Closing several engines in the order of opening must not take the signal stack away."""
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNAL_AFTER_CLOSE, str(vae_engine), str(vae_encoder_engine)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "handled"), done.stderr

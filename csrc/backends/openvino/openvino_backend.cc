@@ -1,6 +1,8 @@
 // OpenVINO on the CPU: faster than ONNX Runtime on convolutional decoders, and the
 // backend for bf16. A library of its own, opened by openvino_loader.cc.
 
+#include <unistd.h>
+
 #include <map>
 #include <mutex>
 #include <openvino/frontend/onnx/extension/conversion.hpp>
@@ -33,14 +35,34 @@ std::set<std::string> names(const std::vector<ov::Output<ov::Node>>& tensors) {
   return all;
 }
 
-// Reads the graph with the noise operator turned into its first input: the CPU
-// plugin has no 64-bit integers, which the operator's portable body needs.
-std::shared_ptr<ov::Model> read_graph(ov::Core* core, const std::string& path,
-                                      const Manifest& manifest) {
-  core->add_extension(std::make_shared<ov::frontend::onnx::ConversionExtension>(
+// The noise operator turned into its first input: the CPU plugin has no 64-bit
+// integers, which the operator's portable body needs.
+std::shared_ptr<ov::Extension> noise_extension() {
+  return std::make_shared<ov::frontend::onnx::ConversionExtension>(
       "ReparametrizedSample", "zoo", [](const ov::frontend::NodeContext& node) -> ov::OutputVector {
         return {node.get_input(0)};
-      }));
+      });
+}
+
+// One for the process, never destroyed. The CPU plugin of a Core gives the thread
+// that makes it a signal stack, and takes it away in its destructor; with several
+// Cores, not destroyed in the reverse order, the next signal (Ctrl-C) would be
+// handled on memory that is gone. A forked child makes its own.
+ov::Core& shared_core() {
+  static std::mutex mutex;
+  static ov::Core* core = nullptr;
+  static pid_t owner = 0;
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (!core || owner != getpid()) {
+    core = new ov::Core;
+    core->add_extension(noise_extension());
+    owner = getpid();
+  }
+  return *core;
+}
+
+std::shared_ptr<ov::Model> read_graph(ov::Core* core, const std::string& path,
+                                      const Manifest& manifest) {
   auto model = core->read_model(path);
   const ov::ParameterVector parameters = model->get_parameters();
   for (const auto& parameter : parameters) {
@@ -68,6 +90,7 @@ class OpenVinoBackend : public Backend {
   explicit OpenVinoBackend(const BackendConfig& config)
       : manifest_(*config.manifest),
         instances_(config.instances),
+        core_(shared_core()),
         precision_(inference_precision(&core_, config.precision)),
         graph_(read_graph(&core_, config.path, *config.manifest)) {}
 
@@ -135,7 +158,7 @@ class OpenVinoBackend : public Backend {
 
   const Manifest& manifest_;
   const size_t instances_;
-  ov::Core core_;
+  ov::Core& core_;
   ov::element::Type precision_;
   std::shared_ptr<ov::Model> graph_;
   std::mutex mutex_;
