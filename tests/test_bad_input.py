@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -210,3 +212,18 @@ def test_failure_keeps_the_old_file(tmp_path: Path) -> None:
     args = ("sample", "--engine", ENGINE, "-n", 300, "--out", "old.npy")
     refuses(*args, cwd=tmp_path, before=limit)
     assert np.load(tmp_path / "old.npy").shape == (2, 28, 28, 1)
+
+
+@pytest.mark.parametrize(
+    ("module", "args"), [("train", ["vae", "--dry-run"]), ("elbo", ["vae.onnx"])]
+)
+def test_training_commands_say_what_they_need(module: str, args: list[str], tmp_path: Path) -> None:
+    code = (
+        f"import sys; sys.modules['torch'] = None; from zoo import {module}; "
+        f"sys.exit({module}.main({args!r}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "error: this needs torch: pip install 'generator-zoo[train]'\n"

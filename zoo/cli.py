@@ -10,6 +10,17 @@ from typing import Any, NoReturn
 
 import click
 
+_EXTRAS = {
+    "accelerate": "train",
+    "onnx": "export",
+    "onnxscript": "export",
+    "safetensors": "train",
+    "tensorboard": "train",
+    "torch": "train",
+    "tqdm": "train",
+}
+"""Packages that whole commands stand on, and the optional dependencies that have them."""
+
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
@@ -111,11 +122,18 @@ def _one_line(error: Exception) -> str | None:
         text = str(error)
     elif isinstance(error, OSError):
         text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    elif isinstance(error, ModuleNotFoundError) and _package(error) in _EXTRAS:
+        extra = _EXTRAS[_package(error)]
+        text = f"this needs {_package(error)}: pip install 'generator-zoo[{extra}]'"
     elif isinstance(error, MemoryError):
         text = f"out of memory: {error}" if str(error) else "out of memory"
     else:
         return None
     return " ".join(text.split())
+
+
+def _package(error: ModuleNotFoundError) -> str:
+    return (error.name or "").partition(".")[0]
 
 
 def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
