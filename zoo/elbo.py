@@ -7,9 +7,8 @@ from pathlib import Path
 import click
 
 from zoo.cli import COUNT, Command
+from zoo.engines import WEIGHTS
 from zoo.errors import ConfigError
-
-WEIGHTS = Path(__file__).parent / "weights"
 
 
 @click.command(cls=Command)

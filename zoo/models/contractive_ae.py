@@ -41,9 +41,7 @@ class ContractiveAE(Autoencoder):
         v ~ N(0, I), whose expectation is the norm (Hutchinson 1990).
         """
         if not self.config.hidden:
-            h = self.encoder(images).float()
-            weight = self.encoder.layers[0].weight.float()
-            return (h * (1 - h)).square() @ weight.square().sum(1)
+            return self._exact_norm(self.encoder(images))
         with torch.enable_grad():
             x = images.detach().requires_grad_()
             h = self.encoder(x).float()
@@ -51,9 +49,15 @@ class ContractiveAE(Autoencoder):
             (product,) = torch.autograd.grad((h * v).sum(), x, create_graph=True)
         return product.float().square().flatten(1).sum(1)
 
+    def _exact_norm(self, h: Tensor) -> Tensor:
+        h, weight = h.float(), self.encoder.layers[0].weight.float()
+        return (h * (1 - h)).square() @ weight.square().sum(1)
+
     def penalty(self, h: Tensor, images: Tensor) -> Tensor:
         """λ·‖∂f(x)/∂x‖²_F, the mean over the batch."""
-        return self.config.strength * self.jacobian_norm(images).mean()
+        # One layer needs no second pass of the encoder: h says it all.
+        norm = self.jacobian_norm(images) if self.config.hidden else self._exact_norm(h)
+        return self.config.strength * norm.mean()
 
     def measure(self, images: Tensor) -> dict[str, Tensor]:
         """mse and jacobian, the squared Frobenius norm of ∂f(x)/∂x."""
