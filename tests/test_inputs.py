@@ -314,15 +314,15 @@ def test_data_of_another_size_need_resize() -> None:
     assert whole(list(source)).shape == (2, 16, 16, 3)
 
 
-def test_options_arrive_under_the_names_of_open_source(images: np.ndarray, tmp_path: Path) -> None:
+def test_options_arrive_as_a_selection(images: np.ndarray, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", images)
     got: list[np.ndarray] = []
 
     @click.command()
     @inputs.source_options
-    def main(count: int | None, **given: object) -> None:
-        source = inputs.open_source(**given, shape=SHAPE, limit=count)  # type: ignore[arg-type]
-        got.append(whole(list(source)))
+    def main(selection: inputs.Selection) -> None:
+        """Help."""
+        got.append(whole(list(selection.open(SHAPE))))
 
     main([str(tmp_path / "a.npy"), "-n", "12"], standalone_mode=False)
     main(["--data", "fashion-mnist", "--split", "train", "--count", "3"], standalone_mode=False)

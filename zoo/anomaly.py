@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.applications.inputs import source_options
+from zoo.applications.inputs import Selection, source_options
 from zoo.cli import Command, Integer, engine_options
 
 if TYPE_CHECKING:
@@ -42,12 +43,7 @@ TOP = Integer(1, 256, "1 to 256 images")
 @click.option("--out", default="anomalies.png", metavar="FILE", help="A .png of those images.")
 @click.option("--scores", metavar="FILE", help="Write the score of every image to this .csv.")
 def main(
-    images: tuple[str, ...],
-    data: str | None,
-    split: str,
-    count: int | None,
-    resize: bool,
-    strict: bool,
+    selection: Selection,
     engine: str,
     normal: str | None,
     fpr: float,
@@ -72,7 +68,7 @@ def main(
     where there is one threshold.
     """
     from zoo.applications import anomaly
-    from zoo.applications.inputs import open_source, report_skipped
+    from zoo.applications.inputs import report_skipped
     from zoo.applications.pairs import Pair
     from zoo.errors import ConfigError
     from zoo.images import atomic, rows
@@ -84,13 +80,11 @@ def main(
         raise ConfigError("--held-out and --per-class: expected one of them, got both")
     with Pair(engine, **options) as pair, ExitStack() as outputs:
         pair.decoder()
-        source = open_source(
-            images, data, split, pair.encoder.image_shape, resize, strict, limit=count
-        )
+        source = selection.open(pair.encoder.image_shape)
         classes = _classes(source, held_out, per_class)
         limit, said = None, list[str]()
         if normal is not None or not classes:
-            limit, text = _threshold(pair, normal, fpr, resize, strict)
+            limit, text = _threshold(pair, normal, fpr, selection)
             said.append(text)
         write = outputs.enter_context(_table(scores, source, limit)) if scores is not None else None
         highest, total, above = anomaly.Highest(top), 0, 0
@@ -173,24 +167,20 @@ def _scored(pair: Pair, source: Source) -> Iterator[tuple[Block, NDArray[np.uint
 
 
 def _threshold(
-    pair: Pair, normal: str | None, fpr: float, resize: bool, strict: bool
+    pair: Pair, normal: str | None, fpr: float, selection: Selection
 ) -> tuple[float, str]:
     """The threshold, and a line about it. Raises ConfigError, DataError."""
     import numpy as np
 
     from zoo.applications import anomaly
-    from zoo.applications.inputs import open_source, report_skipped
+    from zoo.applications.inputs import report_skipped
     from zoo.errors import ConfigError
 
     name = normal or _trained_on(pair)
     is_path = normal is not None and Path(normal).exists()
-    source = open_source(
-        [name] if is_path else [],
-        None if is_path else name,
-        "test",
-        pair.encoder.image_shape,
-        resize,
-        strict,
+    images, data = ((name,), None) if is_path else ((), name)
+    source = replace(selection, images=images, data=data, split="test", count=None).open(
+        pair.encoder.image_shape
     )
     found = np.concatenate([its for _, _, its in _scored(pair, source)])
     report_skipped(source)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.applications.inputs import source_options
+from zoo.applications.inputs import Selection, source_options
 from zoo.cli import COUNT, Command, Integer, engine_options
 
 if TYPE_CHECKING:
@@ -41,12 +41,7 @@ SHOWN = Integer(1, 64, "1 to 64 images")
 @click.option("--out", default="clusters.png", metavar="FILE", help="A .png, one row a cluster.")
 @click.option("--assign", metavar="FILE", help="Write the clusters to this .npz.")
 def main(
-    images: tuple[str, ...],
-    data: str | None,
-    split: str,
-    count: int | None,
-    resize: bool,
-    strict: bool,
+    selection: Selection,
     engine: str,
     k: int,
     seed: int,
@@ -68,15 +63,13 @@ def main(
     count as much as the others.
     The .npz of --assign has `assignment`, `centres`, `names`, and `labels` if known.
     """
-    from zoo.applications.inputs import open_source, report_skipped
+    from zoo.applications.inputs import report_skipped
     from zoo.applications.pairs import Pair
     from zoo.images import atomic, rows
 
     _check_outputs(out, assign)
     with Pair(engine, **options) as pair:
-        source = open_source(
-            images, data, split, pair.encoder.image_shape, resize, strict, limit=count
-        )
+        source = selection.open(pair.encoder.image_shape)
         rows.plan([shown + 1] * k, *pair.encoder.image_shape[:2], columns=shown + 1)
         from zoo.applications import clustering
 

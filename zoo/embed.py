@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.applications.inputs import source_options
+from zoo.applications.inputs import Selection, source_options
 from zoo.applications.tables import aligned
 from zoo.cli import Command, engine_options
 
@@ -31,12 +31,7 @@ if TYPE_CHECKING:
 @click.option("--compare-pca", is_flag=True, help="Compare with PCA of the training images.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
 def main(
-    images: tuple[str, ...],
-    data: str | None,
-    split: str,
-    count: int | None,
-    resize: bool,
-    strict: bool,
+    selection: Selection,
     engine: str,
     out: str,
     scatter: str | None,
@@ -60,7 +55,7 @@ def main(
     components, fitted to the training images of --data.
     """
     from zoo.applications import embedding
-    from zoo.applications.inputs import open_source, report_skipped
+    from zoo.applications.inputs import report_skipped
     from zoo.applications.optional import require
     from zoo.errors import ConfigError
     from zoo.progress import rate
@@ -71,13 +66,13 @@ def main(
 
         drawing.check(scatter)
     if compare_pca:
-        if data is None:
+        if selection.data is None:
             raise ConfigError("--compare-pca needs --data SET, to fit PCA to its training images")
         require("sklearn.decomposition")
     with ExitStack() as stack:
         encoder, generator = _open(stack, engine, compare_pca, **options)
         started = time.perf_counter()
-        source = open_source(images, data, split, encoder.image_shape, resize, strict, count)
+        source = selection.open(encoder.image_shape)
         cloud = None
         if scatter is not None:
             cloud = drawing.Scatter(encoder.latent_width, source.total)

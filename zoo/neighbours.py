@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.applications.inputs import source_options
+from zoo.applications.inputs import Selection, source_options
 from zoo.cli import COUNT, Command, Integer, engine_options
 
 if TYPE_CHECKING:
@@ -32,12 +32,7 @@ STEPS = Integer(1, 255, "1 to 255 steps")
 @click.option("--out", metavar="FILE", help="A .png of the walk.  [default: walk.png]")
 @click.option("--save", metavar="FILE", help="Write the graph to this .npz.")
 def main(
-    images: tuple[str, ...],
-    data: str | None,
-    split: str,
-    count: int | None,
-    resize: bool,
-    strict: bool,
+    selection: Selection,
     engine: str,
     k: int,
     walk: tuple[str, str] | None,
@@ -55,7 +50,7 @@ def main(
     at even distances along the path, and along the straight line, decoded.
     The .npz of --save is read by scipy.sparse.load_npz.
     """
-    from zoo.applications.inputs import open_source, report_skipped
+    from zoo.applications.inputs import report_skipped
     from zoo.applications.pairs import Pair
     from zoo.errors import ConfigError
     from zoo.images import atomic, rows
@@ -65,9 +60,7 @@ def main(
     out = out or "walk.png"
     _check_outputs(out if walk else None, save)
     with Pair(engine, **options) as pair:
-        source = open_source(
-            images, data, split, pair.encoder.image_shape, resize, strict, limit=count
-        )
+        source = selection.open(pair.encoder.image_shape)
         from zoo.applications import latents, neighbours
 
         points, names = latents.embed(pair.encoder, source)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from zoo.applications.inputs import source_options
+from zoo.applications.inputs import Selection, source_options
 from zoo.applications.tables import aligned
 from zoo.cli import COUNT, Command, Group, engine_options
 
@@ -61,12 +61,7 @@ def main() -> None:
 @click.option("--no-pictures", is_flag=True, help="Leave the images out; hits cannot be shown.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
 def build(
-    images: tuple[str, ...],
-    data: str | None,
-    split: str,
-    count: int | None,
-    resize: bool,
-    strict: bool,
+    selection: Selection,
     engine: str,
     out: str,
     kind: str,
@@ -80,7 +75,7 @@ def build(
     are in memory. The index works with this encoder only, by the hash of its file.
     """
     from zoo.applications import retrieval
-    from zoo.applications.inputs import open_source, report_skipped
+    from zoo.applications.inputs import report_skipped
     from zoo.applications.optional import require
     from zoo.engines import open_encoder_for
     from zoo.images import atomic
@@ -90,7 +85,7 @@ def build(
     require("faiss")
     with open_encoder_for(engine, **options) as encoder:
         start = time.perf_counter()
-        source = open_source(images, data, split, encoder.image_shape, resize, strict, count)
+        source = selection.open(encoder.image_shape)
         with Progress(source.total or 0, verbose) as progress:
             done = retrieval.build(encoder, source, out, kind, not no_pictures, progress.advance)
         seconds = time.perf_counter() - start
@@ -111,12 +106,7 @@ def build(
 @k_option
 @click.option("--out", metavar="FILE", help=f"Show the hits of up to {_SHOWN} queries in a .png.")
 def query(
-    images: tuple[str, ...],
-    data: str | None,
-    split: str,
-    count: int | None,
-    resize: bool,
-    strict: bool,
+    selection: Selection,
     engine: str,
     index_file: str,
     k: int,
@@ -127,7 +117,7 @@ def query(
 
     Distances are Euclidean, between latents (the encoder's μ).
     """
-    from zoo.applications.inputs import open_source, report_skipped
+    from zoo.applications.inputs import report_skipped
     from zoo.applications.latents import embed_blocks
     from zoo.applications.retrieval import Index
     from zoo.engines import open_encoder_for
@@ -145,7 +135,7 @@ def query(
             raise ConfigError(f"-k {k} is more than the {index.count} images of {index_file}")
         if out is not None and not index.has_pictures:
             raise ConfigError(f"{index_file} has no pictures to show: it was built --no-pictures")
-        source = open_source(images, data, split, encoder.image_shape, resize, strict, count)
+        source = selection.open(encoder.image_shape)
         lines: list[str] = []
         shown: list[Hits] = []
         queries = 0

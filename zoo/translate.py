@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.applications.inputs import source_options
+from zoo.applications.inputs import Selection, source_options
 from zoo.cli import UINT64, Command, engine_options
 
 if TYPE_CHECKING:
@@ -42,12 +42,7 @@ if TYPE_CHECKING:
 @click.option("--overwrite", is_flag=True, help="Write into a folder that is not empty.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
 def main(
-    images: tuple[str, ...],
-    data: str | None,
-    split: str,
-    count: int | None,
-    resize: bool,
-    strict: bool,
+    selection: Selection,
     engine: str,
     out: str | None,
     grid: str | None,
@@ -79,7 +74,7 @@ def main(
     """
     from zoo import corruption
     from zoo.applications.comparison import SHOWN, Quality
-    from zoo.applications.inputs import open_source, report_skipped
+    from zoo.applications.inputs import report_skipped
     from zoo.applications.translation import Preparation, open_translator, translate
     from zoo.errors import ConfigError
     from zoo.progress import rate
@@ -99,11 +94,11 @@ def main(
         task: str = translator.manifest.get("task", "")
         quality = Quality(colour=task == "colorization") if known else None
         with _hints(prepare, task):
-            masks, truths = _companions(translator, mask, truth, resize)
+            masks, truths = _companions(translator, mask, truth, selection.resize)
             # What belongs to images by their index is wrong after one that was left out.
-            strict = strict or any(found.ordered for found in (masks, truths) if found)
-            limit = None if count is None else first + count
-            source = open_source(images, data, split, prepare.source_shape, resize, strict, limit)
+            strict = selection.strict or any(found.ordered for found in (masks, truths) if found)
+            limit = None if selection.count is None else first + selection.count
+            source = replace(selection, strict=strict, count=limit).open(prepare.source_shape)
             total = _total(source, first)
             _check_outputs(out, None, overwrite, total)
             title = f"{Path(translator.path).name}  ·  {source.name}"

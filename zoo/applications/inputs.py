@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +125,24 @@ def open_source(
     return split_source(load_data(data, shape, resize), split, limit)
 
 
+@dataclass(frozen=True)
+class Selection:
+    """Which images a user asked for; the arguments are those of `open_source`."""
+
+    images: tuple[str, ...]
+    data: str | None
+    split: str
+    count: int | None
+    resize: bool
+    strict: bool
+
+    def open(self, shape: Shape) -> Source:
+        """The images, of `shape` (H, W, C). Raises as `open_source`."""
+        return open_source(
+            self.images, self.data, self.split, shape, self.resize, self.strict, self.count
+        )
+
+
 def split_source(data: DataSet, split: str, limit: int | None = None) -> Source:
     """The images of the split "train" or "test" of a data set, at most `limit`."""
     from zoo.images.stream import BLOCK
@@ -161,9 +181,14 @@ def load_data(data: str, shape: Shape, resize: bool = False) -> DataSet:
 def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds `IMAGES…`, `--data`, `--split`, `--resize`, `--strict` and `-n/--count`.
 
-    The command gets `images`, `data`, `split`, `resize`, `strict` and `count`, those
-    that `open_source` takes.
+    The command gets them as one argument, the Selection `selection`.
     """
+
+    @functools.wraps(function)
+    def command(**arguments: Any) -> Any:
+        selection = Selection(**{part.name: arguments.pop(part.name) for part in fields(Selection)})
+        return function(selection=selection, **arguments)
+
     options = (
         click.argument("images", nargs=-1),
         click.option("--data", metavar="SET", help="A data set in place of IMAGES."),
@@ -175,8 +200,8 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--strict", is_flag=True, help="Refuse a folder with unusable pictures."),
     )
     for option in reversed(options):
-        function = option(function)
-    return function
+        command = option(command)
+    return command
 
 
 def report_skipped(source: Source | ImageStream) -> None:
@@ -198,6 +223,7 @@ __all__ = [
     "SPLITS",
     "Block",
     "ImageStream",
+    "Selection",
     "Source",
     "load_data",
     "open_source",
