@@ -7,7 +7,6 @@ the test images of Fashion-MNIST. Results: benchmarks/results/autoencoders-STUDY
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +17,7 @@ import click
 import numpy as np
 import torch
 
-from benchmarks.machine import describe
+from benchmarks import studies
 from zoo import data
 from zoo.cli import COUNT, Command
 from zoo.data import DataSet
@@ -29,7 +28,6 @@ from zoo.training.metrics import read_metrics
 from zoo.training.recipe import FOLDER, load_recipe
 from zoo.training.reconstruction import evaluate_autoencoder
 
-RESULTS = Path(__file__).parent / "results"
 WIDTHS = (2, 8, 16, 32, 64)
 LAMBDAS = (0.0, 0.03, 0.1, 0.3, 1.0)
 
@@ -156,11 +154,7 @@ def main(names: tuple[str, ...], epochs: int | None, threads: int) -> None:
     keep_freed_memory()
     setup_threads(threads)
     study = Study(data.load("fashion-mnist"), epochs)
-    for name in names:
-        result = {"study": name, "epochs": epochs, "machine": describe(), **STUDIES[name](study)}
-        path = RESULTS / f"autoencoders-{name}.json"
-        path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        click.echo(path)
+    studies.run("autoencoders", STUDIES, names, study, epochs=epochs)
 
 
 if __name__ == "__main__":

@@ -8,22 +8,19 @@ benchmarks/results/translators-STUDY.json.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.machine import describe
+from benchmarks import studies
 from runtime import Translator
 from zoo import corruption, data, engine_path
 from zoo.applications.quality import delta_e, psnr, psnr_inside
 from zoo.cli import COUNT, Command
 
-RESULTS = Path(__file__).parent / "results"
 LEVELS = {
     "gaussian": (0.05, 0.1, 0.2, 0.3, 0.4, 0.5),
     "salt-pepper": (0.05, 0.1, 0.2, 0.3, 0.4, 0.5),
@@ -109,11 +106,7 @@ STUDIES: dict[str, Callable[[int], dict[str, Any]]] = {
 @click.option("-n", "--count", type=COUNT, default=1000, help="Held-out images.")
 def main(names: tuple[str, ...], count: int) -> None:
     """Measure NAMES on held-out images and write the results."""
-    for name in names:
-        result = {"study": name, "images": count, "machine": describe(), **STUDIES[name](count)}
-        path = RESULTS / f"translators-{name}.json"
-        path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        click.echo(path)
+    studies.run("translators", STUDIES, names, count, images=count)
 
 
 if __name__ == "__main__":

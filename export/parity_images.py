@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,28 +25,13 @@ def check_translator(
 ) -> list[Check]:
     """All checks of a translator file; arguments as those of `parity.check_generator`."""
     options = model.config
-    shape = (options.image_size, options.image_size, options.input_channels)
-    inputs = _images(shape)
+    inputs = _images((options.image_size, options.image_size, options.input_channels))
     if options.alpha:
         inputs[..., -1] = np.where(inputs[..., -1] < 64, 0, 255)
     with torch.no_grad():
         expected = levels(model.translate(_unit(inputs)).numpy())
-    stock = Session(path.read_bytes())
-    images = stock.run(input=inputs)["image"]
-    results = [image_check(engine, "image: PyTorch", images, expected)]
-
-    def run(rows: Images) -> NDArray[Any]:
-        return stock.run(input=rows)["image"]
-
-    results.append(_invariance(engine, "image: batch invariance", run, inputs, images))
-    if runtime is None:
-        return results
-    for backend in backends(runtime):
-        with runtime.Translator(path, backend=backend) as translator:
-            results += _runtime(
-                engine, "image", backend, translator.translate, inputs, images, image_check
-            )
-    return results
+    kind = _Kind("input", "image", image_check, "Translator", "translate")
+    return _check(engine, path, kind, inputs, expected, runtime)
 
 
 def check_classifier(
@@ -56,21 +42,49 @@ def check_classifier(
     inputs = _images((size, size, model.config.channels))
     with torch.no_grad():
         expected = model.scores(_unit(inputs)).numpy()
+    kind = _Kind("image", "scores", float_check, "Classifier", "classify")
+    return _check(engine, path, kind, inputs, expected, runtime)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """The graph's tensors, how results are compared, and the runtime's class and its method."""
+
+    input: str
+    output: str
+    close: Callable[[str, str, NDArray[Any], NDArray[Any]], Check]
+    engine_class: str
+    method: str
+
+
+def _check(
+    engine: str,
+    path: Path,
+    kind: _Kind,
+    inputs: Images,
+    expected: NDArray[Any],
+    runtime: Any | None,
+) -> list[Check]:
     stock = Session(path.read_bytes())
-    scores = stock.run(image=inputs)["scores"]
-    results = [float_check(engine, "scores: PyTorch", scores, expected)]
 
     def run(rows: Images) -> NDArray[Any]:
-        return stock.run(image=rows)["scores"]
+        return stock.run(**{kind.input: rows})[kind.output]
 
-    results.append(_invariance(engine, "scores: batch invariance", run, inputs, scores))
-    if runtime is None:
-        return results
-    for backend in backends(runtime):
-        with runtime.Classifier(path, backend=backend) as classifier:
-            results += _runtime(
-                engine, "scores", backend, classifier.classify, inputs, scores, float_check
-            )
+    whole, output = run(inputs), kind.output
+    results = [
+        kind.close(engine, f"{output}: PyTorch", whole, expected),
+        _invariance(engine, f"{output}: batch invariance", run, inputs, whole),
+    ]
+    for backend in backends(runtime) if runtime is not None else ():
+        with getattr(runtime, kind.engine_class)(path, backend=backend) as opened:
+            ours = getattr(opened, kind.method)
+            got = ours(inputs)
+            same = exact if backend == "onnxruntime" else kind.close
+            name = f"{output}: batch invariance, {backend}"
+            results += [
+                same(engine, f"{output}: runtime, {backend}", got, whole),
+                _invariance(engine, name, ours, inputs, got),
+            ]
     return results
 
 
@@ -102,20 +116,3 @@ def _invariance(
             got.append(run(inputs[start : start + batch]))
             wanted.append(expected[start : start + batch])
     return exact(engine, name, np.concatenate(got), np.concatenate(wanted))
-
-
-def _runtime(
-    engine: str,
-    output: str,
-    backend: str,
-    run: Callable[[Images], NDArray[Any]],
-    inputs: Images,
-    expected: NDArray[Any],
-    close: Callable[[str, str, NDArray[Any], NDArray[Any]], Check],
-) -> list[Check]:
-    whole = run(inputs)
-    same = exact if backend == "onnxruntime" else close
-    return [
-        same(engine, f"{output}: runtime, {backend}", whole, expected),
-        _invariance(engine, f"{output}: batch invariance, {backend}", run, inputs, whole),
-    ]

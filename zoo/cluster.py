@@ -116,20 +116,19 @@ def _embed(
     """Latents [n, D], names, and with `keep` also the pixels [n, H·W·C] in [0, 1]."""
     import numpy as np
 
-    from zoo.applications.latents import embed_blocks
+    from zoo.applications.latents import embed_blocks, pixels
     from zoo.progress import Progress
 
-    latents, pixels, names = [], [], list[str]()
+    latents, vectors, names = [], [], list[str]()
     with Progress(source.total or 0) as progress:
         for made, block in embed_blocks(pair.encoder, source):
             latents.append(made)
             names += block.names
             if keep:
-                flat = block.images.reshape(len(block.images), -1)
-                pixels.append(flat.astype(np.float32) / np.float32(255))
+                vectors.append(pixels(block.images))
             if source.total:
                 progress.advance(len(made))
-    return np.concatenate(latents), names, np.concatenate(pixels) if keep else None
+    return np.concatenate(latents), names, np.concatenate(vectors) if keep else None
 
 
 def _rows(pair: Pair, source: Source, found: Clusters, names: list[str], shown: int) -> list[Row]:

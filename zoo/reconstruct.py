@@ -40,8 +40,8 @@ def main(
     The reconstruction decodes the encoder's μ. The PSNR is that of the mean
     squared error over all pixels of all images, 10·log10(255² / MSE).
     """
-    import numpy as np
 
+    from zoo.applications.latents import reconstruct
     from zoo.applications.points import short
     from zoo.applications.quality import decibels
     from zoo.engines import open_encoder, open_generator
@@ -58,11 +58,7 @@ def main(
     ):
         originals, names = read_images(images, generator.image_shape, resize)
         originals, names = originals[:count], names[:count]
-        made = [
-            generator.decode(encoder.embed(originals[start : start + _ROWS]))
-            for start in range(0, len(originals), _ROWS)
-        ]
-        reconstructions = np.concatenate(made)
+        reconstructions = reconstruct(encoder, generator, originals)
         title = f"{Path(generator.path).name}  ·  originals above reconstructions"
     squared, absolute = _errors(originals, reconstructions)
     shown = min(len(originals), _SHOWN)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.applications.latents import reconstruct
 from zoo.applications.optional import require
 from zoo.errors import ConfigError
 
@@ -32,18 +33,6 @@ _UNIT = 255.0**2
 _COLORS = np.array(
     [(0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164)]
 )
-
-
-def reconstruct(encoder: Encoder, generator: Generator, images: Images) -> Images:
-    """The decoded means of the latents of images uint8 [n, H, W, C]: uint8 [n, H, W, C].
-
-    Raises runtime.errors.ArgumentError for another shape or dtype.
-    """
-    made = [
-        generator.decode(encoder.embed(images[start : start + _ROWS]))
-        for start in range(0, len(images), _ROWS)
-    ]
-    return np.concatenate(made)
 
 
 def scores(encoder: Encoder, generator: Generator, images: Images) -> NDArray[np.float64]:

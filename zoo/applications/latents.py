@@ -12,9 +12,11 @@ from zoo.errors import DataError
 from zoo.images.stream import Block
 
 if TYPE_CHECKING:
-    from runtime import Encoder
+    from runtime import Encoder, Generator
 
 Latents = NDArray[np.float32]
+
+_ROWS = 256
 
 
 def embed_blocks(encoder: Encoder, source: Iterable[Block]) -> Iterator[tuple[Latents, Block]]:
@@ -42,4 +44,23 @@ def embed(encoder: Encoder, source: Iterable[Block]) -> tuple[Latents, list[str]
     return np.concatenate(parts), names
 
 
-__all__ = ["Latents", "embed", "embed_blocks"]
+def pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Images uint8 [n, H, W, C] as vectors [n, H·W·C] in [0, 1], to compare latents with."""
+    return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
+
+
+def reconstruct(
+    encoder: Encoder, generator: Generator, images: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """The decoded means of the latents of images uint8 [n, H, W, C]: uint8 [n, H, W, C].
+
+    Raises runtime.errors.ArgumentError for another shape or dtype.
+    """
+    made = [
+        generator.decode(encoder.embed(images[start : start + _ROWS]))
+        for start in range(0, len(images), _ROWS)
+    ]
+    return np.concatenate(made)
+
+
+__all__ = ["Latents", "embed", "embed_blocks", "pixels", "reconstruct"]

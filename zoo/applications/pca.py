@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.applications.latents import embed_blocks
+from zoo.applications.latents import embed_blocks, pixels
 from zoo.applications.optional import require
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Comparison:
 def fit(images: NDArray[np.uint8], components: int) -> Any:
     """scikit-learn's PCA of images uint8 [n, H, W, C], their pixels scaled to [0, 1]."""
     decomposition = require("sklearn.decomposition")
-    pixels = _pixels(images)
-    return decomposition.PCA(min(components, *pixels.shape), random_state=0).fit(pixels)
+    vectors = pixels(images)
+    return decomposition.PCA(min(components, *vectors.shape), random_state=0).fit(vectors)
 
 
 def compare(
@@ -58,13 +58,13 @@ def compare(
     """
     count, engine_sum, pca_sum, values = 0, 0.0, 0.0, 1
     for latents, block in embed_blocks(encoder, source):
-        pixels = _pixels(block.images)
-        linear = np.clip(pca.inverse_transform(pca.transform(pixels)), 0, 1)
-        decoded = _pixels(generator.decode(latents))
-        pca_sum += float(np.square(pixels - linear, dtype=np.float64).sum())
-        engine_sum += float(np.square(pixels - decoded, dtype=np.float64).sum())
-        count += len(pixels)
-        values = pixels.shape[1]
+        originals = pixels(block.images)
+        linear = np.clip(pca.inverse_transform(pca.transform(originals)), 0, 1)
+        decoded = pixels(generator.decode(latents))
+        pca_sum += float(np.square(originals - linear, dtype=np.float64).sum())
+        engine_sum += float(np.square(originals - decoded, dtype=np.float64).sum())
+        count += len(originals)
+        values = originals.shape[1]
     return Comparison(
         count,
         encoder.latent_width,
@@ -72,10 +72,6 @@ def compare(
         pca_sum / (count * values),
         engine_sum / (count * values),
     )
-
-
-def _pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
 
 
 __all__ = ["Comparison", "compare", "fit"]

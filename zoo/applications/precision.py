@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.applications.inputs import Source
-from zoo.applications.latents import embed_blocks
+from zoo.applications.latents import embed_blocks, pixels
 from zoo.applications.optional import require
 from zoo.errors import ConfigError
 
@@ -51,19 +52,18 @@ def evaluate(
         raise ConfigError(f"{train.name} has no classes, which tell what a right answer is")
     if not 1 <= k <= len(train.labels):
         raise ConfigError(f"k: expected 1 to {len(train.labels)}, the images searched, got {k}")
-    pixels = int(np.prod(encoder.image_shape))
-    spaces = {"latents": encoder.latent_width, "pixels": pixels}
+    spaces = {"latents": encoder.latent_width, "pixels": math.prod(encoder.image_shape)}
     indexes = {name: faiss.IndexFlatL2(width) for name, width in spaces.items()}
     for latents, block in embed_blocks(encoder, train):
         indexes["latents"].add(latents)
-        indexes["pixels"].add(_pixels(block.images))
+        indexes["pixels"].add(pixels(block.images))
         seen(len(latents))
     right: dict[str, list[NDArray[np.float64]]] = {name: [] for name in spaces}
     seconds = dict.fromkeys(spaces, 0.0)
     done = 0
     for latents, block in embed_blocks(encoder, queries):
         wanted = queries.labels[done : done + len(latents), None]
-        for name, vectors in (("latents", latents), ("pixels", _pixels(block.images))):
+        for name, vectors in (("latents", latents), ("pixels", pixels(block.images))):
             start = time.perf_counter()
             rows: NDArray[Any] = indexes[name].search(vectors, k)[1]
             seconds[name] += time.perf_counter() - start
@@ -75,10 +75,6 @@ def evaluate(
         _summed(name, width, np.concatenate(right[name]), classes, seconds[name])
         for name, width in spaces.items()
     ]
-
-
-def _pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
 
 
 def _summed(
