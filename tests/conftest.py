@@ -6,9 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from zoo import data, engine_path
@@ -41,6 +42,29 @@ def vae_engine() -> Path:
 def vae_encoder_engine() -> Path:
     """The shipped encoder of the VAE."""
     return engine_path("vae.encoder.onnx")
+
+
+@pytest.fixture
+def toy() -> DataSet:
+    """Bright squares, left or right: 160 images to learn from and 32 to measure on."""
+    random = np.random.default_rng(0)
+    images = np.zeros((192, 8, 8, 1), np.uint8)
+    labels = random.integers(0, 2, 192)
+    for image, label in zip(images, labels, strict=True):
+        image[2:6, 4 * label : 4 * label + 4] = random.integers(150, 256)
+    parts = (data.Split(images[:160], labels[:160]), data.Split(images[160:], labels[160:]))
+    return DataSet("toy", *parts, ["left", "right"])
+
+
+@pytest.fixture(scope="module")
+def quick_throughput() -> Iterator[None]:
+    """Lets the exports of a module measure throughput for a moment only."""
+    from export import throughput
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(throughput.measure, "__defaults__", (0.01,))
+    yield
+    patch.undo()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 
 import runtime
 from export import __main__ as command
-from export import checks, modules, parity, pipeline, storage, throughput
+from export import checks, modules, parity, pipeline, storage
 from export.errors import ExportError, ParityError
 from export.portable import integers
 from export.stock import Session
@@ -36,6 +36,8 @@ COLOUR = VAEConfig(
     image_size=8, channels=3, latent=3, widths=(16, 8), encoder_widths=(8, 16), decoder="gaussian"
 )
 SEED, FIRST = 2**63 + 5, 2**32 - 10
+
+pytestmark = pytest.mark.usefixtures("quick_throughput")
 
 
 def write_run(folder: Path, config: VAEConfig) -> VAE:
@@ -90,15 +92,6 @@ class Exported:
                 return model.decoder(torch.from_numpy(np.asarray(latents, np.float32))).numpy()
 
         return run
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_throughput() -> Iterator[None]:
-    """Measures for a moment only."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(throughput.measure, "__defaults__", (0.01,))
-    yield
-    patch.undo()
 
 
 @pytest.fixture(scope="module")

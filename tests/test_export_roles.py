@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from safetensors.torch import save_file
 
 import runtime
 from export import __main__ as command
-from export import parity_images, pipeline, throughput
+from export import parity_images, pipeline
 from export.errors import ParityError
 from zoo import data
 from zoo.errors import DataError, TrainingError
@@ -26,14 +25,7 @@ from zoo.training.weights import load_engine, load_run
 
 ATTRIBUTES = ["Bright", "Left"]
 
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_throughput() -> Iterator[None]:
-    """Measures for a moment only."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(throughput.measure, "__defaults__", (0.01,))
-    yield
-    patch.undo()
+pytestmark = pytest.mark.usefixtures("quick_throughput")
 
 
 def toy(channels: int = 1, size: int = 8) -> data.DataSet:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,12 @@ from onnx import helper, numpy_helper
 from test_export_roles import write_run
 
 import runtime
-from export import pipeline, rows, throughput
+from export import pipeline, rows
 from export.stock import Session
 
 SIZES = (1, 2, 3, 7, 8, 16, 17, 64, 200)
 
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_throughput() -> Iterator[None]:
-    """Measures for a moment only."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(throughput.measure, "__defaults__", (0.01,))
-    yield
-    patch.undo()
+pytestmark = pytest.mark.usefixtures("quick_throughput")
 
 
 @pytest.fixture(scope="module")
