@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,81 +13,21 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from exported import COLOUR, GREY, Exported, invoke
 from onnx import TensorProto
 from oracles import interpolate as interpolate_oracle
 from oracles import noise as noise_oracle
-from safetensors.torch import save_file
 
 import runtime
-from export import __main__ as command
-from export import checks, modules, parity, pipeline, storage
-from export.errors import ExportError, ParityError
+from export import checks, modules, pipeline, storage
+from export.errors import ParityError
 from export.portable import integers
 from export.stock import Session
-from zoo.models.vae import VAE, VAEConfig
+from zoo.models.vae import VAE
 
-GREY = VAEConfig(image_size=12, latent=5, widths=(16, 8), encoder_widths=(8, 16))
-COLOUR = VAEConfig(
-    image_size=8, channels=3, latent=3, widths=(16, 8), encoder_widths=(8, 16), decoder="gaussian"
-)
 SEED, FIRST = 2**63 + 5, 2**32 - 10
 
 pytestmark = pytest.mark.usefixtures("quick_throughput")
-
-
-def write_run(folder: Path, config: VAEConfig) -> VAE:
-    """A run's folder as training leaves it, with lively random weights."""
-    torch.manual_seed(0)
-    model = VAE(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(2.5)
-    folder.mkdir()
-    save_file(model.state_dict(), folder / "checkpoint.safetensors")
-    description = {
-        "model": "vae",
-        "config": asdict(config),
-        "data": str(folder / "pictures"),
-        "recipe": {"epochs": 3, "data": str(folder / "pictures")},
-        "seed": 0,
-        "epochs": 3,
-        "metrics": {"test_nelbo": 240.5, "test_reconstruction": 230.0, "test_kl": 10.5},
-        "classes": ["Trouser", "Sac à main"],
-    }
-    (folder / "config.json").write_text(json.dumps(description))
-    return model
-
-
-class Exported:
-    """A run, the model in it, and the engine files made from it."""
-
-    def __init__(self, folder: Path, config: VAEConfig, options: pipeline.Options) -> None:
-        self.run = folder / "run"
-        self.model = write_run(self.run, config)
-        self.config, self.options = config, options
-        self.files = {
-            file.role: file for file in pipeline.export(self.run, folder / "vae.onnx", options)
-        }
-
-    def proto(self, role: str) -> onnx.ModelProto:
-        """The ONNX model of a role."""
-        return onnx.load(self.files[role].path)
-
-    def decoder(self, half: bool) -> Callable[[Any], Any]:
-        """PyTorch's mean image [N, C, H, W], large weights rounded to fp16 if asked."""
-        model = VAE(self.config).eval()
-        model.load_state_dict(self.model.state_dict())
-        with torch.no_grad():
-            for parameter in model.parameters():
-                if half and parameter.numel() >= 1024:
-                    parameter.copy_(parameter.half().float())
-
-        def run(latents: Any) -> Any:
-            with torch.no_grad():
-                return model.decoder(torch.from_numpy(np.asarray(latents, np.float32))).numpy()
-
-        return run
 
 
 @pytest.fixture(scope="module")
@@ -444,29 +380,6 @@ def test_checks_compare_bits_and_refuse_nan() -> None:
     assert not checks.close("f", "c", zero[:2], zero, 1, 1).passed
 
 
-def invoke(*arguments: object) -> Result:
-    """The command in this process."""
-    return CliRunner().invoke(command.main, [str(argument) for argument in arguments])
-
-
-def test_command(grey: Exported, tmp_path: Path) -> None:
-    """From a shell: the table on stdout, exit code 0, files that load."""
-    result = subprocess.run(
-        [sys.executable, "-m", "export", str(grey.run), "--out", "model.onnx"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)},
-    )
-    assert result.returncode == 0, result.stderr
-    assert "image: batch invariance" in result.stdout and "FAILED" not in result.stdout
-    assert "images/s" in result.stdout and "Traceback" not in result.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.encoder.onnx", "model.onnx"]
-    with runtime.Generator(tmp_path / "model.onnx") as generator:
-        assert generator.sample(3).shape == (3, 12, 12, 1)
-
-
 def test_command_prints_the_table_of_a_failure(
     grey: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -480,120 +393,6 @@ def test_command_prints_the_table_of_a_failure(
     assert not list(tmp_path.iterdir())
 
 
-def missing(folder: Path) -> None:
-    """No checkpoint in the folder."""
-    (folder / "checkpoint.safetensors").unlink()
-
-
-def truncated(folder: Path) -> None:
-    """Half a checkpoint."""
-    path = folder / "checkpoint.safetensors"
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def no_config(folder: Path) -> None:
-    """config.json is not JSON."""
-    (folder / "config.json").write_text("{")
-
-
-def unknown_model(folder: Path) -> None:
-    """A model that this version does not have."""
-    (folder / "config.json").write_text(json.dumps({"model": "diffusion", "config": {}}))
-
-
-def other_sizes(folder: Path) -> None:
-    """Weights that do not fit the config."""
-    config = json.loads((folder / "config.json").read_text())
-    config["config"]["latent"] = 6
-    (folder / "config.json").write_text(json.dumps(config))
-
-
-def change(value: float) -> Callable[[Path], None]:
-    """One weight replaced by a value."""
-
-    def damage(folder: Path) -> None:
-        model = VAE(GREY)
-        with torch.no_grad():
-            model.decoder.project.weight[0, 0] = value
-            model.decoder.layers[1].weight[0, 0, 0, 0] = value
-        save_file(model.state_dict(), folder / "checkpoint.safetensors")
-
-    return damage
-
-
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (missing, "checkpoint.safetensors"),
-        (truncated, "checkpoint.safetensors"),
-        (no_config, "not the folder of a run"),
-        (unknown_model, "diffusion"),
-        (other_sizes, "does not fit the model"),
-        (change(float("nan")), "not finite"),
-        (change(float("inf")), "not finite"),
-        (change(1e6), "--weights fp32"),
-    ],
-)
-def test_bad_checkpoints(damage: Callable[[Path], None], words: str, tmp_path: Path) -> None:
-    """One line that says what is wrong, exit code 2, nothing written."""
-    run = tmp_path / "run"
-    write_run(run, GREY)
-    damage(run)
-    out = tmp_path / "out"
-    out.mkdir()
-    result = invoke(run, "--out", out / "vae.onnx")
-    assert result.exit_code == 2, result.output
-    assert words in result.stderr.splitlines()[-1]
-    assert result.stderr.splitlines()[-1].startswith("error: ")
-    assert not list(out.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["nowhere", "--out", "vae.onnx"], "nowhere"),
-        (["{run}"], "--out"),
-        (["{run}", "--out", "vae.plan"], ".onnx"),
-        (["{run}", "--out", "no/such/folder/vae.onnx"], "no/such/folder"),
-        (["{run}", "--out", "folder.onnx"], "not a regular file"),
-        (["{run}", "--out", "vae.onnx", "--weights", "int4"], "int4"),
-        (["{run}", "--out", "vae.onnx", "--interpolator", "cubic"], "cubic"),
-    ],
-)
-def test_bad_arguments(
-    arguments: list[str],
-    words: str,
-    grey: Exported,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Refused at once, exit code 2, nothing written."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "folder.onnx").mkdir()
-    result = invoke(*(argument.format(run=grey.run) for argument in arguments))
-    assert result.exit_code == 2
-    assert result.stderr.splitlines()[-1].startswith("error: ") and words in result.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["folder.onnx"]
-
-
-def test_without_the_compiled_runtime(
-    grey: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Refused, unless asked to do without; then the file has no measured speed."""
-    monkeypatch.setitem(sys.modules, "runtime", None)
-    monkeypatch.delitem(sys.modules, "runtime.manifest", raising=False)
-    with pytest.raises(ExportError, match="pip install"):
-        parity.runtime_module()
-    result = invoke(grey.run, "--out", tmp_path / "vae.onnx")
-    assert result.exit_code == 2 and "--no-runtime-check" in result.stderr
-    assert not list(tmp_path.iterdir())
-    result = invoke(grey.run, "--out", tmp_path / "vae.onnx", "--no-runtime-check")
-    assert result.exit_code == 0, result.stderr
-    monkeypatch.undo()
-    document = runtime.manifest.read(tmp_path / "vae.onnx")
-    assert "throughput" not in document and "image: PyTorch" in document["parity"]
-
-
 def test_weights_file_instead_of_a_run(grey: Exported, tmp_path: Path) -> None:
     """The small file that is shipped exports too, with its own hash."""
     from zoo.training.weights import save_weights
@@ -603,30 +402,3 @@ def test_weights_file_instead_of_a_run(grey: Exported, tmp_path: Path) -> None:
     document = runtime.manifest.read(tmp_path / "vae.onnx")
     data = (tmp_path / "vae.safetensors").read_bytes()
     assert document["checkpoint_sha256"] == hashlib.sha256(data).hexdigest()
-
-
-@pytest.mark.parametrize("name", ["vae.onnx", "vae.encoder.onnx"])
-def test_shipped_files(name: str) -> None:
-    """Trained by the recipe in the repository, small, told apart from others by their hash."""
-    from zoo.engines import resolve
-
-    path = resolve(name)
-    assert path.stat().st_size < 1_000_000
-    document = runtime.manifest.read(path)
-    training = document["training"]
-    assert training["data"] == "fashion-mnist" and training["epochs"] >= 10
-    assert training["epochs"] == training["recipe"]["epochs"], "the recipe ran to its end"
-    assert 0 < training["metrics"]["test_nelbo"] < 245
-    assert len(document["classes"]) == 10 and len(document["checkpoint_sha256"]) == 64
-    assert document["versions"]["zoo"] != "unknown"
-
-
-def test_shipped_generator_in_stock_and_in_our_runtime() -> None:
-    """The portable body in a plain ONNX Runtime gives the runtime's images, byte by byte."""
-    from zoo.engines import resolve
-
-    path = resolve("vae.onnx")
-    stock = Session(path.read_bytes()).sample(100, 32, SEED, FIRST)["image"]
-    with runtime.Generator(path, backend="onnxruntime") as generator:
-        np.testing.assert_array_equal(generator.sample(100, seed=SEED, first=FIRST), stock)
-    assert len(np.unique(stock)) > 200

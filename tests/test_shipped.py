@@ -14,6 +14,7 @@ import torch
 from sklearn.decomposition import PCA
 
 import runtime
+from export.stock import Session
 from zoo import corruption, data, engine_path
 from zoo.applications import editing
 from zoo.applications.quality import delta_e, psnr, psnr_inside
@@ -297,6 +298,30 @@ def test_face_attributes_are_judged_right(faces: DataSet) -> None:
     assert faces.test.attributes is not None
     right = ((scores > 0.5) == (faces.test.attributes > 0)).mean(0)
     assert right.mean() > 0.97 and right.min() > 0.9
+
+
+@pytest.mark.parametrize("name", ["vae.onnx", "vae.encoder.onnx"])
+def test_vae_files(name: str) -> None:
+    """Trained by the recipe in the repository, small, told apart from others by their hash."""
+    path = engine_path(name)
+    assert path.stat().st_size < 1_000_000
+    document = runtime.manifest.read(path)
+    training = document["training"]
+    assert training["data"] == "fashion-mnist" and training["epochs"] >= 10
+    assert training["epochs"] == training["recipe"]["epochs"], "the recipe ran to its end"
+    assert 0 < training["metrics"]["test_nelbo"] < 245
+    assert len(document["classes"]) == 10 and len(document["checkpoint_sha256"]) == 64
+    assert document["versions"]["zoo"] != "unknown"
+
+
+def test_vae_samples_in_stock_and_in_our_runtime() -> None:
+    """The portable body in a plain ONNX Runtime gives the runtime's images, byte by byte."""
+    path = engine_path("vae.onnx")
+    seed, first = 2**63 + 5, 2**32 - 10
+    stock = Session(path.read_bytes()).sample(100, 32, seed, first)["image"]
+    with runtime.Generator(path, backend="onnxruntime") as generator:
+        np.testing.assert_array_equal(generator.sample(100, seed=seed, first=first), stock)
+    assert len(np.unique(stock)) > 200
 
 
 def test_vae_faces_edits_attributes(faces: DataSet) -> None:

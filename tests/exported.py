@@ -1,0 +1,83 @@
+"""VAEs with random weights, exported: what the tests of the export share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from click.testing import CliRunner, Result
+from safetensors.torch import save_file
+
+from export import __main__ as command
+from export import pipeline
+from zoo.models.vae import VAE, VAEConfig
+
+GREY = VAEConfig(image_size=12, latent=5, widths=(16, 8), encoder_widths=(8, 16))
+COLOUR = VAEConfig(
+    image_size=8, channels=3, latent=3, widths=(16, 8), encoder_widths=(8, 16), decoder="gaussian"
+)
+
+
+def write_run(folder: Path, config: VAEConfig) -> VAE:
+    """A run's folder as training leaves it, with lively random weights."""
+    torch.manual_seed(0)
+    model = VAE(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(2.5)
+    folder.mkdir()
+    save_file(model.state_dict(), folder / "checkpoint.safetensors")
+    description = {
+        "model": "vae",
+        "config": asdict(config),
+        "data": str(folder / "pictures"),
+        "recipe": {"epochs": 3, "data": str(folder / "pictures")},
+        "seed": 0,
+        "epochs": 3,
+        "metrics": {"test_nelbo": 240.5, "test_reconstruction": 230.0, "test_kl": 10.5},
+        "classes": ["Trouser", "Sac à main"],
+    }
+    (folder / "config.json").write_text(json.dumps(description))
+    return model
+
+
+class Exported:
+    """A run, the model in it, and the engine files made from it."""
+
+    def __init__(self, folder: Path, config: VAEConfig, options: pipeline.Options) -> None:
+        self.run = folder / "run"
+        self.model = write_run(self.run, config)
+        self.config, self.options = config, options
+        self.files = {
+            file.role: file for file in pipeline.export(self.run, folder / "vae.onnx", options)
+        }
+
+    def proto(self, role: str) -> onnx.ModelProto:
+        """The ONNX model of a role."""
+        return onnx.load(self.files[role].path)
+
+    def decoder(self, half: bool) -> Callable[[Any], Any]:
+        """PyTorch's mean image [N, C, H, W], large weights rounded to fp16 if asked."""
+        model = VAE(self.config).eval()
+        model.load_state_dict(self.model.state_dict())
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if half and parameter.numel() >= 1024:
+                    parameter.copy_(parameter.half().float())
+
+        def run(latents: Any) -> Any:
+            with torch.no_grad():
+                return model.decoder(torch.from_numpy(np.asarray(latents, np.float32))).numpy()
+
+        return run
+
+
+def invoke(*arguments: object) -> Result:
+    """The command in this process."""
+    return CliRunner().invoke(command.main, [str(argument) for argument in arguments])
