@@ -11,26 +11,23 @@ import torch
 from torch import nn
 
 from export.errors import CheckpointError
+from zoo.models import registry
+from zoo.models.registry import ModelEntry
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A trained model with its config.json.
 
-    `roles` are those of its engine files, the main one first; `shape` is (height, width, channels)
-    of the images that it makes, or classifies.
+    `entry` is its place in the registry; `shape` is (height, width, channels) of the images that it
+    makes, or classifies.
     """
 
     model: nn.Module
     config: dict[str, Any]
-    roles: tuple[str, ...]
+    entry: ModelEntry
     shape: tuple[int, int, int]
     sha256: str
-
-    @property
-    def name(self) -> str:
-        """The model's name in the registry."""
-        return str(self.config["model"])
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,6 @@ def load(path: Path) -> Checkpoint:
         zoo.errors.TrainingError: missing, damaged, or not a checkpoint.
         CheckpointError: not a model that can be exported, or weights that are not finite.
     """
-    from zoo.models import registry
     from zoo.training import weights
 
     file = path if path.is_file() else path / "checkpoint.safetensors"
@@ -82,9 +78,9 @@ def load(path: Path) -> Checkpoint:
     try:
         options: Any = model.config
         size, channels = int(options.image_size), int(options.channels)
-        roles = registry.get(str(config["model"])).roles
-        common = (model, config, roles, (size, size, channels), _hash(file))
-        if "generator" not in roles:
+        entry = registry.get(str(config["model"]))
+        common = (model, config, entry, (size, size, channels), _hash(file))
+        if "generator" not in entry.roles:
             return Checkpoint(*common)
         decoder: Any = model.decoder
         return LatentCheckpoint(

@@ -45,16 +45,14 @@ def build(
         statistics: what was measured on the latents of the training images, if it was.
         fewest_rows: of a run of the graph (`rows.fewest`).
     """
-    from zoo.models import registry
-
-    config, name = checkpoint.config, checkpoint.name
+    config, entry = checkpoint.config, checkpoint.entry
     height, width, channels = checkpoint.shape
     as_levels = image == "uint8"
     document: dict[str, Any] = {
         "schema": SCHEMA,
-        "model": name,
+        "model": entry.name,
         "role": role,
-        "paper": asdict(registry.get(name).paper),
+        "paper": asdict(entry.paper),
         "image": {
             "height": height,
             "width": width,

@@ -42,6 +42,7 @@ from zoo import data
 from zoo.errors import DataError
 from zoo.images.atomic import replacing
 from zoo.models.attribute_classifier import AttributeClassifier
+from zoo.models.registry import ModelEntry
 from zoo.models.translators import Translator
 
 
@@ -70,15 +71,14 @@ class EngineFile:
     size: int = 0
 
 
-def engine_paths(out: Path, roles: tuple[str, ...], options: Options) -> dict[Role, Path]:
+def engine_paths(out: Path, entry: ModelEntry, options: Options) -> dict[Role, Path]:
     """Where the files of a family go: `vae.onnx` for the main role, `vae.encoder.onnx`, …"""
     paths: dict[Any, Path] = {
-        role: out if role == roles[0] else out.with_name(f"{out.stem}.{role}.onnx")
-        for role in roles
+        role: out.with_name(name) for role, name in entry.engine_files(out.stem).items()
     }
     if options.interpolator:
-        if "generator" not in roles:
-            raise ExportError(f"an interpolator needs a generator; this is a {roles[0]}")
+        if "generator" not in paths:
+            raise ExportError(f"an interpolator needs a generator; this is a {entry.roles[0]}")
         paths["interpolator"] = out.with_name(f"{out.stem}.interpolator.onnx")
     return paths
 
@@ -122,7 +122,7 @@ def export(
     progress(f"loading {source}")
     checkpoint = load_checkpoint(source)
     with ExitStack() as stack:
-        paths = engine_paths(out, checkpoint.roles, options)
+        paths = engine_paths(out, checkpoint.entry, options)
         temporary = {role: stack.enter_context(replacing(path)) for role, path in paths.items()}
         if options.weights == "fp16":
             storage.round_weights(checkpoint.model)

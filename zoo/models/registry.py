@@ -69,10 +69,11 @@ class ModelEntry:
         task: Task = _load(self.task)()
         return task
 
-    def engine_files(self) -> dict[str, str]:
-        """File name of the engine of each role."""
+    def engine_files(self, stem: str | None = None) -> dict[str, str]:
+        """File name of the engine of each role, of a family whose main file is `<stem>.onnx`."""
+        stem = stem or self.name
         return {
-            role: f"{self.name}.onnx" if role == self.roles[0] else f"{self.name}.{role}.onnx"
+            role: f"{stem}.onnx" if role == self.roles[0] else f"{stem}.{role}.onnx"
             for role in self.roles
         }
 

@@ -89,13 +89,13 @@ def load_engine(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         name: torch.tensor(value, dtype=torch.float32)
         for name, value in document.get("outside", {}).items()
     }
-    for role in entry.roles:
-        file = path if role == entry.roles[0] else path.with_name(f"{path.stem}.{role}.onnx")
+    for name in entry.engine_files(path.stem).values():
+        file = path.with_name(name)
         if not file.is_file():
             raise TrainingError(f"the model in {path} needs {file}, which is not there")
         for tensor in onnx.load(file).graph.initializer:
-            name = tensor.name.removesuffix(".fp16").removeprefix("model.")
-            tensors[name] = torch.from_numpy(numpy_helper.to_array(tensor).copy()).float()
+            parameter = tensor.name.removesuffix(".fp16").removeprefix("model.")
+            tensors[parameter] = torch.from_numpy(numpy_helper.to_array(tensor).copy()).float()
     config = {
         "model": document["model"],
         "config": training["config"],
@@ -103,7 +103,7 @@ def load_engine(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         "classes": document.get("classes", []),
         "attributes": document.get("attributes", []),
     }
-    model = registry.get(document["model"]).make(training["config"])
+    model = entry.make(training["config"])
     wanted = model.state_dict().keys()
     load_module(model, {name: tensors[name] for name in wanted if name in tensors}, path)
     return model.eval(), config
