@@ -16,7 +16,9 @@ def shipped(name: str) -> tuple[Recipe, dict[str, Any]]:
         "fashion-mnist": {"image_size": 28, "channels": 1},
         "faces": {"image_size": 64, "channels": 3},
     }
-    options = {**recipe.model, **shapes[recipe.data]}
+    options = {**shapes[recipe.data], **recipe.model}
     if "attributes" in registry.get(name).options():
         options["attributes"] = faces.ATTRIBUTES
+    if "classes" in registry.get(name).options():
+        options["classes"] = 10
     return recipe, options

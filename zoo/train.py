@@ -148,9 +148,11 @@ def _trainer(model: str, recipe: Recipe, out: Path, cpu: bool, quiet: bool) -> T
     shape: dict[str, Any] = {"image_size": loaded.image_size, "channels": loaded.channels}
     if "attributes" in entry.options():
         shape["attributes"] = loaded.attributes
+    if "classes" in entry.options():
+        shape["classes"] = len(loaded.classes)
     torch.manual_seed(recipe.seed)
     made = entry.make({**recipe.model, **shape})
-    return Trainer(model, made, entry.make_task(), loaded, recipe, out, cpu, quiet)
+    return Trainer(model, made, entry.make_task(recipe), loaded, recipe, out, cpu, quiet)
 
 
 def _describe(trainer: Trainer) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from zoo.data import celeba
 from zoo.data.files import load_folder, load_npz
 from zoo.data.idx import read_idx
-from zoo.data.sets import DataSet, Split, as_nhwc, normalise, resize, split_by_seed
+from zoo.data.sets import DataSet, Split, as_nhwc, framed, normalise, resize, split_by_seed
 from zoo.data.sources import SOURCES, Source, locate
 from zoo.errors import DataError
 
@@ -25,11 +25,15 @@ def load(
 
     A folder that holds `list_attr_celeba.txt` is read as CelebA.
 
-    `size` and `channels` resize and convert all images; None keeps what they are. Raises
+    `size` and `channels` resize and convert all images; None keeps what they are. The 28 pixels of
+    MNIST and Fashion-MNIST get a black frame where 32 are asked for (LeCun et al. 1998). Raises
     `DataError`, in one line, for anything that is missing, damaged or of another format.
     """
     if name in SOURCES:
-        return _resized(_load_idx(SOURCES[name], download), size, channels)
+        loaded = _load_idx(SOURCES[name], download)
+        if (loaded.image_size, size) == (28, 32):
+            loaded = replace(loaded, train=framed(loaded.train, 2), test=framed(loaded.test, 2))
+        return _resized(loaded, size, channels)
     if name == "faces":
         from zoo.data import faces
 

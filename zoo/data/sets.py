@@ -187,6 +187,12 @@ def resize(data: Split, size: int | None, channels: int | None) -> Split:
     return Split(np.stack(fitted), data.labels, data.attributes)
 
 
+def framed(data: Split, width: int) -> Split:
+    """Return the images with a black frame of `width` pixels around them."""
+    images = np.pad(data.images, ((0, 0), (width, width), (width, width), (0, 0)))
+    return Split(images, data.labels, data.attributes)
+
+
 def normalise(images: np.ndarray) -> np.ndarray:
     """Map uint8 images [N, H, W, C] to float32 [N, C, H, W] in [0, 1], as all models take them."""
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2)).astype(np.float32) / np.float32(255)

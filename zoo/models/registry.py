@@ -11,6 +11,7 @@ from zoo.errors import ConfigError
 if TYPE_CHECKING:
     from torch import nn
 
+    from zoo.training.recipe import Recipe
     from zoo.training.task import Task
 
 
@@ -64,9 +65,12 @@ class ModelEntry:
         """Names of the fields of its config."""
         return {entry.name for entry in fields(_load(self.config))}
 
-    def make_task(self) -> Task:
-        """Make the object that trains the model."""
-        task: Task = _load(self.task)()
+    def make_task(self, recipe: Recipe | None = None) -> Task:
+        """Make the object that trains the model, as the recipe says (None: by defaults).
+
+        Raises `ConfigError` for an option in the recipe's tables that the task has not.
+        """
+        task: Task = _load(self.task)(recipe)
         return task
 
     def engine_files(self, stem: str | None = None) -> dict[str, str]:
@@ -129,6 +133,21 @@ def _translator(name: str, summary: str) -> ModelEntry:
         "zoo.training.translation:TranslationTask",
         ("translator",),
     )
+
+
+_DCGAN = Paper(
+    title="Unsupervised Representation Learning with Deep Convolutional Generative "
+    "Adversarial Networks",
+    authors="Radford, Metz & Chintala",
+    year=2015,
+    url="https://arxiv.org/abs/1511.06434",
+)
+_ADVERSARIAL = "zoo.training.adversarial:AdversarialTask"
+
+
+def _dcgan(name: str, summary: str) -> ModelEntry:
+    places = "zoo.models.dcgan:DCGAN", "zoo.models.dcgan:DCGANConfig"
+    return ModelEntry(name, summary, _DCGAN, *places, _ADVERSARIAL, ("generator",))
 
 
 _DENSE = "autoencoder:DenseConfig"
@@ -247,6 +266,51 @@ MODELS = {
             "zoo.models.attribute_classifier:ClassifierConfig",
             "zoo.training.classification:AttributeTask",
             ("classifier",),
+        ),
+        ModelEntry(
+            "gan",
+            "generative adversarial network of two perceptrons",
+            Paper(
+                title="Generative Adversarial Networks",
+                authors="Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville "
+                "& Bengio",
+                year=2014,
+                url="https://arxiv.org/abs/1406.2661",
+            ),
+            "zoo.models.gan:GAN",
+            "zoo.models.gan:GANConfig",
+            _ADVERSARIAL,
+            ("generator",),
+        ),
+        _dcgan("dcgan", "deep convolutional GAN"),
+        _dcgan("dcgan-faces", "deep convolutional GAN of colour faces"),
+        ModelEntry(
+            "bigan",
+            "bidirectional GAN: a generator and the encoder that inverts it",
+            Paper(
+                title="Adversarial Feature Learning",
+                authors="Donahue, Krähenbühl & Darrell",
+                year=2016,
+                url="https://arxiv.org/abs/1605.09782",
+            ),
+            "zoo.models.bigan:BiGAN",
+            "zoo.models.bigan:BiGANConfig",
+            "zoo.training.bidirectional:BidirectionalTask",
+            _AUTOENCODER,
+        ),
+        ModelEntry(
+            "cgan",
+            "conditional GAN: an image of the class asked for",
+            Paper(
+                title="Conditional Generative Adversarial Nets",
+                authors="Mirza & Osindero",
+                year=2014,
+                url="https://arxiv.org/abs/1411.1784",
+            ),
+            "zoo.models.dcgan:ConditionalDCGAN",
+            "zoo.models.dcgan:ConditionalConfig",
+            "zoo.training.conditional:ConditionalTask",
+            ("generator",),
         ),
     )
 }

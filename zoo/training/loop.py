@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import signal
+import sys
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,15 +28,17 @@ from zoo.training.metrics import MetricsWriter
 from zoo.training.pictures import save_picture
 from zoo.training.recipe import Recipe, from_dict, to_dict
 from zoo.training.task import Batch, Task
+from zoo.training.updates import Updater, average_buffers
 
 
 @dataclass
 class Progress:
-    """Where a run is: finished epochs and updates, and the sums of the epoch under way."""
+    """Where a run is: finished epochs and steps, the best epoch's measure, the epoch's sums."""
 
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
+    best: float | None = None
     sums: dict[str, float] = field(default_factory=dict)
 
 
@@ -81,8 +84,15 @@ class Trainer:
         self.average = copy.deepcopy(self.model) if recipe.ema_decay else self.model
         self.average.requires_grad_(self.average is self.model)
         optimizers = task.optimizers(self.model, recipe)
-        prepared = self.accelerator.prepare(self.model, *optimizers)
-        self.wrapped, self.optimizers = prepared[0], list(prepared[1:])
+        if task.wrapped:
+            prepared = self.accelerator.prepare(self.model, *optimizers)
+            self.wrapped, self.optimizers = prepared[0], list(prepared[1:])
+        else:
+            self.wrapped = self.model
+            self.optimizers = [self.accelerator.prepare(optimizer) for optimizer in optimizers]
+        self.update = Updater(
+            self.accelerator, self.optimizers, recipe.gradient_clip, average=not task.wrapped
+        )
         self.images = torch.from_numpy(np.array(data.train.images)).to(self.device)
         self.labels = self._targets(data.train.labels)
         self.attributes = self._targets(data.train.attributes)
@@ -214,10 +224,8 @@ class Trainer:
 
     def _step(self, rows: np.ndarray) -> dict[str, float]:
         """Update the model on the images of these rows; return the losses of this process."""
-        rate = self.recipe.learning_rate_at(self.progress.step, self.steps)
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+        self.update.step = self.progress.step
+        self.update.set_learning_rate(self.recipe.learning_rate_at(self.progress.step, self.steps))
         share = rows[self.accelerator.process_index :: self.accelerator.num_processes]
         index = torch.from_numpy(np.ascontiguousarray(share)).to(self.device)
         batch = Batch(
@@ -225,7 +233,9 @@ class Trainer:
             None if self.labels is None else self.labels[index],
             None if self.attributes is None else self.attributes[index],
         )
-        losses = self.task.step(self.wrapped, batch, self._update)
+        losses = self.task.step(self.wrapped, batch, self.update)
+        if not self.task.wrapped:
+            average_buffers(self.model, self.accelerator)
         values = {name: float(value.detach()) for name, value in losses.items()}
         for name, value in values.items():
             if not math.isfinite(value):
@@ -235,15 +245,6 @@ class Trainer:
                 )
         self._update_average()
         return values
-
-    def _update(self, loss: Tensor, index: int) -> None:
-        optimizer = self.optimizers[index]
-        optimizer.zero_grad()
-        self.accelerator.backward(loss)
-        if self.recipe.gradient_clip:
-            parameters = [p for group in optimizer.param_groups for p in group["params"]]
-            self.accelerator.clip_grad_norm_(parameters, self.recipe.gradient_clip)
-        optimizer.step()
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -267,6 +268,7 @@ class Trainer:
             f"train_{name}": self._mean(total / done) for name, total in progress.sums.items()
         }
         self.average.eval()
+        self.task.settle(self.average)
         self.metrics = self.task.evaluate(self.average, self.data)
         for name, value in self.metrics.items():
             if not math.isfinite(value):
@@ -282,18 +284,35 @@ class Trainer:
             "images_per_second": self.speed,
         }
         number = progress.epoch + 1
+        best = self._is_best()
         if writer:
             sheet = self.task.picture(self.average, self.data, self.recipe.seed)
             save_picture(self.out / "pictures" / f"epoch-{number:03d}.png", sheet)
-            writer.write(number, values, sheet)
-            self._save_results()
+            notes = self.task.notes(values)
+            writer.write(number, values, sheet, notes)
+            for note in [] if self.quiet else notes:
+                print(f"epoch {number}: {note}", file=sys.stderr)
+            self._save_results(self.out)
+            if best:
+                self._save_results(self.out / "best")
         if complete:
             progress.epoch, progress.sums = number, {}
             self._save_state()
 
-    def _save_results(self) -> None:
+    def _is_best(self) -> bool:
+        """Whether this epoch is the best so far; remembers it."""
+        if self.task.best is None or self.task.best not in self.metrics:
+            return False
+        value, best = self.metrics[self.task.best], self.progress.best
+        if best is not None and value >= best:
+            return False
+        self.progress.best = value
+        return True
+
+    def _save_results(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         checkpoint.save_tensors(
-            self.out / "checkpoint.safetensors", self.average.state_dict(), {"format": "pt"}
+            folder / "checkpoint.safetensors", self.average.state_dict(), {"format": "pt"}
         )
         whole, rest = divmod(self.progress.step, self.steps_per_epoch)
         description = {
@@ -307,7 +326,7 @@ class Trainer:
             "classes": self.data.classes,
             "attributes": self.data.attributes,
         }
-        with replacing(self.out / "config.json") as temporary:
+        with replacing(folder / "config.json") as temporary:
             temporary.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
     def _save_state(self) -> None:

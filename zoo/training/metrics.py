@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,18 @@ class MetricsWriter:
         except OSError as error:
             raise OutputError(f"cannot write {folder / 'tensorboard'}: {error}") from error
 
-    def write(self, epoch: int, values: dict[str, Any], sheet: np.ndarray) -> None:
-        """Add the numbers of an epoch (from 1) and its picture, uint8 [H, W] or [H, W, 3]."""
+    def write(
+        self, epoch: int, values: dict[str, Any], sheet: np.ndarray, notes: Sequence[str] = ()
+    ) -> None:
+        """Add the numbers of an epoch (from 1), its picture (uint8 [H, W] or [H, W, 3]) and notes.
+
+        The line has an entry `notes` only where there are some.
+        """
+        line = {"epoch": epoch, **values} | ({"notes": list(notes)} if notes else {})
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"epoch": epoch, **values}) + "\n")
+            file.write(json.dumps(line) + "\n")
+        for note in notes:
+            self.board.add_text("notes", note, epoch)
         for name, value in values.items():
             self.board.add_scalar(name, value, epoch)
         layout = "HW" if sheet.ndim == 2 else "HWC"

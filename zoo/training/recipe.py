@@ -17,22 +17,28 @@ FOLDER = Path(__file__).parent.parent / "recipes"
 PRECISIONS = ("fp32", "bf16", "fp16")
 """Precisions of the forward pass; weights and optimizer stay fp32."""
 
+SCHEDULES = ("cosine", "linear", "constant")
+"""Courses of the learning rate after the warm-up."""
+
 
 @dataclass(frozen=True)
 class Recipe:
     """Hyperparameters of a run. Raises `ConfigError` for values that cannot work.
 
-    `learning_rate` rises linearly for `warmup_steps` and falls by a cosine to zero at the end of
-    `epochs`. `batch_size` counts the images of one step over all processes. `ema_decay` is that of
-    the averaged weights, which are the ones evaluated and shipped (0: no averaging).
-    `gradient_clip` bounds the norm of the gradient (0: no bound). `exclude` names classes whose
-    images are not trained on. `model` overrides fields of the model's config.
+    `learning_rate` rises linearly for `warmup_steps` and then follows the `schedule`: "cosine"
+    falls to zero at the end of `epochs`, "linear" stays for half of them and then falls to zero in
+    a straight line, "constant" stays. `batch_size` counts the images of one step over all
+    processes. `ema_decay` is that of the averaged weights, which are the ones evaluated and shipped
+    (0: no averaging). `gradient_clip` bounds the norm of the gradient (0: no bound). `exclude`
+    names classes whose images are not trained on. `model` overrides fields of the model's config,
+    `adversarial` those of `zoo.training.adversarial.Options`.
     """
 
     data: str = "fashion-mnist"
     epochs: int = 20
     batch_size: int = 128
     learning_rate: float = 1e-3
+    schedule: str = "cosine"
     warmup_steps: int = 0
     weight_decay: float = 0.0
     ema_decay: float = 0.0
@@ -41,6 +47,7 @@ class Recipe:
     seed: int = 0
     exclude: list[str] = field(default_factory=list)
     model: dict[str, Any] = field(default_factory=dict)
+    adversarial: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, lowest in (("epochs", 1), ("batch_size", 1), ("warmup_steps", 0), ("seed", 0)):
@@ -60,15 +67,25 @@ class Recipe:
             raise ConfigError(
                 f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}"
             )
-        if not isinstance(self.data, str) or not isinstance(self.model, dict):
-            raise ConfigError("data must be a name or a path, model a table")
+        if self.schedule not in SCHEDULES:
+            raise ConfigError(
+                f"schedule must be one of {', '.join(SCHEDULES)}, got {self.schedule!r}"
+            )
+        tables = (self.model, self.adversarial)
+        if not isinstance(self.data, str) or not all(isinstance(t, dict) for t in tables):
+            raise ConfigError("data must be a name or a path, model and adversarial tables")
         if not isinstance(self.exclude, list) or not all(isinstance(c, str) for c in self.exclude):
             raise ConfigError(f"exclude must be a list of class names, got {self.exclude!r}")
 
     def learning_rate_at(self, step: int, steps: int) -> float:
         """Learning rate of the update number `step` (from 0) of `steps`."""
         warm = min(1.0, (step + 1) / (self.warmup_steps + 1))
-        return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / steps))
+        course = {
+            "cosine": 0.5 * (1 + math.cos(math.pi * step / steps)),
+            "linear": min(1.0, 2 * (1 - step / steps)),
+            "constant": 1.0,
+        }
+        return self.learning_rate * warm * course[self.schedule]
 
 
 def from_dict(values: dict[str, Any]) -> Recipe:
@@ -81,7 +98,7 @@ def from_dict(values: dict[str, Any]) -> Recipe:
 
 
 def load_recipe(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
-    """Read a TOML recipe; `overrides` replace its fields, and merge into the table `model`."""
+    """Read a TOML recipe; `overrides` replace its fields, and merge into its tables."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -89,8 +106,9 @@ def load_recipe(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
     overrides = dict(overrides or {})
-    model = {**values.get("model", {}), **overrides.pop("model", {})}
-    return from_dict({**values, **overrides, "model": model})
+    for table in ("model", "adversarial"):
+        values[table] = {**values.get(table, {}), **overrides.pop(table, {})}
+    return from_dict({**values, **overrides})
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from zoo.data import DataSet
+from zoo.errors import ConfigError
 from zoo.training.recipe import Recipe
 
-Update = Callable[[Tensor, int], None]
-"""`update(loss, index)`: back-propagate a loss and let optimizer number `index` take a step."""
+
+class Update(Protocol):
+    """How a task changes the model. `step` counts the finished steps of the run."""
+
+    step: int
+
+    def __call__(self, loss: Tensor, index: int) -> None:
+        """Back-propagate a loss and let optimizer number `index` take a step."""
+        ...
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The recipe's precision, for forward passes of a task that is not `wrapped`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,19 +40,41 @@ class Batch:
     labels: Tensor | None = None
     attributes: Tensor | None = None
 
+    def __len__(self) -> int:
+        return len(self.levels)
+
     @property
     def images(self) -> Tensor:
         """The images as models take them, float32 [N, C, H, W] in [0, 1]."""
         return self.levels.permute(0, 3, 1, 2).float() / 255
 
+    def split(self, parts: int) -> list[Batch]:
+        """The batch in equal parts; what does not divide is left out."""
+        size = len(self) // parts
+        places = [slice(row, row + size) for row in range(0, size * parts, size)]
+        return [
+            Batch(
+                self.levels[place],
+                None if self.labels is None else self.labels[place],
+                None if self.attributes is None else self.attributes[place],
+            )
+            for place in places
+        ]
+
 
 class Task(Protocol):
     """How one family of models is trained; stateless, so that all state is in the model.
 
-    `headline` names the metric that the progress line shows.
+    `headline` names the metric that the progress line shows. `wrapped` says that `step` only calls
+    the model, which is then wrapped for several processes and mixed precision; otherwise it reaches
+    into the model, asks `update.autocast` for the precision, and the gradients are averaged over
+    the processes. `best` names the measurement that is least at the best epoch, whose weights are
+    kept beside the last ones, or is None.
     """
 
     headline: str
+    wrapped: bool
+    best: str | None
 
     def optimizers(self, model: nn.Module, recipe: Recipe) -> list[Optimizer]:
         """Make the optimizers, over disjoint sets of the model's parameters."""
@@ -53,8 +87,12 @@ class Task(Protocol):
     def step(self, model: nn.Module, batch: Batch, update: Update) -> dict[str, Tensor]:
         """Train on a batch; return scalars to average over the epoch.
 
-        `model` may be wrapped for several processes: call it, do not reach into it.
+        `model` may be wrapped for several processes (`wrapped`): call it, do not reach into it.
         """
+        ...
+
+    def settle(self, model: nn.Module) -> None:
+        """Make the averaged weights ready to be measured; draws no noise of the run."""
         ...
 
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
@@ -65,11 +103,21 @@ class Task(Protocol):
         """Draw what the model can do, as uint8 [H, W] or [H, W, 3]; the same view every epoch."""
         ...
 
+    def notes(self, values: dict[str, float]) -> list[str]:
+        """What somebody should know about these numbers of an epoch, a sentence each."""
+        ...
+
 
 class LossTask:
     """The part of a task that models of one loss share: one optimizer, nothing to prepare."""
 
     headline = "loss"
+    wrapped = True
+    best: str | None = None
+
+    def __init__(self, recipe: Recipe | None = None) -> None:
+        if recipe is not None and recipe.adversarial:
+            raise ConfigError("the table adversarial of the recipe is for adversarial models")
 
     def optimizers(self, model: nn.Module, recipe: Recipe) -> list[Optimizer]:
         """AdamW over all parameters."""
@@ -89,6 +137,13 @@ class LossTask:
         terms = self.terms(model, batch)
         update(terms["loss"], 0)
         return terms
+
+    def settle(self, model: nn.Module) -> None:
+        """Do nothing: the averaged weights are ready."""
+
+    def notes(self, values: dict[str, float]) -> list[str]:
+        """Nothing."""
+        return []
 
 
 def adamw(parameters: list[nn.Parameter], recipe: Recipe) -> Optimizer:

@@ -1,0 +1,94 @@
+"""Bidirectional GAN (Donahue, Krähenbühl & Darrell 2016, arXiv:1605.09782).
+
+Beside the generator G there is an encoder E, and the discriminator judges pairs: (x, E(x)) is
+called real, (G(z), z) fake. At the optimum of equation 3, E and G invert each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from zoo.models.dcgan import DCGANConfig, Generator, downward, initialise
+from zoo.models.options import as_widths, check_counts
+
+
+@dataclass(frozen=True)
+class BiGANConfig(DCGANConfig):
+    """Sizes of a `BiGAN`.
+
+    `encoder_widths` are the outputs of the encoder's strided convolutions, `joint` the width of the
+    two dense layers where the discriminator brings image and latent together.
+    """
+
+    image_size: int = 28
+    widths: tuple[int, ...] = (128, 64)
+    discriminator_widths: tuple[int, ...] = (32, 64)
+    encoder_widths: tuple[int, ...] = (32, 64)
+    joint: int = 256
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        as_widths(self, "encoder_widths", low=1)
+        check_counts(self, "joint")
+
+
+class Encoder(nn.Module):
+    """E: images [N, C, S, S] in [0, 1] to latents [N, D]."""
+
+    def __init__(self, config: BiGANConfig) -> None:
+        super().__init__()
+        widths = config.encoder_widths
+        side = config.image_size // 2 ** len(widths)
+        self.features = downward(config.channels, widths)
+        self.project = nn.Linear(widths[-1] * side**2, config.latent)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the latents."""
+        latents: Tensor = self.project(self.features(2 * images - 1).flatten(1))
+        return latents
+
+
+class JointDiscriminator(nn.Module):
+    """Pairs of images [N, C, S, S] and latents [N, D] to logits [N]."""
+
+    def __init__(self, config: BiGANConfig) -> None:
+        super().__init__()
+        widths = config.discriminator_widths
+        side = config.image_size // 2 ** len(widths)
+        self.features = downward(config.channels, widths)
+        self.judge = nn.Sequential(
+            nn.Linear(widths[-1] * side**2 + config.latent, config.joint),
+            nn.LeakyReLU(0.2),
+            nn.Linear(config.joint, config.joint),
+            nn.LeakyReLU(0.2),
+            nn.Linear(config.joint, 1),
+        )
+
+    def forward(self, images: Tensor, latents: Tensor) -> Tensor:
+        """Return the logits."""
+        x = self.features(2 * images - 1).flatten(1)
+        logits: Tensor = self.judge(torch.cat([x, latents.to(x.dtype)], 1))
+        return logits.flatten()
+
+
+class BiGAN(nn.Module):
+    """Generator, encoder and joint discriminator."""
+
+    prior = "normal"
+    posterior = "deterministic"
+
+    def __init__(self, config: BiGANConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or BiGANConfig()
+        self.generator = Generator(self.config)
+        self.encoder = Encoder(self.config)
+        self.discriminator = JointDiscriminator(self.config)
+        initialise(self)
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """G(E(x)) for images [N, C, S, S]."""
+        made: Tensor = self.generator(self.encoder(images))
+        return made

@@ -1,0 +1,314 @@
+"""Training of adversarial models: one game, with places where models differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from zoo.data import DataSet, Split
+from zoo.errors import ConfigError
+from zoo.models.options import check_choice, check_counts, check_numbers
+from zoo.training import collapse
+from zoo.training.games import GAMES, gradient_penalty, r1_penalty
+from zoo.training.pictures import grid
+from zoo.training.recipe import Recipe
+from zoo.training.task import Batch, Update
+
+DISCRIMINATOR, GENERATOR = 0, 1
+"""Numbers of the two optimizers."""
+
+SHOWN = 80
+"""Images in the picture of an epoch."""
+
+HELD_OUT = 500
+"""Training and held-out images whose scores are compared."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The table `adversarial` of a recipe. Raises `ConfigError` for values that cannot work.
+
+    `loss` is a game of `zoo.training.games`. `discriminator_steps` is k of Algorithm 1 (Goodfellow
+    et al. 2014): a step's batch is cut into k minibatches, one an update of the discriminator.
+    `beta1` and `beta2` are Adam's; `discriminator_rate` is the discriminator's learning rate in
+    parts of the recipe's. `r1` is γ of the R1 penalty, taken every `r1_every` steps and weighted by
+    as much; `gradient_penalty` is λ of WGAN-GP, and `drift` the weight of the mean squared real
+    score (Karras et al. 2017, appendix A.1). `fid_images` are drawn after each epoch for the
+    Fréchet distance (0: not measured).
+    """
+
+    loss: str = "nonsaturating"
+    discriminator_steps: int = 1
+    beta1: float = 0.5
+    beta2: float = 0.999
+    discriminator_rate: float = 1.0
+    r1: float = 0.0
+    r1_every: int = 1
+    gradient_penalty: float = 0.0
+    drift: float = 0.0
+    fid_images: int = 2000
+
+    def __post_init__(self) -> None:
+        check_choice(self, "loss", *GAMES)
+        check_counts(self, "discriminator_steps", "r1_every")
+        check_numbers(self, "beta1", "beta2", "r1", "gradient_penalty", "drift", "fid_images")
+        check_numbers(self, "discriminator_rate", positive=True)
+        if self.beta1 >= 1 or self.beta2 >= 1:
+            raise ConfigError(f"beta1 and beta2 must be below 1, got {self.beta1}, {self.beta2}")
+
+
+def make_options(table: dict[str, Any]) -> Options:
+    """The options of a recipe's table; raises `ConfigError` for a name that they have not."""
+    known = {entry.name for entry in fields(Options)}
+    for name in table:
+        if name not in known:
+            raise ConfigError(
+                f"unknown option adversarial.{name}; known: {', '.join(sorted(known))}"
+            )
+    return Options(**table)
+
+
+class AdversarialTask:
+    """Training of a `generator` against a `discriminator`, submodules of one model.
+
+    A model that plays another game overrides what differs: `networks`, `real`, `fake`, `score`,
+    the two `…_extra`, `after_step`; and what is looked at: `samples`.
+    """
+
+    headline = "generator_loss"
+    wrapped = False
+    best: str | None = "fid"
+
+    def __init__(self, recipe: Recipe | None = None) -> None:
+        self.options = make_options(recipe.adversarial if recipe else {})
+        self._fid: tuple[str, Any] | None = None
+
+    # Where models differ
+
+    def networks(self, model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
+        """The modules of the discriminating side and those of the generating side."""
+        return [model.discriminator], [model.generator]
+
+    def real(self, model: Any, batch: Batch) -> Tensor:
+        """What the discriminator is shown as real, [N, …] (default: the images)."""
+        return batch.images
+
+    def fake(self, model: Any, batch: Batch) -> Tensor:
+        """Images made for this batch, as many as it has, from PyTorch's noise."""
+        images: Tensor = model.generator(self.latents(model, len(batch), batch.levels.device))
+        return images
+
+    def score(self, model: Any, images: Tensor, batch: Batch) -> Tensor:
+        """The discriminator's logits, [N] or any shape that begins so."""
+        scores: Tensor = model.discriminator(images)
+        return scores
+
+    def discriminator_extra(
+        self, model: Any, batch: Batch, real: Tensor, fake: Tensor
+    ) -> dict[str, Tensor]:
+        """Further weighted terms of the discriminator's loss, by the names they are logged by."""
+        return {}
+
+    def generator_extra(self, model: Any, batch: Batch, fake: Tensor) -> dict[str, Tensor]:
+        """Further weighted terms of the generator's loss."""
+        return {}
+
+    def after_step(self, model: Any, batch: Batch) -> None:
+        """What advances with every step; it must live in the model."""
+
+    def samples(self, model: Any, count: int, seed: int) -> Iterator[Tensor]:
+        """Images [n, C, S, S] of the model in evaluation mode, `count` in all, by a seed."""
+        device = next(model.parameters()).device
+        noise = torch.Generator().manual_seed(seed)
+        latents = torch.randn(count, model.config.latent, generator=noise)
+        for rows in latents.split(200):
+            yield model.generator(rows.to(device))
+
+    # What they share
+
+    def latents(self, model: Any, count: int, device: torch.device) -> Tensor:
+        """Draw z of N(0, I), [count, D]."""
+        return torch.randn(count, model.config.latent, device=device)
+
+    def optimizers(self, model: nn.Module, recipe: Recipe) -> list[Optimizer]:
+        """Adam for each of the two sides."""
+        scales = (self.options.discriminator_rate, 1.0)
+        made: list[Optimizer] = []
+        for side, scale in zip(self.networks(model), scales, strict=True):
+            group = {"params": [p for module in side for p in module.parameters()], "scale": scale}
+            betas = (self.options.beta1, self.options.beta2)
+            made.append(Adam([group], recipe.learning_rate, betas, fused=True))
+        return made
+
+    def prepare(self, model: nn.Module, data: DataSet, recipe: Recipe) -> list[dict[str, float]]:
+        """Do nothing."""
+        return []
+
+    def step(self, model: nn.Module, batch: Batch, update: Update) -> dict[str, Tensor]:
+        """Algorithm 1: k updates of the discriminator on a minibatch each, one of the generator."""
+        discriminating, generating = self.networks(model)
+        parts = batch.split(self.options.discriminator_steps)
+        logged: dict[str, Tensor] = {}
+        for part in parts:
+            with frozen(generating):
+                terms = self._discriminator(model, part, update)
+            update(terms["discriminator_loss"], DISCRIMINATOR)
+            logged = {k: v.detach() + logged.get(k, 0) for k, v in terms.items()}
+        logged = {name: value / len(parts) for name, value in logged.items()}
+        with frozen(discriminating):
+            terms = self._generator(model, parts[-1], update)
+        update(terms["generator_loss"], GENERATOR)
+        with torch.no_grad():
+            self.after_step(model, batch)
+        return logged | terms
+
+    def _discriminator(self, model: nn.Module, batch: Batch, update: Update) -> dict[str, Tensor]:
+        options = self.options
+        with update.autocast():
+            with torch.no_grad():
+                real, fake = self.real(model, batch), self.fake(model, batch)
+            real_scores = self.score(model, real, batch).float()
+            fake_scores = self.score(model, fake, batch).float()
+            extra = self.discriminator_extra(model, batch, real, fake)
+        loss = GAMES[options.loss].discriminator(real_scores, fake_scores)
+        if options.r1 and update.step % options.r1_every == 0:
+            penalty = r1_penalty(lambda images: self.score(model, images, batch), real)
+            extra["r1"] = penalty * (options.r1 / 2 * options.r1_every)
+        if options.gradient_penalty:
+            penalty = gradient_penalty(lambda images: self.score(model, images, batch), real, fake)
+            extra["gradient_penalty"] = penalty * options.gradient_penalty
+        if options.drift:
+            extra["drift"] = real_scores.square().mean() * options.drift
+        right = (real_scores > 0).float().mean() + (fake_scores < 0).float().mean()
+        return {
+            "discriminator_loss": loss + sum(extra.values()),
+            **extra,
+            "real_probability": torch.sigmoid(real_scores).mean(),
+            "fake_probability": torch.sigmoid(fake_scores).mean(),
+            "discriminator_accuracy": right / 2,
+        }
+
+    def _generator(self, model: nn.Module, batch: Batch, update: Update) -> dict[str, Tensor]:
+        with update.autocast():
+            fake = self.fake(model, batch)
+            scores = self.score(model, fake, batch).float()
+            extra = self.generator_extra(model, batch, fake)
+        loss = GAMES[self.options.loss].generator(scores) + sum(extra.values())
+        return {"generator_loss": loss, **extra}
+
+    # Measuring
+
+    @torch.no_grad()
+    def settle(self, model: nn.Module) -> None:
+        """Measure the generator's batch statistics anew, as they are with the averaged weights.
+
+        The "standing statistics" of Brock et al. 2018 (arXiv:1809.11096), section 4.1.
+        """
+        generator: Any = model.generator
+        norms = [m for m in generator.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        if not norms:
+            return
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the mean of all batches
+            norm.train()
+        for _ in self.samples(model, 2000, seed=2**32):
+            pass
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()
+
+    @torch.no_grad()
+    def draw(self, model: nn.Module, count: int, seed: int) -> np.ndarray:
+        """Samples as an engine file gives them, uint8 [count, H, W, C]."""
+        parts = [
+            (images.float().clamp(0, 1) * 255 + 0.5).floor().to(torch.uint8).cpu()
+            for images in self.samples(model, count, seed)
+        ]
+        return torch.cat(parts).permute(0, 2, 3, 1).numpy()
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
+        """Fréchet distance where the feature network is installed, diversity, and overfitting."""
+        images = self.draw(model, int(self.options.fid_images) or 500, seed=1)
+        measured = collapse.diversity(images, data.test.images)
+        measured |= self._overfitting(model, data)
+        if self.options.fid_images:
+            measured |= self._quality(images, data)
+        return measured
+
+    def _overfitting(self, model: nn.Module, data: DataSet) -> dict[str, float]:
+        """Mean scores on training, held-out and generated images, and how far the first two part.
+
+        `overfitting` is r_v of Karras et al. 2020 (arXiv:2006.06676), equation 1: 0 where the
+        discriminator takes held-out images for training images, 1 where it takes them for fakes.
+        """
+        device = next(model.parameters()).device
+        count = min(HELD_OUT, len(data.test), len(data.train))
+        train, test = (_batch(split, count, device) for split in (data.train, data.test))
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(0)
+            known, unknown, fake = (
+                float(self.score(model, images, batch).float().mean())
+                for images, batch in (
+                    (self.real(model, train), train),
+                    (self.real(model, test), test),
+                    (self.fake(model, train), train),
+                )
+            )
+        gap = (known - unknown) / (known - fake) if known > fake else 0.0
+        return {
+            "train_score": known,
+            "held_out_score": unknown,
+            "fake_score": fake,
+            "overfitting": min(max(gap, -1.0), 1.0),
+        }
+
+    def _quality(self, images: np.ndarray, data: DataSet) -> dict[str, float]:
+        from zoo.evaluation.quick import QuickFid
+
+        if self._fid is None or self._fid[0] != data.name:
+            self._fid = (data.name, QuickFid(data, len(images)))
+        measured: dict[str, float] = self._fid[1].measure(images)
+        return measured
+
+    @torch.no_grad()
+    def picture(self, model: nn.Module, data: DataSet, seed: int) -> np.ndarray:
+        """Samples of fixed latents."""
+        images = torch.cat(list(self.samples(model, SHOWN, seed)))
+        return grid(images.float().cpu().numpy(), 10)
+
+    def notes(self, values: dict[str, float]) -> list[str]:
+        """What these numbers say about mode collapse and balance, and what to try."""
+        return collapse.notes(values)
+
+
+def _batch(split: Split, count: int, device: torch.device) -> Batch:
+    """The first images of a split."""
+    tables = (split.images, split.labels, split.attributes)
+    levels, labels, attributes = (
+        None if t is None else torch.from_numpy(np.array(t[:count])).to(device) for t in tables
+    )
+    assert levels is not None
+    return Batch(levels, labels, attributes)
+
+
+@contextmanager
+def frozen(modules: list[nn.Module]) -> Iterator[None]:
+    """Let no gradients reach the parameters of these modules."""
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)

@@ -1,0 +1,43 @@
+"""Training of adversarial models that are told the class of the image to make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.errors import ConfigError
+from zoo.training.adversarial import AdversarialTask
+from zoo.training.task import Batch
+
+
+class ConditionalTask(AdversarialTask):
+    """The conditional game (Mirza & Osindero 2014, equation 2): both players know the label."""
+
+    def fake(self, model: Any, batch: Batch) -> Tensor:
+        """Images of the batch's own labels."""
+        z = self.latents(model, len(batch), batch.levels.device)
+        images: Tensor = model.generator(z, _labels(batch))
+        return images
+
+    def score(self, model: Any, images: Tensor, batch: Batch) -> Tensor:
+        """The logits of images of the batch's labels."""
+        scores: Tensor = model.discriminator(images, _labels(batch))
+        return scores
+
+    def samples(self, model: Any, count: int, seed: int) -> Iterator[Tensor]:
+        """Images of class 0, 1, … in turn."""
+        device = next(model.parameters()).device
+        noise = torch.Generator().manual_seed(seed)
+        latents = torch.randn(count, model.config.latent, generator=noise)
+        labels = torch.arange(count) % model.config.classes
+        for rows, classes in zip(latents.split(200), labels.split(200), strict=True):
+            yield model.generator(rows.to(device), classes.to(device))
+
+
+def _labels(batch: Batch) -> Tensor:
+    if batch.labels is None:
+        raise ConfigError("a conditional model needs a data set with labels")
+    return batch.labels

@@ -1,0 +1,68 @@
+"""Losses of adversarial games, and the gradient penalties that keep a discriminator smooth.
+
+Scores are logits: D(x) = sigmoid(score). All functions return means over the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Score = Callable[[Tensor], Tensor]
+
+
+def _log_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """-log D(x) - log(1 - D(G(z))): Goodfellow et al. 2014, equation 1, negated."""
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+@dataclass(frozen=True)
+class Game:
+    """The losses of both players: `discriminator(real scores, fake scores)`, `generator(fake)`."""
+
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor], Tensor]
+
+
+GAMES = {
+    # Goodfellow et al. 2014, equation 1: the generator lowers log(1 - D(G(z))).
+    "minimax": Game(_log_loss, lambda fake: -F.softplus(fake).mean()),
+    # The same, section 3: the generator raises log D(G(z)), whose gradient does not vanish.
+    "nonsaturating": Game(_log_loss, lambda fake: F.softplus(-fake).mean()),
+    # Arjovsky et al. 2017 (arXiv:1701.07875), equation 2.
+    "wasserstein": Game(
+        lambda real, fake: fake.mean() - real.mean(),
+        lambda fake: -fake.mean(),
+    ),
+}
+
+
+def _gradients(score: Score, images: Tensor) -> Tensor:
+    """∂ score / ∂ images of every image, [N, …], differentiable."""
+    with torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
+        images = images.detach().float().requires_grad_(True)
+        (gradients,) = torch.autograd.grad(score(images).sum(), images, create_graph=True)
+    return gradients
+
+
+def r1_penalty(score: Score, real: Tensor) -> Tensor:
+    """E ‖∇D(x)‖² on real images [N, …] (Mescheder et al. 2018, arXiv:1801.04406, equation 9).
+
+    In full precision. The paper's loss has γ/2 times this.
+    """
+    return _gradients(score, real).square().flatten(1).sum(1).mean()
+
+
+def gradient_penalty(score: Score, real: Tensor, fake: Tensor) -> Tensor:
+    """E (‖∇D(x̂)‖ - 1)², x̂ between real and fake (Gulrajani et al. 2017, arXiv:1704.00028, eq. 3).
+
+    In full precision. Each x̂ [N, …] is at a place of its own on the line, drawn here.
+    """
+    where = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)
+    between = torch.lerp(real.float(), fake.detach().float(), where)
+    norms = _gradients(score, between).square().flatten(1).sum(1).add(1e-12).sqrt()
+    return (norms - 1).square().mean()
