@@ -73,7 +73,7 @@ class Recipe:
             )
         tables = (self.model, self.adversarial)
         if not isinstance(self.data, str) or not all(isinstance(t, dict) for t in tables):
-            raise ConfigError("data must be a name or a path, model and adversarial tables")
+            raise ConfigError("data must be a name or a path, model a table, adversarial a table")
         if not isinstance(self.exclude, list) or not all(isinstance(c, str) for c in self.exclude):
             raise ConfigError(f"exclude must be a list of class names, got {self.exclude!r}")
 
