@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     "settings",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Any other option of the model, its value as in TOML; may be repeated.",
+    help="Any other option of the model, or as adversarial.NAME of the game; may be repeated.",
 )
 @click.option(
     "--exclude", multiple=True, metavar="CLASS", help="Leave this class out of the training."
@@ -78,8 +78,9 @@ def main(
     overrides = {name: value for name, value in fields.items() if value is not None}
     if exclude:
         overrides["exclude"] = list(exclude)
-    overrides["model"] = {name: value for name, value in options.items() if value is not None}
-    overrides["model"] |= _settings(settings)
+    overrides |= _settings(settings)
+    given = {name: value for name, value in options.items() if value is not None}
+    overrides["model"] = given | overrides["model"]
     recipe = _recipe(model, recipe_file, overrides, out if resume else None)
     if not resume and not dry_run and (out / "last" / "state.safetensors").exists():
         raise ConfigError(f"{out} already holds a run: continue it with --resume, or choose --out")
@@ -103,20 +104,25 @@ def main(
     return 0
 
 
-def _settings(settings: tuple[str, ...]) -> dict[str, Any]:
-    """`("beta=0.5", 'decoder="gaussian"')` as a table; a value that is no TOML is a string."""
+def _settings(settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """`("beta=0.5", "adversarial.r1=1")` as the tables of a recipe, `model` and `adversarial`.
+
+    A value that is no TOML is a string.
+    """
     import tomllib
 
-    table: dict[str, Any] = {}
+    tables: dict[str, dict[str, Any]] = {"model": {}, "adversarial": {}}
     for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not (name and equals and value):
-            raise ConfigError(f"--set {setting}: expected NAME=VALUE")
+        name, _, value = setting.partition("=")
+        table, _, option = name.rpartition(".")
+        chosen = tables.get(table or "model")
+        if chosen is None or not option or not value:
+            raise ConfigError(f"--set {setting}: expected NAME=VALUE or adversarial.NAME=VALUE")
         try:
-            table[name] = tomllib.loads(f"value = {value}")["value"]
+            chosen[option] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
-            table[name] = value
-    return table
+            chosen[option] = value
+    return tables
 
 
 def _recipe(
@@ -130,7 +136,9 @@ def _recipe(
     if resumed is None:
         return load_recipe(file or FOLDER / f"{model}.toml", overrides)
     saved = checkpoint.load_state(resumed / "last" / "state.safetensors")[1]["recipe"]
-    return from_dict({**saved, **overrides, "model": {**saved["model"], **overrides["model"]}})
+    for table in ("model", "adversarial"):
+        overrides[table] = {**saved.get(table, {}), **overrides[table]}
+    return from_dict({**saved, **overrides})
 
 
 def _trainer(model: str, recipe: Recipe, out: Path, cpu: bool, quiet: bool) -> Trainer:
