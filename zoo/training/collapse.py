@@ -16,7 +16,7 @@ IMAGES = 500
 SIDE = 16
 """Images are reduced to about this side first: what counts is what is seen, not noise."""
 
-CLOSE = 0.6
+CLOSE = 0.7
 """Least mean distance between two samples, in parts of that between two real images."""
 
 TWINS = 0.4

@@ -28,7 +28,7 @@ from zoo.training.metrics import MetricsWriter
 from zoo.training.pictures import save_picture
 from zoo.training.recipe import Recipe, from_dict, to_dict
 from zoo.training.task import Batch, Task
-from zoo.training.updates import Updater, average_buffers
+from zoo.training.updates import Updater, average_buffers, copy_first
 
 
 @dataclass
@@ -81,6 +81,8 @@ class Trainer:
         self.steps = self.steps_per_epoch * recipe.epochs
         torch.backends.cudnn.deterministic = True
         self.model = model.to(self.device, memory_format=torch.channels_last)
+        if not task.wrapped:
+            copy_first(self.model, self.accelerator)
         self.average = copy.deepcopy(self.model) if recipe.ema_decay else self.model
         self.average.requires_grad_(self.average is self.model)
         optimizers = task.optimizers(self.model, recipe)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 
@@ -56,6 +57,14 @@ def average(tensors: list[Tensor], accelerator: Accelerator) -> None:
     parts = accelerator.reduce(flat, "mean").split([tensor.numel() for tensor in tensors])
     for tensor, part in zip(tensors, parts, strict=True):
         tensor.copy_(part.view_as(tensor))
+
+
+@torch.no_grad()
+def copy_first(model: nn.Module, accelerator: Accelerator) -> None:
+    """Give the model the weights that it has in the first process."""
+    if accelerator.num_processes > 1:
+        for tensor in model.state_dict().values():
+            tensor.copy_(broadcast(tensor, from_process=0))
 
 
 @torch.no_grad()
