@@ -1,0 +1,85 @@
+"""Nearest training images: against brute force, on copies made on purpose, and bad input."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo.applications.memorisation import Nearest, copied, nearest
+from zoo.data import DataSet
+from zoo.errors import DataError
+
+
+def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "zoo.nearest", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+def test_agrees_with_brute_force(fashion_mnist: DataSet) -> None:
+    images, training = fashion_mnist.test.images[:40], fashion_mnist.train.images[:9000]
+    found = nearest(images, training)
+    for image, row, distance in zip(images, found.rows, found.distances, strict=True):
+        away = np.square(training.astype(np.float64) - image).mean((1, 2, 3))
+        assert distance == pytest.approx(np.sqrt(away.min()), rel=1e-12)
+        assert away[row] == away.min()
+
+
+def test_finds_every_copy(fashion_mnist: DataSet) -> None:
+    """Copies with a little noise are found, and called copies; held-out images are not."""
+    training, test = fashion_mnist.train.images[:20000], fashion_mnist.test.images[:400]
+    noise = np.random.default_rng(0).integers(0, 4, (400, 28, 28, 1))
+    copies = np.minimum(training[1000:1400] + noise, 255).astype(np.uint8)
+    found = nearest(copies, training)
+    assert np.array_equal(found.rows, np.arange(1000, 1400))
+    assert found.distances.max() < 3
+    held_out = nearest(test, training)
+    share, least = copied(found, held_out)
+    assert share == 1.0 and least > 3
+    assert copied(held_out, held_out)[0] == pytest.approx(0.01, abs=0.003)
+
+
+def test_an_exact_copy_is_at_zero() -> None:
+    training = np.random.default_rng(1).integers(0, 256, (50, 4, 4, 3)).astype(np.uint8)
+    found = nearest(training[::-1].copy(), training)
+    assert np.array_equal(found.rows, np.arange(50)[::-1])
+    assert np.array_equal(found.distances, np.zeros(50))
+
+
+def test_shapes_must_agree() -> None:
+    with pytest.raises(DataError, match="images are 4×4×1 and training images 4×4×3"):
+        nearest(np.zeros((1, 4, 4, 1), np.uint8), np.zeros((1, 4, 4, 3), np.uint8))
+
+
+def test_share_counts_ties() -> None:
+    flat = Nearest(np.zeros(4, np.int64), np.full(4, 2.0))
+    assert copied(flat, flat) == (1.0, 2.0)
+
+
+def test_command(tmp_path: Path) -> None:
+    out = tmp_path / "near.png"
+    done = run("--engine", "vae.onnx", "--data", "fashion-mnist", "-n", 50, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "50 samples, 60,000 training images of fashion-mnist, 50 held out" in done.stdout
+    with Image.open(out) as picture:
+        assert picture.width > 16 * 28 * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--engine", "vae.onnx", "--data", "nowhere"), "nowhere"),
+        (("--engine", "vae.onnx", "--data", "fashion-mnist", "--out", "a.gif"), ".png"),
+        (("--engine", "vae.onnx", "--data", "fashion-mnist", "-n", "0"), "at least 1"),
+        (("--engine", "denoising-ae.onnx", "--data", "faces"), "role"),
+        (("--engine", "vae.onnx"), "--data"),
+    ],
+)
+def test_bad_input(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert message in done.stderr
+    assert list(tmp_path.iterdir()) == []
