@@ -55,9 +55,9 @@ def main(engine: str, evaluate: str | None, **options: Any) -> None:
 
     h_dif of an attribute is the mean latent of the training images with it minus
     that of those without. IMAGES are pictures, folders, .npy, .npz or IDX files,
-    `seed:K` or `sample:I`. A grid has the original, its reconstruction and the
-    edit; other formats hold the edited images only. A .gif of a strip moves all
-    images side by side.
+    `seed:K`, `sample:I` or `latent:FILE` (what zoo.invert saved). A grid has the
+    original, its reconstruction and the edit; other formats hold the edited images
+    only. A .gif of a strip moves all images side by side.
 
     --evaluate edits every image of --data in each attribute, to what the image is
     not, and lets the CLASSIFIER say how often that takes and how often its other

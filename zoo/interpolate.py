@@ -43,7 +43,8 @@ def main(
     """Make the images of h_i = h_A + (h_B - h_A)·i/N, i = 0 … N, or of the great arc.
 
     A and B are each an image file (its latent is the encoder's μ), `seed:K`
-    (sample 0 of the run with seed K) or `sample:I` (sample I of --seed).
+    (sample 0 of the run with seed K), `sample:I` (sample I of --seed) or
+    `latent:FILE:ROW` (a row of a file that zoo.invert saved).
     """
     from zoo.applications import points
     from zoo.engines import open_generator

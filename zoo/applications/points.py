@@ -1,4 +1,7 @@
-"""Points of a generator's latent space as a user names them: image files, `seed:K`, `sample:I`."""
+"""Points of a generator's latent space as a user names them.
+
+Image files, `seed:K`, `sample:I`, and rows of a file of latents: `latent:FILE`, `latent:FILE:ROW`.
+"""
 
 from __future__ import annotations
 
@@ -38,16 +41,21 @@ def read(
 
     A text is what zoo.images.read.read_images takes, whose latent is the encoder's μ (one point
     an image), or `seed:K` (sample 0 of the run with seed K) or `sample:I` (sample I of the run
-    with `seed`), unless there is a file of that name. `options` are those of runtime.Encoder.
-    Raises ConfigError for another K or I, or a prior that cannot be sampled; DataError for what
-    is no image; the errors of zoo.engines.open_encoder.
+    with `seed`), unless there is a file of that name, or `latent:FILE`, the rows of an .npy or of
+    the array `latents` of an .npz (one point a row; `latent:FILE:ROW` is one of them). `options`
+    are those of runtime.Encoder. Raises ConfigError for another K or I, or a prior that cannot be
+    sampled; DataError for what is no image or no file of latents; the errors of
+    zoo.engines.open_encoder.
     """
     points: list[Point | None] = []
     images: list[NDArray[np.uint8]] = []
     names: list[str] = []
     for text in texts:
-        if _is_drawn(text):
+        if is_drawn(text):
             points.append(_drawn(generator, text, seed))
+            continue
+        if text.startswith("latent:") and not Path(text).exists():
+            points += _stored(generator, text)
             continue
         from zoo.images.read import read_images
 
@@ -74,7 +82,8 @@ def short(name: str) -> str:
     return name if len(name) <= 12 else f"{name[:6]}..{name[-4:]}"
 
 
-def _is_drawn(text: str) -> bool:
+def is_drawn(text: str) -> bool:
+    """Whether a text is `seed:K` or `sample:I`, and no file of that name."""
     return text.partition(":")[0] in ("seed", "sample") and not Path(text).exists()
 
 
@@ -95,6 +104,40 @@ def _drawn(generator: Generator, text: str, seed: int) -> Point:
     return Point(text, noise.normal(own_seed, sample, stream, generator.latent_width))
 
 
+def _stored(generator: Generator, text: str) -> list[Point]:
+    """The rows of a file of latents, or the one that is named."""
+    place = text.partition(":")[2]
+    path, _, number = place.rpartition(":")
+    row = int(number) if path and number.isdecimal() and not Path(place).exists() else None
+    file = Path(place if row is None else path)
+    try:
+        with open(file, "rb") as stream:
+            loaded = np.load(stream, allow_pickle=False)
+            array = loaded if isinstance(loaded, np.ndarray) else loaded["latents"]
+    except (OSError, ValueError, KeyError) as error:
+        reason = getattr(error, "strerror", None) or "it is no .npy, nor an .npz with latents"
+        raise DataError(f"cannot read latents from {file}: {reason}") from error
+    latents = np.atleast_2d(array)
+    width = generator.latent_width
+    if latents.ndim != 2 or latents.shape[1] != width or latents.dtype.kind != "f":
+        raise DataError(
+            f"{file}: expected latents of floats [n, {width}] for "
+            f"{Path(generator.path).name}, got {array.dtype} {list(array.shape)}"
+        )
+    if not np.isfinite(latents).all():
+        raise DataError(f"{file}: not all latents are finite")
+    if row is not None and row >= len(latents):
+        raise DataError(
+            f"{file} has {len(latents)} latents, rows 0 to {len(latents) - 1}: no {row}"
+        )
+    rows = range(len(latents)) if row is None else [row]
+    name = file.stem
+    return [
+        Point(name if len(latents) == 1 else f"{name}:{i}", latents[i].astype(np.float32))
+        for i in rows
+    ]
+
+
 def _encoded(
     generator: Generator, images: list[NDArray[np.uint8]], names: list[str], **options: Any
 ) -> Iterator[Point]:
@@ -111,4 +154,4 @@ def _encoded(
             yield from map(Point, names[rows], encoder.embed(together[rows]), together[rows])
 
 
-__all__ = ["Point", "read", "read_one", "short"]
+__all__ = ["Point", "is_drawn", "read", "read_one", "short"]

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from zoo.data import DataSet
 from zoo.errors import ConfigError, TrainingError
 from zoo.images.atomic import replacing
-from zoo.training import checkpoint
+from zoo.training import checkpoint, curves
 from zoo.training.host import Interrupt, interruptible
 from zoo.training.metrics import MetricsWriter
 from zoo.training.pictures import save_picture
@@ -292,6 +292,7 @@ class Trainer:
             save_picture(self.out / "pictures" / f"epoch-{number:03d}.png", sheet)
             notes = self.task.notes(values)
             writer.write(number, values, sheet, notes)
+            curves.draw(self.out, self.out / "pictures" / "curves.png")
             for note in [] if self.quiet else notes:
                 print(f"epoch {number}: {note}", file=sys.stderr)
             self._save_results(self.out)
