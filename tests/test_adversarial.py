@@ -18,7 +18,8 @@ from zoo.data import DataSet
 from zoo.errors import ConfigError
 from zoo.models import registry
 from zoo.training import collapse
-from zoo.training.adversarial import AdversarialTask, Options, frozen, make_options
+from zoo.training.adversarial import AdversarialTask, frozen
+from zoo.training.adversarial_options import Options, make_options
 from zoo.training.games import GAMES, gradient_penalty, r1_penalty
 from zoo.training.loop import Trainer
 from zoo.training.metrics import read_metrics

@@ -31,7 +31,7 @@ class Recipe:
     processes. `ema_decay` is that of the averaged weights, which are the ones evaluated and shipped
     (0: no averaging). `gradient_clip` bounds the norm of the gradient (0: no bound). `exclude`
     names classes whose images are not trained on. `model` overrides fields of the model's config,
-    `adversarial` those of `zoo.training.adversarial.Options`.
+    `adversarial` those of `zoo.training.adversarial_options.Options`.
     """
 
     data: str = "fashion-mnist"
