@@ -14,7 +14,7 @@ from torch import nn
 from export.checkpoint import Checkpoint, LatentCheckpoint
 from export.modules import Graph, ImageFormat
 from export.statistics import LatentStatistics
-from zoo.models.attribute_classifier import AttributeClassifier
+from zoo.models.classifier import Classifier
 from zoo.models.translators import Translator
 
 KEY = "zoo.manifest"
@@ -93,8 +93,8 @@ def build(
         document["directions"] = statistics.directions if statistics else {}
     if isinstance(checkpoint.model, Translator):
         document |= _translator(checkpoint.model)
-    if isinstance(checkpoint.model, AttributeClassifier):
-        names = list(checkpoint.model.names)
+    if isinstance(checkpoint.model, Classifier):
+        names = list(checkpoint.model.names) or document["classes"]
         document["scores"] = {"names": names, "kind": checkpoint.model.kind}
     return document
 

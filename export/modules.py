@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from export.functions import DOMAIN, VERSION, Mode
-from zoo.models.attribute_classifier import AttributeClassifier
+from zoo.models.classifier import Classifier
 from zoo.models.translators import Translator
 
 ImageFormat = Literal["uint8", "float"]
@@ -113,17 +113,18 @@ class TranslatorGraph(ImageGraph):
 
 
 class ClassifierGraph(ImageGraph):
-    """image uint8 [N,H,W,C] -> scores float32 [N,K], probabilities."""
+    """image uint8 [N,H,W,C] -> scores float32 [N,K], probabilities, and maybe features [N,F]."""
 
-    outputs = ("scores",)
-
-    def __init__(self, model: AttributeClassifier, shape: tuple[int, int, int]) -> None:
+    def __init__(self, model: Classifier, shape: tuple[int, int, int]) -> None:
         super().__init__(shape)
         self.model = model
+        self.outputs = ("scores", "features") if model.exposes_features else ("scores",)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """The probability of each name."""
-        return self.model.scores(unit(image))
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """The probability of each name; with them what they are computed from, if it is exposed."""
+        features = self.model.features(unit(image))
+        scores = self.model.from_features(features)
+        return (scores, features) if self.model.exposes_features else (scores,)
 
 
 class InterpolatorGraph(nn.Module):

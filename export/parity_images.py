@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from export.checks import Check, exact
 from export.parity import BATCHES, ROWS, backends, float_check, image_check, levels
 from export.stock import Session
-from zoo.models.attribute_classifier import AttributeClassifier
+from zoo.models.classifier import Classifier
 from zoo.models.translators import Translator
 
 Images = NDArray[np.uint8]
@@ -35,15 +35,21 @@ def check_translator(
 
 
 def check_classifier(
-    engine: str, path: Path, model: AttributeClassifier, runtime: Any | None
+    engine: str, path: Path, model: Classifier, runtime: Any | None
 ) -> list[Check]:
     """All checks of a classifier file; arguments as those of `parity.check_generator`."""
     size = model.config.image_size
     inputs = _images((size, size, model.config.channels))
     with torch.no_grad():
         expected = model.scores(_unit(inputs)).numpy()
+        features = model.features(_unit(inputs)).numpy()
     kind = _Kind("image", "scores", float_check, "Classifier", "classify")
-    return _check(engine, path, kind, inputs, expected, runtime)
+    results = _check(engine, path, kind, inputs, expected, runtime)
+    if model.exposes_features:
+        # The runtime leaves them alone.
+        kind = _Kind("image", "features", float_check, "Classifier", "classify")
+        results += _check(engine, path, kind, inputs, features, None)
+    return results
 
 
 @dataclass(frozen=True)

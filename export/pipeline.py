@@ -41,7 +41,7 @@ from export.statistics import LatentStatistics
 from zoo import data
 from zoo.errors import DataError
 from zoo.images.atomic import replacing
-from zoo.models.attribute_classifier import AttributeClassifier
+from zoo.models.classifier import Classifier
 from zoo.models.registry import ModelEntry
 from zoo.models.translators import Translator
 
@@ -87,7 +87,7 @@ def make_graph(checkpoint: Checkpoint, role: Role, options: Options) -> Graph:
     """The graph of one engine file."""
     if isinstance(checkpoint.model, Translator):
         return TranslatorGraph(checkpoint.model, checkpoint.shape)
-    if isinstance(checkpoint.model, AttributeClassifier):
+    if isinstance(checkpoint.model, Classifier):
         return ClassifierGraph(checkpoint.model, checkpoint.shape)
     assert isinstance(checkpoint, LatentCheckpoint)
     if role == "encoder":
@@ -214,7 +214,7 @@ def _check(
     name = file.path.name
     if isinstance(checkpoint.model, Translator):
         return parity_images.check_translator(name, path, checkpoint.model, runtime)
-    if isinstance(checkpoint.model, AttributeClassifier):
+    if isinstance(checkpoint.model, Classifier):
         return parity_images.check_classifier(name, path, checkpoint.model, runtime)
     assert isinstance(checkpoint, LatentCheckpoint)
     if file.role == "generator":

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError
+from zoo.models.classifier import Classifier
 from zoo.models.options import as_widths, check_counts
 
 
@@ -36,7 +37,7 @@ class ClassifierConfig:
             )
 
 
-class AttributeClassifier(nn.Module):
+class AttributeClassifier(Classifier):
     """Images [N, C, S, S] in [0, 1] to the probability of each attribute, [N, K]."""
 
     kind = "multilabel"
@@ -57,14 +58,9 @@ class AttributeClassifier(nn.Module):
         """What each score is of."""
         return self.config.attributes
 
-    def logits(self, images: Tensor) -> Tensor:
-        """Return the log odds, [N, K]."""
-        result: Tensor = self.project(self.features(images))
-        return result
-
-    def scores(self, images: Tensor) -> Tensor:
-        """Return the probabilities, [N, K]."""
-        return torch.sigmoid(self.logits(images))
+    def from_features(self, features: Tensor) -> Tensor:
+        """Return the probabilities [N, K] of features [N, F]."""
+        return torch.sigmoid(self.project(features))
 
     def forward(self, images: Tensor, attributes: Tensor) -> dict[str, Tensor]:
         """Return the batch means of loss (binary cross-entropy, nats) and accuracy; ±1 [N, K]."""

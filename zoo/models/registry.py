@@ -268,6 +268,20 @@ MODELS = {
             ("classifier",),
         ),
         ModelEntry(
+            "fashion-classifier",
+            "convolutional classifier of Fashion-MNIST, whose features measure generators",
+            Paper(
+                title="Striving for Simplicity: The All Convolutional Net",
+                authors="Springenberg, Dosovitskiy, Brox & Riedmiller",
+                year=2015,
+                url="https://arxiv.org/abs/1412.6806",
+            ),
+            "zoo.models.class_classifier:ClassClassifier",
+            "zoo.models.class_classifier:ClassConfig",
+            "zoo.training.classification:ClassTask",
+            ("classifier",),
+        ),
+        ModelEntry(
             "gan",
             "generative adversarial network of two perceptrons",
             Paper(

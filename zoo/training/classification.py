@@ -1,4 +1,4 @@
-"""Training of attribute classifiers."""
+"""Training of classifiers: of binary attributes, and of classes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from typing import cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.data import DataSet, normalise
 from zoo.errors import ConfigError
 from zoo.models.attribute_classifier import AttributeClassifier
+from zoo.models.class_classifier import ClassClassifier
+from zoo.models.classifier import Classifier
 from zoo.training.pictures import grid
 from zoo.training.reconstruction import COLUMNS, image_batches
 from zoo.training.task import Batch, LossTask
@@ -29,12 +32,10 @@ class AttributeTask(LossTask):
     @torch.no_grad()
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
         """Test accuracy: the mean over all attributes, and that of the worst one."""
-        classifier = cast(AttributeClassifier, model)
-        device = next(model.parameters()).device
-        parts = [classifier.scores(images).cpu() for images in image_batches(data.test, device)]
         if data.test.attributes is None:
             raise ConfigError(f"{data.name} has no attributes to classify")
-        right = (torch.cat(parts) > 0.5).numpy() == (data.test.attributes > 0)
+        scores = _test_scores(cast(AttributeClassifier, model), data)
+        right = (scores > 0.5) == (data.test.attributes > 0)
         by_attribute = right.mean(0)
         return {
             "test_accuracy": float(by_attribute.mean()),
@@ -44,9 +45,73 @@ class AttributeTask(LossTask):
     @torch.no_grad()
     def picture(self, model: nn.Module, data: DataSet, seed: int) -> np.ndarray:
         """A row for each attribute: test images that have the highest scores for it."""
-        classifier = cast(AttributeClassifier, model)
-        device = next(model.parameters()).device
-        images = torch.from_numpy(normalise(data.test.images[:500])).to(device)
-        best = classifier.scores(images).argsort(0, descending=True)[:COLUMNS]
-        chosen = images[best.T.flatten()]
-        return grid(chosen.cpu().numpy(), len(best))
+        return _most_certain(cast(AttributeClassifier, model), data)
+
+
+class ClassTask(LossTask):
+    """Training of a `ClassClassifier` on the labels of the data set.
+
+    Every image is moved by up to two pixels, and half of them are mirrored: what is left when an
+    image is moved is what the features should tell.
+    """
+
+    SHIFT = 2
+
+    def terms(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """The cross-entropy on the moved and mirrored images of the batch."""
+        if batch.labels is None:
+            raise ConfigError("the data set has no labels to classify")
+        terms: dict[str, Tensor] = model(moved(batch.images, self.SHIFT), batch.labels)
+        return terms
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
+        """Test accuracy, that of the worst class, and the cross-entropy in nats."""
+        labels = data.test.labels
+        if labels is None:
+            raise ConfigError(f"{data.name} has no labels to classify")
+        scores = _test_scores(cast(ClassClassifier, model), data)
+        right = scores.argmax(1) == labels
+        of_label = scores[np.arange(len(labels)), labels].astype(np.float64)
+        return {
+            "test_accuracy": float(right.mean()),
+            "test_worst_accuracy": min(float(right[labels == k].mean()) for k in np.unique(labels)),
+            "test_loss": float(-np.log(of_label.clip(1e-12)).mean()),
+        }
+
+    @torch.no_grad()
+    def picture(self, model: nn.Module, data: DataSet, seed: int) -> np.ndarray:
+        """A row for each class: test images that have the highest scores for it."""
+        return _most_certain(cast(ClassClassifier, model), data)
+
+
+def moved(images: Tensor, most: int) -> Tensor:
+    """Images [N, C, H, W], each moved by -most … most pixels in both directions, or mirrored too.
+
+    What comes into view is black. The choice is drawn from the global generator.
+    """
+    count, _, height, width = images.shape
+    device = images.device
+    dx, dy = torch.randint(0, 2 * most + 1, (2, count), device=device)
+    mirrored = torch.rand(count, device=device) < 0.5
+    columns = torch.arange(width, device=device).expand(count, -1)
+    columns = torch.where(mirrored[:, None], columns.flip(1), columns) + dx[:, None]
+    rows = torch.arange(height, device=device) + dy[:, None]
+    padded = F.pad(images, (most, most, most, most)).permute(0, 2, 3, 1)
+    index = torch.arange(count, device=device)[:, None, None]
+    return padded[index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _test_scores(classifier: Classifier, data: DataSet) -> np.ndarray:
+    """Probabilities float32 [N, K] of the test images."""
+    device = next(classifier.parameters()).device
+    parts = [classifier.scores(images).cpu() for images in image_batches(data.test, device)]
+    return torch.cat(parts).numpy()
+
+
+def _most_certain(classifier: Classifier, data: DataSet) -> np.ndarray:
+    device = next(classifier.parameters()).device
+    images = torch.from_numpy(normalise(data.test.images[:500])).to(device)
+    best = classifier.scores(images).argsort(0, descending=True)[:COLUMNS]
+    chosen = images[best.T.flatten()]
+    return grid(chosen.cpu().numpy(), len(best))
