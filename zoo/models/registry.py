@@ -326,6 +326,34 @@ MODELS = {
             "zoo.training.conditional:ConditionalTask",
             ("generator",),
         ),
+        ModelEntry(
+            "progan",
+            "progressively grown GAN",
+            Paper(
+                title="Progressive Growing of GANs for Improved Quality, Stability, and Variation",
+                authors="Karras, Aila, Laine & Lehtinen",
+                year=2017,
+                url="https://arxiv.org/abs/1710.10196",
+            ),
+            "zoo.models.progan:ProGAN",
+            "zoo.models.progan:ProGANConfig",
+            "zoo.training.progressive:ProgressiveTask",
+            ("generator",),
+        ),
+        ModelEntry(
+            "stylegan",
+            "style-based GAN, with a mapping network and noise in every layer",
+            Paper(
+                title="A Style-Based Generator Architecture for Generative Adversarial Networks",
+                authors="Karras, Laine & Aila",
+                year=2019,
+                url="https://arxiv.org/abs/1812.04948",
+            ),
+            "zoo.models.stylegan:StyleGAN",
+            "zoo.models.stylegan:StyleGANConfig",
+            "zoo.training.progressive:StyleTask",
+            ("generator", "mapping", "synthesis"),
+        ),
     )
 }
 

@@ -1,0 +1,133 @@
+"""Layers of progressively grown and of style-based generators.
+
+Karras et al. 2017 (arXiv:1710.10196) and 2019 (arXiv:1812.04948).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from zoo.models.equalised import EqualisedLinear
+
+EPSILON = 1e-6
+"""Keeps square roots from zero. The papers' 1e-8 is 0 in fp16, and to the exporter of PyTorch."""
+
+
+class PixelNorm(nn.Module):
+    """x / √(mean of x² over the channels + ε) at every pixel: equation 1 of Karras et al. 2017.
+
+    Takes [N, C] or [N, C, H, W].
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise."""
+        normalised: Tensor = _PixelNorm.apply(x)
+        return normalised
+
+    def folded(self) -> nn.Module:
+        """The same in operations that the exporter knows."""
+        return PlainPixelNorm()
+
+
+class PlainPixelNorm(nn.Module):
+    """`PixelNorm` written out."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise."""
+        return x * torch.rsqrt(x.square().mean(1, keepdim=True) + EPSILON)
+
+
+class _PixelNorm(torch.autograd.Function):
+    """The gradient by its formula: what autograd derives took twice as long as a convolution."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        scale = torch.rsqrt(_channel_mean(x * x) + EPSILON)
+        normalised = x * scale
+        ctx.save_for_backward(normalised, scale)
+        return normalised
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        normalised, scale = ctx.saved_tensors
+        return (gradient - normalised * _channel_mean(gradient * normalised)) * scale
+
+
+def _channel_mean(x: Tensor) -> Tensor:
+    """Mean over the channels, of one channel or already repeated to all of them."""
+    channels = x.shape[1]
+    if x.ndim != 4 or channels >= 32:
+        return x.mean(1, keepdim=True)
+    # Over so few channels that lie side by side PyTorch's sum is slow, a matrix product is not.
+    return F.conv2d(x, x.new_full((channels, channels, 1, 1), 1 / channels))
+
+
+class MinibatchDeviation(nn.Module):
+    """Append a channel that says how much the images of a batch differ: section 3 of 2017.
+
+    The standard deviation over groups of `group` images (the largest divisor of the batch size up
+    to that), of every value of the map, averaged to one number for the group. [N, C, H, W] to
+    [N, C + 1, H, W]. Image i is in a group with i + N / group, i + 2 N / group, …
+    """
+
+    def __init__(self, group: int = 4) -> None:
+        super().__init__()
+        self.group = group
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Append the channel."""
+        count = len(x)
+        size = max(n for n in range(1, self.group + 1) if count % n == 0)
+        groups = x.float().unflatten(0, (size, count // size))
+        variance = (groups - groups.mean(0)).square().mean(0)  # faster than var()
+        deviation = (variance + EPSILON).sqrt().flatten(1).mean(1)
+        channel = deviation.to(x.dtype).repeat(size)[:, None, None, None]
+        return torch.cat([x, channel.expand(-1, 1, *x.shape[2:])], 1)
+
+
+class AdaptiveNorm(nn.Module):
+    """Adaptive instance normalisation: equation 1 of Karras et al. 2019.
+
+    Each channel of each image [N, C, H, W] gets mean and deviation from an affine function of its
+    style w [N, W], which starts at deviation 1 and mean 0.
+    """
+
+    def __init__(self, style: int, channels: int) -> None:
+        super().__init__()
+        self.affine: nn.Module = EqualisedLinear(style, 2 * channels, gain=1.0)
+        with torch.no_grad():
+            self.affine.get_parameter("bias")[:channels] = 1
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """Normalise x and give it the style."""
+        deviation, mean = self.affine(style).to(x.dtype)[:, :, None, None].chunk(2, 1)
+        return F.instance_norm(x, eps=EPSILON) * deviation + mean
+
+
+class StyleLayer(nn.Module):
+    """Convolution (or none), noise, leaky ReLU, style: one of the boxes of figure 1b of 2019.
+
+    The noise, one number a pixel, is added to each channel with a strength that is learned and
+    starts at 0.
+    """
+
+    def __init__(self, convolution: nn.Module, channels: int, style: int) -> None:
+        super().__init__()
+        self.convolution = convolution
+        self.strength = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.norm = AdaptiveNorm(style, channels)
+
+    def forward(self, x: Tensor, style: Tensor, noise: Tensor) -> Tensor:
+        """Maps [N, C, H, W], style [N, W] and noise [N, H'·W'] of the result's size."""
+        # What follows is fastest where the pixels of a channel lie side by side.
+        x = self.convolution(x).contiguous()
+        noise = noise.to(x.dtype).unflatten(1, (1, *x.shape[2:]))
+        x = F.leaky_relu(torch.addcmul(x, noise, self.strength.to(x.dtype)), 0.2)
+        styled: Tensor = self.norm(x, style)
+        return styled

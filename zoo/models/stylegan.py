@@ -1,0 +1,197 @@
+"""Style-based generator (Karras et al. 2019, arXiv:1812.04948), grown progressively.
+
+A mapping network turns the latent z into w, which enters every layer of the synthesis network as a
+style; the image begins as a learned constant, and noise in each layer makes its details. The
+discriminator is that of `zoo.models.progan`, with a blur before it reduces.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from zoo.errors import ConfigError
+from zoo.models.equalised import EqualisedConv2d, EqualisedLinear, UpsampledConv2d, folded
+from zoo.models.generators import FIRST_LAYER_STREAM, NoiseSource, torch_noise
+from zoo.models.growth import SMALLEST, enlarge, mix
+from zoo.models.options import check_counts, check_numbers
+from zoo.models.progan import Discriminator, ProGANConfig, ToRGB
+from zoo.models.style_layers import PixelNorm, StyleLayer
+
+
+@dataclass(frozen=True)
+class StyleGANConfig(ProGANConfig):
+    """Sizes of a `StyleGAN`, and the schedule of its growth.
+
+    `style` is the width of w, and of the `mapping_layers` dense layers that make it; these learn
+    with `mapping_rate` times the learning rate. `mixing` is the probability that a training image
+    has two styles (section 3.1).
+    """
+
+    style: int = 64
+    mapping_layers: int = 8
+    mapping_rate: float = 0.01
+    mixing: float = 0.9
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_counts(self, "style", "mapping_layers")
+        check_numbers(self, "mapping_rate", positive=True)
+        check_numbers(self, "mixing")
+        if self.mixing > 1:
+            raise ConfigError(f"mixing must be a probability of at most 1, got {self.mixing}")
+
+
+def make_mapping(config: StyleGANConfig) -> nn.Sequential:
+    """The mapping network: latents [N, D] to w [N, W]."""
+    widths = (config.latent, *[config.style] * config.mapping_layers)
+    layers: list[nn.Module] = [PixelNorm()]
+    for before, after in zip(widths, widths[1:], strict=False):
+        layers += [
+            EqualisedLinear(before, after, rate=config.mapping_rate),
+            nn.LeakyReLU(0.2),
+        ]
+    return nn.Sequential(*layers)
+
+
+class Synthesis(nn.Module):
+    """Styles [N, layers, W] and noise to images [N, C, S, S], about in [0, 1].
+
+    There are two layers for each resolution. While the network grows, the later ones are left out,
+    and the images are those of the present resolution with their pixels repeated.
+    """
+
+    def __init__(self, config: StyleGANConfig) -> None:
+        super().__init__()
+        self.side, widths = config.image_size, config.widths
+        self.growth = config.growth()
+        self.constant = nn.Parameter(torch.ones(1, widths[0], SMALLEST, SMALLEST))
+        convolutions: list[nn.Module] = [nn.Identity(), EqualisedConv2d(widths[0], widths[0], 3)]
+        for before, after in zip(widths, widths[1:], strict=False):
+            convolutions += [
+                UpsampledConv2d(before, after, blur=True),
+                EqualisedConv2d(after, after, 3),
+            ]
+        self.layers = nn.ModuleList(
+            StyleLayer(convolution, widths[index // 2], config.style)
+            for index, convolution in enumerate(convolutions)
+        )
+        self.to_rgb = nn.ModuleList(ToRGB(width, config.channels) for width in widths)
+
+    def forward(self, styles: Tensor, noise: NoiseSource) -> Tensor:
+        """Return the images."""
+        return enlarge(self.grown(styles, noise), self.side)
+
+    def grown(self, styles: Tensor, noise: NoiseSource) -> Tensor:
+        """The images at the present resolution."""
+        level, alpha = self.growth.stage()
+        maps = run_layers(self.constant, self.layers[: 2 * level + 2], styles, noise)
+        images: Tensor = self.to_rgb[level](maps[-1])
+        return images if alpha == 1 else mix(self.to_rgb[level - 1](maps[-3]), images, alpha)
+
+    def folded(self) -> FoldedSynthesis:
+        """The grown network alone, in plain layers; as `zoo.models.progan.Generator.folded`."""
+        self.growth.check_whole()
+        layers = [folded(layer) for layer in self.layers]
+        return FoldedSynthesis(self.constant.detach().clone(), layers, folded(self.to_rgb[-1]))
+
+
+class FoldedSynthesis(nn.Module):
+    """What a `Synthesis` is after training."""
+
+    def __init__(self, constant: Tensor, layers: list[nn.Module], to_rgb: nn.Module) -> None:
+        super().__init__()
+        self.constant = nn.Parameter(constant)
+        self.layers, self.to_rgb = nn.ModuleList(layers), to_rgb
+
+    def forward(self, styles: Tensor, noise: NoiseSource) -> Tensor:
+        """Return the images."""
+        images: Tensor = self.to_rgb(run_layers(self.constant, self.layers, styles, noise)[-1])
+        return images
+
+
+def run_layers(
+    constant: Tensor, layers: nn.ModuleList, styles: Tensor, noise: NoiseSource
+) -> list[Tensor]:
+    """The feature maps of each layer, from the constant on."""
+    x = constant.expand(len(styles), -1, -1, -1)
+    maps = []
+    for index, layer in enumerate(layers):
+        numbers = noise(FIRST_LAYER_STREAM + index, noise_width(index))
+        x = layer(x, styles[:, index], numbers)
+        maps.append(x)
+    return maps
+
+
+def noise_width(layer: int) -> int:
+    """Numbers that a layer draws: one for each pixel."""
+    return (SMALLEST << layer // 2) ** 2
+
+
+class Generator(nn.Module):
+    """Mapping and synthesis; see `zoo.models.generators.StyleGenerator`."""
+
+    bounded = False
+    style_mean: Tensor
+
+    def __init__(self, mapping: nn.Module, synthesis: nn.Module, style_mean: Tensor) -> None:
+        super().__init__()
+        self.mapping, self.synthesis = mapping, synthesis
+        self.register_buffer("style_mean", style_mean)
+        self.layers = len(synthesis.get_submodule("layers"))
+        self.noise_widths = tuple(map(noise_width, range(self.layers)))
+
+    def forward(
+        self, latents: Tensor, truncation: float = 1.0, noise: NoiseSource | None = None
+    ) -> Tensor:
+        """Images [N, C, S, S] of latents [N, D], with noise from PyTorch if none is given."""
+        w = self.truncate(self.mapping(latents), truncation)
+        images: Tensor = self.synthesis(self.mix(w), noise or torch_noise(w))
+        return images
+
+    def truncate(self, w: Tensor, truncation: float) -> Tensor:
+        """Bring w [N, W] closer to its mean: w̄ + ψ (w - w̄), appendix B.
+
+        Raises `ConfigError` for a ψ that is not finite.
+        """
+        number = isinstance(truncation, (int, float)) and not isinstance(truncation, bool)
+        if not number or not math.isfinite(truncation):
+            raise ConfigError(f"truncation must be a finite number, got {truncation!r}")
+        return w if truncation == 1 else torch.lerp(self.style_mean.to(w), w, truncation)
+
+    def mix(self, w: Tensor, other: Tensor | None = None, layer: int | None = None) -> Tensor:
+        """Styles [N, layers, W]: w [N, W] for the layers before `layer`, then the other one.
+
+        Without another: w for all of them. Raises `ConfigError` for a layer that is not one.
+        """
+        if other is None or layer is None:
+            return w[:, None].expand(-1, self.layers, -1)
+        if type(layer) is not int or not 0 <= layer <= self.layers:
+            raise ConfigError(f"layer must be from 0 to {self.layers}, got {layer!r}")
+        return self.mix_each(w, other, torch.full((len(w),), layer, device=w.device))
+
+    def mix_each(self, w: Tensor, other: Tensor, layer: Tensor) -> Tensor:
+        """As `mix`, by a layer of its own for each image, int64 [N]."""
+        first = torch.arange(self.layers, device=w.device) < layer[:, None]
+        return torch.where(first[..., None], w[:, None], other[:, None])
+
+    def folded(self) -> Generator:
+        """The same in plain layers; raises `ConfigError` in the middle of growing."""
+        mapping, synthesis = folded(self.mapping), folded(self.synthesis)
+        return Generator(mapping, synthesis, self.style_mean.clone())
+
+
+class StyleGAN(nn.Module):
+    """Generator and discriminator."""
+
+    prior = "normal"
+
+    def __init__(self, config: StyleGANConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or StyleGANConfig()
+        mean = torch.zeros(self.config.style)
+        self.generator = Generator(make_mapping(self.config), Synthesis(self.config), mean)
+        self.discriminator = Discriminator(self.config, blur=True)

@@ -1,0 +1,70 @@
+"""Training of generators that grow, and of style-based ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zoo.models.generators import torch_noise
+from zoo.models.growth import grow, real_images
+from zoo.training.adversarial import AdversarialTask
+from zoo.training.task import Batch, Update
+
+STYLE_DECAY = 0.995
+"""Memory of the mean of w, a step."""
+
+
+class ProgressiveTask(AdversarialTask):
+    """The game at the present resolution (Karras et al. 2017, section 2)."""
+
+    def real(self, model: Any, batch: Batch) -> Tensor:
+        """The images, reduced to what the generator can make."""
+        return real_images(batch.images, model.discriminator.growth)
+
+    def fake(self, model: Any, batch: Batch) -> Tensor:
+        """Images of the present resolution."""
+        z = self.latents(model, len(batch), batch.levels.device)
+        images: Tensor = model.generator.grown(z)
+        return images
+
+    def step(self, model: nn.Module, batch: Batch, update: Update) -> dict[str, Tensor]:
+        """As of every adversarial model; the side of the images is logged."""
+        discriminator: Any = model.discriminator
+        side = torch.tensor(float(discriminator.growth.side()))
+        return super().step(model, batch, update) | {"resolution": side}
+
+    def after_step(self, model: Any, batch: Batch) -> None:
+        """Count the images, those of all processes."""
+        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        grow(model, len(batch) * (torch.distributed.get_world_size() if distributed else 1))
+
+
+class StyleTask(ProgressiveTask):
+    """The game of a `StyleGAN`, with style mixing (Karras et al. 2019, section 3.1)."""
+
+    def fake(self, model: Any, batch: Batch) -> Tensor:
+        """Images of the present resolution, some of two styles; in training, follows their mean."""
+        generator, count = model.generator, len(batch)
+        z = self.latents(model, count, batch.levels.device)
+        w = generator.mapping(z)
+        if model.training:
+            with torch.no_grad():
+                generator.style_mean.lerp_(w.float().mean(0), 1 - STYLE_DECAY)
+        other = generator.mapping(self.latents(model, count, z.device))
+        layers = 2 * generator.synthesis.growth.stage()[0] + 2
+        layer = torch.randint(1, layers, (count,), device=z.device)
+        mixed = torch.rand(count, device=z.device) < model.config.mixing
+        styles = generator.mix_each(w, other, torch.where(mixed, layer, generator.layers))
+        images: Tensor = generator.synthesis.grown(styles, torch_noise(z))
+        return images
+
+    def samples(self, model: Any, count: int, seed: int) -> Iterator[Tensor]:
+        """Images of a seed, noise included."""
+        device = next(model.parameters()).device
+        random = torch.Generator().manual_seed(seed)
+        latents = torch.randn(count, model.config.latent, generator=random)
+        for rows in latents.split(200):
+            yield model.generator(rows.to(device), noise=torch_noise(rows.to(device), random))
