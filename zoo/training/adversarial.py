@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from zoo.data import DataSet, Split
+from zoo.errors import ConfigError
 from zoo.training import collapse
 from zoo.training.adversarial_options import make_options
 from zoo.training.games import GAMES, gradient_penalty, r1_penalty
@@ -43,6 +44,7 @@ class AdversarialTask:
     def __init__(self, recipe: Recipe | None = None) -> None:
         self.options = make_options(recipe.adversarial if recipe else {})
         self._fid: tuple[str, Any] | None = None
+        self._unmeasured: str | None = None
 
     # Where models differ
 
@@ -227,10 +229,15 @@ class AdversarialTask:
         }
 
     def _quality(self, images: np.ndarray, data: DataSet) -> dict[str, float]:
-        from zoo.evaluation.quick import QuickFid
+        try:
+            from zoo.evaluation.quick import QuickFid
 
-        if self._fid is None or self._fid[0] != data.name:
-            self._fid = (data.name, QuickFid(data, len(images)))
+            if self._fid is None or self._fid[0] != data.name:
+                self._fid = (data.name, QuickFid(data, len(images)))
+        except (ConfigError, ModuleNotFoundError) as error:
+            # Training must not end for want of a package that only measures.
+            self._unmeasured = f"no Fréchet distance: {error}"
+            return {}
         measured: dict[str, float] = self._fid[1].measure(images)
         return measured
 
@@ -242,7 +249,8 @@ class AdversarialTask:
 
     def notes(self, values: dict[str, float]) -> list[str]:
         """What these numbers say about mode collapse and balance, and what to try."""
-        return collapse.notes(values)
+        found = collapse.notes(values)
+        return found if self._unmeasured is None else [*found, self._unmeasured]
 
 
 def _batch(split: Split, count: int, device: torch.device) -> Batch:
