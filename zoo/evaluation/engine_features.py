@@ -1,0 +1,73 @@
+"""Features from a classifier's engine file, by plain ONNX Runtime: no PyTorch, no network."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zoo.errors import ConfigError
+from zoo.evaluation.features import (
+    BATCH,
+    FeatureNetwork,
+    Features,
+    Images,
+    Probabilities,
+    identity_of,
+)
+from zoo.evaluation.fitting import FRAME, fit
+
+OUTPUTS = ["features", "scores"]
+
+
+class EngineFeatures(FeatureNetwork):
+    """A classifier engine of the kind "classes" whose graph gives `features` beside its scores.
+
+    engine: its file, or a shipped name; threads: of one run (None: one a core). Raises the errors
+    of `zoo.engines.resolve` and of `runtime.manifest.read`, and `ConfigError` for another engine.
+    """
+
+    def __init__(self, engine: str, threads: int | None = None) -> None:
+        import onnxruntime
+
+        from runtime import manifest
+        from runtime.errors import EngineFileError
+        from zoo.engines import resolve
+
+        path = resolve(engine)
+        document = manifest.read(path)
+        kind = document.get("scores", {}).get("kind")
+        if document["role"] != "classifier" or kind != "classes":
+            raise ConfigError(
+                f"features {engine}: expected a classifier of classes, got the {document['role']} "
+                f"of {document['model']}"
+            )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        options.log_severity_level = 4
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise EngineFileError(f"ONNX Runtime cannot load {path}: {error}") from error
+        outputs = {output.name: output for output in self._session.get_outputs()}
+        if "features" not in outputs:
+            raise ConfigError(f"features {engine}: expected a graph that gives its features too")
+        image = document["image"]
+        self.name = str(document["model"])
+        self.identity = identity_of(path)
+        self.width = int(outputs["features"].shape[1])
+        self.classes = tuple(document["scores"]["names"])
+        self._size, self._channels = int(image["height"]), int(image["channels"])
+        self.input = f"{self._size}×{self._size}×{self._channels}, a frame cut off, else resized"
+
+    def _measure(self, images: Images) -> tuple[Features, Probabilities]:
+        fitted = fit(images, self._size, self._channels, FRAME)
+        parts = [
+            self._session.run(OUTPUTS, {"image": np.ascontiguousarray(fitted[row : row + BATCH])})
+            for row in range(0, len(fitted), BATCH)
+        ]
+        features, scores = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return features, scores
+
+
+__all__ = ["EngineFeatures"]
