@@ -21,7 +21,7 @@ from zoo.models.equalised import (
 )
 from zoo.models.growth import SMALLEST, Growth, as_schedule, enlarge, levels, mix, reduce
 from zoo.models.options import as_widths, check_counts
-from zoo.models.style_layers import MinibatchDeviation, PixelNorm
+from zoo.models.style_layers import MinibatchDeviation, PixelNorm, full_precision
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class ToRGB(EqualisedConv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the images, in full precision."""
-        return super().forward(x).float() / 2 + 0.5
+        return full_precision(super().forward(x)) / 2 + 0.5
 
     def folded(self) -> nn.Module:
         """A plain convolution that ends on [0, 1]."""

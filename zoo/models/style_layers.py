@@ -18,6 +18,11 @@ EPSILON = 1e-6
 """Keeps square roots from zero. The papers' 1e-8 is 0 in fp16, and to the exporter of PyTorch."""
 
 
+def full_precision(x: Tensor) -> Tensor:
+    """float32 in place of a half precision."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 class PixelNorm(nn.Module):
     """x / √(mean of x² over the channels + ε) at every pixel: equation 1 of Karras et al. 2017.
 
@@ -84,7 +89,7 @@ class MinibatchDeviation(nn.Module):
         """Append the channel."""
         count = len(x)
         size = max(n for n in range(1, self.group + 1) if count % n == 0)
-        groups = x.float().unflatten(0, (size, count // size))
+        groups = full_precision(x).unflatten(0, (size, count // size))
         variance = (groups - groups.mean(0)).square().mean(0)  # faster than var()
         deviation = (variance + EPSILON).sqrt().flatten(1).mean(1)
         channel = deviation.to(x.dtype).repeat(size)[:, None, None, None]
