@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from zoo.data import DataSet, Split
-from zoo.errors import ConfigError
+from zoo.errors import ZooError
 from zoo.training import collapse
 from zoo.training.adversarial_options import make_options
 from zoo.training.games import GAMES, gradient_penalty, r1_penalty
@@ -229,12 +229,14 @@ class AdversarialTask:
         }
 
     def _quality(self, images: np.ndarray, data: DataSet) -> dict[str, float]:
+        from runtime.errors import EngineNotFoundError
+
         try:
             from zoo.evaluation.quick import QuickFid
 
             if self._fid is None or self._fid[0] != data.name:
                 self._fid = (data.name, QuickFid(data, len(images)))
-        except (ConfigError, ModuleNotFoundError) as error:
+        except (ZooError, EngineNotFoundError, ModuleNotFoundError) as error:
             # Training must not end for want of a package that only measures.
             self._unmeasured = f"no Fréchet distance: {error}"
             return {}
