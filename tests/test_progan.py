@@ -25,8 +25,8 @@ from zoo.models.equalised import (
     EqualisedConv2d,
     EqualisedLinear,
     UpsampledConv2d,
-    folded,
 )
+from zoo.models.folding import fold
 from zoo.models.growth import Growth, grow, real_images
 from zoo.models.progan import ProGANConfig
 from zoo.models.style_layers import EPSILON, MinibatchDeviation, PixelNorm, PlainPixelNorm
@@ -142,7 +142,7 @@ def test_pixel_norm(shape: tuple[int, ...]) -> None:
     x = rows(*shape)
     values = x.numpy()
     expected = values / np.sqrt((values**2).mean(1, keepdims=True) + EPSILON)
-    for module in (PixelNorm(), PlainPixelNorm(), folded(PixelNorm())):
+    for module in (PixelNorm(), PlainPixelNorm(), fold(PixelNorm())):
         np.testing.assert_allclose(module(x).numpy(), expected, rtol=1e-12)
 
 
@@ -281,7 +281,7 @@ def test_real_images_are_as_coarse_as_the_fakes() -> None:
 
 def test_folded_generator_is_the_same_function() -> None:
     model = make("progan", 430)
-    plain = folded(model.generator)
+    plain = fold(model.generator)
     z = rows(16, 8)
     torch.testing.assert_close(plain(z), model.generator(z), rtol=1e-9, atol=1e-12)
     kinds = {type(module) for module in plain.modules()} - {type(plain), nn.Sequential}
@@ -301,10 +301,10 @@ def test_folded_generator_is_the_same_function() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_folded_structure_follows_from_the_config(name: str) -> None:
     fresh, grown = make(name).generator, make(name, 430).generator
-    assert folded(fresh).state_dict().keys() == folded(grown).state_dict().keys()
+    assert fold(fresh).state_dict().keys() == fold(grown).state_dict().keys()
     half = make(name, 200).generator
     with pytest.raises(ConfigError, match="still growing: seen = 200 images, expected the 430"):
-        folded(half)
+        fold(half)
 
 
 # Training

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from runtime.noise import normals
 from zoo.errors import ConfigError
 from zoo.models import registry
-from zoo.models.equalised import folded
+from zoo.models.folding import fold
 from zoo.models.generators import FIRST_LAYER_STREAM, no_noise, torch_noise
 from zoo.models.style_layers import EPSILON, AdaptiveNorm, StyleLayer
 from zoo.training.progressive import StyleTask
@@ -219,7 +219,7 @@ def test_noise_strengths_are_learned_from_zero() -> None:
 
 
 def test_folded_generator_is_the_same_function(generator: Any) -> None:
-    plain: Any = folded(generator)
+    plain: Any = fold(generator)
     z, noise = rows(8, 8), Recorded(8)
     for truncation in (1.0, 0.5):
         expected = generator(z, truncation, noise)
@@ -236,7 +236,7 @@ def test_folded_generator_is_the_same_function(generator: Any) -> None:
 
 def test_folding_leaves_the_generator_alone(generator: Any) -> None:
     before = {name: value.clone() for name, value in generator.state_dict().items()}
-    plain = folded(generator)
+    plain = fold(generator)
     with torch.no_grad():
         for value in plain.state_dict().values():
             value.fill_(7)

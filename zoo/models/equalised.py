@@ -2,12 +2,11 @@
 
 Weights start as N(0, 1) and are multiplied by gain / √fan_in (He et al. 2015) whenever they are
 used, so that Adam, whose steps do not depend on the scale of a gradient, changes all layers at the
-same speed. `folded()` is the plain layer of the scaled weights.
+same speed. `folded()` is the plain layer of the scaled weights (see `zoo.models.folding`).
 """
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
@@ -152,17 +151,6 @@ def binomial(channels: int) -> Tensor:
     """The filter [1, 2, 1] ⊗ [1, 2, 1] / 16 for each channel apart, [channels, 1, 3, 3]."""
     line = torch.tensor([1.0, 2.0, 1.0]) / 4
     return (line[:, None] * line).expand(channels, 1, 3, 3).contiguous()
-
-
-def folded(module: nn.Module) -> nn.Module:
-    """A copy of a module, in which every layer that can be is replaced by its plain form."""
-    if hasattr(module, "folded"):
-        plain: nn.Module = module.folded()
-        return plain
-    copied = copy.deepcopy(module)
-    for name, child in module.named_children():
-        setattr(copied, name, folded(child))
-    return copied
 
 
 def _doubled(kernel: Tensor) -> Tensor:

@@ -17,7 +17,6 @@ from zoo.models.equalised import (
     EqualisedConv2d,
     EqualisedLinear,
     UpsampledConv2d,
-    folded,
 )
 from zoo.models.growth import SMALLEST, Growth, as_schedule, enlarge, levels, mix, reduce
 from zoo.models.options import as_widths, check_counts
@@ -100,13 +99,13 @@ class Generator(nn.Module):
         return images if alpha == 1 else mix(self.to_rgb[level - 1](before), images, alpha)
 
     def folded(self) -> nn.Module:
-        """The grown network alone, in plain layers; raises `ConfigError` in the middle of growing.
+        """The grown network alone (as `fold` asks for); raises `ConfigError` while it is growing.
 
         The weights of a network that was not trained count as grown.
         """
         self.growth.check_whole()
-        blocks = [layer for block in self.blocks for layer in block.children()]
-        return Folded(*map(folded, (*blocks, self.to_rgb[-1])))
+        layers = [layer for block in self.blocks for layer in block.children()]
+        return Folded(*layers, self.to_rgb[-1])
 
 
 class Folded(nn.Sequential):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError
-from zoo.models.equalised import EqualisedConv2d, EqualisedLinear, UpsampledConv2d, folded
+from zoo.models.equalised import EqualisedConv2d, EqualisedLinear, UpsampledConv2d
 from zoo.models.generators import FIRST_LAYER_STREAM, NoiseSource, torch_noise
 from zoo.models.growth import SMALLEST, enlarge, mix
 from zoo.models.options import check_counts, check_numbers
@@ -93,19 +93,17 @@ class Synthesis(nn.Module):
         return images if alpha == 1 else mix(self.to_rgb[level - 1](maps[-3]), images, alpha)
 
     def folded(self) -> FoldedSynthesis:
-        """The grown network alone, in plain layers; as `zoo.models.progan.Generator.folded`."""
+        """The grown network alone; as `zoo.models.progan.Generator.folded`."""
         self.growth.check_whole()
-        layers = [folded(layer) for layer in self.layers]
-        return FoldedSynthesis(self.constant.detach().clone(), layers, folded(self.to_rgb[-1]))
+        return FoldedSynthesis(self.constant, self.layers, self.to_rgb[-1])
 
 
 class FoldedSynthesis(nn.Module):
     """What a `Synthesis` is after training."""
 
-    def __init__(self, constant: Tensor, layers: list[nn.Module], to_rgb: nn.Module) -> None:
+    def __init__(self, constant: nn.Parameter, layers: nn.ModuleList, to_rgb: nn.Module) -> None:
         super().__init__()
-        self.constant = nn.Parameter(constant)
-        self.layers, self.to_rgb = nn.ModuleList(layers), to_rgb
+        self.constant, self.layers, self.to_rgb = constant, layers, to_rgb
 
     def forward(self, styles: Tensor, noise: NoiseSource) -> Tensor:
         """Return the images."""
@@ -177,11 +175,6 @@ class Generator(nn.Module):
         """As `mix`, by a layer of its own for each image, int64 [N]."""
         first = torch.arange(self.layers, device=w.device) < layer[:, None]
         return torch.where(first[..., None], w[:, None], other[:, None])
-
-    def folded(self) -> Generator:
-        """The same in plain layers; raises `ConfigError` in the middle of growing."""
-        mapping, synthesis = folded(self.mapping), folded(self.synthesis)
-        return Generator(mapping, synthesis, self.style_mean.clone())
 
 
 class StyleGAN(nn.Module):
