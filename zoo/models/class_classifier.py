@@ -1,7 +1,7 @@
 """Convolutional classifier of classes, whose features other models' images are measured by.
 
-An all-convolutional network (Springenberg et al. 2015, arXiv:1412.6806): strided convolutions in
-place of pooling, the mean over places (Lin et al. 2014, arXiv:1312.4400) in place of dense layers.
+Strided convolutions in place of pooling (Springenberg et al. 2015, arXiv:1412.6806), then one dense
+layer for the features, so that they tell where in the image things are.
 """
 
 from __future__ import annotations
@@ -21,23 +21,21 @@ from zoo.models.options import as_widths, check_counts
 class ClassConfig:
     """Options of a `ClassClassifier`.
 
-    `widths` are the channels of its stages: one convolution, and then in each further stage one
-    that halves the side and one more. The last width is the number of features. `dropout` is the
-    share of features that training hides from the last layer.
+    `widths` are the channels of its stages: one convolution, and in each further stage one that
+    halves the side (rounding up) and one more, which the last stage has not. `features` is their
+    number; `dropout` is the share of inputs that training hides from the dense layers.
     """
 
     image_size: int = 28
     channels: int = 1
-    widths: tuple[int, ...] = (24, 48, 96)
+    widths: tuple[int, ...] = (24, 48, 64, 64)
+    features: int = 96
     dropout: float = 0.25
     classes: int = 0
 
     def __post_init__(self) -> None:
         as_widths(self, "widths", low=1)
-        check_counts(self, "image_size", "channels")
-        factor = 2 ** (len(self.widths) - 1)
-        if self.image_size % factor:
-            raise ConfigError(f"image_size must be a multiple of {factor}, got {self.image_size}")
+        check_counts(self, "image_size", "channels", "features")
         if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be from 0 to below 1, got {self.dropout!r}")
         if not isinstance(self.classes, int) or self.classes < 2:
@@ -56,20 +54,21 @@ class ClassClassifier(Classifier):
         super().__init__()
         self.config = config
         layers: list[nn.Module] = []
-        before = config.channels
+        before, side, last = config.channels, config.image_size, len(config.widths) - 1
         for index, width in enumerate(config.widths):
             stride = 2 if index else 1
             layers += [nn.Conv2d(before, width, 3, stride, padding=1), nn.ReLU()]
-            if index:
+            if 0 < index < last:
                 layers += [nn.Conv2d(width, width, 3, padding=1), nn.ReLU()]
-            before = width
-        self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+            before, side = width, -(-side // stride)
+        layers += [nn.Flatten(), nn.Dropout(config.dropout)]
+        layers += [nn.Linear(before * side**2, config.features), nn.ReLU()]
+        self.features = nn.Sequential(*layers)
         self.dropout = nn.Dropout(config.dropout)
-        self.project = nn.Linear(before, config.classes)
+        self.project = nn.Linear(config.features, config.classes)
         for layer in layers:
-            if isinstance(layer, nn.Conv2d):
+            if isinstance(layer, (nn.Conv2d, nn.Linear)):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                assert layer.bias is not None
                 nn.init.zeros_(layer.bias)
 
     def from_features(self, features: Tensor) -> Tensor:
