@@ -38,39 +38,53 @@ class Manifolds:
     coverage: float
 
 
-def compare(generated: Features, real: Features) -> Manifolds:
-    """Measure features of generated and of real images, [N, F] and [M, F].
+class Manifold:
+    """The region of real features [M, F], with the radii of their neighbourhoods.
 
-    Exact, over all pairs, with N·M distances but memory for a thousand rows of them. Raises
-    `DataError` for fewer images than neighbours, or sets of two widths.
+    Exact, over all pairs, with memory for a thousand rows of distances. Raises `DataError` for
+    fewer images than neighbours; so does `compare`, and for features of another width.
     """
-    least = DENSITY_NEIGHBOURS + 1
-    for name, rows in (("generated", generated), ("real", real)):
-        if rows.ndim != 2 or rows.shape[1] != real.shape[1]:
-            raise DataError(f"{name} features: expected [N, F], got {list(rows.shape)}")
-        if len(rows) < least:
-            raise DataError(f"precision and recall need at least {least} images, got {len(rows)}")
-    # Centred, so that float32 loses little.
-    centre = real.mean(0, dtype=np.float64)
-    fake, true = ((rows - centre).astype(np.float32) for rows in (generated, real))
-    fake_radii = _radii(fake, (NEIGHBOURS,))
-    true_radii = _radii(true, (NEIGHBOURS, DENSITY_NEIGHBOURS))
-    inside = inside_count = 0
-    nearest = np.full(len(true), np.inf, np.float32)
-    recalled = np.zeros(len(true), bool)
-    for start in range(0, len(fake), _ROWS):
-        block = fake[start : start + _ROWS]
-        squares = _squares(block, true)
-        inside += int((squares <= true_radii[0]).any(1).sum())
-        inside_count += int((squares <= true_radii[1]).sum())
-        nearest = np.minimum(nearest, squares.min(0))
-        recalled |= (squares <= fake_radii[0, start : start + _ROWS, None]).any(0)
-    return Manifolds(
-        precision=inside / len(fake),
-        recall=float(recalled.mean()),
-        density=inside_count / (DENSITY_NEIGHBOURS * len(fake)),
-        coverage=float((nearest <= true_radii[1]).mean()),
-    )
+
+    def __init__(self, real: Features) -> None:
+        _check("real", real, real.shape[-1])
+        # Centred, so that float32 loses little.
+        self._centre = real.mean(0, dtype=np.float64)
+        self._real = self._centred(real)
+        self._radii = _radii(self._real, (NEIGHBOURS, DENSITY_NEIGHBOURS))
+
+    def compare(self, generated: Features) -> Manifolds:
+        """Measure features of generated images [N, F]."""
+        _check("generated", generated, self._real.shape[1])
+        fake = self._centred(generated)
+        fake_radii = _radii(fake, (NEIGHBOURS,))[0]
+        narrow, wide = self._radii
+        inside = neighbourhoods = 0
+        nearest = np.full(len(self._real), np.inf, np.float32)
+        recalled = np.zeros(len(self._real), bool)
+        for start in range(0, len(fake), _ROWS):
+            squares = _squares(fake[start : start + _ROWS], self._real)
+            inside += int((squares <= narrow).any(1).sum())
+            neighbourhoods += int((squares <= wide).sum())
+            nearest = np.minimum(nearest, squares.min(0))
+            recalled |= (squares <= fake_radii[start : start + _ROWS, None]).any(0)
+        return Manifolds(
+            precision=inside / len(fake),
+            recall=float(recalled.mean()),
+            density=neighbourhoods / (DENSITY_NEIGHBOURS * len(fake)),
+            coverage=float((nearest <= wide).mean()),
+        )
+
+    def _centred(self, features: Features) -> NDArray[np.float32]:
+        return (features - self._centre).astype(np.float32)
+
+
+def _check(name: str, features: Features, width: int) -> None:
+    if features.ndim != 2 or features.shape[1] != width:
+        raise DataError(f"{name} features: expected [N, {width}], got {list(features.shape)}")
+    if len(features) <= DENSITY_NEIGHBOURS:
+        raise DataError(
+            f"precision and recall need more than {DENSITY_NEIGHBOURS} images, got {len(features)}"
+        )
 
 
 def _radii(points: NDArray[np.float32], neighbours: tuple[int, ...]) -> NDArray[np.float32]:
@@ -94,4 +108,4 @@ def _squares(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np
     return np.maximum(squares, 0, out=squares)
 
 
-__all__ = ["DENSITY_NEIGHBOURS", "NEIGHBOURS", "Manifolds", "compare"]
+__all__ = ["DENSITY_NEIGHBOURS", "NEIGHBOURS", "Manifold", "Manifolds"]

@@ -1,0 +1,311 @@
+"""Measure a model's images: `python -m zoo.evaluate --engine vae.onnx --data fashion-mnist`."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli import COUNT, UINT64, Command, engine_options
+
+if TYPE_CHECKING:
+    from runtime import Generator, Translator
+    from zoo.data import DataSet
+    from zoo.evaluation.attributes import AttributeJudge
+    from zoo.evaluation.features import FeatureNetwork
+    from zoo.evaluation.report import Report
+
+SAMPLES = 10_000
+"""Images that a generator is measured by, by default."""
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What was asked for; `model` is None where PyTorch's should be left out."""
+
+    engine: str
+    count: int | None
+    seed: int
+    model: Path | None
+    metrics: list[str] | None
+    verbose: bool
+
+
+@click.command(cls=Command)
+@engine_options
+@click.option(
+    "--data", metavar="SET", help="Data set name, folder of pictures, or .npz [as trained on]."
+)
+@click.option(
+    "-n", "--count", type=COUNT, metavar="N", help="Images [10,000, or all to be translated]."
+)
+@click.option("--seed", type=UINT64, default=0, help="Seed of the samples, or of the damage.")
+@click.option(
+    "--features",
+    metavar="NETWORK",
+    help="fashion-classifier, efficientnet-lite0, inception, or a classifier engine with features "
+    "[by the images' channels].",
+)
+@click.option(
+    "--weights", type=click.Path(path_type=Path), help="pt_inception-2015-12-05.pth, for inception."
+)
+@click.option(
+    "--metrics", metavar="LIST", help="Only these, of fid,kid,is,manifolds,modes,attributes."
+)
+@click.option(
+    "--run",
+    "run_dir",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Folder of the training run, to measure its PyTorch model [the engine's own weights].",
+)
+@click.option("--no-model", is_flag=True, help="Do not measure the PyTorch model as well.")
+@click.option("--json", "out", metavar="FILE", help="Write everything as JSON too.")
+@click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
+def main(
+    engine: str,
+    data: str | None,
+    count: int | None,
+    seed: int,
+    features: str | None,
+    weights: Path | None,
+    metrics: str | None,
+    run_dir: Path | None,
+    no_model: bool,
+    out: str | None,
+    verbose: bool,
+    **options: Any,
+) -> None:
+    """Measure how good the images of an engine are, and how much its export changed them.
+
+    A generator's samples are compared with real images, as many of them, test
+    images first: FID (Heusel et al. 2017), KID (Bińkowski et al. 2018), Inception
+    score (Salimans et al. 2016), precision and recall (Kynkäänniemi et al. 2019),
+    density and coverage (Naeem et al. 2020), and where the network knows the
+    classes of the data the share of classes that samples fall into, and
+    KL(samples ‖ real) of the classes in nats; where the data has attributes, how
+    far the share of images with an attribute is from that of real images.
+
+    A translator's outputs are compared with what they should be: PSNR, SSIM and
+    mean absolute difference, beside those of its input, and as sets by FID and KID.
+
+    Beside every number stands its floor: the same number for as many other real
+    images, by the same network. A distance means nothing without its network,
+    nor at another number of images. FIDs in papers are Inception's; for them give
+    --features inception --weights pt_inception-2015-12-05.pth (any colour or grey
+    images; the file is published with pytorch-fid, and never downloaded here).
+
+    The PyTorch model is measured on the same noise: the difference is what the
+    export changed. Needs the extra `evaluate`.
+    """
+    from runtime import manifest
+    from zoo import data as sets
+    from zoo.engines import resolve
+    from zoo.errors import ConfigError
+    from zoo.images import atomic
+
+    if no_model and run_dir is not None:
+        raise ConfigError("expected --run or --no-model, got both")
+    if out is not None:
+        atomic.check_file(out)
+    path = resolve(engine)
+    document = manifest.read(path)
+    role = document["role"]
+    if role not in ("generator", "translator"):
+        raise ConfigError(f"{engine}: expected a generator or a translator, got the {role}")
+    name = data or str(document["training"]["data"])
+    if data is None and name not in sets.NAMES:
+        raise ConfigError(f"{engine} was trained on {name}, which has no --data name: give --data")
+    chosen = None if metrics is None else [part.strip() for part in metrics.split(",")]
+    model = None if no_model else run_dir or path
+    request = _Request(str(path), count, seed, model, chosen, verbose)
+    started = time.monotonic()
+    measure = _generator if role == "generator" else _translator
+    with ExitStack() as stack:
+        opened = stack.enter_context(_open(path, role, options))
+        height, _, channels = opened.image_shape
+        loaded = sets.load(name, height, channels)
+        network = _network(features, weights, channels, height)
+        judge = _judge(loaded, stack)
+        pairs = measure(opened, loaded, network, judge, request)
+    for index, (report, other) in enumerate(pairs):
+        _print(report, other, network, blank=index > 0)
+    click.echo(f"\n{time.monotonic() - started:.0f} s")
+    if out is not None:
+        _write(out, pairs, document, network)
+        click.echo(out)
+
+
+Pairs = "list[tuple[Report, Report | None]]"
+
+
+def _open(path: Path, role: str, options: dict[str, Any]) -> Any:
+    from zoo.applications.translation import open_translator
+    from zoo.engines import open_generator
+
+    opener: Any = open_generator if role == "generator" else open_translator
+    return opener(str(path), **options)
+
+
+def _network(
+    features: str | None, weights: Path | None, channels: int, size: int
+) -> FeatureNetwork:
+    from zoo.evaluation import features as networks
+
+    return networks.load(features or networks.default_name(channels), weights, size)
+
+
+def _judge(data: DataSet, stack: ExitStack) -> AttributeJudge | None:
+    """The shipped judge of attributes, where it knows those of the data."""
+    from runtime import Classifier
+    from zoo.engines import resolve
+    from zoo.errors import ConfigError
+    from zoo.evaluation import attributes
+
+    if not attributes.fits(data):
+        return None
+    classifier = stack.enter_context(Classifier(resolve(attributes.FACES)))
+    try:
+        return attributes.AttributeJudge(classifier, data)
+    except ConfigError:
+        return None
+
+
+def _generator(
+    generator: Generator,
+    data: DataSet,
+    network: FeatureNetwork,
+    judge: AttributeJudge | None,
+    request: _Request,
+) -> list[tuple[Report, Report | None]]:
+    from zoo.evaluation import references, sampling
+    from zoo.evaluation.report import Report
+    from zoo.evaluation.yardstick import Yardstick
+    from zoo.progress import Progress
+
+    count = request.count or SAMPLES
+    images = sampling.of_engine(generator, count, request.seed)
+    reference = references.choose(data, count)
+    yardstick = Yardstick(network, reference, judge, request.metrics)
+    model = _model(sampling.TorchGenerator, request.model)
+    with Progress(count * (4 if model else 3), request.verbose) as progress:
+        yardstick.prepare(progress.advance)
+        sets = [(Path(generator.path).name, images)]
+        if model is not None:
+            sets.append((_TORCH, model.images(count, request.seed)))
+        measured = [(name, yardstick.measure(s, count, progress.advance)) for name, s in sets]
+    reports = [
+        Report(name, str(reference.real), count, request.seed, yardstick.metrics(found))
+        for name, found in measured
+    ]
+    return [(reports[0], reports[1] if model else None)]
+
+
+def _translator(
+    translator: Translator,
+    data: DataSet,
+    network: FeatureNetwork,
+    judge: AttributeJudge | None,
+    request: _Request,
+) -> list[tuple[Report, Report | None]]:
+    from zoo.errors import ConfigError
+    from zoo.evaluation import translators
+    from zoo.progress import Progress
+
+    if request.metrics is not None:
+        raise ConfigError("--metrics is for generators")
+    yardstick = translators.make_yardstick(network, data, request.count, judge)
+    prepared = translators.preparations(translator)
+    name = Path(translator.path).name
+    model = _model(lambda path: translators.TorchTranslator(path, translator), request.model)
+    count, pairs = len(yardstick.reference.floor), []
+    with Progress(count * (2 + len(prepared) * (2 if model else 1)), request.verbose) as progress:
+        yardstick.prepare(progress.advance)
+        for spec, preparation in prepared:
+            reports = [
+                translators.evaluate(
+                    made, title, preparation, yardstick, request.seed, progress.advance
+                )
+                for made, title in ((translator, f"{name}, {spec}"), (model, _TORCH))
+                if made is not None
+            ]
+            pairs.append((reports[0], reports[1] if model else None))
+    return pairs
+
+
+_TORCH = "PyTorch"
+
+
+def _model(make: Any, path: Path | None) -> Any:
+    """The PyTorch model, or None where it is not wanted or cannot be had, saying why.
+
+    What was asked for by --run must be there.
+    """
+    from zoo.errors import ConfigError, TrainingError
+
+    if path is None:
+        return None
+    try:
+        return make(path)
+    except (ConfigError, TrainingError, ModuleNotFoundError) as error:
+        if path.suffix != ".onnx":
+            raise
+        click.echo(f"the PyTorch model is left out: {error}", err=True)
+        return None
+
+
+def _print(report: Report, other: Report | None, network: FeatureNetwork, blank: bool) -> None:
+    from zoo.evaluation import report as reports
+
+    if blank:
+        click.echo()
+    click.echo(
+        f"{report.subject}: {report.count:,} images, seed {report.seed}, against {report.against}\n"
+        f"network {network}: images of {network.input}"
+    )
+    for line in reports.lines(report, other):
+        click.echo(line)
+
+
+def _write(
+    out: str,
+    pairs: list[tuple[Report, Report | None]],
+    document: dict[str, Any],
+    network: FeatureNetwork,
+) -> None:
+    import json
+
+    from zoo.evaluation.report import compare
+    from zoo.images.atomic import replacing
+
+    entries = [
+        {
+            **report.document(),
+            "pytorch": None if other is None else other.document(),
+            "differences": {}
+            if other is None
+            else {entry.name: entry.value for entry in compare(report, other)},
+        }
+        for report, other in pairs
+    ]
+    whole = {
+        "model": document["model"],
+        "role": document["role"],
+        "checkpoint_sha256": document["checkpoint_sha256"],
+        "network": {
+            "name": network.name,
+            "weights_sha256": network.identity,
+            "input": network.input,
+        },
+        "reports": entries,
+    }
+    with replacing(out) as temporary:
+        temporary.write_text(json.dumps(whole, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

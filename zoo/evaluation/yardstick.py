@@ -1,0 +1,195 @@
+"""A network and real images: what sets of generated images are measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.errors import ConfigError, DataError
+from zoo.evaluation import manifolds, modes
+from zoo.evaluation.attributes import AttributeJudge
+from zoo.evaluation.features import FeatureNetwork, Images
+from zoo.evaluation.references import Reference, Selection
+from zoo.evaluation.report import Metric
+
+METRICS = ("fid", "kid", "is", "manifolds", "modes", "attributes")
+"""Groups of metrics, by the names that a command takes."""
+
+Seen = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What networks say of n images.
+
+    features: float32 [n, F]; probabilities: float32 [n, K] of the network's classes; attributes:
+    bool [n, A] of the judge's. The last two are None where nobody gives them.
+    """
+
+    features: NDArray[np.float32]
+    probabilities: NDArray[np.float32] | None
+    attributes: NDArray[np.bool_] | None
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def classes(self) -> NDArray[np.int64] | None:
+        """The most probable class of each image, [n]."""
+        return None if self.probabilities is None else self.probabilities.argmax(1)
+
+
+class Yardstick:
+    """Measures images of one kind against the real images of a reference.
+
+    network: what distances are measured in; reference: real images, and others for the floor;
+    judge: who tells attributes; names: groups of metrics to take, of `METRICS`, by default all that
+    the data has. Raises `ConfigError` for a group that there is not, or that the data has not.
+    """
+
+    def __init__(
+        self,
+        network: FeatureNetwork,
+        reference: Reference,
+        judge: AttributeJudge | None = None,
+        names: Iterable[str] | None = None,
+    ) -> None:
+        self.network, self.reference, self.judge = network, reference, judge
+        data = reference.real.data
+        able = {
+            "is": network.probabilities,
+            "modes": bool(data.classes) and tuple(data.classes) == network.classes,
+            "attributes": judge is not None,
+        }
+        wanted = [name for name in METRICS if able.get(name, True)] if names is None else [*names]
+        for name in wanted:
+            if name not in METRICS:
+                raise ConfigError(f"metrics: expected some of {', '.join(METRICS)}, got {name!r}")
+            if not able.get(name, True):
+                raise ConfigError(
+                    f"metrics: {name} cannot be measured on {data.name} by {network.name}"
+                )
+        self.names = [name for name in METRICS if name in wanted]
+
+    @property
+    def knows_classes(self) -> bool:
+        """Whether the network's classes are those of the data set."""
+        return tuple(self.reference.real.data.classes) == self.network.classes
+
+    def measure(self, batches: Iterable[Images], count: int, seen: Seen | None = None) -> Measured:
+        """Measure `count` images that come in batches uint8 [n, H, W, C]; memory for features only.
+
+        Raises `DataError` where fewer come.
+        """
+        features: list[NDArray[np.float32]] = []
+        probabilities: list[NDArray[np.float32]] = []
+        attributes: list[NDArray[np.bool_]] = []
+        done = 0
+        for images in batches:
+            found, scores = self.network(images)
+            features.append(found)
+            if scores is not None and ("is" in self.names or self.knows_classes):
+                probabilities.append(scores)
+            if self.judge is not None and "attributes" in self.names:
+                attributes.append(self.judge(images))
+            done += len(images)
+            if seen is not None:
+                seen(len(images))
+        if done != count:
+            raise DataError(f"expected {count:,} images, got {done:,}")
+        return Measured(
+            np.concatenate(features),
+            np.concatenate(probabilities) if probabilities else None,
+            np.concatenate(attributes) if attributes else None,
+        )
+
+    def prepare(self, seen: Seen | None = None) -> None:
+        """Measure the real images now; otherwise it happens when they are needed."""
+        self._measured = tuple(
+            self.measure(part.batches(), len(part), seen)
+            for part in (self.reference.real, self.reference.floor)
+        )
+
+    @cached_property
+    def _measured(self) -> tuple[Measured, ...]:
+        parts: tuple[Selection, ...] = (self.reference.real, self.reference.floor)
+        return tuple(self.measure(part.batches(), len(part)) for part in parts)
+
+    @property
+    def real(self) -> Measured:
+        """The real images."""
+        return self._measured[0]
+
+    @property
+    def floor(self) -> Measured:
+        """As many other real images."""
+        return self._measured[1]
+
+    def metrics(self, images: Measured) -> tuple[Metric, ...]:
+        """All metrics of these images, beside those of the floor."""
+        values, floors = self._values(images), self._floors
+        return tuple(
+            Metric(name, mean, floors[name][0], self._by(name), std, floors[name][1], _BEST[name])
+            for name, (mean, std) in values.items()
+        )
+
+    @cached_property
+    def _floors(self) -> dict[str, tuple[float, float | None]]:
+        return self._values(self.floor)
+
+    def _by(self, name: str) -> str:
+        return str(self.judge if name == ATTRIBUTE_GAP else self.network)
+
+    @cached_property
+    def _manifold(self) -> manifolds.Manifold:
+        return manifolds.Manifold(self.real.features)
+
+    def _values(self, images: Measured) -> dict[str, tuple[float, float | None]]:
+        found: dict[str, tuple[float, float | None]] = {}
+        real = self.real
+        if {"fid", "kid", "is"} & {*self.names}:
+            from zoo.evaluation import scores
+        if "fid" in self.names:
+            found["FID"] = scores.frechet(images.features, real.features), None
+        if "kid" in self.names:
+            kid = scores.kernel(images.features, real.features)
+            found["KID × 1000"] = kid.mean * 1000, kid.std * 1000
+        if "is" in self.names:
+            assert images.probabilities is not None
+            score = scores.inception_score(images.probabilities)
+            found["Inception score"] = score.mean, score.std
+        if "manifolds" in self.names:
+            shares = self._manifold.compare(images.features)
+            for name in ("precision", "recall", "density", "coverage"):
+                found[name] = getattr(shares, name), None
+        if "modes" in self.names:
+            assert images.probabilities is not None and real.probabilities is not None
+            classes, real_classes = map(modes.histogram, (images.probabilities, real.probabilities))
+            found["class coverage"] = modes.coverage(classes, real_classes), None
+            found["class divergence"] = modes.divergence(classes, real_classes), None
+        if "attributes" in self.names:
+            assert images.attributes is not None and real.attributes is not None
+            gaps = np.abs(images.attributes.mean(0) - real.attributes.mean(0))
+            found[ATTRIBUTE_GAP] = float(gaps.mean()), None
+        return found
+
+
+ATTRIBUTE_GAP = "attribute gap"
+_BEST = {
+    "FID": "least",
+    "KID × 1000": "least",
+    "Inception score": "most",
+    "precision": "most",
+    "recall": "most",
+    "density": "most",
+    "coverage": "most",
+    "class coverage": "most",
+    "class divergence": "least",
+    ATTRIBUTE_GAP: "least",
+}
+
+__all__ = ["METRICS", "Measured", "Yardstick"]
