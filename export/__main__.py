@@ -91,6 +91,8 @@ def main(
         )
         sizes = ", ".join(next(iter(file.throughput.values()), {}))
         text = f"; images/s at batch {sizes}: {rates}" if rates else ""
+        if file.unfolded is not None:
+            text = f"; {file.unfolded} nodes before folding, {file.nodes} after{text}"
         click.echo(f"{file.path}: {file.size:,} bytes{text}")
 
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from export.errors import CheckpointError
 from zoo.models import registry
+from zoo.models.folding import inference
 from zoo.models.registry import ModelEntry
 
 
@@ -34,17 +35,19 @@ class Checkpoint:
 class LatentCheckpoint(Checkpoint):
     """A trained model with a latent.
 
-    `encoder` takes images [N, C, H, W] in [0, 1] to (mu, logvar), each [N, D], or to mu alone if
-    `posterior` is "deterministic"; `decoder` takes latents [N, D] to mean images [N, C, H, W];
-    `bounded` says that those are in [0, 1] by themselves.
+    `encoder`, None where the model has none, takes images [N, C, H, W] in [0, 1] to (mu, logvar),
+    each [N, D], or to mu alone if `posterior` is "deterministic"; `decoder` takes latents [N, D] to
+    mean images [N, C, H, W]; `bounded` says that those are in [0, 1] by themselves. `unfolded` is
+    the decoder as it was trained, where `zoo.models.folding` made `decoder` of it.
     """
 
-    encoder: nn.Module
+    encoder: nn.Module | None
     decoder: nn.Module
     latent: int
     bounded: bool
     prior: str
     posterior: str
+    unfolded: nn.Module | None = None
 
     @property
     def deterministic(self) -> bool:
@@ -56,12 +59,14 @@ class LatentCheckpoint(Checkpoint):
         return {
             name: value.tolist()
             for name, value in self.model.state_dict().items()
-            if name.split(".")[0] not in ("encoder", "decoder")
+            if name.split(".")[0] not in ("encoder", "decoder", "generator")
         }
 
 
 def load(path: Path) -> Checkpoint:
     """Load the folder of a run, a weights file of it (`.safetensors`), or an engine (`.onnx`).
+
+    An adversarial model is what `zoo.models.folding.inference` makes of it.
 
     Raises:
         zoo.errors.TrainingError: missing, damaged, or not a checkpoint.
@@ -70,27 +75,30 @@ def load(path: Path) -> Checkpoint:
     from zoo.training import weights
 
     file = path if path.is_file() else path / "checkpoint.safetensors"
-    model, config = weights.load(path)
-    model.eval()
-    for name, value in model.state_dict().items():
+    trained, config = weights.load(path)
+    trained.eval()
+    for name, value in trained.state_dict().items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise CheckpointError(f"{path}: the weight {name} is not finite")
+    entry = registry.get(str(config["model"]))
+    adversarial = hasattr(trained, "generator")
+    model: Any = inference(trained, "classifier" in entry.roles) if adversarial else trained
     try:
-        options: Any = model.config
-        size, channels = int(options.image_size), int(options.channels)
-        entry = registry.get(str(config["model"]))
+        size, channels = int(model.config.image_size), int(model.config.channels)
         common = (model, config, entry, (size, size, channels), _hash(file))
         if "generator" not in entry.roles:
             return Checkpoint(*common)
-        decoder: Any = model.decoder
+        decoder: Any = model.generator if adversarial else model.decoder
+        encoder = model.encoder if "encoder" in entry.roles else None
         return LatentCheckpoint(
             *common,
-            encoder=model.encoder,
+            encoder=encoder,
             decoder=decoder,
-            latent=int(options.latent),
+            latent=int(model.config.latent),
             bounded=bool(getattr(decoder, "bounded", False)),
             prior=str(model.prior),
-            posterior=str(model.posterior),
+            posterior=str(model.posterior) if encoder is not None else "gaussian",
+            unfolded=trained.get_submodule("generator") if adversarial else None,
         )
     except AttributeError as error:
         raise CheckpointError(f"{path}: the model cannot be exported: {error}") from error

@@ -20,12 +20,13 @@ MEAN = "mean"
 LATENT = "latent"
 
 
-def build(graph: Graph) -> ModelProto:
+def build(graph: Graph, optimize: bool = True) -> ModelProto:
     """Export a graph, with dynamic batch axes, and attach the bodies of its operators.
 
     The exporter's default opset is kept: with another it would inline functions.
     The latent that an operator of ours makes is named "latent", the float image
-    before its conversion to uint8, [N, C, H, W], "mean".
+    before its conversion to uint8, [N, C, H, W], "mean". `optimize` leaves the exporter
+    its own optimisations, which fold some normalisations too.
 
     Raises:
         ExportError: the exporter failed or left the operator out.
@@ -49,6 +50,7 @@ def build(graph: Graph) -> ModelProto:
                 output_names=list(graph.outputs),
                 dynamic_shapes=dynamic,
                 verbose=False,
+                optimize=optimize,
             )
     except Exception as error:
         raise ExportError(f"the ONNX exporter of PyTorch failed: {error}") from error
@@ -62,6 +64,27 @@ def build(graph: Graph) -> ModelProto:
     name_tensors(model)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def left_out(model: ModelProto, graph: Graph) -> dict[str, str]:
+    """Weights of the graph that the exporter did not write: name -> the equal one that it did.
+
+    A bias of zeros has no equal one: "".
+    """
+    written = {tensor.name for tensor in model.graph.initializer}
+    weights = dict(graph.named_parameters()) | dict(graph.named_buffers())
+    equals = {}
+    for name, value in weights.items():
+        if name in written:
+            continue
+        for other in sorted(written & weights.keys()):
+            if weights[other].shape == value.shape and torch.equal(weights[other], value):
+                equals[name] = other
+                break
+        else:
+            if not value.any():
+                equals[name] = ""
+    return equals
 
 
 def opset(model: ModelProto) -> int:

@@ -103,8 +103,9 @@ def _latent(checkpoint: LatentCheckpoint, statistics: LatentStatistics | None) -
     latent: dict[str, Any] = {
         "width": checkpoint.latent,
         "prior": checkpoint.prior,
-        "posterior": checkpoint.posterior,
     }
+    if checkpoint.encoder is not None:
+        latent["posterior"] = checkpoint.posterior
     if statistics:
         latent |= {"mean": statistics.mean, "std": statistics.std}
     return {"latent": latent, "outside": checkpoint.outside()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from export.functions import Mode
 from export.graph import LATENT, MEAN, producer
 from export.reference import F32
 from export.stock import Session
+from zoo.models.folding import fold
 
 # Above 2^63, and across a carry of the sample's low word.
 SEED = 2**63 + 20240229
@@ -28,6 +30,8 @@ BATCHES = (1, 7, 64)
 
 # Float differences are relative to the largest value where that is above 1.
 FLOAT_LIMIT, FLOAT_MEAN_LIMIT = 5e-5, 2e-6
+# Of a folded network and the one that was trained, both in double precision.
+FOLDING_LIMIT = 1e-9
 # A level may flip where the mean lies on the border of two.
 LEVEL_LIMIT, LEVEL_MEAN_LIMIT = 1, 0.01
 
@@ -80,6 +84,19 @@ def float_check(engine: str, name: str, got: F32, expected: F32) -> Check:
     """Floats must agree relative to the largest value, where that is above 1."""
     scale = max(1.0, float(np.abs(expected).max()))
     return close(engine, name, got, expected, FLOAT_LIMIT * scale, FLOAT_MEAN_LIMIT * scale)
+
+
+def check_folding(engine: str, checkpoint: LatentCheckpoint) -> list[Check]:
+    """The folded generator gives the images of the trained one, before weights are rounded."""
+    if checkpoint.unfolded is None:
+        return []
+    trained = copy.deepcopy(checkpoint.unfolded).double()
+    latents = torch.from_numpy(reference.normals(SEED, 0, 8, checkpoint.latent)).double()
+    with torch.no_grad():
+        expected = trained(latents).numpy()
+        got = fold(trained)(latents).numpy()
+    limit = FOLDING_LIMIT * max(1.0, float(np.abs(expected).max()))
+    return [close(engine, "mean image: folding, float64", got, expected, limit, limit)]
 
 
 def check_generator(
@@ -200,6 +217,7 @@ def check_encoder(
         decode(checkpoint, reference.normals(SEED, 0, ROWS - len(noise), checkpoint.latent))
     )
     images = np.concatenate([noise, drawn])
+    assert checkpoint.encoder is not None
     with torch.no_grad():
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
         encoded = checkpoint.encoder(pixels)

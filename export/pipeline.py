@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +62,19 @@ class Options:
 
 @dataclass
 class EngineFile:
-    """One file that was written: its role and place, its checks, images/s and size in bytes."""
+    """One file that was written: its role and place, its checks, images/s and size in bytes.
+
+    `nodes` counts the operators of its graph; `unfolded` those of the graph of the network as it
+    was trained, None where nothing was folded.
+    """
 
     role: Role
     path: Path
     checks: list[Check] = field(default_factory=list)
     throughput: throughput.Throughput = field(default_factory=dict)
     size: int = 0
+    nodes: int = 0
+    unfolded: int | None = None
 
 
 def engine_paths(out: Path, entry: ModelEntry, options: Options) -> dict[Role, Path]:
@@ -91,6 +97,7 @@ def make_graph(checkpoint: Checkpoint, role: Role, options: Options) -> Graph:
         return ClassifierGraph(checkpoint.model, checkpoint.shape)
     assert isinstance(checkpoint, LatentCheckpoint)
     if role == "encoder":
+        assert checkpoint.encoder is not None
         return EncoderGraph(checkpoint.encoder, checkpoint.shape, checkpoint.deterministic)
     decoder, latent, bounded = checkpoint.decoder, checkpoint.latent, checkpoint.bounded
     if role == "generator":
@@ -127,7 +134,7 @@ def export(
         if options.weights == "fp16":
             storage.round_weights(checkpoint.model)
         latents = None
-        if isinstance(checkpoint, LatentCheckpoint):
+        if isinstance(checkpoint, LatentCheckpoint) and checkpoint.encoder is not None:
             latents = _statistics(checkpoint, options, progress)
         files = []
         for role, path in paths.items():
@@ -173,6 +180,7 @@ def _write(
 ) -> EngineFile:
     made = make_graph(checkpoint, role, options)
     model = graph.build(made)
+    file = EngineFile(role, path, nodes=len(model.graph.node))
     if options.weights == "fp16":
         storage.store_half(model)
     # What is not a generator takes or makes levels whatever its generator gives.
@@ -180,9 +188,14 @@ def _write(
     # An interpolator is for other programs, which choose its batches.
     least = 1 if role == "interpolator" else rows.fewest(model)
     document = manifest.build(checkpoint, role, made, image, options.weights, latents, least)
+    if role == "generator":
+        file.unfolded = _unfolded_nodes(checkpoint, options)
+    if equals := graph.left_out(model, made):
+        document["left_out"] = equals
+    if file.unfolded is not None:
+        document["graph"] = {"nodes": file.nodes, "nodes_before_folding": file.unfolded}
     save(model, document, temporary)
 
-    file = EngineFile(role, path)
     file.checks = _check(file, temporary, model, checkpoint, options, runtime)
     if all(check.passed for check in file.checks):
         document["parity"] = checks.summary(file.checks)
@@ -194,6 +207,19 @@ def _write(
             runtime.manifest.read(temporary)
     file.size = temporary.stat().st_size
     return file
+
+
+def _unfolded_nodes(checkpoint: Checkpoint, options: Options) -> int | None:
+    """Operators of the generator as it was trained, if it was folded since, none left out."""
+    if not isinstance(checkpoint, LatentCheckpoint) or checkpoint.unfolded is None:
+        return None
+    trained = replace(checkpoint, decoder=checkpoint.unfolded)
+    try:
+        made = make_graph(trained, "generator", options)
+        return len(graph.build(made, optimize=False).graph.node)
+    except ExportError:
+        # Training may use what cannot be exported.
+        return None
 
 
 def save(model: ModelProto, document: dict[str, Any], path: Path) -> None:
@@ -218,7 +244,8 @@ def _check(
         return parity_images.check_classifier(name, path, checkpoint.model, runtime)
     assert isinstance(checkpoint, LatentCheckpoint)
     if file.role == "generator":
-        return parity.check_generator(name, path, model, checkpoint, runtime)
+        folding = parity.check_folding(name, checkpoint)
+        return folding + parity.check_generator(name, path, model, checkpoint, runtime)
     if file.role == "encoder":
         return parity.check_encoder(name, path, checkpoint, runtime)
     assert options.interpolator is not None

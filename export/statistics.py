@@ -24,7 +24,7 @@ class LatentStatistics:
 
 
 def measure(checkpoint: LatentCheckpoint, data: DataSet) -> LatentStatistics:
-    """Statistics of mu over the training images.
+    """Statistics of mu over the training images; the checkpoint has an encoder.
 
     A direction is the mean latent of the images with the attribute minus the mean latent of those
     without it (Larsen et al. 2016, section 4.2); attributes that all images or none have are left
@@ -42,6 +42,7 @@ def measure(checkpoint: LatentCheckpoint, data: DataSet) -> LatentStatistics:
 
 @torch.no_grad()
 def _latents(checkpoint: LatentCheckpoint, split: Split) -> NDArray[np.float64]:
+    assert checkpoint.encoder is not None
     parts = []
     for start in range(0, len(split), _BATCH):
         images = torch.from_numpy(normalise(split.images[start : start + _BATCH]))

@@ -11,6 +11,7 @@ from torch import nn
 
 from zoo.errors import TrainingError
 from zoo.models import registry
+from zoo.models.folding import DISCRIMINATOR, fold, inference
 from zoo.training.checkpoint import load_module, load_tensors, save_tensors
 
 KEY = "config"
@@ -71,42 +72,129 @@ def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
 def load_engine(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     """Load the model of a family of engine files, in evaluation mode, and its config.json.
 
-    `path` is the main file; an encoder is found beside it. Needs the package onnx. Raises
-    `TrainingError` for a file without weights that fit, or from before engines said what model
-    they are; EngineFileError and its kinds of runtime.errors for what is no engine.
+    `path` is the main file; an encoder is found beside it. An adversarial model comes back as
+    `zoo.models.folding.inference` makes it, for a discriminator is in no engine. Needs the package
+    onnx. Raises `TrainingError` for a file without weights that fit, or from before engines said
+    what model they are; EngineFileError and its kinds of runtime.errors for what is no engine.
     """
-    import onnx
-    from onnx import numpy_helper
-
-    from runtime import manifest
-
-    document = manifest.read(path)
-    training = document.get("training", {})
-    if "config" not in training:
-        raise TrainingError(f"{path} does not say how its model was made")
-    entry = registry.get(document["model"])
+    document = _manifest_of(path)
+    entry, config = registry.get(document["model"]), _config_of(document)
     tensors = {
         name: torch.tensor(value, dtype=torch.float32)
         for name, value in document.get("outside", {}).items()
     }
-    for name in entry.engine_files(path.stem).values():
+    for role, name in entry.engine_files(path.stem).items():
         file = path.with_name(name)
+        if role in _REPEATED:
+            continue
         if not file.is_file():
             raise TrainingError(f"the model in {path} needs {file}, which is not there")
-        for tensor in onnx.load(file).graph.initializer:
-            parameter = tensor.name.removesuffix(".fp16").removeprefix("model.")
-            tensors[parameter] = torch.from_numpy(numpy_helper.to_array(tensor).copy()).float()
-    config = {
+        tensors |= _tensors(file)
+    model = entry.make(config["config"])
+    if hasattr(model, "generator"):
+        classifies = "classifier" in entry.roles
+        model = inference(model, classifies)
+        tensors = {_renamed(name, "decoder", "generator"): tensors[name] for name in tensors}
+        if classifies:
+            # Of the discriminator the files have what classifies.
+            own = model.state_dict()
+            tensors = {k: v for k, v in own.items() if k.startswith(DISCRIMINATOR)} | tensors
+    _fill(model, tensors, path)
+    return model.eval(), config
+
+
+def load_generator(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Load what takes latents [N, D] to images [N, C, S, S], and the config.json of its model.
+
+    `path` is the folder of a run, a weights file, or the main engine file, the only one of its
+    family that is read; the network, in evaluation mode, is folded (`zoo.models.folding`).
+    Conditional generators and those of `zoo.models.generators.StyleGenerator` are called as
+    defined there. Raises as `load`, and `TrainingError` for a model that is no generator.
+    """
+    if path.suffix != ".onnx":
+        model, config = load(path)
+        return fold(_generator(model, config, path)), config
+    document = _manifest_of(path)
+    if document["role"] != "generator":
+        raise TrainingError(f"{path} has the role {document['role']}, expected generator")
+    config = _config_of(document)
+    network = fold(_generator(registry.get(document["model"]).make(config["config"]), config, path))
+    tensors = {_renamed(name, "decoder", ""): value for name, value in _tensors(path).items()}
+    _fill(network, tensors, path)
+    return network.eval(), config
+
+
+_REPEATED = ("mapping", "synthesis")
+"""Roles of files whose weights the generator's file has too."""
+
+
+def _manifest_of(path: Path) -> dict[str, Any]:
+    """The manifest of an engine file that says how its model was made.
+
+    Raises as `load_engine`.
+    """
+    from runtime import manifest
+
+    document = manifest.read(path)
+    if "config" not in document.get("training", {}):
+        raise TrainingError(f"{path} does not say how its model was made")
+    return document
+
+
+def _config_of(document: dict[str, Any]) -> dict[str, Any]:
+    """The config.json of the model in an engine file."""
+    training = document["training"]
+    return {
         "model": document["model"],
         "config": training["config"],
         **{key: training.get(key) for key in ("data", "recipe", "seed", "epochs", "metrics")},
         "classes": document.get("classes", []),
         "attributes": document.get("attributes", []),
     }
-    model = entry.make(training["config"])
-    wanted = model.state_dict().keys()
-    load_module(model, {name: tensors[name] for name in wanted if name in tensors}, path)
-    return model.eval(), config
+
+
+def _tensors(file: Path) -> dict[str, torch.Tensor]:
+    """The weights in an engine file, by the names of the parameters."""
+    import onnx
+    from onnx import numpy_helper
+
+    from runtime import manifest
+
+    tensors = {
+        tensor.name.removesuffix(".fp16"): torch.from_numpy(
+            numpy_helper.to_array(tensor).copy()
+        ).float()
+        for tensor in onnx.load(file).graph.initializer
+    }
+    for name, equal in manifest.read(file).get("left_out", {}).items():
+        # A scalar: its shape is that of the parameter.
+        tensors[name] = tensors[equal] if equal else torch.zeros(())
+    return {name.removeprefix("model."): value for name, value in tensors.items()}
+
+
+def _fill(module: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Load those of the tensors that the module has; a scalar fills a whole one."""
+    own = module.state_dict()
+    wanted = {name: value for name, value in tensors.items() if name in own}
+    for name, value in wanted.items():
+        if value.ndim == 0:
+            wanted[name] = value.expand_as(own[name])
+    load_module(module, wanted, path)
+
+
+def _renamed(name: str, old: str, new: str) -> str:
+    """The name of a parameter with another first part, or none."""
+    if not name.startswith(f"{old}."):
+        return name
+    rest = name.removeprefix(f"{old}.")
+    return f"{new}.{rest}" if new else rest
+
+
+def _generator(model: Any, config: dict[str, Any], path: Path) -> nn.Module:
+    if "generator" not in registry.get(config["model"]).roles:
+        raise TrainingError(f"{path}: the model {config['model']} is no generator of latents")
+    network: nn.Module = model.generator if hasattr(model, "generator") else model.decoder
+    return network
 
 
 def _read_config(run_dir: Path) -> dict[str, Any]:

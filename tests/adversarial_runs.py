@@ -1,0 +1,51 @@
+"""Runs of small adversarial models with lively random weights, as training leaves them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from zoo.models import registry
+
+
+def enliven(model: nn.Module, gain: float = 3.0) -> None:
+    """Weights, biases and running statistics as different from one another as trained ones."""
+    with torch.no_grad():
+        for layer in model.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.running_mean.normal_(0, 0.2)
+                layer.running_var.uniform_(0.3, 1.5)
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(gain)
+            else:
+                parameter.add_(0.2 * torch.randn_like(parameter))
+
+
+def write_run(folder: Path, name: str, options: dict[str, Any], **fields: Any) -> nn.Module:
+    """The folder of a run of that model; returns the model, in evaluation mode."""
+    torch.manual_seed(0)
+    model: Any = registry.get(name).make(options)
+    enliven(model)
+    folder.mkdir()
+    tensors = {key: value.contiguous() for key, value in model.state_dict().items()}
+    save_file(tensors, folder / "checkpoint.safetensors")
+    config = {
+        "model": name,
+        "config": asdict(model.config),
+        "data": "toy",
+        "recipe": {"data": "toy"},
+        "seed": 0,
+        "epochs": 1,
+        "metrics": {},
+        "classes": [],
+        "attributes": [],
+    }
+    (folder / "config.json").write_text(json.dumps(config | fields))
+    return model.eval()

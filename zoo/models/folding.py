@@ -1,0 +1,116 @@
+"""Networks without what only training needs: what an engine file holds, and computes the same.
+
+Batch normalisation in evaluation is an affine function of each channel, with which the convolution
+or dense layer before it can be multiplied (Jacob et al. 2017, arXiv:1712.05877, section 3.2).
+Layers that know a plainer form of themselves, such as those with an equalised learning rate, say so
+with a method `folded()`.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+DISCRIMINATOR = "discriminator"
+"""Name of the network that only training needs."""
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def fold(module: nn.Module) -> nn.Module:
+    """A copy of a network in evaluation mode, with the same results and fewer layers.
+
+    A submodule with a method `folded() -> nn.Module` is replaced by what that returns; in every
+    `nn.Sequential` a batch normalisation with running statistics becomes part of the (transposed)
+    convolution or dense layer right before it, which gets a bias. The layers that stay keep their
+    names, and which do depends on the module's structure alone, never on its weights. What is
+    folded already comes back as a copy.
+    """
+    return _fold(copy.deepcopy(module), {}).eval()
+
+
+def inference(model: nn.Module, classifies: bool = False) -> nn.Module:
+    """A copy of a model as its engine files have it: folded, without its discriminator.
+
+    `classifies`: the model's classifier is a part of its discriminator, which stays.
+    """
+    model = copy.deepcopy(model)
+    for name, child in list(model.named_children()):
+        if name == DISCRIMINATOR and not classifies:
+            delattr(model, name)
+        else:
+            setattr(model, name, fold(child))
+    return model.eval()
+
+
+def _fold(module: nn.Module, done: dict[nn.Module, nn.Module]) -> nn.Module:
+    """Fold in place; `done` keeps a module that is used twice one module."""
+    if module in done:
+        return done[module]
+    with torch.no_grad():
+        own: Any = getattr(module, "folded", None)
+        result: nn.Module = own() if callable(own) else module
+    done[module] = done[result] = result
+    for name, child in list(result._modules.items()):
+        if child is not None:
+            setattr(result, name, _fold(child, done))
+    if isinstance(result, nn.Sequential):
+        _fold_norms(result)
+    return result
+
+
+def _fold_norms(layers: nn.Sequential) -> None:
+    before = ""
+    for name, layer in list(layers._modules.items()):
+        if before and _is_foldable(layers._modules[before], layer):
+            setattr(layers, before, normalised(layers._modules[before], layer))
+            delattr(layers, name)
+        else:
+            before = name
+
+
+def _is_foldable(layer: nn.Module | None, norm: nn.Module | None) -> bool:
+    linear = isinstance(layer, (*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear))
+    return linear and isinstance(norm, _NORMS) and norm.running_mean is not None
+
+
+def normalised(layer: Any, norm: Any) -> nn.Module:
+    """The layer that computes norm(layer(x)) in evaluation.
+
+    γ (W x + b - μ) / √(σ² + ε) + β is a layer of the weights s W and the bias s (b - μ) + β with
+    s = γ / √(σ² + ε), one number for each output channel.
+    """
+    kind = layer.weight.dtype
+    with torch.no_grad():
+        scale = (norm.running_var.double() + norm.eps).rsqrt()
+        if norm.weight is not None:
+            scale = scale * norm.weight.double()
+        bias = -norm.running_mean.double()
+        if layer.bias is not None:
+            bias = bias + layer.bias.double()
+        bias = scale * bias
+        if norm.bias is not None:
+            bias = bias + norm.bias.double()
+        made: Any = copy.deepcopy(layer)
+        made.weight.copy_(_scaled(layer, scale).to(kind))
+        made.bias = nn.Parameter(bias.to(kind))
+    return made
+
+
+def _scaled(layer: Any, scale: Tensor) -> Tensor:
+    """The weights of a layer times a number for each output channel, in float64."""
+    weight = layer.weight.double()
+    if not isinstance(layer, _TRANSPOSED):
+        return weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
+    # [inputs, outputs / groups, …], the groups one after the other along the inputs.
+    grouped = weight.unflatten(0, (layer.groups, -1))
+    shape = (layer.groups, 1, -1, *[1] * (weight.ndim - 2))
+    return (grouped * scale.reshape(shape)).flatten(0, 1)
+
+
+__all__ = ["DISCRIMINATOR", "fold", "inference", "normalised"]
