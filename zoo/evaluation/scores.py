@@ -92,14 +92,19 @@ def frechet(generated: Features, real: Features) -> float:
         return max(float(metric.compute()), 0.0)
 
 
-def kernel(generated: Features, real: Features, seed: int = 0) -> Spread:
-    """The kernel distance: unbiased squared MMD with (x·y / F + 1)³, over random subsets."""
+def kernel(
+    generated: Features, real: Features, gamma: float | None = None, seed: int = 0
+) -> Spread:
+    """The kernel distance: unbiased squared MMD with (γ x·y + 1)³, over random subsets.
+
+    γ is 1 / F by default, which suits features of about 1, as Inception's are.
+    """
     _check(generated, real, 2)
     size = min(SUBSET, len(generated), len(real))
     module = require("torchmetrics.image.kid", "evaluate")
     with _quiet(seed):
         metric = module.KernelInceptionDistance(
-            feature=_Given(real.shape[1]), subsets=SUBSETS, subset_size=size
+            feature=_Given(real.shape[1]), subsets=SUBSETS, subset_size=size, gamma=gamma
         )
         metric.update(torch.from_numpy(real).float(), real=True)
         metric.update(torch.from_numpy(generated).float(), real=False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from zoo.errors import ConfigError, DataError
 from zoo.evaluation import manifolds, modes
 from zoo.evaluation.attributes import AttributeJudge
-from zoo.evaluation.features import FeatureNetwork, Images
+from zoo.evaluation.features import INCEPTION, FeatureNetwork, Images
 from zoo.evaluation.references import Reference, Selection
 from zoo.evaluation.report import Metric
 
@@ -145,6 +145,13 @@ class Yardstick:
         return str(self.judge if name == ATTRIBUTE_GAP else self.network)
 
     @cached_property
+    def _gamma(self) -> float | None:
+        """The scale of KID's kernel: as published for Inception, else by the real features."""
+        if self.network.name == INCEPTION:
+            return None
+        return 1 / float(np.square(self.real.features, dtype=np.float64).sum(1).mean())
+
+    @cached_property
     def _manifold(self) -> manifolds.Manifold:
         return manifolds.Manifold(self.real.features)
 
@@ -156,7 +163,7 @@ class Yardstick:
         if "fid" in self.names:
             found["FID"] = scores.frechet(images.features, real.features), None
         if "kid" in self.names:
-            kid = scores.kernel(images.features, real.features)
+            kid = scores.kernel(images.features, real.features, self._gamma)
             found["KID × 1000"] = kid.mean * 1000, kid.std * 1000
         if "is" in self.names:
             assert images.probabilities is not None
