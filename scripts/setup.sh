@@ -90,8 +90,8 @@ mark() { printf '%s\n' "$2" >"$stamps/$1"; }
 
 case $job in
   sample) extras=openvino covered_by="test bench" ;;
-  test) extras=openvino,train,export,apps,faces,test covered_by=bench ;;
-  bench) extras=openvino,train,export,apps,faces,test,bench covered_by= ;;
+  test) extras=openvino,train,export,apps,faces,evaluate,test covered_by=bench ;;
+  bench) extras=openvino,train,export,apps,faces,evaluate,test,bench covered_by= ;;
   build) extras= covered_by="sample test bench" ;;
   lint) extras= covered_by= ;;
   *) die "unknown job: $job" ;;
@@ -149,6 +149,8 @@ if [ -z "$installed" ]; then
     *) echo "Installing the package and building the C++ runtime (a minute or two the first time)" ;;
   esac
   pip_install --no-build-isolation --editable ".${extras:+[$extras]}"
+  # What the tests compare with; on the path it would make torchmetrics import torchvision.
+  case $job in test | bench) pip_install --no-deps --upgrade --target "$venv/oracles" torch-fidelity ;; esac
   mark "$job" "$wanted"
   mark native "$native"
 elif ! is_done native "$native"; then
