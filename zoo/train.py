@@ -13,13 +13,18 @@ from zoo.cli import COUNT, Command
 from zoo.errors import ConfigError
 
 if TYPE_CHECKING:
+    from zoo.data import DataSet
     from zoo.training.loop import Trainer
     from zoo.training.recipe import Recipe
 
 
 @click.command(cls=Command)
 @click.argument("model")
-@click.option("--data", metavar="SET", help="Data set name, folder of pictures, or .npz.")
+@click.option(
+    "--data",
+    metavar="SET",
+    help="Data set name, folder of pictures, .npz, or folders A:B of pairs.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run [runs/MODEL].")
 @click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help="TOML recipe.")
 @click.option("--epochs", type=COUNT, help="Passes over the training images.")
@@ -153,7 +158,12 @@ def _trainer(model: str, recipe: Recipe, out: Path, cpu: bool, quiet: bool) -> T
         recipe.data, size=recipe.model.get("image_size"), channels=recipe.model.get("channels")
     )
     loaded = loaded.without(recipe.exclude) if recipe.exclude else loaded
-    shape: dict[str, Any] = {"image_size": loaded.image_size, "channels": loaded.channels}
+    shape: dict[str, Any] = {}
+    if "input_channels" in entry.options():
+        loaded = _paired(loaded, recipe.model)
+        assert loaded.train.inputs is not None
+        shape["input_channels"] = loaded.train.inputs.shape[3]
+    shape |= {"image_size": loaded.image_size, "channels": loaded.channels}
     if "attributes" in entry.options():
         shape["attributes"] = loaded.attributes
     if "classes" in entry.options():
@@ -161,6 +171,14 @@ def _trainer(model: str, recipe: Recipe, out: Path, cpu: bool, quiet: bool) -> T
     torch.manual_seed(recipe.seed)
     made = entry.make({**recipe.model, **shape})
     return Trainer(model, made, entry.make_task(recipe), loaded, recipe, out, cpu, quiet)
+
+
+def _paired(loaded: DataSet, options: dict[str, Any]) -> DataSet:
+    """The data with the inputs that a model of pairs is trained on."""
+    from zoo.data.pairs import paired
+
+    chosen = {name: options[name] for name in ("task", "direction") if name in options}
+    return paired(loaded, **{"task": "pairs", **chosen})
 
 
 def _describe(trainer: Trainer) -> str:

@@ -23,7 +23,8 @@ def load(
 ) -> DataSet:
     """Load a data set by name (`NAMES`), or from a folder of pictures or an `.npz` file.
 
-    A folder that holds `list_attr_celeba.txt` is read as CelebA.
+    A folder that holds `list_attr_celeba.txt` is read as CelebA; `A_FOLDER:B_FOLDER` and
+    `pairs:FOLDER` are pairs of pictures, as `zoo.data.pairs` explains.
 
     `size` and `channels` resize and convert all images; None keeps what they are. The 28 pixels of
     MNIST and Fashion-MNIST get a black frame where 32 are asked for (LeCun et al. 1998). Raises
@@ -38,6 +39,10 @@ def load(
         from zoo.data import faces
 
         return _resized(faces.load(), size, channels)
+    from zoo.data import pairs
+
+    if pairs.is_pairs(name):
+        return pairs.load_pairs(name, size, channels)
     path = Path(name)
     if (path / celeba.ATTRIBUTES).is_file():
         return celeba.load_celeba(path, size, channels)

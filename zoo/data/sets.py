@@ -14,14 +14,16 @@ from zoo.images.convert import eight_bits
 
 @dataclass(frozen=True)
 class Split:
-    """Images uint8 [N, H, W, C] and, where there are any, labels int64 [N] and attributes.
+    """Images uint8 [N, H, W, C] and, where there are any, labels int64 [N], attributes, and inputs.
 
-    `attributes` is int8 [N, K]: +1 where image n has attribute k, -1 where not.
+    `attributes` is int8 [N, K]: +1 where image n has attribute k, -1 where not. `inputs` are other
+    images of the same size that these are to be made from, uint8 [N, H, W, C'].
     """
 
     images: np.ndarray
     labels: np.ndarray | None = None
     attributes: np.ndarray | None = None
+    inputs: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 4:
@@ -37,6 +39,13 @@ class Split:
             )
         if self.attributes is not None:
             self._check_attributes(self.attributes)
+        if self.inputs is not None:
+            got = self.inputs.dtype, self.inputs.ndim, self.inputs.shape[:3]
+            if got != (np.uint8, 4, self.images.shape[:3]):
+                raise DataError(
+                    f"inputs must be uint8 {[*self.images.shape[:3], 'C']}, got "
+                    f"{self.inputs.dtype} {list(self.inputs.shape)}"
+                )
 
     def _check_attributes(self, attributes: np.ndarray) -> None:
         if attributes.dtype != np.int8 or attributes.ndim != 2:
@@ -148,10 +157,8 @@ def rows_by_seed(
 
 
 def _take(data: Split, rows: np.ndarray) -> Split:
-    labels, attributes = (
-        None if table is None else table[rows] for table in (data.labels, data.attributes)
-    )
-    return Split(data.images[rows], labels, attributes)
+    tables = (data.labels, data.attributes, data.inputs)
+    return Split(data.images[rows], *(None if table is None else table[rows] for table in tables))
 
 
 def fit(image: Image.Image, size: int | None, channels: int | None) -> np.ndarray:
@@ -182,15 +189,21 @@ def resize(data: Split, size: int | None, channels: int | None) -> Split:
     _, height, width, have = data.images.shape
     if height == width == (size or height) and have == (channels or have):
         return data
-    modes = (image[..., 0] if have == 1 else image for image in data.images)
-    fitted = [fit(Image.fromarray(image), size, channels or have) for image in modes]
-    return Split(np.stack(fitted), data.labels, data.attributes)
+    inputs = None if data.inputs is None else _fitted(data.inputs, size, data.inputs.shape[3])
+    images = _fitted(data.images, size, channels or have)
+    return Split(images, data.labels, data.attributes, inputs)
+
+
+def _fitted(images: np.ndarray, size: int | None, channels: int) -> np.ndarray:
+    modes = (image[..., 0] if image.shape[2] == 1 else image for image in images)
+    return np.stack([fit(Image.fromarray(image), size, channels) for image in modes])
 
 
 def framed(data: Split, width: int) -> Split:
     """Return the images with a black frame of `width` pixels around them."""
-    images = np.pad(data.images, ((0, 0), (width, width), (width, width), (0, 0)))
-    return Split(images, data.labels, data.attributes)
+    around = ((0, 0), (width, width), (width, width), (0, 0))
+    inputs = None if data.inputs is None else np.pad(data.inputs, around)
+    return Split(np.pad(data.images, around), data.labels, data.attributes, inputs)
 
 
 def normalise(images: np.ndarray) -> np.ndarray:

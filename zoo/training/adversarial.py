@@ -257,12 +257,12 @@ class AdversarialTask:
 
 def _batch(split: Split, count: int, device: torch.device) -> Batch:
     """The first images of a split."""
-    tables = (split.images, split.labels, split.attributes)
-    levels, labels, attributes = (
+    tables = (split.images, split.labels, split.attributes, split.inputs)
+    levels, *rest = (
         None if t is None else torch.from_numpy(np.array(t[:count])).to(device) for t in tables
     )
     assert levels is not None
-    return Batch(levels, labels, attributes)
+    return Batch(levels, *rest)
 
 
 @contextmanager

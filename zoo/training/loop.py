@@ -98,6 +98,7 @@ class Trainer:
         self.images = torch.from_numpy(np.array(data.train.images)).to(self.device)
         self.labels = self._targets(data.train.labels)
         self.attributes = self._targets(data.train.attributes)
+        self.inputs = self._targets(data.train.inputs)
         self.progress = Progress()
         self.metrics: dict[str, float] = {}
         self.speed = 0.0
@@ -230,11 +231,8 @@ class Trainer:
         self.update.set_learning_rate(self.recipe.learning_rate_at(self.progress.step, self.steps))
         share = rows[self.accelerator.process_index :: self.accelerator.num_processes]
         index = torch.from_numpy(np.ascontiguousarray(share)).to(self.device)
-        batch = Batch(
-            self.images[index],
-            None if self.labels is None else self.labels[index],
-            None if self.attributes is None else self.attributes[index],
-        )
+        tables = (self.labels, self.attributes, self.inputs)
+        batch = Batch(self.images[index], *(None if t is None else t[index] for t in tables))
         losses = self.task.step(self.wrapped, batch, self.update)
         if not self.task.wrapped:
             average_buffers(self.model, self.accelerator)

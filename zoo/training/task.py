@@ -33,12 +33,14 @@ class Update(Protocol):
 class Batch:
     """Rows of the training split on the device: `levels` are the images, uint8 [N, H, W, C].
 
-    `labels` int64 [N] and `attributes` int8 [N, K] of ±1 are there where the data set has them.
+    `labels` int64 [N], `attributes` int8 [N, K] of ±1 and `inputs` uint8 [N, H, W, C'], from which
+    the images are to be made, are there where the data set has them.
     """
 
     levels: Tensor
     labels: Tensor | None = None
     attributes: Tensor | None = None
+    inputs: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.levels)
@@ -52,12 +54,9 @@ class Batch:
         """The batch in equal parts; what does not divide is left out."""
         size = len(self) // parts
         places = [slice(row, row + size) for row in range(0, size * parts, size)]
+        tables = (self.labels, self.attributes, self.inputs)
         return [
-            Batch(
-                self.levels[place],
-                None if self.labels is None else self.labels[place],
-                None if self.attributes is None else self.attributes[place],
-            )
+            Batch(self.levels[place], *(None if t is None else t[place] for t in tables))
             for place in places
         ]
 
