@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("model")
-@click.option(
-    "--data",
-    metavar="SET",
-    help="Data set name, folder of pictures, .npz, or folders A:B of pairs.",
-)
+@click.option("--data", metavar="SET", help="Data set name, folder, .npz, or pairs A:B.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run [runs/MODEL].")
 @click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help="TOML recipe.")
 @click.option("--epochs", type=COUNT, help="Passes over the training images.")

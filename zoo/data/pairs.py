@@ -74,8 +74,8 @@ def paired(data: DataSet, task: str, direction: str = "AtoB") -> DataSet:
     if task == "pairs":
         if data.train.inputs is None:
             raise ConfigError(
-                f"the task pairs needs data of pairs, A_FOLDER:B_FOLDER or pairs:FOLDER; {data.name} "
-                "holds single images"
+                "the task pairs needs data of pairs, A_FOLDER:B_FOLDER or pairs:FOLDER; "
+                f"{data.name} holds single images"
             )
         if direction == "BtoA":
             data = replace(data, train=_swapped(data.train), test=_swapped(data.test))
