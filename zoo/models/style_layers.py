@@ -40,11 +40,19 @@ class PixelNorm(nn.Module):
 
 
 class PlainPixelNorm(nn.Module):
-    """`PixelNorm` written out."""
+    """`PixelNorm` written out.
+
+    The mean over the channels of a map is a convolution, for ONNX Runtime adds up a mean of one
+    image in another order than one of several, and images would depend on the batch.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise."""
-        return x * torch.rsqrt(x.square().mean(1, keepdim=True) + EPSILON)
+        if x.ndim == 2:
+            return x / torch.sqrt(x.square().mean(1, keepdim=True) + EPSILON)
+        channels = x.shape[1]
+        weight = x.new_full((1, channels, 1, 1), 1 / channels)
+        return x / torch.sqrt(F.conv2d(x * x, weight, x.new_full((1,), EPSILON)))
 
 
 class _PixelNorm(torch.autograd.Function):
@@ -129,7 +137,7 @@ class StyleLayer(nn.Module):
         self.norm = AdaptiveNorm(style, channels)
 
     def forward(self, x: Tensor, style: Tensor, noise: Tensor) -> Tensor:
-        """Maps [N, C, H, W], style [N, W] and noise [N, H'·W'] of the result's size."""
+        """Maps [N or 1, C, H, W], style [N, W] and noise [N, H'·W'] of the result's size."""
         # What follows is fastest where the pixels of a channel lie side by side.
         x = self.convolution(x).contiguous()
         noise = noise.to(x.dtype).unflatten(1, (1, *x.shape[2:]))

@@ -115,8 +115,7 @@ def run_layers(
     constant: Tensor, layers: nn.ModuleList, styles: Tensor, noise: NoiseSource
 ) -> list[Tensor]:
     """The feature maps of each layer, from the constant on."""
-    x = constant.expand(len(styles), -1, -1, -1)
-    maps = []
+    x, maps = constant, []
     for index, layer in enumerate(layers):
         numbers = noise(FIRST_LAYER_STREAM + index, noise_width(index))
         x = layer(x, styles[:, index], numbers)
