@@ -23,8 +23,8 @@ START_STREAM = 48
 @click.command(cls=Command)
 @click.argument("images", nargs=-1, required=True)
 @engine_options
-@click.option("--starts", type=COUNT, default=64, metavar="S", help="Starts of each image.")
-@click.option("--steps", type=STEPS, default=400, metavar="N", help="Steps of the best start.")
+@click.option("--starts", type=COUNT, default=48, metavar="S", help="Starts of each image.")
+@click.option("--steps", type=STEPS, default=800, metavar="N", help="Steps of the best start.")
 @click.option("--seed", type=UINT64, default=0, help="Seed of the starts, and of sample:I.")
 @click.option("--out", default="inverted.png", metavar="FILE", help="A .png of pairs.")
 @click.option("--save", metavar="FILE", help="Write the latents to this .npz.")

@@ -22,7 +22,7 @@ Decode = Callable[[Tensor], Tensor]
 ROUNDS = 4
 """How often the worse starts are dropped: after each but the last a quarter of them goes on."""
 
-RATE = 0.1
+RATE = 0.2
 """Adam's step, in parts of the standard deviation of a latent's values."""
 
 
@@ -41,7 +41,7 @@ def invert(
     decode: Decode,
     images: NDArray[np.uint8],
     starts: NDArray[np.float32],
-    steps: int = 400,
+    steps: int = 800,
     scale: float = 1.0,
     seen: Callable[[int], None] = lambda count: None,
 ) -> Inverted:
@@ -74,12 +74,10 @@ def _search(
     """The best latent [D] from starts [S, D], and its error."""
     done = 0
     for number in range(ROUNDS):
-        last = number == ROUNDS - 1
-        # Short rounds first: most starts are seen to be hopeless early.
-        length = steps - done if last else steps // (2 * ROUNDS)
-        latents, losses = _descend(decode, target, latents, length, done, steps, scale)
-        done += length
-        keep = 1 if last else max(1, len(latents) // 4)
+        end = steps * (number + 1) // ROUNDS
+        latents, losses = _descend(decode, target, latents, end - done, done, steps, scale)
+        done = end
+        keep = 1 if number == ROUNDS - 1 else max(1, len(latents) // 4)
         latents = latents[losses.argsort()[:keep]]
     with torch.no_grad():
         error = float((decode(latents) - target).square().mean())
