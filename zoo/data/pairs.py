@@ -45,7 +45,7 @@ def load_pairs(name: str, size: int | None = None, channels: int | None = None) 
     if name.startswith(SIDE_BY_SIDE):
         folder = _folder(Path(name.removeprefix(SIDE_BY_SIDE)), name)
         parts = _parts(folder)
-        pairs = [[(file, None) for file in _pictures(folder / part)] for part in parts]
+        pairs = [_undivided(folder / part) for part in parts]
         title = folder.resolve().name
     else:
         a, b = (_folder(Path(text), name) for text in _two(name))
@@ -125,6 +125,10 @@ def _pictures(folder: Path) -> list[Path]:
     if not files:
         raise DataError(f"{folder} holds no pictures ({', '.join(SUFFIXES)})")
     return files
+
+
+def _undivided(folder: Path) -> list[tuple[Path, Path | None]]:
+    return [(file, None) for file in _pictures(folder)]
 
 
 def _matched(a: Path, b: Path) -> list[tuple[Path, Path | None]]:

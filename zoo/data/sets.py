@@ -40,8 +40,8 @@ class Split:
         if self.attributes is not None:
             self._check_attributes(self.attributes)
         if self.inputs is not None:
-            got = self.inputs.dtype, self.inputs.ndim, self.inputs.shape[:3]
-            if got != (np.uint8, 4, self.images.shape[:3]):
+            same = self.inputs.ndim == 4 and self.inputs.shape[:3] == self.images.shape[:3]
+            if self.inputs.dtype != np.uint8 or not same:
                 raise DataError(
                     f"inputs must be uint8 {[*self.images.shape[:3], 'C']}, got "
                     f"{self.inputs.dtype} {list(self.inputs.shape)}"

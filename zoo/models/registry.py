@@ -150,6 +150,17 @@ def _dcgan(name: str, summary: str) -> ModelEntry:
     return ModelEntry(name, summary, _DCGAN, *places, _ADVERSARIAL, ("generator",))
 
 
+def _pix2pix(name: str, summary: str) -> ModelEntry:
+    paper = Paper(
+        title="Image-to-Image Translation with Conditional Adversarial Networks",
+        authors="Isola, Zhu, Zhou & Efros",
+        year=2017,
+        url="https://arxiv.org/abs/1611.07004",
+    )
+    places = "zoo.models.pix2pix:Pix2Pix", "zoo.models.pix2pix:Pix2PixConfig"
+    return ModelEntry(name, summary, paper, *places, "zoo.training.pairs:PairTask", ("translator",))
+
+
 _DENSE = "autoencoder:DenseConfig"
 _SPARSE = "sparse_ae:SparseAE", "sparse_ae:SparseConfig"
 
@@ -354,6 +365,23 @@ MODELS = {
             "zoo.training.progressive:StyleTask",
             ("generator", "mapping", "synthesis"),
         ),
+        ModelEntry(
+            "stargan",
+            "translator of faces between many domains: hair colours, smiles, glasses",
+            Paper(
+                title="StarGAN: Unified Generative Adversarial Networks for Multi-Domain "
+                "Image-to-Image Translation",
+                authors="Choi, Choi, Kim, Ha, Kim & Choo",
+                year=2017,
+                url="https://arxiv.org/abs/1711.09020",
+            ),
+            "zoo.models.stargan:StarGAN",
+            "zoo.models.stargan:StarGANConfig",
+            "zoo.training.domains:DomainTask",
+            ("translator", "classifier"),
+        ),
+        _pix2pix("pix2pix-edges", "U-Net that makes faces of drawn edges, against a discriminator"),
+        _pix2pix("pix2pix-colour", "U-Net that colours grey faces, against a discriminator"),
     )
 }
 

@@ -1,0 +1,116 @@
+"""Translation between domains: pictures with other attributes, all else being equal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.data.domains import Domains
+from zoo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from runtime import Classifier, Translator
+
+Images = NDArray[np.uint8]
+Shape = tuple[int, int, int]
+
+
+def names_of(translator: Any) -> list[str]:
+    """The domains of a translator; none for one that asks for no attributes."""
+    condition = translator.manifest.get("condition") or {}
+    return list(condition.get("names", [])) if condition.get("kind") == "attributes" else []
+
+
+def domains_of(translator: Any) -> Domains:
+    """The domains of a translator and their rules. Raises ConfigError for one that has none."""
+    names = names_of(translator)
+    if not names:
+        raise ConfigError(f"{Path(translator.path).name} does not translate between domains")
+    config = translator.manifest.get("training", {}).get("config", {})
+    groups = tuple(map(tuple, config.get("groups", [])))
+    hidden_by = {name: tuple(hiding) for name, hiding in config.get("hidden_by", {}).items()}
+    return Domains(tuple(names), groups, hidden_by)
+
+
+@contextmanager
+def opened_classifier(translator: Translator, **options: Any) -> Iterator[Classifier]:
+    """The classifier beside a translator: `stargan.onnx` → `stargan.classifier.onnx`.
+
+    Raises EngineNotFoundError, the errors of runtime.Classifier, and ConfigError for one of other
+    domains.
+    """
+    from runtime import Classifier
+    from runtime.errors import EngineNotFoundError
+
+    path = Path(translator.path)
+    beside = path.with_name(f"{path.stem}.classifier.onnx")
+    if not beside.is_file():
+        raise EngineNotFoundError(
+            f"{path.name} needs its classifier to see what pictures have, and {beside} is not there"
+        )
+    with Classifier(beside, **options) as classifier:
+        expected = domains_of(translator).seen
+        if tuple(classifier.names) != expected or classifier.image_shape != translator.input_shape:
+            raise ConfigError(f"{beside} is not the classifier of {path.name}")
+        yield classifier
+
+
+class DomainTranslator:
+    """A translator that is told what to change, as one that takes images only.
+
+    What is not asked for is read from each image by the classifier and kept. `kept` counts the
+    images so far that do not show all that was asked to change.
+    """
+
+    def __init__(
+        self, translator: Translator, classifier: Classifier, wanted: Mapping[str, bool]
+    ) -> None:
+        self.domains = domains_of(translator)
+        self.domains.check(wanted)
+        self._translator, self._classifier, self._wanted = translator, classifier, dict(wanted)
+        self.path, self.manifest, self.backend = (
+            translator.path,
+            translator.manifest,
+            translator.backend,
+        )
+        self.alpha: bool = translator.alpha
+        self.input_shape: Shape = translator.input_shape
+        self.image_shape: Shape = translator.image_shape
+        self.kept = 0
+
+    def translate(self, images: Images) -> Images:
+        """Images uint8 [n, H, W, C] with what is wanted."""
+        own = self.domains.decide(self._classifier.classify(images))
+        targets, whole = self.domains.targets(own, self._wanted)
+        self.kept += int((~whole).sum())
+        return self._translator.translate(images, attributes=targets.astype(np.float32))
+
+    def all_domains(self, images: Images) -> Iterator[tuple[Images, list[str]]]:
+        """Images changed to one domain after the other, and what each change was.
+
+        Those of a group are given, any other one is flipped; "" where an image does not show it or
+        has it already.
+        """
+        own = self.domains.decide(self._classifier.classify(images))
+        for edit in self.domains.edits(own):
+            targets = own[:, : len(self.domains.names)].copy()
+            targets[edit.rows] = edit.targets
+            column = self.domains.names.index(edit.name)
+            said = [""] * len(images)
+            for row in edit.rows.tolist():
+                said[row] = edit.name if targets[row, column] else f"-{edit.name}"
+            values = targets.astype(np.float32)
+            yield self._translator.translate(images, attributes=values), said
+
+
+def summary(wanted: Mapping[str, bool]) -> str:
+    """`Blond_Hair, -Eyeglasses`."""
+    return ", ".join(name if value else f"-{name}" for name, value in wanted.items())
+
+
+__all__ = ["DomainTranslator", "domains_of", "names_of", "opened_classifier", "summary"]
