@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from zoo.errors import DataError
 
-LEAST = 0.1
-"""A class is covered if samples fall into it at least at this part of the rate of real images."""
+LEAST = 10
+"""A class is covered if samples fall into it at least at one tenth of the rate of real images."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,9 @@ def covered(samples: Histogram, real: Histogram) -> NDArray[np.bool_]:
     """Which of the classes that real images have are covered by the samples (`LEAST`)."""
     _check(samples, real)
     there = real.counts > 0
-    covers: NDArray[np.bool_] = (samples.shares >= LEAST * real.shares)[there]
+    # In integers: a share on the border is in.
+    rates = samples.counts * real.counts.sum() * LEAST, real.counts * samples.counts.sum()
+    covers: NDArray[np.bool_] = (rates[0] >= rates[1])[there]
     return covers
 
 

@@ -29,6 +29,10 @@ def of_engine(generator: Generator, count: int, seed: int) -> Iterator[Images]:
             f"{name} has no prior, so it cannot sample; python -m zoo.reconstruct compares its "
             "reconstructions with the images"
         )
+    return _streamed(generator, count, seed)
+
+
+def _streamed(generator: Generator, count: int, seed: int) -> Iterator[Images]:
     with generator.stream(count, seed=seed, batch=BATCH) as stream:
         yield from stream
 

@@ -48,7 +48,8 @@ class Yardstick:
 
     network: what distances are measured in; reference: real images, and others for the floor;
     judge: who tells attributes; names: groups of metrics to take, of `METRICS`, by default all that
-    the data has. Raises `ConfigError` for a group that there is not, or that the data has not.
+    the data has (the Inception score only of Inception's classes, or of the data's own). Raises
+    `ConfigError` for a group that there is not, or that the data has not.
     """
 
     def __init__(
@@ -62,10 +63,11 @@ class Yardstick:
         data = reference.real.data
         able = {
             "is": network.probabilities,
-            "modes": bool(data.classes) and tuple(data.classes) == network.classes,
+            "modes": self.knows_classes,
             "attributes": judge is not None,
         }
-        wanted = [name for name in METRICS if able.get(name, True)] if names is None else [*names]
+        usual = {**able, "is": self.knows_classes or network.name == INCEPTION}
+        wanted = [name for name in METRICS if usual.get(name, True)] if names is None else [*names]
         for name in wanted:
             if name not in METRICS:
                 raise ConfigError(f"metrics: expected some of {', '.join(METRICS)}, got {name!r}")
@@ -78,7 +80,8 @@ class Yardstick:
     @property
     def knows_classes(self) -> bool:
         """Whether the network's classes are those of the data set."""
-        return tuple(self.reference.real.data.classes) == self.network.classes
+        classes = tuple(self.reference.real.data.classes)
+        return bool(classes) and classes == self.network.classes
 
     def measure(self, batches: Iterable[Images], count: int, seen: Seen | None = None) -> Measured:
         """Measure `count` images that come in batches uint8 [n, H, W, C]; memory for features only.

@@ -1,0 +1,217 @@
+"""`python -m zoo.evaluate`: generators and translators, beside their models and a floor."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import runtime
+from zoo import engine_path, evaluate
+from zoo.data import DataSet
+from zoo.engines import WEIGHTS
+from zoo.evaluation import features, references, sampling
+from zoo.evaluation.yardstick import Yardstick
+
+
+def run(*arguments: object) -> Result:
+    """The command in this process."""
+    return CliRunner().invoke(evaluate.main, [str(part) for part in arguments])
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
+    """What it says of the VAE, and writes."""
+    out = tmp_path_factory.mktemp("evaluate") / "vae.json"
+    result = run("--engine", "vae.onnx", "-n", 400, "--seed", 5, "--json", out)
+    assert result.exit_code == 0, result.output
+    return result.output, json.loads(out.read_text())
+
+
+def test_table_of_a_generator(measured: tuple[str, dict[str, Any]]) -> None:
+    text, _ = measured
+    assert "vae.onnx: 400 images, seed 5, against 400 test images of fashion-mnist" in text
+    assert "network fashion-classifier " in text and "a frame cut off, else resized" in text
+    head = next(line for line in text.splitlines() if line.startswith("metric"))
+    assert head.split() == ["metric", "value", "PyTorch", "difference", "floor", "network"]
+    for name in ("FID", "KID × 1000", "Inception score", "precision", "recall", "class coverage"):
+        assert any(line.startswith(name) for line in text.splitlines()), name
+
+
+def test_document_of_a_generator(measured: tuple[str, dict[str, Any]]) -> None:
+    document = measured[1]
+    (whole,) = document["reports"]
+    assert document["model"] == "vae" and document["role"] == "generator"
+    assert document["network"]["name"] == "fashion-classifier"
+    assert (whole["count"], whole["seed"]) == (400, 5)
+    found = {metric["name"]: metric for metric in whole["metrics"]}
+    model = {metric["name"]: metric for metric in whole["pytorch"]["metrics"]}
+    assert found["FID"]["value"] > 5 * found["FID"]["baseline"] > 0
+    assert found["precision"]["value"] < found["precision"]["baseline"]
+    assert found["Inception score"]["value"] < found["Inception score"]["baseline"]
+    identity = document["network"]["weights_sha256"]
+    assert all(metric["network"].endswith(identity) for metric in found.values())
+    # The export changed next to nothing: the model draws the same noise.
+    for name, difference in whole["differences"].items():
+        assert abs(difference) < 0.01 * abs(found[name]["value"]) + 1e-3
+        assert difference == pytest.approx(found[name]["value"] - model[name]["value"])
+
+
+def test_numbers_are_those_of_the_engines_images(
+    measured: tuple[str, dict[str, Any]], fashion_mnist: DataSet
+) -> None:
+    """What the command prints is what the functions give for runtime.Generator's images."""
+    network = features.load("fashion-classifier")
+    yardstick = Yardstick(network, references.choose(fashion_mnist, 400), names=["fid", "modes"])
+    with runtime.Generator(engine_path("vae.onnx")) as generator:
+        images = generator.sample(400, seed=5)
+    found = yardstick.metrics(yardstick.measure([images[:150], images[150:]], 400))
+    told = {metric["name"]: metric["value"] for metric in measured[1]["reports"][0]["metrics"]}
+    for metric in found:
+        assert told[metric.name] == pytest.approx(metric.value, rel=1e-6)
+
+
+def test_a_model_draws_the_noise_of_its_engine() -> None:
+    with runtime.Generator(engine_path("vae.onnx"), backend="onnxruntime") as generator:
+        expected = generator.sample(300, seed=2**63)
+    model = sampling.TorchGenerator(engine_path("vae.onnx"))
+    batches = list(model.images(300, 2**63))
+    assert [len(batch) for batch in batches] == [250, 50]
+    difference = np.abs(np.concatenate(batches).astype(int) - expected)
+    assert difference.max() <= 1 and difference.mean() < 0.01
+
+
+def test_metrics_may_be_chosen(tmp_path: Path) -> None:
+    out = tmp_path / "modes.json"
+    result = run(
+        "--engine", "vae.onnx", "-n", 100, "--metrics", "modes, fid", "--no-model", "--json", out
+    )
+    assert result.exit_code == 0, result.output
+    (whole,) = json.loads(out.read_text())["reports"]
+    assert [metric["name"] for metric in whole["metrics"]] == [
+        "FID", "class coverage", "class divergence",
+    ]  # fmt: skip
+    assert whole["pytorch"] is None and "PyTorch" not in result.output
+
+
+def test_translator_beside_its_input(tmp_path: Path) -> None:
+    out = tmp_path / "denoising.json"
+    result = run("--engine", "denoising-ae.onnx", "-n", 60, "--json", out)
+    assert result.exit_code == 0, result.output
+    reports = json.loads(out.read_text())["reports"]
+    kinds = runtime.manifest.read(engine_path("denoising-ae.onnx"))["corruption"]
+    assert [report["subject"] for report in reports] == [f"denoising-ae.onnx, {k}" for k in kinds]
+    for report in reports:
+        found = {metric["name"]: metric for metric in report["metrics"]}
+        assert found["PSNR [dB]"]["value"] > found["PSNR [dB]"]["baseline"] + 3
+        assert found["L1 [levels]"]["value"] < found["L1 [levels]"]["baseline"]
+        assert found["SSIM"]["value"] > found["SSIM"]["baseline"]
+        assert found["FID"]["network"].startswith("fashion-classifier ")
+        assert found["PSNR [dB]"]["network"] == ""
+        assert abs(report["differences"]["PSNR [dB]"]) < 0.01
+
+
+@pytest.mark.slow
+def test_translator_of_faces_is_judged_by_attributes(tmp_path: Path) -> None:
+    out = tmp_path / "inpainting.json"
+    result = run("--engine", "inpainting-ae.onnx", "-n", 60, "--no-model", "--json", out)
+    assert result.exit_code == 0, result.output
+    (report,) = json.loads(out.read_text())["reports"]
+    found = {metric["name"]: metric for metric in report["metrics"]}
+    accuracy = found["attribute accuracy"]
+    assert accuracy["network"].startswith("face-attributes ")
+    assert 0.85 < accuracy["value"] <= accuracy["baseline"] <= 1
+    assert found["PSNR in holes [dB]"]["value"] < found["PSNR [dB]"]["value"]
+    assert "attribute gap" in found and found["FID"]["network"].startswith("efficientnet-lite0@64")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--engine", "vae.onnx", "-n", 40_000], "enough to compare 35,000 with as many others"),
+        (["--engine", "vae.onnx", "-n", 1], "expected at least 10 images, got 1"),
+        (["--engine", "vae.onnx", "--data", "gone"], "gone is no data set, folder or file"),
+        (["--engine", "vae.onnx", "--features", "vgg"], "got 'vgg'"),
+        (["--engine", "vae.onnx", "--features", "inception"], "expected --weights FILE"),
+        (["--engine", "vae.onnx", "--features", "inception", "--weights", "no"], "no such file"),
+        (["--engine", "vae.onnx", "--metrics", "fdi"], "expected some of fid, .*, got 'fdi'"),
+        (["--engine", "vae.onnx", "--metrics", "attributes"], "attributes cannot be measured on"),
+        (["--engine", "vae.onnx", "--run", "r", "--no-model"], "--run or --no-model, got both"),
+        (["--engine", "vae.onnx", "-n", 20, "--run", "gone"], "gone is not the folder of a run"),
+        (["--engine", "gone.onnx"], "no such file, and the shipped engines are"),
+        (["--engine", "vae.encoder.onnx"], "expected a generator or a translator, got the encoder"),
+        (["--engine", "linear-ae.onnx"], "has no prior, so it cannot sample"),
+        (["--engine", "denoising-ae.onnx", "-n", 10_001], "has 10,000 test images to translate"),
+        (["--engine", "denoising-ae.onnx", "--metrics", "fid"], "--metrics is for generators"),
+        (["--engine", "vae.onnx", "--json", "no/folder.json"], "no/folder.json"),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: list[object], message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        evaluate.main([str(part) for part in arguments])
+    assert stopped.value.code == 2
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    import re
+
+    assert line.startswith("error: ") and re.search(message, line)
+
+
+def test_data_of_another_size_is_resized(tmp_path: Path, toy: DataSet) -> None:
+    """Images of a file, in the size of the engine; and an unknown network gives no classes."""
+    np.savez(tmp_path / "toy.npz", images=np.concatenate([toy.train.images, toy.test.images]))
+    result = run("--engine", "vae.onnx", "--data", tmp_path / "toy.npz", "-n", 50, "--no-model")
+    assert result.exit_code == 0, result.output
+    assert "class coverage" not in result.output and "of toy" in result.output
+    assert "Inception score" not in result.output
+
+
+def test_an_engine_without_a_model_is_measured_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package that is missing costs the comparison, not the numbers of the engine."""
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    result = run("--engine", "vae.onnx", "-n", 50, "--metrics", "modes")
+    assert result.exit_code == 0, result.output
+    assert "the PyTorch model is left out" in result.output
+
+
+def test_the_run_of_another_model_shows(tmp_path: Path) -> None:
+    """--run measures that folder's weights: other weights, other numbers."""
+    import torch
+    from safetensors.torch import save_file
+
+    from zoo.training.weights import load_engine
+
+    model, config = load_engine(WEIGHTS / "vae.onnx")
+    tensors = {name: value.clone() for name, value in model.state_dict().items()}
+    tensors = {
+        name: value + 0.02 * torch.randn_like(value) if "decoder" in name else value
+        for name, value in tensors.items()
+    }
+    save_file(tensors, tmp_path / "checkpoint.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    out = tmp_path / "out.json"
+    result = run(
+        "--engine", "vae.onnx", "--run", tmp_path, "-n", 100, "--metrics", "fid", "--json", out
+    )
+    assert result.exit_code == 0, result.output
+    assert abs(json.loads(out.read_text())["reports"][0]["differences"]["FID"]) > 1
+
+
+def test_help_is_quick_and_says_what_is_measured() -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from zoo.evaluate import main; "
+        "result = CliRunner().invoke(main, ['--help']); assert result.exit_code == 0; "
+        "assert not {'torch', 'numpy', 'runtime'} & set(sys.modules); print(result.output)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for word in ("FID", "KID", "floor", "pt_inception-2015-12-05.pth", "--run", "--json"):
+        assert word in done.stdout
