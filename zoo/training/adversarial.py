@@ -240,6 +240,7 @@ class AdversarialTask:
             # Training must not end for want of a package that only measures.
             self._unmeasured = f"no Fréchet distance: {error}"
             return {}
+        self._unmeasured = None
         measured: dict[str, float] = self._fid[1].measure(images)
         return measured
 
