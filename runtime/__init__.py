@@ -15,6 +15,7 @@ from runtime.classifier import Classifier
 from runtime.encoder import Encoder
 from runtime.errors import BackendUnavailableError
 from runtime.generator import Generator, Stream
+from runtime.mapping import Mapping
 from runtime.translator import Translator
 
 __version__: str = _native.__version__
@@ -40,6 +41,7 @@ __all__ = [
     "Classifier",
     "Encoder",
     "Generator",
+    "Mapping",
     "Stream",
     "Translator",
     "__version__",

@@ -1,12 +1,14 @@
 """Generator: seeds or latents in, images out."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from runtime._arguments import UINT64_MAX, floats, integer
+from runtime._conditions import Classes, Labels, rows, scale
 from runtime._engine import LatentEngine
 from runtime.errors import ArgumentError, ClosedError
 from runtime.ops import spherical
@@ -15,7 +17,7 @@ _MOST = 2**62
 
 
 class Generator(LatentEngine):
-    """An engine file of the role "generator", loaded.
+    """An engine file of the role "generator", or "synthesis", which can only decode, loaded.
 
     Image i of a seed is the same image for every n, first, batch, number of
     instances and thread. Images are uint8[n, H, W, C], or float32[n, C, H, W] for
@@ -39,6 +41,22 @@ class Generator(LatentEngine):
         prior: str = self.manifest["latent"]["prior"]
         return prior
 
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes to choose from; empty where there are none, or they have none."""
+        return list(self._classes.names)
+
+    @property
+    def class_count(self) -> int:
+        """K, the number of classes to choose from; 0 for an unconditional generator."""
+        return self._classes.count
+
+    @property
+    def style_layers(self) -> int:
+        """Layers that take a style; 0 for a generator that is not style-based."""
+        layers: int = (self.manifest.get("truncation") or {}).get("layers", 0)
+        return layers
+
     def sample(
         self,
         n: int,
@@ -47,20 +65,33 @@ class Generator(LatentEngine):
         batch: int | None = None,
         mu: ArrayLike | None = None,
         logvar: ArrayLike | None = None,
+        labels: Labels | None = None,
+        truncation: float = 1.0,
+        noise: float = 1.0,
+        cycle: bool = False,
     ) -> NDArray[Any]:
         """Images first … first + n - 1 of the run with this seed.
 
         batch is the largest number of rows of one run of the graph (None: chosen
         here); it changes the speed, never the images. mu and logvar, [D] or [n, D], draw from
         that posterior instead of the prior: h = mu + exp(logvar / 2) · ε.
-        Raises ArgumentError (without mu also where `prior` is "none"), ExecutionError.
+
+        labels, for conditional generators: the number or name of a class for all images, or
+        [n] of them; with cycle any number of them, image i of the run having
+        labels[i mod len(labels)]. None: image i has class i mod `class_count`.
+
+        truncation and noise, for style-based generators: styles are w̄ + truncation · (w - w̄)
+        (Karras et al. 2019, appendix B), and the noise of the layers is multiplied by noise.
+
+        Raises ArgumentError (without mu also where `prior` is "none", and for what the engine
+        has not), ExecutionError.
         """
         n = integer("n", n, 1, _MOST)
         if (mu is None) != (logvar is None):
             raise ArgumentError("mu and logvar: expected both or neither")
         if mu is not None and logvar is not None:
-            mu = self._rows("mu", mu, n)
-            logvar = self._rows("logvar", logvar, n)
+            mu = rows("mu", mu, n, self.latent_width)
+            logvar = rows("logvar", logvar, n, self.latent_width)
             if mu.shape != logvar.shape:
                 raise ArgumentError(f"logvar: expected shape {mu.shape} as mu, got {logvar.shape}")
         return self._native.sample(
@@ -70,30 +101,77 @@ class Generator(LatentEngine):
             0 if batch is None else integer("batch", batch, 1, _MOST),
             mu,
             logvar,
+            self._classes.numbers(labels),
+            bool(cycle),
+            scale("truncation", truncation),
+            scale("noise", noise),
         )
 
-    def decode(self, latents: ArrayLike) -> NDArray[Any]:
-        """Images of latents [n, D] (finite). Raises ArgumentError, ExecutionError."""
-        return self._native.decode(floats("latents", latents, (None, self.latent_width)))
+    def decode(
+        self,
+        latents: ArrayLike,
+        seed: int | None = None,
+        first: int = 0,
+        truncation: float = 1.0,
+        labels: Labels | None = None,
+    ) -> NDArray[Any]:
+        """Images of latents [n, D] (finite); row r stands for image first + r.
+
+        The layers of a style-based generator draw the noise of that image of the run with this
+        seed; without a seed they draw none, and an image is a function of its latent alone.
+        labels and truncation as in `sample`. So decode(noise.normals(seed, first, n, D),
+        seed=seed, first=first) is sample(n, seed, first). Raises ArgumentError, ExecutionError.
+        """
+        return self._native.decode(
+            floats("latents", latents, (None, self.latent_width)),
+            None if seed is None else integer("seed", seed, 0, UINT64_MAX),
+            integer("first", first, 0, UINT64_MAX),
+            self._classes.numbers(labels),
+            scale("truncation", truncation),
+        )
 
     def interpolate(
-        self, a: ArrayLike, b: ArrayLike, steps: int, mode: str = "linear"
+        self,
+        a: ArrayLike,
+        b: ArrayLike,
+        steps: int,
+        mode: str = "linear",
+        labels: Labels | None = None,
+        truncation: float = 1.0,
     ) -> NDArray[Any]:
         """Images along the way from latent a to latent b, both ends included.
 
         h_i = a + (b - a) · i / steps, i = 0 … steps, or the points on the great arc
         with mode "spherical". a, b: [D] → [steps + 1, …]; [N, D] → [N, steps + 1, …].
-        Raises ArgumentError, ExecutionError.
+        labels: a class for all ways, or [N]; None: way r has class r mod `class_count`.
+        The layers of a style-based generator draw no noise. Raises ArgumentError, ExecutionError.
         """
         single = np.ndim(a) == 1
         a = floats("a", np.atleast_2d(np.asarray(a)), (None, self.latent_width))
         b = floats("b", np.atleast_2d(np.asarray(b)), (a.shape[0], self.latent_width))
         steps = integer("steps", steps, 1, 2**31)
-        images = self._native.interpolate(a, b, steps, spherical(mode))
+        images = self._native.interpolate(
+            a,
+            b,
+            steps,
+            spherical(mode),
+            self._classes.numbers(labels),
+            scale("truncation", truncation),
+        )
         return images[0] if single else images
 
-    def stream(self, n: int, seed: int = 0, first: int = 0, batch: int | None = None) -> "Stream":
-        """The images of sample(n, seed, first), in order, as an iterator of batches.
+    def stream(
+        self,
+        n: int,
+        seed: int = 0,
+        first: int = 0,
+        batch: int | None = None,
+        labels: Labels | None = None,
+        truncation: float = 1.0,
+        noise: float = 1.0,
+        cycle: bool = False,
+    ) -> "Stream":
+        """The images of sample(n, seed, first, …), in order, as an iterator of batches.
 
         batch is the number of images in each but the last (None: 64). Some batches are
         computed ahead (two per instance), so memory stays bounded for any n. Use it in
@@ -105,13 +183,16 @@ class Generator(LatentEngine):
                 integer("seed", seed, 0, UINT64_MAX),
                 integer("first", first, 0, UINT64_MAX),
                 0 if batch is None else integer("batch", batch, 1, _MOST),
+                self._classes.numbers(labels),
+                bool(cycle),
+                scale("truncation", truncation),
+                scale("noise", noise),
             )
         )
 
-    def _rows(self, name: str, value: ArrayLike, n: int) -> NDArray[np.float32]:
-        if np.ndim(value) == 1:
-            return floats(name, np.atleast_2d(np.asarray(value)), (1, self.latent_width))
-        return floats(name, value, (n, self.latent_width))
+    @cached_property
+    def _classes(self) -> Classes:
+        return Classes(self.manifest)
 
 
 class Stream(Iterator[NDArray[Any]]):

@@ -3,10 +3,12 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from runtime._arguments import pictures
+from runtime._arguments import UINT64_MAX, integer, pictures
+from runtime._conditions import rows
 from runtime._engine import Engine
+from runtime.errors import ArgumentError
 
 
 class Translator(Engine):
@@ -29,12 +31,38 @@ class Translator(Engine):
         alpha: bool = self.manifest["input"]["alpha"]
         return alpha
 
-    def translate(self, images: NDArray[Any]) -> NDArray[np.uint8]:
+    @property
+    def attributes(self) -> list[str]:
+        """Names of the attributes that the images are to have; empty where none are asked for."""
+        return list((self.manifest.get("condition") or {}).get("names", []))
+
+    def translate(
+        self,
+        images: NDArray[Any],
+        attributes: ArrayLike | None = None,
+        seed: int = 0,
+        first: int = 0,
+    ) -> NDArray[np.uint8]:
         """Pictures uint8[n, *image_shape] made of images uint8[n, *input_shape].
 
+        attributes: values of 0 to 1, [K] or [n, K], for each of the names in `attributes`, where
+        there are any. A translator that draws noise gives image r that of sample first + r.
         Raises ArgumentError for another dtype or shape, ExecutionError.
         """
+        inputs = pictures("images", images, self.input_shape)
+        names = self.attributes
+        if attributes is not None and names:
+            attributes = rows("attributes", attributes, len(inputs), len(names))
+        elif attributes is not None:
+            raise ArgumentError("attributes: expected none, for the engine does not ask for them")
+        elif names:
+            raise ArgumentError(
+                f"attributes: expected a value for each of {', '.join(names)}, got none"
+            )
         translated: NDArray[np.uint8] = self._native.translate(
-            pictures("images", images, self.input_shape)
+            inputs,
+            attributes,
+            integer("seed", seed, 0, UINT64_MAX),
+            integer("first", first, 0, UINT64_MAX),
         )
         return translated

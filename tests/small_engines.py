@@ -241,12 +241,15 @@ def decoder(
 
 
 def write_all(folder: Path) -> None:
-    """The files that csrc/tests/roles_test.cc reads."""
+    """The files that csrc/tests/roles_test.cc and inputs_test.cc read."""
+    import small_inputs
+
     encoder(folder / "plain.encoder.onnx", mean=[0.0] * WIDTH, std=[1.0] * WIDTH)
     encoder(folder / "gaussian.encoder.onnx", deterministic=False)
     translator(folder / "translator.onnx")
     classifier(folder / "classifier.onnx")
     decoder(folder / "plain.onnx")
+    small_inputs.write_all(folder)
 
 
 if __name__ == "__main__":

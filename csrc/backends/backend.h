@@ -15,13 +15,13 @@ namespace zoo {
 // Memory for one named input or output of the graph, owned by the caller and
 // dense; its first dimension is the number of rows of the run.
 struct Binding {
-  const char* name;
+  std::string name;
   void* data;
 };
 
 // Inputs: all of the graph's; for the operands of ReparametrizedSample either all four,
-// or, for a backend that does not draw noise, the finished latent as mu. Outputs: those
-// that are wanted.
+// or, for a backend that does not draw noise, the finished latent as mu and the noise of
+// each layer under its name (io::layer_noise). Outputs: those that are wanted.
 struct RunArguments {
   size_t rows = 0;
   std::vector<Binding> inputs;
@@ -39,8 +39,8 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  // True where the graph's noise operator runs here; otherwise the caller fills
-  // the latent and binds it as "mu" alone.
+  // True where the graph's noise operators run here; otherwise the caller fills the latent,
+  // binds it as "mu", and fills the noise of the layers. False of a graph without noise.
   virtual bool draws_noise() const = 0;
 
   // True where a run must have one of the sizes that prepare() was given.
@@ -63,6 +63,15 @@ constexpr const char* kFirst = "first";
 constexpr const char* kImage = "image";
 constexpr const char* kInput = "input";
 constexpr const char* kScores = "scores";
+constexpr const char* kLatent = "latent";          // of mapping and synthesis
+constexpr const char* kStyles = "styles";          // of mapping
+constexpr const char* kLabel = "label";            // class of each image
+constexpr const char* kAttributes = "attributes";  // of each image that comes out
+constexpr const char* kTruncation = "truncation";
+constexpr const char* kNoise = "noise";  // scale of the noise of all layers
+
+// The noise of a layer, for backends that do not draw it.
+inline std::string layer_noise(uint32_t stream) { return "noise." + std::to_string(stream); }
 }  // namespace io
 
 }  // namespace zoo

@@ -32,43 +32,80 @@ inline TensorInfo image_info(const ImageFormat& format, int64_t rows) {
   return {TensorType::kFloat32, {rows, c, h, w}};
 }
 
-inline TensorInfo tensor_info(const std::string& name, const Manifest& manifest, size_t rows) {
-  const auto n = static_cast<int64_t>(rows);
-  if (name == io::kImage) return image_info(manifest.image, n);
-  if (name == io::kInput) return image_info(manifest.input, n);
-  if (name == io::kScores) {
-    return {TensorType::kFloat32, {n, static_cast<int64_t>(manifest.score_names.size())}};
-  }
-  if (name == io::kSeed || name == io::kFirst) return {TensorType::kInt64, {1}};
-  return {TensorType::kFloat32, {n, static_cast<int64_t>(manifest.latent_width)}};
+inline bool takes_latents(const Manifest& manifest) {
+  return manifest.role == "generator" || manifest.role == "synthesis" ||
+         manifest.role == "interpolator";
 }
 
-inline bool takes_latents(const Manifest& manifest) {
-  return manifest.role == "generator" || manifest.role == "interpolator";
+// The scale of the layers' noise is an input where the noise is a detail, and the image can do
+// without it: of generators. What translators draw they cannot do without.
+inline bool scales_noise(const Manifest& manifest) {
+  return takes_latents(manifest) && !manifest.layer_noise.empty();
+}
+
+inline bool truncates(const Manifest& manifest) {
+  return manifest.role == "generator" && manifest.style_layers != 0;
+}
+
+inline TensorInfo tensor_info(const std::string& name, const Manifest& manifest, size_t rows) {
+  const auto n = static_cast<int64_t>(rows);
+  const auto floats = [n](size_t width) {
+    return TensorInfo{TensorType::kFloat32, {n, static_cast<int64_t>(width)}};
+  };
+  if (name == io::kImage) return image_info(manifest.image, n);
+  if (name == io::kInput) return image_info(manifest.input, n);
+  if (name == io::kScores) return floats(manifest.score_names.size());
+  if (name == io::kStyles) return floats(manifest.style_mean.size());
+  if (name == io::kAttributes) return floats(manifest.condition_names.size());
+  if (name == io::kLabel) return {TensorType::kInt64, {n}};
+  if (name == io::kSeed || name == io::kFirst) return {TensorType::kInt64, {1}};
+  if (name == io::kTruncation || name == io::kNoise) return {TensorType::kFloat32, {1}};
+  for (const LayerNoise& layer : manifest.layer_noise) {
+    if (name == io::layer_noise(layer.stream)) return floats(layer.width);
+  }
+  return floats(manifest.latent_width);
 }
 
 // The input that has the rows: latents, or the images that go in.
 inline const char* input_name(const Manifest& manifest) {
+  if (manifest.role == "mapping" || manifest.role == "synthesis") return io::kLatent;
   if (takes_latents(manifest)) return io::kMu;
   return manifest.role == "translator" ? io::kInput : io::kImage;
+}
+
+// The inputs that the graph must have; `draws`: it has the noise operator.
+inline std::vector<std::string> input_names(const Manifest& manifest, bool draws) {
+  std::vector<std::string> names = {input_name(manifest)};
+  if (manifest.condition_classes != 0) names.push_back(io::kLabel);
+  if (!manifest.condition_names.empty()) names.push_back(io::kAttributes);
+  if (truncates(manifest)) names.push_back(io::kTruncation);
+  if (scales_noise(manifest)) names.push_back(io::kNoise);
+  for (const LayerNoise& layer : manifest.layer_noise) {
+    if (!draws) names.push_back(io::layer_noise(layer.stream));
+  }
+  if (draws) names.insert(names.end(), {io::kSeed, io::kFirst});
+  return names;
 }
 
 // The outputs that the graph of a role must have; others are left alone.
 inline std::vector<std::string> output_names(const Manifest& manifest) {
   if (manifest.role == "classifier") return {io::kScores};
+  if (manifest.role == "mapping") return {io::kStyles};
   if (manifest.role != "encoder") return {io::kImage};
   if (manifest.posterior == "deterministic") return {io::kMu};
   return {io::kMu, io::kLogvar};
 }
 
 // Throws EngineFileError where the graph is not what its manifest says.
-inline void check_names(const std::string& path, const Manifest& manifest,
+inline void check_names(const std::string& path, const Manifest& manifest, bool draws,
                         const std::set<std::string>& inputs, const std::set<std::string>& outputs) {
   const auto fail = [&](const char* what, const std::string& name) {
     throw EngineFileError("engine file '" + path + "': its graph has no " + what + " '" + name +
                           "', which the role '" + manifest.role + "' needs");
   };
-  if (inputs.count(input_name(manifest)) == 0) fail("input", input_name(manifest));
+  for (const std::string& name : input_names(manifest, draws)) {
+    if (inputs.count(name) == 0) fail("input", name);
+  }
   for (const std::string& name : output_names(manifest)) {
     if (outputs.count(name) == 0) fail("output", name);
   }

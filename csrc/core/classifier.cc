@@ -5,7 +5,7 @@
 namespace zoo {
 
 Classifier::Classifier(const std::string& path, const Options& options)
-    : engine_(std::make_shared<Engine>(path, options, "classifier")) {
+    : engine_(std::make_shared<Engine>(path, options, std::vector<std::string>{"classifier"})) {
   require_uint8_images(*engine_);
 }
 
@@ -15,7 +15,7 @@ size_t Classifier::instances() const { return engine_->instances(); }
 
 void Classifier::classify(const void* images, size_t n, float* scores, const Cancel& cancel) const {
   run_images(engine_.get(), {io::kImage, const_cast<void*>(images), manifest().image.bytes()}, n,
-             {{io::kScores, scores, manifest().score_names.size() * sizeof(float)}}, cancel);
+             {{io::kScores, scores, manifest().score_names.size() * sizeof(float)}}, {}, cancel);
 }
 
 }  // namespace zoo

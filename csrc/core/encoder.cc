@@ -8,7 +8,7 @@
 namespace zoo {
 
 Encoder::Encoder(const std::string& path, const Options& options)
-    : engine_(std::make_shared<Engine>(path, options, "encoder")) {
+    : engine_(std::make_shared<Engine>(path, options, std::vector<std::string>{"encoder"})) {
   require_uint8_images(*engine_);
 }
 
@@ -23,7 +23,7 @@ void Encoder::encode(const void* images, size_t n, float* mu, float* logvar,
   std::vector<Rows> outputs = {{io::kMu, mu, width * sizeof(float)}};
   if (!deterministic()) outputs.push_back({io::kLogvar, logvar, width * sizeof(float)});
   run_images(engine_.get(), {io::kImage, const_cast<void*>(images), manifest().image.bytes()}, n,
-             outputs, cancel);
+             outputs, {}, cancel);
   if (deterministic() && logvar) {
     std::fill_n(logvar, n * width, -std::numeric_limits<float>::infinity());
   }

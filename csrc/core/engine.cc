@@ -79,7 +79,8 @@ struct Engine::Live {
   pid_t process;
 };
 
-Engine::Engine(const std::string& path, const Options& options, const std::string& role)
+Engine::Engine(const std::string& path, const Options& options,
+               const std::vector<std::string>& roles)
     : path_(path), options_(options) {
   check_device(options.device);
   if (options.precision != "fp32" && options.precision != "bf16") {
@@ -90,9 +91,11 @@ Engine::Engine(const std::string& path, const Options& options, const std::strin
                         std::to_string(options.instances));
   }
   manifest_ = Manifest::read(path);
-  if (manifest_.role != role) {
-    throw ArgumentError("'" + path + "' has the role '" + manifest_.role + "', expected '" + role +
-                        "'");
+  if (std::find(roles.begin(), roles.end(), manifest_.role) == roles.end()) {
+    std::string expected;
+    for (const auto& role : roles) expected += (expected.empty() ? "'" : " or '") + role + "'";
+    throw ArgumentError("'" + path + "' has the role '" + manifest_.role + "', expected " +
+                        expected);
   }
   backend_name_ = choose_backend(manifest_, options);
   instances_ = options.instances ? options.instances : available_cores();

@@ -16,8 +16,8 @@ namespace zoo {
 
 class Engine {
  public:
-  // role: the one that the file must have.
-  Engine(const std::string& path, const Options& options, const std::string& role);
+  // roles: the file must have one of them.
+  Engine(const std::string& path, const Options& options, const std::vector<std::string>& roles);
   ~Engine();
 
   const Manifest& manifest() const { return manifest_; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/checks.h"
+#include "core/inputs.h"
 #include "core/row_runner.h"
 #include "core/stream_state.h"
 #include "ops/batched_interpolate.h"
@@ -13,20 +14,24 @@ namespace {
 // Images that a stream hands out at a time when the caller leaves it open.
 constexpr size_t kStreamBatch = 64;
 
-LatentSource source_of(const SampleRequest& request) {
-  LatentSource source;
-  source.seed = request.seed;
-  source.first = request.first;
-  if (request.mu) {
-    source.kind = LatentSource::Kind::kPosterior;
-    source.mu = request.mu;
-    source.logvar = request.logvar;
-    source.shared = request.shared;
-  }
-  return source;
+GraphInputs inputs_of(const Engine& engine, const SampleRequest& request) {
+  GraphInputs inputs;
+  inputs.seed = request.seed;
+  inputs.first = request.first;
+  set_labels(engine, request.labels, request.label_count, request.cycle, request.n, &inputs);
+  set_truncation(engine, request.truncation, &inputs);
+  set_noise(engine, request.noise, &inputs);
+  return inputs;
+}
+
+void check_not_synthesis(const Engine& engine) {
+  if (engine.manifest().role != "synthesis") return;
+  throw ArgumentError("'" + engine.path() + "' is a synthesis network: it decodes styles, and " +
+                      "has no prior to sample from");
 }
 
 void check_prior(const Engine& engine) {
+  check_not_synthesis(engine);
   if (engine.manifest().prior != "none") return;
   throw ArgumentError("'" + engine.path() + "' is an autoencoder's decoder: it has no prior to " +
                       "sample from; give mu and logvar, or decode latents");
@@ -35,7 +40,8 @@ void check_prior(const Engine& engine) {
 }  // namespace
 
 Generator::Generator(const std::string& path, const Options& options)
-    : engine_(std::make_shared<Engine>(path, options, "generator")) {}
+    : engine_(std::make_shared<Engine>(path, options,
+                                       std::vector<std::string>{"generator", "synthesis"})) {}
 
 const Manifest& Generator::manifest() const { return engine_->manifest(); }
 const std::string& Generator::backend() const { return engine_->backend_name(); }
@@ -43,19 +49,25 @@ size_t Generator::instances() const { return engine_->instances(); }
 
 void Generator::sample(const SampleRequest& request, void* images, const Cancel& cancel) const {
   check_range(request.n, request.first, manifest().image.bytes());
+  check_not_synthesis(*engine_);
   if ((request.mu == nullptr) != (request.logvar == nullptr)) {
     throw ArgumentError("mu and logvar: expected both or neither");
   }
+  LatentSource source;
   if (!request.mu) {
     check_prior(*engine_);
   } else {
     const size_t rows = request.shared ? 1 : request.n;
     check_finite("mu", request.mu, rows, manifest().latent_width);
     check_finite("logvar", request.logvar, rows, manifest().latent_width, true);
+    source.kind = LatentSource::Kind::kPosterior;
+    source.mu = request.mu;
+    source.logvar = request.logvar;
+    source.shared = request.shared;
   }
+  const GraphInputs inputs = inputs_of(*engine_, request);
   const size_t rows = engine_->run_size(request.n, request.batch);
-  engine_->pool().run(generate_job(engine_.get(), source_of(request), request.n, rows, images),
-                      cancel);
+  engine_->pool().run(generate_job(engine_.get(), source, inputs, request.n, rows, images), cancel);
 }
 
 std::vector<uint8_t> Generator::sample(uint64_t n, uint64_t seed, uint64_t first) const {
@@ -73,44 +85,96 @@ std::vector<uint8_t> Generator::sample(uint64_t n, uint64_t seed, uint64_t first
   return images;
 }
 
-void Generator::decode(const float* latents, size_t n, void* images, const Cancel& cancel) const {
-  check_range(n, 0, manifest().image.bytes());
-  check_finite("latents", latents, n, manifest().latent_width);
+void Generator::decode(const DecodeRequest& request, void* images, const Cancel& cancel) const {
+  check_range(request.n, request.first, manifest().image.bytes());
+  check_finite("latents", request.latents, request.n, manifest().latent_width);
+  GraphInputs inputs;
+  inputs.seed = request.seed.value_or(0);
+  inputs.first = request.first;
+  if (!request.seed) inputs.noise = 0.0f;
+  set_labels(*engine_, request.labels, request.label_count, false, request.n, &inputs);
+  set_truncation(*engine_, request.truncation, &inputs);
   LatentSource source;
   source.kind = LatentSource::Kind::kGiven;
-  source.mu = latents;
-  const size_t rows = engine_->run_size(n, 0);
-  engine_->pool().run(generate_job(engine_.get(), source, n, rows, images), cancel);
+  source.mu = request.latents;
+  const size_t rows = engine_->run_size(request.n, 0);
+  engine_->pool().run(generate_job(engine_.get(), source, inputs, request.n, rows, images), cancel);
+}
+
+void Generator::decode(const float* latents, size_t n, void* images, const Cancel& cancel) const {
+  DecodeRequest request;
+  request.latents = latents;
+  request.n = n;
+  decode(request, images, cancel);
+}
+
+void Generator::interpolate(const InterpolateRequest& request, void* images,
+                            const Cancel& cancel) const {
+  check_count(request.rows, "rows");
+  check_count(request.steps, "steps");
+  const size_t width = manifest().latent_width;
+  check_finite("a", request.a, request.rows, width);
+  check_finite("b", request.b, request.rows, width);
+  std::vector<float> t(request.steps + 1);
+  for (size_t i = 0; i < t.size(); ++i) {
+    t[i] = static_cast<float>(static_cast<double>(i) / static_cast<double>(request.steps));
+  }
+  std::vector<float> latents(request.rows * t.size() * width);
+  batched_interpolate(request.a, request.b, t.data(),
+                      request.spherical ? Interpolation::kSpherical : Interpolation::kLinear,
+                      request.rows, t.size(), width, latents.data());
+
+  GraphInputs of_ways;
+  set_labels(*engine_, request.labels, request.label_count, false, request.rows, &of_ways);
+  std::vector<int64_t> labels;
+  if (manifest().condition_classes != 0) {
+    for (size_t i = 0; i < request.rows * t.size(); ++i) {
+      const size_t way = i / t.size();
+      labels.push_back(request.labels ? request.labels[way % request.label_count]
+                                      : static_cast<int64_t>(way % manifest().condition_classes));
+    }
+  }
+  DecodeRequest points;
+  points.latents = latents.data();
+  points.n = request.rows * t.size();
+  points.labels = labels.empty() ? nullptr : labels.data();
+  points.label_count = labels.size();
+  points.truncation = request.truncation;
+  decode(points, images, cancel);
 }
 
 void Generator::interpolate(const float* a, const float* b, size_t rows, size_t steps,
                             bool spherical, void* images, const Cancel& cancel) const {
-  check_count(rows, "rows");
-  check_count(steps, "steps");
-  const size_t width = manifest().latent_width;
-  check_finite("a", a, rows, width);
-  check_finite("b", b, rows, width);
-  std::vector<float> t(steps + 1);
-  for (size_t i = 0; i <= steps; ++i) {
-    t[i] = static_cast<float>(static_cast<double>(i) / static_cast<double>(steps));
-  }
-  std::vector<float> latents(rows * t.size() * width);
-  batched_interpolate(a, b, t.data(),
-                      spherical ? Interpolation::kSpherical : Interpolation::kLinear, rows,
-                      t.size(), width, latents.data());
-  decode(latents.data(), rows * t.size(), images, cancel);
+  InterpolateRequest request;
+  request.a = a;
+  request.b = b;
+  request.rows = rows;
+  request.steps = steps;
+  request.spherical = spherical;
+  interpolate(request, images, cancel);
 }
 
 Stream Generator::stream(uint64_t n, uint64_t seed, uint64_t first, size_t batch,
                          size_t prefetch) const {
-  check_range(n, first, /*image_bytes=*/1);  // only some batches are in memory
-  check_prior(*engine_);
   SampleRequest request;
   request.n = n;
   request.seed = seed;
   request.first = first;
-  request.batch = batch ? batch : std::min<size_t>(kStreamBatch, manifest().batch_max);
-  return Stream(std::make_shared<Stream::State>(engine_, request,
+  request.batch = batch;
+  return stream(request, prefetch);
+}
+
+Stream Generator::stream(const SampleRequest& request, size_t prefetch) const {
+  // Only some batches are in memory.
+  check_range(request.n, request.first, /*image_bytes=*/1);
+  check_prior(*engine_);
+  if (request.mu || request.logvar) {
+    throw ArgumentError("mu and logvar: a stream draws from the prior, expected neither");
+  }
+  inputs_of(*engine_, request);
+  SampleRequest whole = request;
+  if (whole.batch == 0) whole.batch = std::min<size_t>(kStreamBatch, manifest().batch_max);
+  return Stream(std::make_shared<Stream::State>(engine_, whole,
                                                 prefetch ? prefetch : 2 * engine_->instances()));
 }
 

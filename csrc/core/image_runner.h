@@ -1,11 +1,12 @@
-// From rows of images to rows of what the graph makes of them: what every call of
-// an encoder, a translator or a classifier comes down to.
+// From rows of images, or of latents, to rows of what the graph makes of them: what every
+// call of an encoder, a translator, a classifier or a mapping network comes down to.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "core/engine.h"
+#include "core/inputs.h"
 
 namespace zoo {
 
@@ -18,8 +19,9 @@ struct Rows {
 
 // Rows offset … offset + count - 1 of a call, by one run of the graph; count <= batch, the
 // rows of a run where the backend has fixed ones.
-void run_image_rows(Backend* backend, size_t instance, const Rows& images,
-                    const std::vector<Rows>& outputs, size_t offset, size_t count, size_t batch);
+void run_image_rows(Engine* engine, size_t instance, const Rows& images,
+                    const std::vector<Rows>& outputs, const GraphInputs& inputs, size_t offset,
+                    size_t count, size_t batch);
 
 // Throws ManifestError where the engine's images are floats: these roles take and give uint8.
 void require_uint8_images(const Engine& engine);
@@ -27,6 +29,6 @@ void require_uint8_images(const Engine& engine);
 // Cuts n rows into runs of the graph, done by all instances, and waits. Throws
 // ArgumentError for no rows or too many, ExecutionError, CancelledError.
 void run_images(Engine* engine, const Rows& images, size_t n, const std::vector<Rows>& outputs,
-                const Cancel& cancel);
+                const GraphInputs& inputs, const Cancel& cancel);
 
 }  // namespace zoo

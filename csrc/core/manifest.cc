@@ -2,88 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/manifest_fields.h"
 #include "core/onnx_file.h"
 #include "zoo/errors.h"
 
 namespace zoo {
 namespace {
-
-using Json = nlohmann::json;
-
-[[noreturn]] void fail(const std::string& field, const std::string& expected, const Json& got) {
-  // ASCII, so that the cut does not go through a character.
-  std::string text = got.is_discarded() ? "nothing" : got.dump(-1, ' ', true);
-  if (text.size() > 80) text = text.substr(0, 77) + "...";
-  throw ManifestError("manifest field '" + field + "': expected " + expected + ", got " + text);
-}
-
-const Json& require(const Json& parent, const std::string& path, const char* key) {
-  static const Json missing = Json(Json::value_t::discarded);
-  const std::string field = path.empty() ? key : path + "." + key;
-  const auto found = parent.find(key);
-  if (found == parent.end()) fail(field, "a value", missing);
-  return *found;
-}
-
-const Json& require_object(const Json& parent, const char* key) {
-  const Json& value = require(parent, "", key);
-  if (!value.is_object()) fail(key, "an object", value);
-  return value;
-}
-
-std::string require_string(const Json& parent, const std::string& path, const char* key) {
-  const Json& value = require(parent, path, key);
-  if (!value.is_string() || value.get<std::string>().empty()) {
-    fail(path.empty() ? key : path + "." + key, "a non-empty string", value);
-  }
-  return value.get<std::string>();
-}
-
-size_t require_count(const Json& parent, const std::string& path, const char* key, uint64_t most) {
-  const Json& value = require(parent, path, key);
-  if (!value.is_number_integer() || value.get<int64_t>() < 1 || value.get<uint64_t>() > most) {
-    fail(path + "." + key, "an integer from 1 to " + std::to_string(most), value);
-  }
-  return value.get<size_t>();
-}
-
-void require_one_of(const std::string& field, const std::string& value,
-                    const std::set<std::string>& allowed) {
-  if (allowed.count(value)) return;
-  std::string names;
-  for (const auto& name : allowed) names += (names.empty() ? "" : ", ") + name;
-  fail(field, "one of " + names, Json(value));
-}
-
-bool is_finite(const Json& value) { return value.is_number() && std::isfinite(value.get<float>()); }
-
-std::vector<float> require_numbers(const Json& value, const std::string& field, size_t count,
-                                   bool negative = true) {
-  const auto good = [negative](const Json& entry) {
-    return is_finite(entry) && (negative || entry.get<float>() >= 0.0f);
-  };
-  if (!value.is_array() || value.size() != count ||
-      !std::all_of(value.begin(), value.end(), good)) {
-    fail(field, std::to_string(count) + " finite numbers" + (negative ? "" : " from 0"), value);
-  }
-  return value.get<std::vector<float>>();
-}
-
-std::vector<std::string> require_strings(const Json& value, const std::string& field) {
-  const auto good = [](const Json& entry) { return entry.is_string(); };
-  if (!value.is_array() || !std::all_of(value.begin(), value.end(), good)) {
-    fail(field, "an array of strings", value);
-  }
-  return value.get<std::vector<std::string>>();
-}
-
-std::vector<std::string> optional_strings(const Json& document, const char* key) {
-  const auto found = document.find(key);
-  return found == document.end() ? std::vector<std::string>() : require_strings(*found, key);
-}
 
 ImageFormat parse_size(const Json& image, const char* field) {
   ImageFormat format;
@@ -167,27 +93,9 @@ void parse_input(const Json& document, Manifest* manifest) {
 
 void parse_scores(const Json& document, Manifest* manifest) {
   const Json& scores = require_object(document, "scores");
-  const Json& names = require(scores, "scores", "names");
-  manifest->score_names = require_strings(names, "scores.names");
-  const std::set<std::string> distinct(manifest->score_names.begin(), manifest->score_names.end());
-  if (distinct.empty() || distinct.size() != names.size() || distinct.count("")) {
-    fail("scores.names", "one or more different names", names);
-  }
+  manifest->score_names = require_names(require(scores, "scores", "names"), "scores.names");
   manifest->score_kind = require_string(scores, "scores", "kind");
   require_one_of("scores.kind", manifest->score_kind, {"classes", "multilabel"});
-}
-
-void parse_noise(const Json& document, Manifest* manifest) {
-  const Json& noise = require_object(document, "noise");
-  require_one_of("noise.algorithm", require_string(noise, "noise", "algorithm"), {"philox4x32-10"});
-  require_one_of("noise.transform", require_string(noise, "noise", "transform"), {"box-muller"});
-  const Json& streams = require(noise, "noise", "streams");
-  if (!streams.is_object()) fail("noise.streams", "an object", streams);
-  const Json& stream = require(streams, "noise.streams", "latent");
-  if (!stream.is_number_unsigned() || stream.get<uint64_t>() > UINT32_MAX) {
-    fail("noise.streams.latent", "an integer from 0 to 4294967295", stream);
-  }
-  manifest->latent_stream = stream.get<uint32_t>();
 }
 
 }  // namespace
@@ -211,23 +119,25 @@ Manifest Manifest::parse(const std::string& text) {
   manifest.schema = schema.get<int>();
   manifest.model = require_string(document, "", "model");
   manifest.role = require_string(document, "", "role");
-  require_one_of(
-      "role", manifest.role,
-      {"classifier", "discriminator", "encoder", "generator", "interpolator", "translator"});
+  require_one_of("role", manifest.role,
+                 {"classifier", "discriminator", "encoder", "generator", "interpolator", "mapping",
+                  "synthesis", "translator"});
   manifest.image = parse_image(require_object(document, "image"));
   manifest.precision = require_string(document, "", "precision");
   const Json& batch = require_object(document, "batch");
   manifest.batch_min = require_count(batch, "batch", "min", 1 << 24);
   manifest.batch_max = require_count(batch, "batch", "max", 1 << 24);
   if (manifest.batch_max < manifest.batch_min) fail("batch.max", "at least batch.min", batch);
-  const bool has_latent =
-      manifest.role == "generator" || manifest.role == "encoder" || manifest.role == "interpolator";
-  if (has_latent) parse_latent(document, &manifest);
-  if (manifest.role == "generator") parse_noise(document, &manifest);
+  const std::set<std::string> with_latent = {"encoder", "generator", "interpolator", "mapping",
+                                             "synthesis"};
+  if (with_latent.count(manifest.role)) parse_latent(document, &manifest);
   if (manifest.role == "translator") parse_input(document, &manifest);
   if (manifest.role == "classifier") parse_scores(document, &manifest);
   manifest.classes = optional_strings(document, "classes");
   manifest.attributes = optional_strings(document, "attributes");
+  parse_noise(document, &manifest);
+  parse_condition(document, &manifest);
+  parse_truncation(document, &manifest);
   require_string(require_object(document, "versions"), "versions", "zoo");
   parse_throughput(document, &manifest);
   return manifest;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "backends/tensors.h"
 #include "ops/reparametrized_sample.h"
 
 namespace zoo {
@@ -41,9 +42,9 @@ float* constant_rows(float value, size_t size, std::vector<float>* buffer) {
   return buffer->data();
 }
 
-// The operands of the graph's own noise operator.
+// The operands of the graph's own noise operator that are latents.
 void bind_operands(const LatentSource& source, uint64_t offset, size_t count, size_t rows,
-                   size_t width, int64_t* key, RunArguments* arguments) {
+                   size_t width, RunArguments* arguments) {
   using Kind = LatentSource::Kind;
   Scratch& s = scratch();
   const size_t size = rows * width;
@@ -59,18 +60,16 @@ void bind_operands(const LatentSource& source, uint64_t offset, size_t count, si
         source.kind == Kind::kGiven ? -std::numeric_limits<float>::infinity() : 0.0f;
     logvar = constant_rows(value, size, &s.logvar);
   }
-  key[0] = static_cast<int64_t>(source.seed);
-  key[1] = static_cast<int64_t>(source.first + offset);
-  arguments->inputs = {
-      {io::kMu, mu}, {io::kLogvar, logvar}, {io::kSeed, &key[0]}, {io::kFirst, &key[1]}};
+  arguments->inputs = {{io::kMu, mu}, {io::kLogvar, logvar}};
 }
 
 // The finished latent, drawn here.
-void bind_latent(const LatentSource& source, uint32_t stream, uint64_t offset, size_t count,
-                 size_t rows, size_t width, RunArguments* arguments) {
+void bind_latent(const Manifest& manifest, const LatentSource& source, const GraphInputs& inputs,
+                 uint64_t offset, size_t count, size_t rows, RunArguments* arguments) {
   using Kind = LatentSource::Kind;
   Scratch& s = scratch();
-  const NoiseKey key{source.seed, source.first + offset, stream};
+  const size_t width = manifest.latent_width;
+  const NoiseKey key{inputs.seed, inputs.first + offset, manifest.latent_stream};
   float* latent = nullptr;
   if (source.kind == Kind::kGiven) {
     latent = operand_rows(source.mu, false, offset, count, rows, width, &s.latent);
@@ -86,24 +85,25 @@ void bind_latent(const LatentSource& source, uint32_t stream, uint64_t offset, s
       reparametrized_sample(mu, logvar, key, rows, width, latent);
     }
   }
-  arguments->inputs = {{io::kMu, latent}};
+  arguments->inputs = {{input_name(manifest), latent}};
 }
 
 }  // namespace
 
-void run_rows(Engine* engine, size_t instance, const LatentSource& source, uint64_t offset,
-              size_t count, size_t batch, void* images) {
+void run_rows(Engine* engine, size_t instance, const LatentSource& source,
+              const GraphInputs& inputs, uint64_t offset, size_t count, size_t batch,
+              void* images) {
   const Manifest& manifest = engine->manifest();
   Backend& backend = engine->backend();
   RunArguments arguments;
   arguments.rows = backend.fixed_batch() ? batch : count;
-  int64_t key[2];
-  if (backend.draws_noise()) {
-    bind_operands(source, offset, count, arguments.rows, manifest.latent_width, key, &arguments);
+  // What a synthesis network draws is for its layers alone.
+  if (backend.draws_noise() && manifest.role != "synthesis") {
+    bind_operands(source, offset, count, arguments.rows, manifest.latent_width, &arguments);
   } else {
-    bind_latent(source, manifest.latent_stream, offset, count, arguments.rows,
-                manifest.latent_width, &arguments);
+    bind_latent(manifest, source, inputs, offset, count, arguments.rows, &arguments);
   }
+  bind_inputs(*engine, backend, inputs, offset, count, arguments.rows, &arguments);
   const size_t bytes = manifest.image.bytes();
   void* target = images;
   if (arguments.rows != count) {
@@ -115,15 +115,16 @@ void run_rows(Engine* engine, size_t instance, const LatentSource& source, uint6
   if (target != images) std::memcpy(images, target, count * bytes);
 }
 
-std::shared_ptr<Job> generate_job(Engine* engine, const LatentSource& source, uint64_t n,
-                                  size_t batch, void* images) {
+std::shared_ptr<Job> generate_job(Engine* engine, const LatentSource& source,
+                                  const GraphInputs& inputs, uint64_t n, size_t batch,
+                                  void* images) {
   if (engine->backend().fixed_batch()) engine->backend().prepare(batch);
   const auto chunks = static_cast<size_t>((n + batch - 1) / batch);
   const size_t bytes = engine->manifest().image.bytes();
   return std::make_shared<Job>(chunks, [=](size_t instance, size_t chunk) {
     const uint64_t offset = static_cast<uint64_t>(chunk) * batch;
     const auto count = static_cast<size_t>(std::min<uint64_t>(batch, n - offset));
-    run_rows(engine, instance, source, offset, count, batch,
+    run_rows(engine, instance, source, inputs, offset, count, batch,
              static_cast<unsigned char*>(images) + offset * bytes);
   });
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "core/inputs.h"
 
 namespace zoo {
 
@@ -14,8 +15,6 @@ namespace zoo {
 struct LatentSource {
   enum class Kind { kPrior, kPosterior, kGiven };
   Kind kind = Kind::kPrior;
-  uint64_t seed = 0;
-  uint64_t first = 0;             // index in the run of row 0
   const float* mu = nullptr;      // kPosterior: means; kGiven: the latents
   const float* logvar = nullptr;  // kPosterior
   bool shared = false;            // kPosterior: one row for all
@@ -23,12 +22,13 @@ struct LatentSource {
 
 // Rows offset … offset + count - 1 of the call into images (their own first row),
 // by one run of the graph of `batch` rows, count <= batch.
-void run_rows(Engine* engine, size_t instance, const LatentSource& source, uint64_t offset,
-              size_t count, size_t batch, void* images);
+void run_rows(Engine* engine, size_t instance, const LatentSource& source,
+              const GraphInputs& inputs, uint64_t offset, size_t count, size_t batch, void* images);
 
 // A job that makes n images, cut into chunks of at most batch rows. The memory
-// behind source and images must live as long as the job.
-std::shared_ptr<Job> generate_job(Engine* engine, const LatentSource& source, uint64_t n,
-                                  size_t batch, void* images);
+// behind source, inputs and images must live as long as the job.
+std::shared_ptr<Job> generate_job(Engine* engine, const LatentSource& source,
+                                  const GraphInputs& inputs, uint64_t n, size_t batch,
+                                  void* images);
 
 }  // namespace zoo

@@ -12,6 +12,9 @@ namespace zoo {
 Stream::State::State(std::shared_ptr<Engine> engine, const SampleRequest& request, size_t prefetch)
     : engine_(std::move(engine)),
       request_(request),
+      labels_(request.labels
+                  ? std::vector<int64_t>(request.labels, request.labels + request.label_count)
+                  : std::vector<int64_t>()),
       prefetch_(prefetch),
       run_rows_(engine_->run_size(request.n, request.batch)),
       process_(getpid()) {
@@ -41,11 +44,18 @@ void Stream::State::fill() {
     ahead.batch.first = request_.first + begun_;
     ahead.batch.rows = static_cast<size_t>(std::min<uint64_t>(request_.batch, request_.n - begun_));
     ahead.batch.images.reset(new unsigned char[ahead.batch.rows * bytes]);
-    LatentSource source;
-    source.seed = request_.seed;
-    source.first = ahead.batch.first;
-    ahead.job =
-        generate_job(engine_.get(), source, ahead.batch.rows, run_rows_, ahead.batch.images.get());
+    GraphInputs inputs;
+    inputs.seed = request_.seed;
+    inputs.first = ahead.batch.first;
+    if (request_.labels) {
+      inputs.labels = labels_.data();
+      inputs.label_count = labels_.size();
+      inputs.label_origin = request_.cycle ? 0 : request_.first;
+    }
+    inputs.truncation = request_.truncation;
+    inputs.noise = request_.noise;
+    ahead.job = generate_job(engine_.get(), LatentSource{}, inputs, ahead.batch.rows, run_rows_,
+                             ahead.batch.images.get());
     begun_ += ahead.batch.rows;
     ahead_.push_back(std::move(ahead));
     engine_->pool().submit(ahead_.back().job);

@@ -29,6 +29,7 @@ struct Stream::State {
 
   const std::shared_ptr<Engine> engine_;
   const SampleRequest request_;
+  const std::vector<int64_t> labels_;
   const size_t prefetch_;
   const size_t run_rows_;
   std::atomic<bool> closed_{false};

@@ -1,11 +1,12 @@
 #include "zoo/translator.h"
 
+#include "core/checks.h"
 #include "core/image_runner.h"
 
 namespace zoo {
 
 Translator::Translator(const std::string& path, const Options& options)
-    : engine_(std::make_shared<Engine>(path, options, "translator")) {
+    : engine_(std::make_shared<Engine>(path, options, std::vector<std::string>{"translator"})) {
   require_uint8_images(*engine_);
 }
 
@@ -13,10 +14,37 @@ const Manifest& Translator::manifest() const { return engine_->manifest(); }
 const std::string& Translator::backend() const { return engine_->backend_name(); }
 size_t Translator::instances() const { return engine_->instances(); }
 
+void Translator::translate(const TranslateRequest& request, void* translated,
+                           const Cancel& cancel) const {
+  check_range(request.n, request.first, manifest().input.bytes());
+  const std::vector<std::string>& names = manifest().condition_names;
+  if ((request.attributes == nullptr) != names.empty()) {
+    std::string known;
+    for (const auto& name : names) known += (known.empty() ? "" : ", ") + name;
+    throw ArgumentError(names.empty()
+                            ? "attributes: expected none, for '" + engine_->path() +
+                                  "' does not ask for them"
+                            : "attributes: expected a value for each of " + known + ", got none");
+  }
+  GraphInputs inputs;
+  inputs.seed = request.seed;
+  inputs.first = request.first;
+  inputs.attributes = request.attributes;
+  inputs.shared_attributes = request.shared;
+  if (request.attributes) {
+    check_finite("attributes", request.attributes, request.shared ? 1 : request.n, names.size());
+  }
+  run_images(engine_.get(),
+             {io::kInput, const_cast<void*>(request.images), manifest().input.bytes()}, request.n,
+             {{io::kImage, translated, manifest().image.bytes()}}, inputs, cancel);
+}
+
 void Translator::translate(const void* images, size_t n, void* translated,
                            const Cancel& cancel) const {
-  run_images(engine_.get(), {io::kInput, const_cast<void*>(images), manifest().input.bytes()}, n,
-             {{io::kImage, translated, manifest().image.bytes()}}, cancel);
+  TranslateRequest request;
+  request.images = images;
+  request.n = n;
+  translate(request, translated, cancel);
 }
 
 }  // namespace zoo

@@ -13,6 +13,7 @@ namespace py = pybind11;
 
 using Floats = py::array_t<float, py::array::c_style>;
 using Levels = py::array_t<uint8_t, py::array::c_style>;
+using Labels = py::array_t<int64_t, py::array::c_style>;
 
 // Throws the Python class of the same name in runtime.errors.
 void bind_errors(py::module_& module);
@@ -21,6 +22,7 @@ void bind_backends(py::module_& module);
 void bind_ops(py::module_& module);
 void bind_generator(py::module_& module);
 void bind_encoder(py::module_& module);
+void bind_mapping(py::module_& module);
 void bind_translator(py::module_& module);
 void bind_classifier(py::module_& module);
 

@@ -38,8 +38,19 @@ class PyStream {
   const ImageFormat format_;
 };
 
+// The request's labels, which `labels` keeps alive; None: the request's own default.
+template <typename Request>
+Labels set_labels(const py::object& labels, Request* request) {
+  if (labels.is_none()) return {};
+  auto values = labels.cast<Labels>();
+  request->labels = values.data();
+  request->label_count = static_cast<size_t>(values.size());
+  return values;
+}
+
 py::array sample(const Generator& self, uint64_t n, uint64_t seed, uint64_t first, size_t batch,
-                 const py::object& mu, const py::object& logvar) {
+                 const py::object& mu, const py::object& logvar, const py::object& labels,
+                 bool cycle, float truncation, float noise) {
   SampleRequest request;
   request.n = n;
   request.seed = seed;
@@ -54,31 +65,61 @@ py::array sample(const Generator& self, uint64_t n, uint64_t seed, uint64_t firs
     request.logvar = logvars.data();
     request.shared = means.shape(0) == 1;
   }
+  const Labels classes = set_labels(labels, &request);
+  request.cycle = cycle;
+  request.truncation = truncation;
+  request.noise = noise;
   const py::array images = empty_images(self.manifest().image, {static_cast<py::ssize_t>(n)});
   void* out = const_cast<void*>(images.data());
   without_gil([&] { self.sample(request, out, signal_raised); });
   return images;
 }
 
-py::array decode(const Generator& self, const Floats& latents) {
-  const auto n = static_cast<size_t>(latents.shape(0));
+py::array decode(const Generator& self, const Floats& latents, const std::optional<uint64_t>& seed,
+                 uint64_t first, const py::object& labels, float truncation) {
+  DecodeRequest request;
+  request.latents = latents.data();
+  request.n = static_cast<size_t>(latents.shape(0));
+  request.seed = seed;
+  request.first = first;
+  const Labels classes = set_labels(labels, &request);
+  request.truncation = truncation;
   const py::array images = empty_images(self.manifest().image, {latents.shape(0)});
   void* out = const_cast<void*>(images.data());
-  const float* in = latents.data();
-  without_gil([&] { self.decode(in, n, out, signal_raised); });
+  without_gil([&] { self.decode(request, out, signal_raised); });
   return images;
 }
 
 py::array interpolate(const Generator& self, const Floats& a, const Floats& b, size_t steps,
-                      bool spherical) {
-  const auto rows = static_cast<size_t>(a.shape(0));
+                      bool spherical, const py::object& labels, float truncation) {
+  InterpolateRequest request;
+  request.a = a.data();
+  request.b = b.data();
+  request.rows = static_cast<size_t>(a.shape(0));
+  request.steps = steps;
+  request.spherical = spherical;
+  const Labels classes = set_labels(labels, &request);
+  request.truncation = truncation;
   const py::array images =
       empty_images(self.manifest().image, {a.shape(0), static_cast<py::ssize_t>(steps + 1)});
   void* out = const_cast<void*>(images.data());
-  const float* pa = a.data();
-  const float* pb = b.data();
-  without_gil([&] { self.interpolate(pa, pb, rows, steps, spherical, out, signal_raised); });
+  without_gil([&] { self.interpolate(request, out, signal_raised); });
   return images;
+}
+
+std::unique_ptr<PyStream> stream(const Generator& self, uint64_t n, uint64_t seed, uint64_t first,
+                                 size_t batch, const py::object& labels, bool cycle,
+                                 float truncation, float noise) {
+  SampleRequest request;
+  request.n = n;
+  request.seed = seed;
+  request.first = first;
+  request.batch = batch;
+  const Labels classes = set_labels(labels, &request);
+  request.cycle = cycle;
+  request.truncation = truncation;
+  request.noise = noise;
+  return std::make_unique<PyStream>(self.stream(request), self.manifest().image);
 }
 
 }  // namespace
@@ -100,15 +141,17 @@ void bind_generator(py::module_& module) {
       .def("next", &PyStream::next)
       .def("close", &PyStream::close);
 
+  using py::literals::operator""_a;
+  const py::none none;
   bind_engine<Generator>(module, "Generator")
-      .def("sample", &sample)
-      .def("decode", &decode)
-      .def("interpolate", &interpolate)
-      .def("stream",
-           [](const Generator& self, uint64_t n, uint64_t seed, uint64_t first, size_t batch) {
-             return std::make_unique<PyStream>(self.stream(n, seed, first, batch),
-                                               self.manifest().image);
-           });
+      .def("sample", &sample, "n"_a, "seed"_a, "first"_a, "batch"_a, "mu"_a, "logvar"_a,
+           "labels"_a = none, "cycle"_a = false, "truncation"_a = 1.0f, "noise"_a = 1.0f)
+      .def("decode", &decode, "latents"_a, "seed"_a = none, "first"_a = 0, "labels"_a = none,
+           "truncation"_a = 1.0f)
+      .def("interpolate", &interpolate, "a"_a, "b"_a, "steps"_a, "spherical"_a, "labels"_a = none,
+           "truncation"_a = 1.0f)
+      .def("stream", &stream, "n"_a, "seed"_a, "first"_a, "batch"_a, "labels"_a = none,
+           "cycle"_a = false, "truncation"_a = 1.0f, "noise"_a = 1.0f);
 }
 
 }  // namespace zoo::python

@@ -9,6 +9,7 @@ PYBIND11_MODULE(_runtime, module) {
   zoo::python::bind_ops(module);
   zoo::python::bind_generator(module);
   zoo::python::bind_encoder(module);
+  zoo::python::bind_mapping(module);
   zoo::python::bind_translator(module);
   zoo::python::bind_classifier(module);
 }

@@ -89,9 +89,9 @@ class OnnxRuntimeBackend : public Backend {
     for (size_t i = 0; i < session_.GetOutputCount(); ++i) {
       outputs.insert(session_.GetOutputNameAllocated(i, allocator).get());
     }
-    check_names(config.path, manifest_, inputs, outputs);
     // A graph without the noise operator takes the finished latent.
     draws_noise_ = inputs.count(io::kSeed) != 0;
+    check_names(config.path, manifest_, draws_noise_, inputs, outputs);
   }
 
   bool draws_noise() const override { return draws_noise_; }
@@ -127,7 +127,7 @@ class OnnxRuntimeBackend : public Backend {
             std::vector<Ort::Value>* values) const {
     for (const Binding& binding : bindings) {
       const TensorInfo info = tensor_info(binding.name, manifest_, rows);
-      names->push_back(binding.name);
+      names->push_back(binding.name.c_str());
       values->push_back(Ort::Value::CreateTensor(memory_, binding.data, info.bytes(),
                                                  info.shape.data(), info.shape.size(),
                                                  element_type(info.type)));

@@ -35,12 +35,35 @@ std::set<std::string> names(const std::vector<ov::Output<ov::Node>>& tensors) {
   return all;
 }
 
-// The noise operator turned into its first input: the CPU plugin has no 64-bit
-// integers, which the operator's portable body needs.
+// The noise operator, between the reading of a file and the making of its inputs: the CPU
+// plugin has no 64-bit integers, which the operator's portable body needs.
+class NoiseNode : public ov::op::Op {
+ public:
+  OPENVINO_OP("NoiseNode", "zoo")
+
+  NoiseNode(const ov::Output<ov::Node>& mu, uint32_t stream) : Op({mu}), stream_(stream) {
+    constructor_validate_and_infer_types();
+  }
+
+  void validate_and_infer_types() override {
+    set_output_type(0, ov::element::f32, get_input_partial_shape(0));
+  }
+
+  std::shared_ptr<ov::Node> clone_with_new_inputs(const ov::OutputVector& inputs) const override {
+    return std::make_shared<NoiseNode>(inputs.at(0), stream_);
+  }
+
+  uint32_t stream() const { return stream_; }
+
+ private:
+  const uint32_t stream_;
+};
+
 std::shared_ptr<ov::Extension> noise_extension() {
   return std::make_shared<ov::frontend::onnx::ConversionExtension>(
       "ReparametrizedSample", "zoo", [](const ov::frontend::NodeContext& node) -> ov::OutputVector {
-        return {node.get_input(0)};
+        const auto stream = static_cast<uint32_t>(node.get_attribute<int64_t>("stream", 0));
+        return std::make_shared<NoiseNode>(node.get_input(0), stream)->outputs();
       });
 }
 
@@ -61,18 +84,34 @@ ov::Core& shared_core() {
   return *core;
 }
 
+// Makes inputs of what the noise operators give: of the latent's its own first input, of each
+// layer's a new one, [n, width].
+void add_noise_inputs(ov::Model* model, const Manifest& manifest) {
+  for (const auto& node : model->get_ordered_ops()) {
+    const auto noise = ov::as_type_ptr<NoiseNode>(node);
+    if (!noise) continue;
+    ov::Output<ov::Node> drawn = noise->input_value(0);
+    for (const LayerNoise& layer : manifest.layer_noise) {
+      if (layer.stream != noise->stream()) continue;
+      const ov::PartialShape shape{-1, static_cast<int64_t>(layer.width)};
+      const auto input = std::make_shared<ov::op::v0::Parameter>(ov::element::f32, shape);
+      input->output(0).set_names({io::layer_noise(layer.stream)});
+      model->add_parameters({input});
+      drawn = input->output(0);
+    }
+    noise->output(0).replace(drawn);
+  }
+}
+
 std::shared_ptr<ov::Model> read_graph(ov::Core* core, const std::string& path,
                                       const Manifest& manifest) {
   auto model = core->read_model(path);
+  add_noise_inputs(model.get(), manifest);
   const ov::ParameterVector parameters = model->get_parameters();
   for (const auto& parameter : parameters) {
     if (parameter->output(0).get_target_inputs().empty()) model->remove_parameter(parameter);
   }
-  // What the operator was called on has taken the name of its result.
-  if (takes_latents(manifest) && model->inputs().size() == 1) {
-    model->input(0).get_tensor().add_names({io::kMu});
-  }
-  check_names(path, manifest, names(model->inputs()), names(model->outputs()));
+  check_names(path, manifest, /*draws=*/false, names(model->inputs()), names(model->outputs()));
   return model;
 }
 
@@ -102,9 +141,12 @@ class OpenVinoBackend : public Backend {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (requests_.count(rows)) return;
     auto sized = graph_->clone();
-    const TensorInfo info = tensor_info(input_name(manifest_), manifest_, rows);
-    const ov::PartialShape shape(ov::Shape(info.shape.begin(), info.shape.end()));
-    sized->reshape({{input_name(manifest_), shape}});
+    std::map<std::string, ov::PartialShape> shapes;
+    for (const auto& name : input_names(manifest_, /*draws=*/false)) {
+      const TensorInfo info = tensor_info(name, manifest_, rows);
+      shapes[name] = ov::Shape(info.shape.begin(), info.shape.end());
+    }
+    sized->reshape(shapes);
     auto compiled = core_.compile_model(
         sized, "CPU", ov::num_streams(static_cast<int32_t>(instances_)),
         ov::inference_num_threads(static_cast<int32_t>(instances_)),

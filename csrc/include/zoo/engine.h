@@ -6,5 +6,6 @@
 #include "zoo/errors.h"
 #include "zoo/generator.h"
 #include "zoo/manifest.h"
+#include "zoo/mapping.h"
 #include "zoo/options.h"
 #include "zoo/translator.h"

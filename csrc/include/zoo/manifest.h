@@ -12,7 +12,7 @@
 namespace zoo {
 
 // Newest manifest schema that this library reads.
-constexpr int kManifestSchema = 1;
+constexpr int kManifestSchema = 2;
 
 // Key of the manifest in an ONNX file's metadata_props.
 constexpr const char* kManifestKey = "zoo.manifest";
@@ -31,10 +31,18 @@ struct ImageFormat {
   size_t bytes() const { return values() * (type == ImageType::kUint8 ? 1 : sizeof(float)); }
 };
 
+// Noise that a layer of the graph draws: `width` numbers of N(0, 1) an image.
+struct LayerNoise {
+  uint32_t stream = 0;
+  size_t width = 0;
+};
+
 struct ZOO_API Manifest {
   int schema = 0;
   std::string model;
-  std::string role;   // generator, encoder, interpolator, translator, discriminator, classifier
+  // generator, encoder, interpolator, translator, discriminator, classifier; of style-based
+  // generators also mapping (latents to styles) and synthesis (styles to images)
+  std::string role;
   ImageFormat image;  // what goes into an encoder or a classifier, what comes out of the others
 
   // Roles with a latent; mean, std: of the encoder's mu over the training images, empty
@@ -56,6 +64,16 @@ struct ZOO_API Manifest {
   std::vector<std::string> score_names;
   std::string score_kind;
 
+  // Conditions. Generators: the number K of classes to choose from, named by `classes` where
+  // they have names; 0: none. Translators: the attributes that each image is to have.
+  size_t condition_classes = 0;
+  std::vector<std::string> condition_names;
+
+  // Style-based generators (Karras et al. 2019): number of layers that take a style, and the
+  // mean style, around which truncation contracts; its size is the width of a style.
+  size_t style_layers = 0;
+  std::vector<float> style_mean;
+
   std::vector<std::string> classes;     // of the training data
   std::vector<std::string> attributes;  // of the training data
   std::string precision;
@@ -63,10 +81,17 @@ struct ZOO_API Manifest {
   // bits; the runtime pads smaller requests.
   size_t batch_min = 1;
   size_t batch_max = 1;
-  uint32_t latent_stream = 0;  // noise stream of the latent
+  uint32_t latent_stream = 0;           // noise stream of the latent
+  std::vector<LayerNoise> layer_noise;  // of the layers that draw noise of their own
   // images/s measured at export: backend -> geometric mean over batch sizes.
   std::map<std::string, double> throughput;
   std::string json;  // the whole document as it stands in the file
+
+  // The number of a class of a conditional generator. Throws ArgumentError, listing the classes.
+  int64_t label(const std::string& name) const;
+
+  // The classes to choose from, in words.
+  std::string class_range() const;
 
   // Reads and validates a document. Throws ManifestError naming the field, or
   // SchemaVersionError naming both versions.

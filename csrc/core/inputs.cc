@@ -1,0 +1,142 @@
+#include "core/inputs.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "backends/tensors.h"
+#include "ops/reparametrized_sample.h"
+#include "zoo/errors.h"
+
+namespace zoo {
+namespace {
+
+// Working memory of a thread, kept between runs.
+struct Scratch {
+  int64_t key[2];
+  float truncation;
+  float noise;
+  std::vector<int64_t> labels;
+  std::vector<float> attributes;
+  std::vector<std::vector<float>> layers;
+};
+
+Scratch& scratch() {
+  static thread_local Scratch instance;
+  return instance;
+}
+
+void check_scale(const char* name, float value, bool known, const std::string& path) {
+  if (!std::isfinite(value) || value < 0.0f) {
+    throw ArgumentError(std::string(name) + ": expected a finite number of at least 0, got " +
+                        std::to_string(value));
+  }
+  if (known || value == 1.0f) return;
+  throw ArgumentError(std::string(name) + ": '" + path + "' has no such input, expected 1, got " +
+                      std::to_string(value));
+}
+
+void bind_labels(const GraphInputs& inputs, uint64_t classes, uint64_t offset, size_t rows,
+                 RunArguments* arguments) {
+  std::vector<int64_t>& labels = scratch().labels;
+  labels.resize(rows);
+  for (size_t row = 0; row < rows; ++row) {
+    const uint64_t sample = inputs.first + offset + row;
+    labels[row] = inputs.labels ? inputs.labels[(sample - inputs.label_origin) % inputs.label_count]
+                                : static_cast<int64_t>(sample % classes);
+  }
+  arguments->inputs.push_back({io::kLabel, labels.data()});
+}
+
+void bind_attributes(const GraphInputs& inputs, size_t width, uint64_t offset, size_t count,
+                     size_t rows, RunArguments* arguments) {
+  std::vector<float>& attributes = scratch().attributes;
+  attributes.resize(rows * width);
+  for (size_t row = 0; row < rows; ++row) {
+    const uint64_t from = inputs.shared_attributes ? 0 : offset + std::min(row, count - 1);
+    std::memcpy(attributes.data() + row * width, inputs.attributes + from * width,
+                width * sizeof(float));
+  }
+  arguments->inputs.push_back({io::kAttributes, attributes.data()});
+}
+
+// The noise of the layers, for a backend that does not draw it.
+void bind_layers(const Manifest& manifest, const GraphInputs& inputs, uint64_t offset, size_t rows,
+                 RunArguments* arguments) {
+  std::vector<std::vector<float>>& layers = scratch().layers;
+  if (layers.size() < manifest.layer_noise.size()) layers.resize(manifest.layer_noise.size());
+  for (size_t i = 0; i < manifest.layer_noise.size(); ++i) {
+    const LayerNoise& layer = manifest.layer_noise[i];
+    layers[i].assign(rows * layer.width, 0.0f);
+    if (inputs.noise != 0.0f) {
+      const NoiseKey key{inputs.seed, inputs.first + offset, layer.stream};
+      fill_normal(key, rows, layer.width, layers[i].data());
+    }
+    arguments->inputs.push_back({io::layer_noise(layer.stream), layers[i].data()});
+  }
+}
+
+}  // namespace
+
+void set_labels(const Engine& engine, const int64_t* labels, size_t count, bool cycle, uint64_t n,
+                GraphInputs* inputs) {
+  if (!labels) return;
+  const Manifest& manifest = engine.manifest();
+  const auto classes = static_cast<int64_t>(manifest.condition_classes);
+  if (classes == 0) {
+    throw ArgumentError("labels: expected none, for '" + engine.path() +
+                        "' makes images of no class in particular");
+  }
+  if (count == 0 || (!cycle && count != 1 && count != n)) {
+    throw ArgumentError("labels: expected 1 or n = " + std::to_string(n) + ", got " +
+                        std::to_string(count));
+  }
+  for (size_t i = 0; i < count; ++i) {
+    if (labels[i] >= 0 && labels[i] < classes) continue;
+    throw ArgumentError("labels: expected " + manifest.class_range() + ", got " +
+                        std::to_string(labels[i]));
+  }
+  inputs->labels = labels;
+  inputs->label_count = count;
+  inputs->label_origin = cycle ? 0 : inputs->first;
+}
+
+void set_truncation(const Engine& engine, float truncation, GraphInputs* inputs) {
+  check_scale("truncation", truncation, truncates(engine.manifest()), engine.path());
+  inputs->truncation = truncation;
+}
+
+void set_noise(const Engine& engine, float noise, GraphInputs* inputs) {
+  check_scale("noise", noise, scales_noise(engine.manifest()), engine.path());
+  inputs->noise = noise;
+}
+
+void bind_inputs(const Engine& engine, const Backend& backend, const GraphInputs& inputs,
+                 uint64_t offset, size_t count, size_t rows, RunArguments* arguments) {
+  const Manifest& manifest = engine.manifest();
+  Scratch& s = scratch();
+  if (manifest.condition_classes != 0) {
+    bind_labels(inputs, manifest.condition_classes, offset, rows, arguments);
+  }
+  if (!manifest.condition_names.empty()) {
+    bind_attributes(inputs, manifest.condition_names.size(), offset, count, rows, arguments);
+  }
+  if (truncates(manifest)) {
+    s.truncation = inputs.truncation;
+    arguments->inputs.push_back({io::kTruncation, &s.truncation});
+  }
+  if (scales_noise(manifest)) {
+    s.noise = inputs.noise;
+    arguments->inputs.push_back({io::kNoise, &s.noise});
+  }
+  if (!backend.draws_noise()) {
+    bind_layers(manifest, inputs, offset, rows, arguments);
+    return;
+  }
+  s.key[0] = static_cast<int64_t>(inputs.seed);
+  s.key[1] = static_cast<int64_t>(inputs.first + offset);
+  arguments->inputs.push_back({io::kSeed, &s.key[0]});
+  arguments->inputs.push_back({io::kFirst, &s.key[1]});
+}
+
+}  // namespace zoo

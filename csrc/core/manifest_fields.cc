@@ -1,0 +1,93 @@
+#include "core/manifest_fields.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "zoo/errors.h"
+
+namespace zoo {
+
+void fail(const std::string& field, const std::string& expected, const Json& got) {
+  // ASCII, so that the cut does not go through a character.
+  std::string text = got.is_discarded() ? "nothing" : got.dump(-1, ' ', true);
+  if (text.size() > 80) text = text.substr(0, 77) + "...";
+  throw ManifestError("manifest field '" + field + "': expected " + expected + ", got " + text);
+}
+
+const Json& require(const Json& parent, const std::string& path, const char* key) {
+  static const Json missing = Json(Json::value_t::discarded);
+  const std::string field = path.empty() ? key : path + "." + key;
+  const auto found = parent.find(key);
+  if (found == parent.end()) fail(field, "a value", missing);
+  return *found;
+}
+
+const Json& require_object(const Json& parent, const char* key) {
+  const Json& value = require(parent, "", key);
+  if (!value.is_object()) fail(key, "an object", value);
+  return value;
+}
+
+std::string require_string(const Json& parent, const std::string& path, const char* key) {
+  const Json& value = require(parent, path, key);
+  if (!value.is_string() || value.get<std::string>().empty()) {
+    fail(path.empty() ? key : path + "." + key, "a non-empty string", value);
+  }
+  return value.get<std::string>();
+}
+
+size_t require_count(const Json& parent, const std::string& path, const char* key, uint64_t most) {
+  const Json& value = require(parent, path, key);
+  if (!value.is_number_integer() || value.get<int64_t>() < 1 || value.get<uint64_t>() > most) {
+    fail(path + "." + key, "an integer from 1 to " + std::to_string(most), value);
+  }
+  return value.get<size_t>();
+}
+
+void require_one_of(const std::string& field, const std::string& value,
+                    const std::set<std::string>& allowed) {
+  if (allowed.count(value)) return;
+  std::string names;
+  for (const auto& name : allowed) names += (names.empty() ? "" : ", ") + name;
+  fail(field, "one of " + names, Json(value));
+}
+
+static bool is_finite(const Json& value) {
+  return value.is_number() && std::isfinite(value.get<float>());
+}
+
+std::vector<float> require_numbers(const Json& value, const std::string& field, size_t count,
+                                   bool negative) {
+  const auto good = [negative](const Json& entry) {
+    return is_finite(entry) && (negative || entry.get<float>() >= 0.0f);
+  };
+  if (!value.is_array() || value.size() != count ||
+      !std::all_of(value.begin(), value.end(), good)) {
+    fail(field, std::to_string(count) + " finite numbers" + (negative ? "" : " from 0"), value);
+  }
+  return value.get<std::vector<float>>();
+}
+
+std::vector<std::string> require_strings(const Json& value, const std::string& field) {
+  const auto good = [](const Json& entry) { return entry.is_string(); };
+  if (!value.is_array() || !std::all_of(value.begin(), value.end(), good)) {
+    fail(field, "an array of strings", value);
+  }
+  return value.get<std::vector<std::string>>();
+}
+
+std::vector<std::string> require_names(const Json& value, const std::string& field) {
+  std::vector<std::string> names = require_strings(value, field);
+  const std::set<std::string> distinct(names.begin(), names.end());
+  if (distinct.empty() || distinct.size() != names.size() || distinct.count("")) {
+    fail(field, "one or more different names", value);
+  }
+  return names;
+}
+
+std::vector<std::string> optional_strings(const Json& document, const char* key) {
+  const auto found = document.find(key);
+  return found == document.end() ? std::vector<std::string>() : require_strings(*found, key);
+}
+
+}  // namespace zoo

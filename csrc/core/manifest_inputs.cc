@@ -1,0 +1,116 @@
+// What goes into a graph beside latents and images, and the noise that is drawn in it.
+
+#include <algorithm>
+#include <set>
+
+#include "core/manifest_fields.h"
+#include "zoo/errors.h"
+
+namespace zoo {
+namespace {
+
+// The first schema with conditions, noise in layers and truncation.
+constexpr int kInputsSchema = 2;
+
+void require_schema(const Manifest& manifest, const std::string& field) {
+  if (manifest.schema >= kInputsSchema) return;
+  fail("schema", std::to_string(kInputsSchema) + " with " + field, Json(manifest.schema));
+}
+
+uint32_t require_stream(const Json& parent, const std::string& path, const char* key) {
+  const Json& stream = require(parent, path, key);
+  if (!stream.is_number_unsigned() || stream.get<uint64_t>() > UINT32_MAX) {
+    fail(path + "." + key, "an integer from 0 to 4294967295", stream);
+  }
+  return stream.get<uint32_t>();
+}
+
+void parse_layers(const Json& layers, bool has_latent, Manifest* manifest) {
+  const std::string field = "noise.streams.layers";
+  if (!layers.is_array()) fail(field, "an array", layers);
+  std::set<uint32_t> taken;
+  if (has_latent) taken.insert(manifest->latent_stream);
+  for (const Json& entry : layers) {
+    if (!entry.is_object()) fail(field, "objects with stream and width", entry);
+    LayerNoise layer;
+    layer.stream = require_stream(entry, field, "stream");
+    layer.width = require_count(entry, field, "width", 1 << 24);
+    if (!taken.insert(layer.stream).second) {
+      fail(field + ".stream", "a stream that nothing else has", entry["stream"]);
+    }
+    manifest->layer_noise.push_back(layer);
+  }
+  if (!manifest->layer_noise.empty()) require_schema(*manifest, field);
+}
+
+}  // namespace
+
+void parse_noise(const Json& document, Manifest* manifest) {
+  const bool has_latent = manifest->role == "generator";
+  const bool has_layers =
+      has_latent || manifest->role == "synthesis" || manifest->role == "translator";
+  if (!has_layers || (!has_latent && !document.contains("noise"))) return;
+  const Json& noise = require_object(document, "noise");
+  require_one_of("noise.algorithm", require_string(noise, "noise", "algorithm"), {"philox4x32-10"});
+  require_one_of("noise.transform", require_string(noise, "noise", "transform"), {"box-muller"});
+  const Json& streams = require(noise, "noise", "streams");
+  if (!streams.is_object()) fail("noise.streams", "an object", streams);
+  if (has_latent) manifest->latent_stream = require_stream(streams, "noise.streams", "latent");
+  if (const auto layers = streams.find("layers"); layers != streams.end()) {
+    parse_layers(*layers, has_latent, manifest);
+  }
+}
+
+void parse_condition(const Json& document, Manifest* manifest) {
+  if (!document.contains("condition")) return;
+  require_schema(*manifest, "condition");
+  const Json& condition = require_object(document, "condition");
+  const std::string kind = require_string(condition, "condition", "kind");
+  if (manifest->role == "translator") {
+    require_one_of("condition.kind", kind, {"attributes"});
+    const Json& names = require(condition, "condition", "names");
+    manifest->condition_names = require_names(names, "condition.names");
+    return;
+  }
+  require_one_of("condition.kind", kind, {"classes"});
+  manifest->condition_classes = require_count(condition, "condition", "count", 1 << 24);
+  if (!manifest->classes.empty() && manifest->classes.size() != manifest->condition_classes) {
+    fail("condition.count", std::to_string(manifest->classes.size()) + ", the number of classes",
+         condition["count"]);
+  }
+}
+
+void parse_truncation(const Json& document, Manifest* manifest) {
+  if (!document.contains("truncation")) {
+    // What a mapping network makes is said here and nowhere else.
+    if (manifest->role == "mapping") require_object(document, "truncation");
+    return;
+  }
+  require_schema(*manifest, "truncation");
+  const Json& truncation = require_object(document, "truncation");
+  const size_t width = require_count(truncation, "truncation", "width", 1 << 24);
+  manifest->style_layers = require_count(truncation, "truncation", "layers", 1 << 16);
+  const Json& mean = require(truncation, "truncation", "mean");
+  manifest->style_mean = require_numbers(mean, "truncation.mean", width);
+}
+
+int64_t Manifest::label(const std::string& name) const {
+  const auto found = std::find(classes.begin(), classes.end(), name);
+  if (condition_classes == 0 || found == classes.end()) {
+    throw ArgumentError("label: expected " + class_range() + ", got '" + name + "'");
+  }
+  return found - classes.begin();
+}
+
+std::string Manifest::class_range() const {
+  constexpr size_t kListed = 20;
+  if (condition_classes == 0) return "none, for the engine knows no classes";
+  std::string text = "a class from 0 to " + std::to_string(condition_classes - 1);
+  for (size_t i = 0; i < std::min(classes.size(), kListed); ++i) {
+    text += (i ? ", " : " (") + classes[i];
+  }
+  if (classes.size() > kListed) text += ", ...";
+  return classes.empty() ? text : text + ")";
+}
+
+}  // namespace zoo

@@ -1,0 +1,23 @@
+#include "zoo/mapping.h"
+
+#include "core/checks.h"
+#include "core/image_runner.h"
+
+namespace zoo {
+
+Mapping::Mapping(const std::string& path, const Options& options)
+    : engine_(std::make_shared<Engine>(path, options, std::vector<std::string>{"mapping"})) {}
+
+const Manifest& Mapping::manifest() const { return engine_->manifest(); }
+const std::string& Mapping::backend() const { return engine_->backend_name(); }
+size_t Mapping::instances() const { return engine_->instances(); }
+
+void Mapping::map(const float* latents, size_t n, float* styles, const Cancel& cancel) const {
+  const size_t width = manifest().latent_width;
+  check_range(n, 0, width * sizeof(float));
+  check_finite("latents", latents, n, width);
+  run_images(engine_.get(), {io::kLatent, const_cast<float*>(latents), width * sizeof(float)}, n,
+             {{io::kStyles, styles, style_width() * sizeof(float)}}, {}, cancel);
+}
+
+}  // namespace zoo

@@ -1,0 +1,74 @@
+"""Conditions that go into an engine beside its latents or images, as the callers give them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from runtime._arguments import floats
+from runtime.errors import ArgumentError
+
+Labels = int | str | Sequence[int | str] | NDArray[np.integer[Any]]
+"""A class for all images, or one for each: its number, or its name."""
+
+_LISTED = 20
+
+
+class Classes:
+    """The classes of a conditional generator; `count` is 0 where there are none."""
+
+    def __init__(self, manifest: dict[str, Any]) -> None:
+        condition = manifest.get("condition") or {}
+        self.count: int = condition.get("count", 0)
+        self.names: list[str] = manifest.get("classes") or [] if self.count else []
+
+    def numbers(self, labels: Labels | None) -> NDArray[np.int64] | None:
+        """Class numbers int64[k] of labels as the methods of Generator take them.
+
+        How many there may be, and whether there may be any, is checked where they are used.
+        Raises ArgumentError naming a class that there is not, and those that there are.
+        """
+        if labels is None:
+            return None
+        if not self.count:
+            raise ArgumentError("labels: expected none, for the engine knows no classes")
+        if isinstance(labels, (int, str)) or np.ndim(labels) == 0:
+            return np.array([self._number(labels)], np.int64)
+        if np.ndim(labels) != 1:
+            raise ArgumentError(f"labels: expected shape (n,), got {np.shape(labels)}")
+        if isinstance(labels, np.ndarray) and labels.dtype.kind in "iu":
+            for label in labels[(labels < 0) | (labels >= self.count)][:1]:
+                self._number(label)
+            return labels.astype(np.int64)
+        return np.array([self._number(label) for label in labels], np.int64)
+
+    def _number(self, label: Any) -> int:
+        if isinstance(label, str):
+            if label in self.names:
+                return self.names.index(label)
+        elif isinstance(label, (int, np.integer)) and not isinstance(label, bool):
+            if 0 <= label < self.count:
+                return int(label)
+            label = int(label)
+        else:
+            raise ArgumentError(f"labels: expected integers or names of classes, got {label!r}")
+        raise ArgumentError(f"labels: expected a class from {self}, got {label!r}")
+
+    def __str__(self) -> str:
+        names = ", ".join(self.names[:_LISTED]) + (", …" if len(self.names) > _LISTED else "")
+        return f"0 to {self.count - 1}" + (f" ({names})" if names else "")
+
+
+def scale(name: str, value: Any) -> float:
+    """`value` as a float; raises ArgumentError for what is no number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise ArgumentError(f"{name}: expected a number, got {value!r}")
+    return float(value)
+
+
+def rows(name: str, value: ArrayLike, n: int, width: int) -> NDArray[np.float32]:
+    """`value` [width] as [1, width], or [n, width] as it is."""
+    if np.ndim(value) == 1:
+        return floats(name, np.atleast_2d(np.asarray(value)), (1, width))
+    return floats(name, value, (n, width))

@@ -1,0 +1,204 @@
+"""Conditional generators: an image of the class asked for, however it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import small_inputs
+from oracles.noise import normals
+from small_inputs import CLASSES, WIDTH
+
+import runtime
+from runtime.errors import ArgumentError, EngineFileError, ManifestError
+
+BACKENDS = ["onnxruntime", "openvino"]
+SEED, FIRST = 2**63 + 5, 7
+
+Evaluate = Callable[[Any, Any], Any]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Evaluate]:
+    path = tmp_path_factory.mktemp("conditional") / "small.onnx"
+    return path, small_inputs.conditional(path)
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def generator(small: tuple[Path, Evaluate], request: pytest.FixtureRequest) -> Any:
+    with runtime.Generator(small[0], backend=request.param, instances=2) as generator:
+        yield generator
+
+
+@pytest.fixture(scope="module")
+def expected(small: tuple[Path, Evaluate]) -> Callable[[int, Any], Any]:
+    """The images FIRST … of those classes, in float64."""
+    return lambda n, labels: small[1](normals(SEED, FIRST, n, WIDTH), labels)
+
+
+def close(got: Any, wanted: Any) -> bool:
+    """The level of a mean on the border of two may be either."""
+    difference = np.abs(got.astype(int) - wanted)
+    return bool(difference.max() <= 1 and difference.mean() < 0.01)
+
+
+def test_the_engine_says_its_classes(generator: runtime.Generator) -> None:
+    assert generator.classes == CLASSES
+    assert generator.class_count == 3
+
+
+def test_labels(generator: runtime.Generator, expected: Callable[..., Any]) -> None:
+    """One for all, by number or name; one for each; none: the index of the image, modulo K."""
+    n = 20
+    sample = {"n": n, "seed": SEED, "first": FIRST}
+    each = np.arange(n) ** 2 % 3
+    of_index = (FIRST + np.arange(n)) % 3
+    for labels, wanted in (
+        (1, [1] * n),
+        (np.int32(1), [1] * n),
+        ("coat", [1] * n),
+        (each, each),
+        (list(each), each),
+        ([CLASSES[label] for label in each], each),
+        ([CLASSES[0], *each[1:]], each),
+        (None, of_index),
+    ):
+        got = generator.sample(**sample, labels=labels)
+        assert close(got, expected(n, wanted)), labels
+    assert not close(generator.sample(**sample, labels=2), expected(n, [1] * n))
+
+
+def test_classes_in_turn_follow_the_index_of_the_image(
+    generator: runtime.Generator, expected: Callable[..., Any]
+) -> None:
+    turn = ["scarf", "hat", "scarf", "coat"]
+    numbers = np.array([2, 0, 2, 1])[(FIRST + np.arange(20)) % 4]
+    whole = generator.sample(20, SEED, FIRST, labels=turn, cycle=True)
+    assert close(whole, expected(20, numbers))
+    part = generator.sample(5, SEED, FIRST + 11, labels=turn, cycle=True)
+    assert np.array_equal(part, whole[11:16])
+
+
+@pytest.mark.parametrize("labels", [None, 1, "each", "turn"])
+@pytest.mark.parametrize("batch", [1, 7, 64])
+def test_batches_and_offsets_do_not_change_images(
+    generator: runtime.Generator, labels: Any, batch: int
+) -> None:
+    each = np.random.default_rng(0).integers(0, 3, 70)
+    cycle = labels == "turn"
+    given = {"each": each, "turn": [0, 2]}.get(labels, labels)
+    whole = generator.sample(70, SEED, labels=given, cycle=cycle)
+    assert np.array_equal(generator.sample(70, SEED, batch=batch, labels=given, cycle=cycle), whole)
+    part = each[33:50] if labels == "each" else given
+    assert np.array_equal(
+        generator.sample(17, SEED, 33, batch=batch, labels=part, cycle=cycle), whole[33:50]
+    )
+    with generator.stream(70, SEED, batch=batch, labels=given, cycle=cycle) as stream:
+        assert np.array_equal(np.concatenate(list(stream)), whole)
+
+
+def test_backends_agree(small: tuple[Path, Evaluate]) -> None:
+    with (
+        runtime.Generator(small[0], backend="onnxruntime", instances=1) as one,
+        runtime.Generator(small[0], backend="openvino", instances=3) as other,
+    ):
+        assert close(one.sample(50, SEED), other.sample(50, SEED).astype(int))
+
+
+def test_latents_are_decoded_as_what_is_asked_for(
+    generator: runtime.Generator, expected: Callable[..., Any]
+) -> None:
+    latents = runtime.noise.normals(SEED, FIRST, 9, WIDTH)
+    assert close(generator.decode(latents), expected(9, np.arange(9) % 3))
+    assert close(generator.decode(latents, labels="scarf"), expected(9, [2] * 9))
+    each = [0, 0, 2, 1, 1, 2, 0, 1, 2]
+    assert close(generator.decode(latents, labels=each), expected(9, each))
+    again = generator.decode(latents, seed=SEED, first=FIRST)
+    assert np.array_equal(again, generator.sample(9, SEED, FIRST))
+
+
+def test_a_way_has_one_class(small: tuple[Path, Evaluate], generator: runtime.Generator) -> None:
+    a, b = normals(1, 0, 4, WIDTH), normals(2, 0, 4, WIDTH)
+    t = np.arange(6)[:, None] / 5
+    for labels, wanted in ((None, [0, 1, 2, 0]), ("coat", [1] * 4), ([2, 0, 0, 1], [2, 0, 0, 1])):
+        images = generator.interpolate(a, b, 5, labels=labels)
+        assert images.shape == (4, 6, *small_inputs.SHAPE)
+        for way in range(4):
+            points = a[way] + (b[way] - a[way]) * t
+            assert close(images[way], small[1](points, [wanted[way]] * 6))
+
+
+def test_a_posterior_has_labels_too(
+    small: tuple[Path, Evaluate], generator: runtime.Generator
+) -> None:
+    mu = np.linspace(-1, 1, WIDTH)
+    got = generator.sample(3, mu=mu, logvar=np.full(WIDTH, -np.inf), labels=[2, 1, 0])
+    assert close(got, small[1](np.stack([mu] * 3), [2, 1, 0]))
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (3, r"labels: expected a class from 0 to 2 \(hat, coat, scarf\), got 3"),
+        (-1, "got -1"),
+        ("glove", r"labels: expected a class from 0 to 2 \(hat, coat, scarf\), got 'glove'"),
+        ([0, 1, 5, 0], "got 5"),
+        (np.array([0, 9, 1, 7]), "got 9"),
+        (["hat", "glove", "hat", "hat"], "got 'glove'"),
+        ([0, 1], "labels: expected 1 or n = 4, got 2"),
+        ([], "expected 1 or n = 4, got 0"),
+        ([[0, 1, 2, 0]], r"expected shape \(n,\), got \(1, 4\)"),
+        (1.5, "expected integers or names of classes, got 1.5"),
+        (True, "expected integers or names of classes, got True"),
+        ([None] * 4, "expected integers or names of classes, got None"),
+    ],
+)
+def test_bad_labels(generator: runtime.Generator, labels: Any, words: str) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        generator.sample(4, labels=labels)
+    with pytest.raises(ArgumentError, match=words):
+        generator.decode(np.zeros((4, WIDTH)), labels=labels)
+    with pytest.raises(ArgumentError, match=words):
+        generator.interpolate(np.zeros((4, WIDTH)), np.ones((4, WIDTH)), 2, labels=labels)
+    with pytest.raises(ArgumentError, match=words):
+        generator.stream(4, labels=labels)
+
+
+def test_an_unconditional_engine_takes_no_labels(vae_engine: Path) -> None:
+    with runtime.Generator(vae_engine) as generator:
+        assert generator.class_count == 0 and generator.classes == []
+        with pytest.raises(ArgumentError, match="labels: expected none"):
+            generator.sample(2, labels=0)
+        with pytest.raises(ArgumentError, match="labels: expected none"):
+            generator.stream(2, labels="Bag")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("condition", [], "manifest field 'condition': expected an object"),
+        ("condition", {"count": 3}, "'condition.kind': expected a value"),
+        ("condition", {"kind": "colours"}, "'condition.kind': expected one of classes"),
+        ("condition", {"kind": "classes"}, "'condition.count': expected a value"),
+        ("condition", {"kind": "classes", "count": 0}, "'condition.count': expected an integer"),
+        ("condition", {"kind": "classes", "count": 4}, "'condition.count': expected 3, the number"),
+        ("schema", 1, "'schema': expected 2 with condition"),
+    ],
+)
+def test_bad_manifests(tmp_path: Path, field: str, value: Any, words: str) -> None:
+    small_inputs.conditional(tmp_path / "bad.onnx", **{field: value})
+    with pytest.raises(ManifestError, match=words):
+        runtime.manifest.read(tmp_path / "bad.onnx")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_graph_without_the_input_is_refused(tmp_path: Path, backend: str) -> None:
+    from small_engines import decoder
+
+    condition = {"schema": 2, "condition": {"kind": "classes", "count": 3}}
+    decoder(tmp_path / "lacking.onnx", **condition)
+    with pytest.raises(EngineFileError, match="its graph has no input 'label'"):
+        runtime.Generator(tmp_path / "lacking.onnx", backend=backend)
