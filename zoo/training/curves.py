@@ -14,13 +14,13 @@ _BELIEFS = (
 )
 
 
-def draw(run_dir: Path, out: Path) -> bool:
+def draw(metrics: Path, out: Path) -> bool:
     """Plot D(x) and D(G(z)) over the epochs, with the equilibrium ½, and the Fréchet distance.
 
-    Reads `metrics.jsonl` of a run; False, and no picture, where matplotlib is not installed or
+    Reads the `metrics.jsonl` of a run; False, and no picture, where matplotlib is not installed or
     the run has no discriminator.
     """
-    lines = [line for line in read_metrics(run_dir / "metrics.jsonl") if _BELIEFS[0][0] in line]
+    lines = [line for line in read_metrics(metrics) if _BELIEFS[0][0] in line]
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -41,7 +41,7 @@ def draw(run_dir: Path, out: Path) -> bool:
         axes[1].plot([line["epoch"] for line in measured], values, color="tab:green")
         _finish(axes[1], "Fréchet distance, small sample", (0, None))
     with replacing(out) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
+        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": ""})
     return True
 
 

@@ -290,7 +290,7 @@ class Trainer:
             save_picture(self.out / "pictures" / f"epoch-{number:03d}.png", sheet)
             notes = self.task.notes(values)
             writer.write(number, values, sheet, notes)
-            curves.draw(self.out, self.out / "pictures" / "curves.png")
+            curves.draw(writer.path, self.out / "pictures" / "curves.png")
             for note in [] if self.quiet else notes:
                 print(f"epoch {number}: {note}", file=sys.stderr)
             self._save_results(self.out)
