@@ -1,6 +1,9 @@
-"""GANs by quality for the same training time: ours beside published ones, on the same images.
+"""Studies of GANs: quality for the same training time beside published ones; mode collapse.
 
-    python -m benchmarks.gans dcgan --epochs 20 --threads 1
+    python -m benchmarks.gans dcgan --threads 1
+    python -m benchmarks.gans collapse --epochs 15
+
+`dcgan`: ours and published ones on the same images.
 
 Each trains for as many seconds of CPU time as ours took, on one machine, with the same number of
 threads; a busy machine then favours nobody. Each gets Fashion-MNIST with its frame, 32×32, and is
@@ -36,6 +39,7 @@ from zoo.models import registry
 from zoo.training.adversarial import AdversarialTask
 from zoo.training.host import keep_freed_memory, setup_threads
 from zoo.training.loop import Trainer
+from zoo.training.metrics import read_metrics
 from zoo.training.recipe import FOLDER, load_recipe
 
 SAMPLES = 10_000
@@ -147,8 +151,31 @@ def dcgan(settings: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def collapse(settings: dict[str, Any]) -> dict[str, Any]:
+    """The perceptron GAN without and with the R1 penalty: what is watched after each epoch."""
+    rows = []
+    for r1 in (0.0, 1.0):
+        overrides = {"adversarial": {"r1": r1}, "epochs": settings["epochs"] or 15}
+        recipe = load_recipe(FOLDER / "gan.toml", overrides)
+        entry = registry.get("gan")
+        torch.manual_seed(recipe.seed)
+        model, loaded = entry.make(recipe.model), sets.load(recipe.data)
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder)
+            task = entry.make_task(recipe)
+            Trainer("gan", model, task, loaded, recipe, out, cpu=True, quiet=True).run()
+            lines = read_metrics(out / "metrics.jsonl")
+        kept = ("fid", "modes", "pair_distance", "nearest_distance")
+        rows += [
+            {"r1": r1, "epoch": line["epoch"], **{name: line[name] for name in kept}}
+            | {"notes": line.get("notes", [])}
+            for line in lines
+        ]
+    return {"rows": rows}
+
+
 @click.command()
-@click.argument("names", nargs=-1, required=True, type=click.Choice(["dcgan"]))
+@click.argument("names", nargs=-1, required=True, type=click.Choice(["dcgan", "collapse"]))
 @click.option("--epochs", type=int, help="Of ours, in place of the recipe's.")
 @click.option("--threads", type=int, default=1, show_default=True)
 def main(names: tuple[str, ...], epochs: int | None, threads: int) -> None:
@@ -156,7 +183,7 @@ def main(names: tuple[str, ...], epochs: int | None, threads: int) -> None:
     keep_freed_memory()
     setup_threads(threads)
     settings = {"epochs": epochs, "threads": threads}
-    studies.run("gans", {"dcgan": dcgan}, names, settings, **settings)
+    studies.run("gans", {"dcgan": dcgan, "collapse": collapse}, names, settings, **settings)
 
 
 if __name__ == "__main__":
