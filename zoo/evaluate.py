@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from zoo.data import DataSet
     from zoo.evaluation.attributes import AttributeJudge
     from zoo.evaluation.features import FeatureNetwork
-    from zoo.evaluation.report import Report
+    from zoo.evaluation.output import Pair
 
 SAMPLES = 10_000
 """Images that a generator is measured by, by default."""
@@ -91,7 +91,13 @@ def main(
     far the share of images with an attribute is from that of real images.
 
     A translator's outputs are compared with what they should be: PSNR, SSIM and
-    mean absolute difference, beside those of its input, and as sets by FID and KID.
+    mean absolute difference, beside those of its input, and as sets by FID and KID;
+    where the data has attributes, also whether they are still those of the images.
+    One that gives images other attributes (StarGAN) is measured by how often that
+    takes, and what else it changes.
+
+    A conditional generator makes images of all classes in turn; the share that the
+    network puts into the class asked for is the label accuracy.
 
     Beside every number stands its floor: the same number for as many other real
     images, by the same network. A distance means nothing without its network,
@@ -106,6 +112,7 @@ def main(
     from zoo import data as sets
     from zoo.engines import resolve
     from zoo.errors import ConfigError
+    from zoo.evaluation import output
     from zoo.images import atomic
 
     if no_model and run_dir is not None:
@@ -132,15 +139,12 @@ def main(
         network = _network(features, weights, channels, height)
         judge = _judge(loaded, stack)
         pairs = measure(opened, loaded, network, judge, request)
-    for index, (report, other) in enumerate(pairs):
-        _print(report, other, network, blank=index > 0)
-    click.echo(f"\n{time.monotonic() - started:.0f} s")
+    for pair in pairs:
+        click.echo("\n".join([*output.text(pair, network), ""]))
+    click.echo(f"{time.monotonic() - started:.0f} s")
     if out is not None:
-        _write(out, pairs, document, network)
+        output.write(out, pairs, document, network)
         click.echo(out)
-
-
-Pairs = "list[tuple[Report, Report | None]]"
 
 
 def _open(path: Path, role: str, options: dict[str, Any]) -> Any:
@@ -181,7 +185,7 @@ def _generator(
     network: FeatureNetwork,
     judge: AttributeJudge | None,
     request: _Request,
-) -> list[tuple[Report, Report | None]]:
+) -> list[Pair]:
     from zoo.evaluation import references, sampling
     from zoo.evaluation.report import Report
     from zoo.evaluation.yardstick import Yardstick
@@ -198,10 +202,13 @@ def _generator(
         if model is not None:
             sets.append((_TORCH, model.images(count, request.seed)))
         measured = [(name, yardstick.measure(s, count, progress.advance)) for name, s in sets]
-    reports = [
-        Report(name, str(reference.real), count, request.seed, yardstick.metrics(found))
-        for name, found in measured
-    ]
+    asked = sampling.labels(generator.manifest, count)
+    reports = []
+    for title, found in measured:
+        metrics = yardstick.metrics(found)
+        if asked is not None and (accuracy := yardstick.label_accuracy(found, asked)):
+            metrics = (*metrics, accuracy)
+        reports.append(Report(title, str(reference.real), count, request.seed, metrics))
     return [(reports[0], reports[1] if model else None)]
 
 
@@ -211,26 +218,25 @@ def _translator(
     network: FeatureNetwork,
     judge: AttributeJudge | None,
     request: _Request,
-) -> list[tuple[Report, Report | None]]:
+) -> list[Pair]:
     from zoo.errors import ConfigError
-    from zoo.evaluation import translators
+    from zoo.evaluation import sampling, translators
+    from zoo.evaluation.cases import cases
     from zoo.progress import Progress
 
     if request.metrics is not None:
         raise ConfigError("--metrics is for generators")
     yardstick = translators.make_yardstick(network, data, request.count, judge)
-    prepared = translators.preparations(translator)
+    ways = cases(translator, data)
     name = Path(translator.path).name
-    model = _model(lambda path: translators.TorchTranslator(path, translator), request.model)
+    model = _model(lambda path: sampling.TorchTranslator(path, translator), request.model)
     count, pairs = len(yardstick.reference.floor), []
-    with Progress(count * (2 + len(prepared) * (2 if model else 1)), request.verbose) as progress:
+    with Progress(count * (2 + len(ways) * (2 if model else 1)), request.verbose) as progress:
         yardstick.prepare(progress.advance)
-        for spec, preparation in prepared:
+        for case in ways:
             reports = [
-                translators.evaluate(
-                    made, title, preparation, yardstick, request.seed, progress.advance
-                )
-                for made, title in ((translator, f"{name}, {spec}"), (model, _TORCH))
+                translators.evaluate(made, title, case, yardstick, request.seed, progress.advance)
+                for made, title in ((translator, f"{name}, {case.name}"), (model, _TORCH))
                 if made is not None
             ]
             pairs.append((reports[0], reports[1] if model else None))
@@ -256,55 +262,6 @@ def _model(make: Any, path: Path | None) -> Any:
             raise
         click.echo(f"the PyTorch model is left out: {error}", err=True)
         return None
-
-
-def _print(report: Report, other: Report | None, network: FeatureNetwork, blank: bool) -> None:
-    from zoo.evaluation import report as reports
-
-    if blank:
-        click.echo()
-    click.echo(
-        f"{report.subject}: {report.count:,} images, seed {report.seed}, against {report.against}\n"
-        f"network {network}: images of {network.input}"
-    )
-    for line in reports.lines(report, other):
-        click.echo(line)
-
-
-def _write(
-    out: str,
-    pairs: list[tuple[Report, Report | None]],
-    document: dict[str, Any],
-    network: FeatureNetwork,
-) -> None:
-    import json
-
-    from zoo.evaluation.report import compare
-    from zoo.images.atomic import replacing
-
-    entries = [
-        {
-            **report.document(),
-            "pytorch": None if other is None else other.document(),
-            "differences": {}
-            if other is None
-            else {entry.name: entry.value for entry in compare(report, other)},
-        }
-        for report, other in pairs
-    ]
-    whole = {
-        "model": document["model"],
-        "role": document["role"],
-        "checkpoint_sha256": document["checkpoint_sha256"],
-        "network": {
-            "name": network.name,
-            "weights_sha256": network.identity,
-            "input": network.input,
-        },
-        "reports": entries,
-    }
-    with replacing(out) as temporary:
-        temporary.write_text(json.dumps(whole, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

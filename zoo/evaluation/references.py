@@ -36,6 +36,14 @@ class Selection:
                 yield split.images[rows[start : start + BATCH]]
 
     @property
+    def labels(self) -> NDArray[np.int64] | None:
+        """Class numbers of the images, [n], where the data set has them."""
+        test, train = self.data.test.labels, self.data.train.labels
+        if test is None or train is None:
+            return None
+        return np.concatenate([test[self.test], train[self.train]])
+
+    @property
     def attributes(self) -> NDArray[np.int8] | None:
         """Attributes ±1 of the images, [n, K], where the data set has them."""
         test, train = self.data.test.attributes, self.data.train.attributes

@@ -1,4 +1,4 @@
-"""The images that a generator is measured by: of an engine, or of its model in PyTorch."""
+"""The images that a model is measured by: of its engine, or of the model in PyTorch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ Images = NDArray[np.uint8]
 def of_engine(generator: Generator, count: int, seed: int) -> Iterator[Images]:
     """Images 0 … count - 1 of that seed, uint8 [n, H, W, C] at a time.
 
-    Raises `ConfigError` for the decoder of an autoencoder that has no prior to sample from.
+    A conditional generator makes image i of class i mod K (`labels`). Raises `ConfigError` for the
+    decoder of an autoencoder that has no prior to sample from.
     """
     name = Path(generator.path).name
     if generator.prior == "none":
@@ -35,6 +36,12 @@ def of_engine(generator: Generator, count: int, seed: int) -> Iterator[Images]:
 def _streamed(generator: Generator, count: int, seed: int) -> Iterator[Images]:
     with generator.stream(count, seed=seed, batch=BATCH) as stream:
         yield from stream
+
+
+def labels(manifest: dict[str, Any], count: int) -> NDArray[np.int64] | None:
+    """The classes asked for of images 0 … count - 1, [count]; None where none can be."""
+    classes = int((manifest.get("condition") or {}).get("count", 0))
+    return np.arange(count) % classes if classes else None
 
 
 class TorchGenerator:
@@ -59,17 +66,12 @@ class TorchGenerator:
         for first in range(0, count, BATCH):
             rows = min(BATCH, count - first)
             with torch.no_grad():
-                mean = self._mean(rows, seed, first).float().clamp(0, 1)
-            yield (mean * 255 + 0.5).floor().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+                yield _levels(self._mean(rows, seed, first))
 
     def _mean(self, rows: int, seed: int, first: int) -> Any:
         import torch
 
-        from runtime.noise import normals
-
-        def noise(stream: int, width: int) -> torch.Tensor:
-            return torch.from_numpy(normals(seed, first, rows, width, stream))
-
+        noise = _noise(seed, first, rows)
         latents, network = noise(0, self._latent), self.network
         if hasattr(network, "synthesis"):
             styles = network.mapping(latents)
@@ -79,4 +81,55 @@ class TorchGenerator:
         return network(latents)
 
 
-__all__ = ["TorchGenerator", "of_engine"]
+class TorchTranslator:
+    """The model of a translator in PyTorch (fp32, on the CPU), with the methods of its engine.
+
+    path: a run, a weights file or an engine file; engine: whose noise, sizes and manifest it has.
+    Raises the errors of `zoo.training.weights.load`.
+    """
+
+    def __init__(self, path: Path, engine: Any) -> None:
+        from zoo.training.weights import load
+
+        self.model: Any = load(path)[0]
+        self.path, self.manifest, self.alpha = engine.path, engine.manifest, engine.alpha
+        self.input_shape, self.image_shape = engine.input_shape, engine.image_shape
+
+    def translate(
+        self,
+        images: Images,
+        attributes: NDArray[np.float32] | None = None,
+        seed: int = 0,
+        first: int = 0,
+    ) -> Images:
+        """Images uint8 [n, H, W, C'] to [n, H, W, C]; arguments as those of the engine."""
+        import torch
+
+        with torch.no_grad():
+            given = [torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2) / 255]
+            if attributes is not None:
+                given.append(torch.from_numpy(attributes))
+            if hasattr(self.model, "noise_widths"):
+                given.append(_noise(seed, first, len(images)))
+            return _levels(self.model.translate(*given))
+
+
+def _noise(seed: int, first: int, rows: int) -> Any:
+    """The noise of an engine's run, as `zoo.models.generators.NoiseSource`."""
+    import torch
+
+    from runtime.noise import normals
+
+    return lambda stream, width: torch.from_numpy(normals(seed, first, rows, width, stream))
+
+
+def _levels(mean: Any) -> Images:
+    """Images [n, C, H, W] of PyTorch as an engine gives them, uint8 [n, H, W, C]."""
+    import torch
+
+    levels = (mean.float().clamp(0, 1) * 255 + 0.5).floor().to(torch.uint8).permute(0, 2, 3, 1)
+    found: Images = np.ascontiguousarray(levels.numpy())
+    return found
+
+
+__all__ = ["TorchGenerator", "TorchTranslator", "labels", "of_engine"]

@@ -140,6 +140,20 @@ class Yardstick:
             for name, (mean, std) in values.items()
         )
 
+    def label_accuracy(self, images: Measured, labels: NDArray[np.int64]) -> Metric | None:
+        """The share of images that the network puts into the class that was asked for, [n].
+
+        Its floor is how often the network is right of real images. None where it does not know the
+        classes of the data set.
+        """
+        real_labels = self.reference.floor.labels
+        if not self.knows_classes or real_labels is None:
+            return None
+        assert images.classes is not None and self.floor.classes is not None
+        right = float((images.classes == labels).mean())
+        floor_right = float((self.floor.classes == real_labels).mean())
+        return Metric("label accuracy", right, floor_right, str(self.network), best="most")
+
     @cached_property
     def _floors(self) -> dict[str, tuple[float, float | None]]:
         return self._values(self.floor)

@@ -1,0 +1,52 @@
+"""Reports as text and as JSON: of what was measured beside its model in PyTorch."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from zoo.evaluation.features import FeatureNetwork
+from zoo.evaluation.report import Report, compare, lines
+from zoo.images.atomic import replacing
+
+Pair = tuple[Report, Report | None]
+"""A report, and that of the PyTorch model if there is one."""
+
+
+def text(pair: Pair, network: FeatureNetwork) -> list[str]:
+    """What was measured, and the table of it."""
+    report, other = pair
+    return [
+        f"{report.subject}: {report.count:,} images, seed {report.seed}, against {report.against}",
+        f"network {network}: images of {network.input}",
+        *lines(report, other),
+    ]
+
+
+def write(path: str, pairs: list[Pair], manifest: dict[str, Any], network: FeatureNetwork) -> None:
+    """Write reports as a JSON document, whole or not at all. Raises `OutputError`."""
+    document = {
+        "model": manifest["model"],
+        "role": manifest["role"],
+        "checkpoint_sha256": manifest["checkpoint_sha256"],
+        "network": {
+            "name": network.name,
+            "weights_sha256": network.identity,
+            "input": network.input,
+        },
+        "reports": [_entry(*pair) for pair in pairs],
+    }
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", "utf-8")
+
+
+def _entry(report: Report, other: Report | None) -> dict[str, Any]:
+    differences = [] if other is None else compare(report, other)
+    return {
+        **report.document(),
+        "pytorch": None if other is None else other.document(),
+        "differences": {entry.name: entry.value for entry in differences},
+    }
+
+
+__all__ = ["Pair", "text", "write"]
