@@ -31,10 +31,10 @@ import click
 import numpy as np
 import torch
 from torch import Tensor, nn
-from zoo.evaluation.quick import QuickFid
 
 from benchmarks import published_dcgan, studies
 from zoo import data as sets
+from zoo.evaluation.quick import QuickFid
 from zoo.models import registry
 from zoo.training.adversarial import AdversarialTask
 from zoo.training.host import keep_freed_memory, setup_threads
