@@ -59,7 +59,9 @@ class Pix2PixConfig:
                 f"widths, got {self.image_size}"
             )
         if self.task != "pairs" and self.input_channels != 1:
-            raise ConfigError(f"{self.task} have 1 channel, got input_channels of {self.channels}")
+            raise ConfigError(
+                f"{self.task} have 1 channel, got input_channels of {self.input_channels}"
+            )
         if self.task != "pairs" and self.direction != "AtoB":
             raise ConfigError(f"direction: the task {self.task} has one only, AtoB")
         if self.task == "colour" and self.channels != 3:
