@@ -1,4 +1,4 @@
-"""Repair or colour pictures: `python -m zoo.translate --engine denoising-ae.onnx IN --out OUT`."""
+"""Repair, colour or change pictures: `python -m zoo.translate --engine denoising-ae.onnx IN`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from zoo.applications.inputs import Selection, source_options
 from zoo.cli import UINT64, Command, engine_options
 
 if TYPE_CHECKING:
-    from runtime import Translator
     from zoo.applications.companions import Companions
     from zoo.applications.inputs import Source
     from zoo.applications.translation import Preparation, Translated
@@ -36,8 +35,10 @@ if TYPE_CHECKING:
 @click.option("--holes", is_flag=True, help="Hide random parts of the images: --corrupt holes.")
 @click.option("--mask", metavar="PATH", help="What to fill: white in this picture, folder, array.")
 @click.option("--grey", is_flag=True, help="Take colour images, and make them grey first.")
+@click.option("--edges", is_flag=True, help="Take whole images, and draw their edges first.")
+@click.option("--to", metavar="DOMAINS", help="What to change, as in Blond_Hair,-Eyeglasses.")
 @click.option("--truth", metavar="PATH", help="What should come out: pictures of the same names.")
-@click.option("--seed", type=UINT64, default=0, help="Seed of the damage.")
+@click.option("--seed", type=UINT64, default=0, help="Seed of the damage and of the noise.")
 @click.option("--first", type=UINT64, default=0, help="Index of the first image to take.")
 @click.option("--overwrite", is_flag=True, help="Write into a folder that is not empty.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
@@ -50,6 +51,8 @@ def main(
     holes: bool,
     mask: str | None,
     grey: bool,
+    edges: bool,
+    to: str | None,
     truth: str | None,
     seed: int,
     first: int,
@@ -57,7 +60,7 @@ def main(
     verbose: bool,
     **options: Any,
 ) -> None:
-    """Clean, complete or colour images with an engine that makes images from images.
+    """Clean, complete, colour or change images with an engine that makes images from images.
 
     IMAGES are pictures, folders of pictures, .npy or .npz arrays, or IDX files.
     An engine that fills holes takes pictures with transparent parts (an alpha
@@ -68,14 +71,20 @@ def main(
     range such as gaussian:0.1-0.4 each image has its own level. Image i of a
     --seed is damaged alike, whatever --first and -n are.
 
-    Where the truth is known (by --truth, --corrupt, --holes or --grey), prints
+    DOMAINS are attributes that images are to get, or with a minus to lose; one of a
+    group, such as a hair colour, takes the place of the others. What is not named
+    stays as the classifier beside the engine sees it. Without --to, --grid shows the
+    images changed to every domain.
+
+    Where the truth is known (by --truth, --corrupt, --holes, --grey or --edges), prints
     means over the images: PSNR, SSIM (Wang et al. 2004), for holes the PSNR
     inside them, and for colour made from grey the colour difference ΔE.
     """
     from zoo import corruption
     from zoo.applications.comparison import SHOWN, Quality
+    from zoo.applications.domains import names_of, told
     from zoo.applications.inputs import report_skipped
-    from zoo.applications.translation import Preparation, open_translator, translate
+    from zoo.applications.translation import COLOURING, Preparation, open_translator, translate
     from zoo.errors import ConfigError
     from zoo.progress import rate
 
@@ -84,15 +93,20 @@ def main(
     spec = "holes" if holes else corrupt
     damage = corruption.parse(spec) if spec is not None else None
     _check_outputs(out, grid, overwrite)
-    with open_translator(engine, **options) as translator:
-        prepare = Preparation(translator, damage, grey, mask is not None)
+    with ExitStack() as stack:
+        opened = stack.enter_context(open_translator(engine, **options))
+        if names_of(opened) and to is None and grid is not None and out is None:
+            _every_domain(opened, selection, grid, first, options)
+            return
+        translator = stack.enter_context(told(opened, to, **options))
+        prepare = Preparation(translator, damage, grey, mask is not None, edges)
         if prepare.knows_truth and truth is not None:
-            raise ConfigError("expected --truth, or whole images to damage or make grey, got both")
+            raise ConfigError("expected --truth, or whole images to prepare, got both")
         known = prepare.knows_truth or truth is not None
         if not (out or grid or known):
             raise ConfigError("nothing to do: expected --out, --grid, or a truth to compare with")
         task: str = translator.manifest.get("task", "")
-        quality = Quality(colour=task == "colorization") if known else None
+        quality = Quality(colour=task in COLOURING) if known else None
         with _hints(prepare, task):
             masks, truths = _companions(translator, mask, truth, selection.resize)
             # What belongs to images by their index is wrong after one that was left out.
@@ -103,6 +117,7 @@ def main(
             _check_outputs(out, None, overwrite, total)
             title = f"{Path(translator.path).name}  ·  {source.name}"
             title += f"  ·  {damage}, seed {seed}" if damage else ""
+            title += f"  ·  {translator.title}" if to is not None else ""
             title += "  ·  inputs above outputs" + (" above what they should be" if known else "")
             blocks = translate(translator, source, prepare, seed, first, truths, masks)
             with _outputs(out, grid, translator.image_shape, overwrite, title) as consumers:
@@ -110,6 +125,8 @@ def main(
                     consumers.append(quality.add)
                 done = _run(blocks, consumers, total, verbose)
         report_skipped(source)
+        if to is not None and translator.kept:
+            click.echo(f"{_images(translator.kept)} not showing all of {to}", err=True)
         if done.whole:
             click.echo(f"{_images(done.whole)} without anything hidden", err=True)
         shown = "" if done.count <= SHOWN else f" (the first {SHOWN})"
@@ -121,6 +138,21 @@ def main(
         )
     for line in quality.lines() if quality else []:
         click.echo(line)
+
+
+def _every_domain(
+    translator: Any, selection: Selection, grid: str, first: int, options: dict[str, Any]
+) -> None:
+    """A grid of the images changed to every domain."""
+    from zoo.applications import domain_pictures
+    from zoo.applications.inputs import report_skipped
+
+    limit = first + min(selection.count or domain_pictures.ROWS, domain_pictures.ROWS)
+    source = replace(selection, count=limit).open(translator.input_shape)
+    _total(source, first)
+    count = domain_pictures.write(grid, translator, source, first, **options)
+    report_skipped(source)
+    click.echo(f"{_images(count)} changed to every domain: {grid}")
 
 
 def _check_outputs(
@@ -140,7 +172,7 @@ def _check_outputs(
 
 
 def _companions(
-    translator: Translator, mask: str | None, truth: str | None, resize: bool
+    translator: Any, mask: str | None, truth: str | None, resize: bool
 ) -> tuple[Companions | None, Companions | None]:
     from zoo.applications.companions import Companions
 
@@ -165,6 +197,7 @@ def _total(source: Source, first: int) -> int:
 @contextmanager
 def _hints(prepare: Preparation, task: str) -> Iterator[None]:
     """Adds to an error about the kind of the images which option takes images of another kind."""
+    from zoo.applications.translation import COLOURING
     from zoo.errors import DataError
 
     try:
@@ -173,8 +206,10 @@ def _hints(prepare: Preparation, task: str) -> Iterator[None]:
         hint = ""
         if prepare.takes_alpha:
             hint = "; whole pictures need --mask PATH or --holes"
-        elif task == "colorization" and not prepare.grey:
+        elif task in COLOURING and not prepare.grey:
             hint = "; --grey takes colour pictures"
+        elif task == "edges" and not prepare.edges:
+            hint = "; --edges takes colour pictures"
         if not hint or not re.search(r"expected .*(mode|\[n,)|holds images of", str(error)):
             raise
         raise DataError(f"{error}{hint}") from error

@@ -83,6 +83,11 @@ class DomainTranslator:
         self.image_shape: Shape = translator.image_shape
         self.kept = 0
 
+    @property
+    def title(self) -> str:
+        """What is changed, as in `Blond_Hair, -Eyeglasses`."""
+        return ", ".join(name if value else f"-{name}" for name, value in self._wanted.items())
+
     def translate(self, images: Images) -> Images:
         """Images uint8 [n, H, W, C] with what is wanted."""
         own = self.domains.decide(self._classifier.classify(images))
@@ -108,9 +113,25 @@ class DomainTranslator:
             yield self._translator.translate(images, attributes=values), said
 
 
-def summary(wanted: Mapping[str, bool]) -> str:
-    """`Blond_Hair, -Eyeglasses`."""
-    return ", ".join(name if value else f"-{name}" for name, value in wanted.items())
+@contextmanager
+def told(opened: Translator, to: str | None, **options: Any) -> Iterator[Any]:
+    """The translator, told what to change if it has domains; `options` are the classifier's.
+
+    Raises ConfigError for `to` without domains or domains without `to`, and as `Domains.parse` and
+    `opened_classifier`.
+    """
+    if not names_of(opened):
+        if to is not None:
+            raise ConfigError(f"--to: {Path(opened.path).name} does not translate between domains")
+        yield opened
+        return
+    domains = domains_of(opened)
+    if to is None:
+        names = ", ".join(domains.names)
+        raise ConfigError(f"nothing to change: expected --to DOMAIN,… or only --grid, of {names}")
+    wanted = domains.parse(to)
+    with opened_classifier(opened, **options) as classifier:
+        yield DomainTranslator(opened, classifier, wanted)
 
 
-__all__ = ["DomainTranslator", "domains_of", "names_of", "opened_classifier", "summary"]
+__all__ = ["DomainTranslator", "domains_of", "names_of", "opened_classifier", "told"]

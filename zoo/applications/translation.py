@@ -1,4 +1,4 @@
-"""Translation of images by engines that take images: denoising, inpainting, colorization."""
+"""Translation of images by engines that take images: repaired, coloured, made of drawn edges."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from zoo import corruption
 from zoo.applications.companions import Companions
 from zoo.corruption import Corruption
+from zoo.corruption.edges import edges as draw_edges
 from zoo.errors import ConfigError, DataError
 from zoo.images.stream import Block
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 Images = NDArray[np.uint8]
 Shape = tuple[int, int, int]
+
+COLOURING = ("colorization", "colour")
+"""Tasks of translators that make colour of grey."""
 
 _COMMANDS = {
     "generator": "makes images from latents: python -m zoo.sample, or zoo.reconstruct",
@@ -53,30 +57,40 @@ def open_translator(name: str, **options: Any) -> Translator:
 class Preparation:
     """What becomes of images before a translator gets them.
 
-    They are damaged (`corrupt`), made grey first (`grey`), or given holes by masks
-    (`masked`). `source_shape` is that of the images to read; `takes_alpha`: they
-    come with an alpha channel; `knows_truth`: they are whole, and what the
-    translator should give back. Raises ConfigError for what does not fit it.
+    They are damaged (`corrupt`), made grey (`grey`) or reduced to their edges
+    (`edges`) first, or given holes by masks (`masked`). `source_shape` is that of
+    the images to read; `takes_alpha`: they come with an alpha channel;
+    `knows_truth`: they are whole, and what the translator should give back.
+    Raises ConfigError for what does not fit it.
     """
 
     def __init__(
         self,
-        translator: Translator,
+        translator: Any,
         corrupt: Corruption | None = None,
         grey: bool = False,
         masked: bool = False,
+        edges: bool = False,
     ) -> None:
         self.corrupt = corrupt
-        self.grey = grey
+        self.grey, self.edges = grey, edges
         self.alpha = translator.alpha
         height, width, channels = translator.input_shape
         colours = channels - self.alpha
         name = Path(translator.path).name
-        if grey and (colours, translator.image_shape[2]) != (1, 3):
+        made = translator.image_shape[2]
+        if grey and (colours, made) != (1, 3):
             raise ConfigError(
                 f"grey: expected an engine that takes 1 channel and makes 3; "
-                f"{name} takes {colours} and makes {translator.image_shape[2]}"
+                f"{name} takes {colours} and makes {made}"
             )
+        task = translator.manifest.get("task", "")
+        if grey and task == "edges":
+            raise ConfigError(f"grey: {name} takes edges")
+        if edges and (colours != 1 or task in COLOURING):
+            raise ConfigError(f"edges: expected an engine that takes them; {name} does not")
+        if edges and (grey or corrupt is not None):
+            raise ConfigError("expected edges, or images made grey or damaged, got both")
         if corrupt is not None and corrupt.alpha != self.alpha:
             expected = "holes, because it fills them" if self.alpha else "noise, it fills no holes"
             raise ConfigError(f"corruption {corrupt}: {name} takes {expected}")
@@ -85,9 +99,10 @@ class Preparation:
         if masked and corrupt is not None:
             raise ConfigError("expected masks or random holes, got both")
         whole = self.alpha and (masked or corrupt is not None)
-        self.source_shape: Shape = (height, width, 3 if grey else colours if whole else channels)
+        read = made if edges else 3 if grey else colours if whole else channels
+        self.source_shape: Shape = (height, width, read)
         self.takes_alpha = self.alpha and not whole
-        self.knows_truth = (grey or corrupt is not None) and (
+        self.knows_truth = (grey or edges or corrupt is not None) and (
             self.source_shape == translator.image_shape
         )
 
@@ -100,6 +115,8 @@ class Preparation:
         [n, H, W, 1], 255 where hidden. An alpha channel that is there becomes 255
         where it is 128 or more, and 0 elsewhere, and hidden pixels become 0.
         """
+        if self.edges:
+            return draw_edges(images)
         if self.grey:
             images = corruption.grey(images)
         if self.corrupt is not None:
@@ -152,8 +169,14 @@ def enlarged(images: Images, height: int, width: int) -> Images:
     return images[:, rows[:, None], columns]
 
 
+def _noise(translator: Any, seed: int, first: int) -> dict[str, int]:
+    """The noise that a translator draws, if it draws any: that of images `first`, … of a seed."""
+    streams = (translator.manifest.get("noise") or {}).get("streams", {})
+    return {"seed": seed, "first": first} if streams.get("layers") else {}
+
+
 def translate(
-    translator: Translator,
+    translator: Any,
     source: Iterable[Block],
     preparation: Preparation | None = None,
     seed: int = 0,
@@ -164,7 +187,8 @@ def translate(
     """Translate the images of `source` but the first `first` ones, block by block.
 
     `preparation`: by default images are taken as they are. Image i of the source
-    is image i of the run with `seed`, wherever it begins. `truths` and `masks`
+    is image i of the run with `seed`, wherever it begins, for the damage and for
+    the noise of a translator that draws some. `truths` and `masks`
     belong to the images by name, or by their index in the source. Raises
     DataError where none is left, and what they, source and translator raise.
     """
@@ -181,7 +205,7 @@ def translate(
         inputs = prepare.apply(images, seed, position, hiding)
         known = images if prepare.knows_truth else None
         started = time.perf_counter()
-        outputs = translator.translate(inputs)
+        outputs = translator.translate(inputs, **_noise(translator, seed, position))
         seconds = time.perf_counter() - started
         yield Translated(
             names,
@@ -195,4 +219,4 @@ def translate(
         raise DataError(f"first: expected less than the number of images, {index}, got {first}")
 
 
-__all__ = ["Preparation", "Translated", "enlarged", "open_translator", "translate"]
+__all__ = ["COLOURING", "Preparation", "Translated", "enlarged", "open_translator", "translate"]

@@ -120,7 +120,11 @@ class Generator(nn.Module):
                 _normal(after),
                 nn.ReLU(),
             ]
-        layers.append(nn.ConvTranspose2d(widths[0], config.channels, 4, 2, 1))
+        last = nn.ConvTranspose2d(widths[0], config.channels, 4, 2, 1)
+        with torch.no_grad():
+            # To begin with, nothing changes much.
+            last.weight.mul_(0.1)
+        layers.append(last)
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor, attributes: Tensor) -> Tensor:

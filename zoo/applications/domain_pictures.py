@@ -1,0 +1,64 @@
+"""A picture of images changed to every domain, as in the figures of Choi et al. 2017."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.applications.domains import DomainTranslator, opened_classifier
+from zoo.applications.points import short
+from zoo.images import atomic
+from zoo.images.grid import draw
+
+if TYPE_CHECKING:
+    from runtime import Translator
+    from zoo.applications.inputs import Source
+
+ROWS = 16
+"""Images in a picture, at most."""
+
+
+def write(path: str, translator: Translator, source: Source, first: int = 0, **options: Any) -> int:
+    """Draw a row for each image of `source` from `first` on, at most ROWS; how many there are.
+
+    Every row has the image, and its change to every domain that it shows and is not of; `options`
+    are those of the classifier beside the translator. Raises as `opened_classifier`, `source`, and
+    `zoo.images.atomic.replacing`.
+    """
+    images, names = _first(source, first)
+    with opened_classifier(translator, **options) as classifier:
+        told = DomainTranslator(translator, classifier, {})
+        changed = list(told.all_domains(images))
+    tiles: list[NDArray[np.uint8]] = []
+    labels: list[str] = []
+    for row, name in enumerate(names):
+        tiles.append(images[row])
+        labels.append(short(name))
+        for made, said in changed:
+            # What cannot be changed, or need not, stays empty.
+            tiles.append(made[row] if said[row] else np.full_like(made[row], 255))
+            labels.append(said[row])
+    title = f"{Path(translator.path).name}  ·  {source.name}"
+    with atomic.replacing(path) as temporary:
+        draw(tiles, labels, title, 1 + len(changed)).save(temporary, format="PNG")
+    return len(names)
+
+
+def _first(source: Source, first: int) -> tuple[NDArray[np.uint8], list[str]]:
+    images: list[NDArray[np.uint8]] = []
+    names: list[str] = []
+    index = 0
+    for block in source:
+        start = max(0, first - index)
+        images.append(block.images[start : start + ROWS - len(names)].copy())
+        names += block.names[start : start + ROWS - len(names)]
+        index += len(block.names)
+        if len(names) == ROWS:
+            break
+    return np.concatenate(images), names
+
+
+__all__ = ["ROWS", "write"]
