@@ -114,7 +114,9 @@ def main(
     from zoo.errors import ConfigError
     from zoo.evaluation import output
     from zoo.images import atomic
+    from zoo.training.host import keep_freed_memory
 
+    keep_freed_memory()
     if no_model and run_dir is not None:
         raise ConfigError("expected --run or --no-model, got both")
     if out is not None:

@@ -92,14 +92,20 @@ def load(size: int) -> EfficientNetFeatures:
 
 
 def _fuse(network: Any) -> None:
-    """Make each batch normalisation a part of the convolution before it, in place."""
+    """Make each batch normalisation a part of the convolution before it, in place.
+
+    Padding that is the same on all sides becomes the convolution's own, which copies nothing.
+    """
     pairs = [(network, "_conv_stem", "_bn0"), (network, "_conv_head", "_bn1")]
     for block in network._blocks:
         if hasattr(block, "_expand_conv"):
             pairs.append((block, "_expand_conv", "_bn0"))
         pairs += [(block, "_depthwise_conv", "_bn1"), (block, "_project_conv", "_bn2")]
     for module, convolution, norm in pairs:
-        fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
+        fused: Any = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
+        around = getattr(fused.static_padding, "padding", ())
+        if len(set(around)) == 1:
+            fused.padding, fused.static_padding = around[:2], nn.Identity()
         setattr(module, convolution, fused)
         setattr(module, norm, nn.Identity())
 
