@@ -26,7 +26,7 @@ Features = NDArray[np.floating]
 
 SUBSETS = 50
 SUBSET = 1000
-"""Subsets that KID is the mean over, and images in each (fewer where there are fewer)."""
+"""Subsets that KID is the mean over, and images in each (half of them where there are few)."""
 
 SPLITS = 10
 """Parts that the Inception score is the mean over."""
@@ -93,14 +93,19 @@ def frechet(generated: Features, real: Features) -> float:
 
 
 def kernel(
-    generated: Features, real: Features, gamma: float | None = None, seed: int = 0
+    generated: Features,
+    real: Features,
+    gamma: float | None = None,
+    size: int | None = None,
+    seed: int = 0,
 ) -> Spread:
     """The kernel distance: unbiased squared MMD with (γ x·y + 1)³, over random subsets.
 
-    γ is 1 / F by default, which suits features of about 1, as Inception's are.
+    γ is 1 / F by default, which suits features of about 1, as Inception's are. A subset has `size`
+    images, by default `SUBSET`, or half of the smaller set.
     """
-    _check(generated, real, 2)
-    size = min(SUBSET, len(generated), len(real))
+    _check(generated, real, 4)
+    size = size or min(SUBSET, len(generated) // 2, len(real) // 2)
     module = require("torchmetrics.image.kid", "evaluate")
     with _quiet(seed):
         metric = module.KernelInceptionDistance(
