@@ -1,11 +1,11 @@
-"""Small models that grow, and how to bring them to a stage."""
+"""Small models that grow, how to bring them to a stage, and random inputs."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from zoo.models import registry
 from zoo.models.growth import Growth, grow
@@ -42,3 +42,8 @@ def make(name: str, seen: int = 0, **options: Any) -> Any:
 def growths(model: nn.Module) -> list[Growth]:
     """The places where a model keeps how far it has grown."""
     return [module for module in model.modules() if isinstance(module, Growth)]
+
+
+def rows(*shape: int, seed: int = 0) -> Tensor:
+    """Numbers of N(0, 1), float64."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

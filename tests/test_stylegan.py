@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from growing import SIZES, make
+from growing import SIZES, make, rows
 from torch import Tensor, nn
 
 from runtime.noise import normals
@@ -21,10 +21,6 @@ from zoo.training.task import Batch
 GROWN = 430
 LAYERS = 6
 WIDTHS = (16, 16, 64, 64, 256, 256)
-
-
-def rows(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 @pytest.fixture
