@@ -21,9 +21,21 @@ from zoo.applications.quality import delta_e, psnr, psnr_inside
 from zoo.data import DataSet
 from zoo.engines import WEIGHTS, encoder_of, shipped
 from zoo.models import registry
-from zoo.training.weights import load_engine
+from zoo.training.weights import load_engine, load_generator
 
-ENTRIES = list(registry.MODELS.values())
+RECIPES_ONLY = {
+    "bigan",
+    "cgan",
+    "dcgan-faces",
+    "pix2pix-colour",
+    "pix2pix-edges",
+    "progan",
+    "stargan",
+    "stylegan",
+}
+"""Models that can be trained and exported, and have no weights here yet."""
+
+ENTRIES = [entry for entry in registry.MODELS.values() if entry.name not in RECIPES_ONLY]
 LATENT = [entry.name for entry in ENTRIES if "encoder" in entry.roles]
 
 
@@ -68,9 +80,12 @@ def test_every_model_is_shipped_and_nothing_else() -> None:
 
 
 def test_weights_are_small() -> None:
-    assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 10.2e6
-    new = (path for path in WEIGHTS.iterdir() if path.name.split(".")[0] != "vae")
-    assert sum(path.stat().st_size for path in new) <= 8.5e6
+    sizes = {path.name: path.stat().st_size for path in WEIGHTS.iterdir()}
+    assert sum(sizes.values()) < 30e6
+    adversarial = RECIPES_ONLY | {"gan", "dcgan", "fashion-classifier"}
+    new = [size for name, size in sizes.items() if name.split(".")[0] in adversarial]
+    assert sum(new) <= 20e6
+    assert sum(sizes.values()) - sum(new) < 9.7e6
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
@@ -80,10 +95,13 @@ def test_manifests_tell_the_training(entry: registry.ModelEntry) -> None:
         training = document["training"]
         assert document["model"] == entry.name and document["role"] == role
         assert training["data"] in ("fashion-mnist", "faces")
-        assert training["epochs"] == training["recipe"]["epochs"], "the recipe ran to its end"
+        whole = training["recipe"]["epochs"]
+        # Of an adversarial run the best epoch is shipped.
+        best = "fid" in training["metrics"]
+        assert 0.5 * whole < training["epochs"] <= whole if best else training["epochs"] == whole
         assert training["metrics"] and all(np.isfinite(list(training["metrics"].values())))
         assert set(document["throughput"]) == {"onnxruntime", "openvino"}
-        if role in ("generator", "encoder"):
+        if "encoder" in entry.roles:
             latent = document["latent"]
             assert len(latent["mean"]) == len(latent["std"]) == latent["width"]
             assert max(latent["std"]) > 0
@@ -142,7 +160,8 @@ def test_stock_onnx_runtime_gives_the_same(entry: registry.ModelEntry, faces: Da
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_engines_give_the_trained_model_back(entry: registry.ModelEntry) -> None:
-    model, config = load_engine(WEIGHTS / f"{entry.name}.onnx")
+    load = load_engine if entry.name in LATENT or "generator" not in entry.roles else load_generator
+    model, config = load(WEIGHTS / f"{entry.name}.onnx")
     assert config["model"] == entry.name
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
 

@@ -1,0 +1,105 @@
+"""The shipped adversarial models: diverse, better than the VAE, no copies, invertible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import runtime
+from zoo import data, engine_path
+from zoo.applications.inversion import invert
+from zoo.applications.memorisation import copied, nearest
+from zoo.applications.quality import psnr
+from zoo.data import DataSet
+from zoo.evaluation.quick import QuickFid
+from zoo.training import collapse
+from zoo.training.weights import load_generator
+
+SAMPLES = 2000
+CLOTHES = ("gan", "dcgan")
+
+
+@pytest.fixture(scope="module")
+def clothes() -> Callable[[int], DataSet]:
+    """Fashion-MNIST of a size."""
+    return cache(lambda size: data.load("fashion-mnist", size=size))
+
+
+@pytest.fixture(scope="module")
+def measured(clothes: Callable[[int], DataSet]) -> Callable[[str], dict[str, float]]:
+    """Fréchet distance and classes of samples of a shipped engine."""
+    judge = cache(lambda size: QuickFid(clothes(size), SAMPLES))
+
+    def measure(name: str) -> dict[str, float]:
+        with runtime.Generator(engine_path(f"{name}.onnx")) as generator:
+            images = generator.sample(SAMPLES, seed=3)
+        found: dict[str, float] = judge(images.shape[1]).measure(images)
+        return found
+
+    return cache(measure)
+
+
+def sample(name: str, count: int, seed: int) -> np.ndarray:
+    """Images of a shipped engine."""
+    with runtime.Generator(engine_path(f"{name}.onnx")) as generator:
+        images: np.ndarray = generator.sample(count, seed)
+    return images
+
+
+@pytest.mark.parametrize("name", CLOTHES)
+def test_every_class_comes_up_and_no_sample_is_like_another(
+    name: str, measured: Callable[[str], dict[str, float]], clothes: Callable[[int], DataSet]
+) -> None:
+    images = sample(name, 500, seed=4)
+    spread = collapse.diversity(images, clothes(images.shape[1]).test.images)
+    assert collapse.notes(spread | measured(name)) == []
+    assert measured(name)["modes"] == 1.0
+    # Ten classes in equal parts would be ln 10 = 2.303 nats.
+    assert measured(name)["class_entropy"] > 2.2
+
+
+def test_distances_are_in_order(measured: Callable[[str], dict[str, float]]) -> None:
+    """The VAE's blur costs it most; convolutions beat perceptrons."""
+    fids = {name: measured(name)["fid"] for name in ("vae", *CLOTHES)}
+    assert fids["dcgan"] < 0.5 * fids["gan"] < 0.5 * fids["vae"]
+
+
+@pytest.mark.parametrize("name", CLOTHES)
+def test_manifest_tells_the_distance_that_is_shipped(
+    name: str, clothes: Callable[[int], DataSet]
+) -> None:
+    """The engine's uint8 images of the latents that training measured: fp16 costs nothing."""
+    with runtime.Generator(engine_path(f"{name}.onnx")) as generator:
+        told = generator.manifest["training"]["metrics"]["fid"]
+        noise = torch.Generator().manual_seed(1)
+        latents = torch.randn(SAMPLES, generator.latent_width, generator=noise)
+        images = generator.decode(latents.numpy())
+    found = QuickFid(clothes(images.shape[1]), SAMPLES).measure(images)["fid"]
+    assert found == pytest.approx(told, rel=0.02)
+
+
+@pytest.mark.parametrize("name", CLOTHES)
+def test_training_images_are_not_copied(name: str, clothes: Callable[[int], DataSet]) -> None:
+    samples = sample(name, 500, seed=5)
+    loaded = clothes(samples.shape[1])
+    found = nearest(samples, loaded.train.images)
+    held_out = nearest(loaded.test.images[:500], loaded.train.images)
+    assert copied(found, held_out)[0] < 0.05
+
+
+@pytest.mark.slow
+def test_dcgan_is_inverted() -> None:
+    """Its own images, from noise: at least 30 dB each."""
+    module, _ = load_generator(engine_path("dcgan.onnx"))
+    decode: Any = module.requires_grad_(False)
+    images = sample("dcgan", 2, seed=6)
+    starts = runtime.noise.normals(0, 0, 2 * 48, 64, 48).reshape(2, 48, 64)
+    found = invert(decode, images, starts)
+    with runtime.Generator(engine_path("dcgan.onnx")) as generator:
+        again = generator.decode(found.latents)
+    assert psnr(images, again).min() > 30
