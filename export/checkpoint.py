@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ class Checkpoint:
     """A trained model with its config.json.
 
     `entry` is its place in the registry; `shape` is (height, width, channels) of the images that it
-    makes, or classifies.
+    makes, or classifies. `trained` is the model as it was trained, where `zoo.models.folding` made
+    `model` of it.
     """
 
     model: nn.Module
@@ -29,16 +30,21 @@ class Checkpoint:
     entry: ModelEntry
     shape: tuple[int, int, int]
     sha256: str
+    trained: nn.Module | None = field(default=None, kw_only=True)
+
+    @property
+    def classifier(self) -> Any:
+        """What classifies: the model, or its module of that name."""
+        return self.model if self.entry.roles[0] == "classifier" else self.model.classifier
 
 
 @dataclass(frozen=True)
 class LatentCheckpoint(Checkpoint):
-    """A trained model with a latent.
+    """A trained model with a latent; its decoder may be any of `zoo.models.generators`.
 
     `encoder`, None where the model has none, takes images [N, C, H, W] in [0, 1] to (mu, logvar),
     each [N, D], or to mu alone if `posterior` is "deterministic"; `decoder` takes latents [N, D] to
-    mean images [N, C, H, W]; `bounded` says that those are in [0, 1] by themselves. `unfolded` is
-    the decoder as it was trained, where `zoo.models.folding` made `decoder` of it.
+    mean images [N, C, H, W]; `bounded` says that those are in [0, 1] by themselves.
     """
 
     encoder: nn.Module | None
@@ -47,12 +53,21 @@ class LatentCheckpoint(Checkpoint):
     bounded: bool
     prior: str
     posterior: str
-    unfolded: nn.Module | None = None
 
     @property
     def deterministic(self) -> bool:
         """Whether the encoder gives mu alone."""
         return self.posterior == "deterministic"
+
+    @property
+    def classes(self) -> int:
+        """Classes that the decoder can be told to make; 0 where it takes latents alone."""
+        return int(getattr(self.decoder, "classes", 0))
+
+    @property
+    def style_based(self) -> bool:
+        """Whether the decoder is a `zoo.models.generators.StyleGenerator`."""
+        return hasattr(self.decoder, "synthesis")
 
     def outside(self) -> dict[str, Any]:
         """Parameters that neither encoder nor decoder has, as nested lists."""
@@ -87,7 +102,7 @@ def load(path: Path) -> Checkpoint:
         size, channels = int(model.config.image_size), int(model.config.channels)
         common = (model, config, entry, (size, size, channels), _hash(file))
         if "generator" not in entry.roles:
-            return Checkpoint(*common)
+            return Checkpoint(*common, trained=trained if adversarial else None)
         decoder: Any = model.generator if adversarial else model.decoder
         encoder = model.encoder if "encoder" in entry.roles else None
         return LatentCheckpoint(
@@ -98,7 +113,7 @@ def load(path: Path) -> Checkpoint:
             bounded=bool(getattr(decoder, "bounded", False)),
             prior=str(model.prior),
             posterior=str(model.posterior) if encoder is not None else "gaussian",
-            unfolded=trained.get_submodule("generator") if adversarial else None,
+            trained=trained if adversarial else None,
         )
     except AttributeError as error:
         raise CheckpointError(f"{path}: the model cannot be exported: {error}") from error

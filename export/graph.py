@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import logging
 import warnings
 from itertools import count
+from typing import Any
 
 import onnx
 import torch
 from onnx import ModelProto, NodeProto
+from torch import nn
 
 from export import functions
 from export.errors import ExportError
@@ -18,14 +21,17 @@ from export.modules import Graph, InterpolatorGraph
 
 MEAN = "mean"
 LATENT = "latent"
+NOISE = "noise."
+"""Of the names of the layers' noise; the stream follows."""
 
 
-def build(graph: Graph, optimize: bool = True) -> ModelProto:
+def build(graph: Any, optimize: bool = True) -> ModelProto:
     """Export a graph, with dynamic batch axes, and attach the bodies of its operators.
 
     The exporter's default opset is kept: with another it would inline functions.
-    The latent that an operator of ours makes is named "latent", the float image
-    before its conversion to uint8, [N, C, H, W], "mean". `optimize` leaves the exporter
+    The latent that an operator of ours makes is named "latent", the noise of a layer
+    "noise.<stream>", the float image before its conversion to uint8, [N, C, H, W],
+    "mean". `optimize` leaves the exporter
     its own optimisations, which fold some normalisations too.
 
     Raises:
@@ -36,10 +42,10 @@ def build(graph: Graph, optimize: bool = True) -> ModelProto:
         if isinstance(module, torch.nn.ReLU):
             # In place on a view, a ReLU is exported with Reshapes around it.
             module.inplace = False
-    logs = logging.getLogger("torch.onnx")
-    level = logs.level
+    enabled = logging.root.manager.disable
     try:
-        logs.setLevel(logging.ERROR)
+        # What goes wrong is said by the exception.
+        logging.disable(logging.CRITICAL)
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
@@ -55,7 +61,7 @@ def build(graph: Graph, optimize: bool = True) -> ModelProto:
     except Exception as error:
         raise ExportError(f"the ONNX exporter of PyTorch failed: {error}") from error
     finally:
-        logs.setLevel(level)
+        logging.disable(enabled)
     if program is None:
         raise ExportError("the ONNX exporter of PyTorch returned no program")
     model = program.model_proto
@@ -64,6 +70,17 @@ def build(graph: Graph, optimize: bool = True) -> ModelProto:
     name_tensors(model)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def without_counters(module: nn.Module) -> nn.Module:
+    """A copy whose buffers of one integer, by which training counts, are constants."""
+    module = copy.deepcopy(module)
+    for part in module.modules():
+        for name, value in list(part.named_buffers(recurse=False)):
+            if value.ndim == 0 and not value.is_floating_point():
+                delattr(part, name)
+                setattr(part, name, int(value))
+    return module
 
 
 def left_out(model: ModelProto, graph: Graph) -> dict[str, str]:
@@ -85,6 +102,12 @@ def left_out(model: ModelProto, graph: Graph) -> dict[str, str]:
             if not value.any():
                 equals[name] = ""
     return equals
+
+
+def parameters(model: ModelProto, graph: Graph) -> int:
+    """Number of weights of the graph that are in the model, those that it has twice included."""
+    there = {tensor.name for tensor in model.graph.initializer} | left_out(model, graph).keys()
+    return sum(value.numel() for name, value in graph.named_parameters() if name in there)
 
 
 def opset(model: ModelProto) -> int:
@@ -155,10 +178,11 @@ def rename(model: ModelProto, old: str, new: str) -> None:
 
 
 def name_tensors(model: ModelProto) -> None:
-    """Name the latent and the float image, so that a program can ask for them."""
+    """Name the latent, the noise and the float image, so that a program can ask for them."""
     for node in model.graph.node:
         if node.domain == functions.DOMAIN:
-            rename(model, node.output[0], LATENT)
+            stream = next((entry.i for entry in node.attribute if entry.name == "stream"), 0)
+            rename(model, node.output[0], f"{NOISE}{stream}" if stream else LATENT)
     last = producer(model, "image")
     while last is not None and last.op_type != "Transpose":
         last = producer(model, last.input[0])

@@ -1,4 +1,4 @@
-"""The manifest of an engine file: schema 1, stored in ONNX `metadata_props`."""
+"""The manifest of an engine file, stored in ONNX `metadata_props`."""
 
 from __future__ import annotations
 
@@ -9,41 +9,45 @@ from importlib import metadata
 from typing import Any, Literal
 
 from onnx import ModelProto
-from torch import nn
 
 from export.checkpoint import Checkpoint, LatentCheckpoint
-from export.modules import Graph, ImageFormat
+from export.modules import ImageFormat, domains, noise_widths
 from export.statistics import LatentStatistics
-from zoo.models.classifier import Classifier
-from zoo.models.translators import Translator
+from zoo.models.generators import FIRST_LAYER_STREAM
 
 KEY = "zoo.manifest"
 SCHEMA = 1
+INPUTS_SCHEMA = 2
+"""Of files with conditions, styles or noise in layers, which older runtimes must refuse."""
+
+NOISE = {"algorithm": "philox4x32-10", "transform": "box-muller"}
 MAX_BATCH = 4096
 
-Role = Literal["generator", "encoder", "interpolator", "translator", "classifier"]
+Role = Literal[
+    "generator", "encoder", "interpolator", "mapping", "synthesis", "translator", "classifier"
+]
 Weights = Literal["fp16", "fp32"]
 
 
 def build(
     checkpoint: Checkpoint,
     role: Role,
-    graph: Graph,
     image: ImageFormat,
     weights: Weights,
     statistics: LatentStatistics | None = None,
     fewest_rows: int = 1,
+    parameters: int = 0,
 ) -> dict[str, Any]:
     """The manifest of one engine file, without `throughput` and `parity`.
 
     Args:
         checkpoint: the model and its config.json.
         role: what the file does.
-        graph: the graph in the file, for the number of its parameters.
         image: format of the images that go in or out.
         weights: how the weights are stored.
         statistics: what was measured on the latents of the training images, if it was.
         fewest_rows: of a run of the graph (`rows.fewest`).
+        parameters: number of weights in the graph.
     """
     config, entry = checkpoint.config, checkpoint.entry
     height, width, channels = checkpoint.shape
@@ -74,7 +78,7 @@ def build(
             "metrics": dict(config.get("metrics") or {}),
             "recipe": _without_folders(config.get("recipe") or {}),
         },
-        "parameters": parameters(graph),
+        "parameters": parameters,
         "checkpoint_sha256": checkpoint.sha256,
         "versions": {
             "zoo": version("generator-zoo"),
@@ -83,48 +87,77 @@ def build(
         },
     }
     if isinstance(checkpoint, LatentCheckpoint):
-        document |= _latent(checkpoint, statistics)
+        document |= _latent(checkpoint, role, statistics)
     if role == "generator":
-        document["noise"] = {
-            "algorithm": "philox4x32-10",
-            "transform": "box-muller",
-            "streams": {"latent": 0},
-        }
         document["directions"] = statistics.directions if statistics else {}
-    if isinstance(checkpoint.model, Translator):
+    if role == "translator":
         document |= _translator(checkpoint.model)
-    if isinstance(checkpoint.model, Classifier):
-        names = list(checkpoint.model.names) or document["classes"]
-        document["scores"] = {"names": names, "kind": checkpoint.model.kind}
+    if role == "classifier":
+        names = list(checkpoint.classifier.names) or document["classes"]
+        document["scores"] = {"names": names, "kind": checkpoint.classifier.kind}
     return document
 
 
-def _latent(checkpoint: LatentCheckpoint, statistics: LatentStatistics | None) -> dict[str, Any]:
-    latent: dict[str, Any] = {
-        "width": checkpoint.latent,
-        "prior": checkpoint.prior,
-    }
+def _latent(
+    checkpoint: LatentCheckpoint, role: Role, statistics: LatentStatistics | None
+) -> dict[str, Any]:
+    latent: dict[str, Any] = {"width": checkpoint.latent, "prior": checkpoint.prior}
     if checkpoint.encoder is not None:
         latent["posterior"] = checkpoint.posterior
     if statistics:
         latent |= {"mean": statistics.mean, "std": statistics.std}
-    return {"latent": latent, "outside": checkpoint.outside()}
+    document: dict[str, Any] = {"latent": latent, "outside": checkpoint.outside()}
+    streams: dict[str, Any] = {"latent": 0} if role == "generator" else {}
+    if checkpoint.classes and role == "generator":
+        document |= {
+            "schema": INPUTS_SCHEMA,
+            "condition": {"kind": "classes", "count": checkpoint.classes},
+        }
+    if checkpoint.style_based and role in ("generator", "mapping", "synthesis"):
+        document |= _style(checkpoint.decoder, role)
+        if role != "mapping":
+            streams["layers"] = layers(checkpoint.decoder)
+    if streams:
+        document["noise"] = {**NOISE, "streams": streams}
+    return document
 
 
-def _translator(model: Translator) -> dict[str, Any]:
+def _style(decoder: Any, role: Role) -> dict[str, Any]:
+    mean = [float(value) for value in decoder.style_mean]
+    if role == "synthesis":
+        width = decoder.layers * len(mean)
+        return {"schema": INPUTS_SCHEMA, "latent": {"width": width, "prior": "none"}}
+    truncation = {"mean": mean, "layers": decoder.layers, "width": len(mean)}
+    return {"schema": INPUTS_SCHEMA, "truncation": truncation}
+
+
+def layers(network: Any) -> list[dict[str, int]]:
+    """The streams of a network's layers, and how many numbers each draws for an image."""
+    widths = enumerate(noise_widths(network), FIRST_LAYER_STREAM)
+    return [{"stream": stream, "width": width} for stream, width in widths]
+
+
+def _translator(model: Any) -> dict[str, Any]:
     options = model.config
-    return {
-        "task": options.task,
-        "corruption": list(options.corruption),
+    document: dict[str, Any] = {
+        "task": getattr(model, "task", None) or options.task,
+        "corruption": list(getattr(options, "corruption", ())),
         "input": {
             "height": options.image_size,
             "width": options.image_size,
             "channels": options.input_channels,
             "dtype": "uint8",
             "layout": "NHWC",
-            "alpha": options.alpha,
+            "alpha": bool(getattr(options, "alpha", False)),
         },
     }
+    if names := domains(model):
+        condition = {"kind": "attributes", "names": list(names)}
+        document |= {"schema": INPUTS_SCHEMA, "condition": condition}
+    if drawn := layers(model):
+        noise = {**NOISE, "streams": {"layers": drawn}}
+        document |= {"schema": INPUTS_SCHEMA, "noise": noise}
+    return document
 
 
 def _without_folders(value: Any) -> Any:
@@ -136,11 +169,6 @@ def _without_folders(value: Any) -> Any:
     if isinstance(value, str) and os.path.isabs(value):
         return os.path.basename(value.rstrip("/"))
     return value
-
-
-def parameters(module: nn.Module) -> int:
-    """Number of weights of a module."""
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def version(distribution: str) -> str:

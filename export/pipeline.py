@@ -16,7 +16,9 @@ from export import (
     graph,
     manifest,
     parity,
+    parity_generators,
     parity_images,
+    parity_styles,
     rows,
     statistics,
     storage,
@@ -30,20 +32,24 @@ from export.functions import Mode
 from export.manifest import Role, Weights
 from export.modules import (
     ClassifierGraph,
+    ConditionalGraph,
+    DomainsGraph,
     EncoderGraph,
     GeneratorGraph,
     Graph,
     ImageFormat,
     InterpolatorGraph,
+    NoisyTranslatorGraph,
     TranslatorGraph,
+    domains,
+    noise_widths,
 )
 from export.statistics import LatentStatistics
+from export.style_modules import MappingGraph, StyleGraph, SynthesisGraph
 from zoo import data
 from zoo.errors import DataError
 from zoo.images.atomic import replacing
-from zoo.models.classifier import Classifier
 from zoo.models.registry import ModelEntry
-from zoo.models.translators import Translator
 
 
 @dataclass(frozen=True)
@@ -85,25 +91,51 @@ def engine_paths(out: Path, entry: ModelEntry, options: Options) -> dict[Role, P
     if options.interpolator:
         if "generator" not in paths:
             raise ExportError(f"an interpolator needs a generator; this is a {entry.roles[0]}")
+        if "mapping" in paths:
+            raise ExportError("an interpolator of a style-based generator is not made")
         paths["interpolator"] = out.with_name(f"{out.stem}.interpolator.onnx")
     return paths
 
 
 def make_graph(checkpoint: Checkpoint, role: Role, options: Options) -> Graph:
     """The graph of one engine file."""
-    if isinstance(checkpoint.model, Translator):
-        return TranslatorGraph(checkpoint.model, checkpoint.shape)
-    if isinstance(checkpoint.model, Classifier):
-        return ClassifierGraph(checkpoint.model, checkpoint.shape)
+    if role == "translator":
+        return _translator_graph(checkpoint)
+    if role == "classifier":
+        return ClassifierGraph(checkpoint.classifier, checkpoint.shape)
     assert isinstance(checkpoint, LatentCheckpoint)
     if role == "encoder":
         assert checkpoint.encoder is not None
         return EncoderGraph(checkpoint.encoder, checkpoint.shape, checkpoint.deterministic)
     decoder, latent, bounded = checkpoint.decoder, checkpoint.latent, checkpoint.bounded
+    if role == "mapping":
+        return MappingGraph(decoder, latent)
+    if role == "synthesis":
+        return SynthesisGraph(decoder, options.image, bounded)
     if role == "generator":
-        return GeneratorGraph(decoder, latent, options.image, bounded)
+        kind: Any = GeneratorGraph
+        if checkpoint.classes:
+            kind = ConditionalGraph
+        elif checkpoint.style_based:
+            kind = StyleGraph
+        made: Graph = kind(decoder, latent, options.image, bounded)
+        return made
     assert options.interpolator is not None
+    if checkpoint.classes:
+        raise ExportError("an interpolator of a conditional generator is not made")
     return InterpolatorGraph(decoder, latent, options.image, bounded, options.interpolator)
+
+
+def _translator_graph(checkpoint: Checkpoint) -> Graph:
+    model: Any = checkpoint.model
+    if domains(model) and noise_widths(model):
+        raise ExportError("a translator with attributes and noise at once is not exported")
+    kind = TranslatorGraph
+    if domains(model):
+        kind = DomainsGraph
+    elif noise_widths(model):
+        kind = NoisyTranslatorGraph
+    return kind(model, checkpoint.shape)
 
 
 def export(
@@ -181,16 +213,18 @@ def _write(
     made = make_graph(checkpoint, role, options)
     model = graph.build(made)
     file = EngineFile(role, path, nodes=len(model.graph.node))
+    count, equals = graph.parameters(model, made), graph.left_out(model, made)
     if options.weights == "fp16":
         storage.store_half(model)
     # What is not a generator takes or makes levels whatever its generator gives.
-    image: ImageFormat = options.image if role in ("generator", "interpolator") else "uint8"
+    makes_images = role in ("generator", "synthesis", "interpolator")
+    image: ImageFormat = options.image if makes_images else "uint8"
     # An interpolator is for other programs, which choose its batches.
     least = 1 if role == "interpolator" else rows.fewest(model)
-    document = manifest.build(checkpoint, role, made, image, options.weights, latents, least)
-    if role == "generator":
-        file.unfolded = _unfolded_nodes(checkpoint, options)
-    if equals := graph.left_out(model, made):
+    document = manifest.build(checkpoint, role, image, options.weights, latents, least, count)
+    if role in ("generator", "translator"):
+        file.unfolded = _unfolded_nodes(checkpoint, role, options)
+    if equals:
         document["left_out"] = equals
     if file.unfolded is not None:
         document["graph"] = {"nodes": file.nodes, "nodes_before_folding": file.unfolded}
@@ -209,14 +243,16 @@ def _write(
     return file
 
 
-def _unfolded_nodes(checkpoint: Checkpoint, options: Options) -> int | None:
-    """Operators of the generator as it was trained, if it was folded since, none left out."""
-    if not isinstance(checkpoint, LatentCheckpoint) or checkpoint.unfolded is None:
+def _unfolded_nodes(checkpoint: Checkpoint, role: Role, options: Options) -> int | None:
+    """Operators of the network as it was trained, if it was folded since, none left out."""
+    if checkpoint.trained is None:
         return None
-    trained = replace(checkpoint, decoder=checkpoint.unfolded)
+    trained: Any = graph.without_counters(checkpoint.trained)
+    before = replace(checkpoint, model=trained)
+    if isinstance(before, LatentCheckpoint):
+        before = replace(before, decoder=trained.generator)
     try:
-        made = make_graph(trained, "generator", options)
-        return len(graph.build(made, optimize=False).graph.node)
+        return len(graph.build(make_graph(before, role, options), optimize=False).graph.node)
     except ExportError:
         # Training may use what cannot be exported.
         return None
@@ -238,15 +274,20 @@ def _check(
     runtime: Any | None,
 ) -> list[Check]:
     name = file.path.name
-    if isinstance(checkpoint.model, Translator):
-        return parity_images.check_translator(name, path, checkpoint.model, runtime)
-    if isinstance(checkpoint.model, Classifier):
-        return parity_images.check_classifier(name, path, checkpoint.model, runtime)
+    if file.role == "translator":
+        return parity_images.check_translator(name, path, model, checkpoint, runtime)
+    if file.role == "classifier":
+        shape, classifier = checkpoint.shape, checkpoint.classifier
+        return parity_images.check_classifier(name, path, classifier, shape, runtime)
     assert isinstance(checkpoint, LatentCheckpoint)
     if file.role == "generator":
-        folding = parity.check_folding(name, checkpoint)
-        return folding + parity.check_generator(name, path, model, checkpoint, runtime)
+        folding = parity_generators.check_folding(name, checkpoint)
+        return folding + parity_generators.check_generator(name, path, model, checkpoint, runtime)
     if file.role == "encoder":
         return parity.check_encoder(name, path, checkpoint, runtime)
+    if file.role == "mapping":
+        return parity_styles.check_mapping(name, path, checkpoint, runtime)
+    if file.role == "synthesis":
+        return parity_styles.check_synthesis(name, path, model, checkpoint, runtime)
     assert options.interpolator is not None
     return parity.check_interpolator(name, path, model, checkpoint, options.interpolator)

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
-from export.graph import LATENT, MEAN, producer
+from export.functions import DOMAIN
+from export.graph import MEAN, producer
 
 SIZES = (1, 2, 3, 5, 8, 11, 16, 33, 64)
 DENSE = 16
@@ -56,22 +57,28 @@ def _core() -> Any:
 def _fewest(core: Any, graph: Any, precision: str) -> int:
     random = np.random.default_rng(0)
     most = max(SIZES)
-    rows: NDArray[np.generic] | None = None
+    feed = {entry.any_name: _rows(random, entry, most) for entry in graph.inputs}
     results: dict[int, list[NDArray[np.generic]]] = {}
     for size in SIZES:
         sized = graph.clone()
-        shape = list(sized.input(0).partial_shape)
-        lengths = [size, *(entry.get_length() for entry in shape[1:])]
-        sized.reshape(lengths)
-        if rows is None:
-            rows = _rows(random, [most, *lengths[1:]], sized.input(0).element_type.to_dtype())
+        sized.reshape(
+            {
+                name: [size if len(rows) == most else len(rows), *rows.shape[1:]]
+                for name, rows in feed.items()
+            }
+        )
         compiled = core.compile_model(
             sized,
             "CPU",
             {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1},
         )
-        starts = range(0, most - size + 1, size)
-        runs = [list(compiled(rows[start : start + size]).values()) for start in starts]
+        runs = []
+        for start in range(0, most - size + 1, size):
+            part = {
+                name: rows[start : start + size] if len(rows) == most else rows
+                for name, rows in feed.items()
+            }
+            runs.append(list(compiled(part).values()))
         results[size] = [np.concatenate(parts) for parts in zip(*runs, strict=True)]
     fewest = most
     for size in reversed(SIZES):
@@ -85,35 +92,42 @@ def _fewest(core: Any, graph: Any, precision: str) -> int:
     return fewest
 
 
-def _rows(
-    random: np.random.Generator, shape: list[int], dtype: np.dtype[np.generic]
-) -> NDArray[np.generic]:
+def _rows(random: np.random.Generator, entry: Any, most: int) -> NDArray[np.generic]:
+    """Rows for an input of the graph; 1, of value 1, for one that has no batch axis."""
+    first, *rest = entry.partial_shape
+    lengths = [axis.get_length() for axis in rest]
+    if first.is_static:
+        return np.ones([first.get_length(), *lengths], np.float32)
+    dtype = entry.element_type.to_dtype()
     if dtype == np.uint8:
-        return random.integers(0, 256, shape).astype(np.uint8)
-    return random.standard_normal(shape).astype(np.float32)
+        return random.integers(0, 256, [most, *lengths]).astype(np.uint8)
+    if dtype == np.int64:
+        # Labels: a class that any conditional generator has.
+        return random.integers(0, 2, most)
+    return random.standard_normal([most, *lengths]).astype(np.float32)
 
 
 def float_part(model: ModelProto) -> ModelProto:
-    """The model without its noise operator and without the conversion to uint8.
+    """The model without its noise operators and without the conversion to uint8.
 
-    From the latent, or the images that go in, to the mean image, or what else comes out.
+    From what goes in, the latent and the noise of the layers drawn already, to the mean image, or
+    what else comes out.
     """
     graph = model.graph
     has_mean = producer(model, MEAN) is not None
     outputs = [MEAN] if has_mean else [output.name for output in graph.output]
+    widths = _drawn(model)
     nodes, wanted = [], set(outputs)
     for node in reversed(graph.node):
-        if wanted & set(node.output) and LATENT not in node.output:
+        if wanted & set(node.output) and not widths.keys() & set(node.output):
             nodes.append(node)
             wanted |= set(node.input)
     inputs = [entry for entry in graph.input if entry.name in wanted]
-    if LATENT in wanted:
-        (width,) = {
-            entry.type.tensor_type.shape.dim[1].dim_value
-            for entry in graph.input
-            if entry.name == "mu"
-        }
-        inputs = [helper.make_tensor_value_info(LATENT, TensorProto.FLOAT, ["N", width])]
+    inputs += [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", width])
+        for name, width in widths.items()
+        if name in wanted
+    ]
     made = helper.make_graph(
         nodes[::-1],
         "float",
@@ -123,6 +137,20 @@ def float_part(model: ModelProto) -> ModelProto:
     )
     opsets = [entry for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
     return helper.make_model(made, opset_imports=opsets, ir_version=model.ir_version)
+
+
+def _drawn(model: ModelProto) -> dict[str, int]:
+    """Width of what each noise operator gives, by its name."""
+    known = {
+        entry.name: entry.type.tensor_type.shape.dim[-1].dim_value
+        for entry in (*model.graph.value_info, *model.graph.input)
+        if entry.type.tensor_type.shape.dim
+    }
+    return {
+        node.output[0]: known.get(node.output[0]) or known[node.input[0]]
+        for node in model.graph.node
+        if node.domain == DOMAIN and node.op_type == "ReparametrizedSample"
+    }
 
 
 __all__ = ["fewest", "float_part"]

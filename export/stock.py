@@ -48,6 +48,7 @@ class Session:
             )
         except Exception as error:
             raise ExportError(f"ONNX Runtime cannot load the exported model: {error}") from error
+        self.inputs = [given.name for given in self._session.get_inputs()]
         self.outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self, **inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -58,17 +59,22 @@ class Session:
             raise ExportError(f"ONNX Runtime cannot run the exported model: {error}") from error
         return dict(zip(self.outputs, results, strict=True))
 
-    def generate(self, mu: F32, logvar: F32, seed: int, first: int) -> dict[str, NDArray[Any]]:
-        """Outputs of a generator for mu and logvar [N, D]."""
-        return self.run(
-            mu=mu, logvar=logvar, seed=reference.int64(seed), first=reference.int64(first)
-        )
+    def generate(
+        self, mu: F32, logvar: F32, seed: int, first: int, **more: NDArray[Any]
+    ) -> dict[str, NDArray[Any]]:
+        """Outputs of a generator for mu and logvar [N, D], and what else it takes."""
+        key = {"seed": reference.int64(seed), "first": reference.int64(first)}
+        return self.run(mu=mu, logvar=logvar, **key, **more)
 
-    def sample(self, n: int, width: int, seed: int, first: int) -> dict[str, NDArray[Any]]:
+    def sample(
+        self, n: int, width: int, seed: int, first: int, **more: NDArray[Any]
+    ) -> dict[str, NDArray[Any]]:
         """Outputs of a generator for samples first … first + n - 1 of the prior."""
         zeros = np.zeros((n, width), np.float32)
-        return self.generate(zeros, zeros, seed, first)
+        return self.generate(zeros, zeros, seed, first, **more)
 
-    def decode(self, latents: F32) -> dict[str, NDArray[Any]]:
+    def decode(
+        self, latents: F32, seed: int = 0, first: int = 0, **more: NDArray[Any]
+    ) -> dict[str, NDArray[Any]]:
         """Outputs of a generator for given latents [N, D]: a log-variance of -inf, no noise."""
-        return self.generate(latents, np.full_like(latents, -np.inf), 0, 0)
+        return self.generate(latents, np.full_like(latents, -np.inf), seed, first, **more)

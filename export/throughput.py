@@ -24,7 +24,7 @@ def measure(path: Path, role: str, runtime: Any, seconds: float = SECONDS) -> Th
     """Median images/s by backend and batch size ("1", "16", "64").
 
     Args:
-        path: an engine file of the role "generator", "encoder", "translator" or "classifier".
+        path: an engine file of any role but "interpolator".
         role: that role.
         runtime: the module `runtime`.
         seconds: how long to measure each of them.
@@ -35,12 +35,21 @@ def measure(path: Path, role: str, runtime: Any, seconds: float = SECONDS) -> Th
             if role == "generator":
                 generator = stack.enter_context(runtime.Generator(path, backend=backend))
                 runs[backend] = partial(_sample, generator)
+            elif role == "synthesis":
+                synthesis = stack.enter_context(runtime.Generator(path, backend=backend))
+                runs[backend] = partial(_decode, synthesis)
+            elif role == "mapping":
+                mapping = stack.enter_context(runtime.Mapping(path, backend=backend))
+                runs[backend] = partial(_map, mapping)
             elif role == "encoder":
                 encoder = stack.enter_context(runtime.Encoder(path, backend=backend))
                 runs[backend] = partial(_feed, encoder.embed, encoder.image_shape)
             elif role == "translator":
                 translator = stack.enter_context(runtime.Translator(path, backend=backend))
-                runs[backend] = partial(_feed, translator.translate, translator.input_shape)
+                call = translator.translate
+                if translator.attributes:
+                    call = partial(call, attributes=np.zeros(len(translator.attributes)))
+                runs[backend] = partial(_feed, call, translator.input_shape)
             else:
                 classifier = stack.enter_context(runtime.Classifier(path, backend=backend))
                 runs[backend] = partial(_feed, classifier.classify, classifier.image_shape)
@@ -57,6 +66,18 @@ def _sample(generator: Any, n: int, batch: int) -> None:
         return
     zeros = np.zeros(generator.latent_width, np.float32)
     generator.sample(n, batch=batch, mu=zeros, logvar=zeros)
+
+
+def _decode(synthesis: Any, n: int, batch: int) -> None:
+    latents = np.zeros((batch, synthesis.latent_width), np.float32)
+    for start in range(0, n, batch):
+        synthesis.decode(latents, seed=0, first=start)
+
+
+def _map(mapping: Any, n: int, batch: int) -> None:
+    latents = np.zeros((batch, mapping.latent_width), np.float32)
+    for _ in range(n // batch):
+        mapping.map(latents)
 
 
 def _feed(run: Callable[[Any], Any], shape: tuple[int, int, int], n: int, batch: int) -> None:

@@ -21,18 +21,23 @@ def enliven(model: nn.Module, gain: float = 3.0) -> None:
             if isinstance(layer, nn.modules.batchnorm._BatchNorm):
                 layer.running_mean.normal_(0, 0.2)
                 layer.running_var.uniform_(0.3, 1.5)
+        for name, buffer in model.named_buffers():
+            if name.endswith("style_mean"):
+                buffer.normal_(0, 0.2)
         for parameter in model.parameters():
-            if parameter.ndim > 1:
+            if parameter.ndim > 1 and parameter.any():
                 parameter.mul_(gain)
             else:
                 parameter.add_(0.2 * torch.randn_like(parameter))
 
 
-def write_run(folder: Path, name: str, options: dict[str, Any], **fields: Any) -> nn.Module:
+def write_run(
+    folder: Path, name: str, options: dict[str, Any], gain: float = 3.0, **fields: Any
+) -> nn.Module:
     """The folder of a run of that model; returns the model, in evaluation mode."""
     torch.manual_seed(0)
     model: Any = registry.get(name).make(options)
-    enliven(model)
+    enliven(model, gain)
     folder.mkdir()
     tensors = {key: value.contiguous() for key, value in model.state_dict().items()}
     save_file(tensors, folder / "checkpoint.safetensors")

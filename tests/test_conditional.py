@@ -9,10 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import small_inputs
+import torch
+from adversarial_runs import write_run
+from onnxruntime import InferenceSession
 from oracles.noise import normals
+from shell import refuses, succeeds
 from small_inputs import CLASSES, WIDTH
 
 import runtime
+from export import modules, pipeline
+from export.errors import ExportError, ParityError
+from export.pipeline import Options
 from runtime.errors import ArgumentError, EngineFileError, ManifestError
 
 BACKENDS = ["onnxruntime", "openvino"]
@@ -202,3 +209,112 @@ def test_a_graph_without_the_input_is_refused(tmp_path: Path, backend: str) -> N
     decoder(tmp_path / "lacking.onnx", **condition)
     with pytest.raises(EngineFileError, match="its graph has no input 'label'"):
         runtime.Generator(tmp_path / "lacking.onnx", backend=backend)
+
+
+# The commands
+
+
+def test_the_command_makes_classes(
+    small: tuple[Path, Evaluate], tmp_path: Path, expected: Callable[..., Any]
+) -> None:
+    def sample(*options: object) -> Any:
+        fixed = "--engine", small[0], "-n", 20, "--seed", SEED, "--first", FIRST
+        succeeds("sample", *fixed, *options, "--out", "images.npy", cwd=tmp_path)
+        return np.load(tmp_path / "images.npy")
+
+    each = FIRST + np.arange(20)
+    assert close(sample(), expected(20, each % 3))
+    assert close(sample("--label", "scarf"), expected(20, [2] * 20))
+    assert close(sample("--label", "1"), expected(20, [1] * 20))
+    assert close(sample("--labels", "scarf, 0"), expected(20, np.array([2, 0])[each % 2]))
+    assert np.array_equal(sample("--labels", "0,1,2", "--batch", 3), sample())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--label", "glove"], "a class from 0 to 2 (hat, coat, scarf), got 'glove'"),
+        (["--label", "3"], "a class from 0 to 2 (hat, coat, scarf), got 3"),
+        (["--label", "-1"], "got -1"),
+        (["--labels", "0,,1"], "--labels: expected classes with commas between them, got '0,,1'"),
+        (["--labels", "hat,glove"], "got 'glove'"),
+        (["--label", "0", "--labels", "1"], "--label and --labels: expected one of them"),
+        (["--truncation", "0.5"], "--truncation: small.onnx is not style-based"),
+        (["--mix", "1"], "--mix: small.onnx is not style-based"),
+    ],
+)
+def test_bad_options(
+    small: tuple[Path, Evaluate], tmp_path: Path, options: list[str], words: str
+) -> None:
+    assert words in refuses("sample", "--engine", small[0], *options, cwd=tmp_path)
+
+
+def test_other_engines_know_no_classes(vae_engine: Path, tmp_path: Path) -> None:
+    for option in ("--label", "--labels"):
+        said = refuses("sample", "--engine", vae_engine, option, "0", cwd=tmp_path)
+        assert f"{option}: vae.onnx knows no classes" in said
+
+
+# Export
+
+OPTIONS: dict[str, Any] = {
+    "image_size": 16,
+    "latent": 6,
+    "widths": (32, 16),
+    "discriminator_widths": (8, 16),
+    "classes": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, quick_throughput: None) -> tuple[Path, Any]:
+    """The engine of a conditional DCGAN with random weights, and the model."""
+    folder = tmp_path_factory.mktemp("cgan")
+    model = write_run(folder / "run", "cgan", OPTIONS, classes=CLASSES)
+    pipeline.export(folder / "run", folder / "cgan.onnx", Options(weights="fp32"))
+    return folder / "cgan.onnx", model
+
+
+def test_exported_engines_ask_for_a_class(exported: tuple[Path, Any]) -> None:
+    document = runtime.manifest.read(exported[0])
+    assert document["schema"] == 2 and document["classes"] == CLASSES
+    assert document["condition"] == {"kind": "classes", "count": 3}
+    latents, labels = normals(SEED, 0, 12, 6).astype(np.float32), np.arange(12) ** 2 % 3
+    with torch.no_grad():
+        made = exported[1].generator(torch.from_numpy(latents), torch.from_numpy(labels))
+    levels = 255 * made.permute(0, 2, 3, 1).numpy().astype(np.float64)
+    feed = {"mu": latents, "logvar": np.full_like(latents, -np.inf), "label": labels}
+    key = {"seed": np.zeros(1, np.int64), "first": np.zeros(1, np.int64)}
+    session = InferenceSession(str(exported[0]), providers=["CPUExecutionProvider"])
+    (stock,) = session.run(None, feed | key)
+    assert np.abs(stock - levels).max() <= 0.5 + 1e-2
+    for backend in BACKENDS:
+        with runtime.Generator(exported[0], backend=backend) as generator:
+            got = generator.decode(latents, labels=labels)
+            assert np.abs(got - levels).max() <= 0.5 + 1e-2
+            assert not np.array_equal(got, generator.decode(latents, labels=0))
+
+
+@pytest.mark.slow
+def test_a_graph_that_makes_another_class_is_not_kept(
+    exported: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = modules.ConditionalGraph.forward
+    monkeypatch.setattr(
+        modules.ConditionalGraph,
+        "forward",
+        lambda self, mu, logvar, seed, first, label: honest(
+            self, mu, logvar, seed, first, (label + 1) % 3
+        ),
+    )
+    with pytest.raises(ParityError, match="mean image: PyTorch"):
+        pipeline.export(exported[0].with_name("run"), tmp_path / "bad.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_interpolator_of_a_conditional_generator(
+    exported: tuple[Path, Any], tmp_path: Path
+) -> None:
+    options = Options(interpolator="linear", runtime_check=False)
+    with pytest.raises(ExportError, match="an interpolator of a conditional generator"):
+        pipeline.export(exported[0].with_name("run"), tmp_path / "cgan.onnx", options)

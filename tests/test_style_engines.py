@@ -9,11 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 import small_inputs
+import torch
+from adversarial_runs import write_run
+from onnxruntime import InferenceSession
 from oracles.noise import normals
+from shell import refuses, succeeds
 from small_engines import manifest
 from small_inputs import NOISE, SHAPE, STYLE, WIDTH, Style
 
 import runtime
+from export import pipeline, style_modules
+from export.errors import ParityError
+from export.pipeline import Options
 from runtime.errors import ArgumentError, EngineFileError, ManifestError
 
 BACKENDS = ["onnxruntime", "openvino"]
@@ -268,3 +275,166 @@ def test_a_graph_without_its_inputs_is_refused(
     onnx.save(model, path)
     with pytest.raises(EngineFileError, match=f"its graph has no input '{missing}'"):
         runtime.Generator(path, backend=backend)
+
+
+# The command
+
+
+def sampled(small: Small, folder: Path, *options: object) -> Any:
+    fixed = "--engine", small.path(), "-n", 20, "--seed", SEED, "--first", FIRST
+    succeeds("sample", *fixed, *options, "--out", "images.npy", cwd=folder)
+    return np.load(folder / "images.npy")
+
+
+def test_the_command_truncates(small: Small, tmp_path: Path) -> None:
+    got = sampled(small, tmp_path, "--truncation", 0.5)
+    assert close(got, small.style.sample(20, SEED, FIRST, 0.5))
+
+
+@pytest.mark.parametrize("truncation", [None, 0.5])
+def test_the_command_mixes_styles(small: Small, tmp_path: Path, truncation: float | None) -> None:
+    """The second layer takes the style of the latent of stream 32."""
+    options = () if truncation is None else ("--truncation", truncation)
+    one, two = (
+        small.style.styles(normals(SEED, FIRST, 20, WIDTH, stream), truncation or 1.0)
+        for stream in (0, 32)
+    )
+    expected = small.style.synthesis(np.stack([one, two], 1), SEED, FIRST, scale=1.0)
+    assert close(sampled(small, tmp_path, "--mix", 1, *options), expected)
+    assert not close(sampled(small, tmp_path, *options), expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--mix", "0"], "--mix: expected a layer from 1 to 1, got 0"),
+        (["--mix", "2"], "--mix: expected a layer from 1 to 1, got 2"),
+        (["--truncation", "-0.5"], "truncation: expected a finite number of at least 0, got -0.5"),
+        (["--truncation", "nan"], "truncation: expected a finite number of at least 0, got nan"),
+        (["--truncation", "some"], "'some' is not a valid float"),
+        (["--label", "0"], "--label: small.onnx knows no classes"),
+    ],
+)
+def test_bad_options(small: Small, tmp_path: Path, options: list[str], words: str) -> None:
+    assert words in refuses("sample", "--engine", small.path(), *options, cwd=tmp_path)
+
+
+def test_mixing_needs_the_halves(small: Small, vae_engine: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone.onnx"
+    alone.write_bytes(small.path().read_bytes())
+    said = refuses("sample", "--engine", alone, "--mix", 1, cwd=tmp_path)
+    assert "alone.onnx needs its mapping network to mix styles" in said
+    said = refuses("sample", "--engine", vae_engine, "--mix", 1, cwd=tmp_path)
+    assert "--mix: vae.onnx is not style-based" in said
+    said = refuses("sample", "--engine", small.path("synthesis"), cwd=tmp_path)
+    assert "has no prior" in said
+
+
+# Export
+
+OPTIONS: dict[str, Any] = {
+    "image_size": 8,
+    "latent": 16,
+    "style": 16,
+    "mapping_layers": 2,
+    "widths": (16, 8),
+    "discriminator_widths": (8, 8),
+    "stable_images": 0,
+    "fade_images": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, quick_throughput: None) -> tuple[Path, Any]:
+    """The folder of the engines of a StyleGAN with random weights, and the model."""
+    folder = tmp_path_factory.mktemp("stylegan")
+    model: Any = write_run(folder / "run", "stylegan", OPTIONS, gain=1.0)
+    pipeline.export(folder / "run", folder / "stylegan.onnx", Options(weights="fp32"))
+    return folder, model
+
+
+def by_torch(model: Any, latents: Any, truncation: float, scale: float) -> Any:
+    """Levels, not rounded, of the samples from FIRST on, with the noise of the NumPy oracle."""
+
+    def noise(stream: int, width: int) -> torch.Tensor:
+        drawn = scale * normals(SEED, FIRST, len(latents), width, stream)
+        return torch.from_numpy(drawn.astype(np.float32))
+
+    with torch.no_grad():
+        h = torch.from_numpy(latents.astype(np.float32))
+        made = model.generator(h, truncation=truncation, noise=noise).clamp(0, 1)
+    return 255 * made.permute(0, 2, 3, 1).numpy().astype(np.float64)
+
+
+def test_exported_engines_say_their_styles(exported: tuple[Path, Any]) -> None:
+    folder, model = exported
+    documents = {
+        role: runtime.manifest.read(folder / f"stylegan{role}.onnx")
+        for role in ("", ".mapping", ".synthesis")
+    }
+    assert all(document["schema"] == 2 for document in documents.values())
+    widths = (16, 16, 64, 64)
+    layers = [{"stream": stream, "width": width} for stream, width in enumerate(widths, 1)]
+    assert documents[""]["noise"]["streams"] == {"latent": 0, "layers": layers}
+    assert documents[".synthesis"]["noise"]["streams"] == {"layers": layers}
+    assert documents[".synthesis"]["latent"] == {"width": 64, "prior": "none"}
+    for role in ("", ".mapping"):
+        truncation = documents[role]["truncation"]
+        assert (truncation["layers"], truncation["width"]) == (4, 16)
+        mean = model.generator.style_mean.numpy()
+        np.testing.assert_allclose(truncation["mean"], mean, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("truncation", "scale"), [(1.0, 1.0), (0.6, 1.0), (1.0, 0.0), (0.5, 0.25)])
+def test_exported_engines_make_the_images_of_the_model(
+    exported: tuple[Path, Any], truncation: float, scale: float
+) -> None:
+    folder, model = exported
+    latents = normals(SEED, FIRST, 12, 16)
+    expected = by_torch(model, latents, truncation, scale)
+    assert expected.std() > 10
+    words = np.array([SEED, FIRST], np.uint64).view(np.int64)
+    zeros = np.zeros((12, 16), np.float32)
+    feed = {"mu": zeros, "logvar": zeros, "seed": words[:1], "first": words[1:]}
+    feed["truncation"] = np.array([truncation], np.float32)
+    feed["noise"] = np.array([scale], np.float32)
+    session = InferenceSession(str(folder / "stylegan.onnx"), providers=["CPUExecutionProvider"])
+    (stock,) = session.run(None, feed)
+    assert np.abs(stock - expected).max() <= 0.5 + 5e-2
+    for backend in BACKENDS:
+        with runtime.Generator(folder / "stylegan.onnx", backend=backend) as generator:
+            got = generator.sample(12, SEED, FIRST, truncation=truncation, noise=scale)
+            assert np.abs(got - expected).max() <= 0.5 + 5e-2
+
+
+def test_exported_halves_make_the_whole(exported: tuple[Path, Any]) -> None:
+    folder, model = exported
+    latents = runtime.noise.normals(SEED, FIRST, 12, 16)
+    with (
+        runtime.Generator(folder / "stylegan.onnx") as generator,
+        runtime.Mapping(folder / "stylegan.mapping.onnx") as mapping,
+        runtime.Generator(folder / "stylegan.synthesis.onnx") as synthesis,
+    ):
+        styles = mapping.map(latents)
+        with torch.no_grad():
+            expected = model.generator.mapping(torch.from_numpy(latents)).numpy()
+        np.testing.assert_allclose(styles, expected, rtol=1e-4, atol=1e-5)
+        drawn = synthesis.decode(np.tile(styles, 4), seed=SEED, first=FIRST)
+        assert close(drawn, generator.sample(12, SEED, FIRST).astype(int))
+
+
+@pytest.mark.slow
+def test_a_graph_whose_noise_cannot_be_turned_off_is_not_kept(
+    exported: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = style_modules.drawn
+    monkeypatch.setattr(
+        style_modules,
+        "drawn",
+        lambda rows, seed, first, scale: honest(rows, seed, first, scale * 0 + 1),
+    )
+    with pytest.raises(ParityError) as caught:
+        pipeline.export(exported[0] / "run", tmp_path / "bad.onnx")
+    failed = [line for line in caught.value.report.splitlines() if line.endswith("FAILED")]
+    assert any("truncation 1, noise 0: PyTorch" in line for line in failed)
+    assert not list(tmp_path.iterdir())

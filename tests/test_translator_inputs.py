@@ -8,10 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 import small_inputs
+import torch
+from adversarial_runs import write_run
+from onnxruntime import InferenceSession
+from oracles.noise import normals
 from small_inputs import SHAPE
 
 import runtime
+from export import pipeline
+from export.pipeline import Options
 from runtime.errors import ArgumentError, EngineFileError, ManifestError
+from zoo.models.folding import inference
+from zoo.training.weights import load_engine
 
 BACKENDS = ["onnxruntime", "openvino"]
 NAMES = ["old", "happy"]
@@ -162,3 +170,118 @@ def test_a_graph_without_the_input_is_refused(small: Small, tmp_path: Path, back
     onnx.save(model, tmp_path / "lacking.onnx")
     with pytest.raises(EngineFileError, match="its graph has no input 'attributes'"):
         runtime.Translator(tmp_path / "lacking.onnx", backend=backend)
+
+
+# Export
+
+STARGAN: dict[str, Any] = {
+    "image_size": 16,
+    "attributes": ("old", "pale", "happy"),
+    "domains": ("old", "happy"),
+    "widths": (8, 12),
+    "blocks": 1,
+    "discriminator_widths": (8, 8),
+}
+PIX2PIX: dict[str, Any] = {
+    "image_size": 16,
+    "task": "edges",
+    "widths": (8, 12, 12),
+    "discriminator_widths": (8, 8),
+}
+
+
+def exported(folder: Path, name: str, options: dict[str, Any]) -> tuple[Path, Any]:
+    """The main engine of a translator with random weights, and the model."""
+    model = write_run(folder / "run", name, options)
+    pipeline.export(folder / "run", folder / f"{name}.onnx", Options(weights="fp32"))
+    return folder / f"{name}.onnx", model
+
+
+@pytest.fixture(scope="module")
+def stargan(tmp_path_factory: pytest.TempPathFactory, quick_throughput: None) -> tuple[Path, Any]:
+    return exported(tmp_path_factory.mktemp("stargan"), "stargan", STARGAN)
+
+
+@pytest.fixture(scope="module")
+def pix2pix(tmp_path_factory: pytest.TempPathFactory, quick_throughput: None) -> tuple[Path, Any]:
+    return exported(tmp_path_factory.mktemp("pix2pix"), "pix2pix-edges", PIX2PIX)
+
+
+def levels_of(made: torch.Tensor) -> Any:
+    return 255 * made.permute(0, 2, 3, 1).numpy().astype(np.float64)
+
+
+def unit(images: Any) -> torch.Tensor:
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+
+
+def pictures(*shape: int) -> Any:
+    return np.random.default_rng(5).integers(0, 256, shape).astype(np.uint8)
+
+
+def test_exported_translators_are_told_attributes(stargan: tuple[Path, Any]) -> None:
+    path, model = stargan
+    document = runtime.manifest.read(path)
+    assert document["schema"] == 2 and document["task"] == "domains"
+    assert document["condition"] == {"kind": "attributes", "names": ["old", "happy"]}
+    images = pictures(12, 16, 16, 3)
+    wanted = np.random.default_rng(6).integers(0, 2, (12, 2)).astype(np.float32)
+    with torch.no_grad():
+        expected = levels_of(model.translate(unit(images), torch.from_numpy(wanted)))
+    session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (stock,) = session.run(None, {"input": images, "attributes": wanted})
+    assert np.abs(stock - expected).max() <= 0.5 + 5e-2
+    for backend in BACKENDS:
+        with runtime.Translator(path, backend=backend) as translator:
+            assert translator.attributes == ["old", "happy"]
+            got = translator.translate(images, wanted)
+            assert np.abs(got - expected).max() <= 0.5 + 5e-2
+            assert not np.array_equal(got, translator.translate(images, 1 - wanted))
+
+
+def test_the_classifier_of_a_translator_is_exported_too(stargan: tuple[Path, Any]) -> None:
+    path, model = stargan
+    images = pictures(12, 16, 16, 3)
+    with torch.no_grad():
+        expected = model.classifier.scores(unit(images)).numpy()
+    with runtime.Classifier(path.with_name("stargan.classifier.onnx")) as classifier:
+        assert classifier.names == list(model.classifier.names)
+        assert classifier.kind == "multilabel"
+        np.testing.assert_allclose(classifier.classify(images), expected, rtol=0, atol=1e-5)
+
+
+def test_exported_translators_draw_noise(pix2pix: tuple[Path, Any]) -> None:
+    path, model = pix2pix
+    document = runtime.manifest.read(path)
+    widths = enumerate(model.noise_widths, 1)
+    layers = [{"stream": stream, "width": width} for stream, width in widths]
+    assert document["schema"] == 2 and document["noise"]["streams"] == {"layers": layers}
+    images = pictures(12, 16, 16, 1)
+
+    def noise(stream: int, width: int) -> torch.Tensor:
+        return torch.from_numpy(normals(SEED, FIRST, 12, width, stream)).float()
+
+    with torch.no_grad():
+        expected = levels_of(model.translate(unit(images), noise))
+    words = np.array([SEED, FIRST], np.uint64).view(np.int64)
+    session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (stock,) = session.run(None, {"input": images, "seed": words[:1], "first": words[1:]})
+    assert np.abs(stock - expected).max() <= 0.5 + 5e-2
+    for backend in BACKENDS:
+        with runtime.Translator(path, backend=backend) as translator:
+            got = translator.translate(images, seed=SEED, first=FIRST)
+            assert np.abs(got - expected).max() <= 0.5 + 5e-2
+            assert not np.array_equal(got, translator.translate(images))
+            assert translator.attributes == []
+
+
+def test_translators_come_back_from_their_engines(
+    stargan: tuple[Path, Any], pix2pix: tuple[Path, Any]
+) -> None:
+    for path, model in (stargan, pix2pix):
+        again, _ = load_engine(path)
+        own = inference(model, classifies=path.stem == "stargan").state_dict()
+        for name, value in again.state_dict().items():
+            # Of the discriminator an engine has no more than its classifier.
+            if not name.startswith("discriminator.judge"):
+                assert torch.equal(value, own[name]), name

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import ConfigError
 
 if TYPE_CHECKING:
-    from runtime import Encoder, Generator
+    from runtime import Encoder, Generator, Mapping
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 
@@ -46,14 +46,16 @@ def encoder_of(engine: Path) -> Path:
 
     Raises runtime.errors.EngineNotFoundError.
     """
-    encoder = engine.with_name(f"{engine.stem}.encoder.onnx")
-    if not encoder.is_file():
+    return _beside(engine, "encoder", "its encoder to read images")
+
+
+def _beside(engine: Path, role: str, what: str) -> Path:
+    path = engine.with_name(f"{engine.stem}.{role}.onnx")
+    if not path.is_file():
         from runtime.errors import EngineNotFoundError
 
-        raise EngineNotFoundError(
-            f"{engine.name} needs its encoder to read images, and {encoder} is not there"
-        )
-    return encoder
+        raise EngineNotFoundError(f"{engine.name} needs {what}, and {path} is not there")
+    return path
 
 
 def open_generator(name: str, **options: Any) -> Generator:
@@ -78,6 +80,21 @@ def open_encoder(generator: Generator, **options: Any) -> Encoder:
     return Encoder(encoder_of(Path(generator.path)), **options)
 
 
+def open_halves(generator: Generator, **options: Any) -> tuple[Mapping, Generator]:
+    """The mapping and the synthesis network of a style-based generator, loaded, from beside it.
+
+    Raises runtime.errors.EngineNotFoundError and as the runtime.
+    """
+    from runtime import Generator, Mapping
+
+    path = Path(generator.path)
+    mapping, synthesis = (
+        _beside(path, role, f"its {role} network to mix styles")
+        for role in ("mapping", "synthesis")
+    )
+    return Mapping(mapping, **options), Generator(synthesis, **options)
+
+
 def open_encoder_for(name: str, **options: Any) -> Encoder:
     """The encoder of a model, loaded, given its own file or its generator's, or a shipped name.
 
@@ -99,6 +116,7 @@ __all__ = [
     "open_encoder",
     "open_encoder_for",
     "open_generator",
+    "open_halves",
     "resolve",
     "shipped",
 ]

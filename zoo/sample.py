@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from runtime import Generator, Stream
+    from zoo.applications.conditions import Asked
 
 _POSTERIOR_ROWS = 256
 # Of the training images' own deviation: more leaves the codes that an autoencoder has learned.
@@ -35,6 +36,10 @@ _AUTOENCODER_SPREAD = 0.5
     metavar="PATH",
     help="A grid .png, a .gif, .npy, .npz, or a folder of PNGs (no suffix, or a / at the end).",
 )
+@click.option("--label", metavar="CLASS", help="Images of this class: its name or number.")
+@click.option("--labels", metavar="A,B,…", help="Images of these classes in turn.")
+@click.option("--truncation", type=float, metavar="PSI", help="Bring styles closer to their mean.")
+@click.option("--mix", type=int, metavar="K", help="A second style from layer K on.")
 @click.option("--from", "source", metavar="IMAGE", help="Vary this image instead of the prior.")
 @click.option(
     "--spread",
@@ -52,6 +57,10 @@ def main(
     first: int,
     batch: int | None,
     out: str,
+    label: str | None,
+    labels: str | None,
+    truncation: float | None,
+    mix: int | None,
     source: str | None,
     spread: float | None,
     resize: bool,
@@ -67,9 +76,15 @@ def main(
     and σ of the encoder file beside the engine; a grid shows the image and its
     reconstruction first. An autoencoder has no prior and can only do that; a plain
     one takes the standard deviation of the training images' latents for σ.
+
+    A conditional engine makes image i of class i mod K, if no class is asked for; with
+    --labels the list's element i modulo its length. A style-based engine makes images
+    closer to the average, and to one another, the smaller --truncation is below 1; with
+    --mix K its layers from K on take the style of a second latent.
     """
     import math
 
+    from zoo.applications import conditions
     from zoo.engines import open_generator
     from zoo.errors import ConfigError
     from zoo.images import sinks
@@ -96,18 +111,26 @@ def main(
                 "those of training images decode to nothing sensible; "
                 "--from IMAGE --spread S varies an image"
             )
+        asked = conditions.ask(generator, label, labels, truncation, mix)
+        if mix is not None and source is not None:
+            raise ConfigError("--mix does not go with --from")
         last = first + count - 1
         title = f"seed {seed}  ·  sample{f's {first} to {last}' if count > 1 else f' {first}'}"
+        title += asked.title()
         blocks: Stream | Iterating[NDArray[Any]]
         if source is None:
             run = sinks.Run(count, generator.image_shape, first, f"{name}  ·  {title}")
-            blocks = generator.stream(count, seed, first, batch)
+            if mix is None:
+                blocks = generator.stream(count, seed, first, batch, **asked.options())
+            else:
+                blocks = conditions.mixed(generator, asked, count, seed, first, **options)
         else:
             image, mu, logvar = _encode(generator, source, spread, resize, **options)
-            lead = [("input", image), ("reconstruction", generator.decode(mu[None])[0])]
+            again = generator.decode(mu[None], labels=asked.labels and asked.labels[0])[0]
+            lead = [("input", image), ("reconstruction", again)]
             title = f"{name}  ·  variations of {Path(source).name}  ·  {title}"
             run = sinks.Run(count, generator.image_shape, first, title, lead)
-            blocks = _variations(generator, mu, logvar, count, seed, first, batch)
+            blocks = _variations(generator, mu, logvar, asked, count, seed, first, batch)
         with (
             closing(blocks),
             sinks.opened(out, run, overwrite) as write,
@@ -157,6 +180,7 @@ def _variations(
     generator: Generator,
     mu: NDArray[np.float32],
     logvar: NDArray[np.float32],
+    asked: Asked,
     count: int,
     seed: int,
     first: int,
@@ -165,7 +189,13 @@ def _variations(
     rows = max(batch or 0, _POSTERIOR_ROWS)
     for start in range(0, count, rows):
         yield generator.sample(
-            min(rows, count - start), seed, first + start, batch=batch, mu=mu, logvar=logvar
+            min(rows, count - start),
+            seed,
+            first + start,
+            batch=batch,
+            mu=mu,
+            logvar=logvar,
+            **asked.options(),
         )
 
 

@@ -14,8 +14,10 @@ const std::string& Classifier::backend() const { return engine_->backend_name();
 size_t Classifier::instances() const { return engine_->instances(); }
 
 void Classifier::classify(const void* images, size_t n, float* scores, const Cancel& cancel) const {
-  run_images(engine_.get(), {io::kImage, const_cast<void*>(images), manifest().image.bytes()}, n,
-             {{io::kScores, scores, manifest().score_names.size() * sizeof(float)}}, {}, cancel);
+  const RowCall call = {{io::kImage, const_cast<void*>(images), manifest().image.bytes()},
+                        {{io::kScores, scores, manifest().score_names.size() * sizeof(float)}},
+                        {}};
+  run_images(engine_.get(), call, n, cancel);
 }
 
 }  // namespace zoo

@@ -22,8 +22,8 @@ void Encoder::encode(const void* images, size_t n, float* mu, float* logvar,
   const size_t width = manifest().latent_width;
   std::vector<Rows> outputs = {{io::kMu, mu, width * sizeof(float)}};
   if (!deterministic()) outputs.push_back({io::kLogvar, logvar, width * sizeof(float)});
-  run_images(engine_.get(), {io::kImage, const_cast<void*>(images), manifest().image.bytes()}, n,
-             outputs, {}, cancel);
+  const Rows pictures = {io::kImage, const_cast<void*>(images), manifest().image.bytes()};
+  run_images(engine_.get(), {pictures, outputs, {}}, n, cancel);
   if (deterministic() && logvar) {
     std::fill_n(logvar, n * width, -std::numeric_limits<float>::infinity());
   }

@@ -17,18 +17,23 @@ struct Rows {
   size_t bytes;
 };
 
-// Rows offset … offset + count - 1 of a call, by one run of the graph; count <= batch, the
-// rows of a run where the backend has fixed ones.
-void run_image_rows(Engine* engine, size_t instance, const Rows& images,
-                    const std::vector<Rows>& outputs, const GraphInputs& inputs, size_t offset,
-                    size_t count, size_t batch);
+// A call: what goes in, what comes out, and what goes in beside.
+struct RowCall {
+  Rows images;
+  std::vector<Rows> outputs;
+  GraphInputs inputs;
+};
+
+// Rows offset … offset + count - 1 of a call, by one run of the graph of that manifest;
+// count <= batch, the rows of a run where the backend has fixed ones.
+void run_image_rows(Backend* backend, const Manifest& manifest, size_t instance,
+                    const RowCall& call, size_t offset, size_t count, size_t batch);
 
 // Throws ManifestError where the engine's images are floats: these roles take and give uint8.
 void require_uint8_images(const Engine& engine);
 
 // Cuts n rows into runs of the graph, done by all instances, and waits. Throws
 // ArgumentError for no rows or too many, ExecutionError, CancelledError.
-void run_images(Engine* engine, const Rows& images, size_t n, const std::vector<Rows>& outputs,
-                const GraphInputs& inputs, const Cancel& cancel);
+void run_images(Engine* engine, const RowCall& call, size_t n, const Cancel& cancel);
 
 }  // namespace zoo

@@ -111,9 +111,8 @@ void set_noise(const Engine& engine, float noise, GraphInputs* inputs) {
   inputs->noise = noise;
 }
 
-void bind_inputs(const Engine& engine, const Backend& backend, const GraphInputs& inputs,
+void bind_inputs(const Manifest& manifest, const Backend& backend, const GraphInputs& inputs,
                  uint64_t offset, size_t count, size_t rows, RunArguments* arguments) {
-  const Manifest& manifest = engine.manifest();
   Scratch& s = scratch();
   if (manifest.condition_classes != 0) {
     bind_labels(inputs, manifest.condition_classes, offset, rows, arguments);

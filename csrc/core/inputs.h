@@ -35,7 +35,7 @@ void set_noise(const Engine& engine, float noise, GraphInputs* inputs);
 
 // Binds them for rows offset … offset + count - 1 of the call in a run of `rows` rows; what is
 // past the call has any valid value. The memory is the calling thread's, until its next call.
-void bind_inputs(const Engine& engine, const Backend& backend, const GraphInputs& inputs,
+void bind_inputs(const Manifest& manifest, const Backend& backend, const GraphInputs& inputs,
                  uint64_t offset, size_t count, size_t rows, RunArguments* arguments);
 
 }  // namespace zoo

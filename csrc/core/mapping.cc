@@ -16,8 +16,10 @@ void Mapping::map(const float* latents, size_t n, float* styles, const Cancel& c
   const size_t width = manifest().latent_width;
   check_range(n, 0, width * sizeof(float));
   check_finite("latents", latents, n, width);
-  run_images(engine_.get(), {io::kLatent, const_cast<float*>(latents), width * sizeof(float)}, n,
-             {{io::kStyles, styles, style_width() * sizeof(float)}}, {}, cancel);
+  const RowCall call = {{io::kLatent, const_cast<float*>(latents), width * sizeof(float)},
+                        {{io::kStyles, styles, style_width() * sizeof(float)}},
+                        {}};
+  run_images(engine_.get(), call, n, cancel);
 }
 
 }  // namespace zoo

@@ -103,7 +103,7 @@ void run_rows(Engine* engine, size_t instance, const LatentSource& source,
   } else {
     bind_latent(manifest, source, inputs, offset, count, arguments.rows, &arguments);
   }
-  bind_inputs(*engine, backend, inputs, offset, count, arguments.rows, &arguments);
+  bind_inputs(manifest, backend, inputs, offset, count, arguments.rows, &arguments);
   const size_t bytes = manifest.image.bytes();
   void* target = images;
   if (arguments.rows != count) {

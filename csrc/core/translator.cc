@@ -34,9 +34,10 @@ void Translator::translate(const TranslateRequest& request, void* translated,
   if (request.attributes) {
     check_finite("attributes", request.attributes, request.shared ? 1 : request.n, names.size());
   }
-  run_images(engine_.get(),
-             {io::kInput, const_cast<void*>(request.images), manifest().input.bytes()}, request.n,
-             {{io::kImage, translated, manifest().image.bytes()}}, inputs, cancel);
+  const RowCall call = {{io::kInput, const_cast<void*>(request.images), manifest().input.bytes()},
+                        {{io::kImage, translated, manifest().image.bytes()}},
+                        inputs};
+  run_images(engine_.get(), call, request.n, cancel);
 }
 
 void Translator::translate(const void* images, size_t n, void* translated,

@@ -52,10 +52,11 @@ void rows_are_padded_and_cut(bool fixed) {
     SumBackend backend(fixed);
     for (size_t offset = 0; offset < n; offset += kBatch) {
       const size_t count = std::min(kBatch, n - offset);
-      zoo::run_image_rows(
-          &backend, 0, {"image", images.data(), kBytes},
-          {{"mu", mu.data(), sizeof(float)}, {"logvar", logvar.data(), sizeof(float)}}, offset,
-          count, kBatch);
+      const zoo::RowCall call = {
+          {"image", images.data(), kBytes},
+          {{"mu", mu.data(), sizeof(float)}, {"logvar", logvar.data(), sizeof(float)}},
+          {}};
+      zoo::run_image_rows(&backend, {}, 0, call, offset, count, kBatch);
       CHECK(backend.rows.back() == (fixed ? kBatch : count));
     }
     for (size_t r = 0; r < n; ++r) {
@@ -70,9 +71,10 @@ void unwanted_outputs_are_not_asked_for(bool fixed) {
   std::vector<unsigned char> images(3 * kBytes, 7);
   std::vector<float> mu(3);
   SumBackend backend(fixed);
-  zoo::run_image_rows(&backend, 0, {"image", images.data(), kBytes},
-                      {{"mu", mu.data(), sizeof(float)}, {"logvar", nullptr, sizeof(float)}}, 0, 3,
-                      4);
+  const zoo::RowCall call = {{"image", images.data(), kBytes},
+                             {{"mu", mu.data(), sizeof(float)}, {"logvar", nullptr, sizeof(float)}},
+                             {}};
+  zoo::run_image_rows(&backend, {}, 0, call, 0, 3, 4);
   CHECK(backend.names == std::vector<std::string>{"mu"});
   CHECK(mu == std::vector<float>(3, 7.0f * kBytes));
 }

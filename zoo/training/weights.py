@@ -89,16 +89,17 @@ def load_engine(path: Path) -> tuple[nn.Module, dict[str, Any]]:
             continue
         if not file.is_file():
             raise TrainingError(f"the model in {path} needs {file}, which is not there")
-        tensors |= _tensors(file)
+        found = _tensors(file)
+        if role == "classifier" and entry.roles[0] != role:
+            # It is a part of the discriminator, whose other parts are in no file.
+            found = {f"{DISCRIMINATOR}.{name}": value for name, value in found.items()}
+        tensors |= found
     model = entry.make(config["config"])
     if hasattr(model, "generator"):
-        classifies = "classifier" in entry.roles
-        model = inference(model, classifies)
+        model = inference(model, "classifier" in entry.roles)
         tensors = {_renamed(name, "decoder", "generator"): tensors[name] for name in tensors}
-        if classifies:
-            # Of the discriminator the files have what classifies.
-            own = model.state_dict()
-            tensors = {k: v for k, v in own.items() if k.startswith(DISCRIMINATOR)} | tensors
+        own = model.state_dict().items()
+        tensors = {k: v for k, v in own if k.startswith(DISCRIMINATOR)} | tensors
     _fill(model, tensors, path)
     return model.eval(), config
 

@@ -1,0 +1,206 @@
+"""Checks of exported generators, with their classes, styles and noise."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from export import reference
+from export.checkpoint import LatentCheckpoint
+from export.checks import Check, close, exact
+from export.graph import LATENT, MEAN, producer
+from export.inputs import Inputs, mean_images
+from export.modules import noise_widths
+from export.parity import (
+    BATCHES,
+    FIRST,
+    FOLDING_LIMIT,
+    ROWS,
+    SEED,
+    backends,
+    check_layers,
+    float_check,
+    image_check,
+    levels,
+)
+from export.reference import F32
+from export.stock import Session
+from zoo.models.folding import fold
+
+# Scales of styles and of noise, besides 1 and 1, that are checked.
+SCALES = ((0.7, 1.0), (1.0, 0.0), (0.5, 0.25))
+
+
+def check_folding(engine: str, checkpoint: LatentCheckpoint) -> list[Check]:
+    """The folded generator gives the images of the trained one, before weights are rounded."""
+    if checkpoint.trained is None:
+        return []
+    trained = copy.deepcopy(checkpoint.trained.get_submodule("generator")).double()
+    inputs = Inputs.of(checkpoint, SEED, 0, 8)
+    latents = reference.normals(SEED, 0, 8, checkpoint.latent).astype(np.float64)
+    expected = mean_images(trained, latents, inputs)
+    got = mean_images(fold(trained), latents, inputs)
+    limit = FOLDING_LIMIT * max(1.0, float(np.abs(expected).max()))
+    return [close(engine, "mean image: folding, float64", got, expected, limit, limit)]
+
+
+def check_generator(
+    engine: str, path: Path, model: ModelProto, checkpoint: LatentCheckpoint, runtime: Any
+) -> list[Check]:
+    """All checks of a generator file.
+
+    Args:
+        engine: name of the file in the table.
+        path: where the file lies.
+        model: what is in it.
+        checkpoint: the model that it was made from, its weights rounded as in the file.
+        runtime: our runtime, or None to leave it out.
+    """
+    width = checkpoint.latent
+    inputs = Inputs.of(checkpoint, SEED, FIRST, ROWS)
+    results = _check_noise(engine, model, inputs, width)
+    if checkpoint.style_based:
+        zeros = np.zeros((ROWS, width), np.float32)
+        operands = {"mu": zeros, "logvar": zeros, **inputs.feed()}
+        results += check_layers(engine, model, noise_widths(checkpoint.decoder), operands)
+
+    latents = reference.normals(SEED, FIRST, ROWS, width)
+    mean = mean_images(checkpoint.decoder, latents, inputs)
+    expected: NDArray[Any] = np.clip(mean, np.float32(0), np.float32(1))
+    inside = [MEAN] if producer(model, MEAN) is not None else []
+    outputs = _sample(Session(model, extra=inside), inputs, ROWS, width)
+    if inside:
+        results.append(float_check(engine, "mean image: PyTorch", outputs[MEAN], mean))
+        expected = levels(mean)
+
+    stock = Session(path.read_bytes())
+    images = _sample(stock, inputs, ROWS, width)["image"]
+    results.append(image_check(engine, "image: PyTorch", images, expected))
+    results.append(_check_batches(engine, stock, images, latents, inputs))
+    if inside:
+        results.append(_check_mean(engine, model, latents, inputs))
+    threaded = _sample(Session(path.read_bytes(), threads=0), inputs, ROWS, width)
+    results.append(exact(engine, "image: threads", threaded["image"], images))
+    variants = {(1.0, 1.0): images}
+    for scales in SCALES if checkpoint.style_based else ():
+        other = Inputs.of(checkpoint, SEED, FIRST, ROWS, *scales)
+        variants[scales] = _sample(stock, other, ROWS, width)["image"]
+        mean = mean_images(checkpoint.decoder, latents, other)
+        expected = levels(mean) if inside else np.clip(mean, np.float32(0), np.float32(1))
+        name = f"image: truncation {scales[0]:g}, noise {scales[1]:g}"
+        results.append(image_check(engine, f"{name}: PyTorch", variants[scales], expected))
+    for backend in backends(runtime):
+        results += _check_runtime(engine, path, runtime, backend, variants, latents, inputs)
+    return results
+
+
+def _sample(session: Session, inputs: Inputs, n: int, width: int) -> dict[str, NDArray[Any]]:
+    return session.sample(n, width, inputs.seed, inputs.first, **inputs.feed())
+
+
+def _decode(session: Session, latents: F32, inputs: Inputs) -> dict[str, NDArray[Any]]:
+    return session.decode(latents, inputs.seed, inputs.first, **inputs.feed())
+
+
+def _check_noise(engine: str, model: ModelProto, inputs: Inputs, width: int) -> list[Check]:
+    session = Session(model, extra=[LATENT])
+    more = inputs.feed()
+    random = np.random.default_rng(0)
+    mu = random.standard_normal((ROWS, width), np.float32)
+    logvar = random.uniform(-20, 20, (ROWS, width)).astype(np.float32)
+    zeros = np.zeros_like(mu)
+    got, expected = [], []
+    for seed, first in ((0, 0), (SEED, FIRST), (2**64 - 1, 2**64 - 20)):
+        for rows in ((zeros, zeros), (mu, logvar)):
+            got.append(session.generate(*rows, seed, first, **more)[LATENT])
+            expected.append(reference.reparametrized_sample(*rows, seed, first))
+    through = _decode(session, mu, inputs)[LATENT]
+    return [
+        exact(engine, "latent: portable body", np.concatenate(got), np.concatenate(expected)),
+        exact(engine, "latent: decode is the identity", through, mu),
+    ]
+
+
+def _check_batches(
+    engine: str, stock: Session, images: NDArray[Any], latents: F32, inputs: Inputs
+) -> Check:
+    """The same rows in other batches and at other places of a batch."""
+    width = latents.shape[1]
+    got, expected = [], []
+    for batch in BATCHES:
+        for offset in (0, batch // 2):
+            for start in range(offset, ROWS, batch):
+                stop = min(start + batch, ROWS)
+                part = inputs.part(start, stop)
+                got.append(_sample(stock, part, stop - start, width)["image"])
+                expected.append(images[start:stop])
+    order = np.random.default_rng(1).permutation(ROWS)
+    alone = images
+    if inputs.noise is not None:
+        alone = _decode(stock, latents, inputs.rows(np.arange(ROWS)))["image"]
+    got.append(_decode(stock, latents[order], inputs.rows(order))["image"])
+    expected.append(alone[order])
+    return exact(engine, "image: batch invariance", np.concatenate(got), np.concatenate(expected))
+
+
+def _check_mean(engine: str, model: ModelProto, latents: F32, inputs: Inputs) -> Check:
+    """The mean image, whose bits the rounding to levels hides, at several batch sizes."""
+    session = Session(model, extra=[MEAN])
+    whole = _decode(session, latents, inputs)[MEAN]
+    got = [
+        _decode(session, latents[start : start + batch], inputs.part(start, start + batch))[MEAN]
+        for batch in BATCHES
+        for start in range(0, ROWS, batch)
+    ]
+    expected = np.concatenate([whole] * len(BATCHES))
+    return exact(engine, "mean image: batch invariance", np.concatenate(got), expected)
+
+
+def _check_runtime(
+    engine: str,
+    path: Path,
+    runtime: Any,
+    backend: str,
+    variants: dict[tuple[float, float], NDArray[Any]],
+    latents: F32,
+    inputs: Inputs,
+) -> list[Check]:
+    same = exact if backend == "onnxruntime" else image_check
+    images = variants[1.0, 1.0]
+    order = np.random.default_rng(2).permutation(ROWS)
+    labels = None if inputs.labels is None else inputs.labels[order]
+    with runtime.Generator(path, backend=backend) as generator:
+        # The prior, also of a file that has none.
+        zeros = np.zeros(generator.latent_width, np.float32)
+        sample = partial(generator.sample, seed=SEED, mu=zeros, logvar=zeros)
+        whole = sample(ROWS, first=FIRST)
+        others = [sample(ROWS, first=FIRST, batch=batch) for batch in BATCHES]
+        if generator.prior != "none":
+            others[0] = generator.sample(ROWS, seed=SEED, first=FIRST, labels=inputs.labels)
+            others.append(generator.decode(latents, seed=SEED, first=FIRST))
+        part = sample(ROWS - 20, first=FIRST + 13, batch=7)
+        alone = whole if inputs.noise is None else generator.decode(latents)
+        decoded = generator.decode(latents[order], labels=labels)
+        scaled = {
+            scales: [
+                sample(ROWS, first=FIRST, batch=batch, truncation=scales[0], noise=scales[1])
+                for batch in (ROWS, 7)
+            ]
+            for scales in variants
+            if scales != (1.0, 1.0)
+        }
+    got = [*others, part, decoded, *(parts[1] for parts in scaled.values())]
+    expected = [*[whole] * len(others), whole[13 : ROWS - 7], alone[order]]
+    expected += [parts[0] for parts in scaled.values()]
+    results = [same(engine, f"image: runtime, {backend}", whole, images)]
+    for (truncation, noise), parts in scaled.items():
+        name = f"image: truncation {truncation:g}, noise {noise:g}: runtime, {backend}"
+        results.append(same(engine, name, parts[0], variants[truncation, noise]))
+    name = f"image: batch invariance, {backend}"
+    return [*results, exact(engine, name, np.concatenate(got), np.concatenate(expected))]
