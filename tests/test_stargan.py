@@ -151,7 +151,7 @@ def test_shipped_recipe() -> None:
 
 
 def test_losses_against_numpy(some_faces: DataSet) -> None:
-    model = small(classification=0.7, reconstruction=6.0, change=2.0)
+    model = small(classification=0.7, reconstruction=6.0, change=2.0, smoothness=0.0)
     task, batch, update = DomainTask(), batch_of(some_faces, 0, 16), Updates()
     own = own_of(batch)
     targets = model.config.table.permuted(own > 0).astype(np.float64)
@@ -185,6 +185,20 @@ def test_losses_against_numpy(some_faces: DataSet) -> None:
         assert terms[name] == pytest.approx(value, rel=1e-4), name
     total = np.logaddexp(0, -fake_patches).mean() + sum(expected.values())
     assert update.losses[1] == pytest.approx(total, rel=1e-4)
+
+
+def test_smoothness_of_a_linear_classifier(some_faces: DataSet) -> None:
+    model, batch = small(smoothness=0.3), batch_of(some_faces, 0, 12)
+    weights = torch.randn(3 * 32 * 32, 9) / 50
+    model.discriminator.domains = lambda images: images.flatten(1) @ weights
+    terms = DomainTask().discriminator_extra(model, batch, batch.images, batch.images)
+    # The gradient of Σ ±l is the sum of the columns of the weights with these signs.
+    gradients = (2 * own_of(batch) - 1) @ weights.double().numpy().T
+    expected = 0.3 / 2 * np.square(gradients).sum(1).mean()
+    assert float(terms["smoothness"].detach()) == pytest.approx(expected, rel=1e-4)
+    assert "smoothness" not in DomainTask().discriminator_extra(
+        small(smoothness=0.0), batch, batch.images, batch.images
+    )
 
 
 def test_classification_loss_of_sure_logits() -> None:
@@ -241,6 +255,7 @@ def test_data_without_attributes(some_faces: DataSet) -> None:
         ({"widths": []}, "widths must be 1 or more positive integers"),
         ({"discriminator_widths": [8] * 6}, "image_size must be a multiple of 64, got 32"),
         ({"reconstruction": -1}, "reconstruction must be 0 or more, got -1"),
+        ({"smoothness": "much"}, "smoothness must be 0 or more, got 'much'"),
         ({"classification": float("nan")}, "classification must be 0 or more, got nan"),
     ],
 )

@@ -17,6 +17,7 @@ from zoo.errors import ConfigError
 from zoo.evaluation.attributes import FACES, AttributeJudge, fits
 from zoo.models.stargan import change_loss, classification_loss, reconstruction_loss
 from zoo.training.adversarial import AdversarialTask
+from zoo.training.games import r1_penalty
 from zoo.training.pictures import grid
 from zoo.training.task import Batch
 
@@ -43,9 +44,18 @@ class DomainTask(AdversarialTask):
     def discriminator_extra(
         self, model: Any, batch: Batch, real: Tensor, fake: Tensor
     ) -> dict[str, Tensor]:
-        """Equation 2, on real images."""
-        loss = classification_loss(model.discriminator.domains(real), _own(model, batch))
-        return {"real_classification": model.config.classification * loss}
+        """Equation 2, on real images, and the penalty that keeps the classifier smooth."""
+        config, own = model.config, _own(model, batch)
+        loss = classification_loss(model.discriminator.domains(real), own)
+        terms = {"real_classification": config.classification * loss}
+        if config.smoothness:
+            signs = 2 * own - 1
+            terms["smoothness"] = (
+                config.smoothness
+                / 2
+                * r1_penalty(lambda x: (model.discriminator.domains(x) * signs).sum(1), real)
+            )
+        return terms
 
     def generator_extra(self, model: Any, batch: Batch, fake: Tensor) -> dict[str, Tensor]:
         """Equation 3, on translated images; equation 4, on what they are translated back to."""
