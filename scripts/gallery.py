@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import gallery_gans
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -306,6 +307,7 @@ def main() -> None:
             "--strip", "Sunglasses", "--strip", "Beard", "--strip", "Long_Hair",
             "--out", OUT / "edits.png",
         )  # fmt: skip
+        gallery_gans.draw_all(command, OUT)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def draw(metrics: Path, out: Path) -> bool:
         axes[0].plot(epochs, [line[name] for line in lines], color=colour, label=label)
     axes[0].axhline(0.5, color="0.6", linewidth=1, linestyle="--", label="equilibrium, ½")
     _finish(axes[0], "probability of being real", (0, 1))
-    axes[0].legend(frameon=False, fontsize=9)
+    axes[0].legend(frameon=False, fontsize=9, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
     if measured:
         values = [line["fid"] for line in measured]
         axes[1].plot([line["epoch"] for line in measured], values, color="tab:green")
@@ -46,6 +46,9 @@ def draw(metrics: Path, out: Path) -> bool:
 
 
 def _finish(axis: Any, label: str, limits: tuple[float, float | None]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("epoch")
     axis.set_ylabel(label)
     axis.set_ylim(*limits)
