@@ -59,7 +59,7 @@ BAD_ENGINES = {
     "truncated 0.5": "truncated",
     "truncated 0.999": "truncated",
     "no engine": "manifest",
-    "future": r"schema.*9.*1|schema.*1.*9",
+    "future": r"schema 9, .* up to 2",
     "manifest not JSON": "JSON",
     "manifest incomplete": "role",
 }
