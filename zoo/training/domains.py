@@ -21,7 +21,7 @@ from zoo.training.games import r1_penalty
 from zoo.training.pictures import grid
 from zoo.training.task import Batch
 
-TEST_IMAGES = 300
+TEST_IMAGES = 200
 """How many of the test images are changed to every domain, and measured, after each epoch."""
 
 SHOWN = 8
