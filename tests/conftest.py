@@ -44,6 +44,14 @@ def vae_encoder_engine() -> Path:
     return engine_path("vae.encoder.onnx")
 
 
+@pytest.fixture(autouse=True)
+def clean_accelerate() -> None:
+    """Lets each test train in a precision of its own: accelerate keeps the first for the process."""
+    state = sys.modules.get("accelerate.state")
+    if state is not None:
+        state.AcceleratorState._reset_state(reset_partial_state=True)
+
+
 @pytest.fixture
 def toy() -> DataSet:
     """Bright squares, left or right: 160 images to learn from and 32 to measure on."""

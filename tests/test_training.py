@@ -34,11 +34,6 @@ from zoo.training.weights import load_run, load_weights, save_weights
 MODEL = {"latent": 4, "widths": (8, 4), "encoder_widths": (4, 8), "image_size": 8}
 
 
-@pytest.fixture(autouse=True)
-def clean_accelerate() -> None:
-    AcceleratorState._reset_state(reset_partial_state=True)
-
-
 @pytest.fixture
 def recipe() -> Recipe:
     return Recipe(
