@@ -46,7 +46,7 @@ def vae_encoder_engine() -> Path:
 
 @pytest.fixture(autouse=True)
 def clean_accelerate() -> None:
-    """Lets each test train in a precision of its own: accelerate keeps the first for the process."""
+    """Lets each test train in its own precision: accelerate keeps the first of the process."""
     state = sys.modules.get("accelerate.state")
     if state is not None:
         state.AcceleratorState._reset_state(reset_partial_state=True)
