@@ -12,7 +12,7 @@ from typing import Any
 
 import onnx
 import torch
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto, NodeProto, TensorProto
 from torch import nn
 
 from export import functions
@@ -164,9 +164,7 @@ def rename(model: ModelProto, old: str, new: str) -> None:
     """Give a tensor inside the main graph another name; one that has it already gets a new one."""
     if old == new:
         return
-    taken = {name for node in model.graph.node for name in node.output}
-    if new in taken:
-        rename(model, new, next(n for i in count(1) if (n := f"{new}.{i}") not in taken))
+    set_free(model, new)
     for node in model.graph.node:
         for names in (node.input, node.output):
             for index, name in enumerate(names):
@@ -177,13 +175,27 @@ def rename(model: ModelProto, old: str, new: str) -> None:
             info.name = new
 
 
+def set_free(model: ModelProto, name: str) -> None:
+    """Give the tensor of that name, if a node of the main graph makes one, another."""
+    taken = {output for node in model.graph.node for output in node.output}
+    if name in taken:
+        rename(model, name, next(n for i in count(1) if (n := f"{name}.{i}") not in taken))
+
+
 def name_tensors(model: ModelProto) -> None:
     """Name the latent, the noise and the float image, so that a program can ask for them."""
+    # The exporter calls the result of any mean so.
+    set_free(model, MEAN)
     for node in model.graph.node:
         if node.domain == functions.DOMAIN:
             stream = next((entry.i for entry in node.attribute if entry.name == "stream"), 0)
             rename(model, node.output[0], f"{NOISE}{stream}" if stream else LATENT)
-    last = producer(model, "image")
+    levels = {
+        output.name
+        for output in model.graph.output
+        if output.type.tensor_type.elem_type == TensorProto.UINT8
+    }
+    last = producer(model, "image") if "image" in levels else None
     while last is not None and last.op_type != "Transpose":
         last = producer(model, last.input[0])
     if last is not None and producer(model, last.input[0]) is not None:

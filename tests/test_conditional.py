@@ -230,6 +230,19 @@ def test_the_command_makes_classes(
     assert np.array_equal(sample("--labels", "0,1,2", "--batch", 3), sample())
 
 
+def test_the_command_walks_within_a_class(small: tuple[Path, Evaluate], tmp_path: Path) -> None:
+    walk = "interpolate", "seed:1", "seed:2", "--engine", small[0], "--steps", 4
+    a, b = (normals(seed, 0, 1, WIDTH)[0] for seed in (1, 2))
+    points = a + (b - a) * np.arange(5)[:, None] / 4
+    for options, label in (([], 0), (["--label", "scarf"], 2)):
+        succeeds(*walk, *options, "--out", "walk.npy", cwd=tmp_path)
+        assert close(np.load(tmp_path / "walk.npy"), small[1](points, [label] * 5))
+    assert "got 'glove'" in refuses(*walk, "--label", "glove", cwd=tmp_path)
+    assert "--truncation: small.onnx is not style-based" in refuses(
+        *walk, "--truncation", 0.5, cwd=tmp_path
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

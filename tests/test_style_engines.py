@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import small_inputs
 import torch
@@ -18,10 +19,11 @@ from small_engines import manifest
 from small_inputs import NOISE, SHAPE, STYLE, WIDTH, Style
 
 import runtime
-from export import pipeline, style_modules
+from export import pipeline, rows, style_modules
 from export.errors import ParityError
 from export.pipeline import Options
 from runtime.errors import ArgumentError, EngineFileError, ManifestError
+from zoo.training.weights import load_generator
 
 BACKENDS = ["onnxruntime", "openvino"]
 SEED, FIRST = 2**63 + 5, 2**32 - 9
@@ -263,8 +265,6 @@ def test_a_mapping_must_say_its_styles() -> None:
 def test_a_graph_without_its_inputs_is_refused(
     small: Small, tmp_path: Path, backend: str, missing: str
 ) -> None:
-    import onnx
-
     model = onnx.load(small.path())
     for entry in model.graph.input:
         if entry.name == missing:
@@ -289,6 +289,15 @@ def sampled(small: Small, folder: Path, *options: object) -> Any:
 def test_the_command_truncates(small: Small, tmp_path: Path) -> None:
     got = sampled(small, tmp_path, "--truncation", 0.5)
     assert close(got, small.style.sample(20, SEED, FIRST, 0.5))
+
+
+def test_the_command_walks_among_truncated_styles(small: Small, tmp_path: Path) -> None:
+    walk = "interpolate", "seed:1", "seed:2", "--engine", small.path(), "--steps", 4
+    succeeds(*walk, "--truncation", 0.5, "--out", "walk.npy", cwd=tmp_path)
+    a, b = (normals(seed, 0, 1, WIDTH)[0] for seed in (1, 2))
+    styles = small.style.styles(a + (b - a) * np.arange(5)[:, None] / 4, 0.5)
+    expected = small.style.synthesis(np.stack([styles] * 2, 1))
+    assert close(np.load(tmp_path / "walk.npy"), expected)
 
 
 @pytest.mark.parametrize("truncation", [None, 0.5])
@@ -423,6 +432,26 @@ def test_exported_halves_make_the_whole(exported: tuple[Path, Any]) -> None:
         assert close(drawn, generator.sample(12, SEED, FIRST).astype(int))
 
 
+def test_a_mean_is_called_so_only_if_it_is_the_image(exported: tuple[Path, Any]) -> None:
+    """Programs find the mean image by its name, and the exporter names sums over rows alike."""
+    names = {"": ["mean"], ".mapping": ["styles"], ".synthesis": ["mean"]}
+    for role, outputs in names.items():
+        part = rows.float_part(onnx.load(exported[0] / f"stylegan{role}.onnx"))
+        assert [output.name for output in part.graph.output] == outputs
+
+
+def test_a_style_based_generator_comes_back_without_noise(exported: tuple[Path, Any]) -> None:
+    folder, model = exported
+    latents = normals(SEED, FIRST, 12, 16).astype(np.float32)
+    expected = by_torch(model, latents, 1.0, 0.0)
+    for path in (folder / "run", folder / "stylegan.onnx"):
+        network, _ = load_generator(path)
+        with torch.no_grad():
+            made = 255 * network(torch.from_numpy(latents)).clamp(0, 1)
+        got = made.permute(0, 2, 3, 1).numpy()
+        np.testing.assert_allclose(got, expected, rtol=0, atol=5e-2)
+
+
 @pytest.mark.slow
 def test_a_graph_whose_noise_cannot_be_turned_off_is_not_kept(
     exported: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -431,7 +460,7 @@ def test_a_graph_whose_noise_cannot_be_turned_off_is_not_kept(
     monkeypatch.setattr(
         style_modules,
         "drawn",
-        lambda rows, seed, first, scale: honest(rows, seed, first, scale * 0 + 1),
+        lambda like, seed, first, scale: honest(like, seed, first, scale * 0 + 1),
     )
     with pytest.raises(ParityError) as caught:
         pipeline.export(exported[0] / "run", tmp_path / "bad.onnx")

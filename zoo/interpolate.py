@@ -26,6 +26,8 @@ STEPS = Integer(1, 100_000, "1 to 100000 steps")
     metavar="PATH",
     help="A strip .png, a .gif, .npy, .npz, or a folder of PNGs (no suffix, or a / at the end).",
 )
+@click.option("--label", metavar="CLASS", help="Images of this class: its name or number.")
+@click.option("--truncation", type=float, metavar="PSI", help="Bring styles closer to their mean.")
 @click.option("--resize", is_flag=True, help="Fit image files to the engine's size and channels.")
 @click.option("--overwrite", is_flag=True, help="Write into a folder that is not empty.")
 def main(
@@ -36,6 +38,8 @@ def main(
     mode: str,
     seed: int,
     out: str,
+    label: str | None,
+    truncation: float | None,
     resize: bool,
     overwrite: bool,
     **options: Any,
@@ -46,14 +50,16 @@ def main(
     (sample 0 of the run with seed K), `sample:I` (sample I of --seed) or
     `latent:FILE:ROW` (a row of a file that zoo.invert saved).
     """
-    from zoo.applications import points
+    from zoo.applications import conditions, points
     from zoo.engines import open_generator
     from zoo.images import sinks
 
     sinks.check(out, steps + 1, overwrite)
     with open_generator(engine, **options) as generator:
+        asked = conditions.ask(generator, label, None, truncation, None)
         start, end = (points.read_one(generator, at, seed, resize, **options) for at in (a, b))
         title = f"{Path(generator.path).name}  ·  {start.name} to {end.name}  ·  {mode}"
+        title += asked.title()
         run = sinks.Run(
             steps + 1,
             generator.image_shape,
@@ -62,7 +68,8 @@ def main(
             label=lambda i: f"{i}/{steps}",
         )
         with sinks.opened(out, run, overwrite) as write:
-            write(generator.interpolate(start.latent, end.latent, steps, mode))
+            ends = start.latent, end.latent
+            write(generator.interpolate(*ends, steps, mode, **asked.of_way()))
     click.echo(f"{steps + 1} images from {start.name} to {end.name}: {out}")
 
 

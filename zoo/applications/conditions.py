@@ -42,6 +42,13 @@ class Asked:
             found["truncation"] = self.truncation
         return found
 
+    def of_way(self) -> dict[str, Any]:
+        """As arguments of runtime.Generator.interpolate, whose ways are all of the first class."""
+        found = self.options()
+        if found.pop("cycle", False):
+            found["labels"] = found["labels"][0]
+        return found
+
     def title(self) -> str:
         """What was asked for, to be put after a title."""
         parts = []

@@ -12,6 +12,7 @@ from torch import nn
 from zoo.errors import TrainingError
 from zoo.models import registry
 from zoo.models.folding import DISCRIMINATOR, fold, inference
+from zoo.models.generators import no_noise
 from zoo.training.checkpoint import load_module, load_tensors, save_tensors
 
 KEY = "config"
@@ -108,13 +109,14 @@ def load_generator(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     """Load what takes latents [N, D] to images [N, C, S, S], and the config.json of its model.
 
     `path` is the folder of a run, a weights file, or the main engine file, the only one of its
-    family that is read; the network, in evaluation mode, is folded (`zoo.models.folding`).
-    Conditional generators and those of `zoo.models.generators.StyleGenerator` are called as
-    defined there. Raises as `load`, and `TrainingError` for a model that is no generator.
+    family that is read; the network, in evaluation mode, is folded (`zoo.models.folding`). It is
+    called as runtime.Generator.decode does it: a conditional one with class numbers [N] too, a
+    style-based one without noise in its layers. Raises as `load`, and `TrainingError` for a model
+    that is no generator.
     """
     if path.suffix != ".onnx":
         model, config = load(path)
-        return fold(_generator(model, config, path)), config
+        return _quiet(fold(_generator(model, config, path))), config
     document = _manifest_of(path)
     if document["role"] != "generator":
         raise TrainingError(f"{path} has the role {document['role']}, expected generator")
@@ -122,7 +124,7 @@ def load_generator(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     network = fold(_generator(registry.get(document["model"]).make(config["config"]), config, path))
     tensors = {_renamed(name, "decoder", ""): value for name, value in _tensors(path).items()}
     _fill(network, tensors, path)
-    return network.eval(), config
+    return _quiet(network), config
 
 
 _REPEATED = ("mapping", "synthesis")
@@ -189,6 +191,26 @@ def _renamed(name: str, old: str, new: str) -> str:
         return name
     rest = name.removeprefix(f"{old}.")
     return f"{new}.{rest}" if new else rest
+
+
+class Quiet(nn.Module):
+    """A style-based generator whose layers draw no noise: latents [N, D] to images."""
+
+    def __init__(self, generator: nn.Module) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """Return the images."""
+        generator: Any = self.generator
+        w = generator.mapping(latents)
+        styles = w[:, None].expand(-1, generator.layers, -1)
+        images: torch.Tensor = generator.synthesis(styles, no_noise(w))
+        return images
+
+
+def _quiet(network: nn.Module) -> nn.Module:
+    return (Quiet(network) if hasattr(network, "synthesis") else network).eval()
 
 
 def _generator(model: Any, config: dict[str, Any], path: Path) -> nn.Module:
