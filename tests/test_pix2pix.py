@@ -199,6 +199,9 @@ def test_evaluation_against_numpy(colours: DataSet) -> None:
     assert measured["test_l1"] == pytest.approx(np.abs(difference).mean(), abs=0.01)
     mse = np.square(difference / 255).mean()
     assert measured["test_psnr"] == pytest.approx(-10 * np.log10(mse), abs=0.01)
+    blind = (colours.train.images.astype(float).mean(0) - colours.test.images) / 255
+    gain = 10 * np.log10(np.square(blind).mean() / mse)
+    assert measured["test_gain"] == pytest.approx(gain, abs=0.01)
 
 
 def test_data_without_pairs(colours: DataSet) -> None:

@@ -41,8 +41,8 @@ class StarGANConfig:
     domains: tuple[str, ...] = ()
     groups: tuple[tuple[str, ...], ...] = ()
     hidden_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    widths: tuple[int, ...] = (48, 96)
-    blocks: int = 4
+    widths: tuple[int, ...] = (32, 64, 128)
+    blocks: int = 2
     discriminator_widths: tuple[int, ...] = (32, 64, 128, 256)
     classification: float = 1.0
     reconstruction: float = 10.0
@@ -161,6 +161,10 @@ class Discriminator(nn.Module):
         self.project = nn.Sequential(
             nn.Conv2d(widths[-1], len(config.table.seen), side, bias=False), nn.Flatten()
         )
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                # He et al. 2015 (arXiv:1502.01852): no normalisation keeps the maps from fading.
+                nn.init.kaiming_normal_(layer.weight, 0.01)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits of the patches: real or not."""

@@ -45,13 +45,22 @@ class PairTask(AdversarialTask):
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
-        """PSNR in dB and L1 in levels of 255 of images made from the first test inputs."""
+        """PSNR in dB and L1 in levels of 255 of images made from the first test inputs.
+
+        `test_gain` is how many dB better that is than the mean training image, pixel by pixel.
+        """
         count = int(self.options.fid_images) or TEST_IMAGES
         truth = data.test.images[:count]
         made = np.concatenate(list(_made(model, data.test, count)))
         difference = made.astype(np.int32) - truth
-        mse = float(np.square(difference).mean()) / 255**2
-        measured = {"test_psnr": psnr(mse), "test_l1": float(np.abs(difference).mean())}
+        found = psnr(float(np.square(difference).mean()) / 255**2)
+        mean = data.train.images.mean(0, dtype=np.float64)
+        blind = psnr(float(np.square(mean - truth).mean()) / 255**2)
+        measured = {
+            "test_psnr": found,
+            "test_gain": found - blind,
+            "test_l1": float(np.abs(difference).mean()),
+        }
         measured |= collapse.diversity(made, truth)
         measured |= self._overfitting(model, data)
         if self.options.fid_images:
