@@ -171,10 +171,10 @@ Stream Generator::stream(const SampleRequest& request, size_t prefetch) const {
   if (request.mu || request.logvar) {
     throw ArgumentError("mu and logvar: a stream draws from the prior, expected neither");
   }
-  inputs_of(*engine_, request);
+  const GraphInputs inputs = inputs_of(*engine_, request);
   SampleRequest whole = request;
   if (whole.batch == 0) whole.batch = std::min<size_t>(kStreamBatch, manifest().batch_max);
-  return Stream(std::make_shared<Stream::State>(engine_, whole,
+  return Stream(std::make_shared<Stream::State>(engine_, whole, inputs,
                                                 prefetch ? prefetch : 2 * engine_->instances()));
 }
 

@@ -9,15 +9,17 @@
 
 namespace zoo {
 
-Stream::State::State(std::shared_ptr<Engine> engine, const SampleRequest& request, size_t prefetch)
+Stream::State::State(std::shared_ptr<Engine> engine, const SampleRequest& request,
+                     const GraphInputs& inputs, size_t prefetch)
     : engine_(std::move(engine)),
-      request_(request),
-      labels_(request.labels
-                  ? std::vector<int64_t>(request.labels, request.labels + request.label_count)
-                  : std::vector<int64_t>()),
+      n_(request.n),
+      batch_(request.batch),
+      labels_(inputs.labels, inputs.labels + inputs.label_count),
+      inputs_(inputs),
       prefetch_(prefetch),
       run_rows_(engine_->run_size(request.n, request.batch)),
       process_(getpid()) {
+  if (inputs.labels) inputs_.labels = labels_.data();
   // Here, not with the first batch: what follows is then evenly fast.
   engine_->backend().prepare(run_rows_);
 }
@@ -39,21 +41,13 @@ void Stream::State::restart_after_fork() {
 
 void Stream::State::fill() {
   const size_t bytes = engine_->manifest().image.bytes();
-  while (ahead_.size() < prefetch_ && begun_ < request_.n) {
+  while (ahead_.size() < prefetch_ && begun_ < n_) {
+    GraphInputs inputs = inputs_;
+    inputs.first += begun_;
     Ahead ahead;
-    ahead.batch.first = request_.first + begun_;
-    ahead.batch.rows = static_cast<size_t>(std::min<uint64_t>(request_.batch, request_.n - begun_));
+    ahead.batch.first = inputs.first;
+    ahead.batch.rows = static_cast<size_t>(std::min<uint64_t>(batch_, n_ - begun_));
     ahead.batch.images.reset(new unsigned char[ahead.batch.rows * bytes]);
-    GraphInputs inputs;
-    inputs.seed = request_.seed;
-    inputs.first = ahead.batch.first;
-    if (request_.labels) {
-      inputs.labels = labels_.data();
-      inputs.label_count = labels_.size();
-      inputs.label_origin = request_.cycle ? 0 : request_.first;
-    }
-    inputs.truncation = request_.truncation;
-    inputs.noise = request_.noise;
     ahead.job = generate_job(engine_.get(), LatentSource{}, inputs, ahead.batch.rows, run_rows_,
                              ahead.batch.images.get());
     begun_ += ahead.batch.rows;

@@ -7,12 +7,15 @@
 #include <mutex>
 
 #include "core/engine.h"
+#include "core/inputs.h"
 #include "zoo/generator.h"
 
 namespace zoo {
 
 struct Stream::State {
-  State(std::shared_ptr<Engine> engine, const SampleRequest& request, size_t prefetch);
+  // inputs: those of the request, whose labels are copied.
+  State(std::shared_ptr<Engine> engine, const SampleRequest& request, const GraphInputs& inputs,
+        size_t prefetch);
   ~State();
 
   bool next(Batch* batch, const Cancel& cancel);
@@ -28,8 +31,10 @@ struct Stream::State {
   void restart_after_fork();
 
   const std::shared_ptr<Engine> engine_;
-  const SampleRequest request_;
+  const uint64_t n_;
+  const size_t batch_;
   const std::vector<int64_t> labels_;
+  GraphInputs inputs_;
   const size_t prefetch_;
   const size_t run_rows_;
   std::atomic<bool> closed_{false};
