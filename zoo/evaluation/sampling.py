@@ -63,10 +63,12 @@ class TorchGenerator:
         """Images 0 … count - 1 of that seed, uint8 [n, H, W, C] at a time."""
         import torch
 
+        from zoo.models.generators import levels
+
         for first in range(0, count, BATCH):
             rows = min(BATCH, count - first)
             with torch.no_grad():
-                yield _levels(self._mean(rows, seed, first))
+                yield levels(self._mean(rows, seed, first))
 
     def _mean(self, rows: int, seed: int, first: int) -> Any:
         import torch
@@ -105,13 +107,15 @@ class TorchTranslator:
         """Images uint8 [n, H, W, C'] to [n, H, W, C]; arguments as those of the engine."""
         import torch
 
+        from zoo.models.generators import levels
+
         with torch.no_grad():
             given = [torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2) / 255]
             if attributes is not None:
                 given.append(torch.from_numpy(attributes))
             if hasattr(self.model, "noise_widths"):
                 given.append(_noise(seed, first, len(images)))
-            return _levels(self.model.translate(*given))
+            return levels(self.model.translate(*given))
 
 
 def _noise(seed: int, first: int, rows: int) -> Any:
@@ -121,15 +125,6 @@ def _noise(seed: int, first: int, rows: int) -> Any:
     from runtime.noise import normals
 
     return lambda stream, width: torch.from_numpy(normals(seed, first, rows, width, stream))
-
-
-def _levels(mean: Any) -> Images:
-    """Images [n, C, H, W] of PyTorch as an engine gives them, uint8 [n, H, W, C]."""
-    import torch
-
-    levels = (mean.float().clamp(0, 1) * 255 + 0.5).floor().to(torch.uint8).permute(0, 2, 3, 1)
-    found: Images = np.ascontiguousarray(levels.numpy())
-    return found
 
 
 __all__ = ["TorchGenerator", "TorchTranslator", "labels", "of_engine"]

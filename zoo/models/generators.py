@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 NoiseSource = Callable[[int, int], Tensor]
@@ -70,6 +72,12 @@ class StyleGenerator(Protocol):
     def __call__(self, latents: Tensor) -> Tensor:
         """Return the images."""
         ...
+
+
+def levels(images: Tensor) -> NDArray[np.uint8]:
+    """Images [N, C, S, S] as an engine file gives them, uint8 [N, S, S, C]: clipped and rounded."""
+    rounded = (images.float().clamp(0, 1) * 255 + 0.5).floor().to(torch.uint8)
+    return np.ascontiguousarray(rounded.permute(0, 2, 3, 1).cpu().numpy())
 
 
 def torch_noise(like: Tensor, generator: torch.Generator | None = None) -> NoiseSource:

@@ -13,6 +13,7 @@ from torch.optim import Adam, Optimizer
 
 from zoo.data import DataSet, Split
 from zoo.errors import ZooError
+from zoo.models.generators import levels
 from zoo.training import collapse
 from zoo.training.adversarial_options import make_options
 from zoo.training.games import GAMES, gradient_penalty, r1_penalty
@@ -26,6 +27,9 @@ DISCRIMINATOR, GENERATOR = 0, 1
 SHOWN = 80
 """Images in the picture of an epoch."""
 
+ROWS = 200
+"""Images that are generated at a time."""
+
 HELD_OUT = 500
 """Training and held-out images whose scores are compared."""
 
@@ -34,7 +38,7 @@ class AdversarialTask:
     """Training of a `generator` against a `discriminator`, submodules of one model.
 
     A model that plays another game overrides what differs: `networks`, `real`, `fake`, `score`,
-    the two `…_extra`, `after_step`; and what is looked at: `samples`.
+    the two `…_extra`, `after_step`; and what is looked at: `generate` or `samples`.
     """
 
     headline = "generator_loss"
@@ -79,13 +83,18 @@ class AdversarialTask:
     def after_step(self, model: Any, batch: Batch) -> None:
         """What advances with every step; it must live in the model."""
 
+    def generate(self, model: Any, latents: Tensor, first: int, random: torch.Generator) -> Tensor:
+        """Images of latents [n, D], those of samples first, first + 1, …; `random` draws more."""
+        images: Tensor = model.generator(latents)
+        return images
+
     def samples(self, model: Any, count: int, seed: int) -> Iterator[Tensor]:
         """Images [n, C, S, S] of the model in evaluation mode, `count` in all, by a seed."""
         device = next(model.parameters()).device
-        noise = torch.Generator().manual_seed(seed)
-        latents = torch.randn(count, model.config.latent, generator=noise)
-        for rows in latents.split(200):
-            yield model.generator(rows.to(device))
+        random = torch.Generator().manual_seed(seed)
+        latents = torch.randn(count, model.config.latent, generator=random)
+        for first in range(0, count, ROWS):
+            yield self.generate(model, latents[first : first + ROWS].to(device), first, random)
 
     # What they share
 
@@ -185,11 +194,7 @@ class AdversarialTask:
     @torch.no_grad()
     def draw(self, model: nn.Module, count: int, seed: int) -> np.ndarray:
         """Samples as an engine file gives them, uint8 [count, H, W, C]."""
-        parts = [
-            (images.float().clamp(0, 1) * 255 + 0.5).floor().to(torch.uint8).cpu()
-            for images in self.samples(model, count, seed)
-        ]
-        return torch.cat(parts).permute(0, 2, 3, 1).numpy()
+        return np.concatenate([levels(images) for images in self.samples(model, count, seed)])
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -27,14 +26,11 @@ class ConditionalTask(AdversarialTask):
         scores: Tensor = model.discriminator(images, _labels(batch))
         return scores
 
-    def samples(self, model: Any, count: int, seed: int) -> Iterator[Tensor]:
+    def generate(self, model: Any, latents: Tensor, first: int, random: torch.Generator) -> Tensor:
         """Images of class 0, 1, … in turn."""
-        device = next(model.parameters()).device
-        noise = torch.Generator().manual_seed(seed)
-        latents = torch.randn(count, model.config.latent, generator=noise)
-        labels = torch.arange(count) % model.config.classes
-        for rows, classes in zip(latents.split(200), labels.split(200), strict=True):
-            yield model.generator(rows.to(device), classes.to(device))
+        samples = torch.arange(first, first + len(latents), device=latents.device)
+        images: Tensor = model.generator(latents, samples % model.config.classes)
+        return images
 
 
 def _labels(batch: Batch) -> Tensor:

@@ -15,6 +15,7 @@ from zoo.data import DataSet, normalise
 from zoo.data.domains import Domains, Table
 from zoo.errors import ConfigError
 from zoo.evaluation.attributes import FACES, AttributeJudge, fits
+from zoo.models.generators import levels
 from zoo.models.stargan import change_loss, classification_loss, reconstruction_loss
 from zoo.training.adversarial import AdversarialTask
 from zoo.training.games import r1_penalty
@@ -154,9 +155,7 @@ def _translator(model: Any) -> Callable[[np.ndarray, Table], np.ndarray]:
 
     def translate(images: np.ndarray, targets: Table) -> np.ndarray:
         given = torch.from_numpy(normalise(images)).to(device)
-        made = model.translate(given, torch.from_numpy(targets).to(device, torch.float32)).float()
-        levels = (made * 255 + 0.5).floor().to(torch.uint8).permute(0, 2, 3, 1)
-        return np.ascontiguousarray(levels.cpu().numpy())
+        return levels(model.translate(given, torch.from_numpy(targets).to(device, torch.float32)))
 
     return translate
 

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from zoo.data import DataSet, Split, normalise
 from zoo.errors import ConfigError
-from zoo.models.generators import torch_noise
+from zoo.models.generators import levels, torch_noise
 from zoo.models.pix2pix import l1_loss
 from zoo.training import collapse
 from zoo.training.adversarial import AdversarialTask
 from zoo.training.pictures import one_of_each
 from zoo.training.reconstruction import COLUMNS, psnr, stacked_rows
-from zoo.training.task import Batch
+from zoo.training.task import Batch, unit
 
 TEST_IMAGES = 1000
 """How many of the test images are made and measured after each epoch."""
@@ -89,7 +89,7 @@ def _levels(split: Split) -> np.ndarray:
 def _inputs(batch: Batch) -> Tensor:
     if batch.inputs is None:
         raise ConfigError(_UNPAIRED)
-    return batch.inputs.permute(0, 3, 1, 2).float() / 255
+    return unit(batch.inputs)
 
 
 _UNPAIRED = "this model needs data of pairs: A_FOLDER:B_FOLDER, or pairs:FOLDER"
@@ -102,5 +102,4 @@ def _made(model: Any, split: Split, count: int, batch: int = 200) -> Iterator[np
     inputs = _levels(split)[:count]
     for start in range(0, len(inputs), batch):
         given = torch.from_numpy(normalise(inputs[start : start + batch])).to(device)
-        made = model.translate(given, torch_noise(given, generator)).float()
-        yield (made * 255 + 0.5).floor().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        yield levels(model.translate(given, torch_noise(given, generator)))

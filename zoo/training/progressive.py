@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -61,10 +60,7 @@ class StyleTask(ProgressiveTask):
         images: Tensor = generator.synthesis.grown(styles, torch_noise(z))
         return images
 
-    def samples(self, model: Any, count: int, seed: int) -> Iterator[Tensor]:
-        """Images of a seed, noise included."""
-        device = next(model.parameters()).device
-        random = torch.Generator().manual_seed(seed)
-        latents = torch.randn(count, model.config.latent, generator=random)
-        for rows in latents.split(200):
-            yield model.generator(rows.to(device), noise=torch_noise(rows.to(device), random))
+    def generate(self, model: Any, latents: Tensor, first: int, random: torch.Generator) -> Tensor:
+        """Images with noise in their layers, which is drawn after the latents."""
+        images: Tensor = model.generator(latents, noise=torch_noise(latents, random))
+        return images

@@ -48,7 +48,7 @@ class Batch:
     @property
     def images(self) -> Tensor:
         """The images as models take them, float32 [N, C, H, W] in [0, 1]."""
-        return self.levels.permute(0, 3, 1, 2).float() / 255
+        return unit(self.levels)
 
     def split(self, parts: int) -> list[Batch]:
         """The batch in equal parts; what does not divide is left out."""
@@ -59,6 +59,11 @@ class Batch:
             Batch(self.levels[place], *(None if t is None else t[place] for t in tables))
             for place in places
         ]
+
+
+def unit(levels: Tensor) -> Tensor:
+    """Levels uint8 [N, H, W, C] as models take images, float32 [N, C, H, W] in [0, 1]."""
+    return levels.permute(0, 3, 1, 2).float() / 255
 
 
 class Task(Protocol):
