@@ -17,10 +17,10 @@ from zoo.training.task import Batch
 NAMES = ("gan", "dcgan", "dcgan-faces", "cgan", "bigan")
 
 
-def make(name: str) -> Any:
+def make(name: str, **changed: Any) -> Any:
     torch.manual_seed(0)
     _, options = shipped(name)
-    return registry.get(name).make(options).eval()
+    return registry.get(name).make(options | changed).eval()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -103,6 +103,27 @@ def test_conditional_samples_go_through_the_classes() -> None:
     for i in (0, 7, 13, 24):
         expected = model.generator(latents[i : i + 1], torch.tensor([i % 10]))
         assert torch.allclose(images[i], expected[0], atol=1e-5)
+
+
+def test_real_images_of_another_class_are_told_apart() -> None:
+    """Reed et al. 2016, algorithm 1: s_w is the score of a real image and a wrong label."""
+    split = data.load("fashion-mnist", size=32).test
+    model = make("cgan", mismatch=0.5)
+    task: Any = registry.get("cgan").make_task()
+    batch = Batch(
+        torch.from_numpy(split.images[:64].copy()),
+        torch.from_numpy(split.labels[:64].astype(np.int64)),  # type: ignore[index]
+    )
+    real = task.real(model, batch)
+    seen: list[Any] = []
+    model.discriminator.register_forward_hook(lambda _, given, scores: seen.append((given, scores)))
+    terms = task.discriminator_extra(model, batch, real, real)
+    ((images, labels), scores) = seen[0]
+    assert images is real and set(labels.tolist()) == set(range(10))
+    assert not (labels == batch.labels).any()
+    loss = -np.log1p(-torch.sigmoid(scores.double()).detach().numpy()).mean()
+    assert float(terms["mismatch"].detach()) == pytest.approx(0.5 * loss, rel=1e-5)
+    assert task.discriminator_extra(make("cgan", mismatch=0), batch, real, real) == {}
 
 
 def test_bidirectional_pairs(fashion_mnist: DataSet) -> None:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError
-from zoo.models.options import as_widths, check_counts
+from zoo.models.options import as_widths, check_counts, check_numbers
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,18 @@ class DCGANConfig:
 
 @dataclass(frozen=True)
 class ConditionalConfig(DCGANConfig):
-    """Sizes of a `ConditionalDCGAN`; `classes` is the number of classes."""
+    """Sizes of a `ConditionalDCGAN`; `classes` is the number of classes.
+
+    `mismatch` is the weight of real images with another class's label, which the discriminator
+    learns to tell from matching pairs (Reed et al. 2016, arXiv:1605.05396, algorithm 1).
+    """
 
     classes: int = 0
+    mismatch: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_numbers(self, "mismatch")
         if not isinstance(self.classes, int) or self.classes < 2:
             raise ConfigError(
                 f"a conditional model needs a data set of 2 or more classes, got {self.classes}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.errors import ConfigError
@@ -25,6 +26,18 @@ class ConditionalTask(AdversarialTask):
         """The logits of images of the batch's labels."""
         scores: Tensor = model.discriminator(images, _labels(batch))
         return scores
+
+    def discriminator_extra(
+        self, model: Any, batch: Batch, real: Tensor, fake: Tensor
+    ) -> dict[str, Tensor]:
+        """-log(1 - D(x, y')) for labels y' that are not those of the real images x."""
+        config = model.config
+        if not config.mismatch:
+            return {}
+        labels = _labels(batch)
+        others = (labels + torch.randint_like(labels, 1, config.classes)) % config.classes
+        scores: Tensor = model.discriminator(real, others).float()
+        return {"mismatch": F.softplus(scores).mean() * config.mismatch}
 
     def generate(self, model: Any, latents: Tensor, first: int, random: torch.Generator) -> Tensor:
         """Images of class 0, 1, … in turn."""
