@@ -13,6 +13,7 @@ from torch import nn
 from export.errors import CheckpointError
 from zoo.models import registry
 from zoo.models.folding import inference
+from zoo.models.generators import is_style_based
 from zoo.models.registry import ModelEntry
 
 
@@ -67,7 +68,7 @@ class LatentCheckpoint(Checkpoint):
     @property
     def style_based(self) -> bool:
         """Whether the decoder is a `zoo.models.generators.StyleGenerator`."""
-        return hasattr(self.decoder, "synthesis")
+        return is_style_based(self.decoder)
 
     def outside(self) -> dict[str, Any]:
         """Parameters that neither encoder nor decoder has, as nested lists."""

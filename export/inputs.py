@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from export import reference
 from export.checkpoint import LatentCheckpoint
-from export.style_modules import truncated
 
 
 @dataclass(frozen=True)
@@ -83,11 +82,8 @@ def mean_images(network: Any, latents: NDArray[Any], inputs: Inputs) -> NDArray[
         if inputs.labels is not None:
             made = network(h, torch.from_numpy(inputs.labels))
         elif inputs.truncation is not None:
-            w = network.mapping(h)
-            w = truncated(w, network.style_mean, torch.tensor(inputs.truncation).to(w))
-            styles = w[:, None].expand(-1, network.layers, -1)
             noise = inputs.source(len(latents), inputs.noise or 0.0)
-            made = network.synthesis(styles, lambda *asked: noise(*asked).to(w))
+            made = network(h, inputs.truncation, lambda *asked: noise(*asked).to(h))
         else:
             made = network(h)
     result: NDArray[Any] = made.numpy()

@@ -18,19 +18,10 @@ from export.modules import (
 )
 
 
-def truncated(w: Tensor, mean: Tensor, truncation: Tensor) -> Tensor:
-    """Styles [N, W] brought closer to their mean [W]: Karras et al. 2019, appendix B."""
-    return mean + truncation * (w - mean)
-
-
 class StyleGraph(GeneratorGraph):
     """(mu, logvar, seed, first, truncation [1], noise [1]) -> image."""
 
     inputs = (*GeneratorGraph.inputs, "truncation", "noise")
-
-    def __init__(self, decoder: Any, width: int, image: ImageFormat, bounded: bool) -> None:
-        super().__init__(decoder, width, image, bounded)
-        self.layers = int(decoder.layers)
 
     def forward(  # type: ignore[override]
         self,
@@ -42,11 +33,8 @@ class StyleGraph(GeneratorGraph):
         noise: Tensor,
     ) -> Tensor:
         """One image per row; the noise of its layers, of sample `first + r`, times `noise`."""
-        generator: Any = self.decoder
-        w = generator.mapping(reparametrized_sample(mu, logvar, seed, first, 0))
-        w = truncated(w, generator.style_mean, truncation)
-        styles = w.unsqueeze(1).expand(-1, self.layers, -1)
-        images = generator.synthesis(styles, drawn(mu, seed, first, noise))
+        latents = reparametrized_sample(mu, logvar, seed, first, 0)
+        images = self.decoder(latents, truncation, drawn(mu, seed, first, noise))
         return image_from_mean(images, self.image, self.bounded)
 
     def example(self) -> Example:

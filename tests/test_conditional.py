@@ -308,6 +308,20 @@ def test_exported_engines_ask_for_a_class(exported: tuple[Path, Any]) -> None:
             assert not np.array_equal(got, generator.decode(latents, labels=0))
 
 
+def test_inversion_is_told_the_class(exported: tuple[Path, Any], tmp_path: Path) -> None:
+    invert = "invert", "sample:3", "--engine", exported[0], "--starts", 4, "--steps", 200
+    succeeds(*invert, "--label", CLASSES[1], "--save", "found.npz", cwd=tmp_path)
+    with np.load(tmp_path / "found.npz") as found, runtime.Generator(exported[0]) as generator:
+        original = generator.decode(normals(0, 3, 1, 6).astype(np.float32), labels=1)
+        error = generator.decode(found["latents"], labels=1).astype(float) - original
+        psnr = 10 * np.log10(255**2 / np.square(error).mean())
+        assert psnr > 30 and psnr == pytest.approx(float(found["psnr"][0]), abs=1e-3)
+        other = generator.decode(found["latents"], labels=2).astype(float) - original
+        assert np.square(other).mean() > 2 * np.square(error).mean()
+    assert "say with --label which one" in refuses(*invert, cwd=tmp_path)
+    assert "label" in refuses(*invert, "--label", 7, cwd=tmp_path)
+
+
 @pytest.mark.slow
 def test_a_graph_that_makes_another_class_is_not_kept(
     exported: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

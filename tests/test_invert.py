@@ -38,6 +38,23 @@ def test_a_linear_generator_is_inverted_by_least_squares() -> None:
     assert np.allclose(found.errors, errors, rtol=1e-4)
 
 
+def test_what_leaves_the_range_is_clipped() -> None:
+    """An image whose sums are far beyond black and white is made again, as an engine clips it."""
+    torch.manual_seed(2)
+    matrix = torch.randn(4, 64)
+
+    def decode(latents: Tensor) -> Tensor:
+        return (latents @ matrix + 0.5).unflatten(1, (1, 8, 8))
+
+    image = levels(decode(torch.randn(1, 4)).clamp(0, 1))
+    assert ((image == 0) | (image == 255)).mean() > 0.3
+    starts = np.random.default_rng(0).standard_normal((1, 4, 4)).astype(np.float32)
+    found = invert(decode, image, starts, steps=200)
+    again = levels(decode(torch.from_numpy(found.latents)).clamp(0, 1))
+    assert np.abs(again.astype(int) - image).max() <= 1
+    assert found.errors[0] < 1e-5
+
+
 def test_several_starts_find_the_right_valley() -> None:
     """An image that grows with h², then folds: only one side of the fold makes the target."""
 

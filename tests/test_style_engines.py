@@ -23,6 +23,8 @@ from export import pipeline, rows, style_modules
 from export.errors import ParityError
 from export.pipeline import Options
 from runtime.errors import ArgumentError, EngineFileError, ManifestError
+from zoo.evaluation.sampling import TorchGenerator
+from zoo.models.generators import no_noise
 from zoo.training.weights import load_generator
 
 BACKENDS = ["onnxruntime", "openvino"]
@@ -332,7 +334,7 @@ def test_mixing_needs_the_halves(small: Small, vae_engine: Path, tmp_path: Path)
     alone = tmp_path / "alone.onnx"
     alone.write_bytes(small.path().read_bytes())
     said = refuses("sample", "--engine", alone, "--mix", 1, cwd=tmp_path)
-    assert "alone.onnx needs its mapping network to mix styles" in said
+    assert "alone.onnx needs its synthesis network to mix styles" in said
     said = refuses("sample", "--engine", vae_engine, "--mix", 1, cwd=tmp_path)
     assert "--mix: vae.onnx is not style-based" in said
     said = refuses("sample", "--engine", small.path("synthesis"), cwd=tmp_path)
@@ -440,16 +442,49 @@ def test_a_mean_is_called_so_only_if_it_is_the_image(exported: tuple[Path, Any])
         assert [output.name for output in part.graph.output] == outputs
 
 
-def test_a_style_based_generator_comes_back_without_noise(exported: tuple[Path, Any]) -> None:
+def test_a_style_based_generator_comes_back(exported: tuple[Path, Any]) -> None:
+    """With its noise: what zoo.evaluate measures beside the engine."""
     folder, model = exported
-    latents = normals(SEED, FIRST, 12, 16).astype(np.float32)
-    expected = by_torch(model, latents, 1.0, 0.0)
+    latents = normals(SEED, 0, 12, 16).astype(np.float32)
+    with torch.no_grad():
+        still = model.generator(torch.from_numpy(latents), 0.5, no_noise(torch.from_numpy(latents)))
+    with runtime.Generator(folder / "stylegan.onnx") as generator:
+        drawn = generator.sample(12, SEED)
+        assert not close(generator.decode(latents), drawn)
     for path in (folder / "run", folder / "stylegan.onnx"):
-        network, _ = load_generator(path)
-        with torch.no_grad():
-            made = 255 * network(torch.from_numpy(latents)).clamp(0, 1)
-        got = made.permute(0, 2, 3, 1).numpy()
-        np.testing.assert_allclose(got, expected, rtol=0, atol=5e-2)
+        network: Any = load_generator(path)[0]
+        z = torch.from_numpy(latents)
+        torch.testing.assert_close(network(z, 0.5, no_noise(z)), still, rtol=0, atol=2e-4)
+        (made,) = TorchGenerator(path).images(12, SEED)
+        assert close(made, drawn.astype(int))
+
+
+def test_inversion_in_w(exported: tuple[Path, Any], tmp_path: Path) -> None:
+    """An image made without noise comes from a style, which the other commands take."""
+    synthesis = exported[0] / "stylegan.synthesis.onnx"
+    with (
+        runtime.Mapping(exported[0] / "stylegan.mapping.onnx") as mapping,
+        runtime.Generator(synthesis) as generator,
+    ):
+        styles = np.tile(mapping.map(normals(5, 0, 2, 16).astype(np.float32)), 4)
+        np.save(tmp_path / "images.npy", generator.decode(styles))
+        said = succeeds(
+            *("invert", "images.npy", "--engine", synthesis, "--save", "found.npz"),
+            *("--starts", 8, "--steps", 200),
+            cwd=tmp_path,
+        )
+        assert "2 images: PSNR" in said
+        with np.load(tmp_path / "found.npz") as found:
+            assert found["latents"].shape == styles.shape
+            assert found["psnr"].min() > 35
+            again = generator.decode(found["latents"])
+        assert np.abs(again.astype(int) - np.load(tmp_path / "images.npy")).mean() < 4
+    ends = "latent:found.npz:0", "latent:found.npz:1"
+    succeeds("interpolate", *ends, "--engine", synthesis, "--out", "walk.npy", cwd=tmp_path)
+    assert np.array_equal(np.load(tmp_path / "walk.npy")[[0, -1]], again)
+    assert "samples are drawn from the main file" in refuses(
+        "invert", "seed:1", "--engine", synthesis, cwd=tmp_path
+    )
 
 
 @pytest.mark.slow

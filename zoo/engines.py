@@ -85,14 +85,22 @@ def open_halves(generator: Generator, **options: Any) -> tuple[Mapping, Generato
 
     Raises runtime.errors.EngineNotFoundError and as the runtime.
     """
-    from runtime import Generator, Mapping
+    from runtime import Generator
 
     path = Path(generator.path)
-    mapping, synthesis = (
-        _beside(path, role, f"its {role} network to mix styles")
-        for role in ("mapping", "synthesis")
-    )
-    return Mapping(mapping, **options), Generator(synthesis, **options)
+    synthesis = _beside(path, "synthesis", "its synthesis network to mix styles")
+    return open_mapping(path, **options), Generator(synthesis, **options)
+
+
+def open_mapping(engine: Path, **options: Any) -> Mapping:
+    """The mapping network of a style-based generator, given its main or its synthesis file.
+
+    Raises runtime.errors.EngineNotFoundError and as the runtime.
+    """
+    from runtime import Mapping
+
+    main = engine.with_name(f"{engine.stem.removesuffix('.synthesis')}.onnx")
+    return Mapping(_beside(main, "mapping", "its mapping network to make styles"), **options)
 
 
 def open_encoder_for(name: str, **options: Any) -> Encoder:
@@ -117,6 +125,7 @@ __all__ = [
     "open_encoder_for",
     "open_generator",
     "open_halves",
+    "open_mapping",
     "resolve",
     "shipped",
 ]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from runtime import Generator
+    from zoo.applications.conditions import Asked
 
 STEPS = Integer(4, 100_000, "4 to 100000 steps")
 START_STREAM = 48
@@ -23,6 +24,7 @@ START_STREAM = 48
 @click.command(cls=Command)
 @click.argument("images", nargs=-1, required=True)
 @engine_options
+@click.option("--label", metavar="CLASS", help="Class of the images: its name or number.")
 @click.option("--starts", type=COUNT, default=48, metavar="S", help="Starts of each image.")
 @click.option("--steps", type=STEPS, default=800, metavar="N", help="Steps of the best start.")
 @click.option("--seed", type=UINT64, default=0, help="Seed of the starts, and of sample:I.")
@@ -33,6 +35,7 @@ START_STREAM = 48
 def main(
     images: tuple[str, ...],
     engine: str,
+    label: str | None,
     starts: int,
     steps: int,
     seed: int,
@@ -46,11 +49,12 @@ def main(
 
     IMAGES are pictures, folders of pictures, .npy or .npz arrays, IDX files, `seed:K` or
     `sample:I`. Where the model has an encoder its latent is one of the starts; the others are drawn
-    from the prior. A style-based generator is inverted in w, through its synthesis file, which is
-    what decodes the result. PSNRs are of the engine's uint8 images. The .npz of --save has
-    `latents`, `psnr` and `names`; zoo.interpolate and zoo.edit take it as `latent:FILE:ROW`.
+    from the prior. A style-based generator is inverted in z, or, by its synthesis file, in w: one
+    style for all layers. A conditional generator is told the class with --label. PSNRs are of the
+    engine's uint8 images. The .npz of --save has `latents`, `psnr` and `names`; zoo.interpolate and
+    zoo.edit take it as `latent:FILE:ROW`.
     """
-    from zoo.applications import archive
+    from zoo.applications import archive, conditions
     from zoo.applications.quality import psnr
     from zoo.engines import open_generator
     from zoo.errors import OutputError
@@ -62,9 +66,11 @@ def main(
     if save is not None:
         atomic.check_file(save)
     with open_generator(engine, **options) as generator:
-        originals, names = _originals(generator, images, seed, resize)
-        latents = _latents(generator, originals, starts, steps, seed, threads, options)
-        made = generator.decode(latents)
+        asked = conditions.ask(generator, label, None, None, None)
+        of_class = asked.of_way()
+        originals, names = _originals(generator, images, seed, resize, of_class)
+        latents = _latents(generator, asked, originals, starts, steps, seed, threads, options)
+        made = generator.decode(latents, **of_class)
     quality = psnr(originals, made)
     labels = [f"{value:.1f} dB" for value in quality]
     shorts = [rows.shortened(name) for name in names]
@@ -90,7 +96,11 @@ def main(
 
 
 def _originals(
-    generator: Generator, texts: tuple[str, ...], seed: int, resize: bool
+    generator: Generator,
+    texts: tuple[str, ...],
+    seed: int,
+    resize: bool,
+    of_class: dict[str, Any],
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """The images [n, H, W, C] that are asked for, and their names."""
     import numpy as np
@@ -102,7 +112,7 @@ def _originals(
     for text in texts:
         if points.is_drawn(text):
             point = points.read_one(generator, text, seed)
-            parts.append(generator.decode(point.latent[None]))
+            parts.append(generator.decode(point.latent[None], **of_class))
             names.append(point.name)
             continue
         images, its_names = read_images([text], generator.image_shape, resize)
@@ -113,6 +123,7 @@ def _originals(
 
 def _latents(
     generator: Generator,
+    asked: Asked,
     images: NDArray[np.uint8],
     starts: int,
     steps: int,
@@ -125,23 +136,24 @@ def _latents(
 
     from runtime import noise
     from zoo.applications.inversion import invert
+    from zoo.applications.spaces import space_of
     from zoo.engines import open_encoder
     from zoo.progress import Progress
     from zoo.training.host import setup_threads
-    from zoo.training.weights import load_generator
 
     setup_threads(threads)
-    path, width = Path(generator.path), generator.latent_width
-    module, _ = load_generator(path)
-    module.requires_grad_(False)
-    begin = noise.normals(seed, 0, len(images) * starts, width, START_STREAM)
-    begin = begin.reshape(len(images), starts, width)
+    path, single = Path(generator.path), {**options, "instances": 1}
+    space = space_of(generator, asked, **single)
+    begin = space.starts(noise.normals(seed, 0, len(images) * starts, space.width, START_STREAM))
+    scale = float(begin.std())
+    begin = begin.reshape(len(images), starts, -1)
     if path.with_name(f"{path.stem}.encoder.onnx").is_file():
-        with open_encoder(generator, **{**options, "instances": 1}) as encoder:
+        with open_encoder(generator, **single) as encoder:
             own = encoder.embed(images)
         begin = np.concatenate([own[:, None], begin[:, 1:]], axis=1)
     with Progress(len(images)) as progress:
-        return invert(module, images, begin, steps, seen=progress.advance).latents
+        found = invert(space.decode, images, begin, steps, scale, progress.advance)
+    return space.latents(found.latents)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def _search(
         keep = 1 if number == ROUNDS - 1 else max(1, len(latents) // 4)
         latents = latents[losses.argsort()[:keep]]
     with torch.no_grad():
-        error = float((decode(latents) - target).square().mean())
+        error = float((decode(latents).clamp(0, 1) - target).square().mean())
     return latents[0].numpy(), error
 
 
@@ -101,11 +101,21 @@ def _descend(
             group["lr"] = RATE * scale * (1 + np.cos(np.pi * (done + step) / steps)) / 2
         optimizer.zero_grad()
         # The sum over rows: the gradient of a row does not depend on the others.
-        (decode(rows) - target).square().flatten(1).mean(1).sum().backward()
+        _losses(decode(rows), target).sum().backward()
         optimizer.step()
     with torch.no_grad():
-        losses = (decode(rows) - target).square().flatten(1).mean(1)
+        losses = _losses(decode(rows), target)
     return rows.detach(), torch.nan_to_num(losses, nan=torch.inf)
+
+
+def _losses(images: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error [S] of images that may leave [0, 1], which the engine clips.
+
+    What is beyond the range counts as its border where the target is there; elsewhere it counts
+    whole, or it had no gradient back.
+    """
+    low, high = torch.where(target <= 0, 0.0, -torch.inf), torch.where(target >= 1, 1.0, torch.inf)
+    return (images.clamp(low, high) - target).square().flatten(1).mean(1)
 
 
 __all__ = ["ROUNDS", "Inverted", "invert"]

@@ -94,6 +94,11 @@ def _drawn(generator: Generator, text: str, seed: int) -> Point:
     key = int(number) if number.isdecimal() and len(number) <= 20 else -1
     if not 0 <= key < 2**64:
         raise ConfigError(f"{text}: expected {kind}:K, K an integer of 64 bits, 0 to 2**64 - 1")
+    if generator.manifest["role"] == "synthesis":
+        raise ConfigError(
+            f"{text}: {Path(generator.path).name} makes images of styles; samples are drawn from "
+            "the main file of its family"
+        )
     if generator.prior == "none":
         raise ConfigError(
             f"{text}: {Path(generator.path).name} is an autoencoder, which has no prior "

@@ -73,11 +73,12 @@ class TorchGenerator:
     def _mean(self, rows: int, seed: int, first: int) -> Any:
         import torch
 
+        from zoo.models.generators import is_style_based
+
         noise = _noise(seed, first, rows)
         latents, network = noise(0, self._latent), self.network
-        if hasattr(network, "synthesis"):
-            styles = network.mapping(latents)
-            return network.synthesis(styles[:, None].expand(-1, network.layers, -1), noise)
+        if is_style_based(network):
+            return network(latents, noise=noise)
         if hasattr(network, "classes"):
             return network(latents, torch.arange(first, first + rows) % network.classes)
         return network(latents)

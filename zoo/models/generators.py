@@ -59,7 +59,8 @@ class StyleGenerator(Protocol):
     `mapping` takes latents [N, D] to w [N, W]; `synthesis` takes one w for each of its `layers`,
     [N, layers, W], and a noise source, to images. Layer l draws `noise_widths[l]` numbers from the
     stream `FIRST_LAYER_STREAM + l`. `style_mean` [W] is the mean of w over the prior, around which
-    truncation contracts. `forward(latents)` does it all with noise from PyTorch.
+    truncation contracts. A call does it all: latents [N, D], ψ, and noise, PyTorch's if none is
+    given.
     """
 
     bounded: bool
@@ -69,7 +70,9 @@ class StyleGenerator(Protocol):
     mapping: Callable[[Tensor], Tensor]
     synthesis: Callable[[Tensor, NoiseSource], Tensor]
 
-    def __call__(self, latents: Tensor) -> Tensor:
+    def __call__(
+        self, latents: Tensor, truncation: float | Tensor = 1.0, noise: NoiseSource | None = None
+    ) -> Tensor:
         """Return the images."""
         ...
 
@@ -94,3 +97,8 @@ def torch_noise(like: Tensor, generator: torch.Generator | None = None) -> Noise
 def no_noise(like: Tensor) -> NoiseSource:
     """Zeros in place of noise: the image of a latent alone."""
     return lambda stream, width: like.new_zeros(len(like), width)
+
+
+def is_style_based(network: object) -> bool:
+    """Whether a network is a `StyleGenerator`."""
+    return hasattr(network, "synthesis")

@@ -142,22 +142,27 @@ class Generator(nn.Module):
         self.noise_widths = tuple(map(noise_width, range(self.layers)))
 
     def forward(
-        self, latents: Tensor, truncation: float = 1.0, noise: NoiseSource | None = None
+        self, latents: Tensor, truncation: float | Tensor = 1.0, noise: NoiseSource | None = None
     ) -> Tensor:
         """Images [N, C, S, S] of latents [N, D], with noise from PyTorch if none is given."""
         w = self.truncate(self.mapping(latents), truncation)
         images: Tensor = self.synthesis(self.mix(w), noise or torch_noise(w))
         return images
 
-    def truncate(self, w: Tensor, truncation: float) -> Tensor:
+    def truncate(self, w: Tensor, truncation: float | Tensor) -> Tensor:
         """Bring w [N, W] closer to its mean: w̄ + ψ (w - w̄), appendix B.
 
-        Raises `ConfigError` for a ψ that is not finite.
+        ψ as a tensor [1] is one of a graph that is exported. Raises `ConfigError` for a number that
+        is not finite.
         """
-        number = isinstance(truncation, (int, float)) and not isinstance(truncation, bool)
-        if not number or not math.isfinite(truncation):
-            raise ConfigError(f"truncation must be a finite number, got {truncation!r}")
-        return w if truncation == 1 else torch.lerp(self.style_mean.to(w), w, truncation)
+        if not isinstance(truncation, Tensor):
+            number = isinstance(truncation, (int, float)) and not isinstance(truncation, bool)
+            if not number or not math.isfinite(truncation):
+                raise ConfigError(f"truncation must be a finite number, got {truncation!r}")
+            if truncation == 1:
+                return w
+        mean = self.style_mean.to(w)
+        return mean + truncation * (w - mean)
 
     def mix(self, w: Tensor, other: Tensor | None = None, layer: int | None = None) -> Tensor:
         """Styles [N, layers, W]: w [N, W] for the layers before `layer`, then the other one.

@@ -12,7 +12,6 @@ from torch import nn
 from zoo.errors import TrainingError
 from zoo.models import registry
 from zoo.models.folding import DISCRIMINATOR, fold, inference
-from zoo.models.generators import no_noise
 from zoo.training.checkpoint import load_module, load_tensors, save_tensors
 
 KEY = "config"
@@ -110,13 +109,12 @@ def load_generator(path: Path) -> tuple[nn.Module, dict[str, Any]]:
 
     `path` is the folder of a run, a weights file, or the main engine file, the only one of its
     family that is read; the network, in evaluation mode, is folded (`zoo.models.folding`). It is
-    called as runtime.Generator.decode does it: a conditional one with class numbers [N] too, a
-    style-based one without noise in its layers. Raises as `load`, and `TrainingError` for a model
-    that is no generator.
+    called as `zoo.models.generators` says. Raises as `load`, and `TrainingError` for a model that
+    is no generator.
     """
     if path.suffix != ".onnx":
         model, config = load(path)
-        return _quiet(fold(_generator(model, config, path))), config
+        return fold(_generator(model, config, path)), config
     document = _manifest_of(path)
     if document["role"] != "generator":
         raise TrainingError(f"{path} has the role {document['role']}, expected generator")
@@ -124,7 +122,22 @@ def load_generator(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     network = fold(_generator(registry.get(document["model"]).make(config["config"]), config, path))
     tensors = {_renamed(name, "decoder", ""): value for name, value in _tensors(path).items()}
     _fill(network, tensors, path)
-    return _quiet(network), config
+    return network.eval(), config
+
+
+def load_synthesis(path: Path) -> nn.Module:
+    """Load the second half of a style-based generator from its synthesis file, folded.
+
+    It is the `synthesis` of zoo.models.generators.StyleGenerator. Raises as `load_engine`.
+    """
+    document = _manifest_of(path)
+    if document["role"] != "synthesis":
+        raise TrainingError(f"{path} has the role {document['role']}, expected synthesis")
+    whole: Any = registry.get(document["model"]).make(_config_of(document)["config"])
+    network: nn.Module = fold(whole.generator.synthesis)
+    tensors = {_renamed(name, "synthesis", ""): value for name, value in _tensors(path).items()}
+    _fill(network, tensors, path)
+    return network.eval()
 
 
 _REPEATED = ("mapping", "synthesis")
@@ -191,26 +204,6 @@ def _renamed(name: str, old: str, new: str) -> str:
         return name
     rest = name.removeprefix(f"{old}.")
     return f"{new}.{rest}" if new else rest
-
-
-class Quiet(nn.Module):
-    """A style-based generator whose layers draw no noise: latents [N, D] to images."""
-
-    def __init__(self, generator: nn.Module) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        """Return the images."""
-        generator: Any = self.generator
-        w = generator.mapping(latents)
-        styles = w[:, None].expand(-1, generator.layers, -1)
-        images: torch.Tensor = generator.synthesis(styles, no_noise(w))
-        return images
-
-
-def _quiet(network: nn.Module) -> nn.Module:
-    return (Quiet(network) if hasattr(network, "synthesis") else network).eval()
 
 
 def _generator(model: Any, config: dict[str, Any], path: Path) -> nn.Module:
