@@ -90,6 +90,10 @@ def build(
         document |= _latent(checkpoint, role, statistics)
     if role == "generator":
         document["directions"] = statistics.directions if statistics else {}
+    if role == "synthesis":
+        document["directions"] = statistics.of_styles if statistics else {}
+    if statistics and statistics.judge and role in ("generator", "synthesis"):
+        document["directions_judge"] = statistics.judge
     if role == "translator":
         document |= _translator(checkpoint.model)
     if role == "classifier":
@@ -104,7 +108,7 @@ def _latent(
     latent: dict[str, Any] = {"width": checkpoint.latent, "prior": checkpoint.prior}
     if checkpoint.encoder is not None:
         latent["posterior"] = checkpoint.posterior
-    if statistics:
+    if statistics and statistics.mean is not None:
         latent |= {"mean": statistics.mean, "std": statistics.std}
     document: dict[str, Any] = {"latent": latent, "outside": checkpoint.outside()}
     streams: dict[str, Any] = {"latent": 0} if role == "generator" else {}

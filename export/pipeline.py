@@ -13,6 +13,7 @@ from onnx import ModelProto
 
 from export import (
     checks,
+    directions,
     graph,
     manifest,
     parity,
@@ -166,8 +167,8 @@ def export(
         if options.weights == "fp16":
             storage.round_weights(checkpoint.model)
         latents = None
-        if isinstance(checkpoint, LatentCheckpoint) and checkpoint.encoder is not None:
-            latents = _statistics(checkpoint, options, progress)
+        if isinstance(checkpoint, LatentCheckpoint):
+            latents = _statistics(checkpoint, options, runtime, progress)
         files = []
         for role, path in paths.items():
             progress(f"exporting {path.name}")
@@ -184,9 +185,17 @@ def export(
 
 
 def _statistics(
-    checkpoint: LatentCheckpoint, options: Options, progress: Callable[[str], None]
+    checkpoint: LatentCheckpoint,
+    options: Options,
+    runtime: Any | None,
+    progress: Callable[[str], None],
 ) -> LatentStatistics | None:
-    """Of the training images; None where they are not at hand and nobody asked for them."""
+    """Of the training images; None where they are not at hand and nobody asked for them.
+
+    Without an encoder: of samples, if there is a runtime to judge them.
+    """
+    if checkpoint.encoder is None:
+        return directions.measure(checkpoint, runtime, progress) if runtime else None
     recipe = checkpoint.config.get("recipe") or {}
     size, _, channels = checkpoint.shape
     try:

@@ -16,11 +16,18 @@ _BATCH = 500
 
 @dataclass(frozen=True)
 class LatentStatistics:
-    """Mean and standard deviation of each latent value [D], and a direction [D] per attribute."""
+    """Mean and standard deviation of each latent value [D], and a direction [D] per attribute.
 
-    mean: list[float]
-    std: list[float]
+    The first two are those of encoded images; None without an encoder. `of_styles` are directions
+    in the styles of all layers, [layers * W]; `judge` says by what the attributes were told, where
+    the data did not say it.
+    """
+
+    mean: list[float] | None = None
+    std: list[float] | None = None
     directions: dict[str, list[float]] = field(default_factory=dict)
+    of_styles: dict[str, list[float]] = field(default_factory=dict)
+    judge: str = ""
 
 
 def measure(checkpoint: LatentCheckpoint, data: DataSet) -> LatentStatistics:
@@ -36,8 +43,8 @@ def measure(checkpoint: LatentCheckpoint, data: DataSet) -> LatentStatistics:
         for name, column in zip(data.attributes, data.train.attributes.T, strict=True):
             has = column > 0
             if 0 < has.sum() < len(has):
-                directions[name] = _short(latents[has].mean(0) - latents[~has].mean(0))
-    return LatentStatistics(_short(latents.mean(0)), _short(latents.std(0)), directions)
+                directions[name] = short(latents[has].mean(0) - latents[~has].mean(0))
+    return LatentStatistics(short(latents.mean(0)), short(latents.std(0)), directions)
 
 
 @torch.no_grad()
@@ -51,6 +58,6 @@ def _latents(checkpoint: LatentCheckpoint, split: Split) -> NDArray[np.float64]:
     return np.concatenate(parts).astype(np.float64)
 
 
-def _short(values: NDArray[np.float64]) -> list[float]:
+def short(values: NDArray[np.floating]) -> list[float]:
     """Six significant digits, as float32 holds them."""
     return [float(f"{value:.6g}") for value in values]

@@ -388,7 +388,9 @@ def test_attributes_of_a_data_set_come_before_classes(fashion_mnist: DataSet) ->
     names = editing_quality.shared(["Smiling", "Trouser", "Bag", "Hat"], known, source)
     assert names == ["Smiling", "Trouser", "Bag"]
     counted: list[int] = []
-    blocks = list(editing_quality.labelled(source, names, counted.append))
+    with runtime.Encoder(encoder_of(zoo.engine_path(ENGINE))) as encoder:
+        blocks = list(editing_quality.labelled(source, names, encoder, counted.append))
+        assert np.array_equal(blocks[0][0], encoder.embed(split.images[:2]))
     assert counted == [2, 1]
     has = np.concatenate([labels for _, labels in blocks])
     expected = [table[:, 1] > 0, split.labels[:3] == TROUSER, table[:, 0] > 0]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 STEPS = Integer(1, 100_000, "1 to 100000 steps")
 STRIP_STEPS = 8
+SAMPLES = 1000
 LOW, HIGH = -2.0, 2.0
 
 _EDITING = ("images", "add", "strip", "low", "high", "steps", "seed", "out", "overwrite")
@@ -47,7 +48,7 @@ _OPTIONS = {"low": "--from", "high": "--to", "report": "--json", "images": "IMAG
 @click.option("--evaluate", metavar="CLASSIFIER", help="Measure on --data how often edits take.")
 @click.option("--data", metavar="SET", help="Data set with attributes or classes.")
 @click.option("--split", type=click.Choice(["train", "test"]), default="test")
-@click.option("-n", "--count", type=COUNT, metavar="N", help="Only the first n images of --data.")
+@click.option("-n", "--count", type=COUNT, metavar="N", help="Only the first n images.")
 @click.option("--amount", type=float, default=1.0, metavar="α", help="α of the evaluation.")
 @click.option("--json", "report", metavar="FILE", help="Write the evaluation as JSON as well.")
 def main(engine: str, evaluate: str | None, **options: Any) -> None:
@@ -61,7 +62,8 @@ def main(engine: str, evaluate: str | None, **options: Any) -> None:
 
     --evaluate edits every image of --data in each attribute, to what the image is
     not, and lets the CLASSIFIER say how often that takes and how often its other
-    decisions change.
+    decisions change. Of a generator without an encoder it edits the first -n samples
+    of seed 0 (1,000) in what the CLASSIFIER sees in them.
     """
     from zoo.applications import editing
     from zoo.engines import open_generator
@@ -153,42 +155,52 @@ def _evaluate(
     report: str | None,
 ) -> None:
     import math
+    from contextlib import ExitStack
 
     from runtime import Classifier
     from zoo.applications import editing_quality
     from zoo.applications.inputs import open_source
-    from zoo.engines import open_encoder, resolve
+    from zoo.engines import has_encoder, open_encoder, resolve
     from zoo.errors import ConfigError
     from zoo.images import atomic
     from zoo.progress import Progress
 
-    if data is None:
+    name, encodes = Path(generator.path).name, has_encoder(Path(generator.path))
+    if data is None and encodes:
         raise ConfigError("--evaluate needs --data SET")
+    if data is not None and not encodes:
+        raise ConfigError(
+            f"--data: {name} has no encoder to read images; leave it out, to edit samples"
+        )
+    if not encodes and generator.prior == "none":
+        raise ConfigError(f"--evaluate: {name} has neither an encoder nor a prior to sample from")
     if not (math.isfinite(amount) and amount > 0):
         raise ConfigError(f"--amount: expected a finite α above 0, got {amount}")
     if report is not None:
         atomic.check_file(report)
-    with (
-        Classifier(resolve(evaluate), **options) as classifier,
-        open_encoder(generator, **options) as encoder,
-    ):
+    with ExitStack() as stack:
+        classifier = stack.enter_context(Classifier(resolve(evaluate), **options))
         if classifier.image_shape != generator.image_shape:
             raise ConfigError(
                 f"{evaluate} takes images of {classifier.image_shape}, and "
-                f"{Path(generator.path).name} makes {generator.image_shape}"
+                f"{name} makes {generator.image_shape}"
             )
-        source = open_source((), data, split, generator.image_shape, resize, limit=count)
+        source = None
+        if data is not None:
+            source = open_source((), data, split, generator.image_shape, resize, limit=count)
         names = editing_quality.shared(directions, classifier.names, source)
-        total = source.total or 0
-        with Progress(total) as progress:
-            blocks = editing_quality.labelled(source, names, progress.advance)
-            effects = editing_quality.evaluate(
-                blocks, names, generator, encoder, classifier, directions, amount
-            )
+        total = (count or SAMPLES) if source is None else source.total or 0
+        progress = stack.enter_context(Progress(total))
+        if source is None:
+            blocks = editing_quality.drawn(generator, names, classifier, total, 0, progress.advance)
+        else:
+            encoder = stack.enter_context(open_encoder(generator, **options))
+            blocks = editing_quality.labelled(source, names, encoder, progress.advance)
+        effects = editing_quality.evaluate(blocks, names, generator, classifier, directions, amount)
         document = {
-            "engine": Path(generator.path).name,
+            "engine": name,
             "classifier": Path(evaluate).name,
-            "data": source.name,
+            "data": source.name if source else "samples",
             "images": total,
             "amount": amount,
             **editing_quality.summary(effects),
@@ -199,7 +211,7 @@ def _evaluate(
         with atomic.replacing(report) as temporary:
             temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
     click.echo(
-        f"{total:,} images of {source.name}, edited by α = ±{amount:g}, "
+        f"{total:,} images of {document['data']}, edited by α = ±{amount:g}, "
         f"judged by {Path(evaluate).name}"
     )
     _print(effects, document["mean"])

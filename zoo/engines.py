@@ -49,8 +49,17 @@ def encoder_of(engine: Path) -> Path:
     return _beside(engine, "encoder", "its encoder to read images")
 
 
+def has_encoder(engine: Path) -> bool:
+    """Whether there is an encoder beside a generator."""
+    return _place(engine, "encoder").is_file()
+
+
+def _place(engine: Path, role: str) -> Path:
+    return engine.with_name(f"{engine.stem}.{role}.onnx")
+
+
 def _beside(engine: Path, role: str, what: str) -> Path:
-    path = engine.with_name(f"{engine.stem}.{role}.onnx")
+    path = _place(engine, role)
     if not path.is_file():
         from runtime.errors import EngineNotFoundError
 
@@ -121,6 +130,7 @@ def open_encoder_for(name: str, **options: Any) -> Encoder:
 __all__ = [
     "WEIGHTS",
     "encoder_of",
+    "has_encoder",
     "open_encoder",
     "open_encoder_for",
     "open_generator",

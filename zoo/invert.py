@@ -137,7 +137,7 @@ def _latents(
     from runtime import noise
     from zoo.applications.inversion import invert
     from zoo.applications.spaces import space_of
-    from zoo.engines import open_encoder
+    from zoo.engines import has_encoder, open_encoder
     from zoo.progress import Progress
     from zoo.training.host import setup_threads
 
@@ -147,7 +147,7 @@ def _latents(
     begin = space.starts(noise.normals(seed, 0, len(images) * starts, space.width, START_STREAM))
     scale = float(begin.std())
     begin = begin.reshape(len(images), starts, -1)
-    if path.with_name(f"{path.stem}.encoder.onnx").is_file():
+    if has_encoder(path):
         with open_encoder(generator, **single) as encoder:
             own = encoder.embed(images)
         begin = np.concatenate([own[:, None], begin[:, 1:]], axis=1)

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from runtime import Classifier, Encoder, Generator
     from zoo.applications.inputs import Source
 
-Block = tuple[NDArray[np.uint8], NDArray[np.bool_]]
+Block = tuple[NDArray[np.float32], NDArray[np.bool_]]
+"""Latents [k, D], and whether their images have each attribute, [k, A]."""
+
+_ROWS = 250
 
 
 @dataclass(frozen=True)
@@ -44,17 +47,16 @@ class Effect:
 
 
 def evaluate(
-    blocks: Iterable[tuple[NDArray[np.uint8], NDArray[np.bool_]]],
+    blocks: Iterable[Block],
     names: Sequence[str],
     generator: Generator,
-    encoder: Encoder,
     classifier: Classifier,
     directions: Mapping[str, ArrayLike],
     amount: float = 1.0,
 ) -> list[Effect]:
     """Edit every image in every attribute, to what it is not, and ask the classifier.
 
-    `blocks` gives images [k, H, W, C] and whether they have each of `names`, bool [k, A]; an
+    `blocks` gives latents [k, D] and whether their images have each of `names`, bool [k, A]; an
     image that has the attribute is moved by -`amount`, one that has not by +`amount`. Counted
     are the images whose reconstruction the classifier still puts on the true side. Memory is
     that of a block. The effects are sorted by success, best first.
@@ -63,12 +65,11 @@ def evaluate(
     unlike = [np.arange(len(classifier.names)) != column for column in columns]
     # Images, successes and flips, by attribute, of edits towards it and away from it.
     counts = np.zeros((3, len(names), 2))
-    for images, has in blocks:
-        mu = encoder.embed(images)
-        before = classifier.classify(generator.decode(mu)) > 0.5
+    for latents, has in blocks:
+        before = classifier.classify(generator.decode(latents)) > 0.5
         for index, (name, column) in enumerate(zip(names, columns, strict=True)):
             signs = np.where(has[:, index], -amount, amount)[:, None]
-            moved = mu + signs * np.asarray(directions[name], np.float32)
+            moved = latents + signs * np.asarray(directions[name], np.float32)
             after = classifier.classify(generator.decode(moved)) > 0.5
             flips = (after != before)[:, unlike[index]].sum(1)
             for way in (0, 1):
@@ -91,20 +92,20 @@ def _effect(name: str, counts: NDArray[np.float64], others: int) -> Effect:
 
 
 def shared(
-    directions: Collection[str], classifier_names: Sequence[str], source: Source
+    directions: Collection[str], classifier_names: Sequence[str], source: Source | None = None
 ) -> list[str]:
     """The attributes that an engine can edit, a classifier knows, and the data are labelled with.
 
     Raises ConfigError where there are none, saying who knows what.
     """
-    labels = _labels_of(source)
+    labels = classifier_names if source is None else _labels_of(source)
     names = [name for name in directions if name in classifier_names and name in labels]
     if not names:
+        whose = f"; {source.name} {', '.join(labels) or 'none'}" if source else ""
         raise ConfigError(
-            "no attribute is known to all three: "
+            f"no attribute is known to {'all three' if source else 'both'}: "
             f"the engine has {', '.join(directions)}; "
-            f"the classifier {', '.join(classifier_names)}; "
-            f"{source.name} {', '.join(labels) or 'none'}"
+            f"the classifier {', '.join(classifier_names)}{whose}"
         )
     return names
 
@@ -115,9 +116,12 @@ def _labels_of(source: Source) -> list[str]:
 
 
 def labelled(
-    source: Source, names: Sequence[str], seen: Callable[[int], None] = lambda count: None
+    source: Source,
+    names: Sequence[str],
+    encoder: Encoder,
+    seen: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Block]:
-    """Images [k, H, W, C] of `source`, and whether they have each attribute, bool [k, A].
+    """The encoder's μ of the images of `source`, and what the data say of them.
 
     Of a set without the attribute, the class of that name counts. `seen` is told the number of
     images after each block.
@@ -125,9 +129,30 @@ def labelled(
     first = 0
     for images, _ in source:
         rows = slice(first, first + len(images))
-        yield images, np.stack([_has(source, name, rows) for name in names], axis=1)
+        has = np.stack([_has(source, name, rows) for name in names], axis=1)
+        yield encoder.embed(images), has
         first += len(images)
         seen(len(images))
+
+
+def drawn(
+    generator: Generator,
+    names: Sequence[str],
+    classifier: Classifier,
+    count: int,
+    seed: int,
+    seen: Callable[[int], None] = lambda count: None,
+) -> Iterator[Block]:
+    """Latents of samples 0 … count - 1 of a seed, and what the classifier says of their images."""
+    from runtime import noise
+
+    columns = [classifier.names.index(name) for name in names]
+    stream: int = generator.manifest["noise"]["streams"]["latent"]
+    for first in range(0, count, _ROWS):
+        rows = min(_ROWS, count - first)
+        latents = noise.normals(seed, first, rows, generator.latent_width, stream)
+        yield latents, classifier.classify(generator.decode(latents))[:, columns] > 0.5
+        seen(rows)
 
 
 def _has(source: Source, name: str, rows: slice) -> NDArray[np.bool_]:
@@ -158,4 +183,4 @@ def summary(effects: Sequence[Effect]) -> dict[str, Any]:
     }
 
 
-__all__ = ["Effect", "evaluate", "labelled", "shared", "summary"]
+__all__ = ["Effect", "drawn", "evaluate", "labelled", "shared", "summary"]
