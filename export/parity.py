@@ -6,6 +6,7 @@ What they have in common, and those of encoders and interpolators.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,9 @@ FLOAT_LIMIT, FLOAT_MEAN_LIMIT = 5e-5, 2e-6
 FOLDING_LIMIT = 1e-9
 # A level may flip where the mean lies on the border of two.
 LEVEL_LIMIT, LEVEL_MEAN_LIMIT = 1, 0.01
+
+Run = tuple[Callable[[Any, int, int], NDArray[Any]], NDArray[Any]]
+"""Makes rows start … stop - 1 with an engine that the runtime opened; and what all ROWS must be."""
 
 
 def runtime_module() -> Any:
@@ -95,6 +99,43 @@ def invariance(
     return exact(engine, name, np.concatenate(got), np.concatenate(expected))
 
 
+def check_runtime(
+    engine: str,
+    path: Path,
+    runtime: Any,
+    kind: str,
+    runs: dict[str, Run],
+    compare: Callable[[str, str, NDArray[Any], NDArray[Any]], Check],
+    batches: str,
+) -> list[Check]:
+    """The file in each backend of our runtime against stock ONNX Runtime.
+
+    ONNX Runtime must give the same bits, other backends what `compare` allows.
+
+    Args:
+        engine: name of the file in the table.
+        path: where the file lies.
+        runtime: our runtime, or None for no checks.
+        kind: the runtime's class that opens the file.
+        runs: what to run, by the name of the check; the first also runs in batches.
+        compare: how results are compared.
+        batches: name of the check that batches give the same bits.
+    """
+    results = []
+    for backend in backends(runtime):
+        same = exact if backend == "onnxruntime" else compare
+        with getattr(runtime, kind)(path, backend=backend) as opened:
+            made = {name: run(opened, 0, ROWS) for name, (run, _) in runs.items()}
+            results += [
+                same(engine, f"{name}: runtime, {backend}", made[name], expected)
+                for name, (_, expected) in runs.items()
+            ]
+            first = next(iter(runs))
+            run = partial(runs[first][0], opened)
+            results.append(invariance(engine, f"{batches}, {backend}", run, made[first]))
+    return results
+
+
 def check_layers(
     engine: str, model: ModelProto, widths: tuple[int, ...], operands: dict[str, NDArray[Any]]
 ) -> list[Check]:
@@ -147,32 +188,13 @@ def check_encoder(
 
     whole = run(0, ROWS)
     results.append(invariance(engine, "batch invariance", run, whole))
-    for backend in backends(runtime):
-        results += _check_runtime_encoder(engine, path, runtime, backend, images, whole, names)
-    return results
 
+    def encode(encoder: Any, start: int, stop: int) -> NDArray[Any]:
+        return np.concatenate(encoder.encode(images[start:stop])[: len(names)], axis=1)
 
-def _check_runtime_encoder(
-    engine: str,
-    path: Path,
-    runtime: Any,
-    backend: str,
-    images: NDArray[np.uint8],
-    expected: F32,
-    names: tuple[str, ...],
-) -> list[Check]:
-    with runtime.Encoder(path, backend=backend) as encoder:
-
-        def encode(start: int, stop: int) -> NDArray[Any]:
-            return np.concatenate(encoder.encode(images[start:stop])[: len(names)], axis=1)
-
-        whole = encode(0, ROWS)
-        unchanged = invariance(engine, f"batch invariance, {backend}", encode, whole)
-    same = exact if backend == "onnxruntime" else float_check
-    return [
-        same(engine, f"{', '.join(names)}: runtime, {backend}", whole, expected),
-        unchanged,
-    ]
+    runs: dict[str, Run] = {", ".join(names): (encode, whole)}
+    batches = "batch invariance"
+    return results + check_runtime(engine, path, runtime, "Encoder", runs, float_check, batches)
 
 
 def check_interpolator(

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from export import reference
 from export.checkpoint import Checkpoint
-from export.checks import Check, close, exact
+from export.checks import Check, close
 from export.inputs import Inputs
 from export.modules import domains, noise_widths
 from export.parity import (
@@ -24,8 +24,9 @@ from export.parity import (
     FOLDING_LIMIT,
     ROWS,
     SEED,
-    backends,
+    Run,
     check_layers,
+    check_runtime,
     float_check,
     image_check,
     invariance,
@@ -146,22 +147,17 @@ def _check(
         kind.close(engine, f"{output}: PyTorch", whole, expected),
         invariance(engine, f"{output}: batch invariance", run, whole),
     ]
-    for backend in backends(runtime):
-        with getattr(runtime, kind.engine_class)(path, backend=backend) as opened:
-            method = getattr(opened, kind.method)
 
-            def ours(start: int, stop: int, method: Any = method) -> NDArray[Any]:
-                key = {"seed": SEED, "first": FIRST + start} if seeded else {}
-                found: NDArray[Any] = method(inputs[start:stop], **part(start, stop), **key)
-                return found
+    def ours(opened: Any, start: int, stop: int) -> NDArray[Any]:
+        key = {"seed": SEED, "first": FIRST + start} if seeded else {}
+        method = getattr(opened, kind.method)
+        found: NDArray[Any] = method(inputs[start:stop], **part(start, stop), **key)
+        return found
 
-            got = ours(0, ROWS)
-            same = exact if backend == "onnxruntime" else kind.close
-            results += [
-                same(engine, f"{output}: runtime, {backend}", got, whole),
-                invariance(engine, f"{output}: batch invariance, {backend}", ours, got),
-            ]
-    return results
+    runs: dict[str, Run] = {output: (ours, whole)}
+    batches = f"{output}: batch invariance"
+    opener = kind.engine_class
+    return results + check_runtime(engine, path, runtime, opener, runs, kind.close, batches)
 
 
 def _images(shape: tuple[int, int, int]) -> Images:

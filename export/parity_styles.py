@@ -12,7 +12,7 @@ from onnx import ModelProto
 
 from export import reference
 from export.checkpoint import LatentCheckpoint
-from export.checks import Check, exact
+from export.checks import Check
 from export.graph import MEAN, producer
 from export.inputs import Inputs
 from export.modules import noise_widths
@@ -20,8 +20,9 @@ from export.parity import (
     FIRST,
     ROWS,
     SEED,
-    backends,
+    Run,
     check_layers,
+    check_runtime,
     float_check,
     image_check,
     invariance,
@@ -48,21 +49,14 @@ def check_mapping(
         float_check(engine, "styles: PyTorch", whole, expected),
         invariance(engine, "styles: batch invariance", run, whole),
     ]
-    for backend in backends(runtime):
-        with runtime.Mapping(path, backend=backend) as mapping:
-            got = mapping.map(latents)
-            same = exact if backend == "onnxruntime" else float_check
 
-            def ours(start: int, stop: int, mapping: Any = mapping) -> NDArray[Any]:
-                styles: NDArray[Any] = mapping.map(latents[start:stop])
-                return styles
+    def ours(mapping: Any, start: int, stop: int) -> NDArray[Any]:
+        styles: NDArray[Any] = mapping.map(latents[start:stop])
+        return styles
 
-            name = f"styles: batch invariance, {backend}"
-            results += [
-                same(engine, f"styles: runtime, {backend}", got, whole),
-                invariance(engine, name, ours, got),
-            ]
-    return results
+    runs: dict[str, Run] = {"styles": (ours, whole)}
+    batches = "styles: batch invariance"
+    return results + check_runtime(engine, path, runtime, "Mapping", runs, float_check, batches)
 
 
 def check_synthesis(
@@ -99,25 +93,16 @@ def check_synthesis(
         expected = np.clip(made, np.float32(0), np.float32(1)) if floats else levels(made)
         results.append(image_check(engine, f"{name}: PyTorch", got, expected))
     results.append(invariance(engine, "image: batch invariance", run, whole))
-    for backend in backends(runtime):
-        with runtime.Generator(path, backend=backend) as synthesis:
-            same = exact if backend == "onnxruntime" else image_check
-            drawn = synthesis.decode(latents, seed=SEED, first=FIRST)
-            results += [
-                same(engine, f"image: runtime, {backend}", drawn, whole),
-                same(
-                    engine,
-                    f"image without noise: runtime, {backend}",
-                    synthesis.decode(latents),
-                    alone,
-                ),
-            ]
 
-            def ours(start: int, stop: int, synthesis: Any = synthesis) -> NDArray[Any]:
-                rows = latents[start:stop]
-                images: NDArray[Any] = synthesis.decode(rows, seed=SEED, first=FIRST + start)
-                return images
+    def noisy(synthesis: Any, start: int, stop: int) -> NDArray[Any]:
+        rows = latents[start:stop]
+        images: NDArray[Any] = synthesis.decode(rows, seed=SEED, first=FIRST + start)
+        return images
 
-            name = f"image: batch invariance, {backend}"
-            results.append(invariance(engine, name, ours, drawn))
-    return results
+    def quiet_rows(synthesis: Any, start: int, stop: int) -> NDArray[Any]:
+        images: NDArray[Any] = synthesis.decode(latents[start:stop])
+        return images
+
+    runs: dict[str, Run] = {"image": (noisy, whole), "image without noise": (quiet_rows, alone)}
+    batches = "image: batch invariance"
+    return results + check_runtime(engine, path, runtime, "Generator", runs, image_check, batches)
