@@ -14,8 +14,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from zoo import corruption
-from zoo.corruption.edges import edges
 from zoo.data.files import SUFFIXES
 from zoo.data.sets import DataSet, Split, fit, split_by_seed
 from zoo.errors import ConfigError, DataError
@@ -86,6 +84,10 @@ def paired(data: DataSet, task: str, direction: str = "AtoB") -> DataSet:
         )
     if task == "colour" and data.channels != 3:
         raise ConfigError(f"colour needs images of 3 channels; {data.name} has {data.channels}")
+    # Needs the compiled runtime, which reading data does not.
+    from zoo import corruption
+    from zoo.corruption.edges import edges
+
     draw = edges if task == "edges" else corruption.grey
     train, test = (replace(part, inputs=_drawn(draw, part)) for part in (data.train, data.test))
     return replace(data, train=train, test=test)
