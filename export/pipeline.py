@@ -50,7 +50,6 @@ from export.style_modules import MappingGraph, StyleGraph, SynthesisGraph
 from zoo import data
 from zoo.errors import DataError
 from zoo.images.atomic import replacing
-from zoo.models.registry import ModelEntry
 
 
 @dataclass(frozen=True)
@@ -84,16 +83,21 @@ class EngineFile:
     unfolded: int | None = None
 
 
-def engine_paths(out: Path, entry: ModelEntry, options: Options) -> dict[Role, Path]:
-    """Where the files of a family go: `vae.onnx` for the main role, `vae.encoder.onnx`, …"""
+def engine_paths(out: Path, checkpoint: Checkpoint, options: Options) -> dict[Role, Path]:
+    """Where the files of a family go: `vae.onnx` for the main role, `vae.encoder.onnx`, …
+
+    Raises `ExportError` for an interpolator of what has none.
+    """
+    entry = checkpoint.entry
     paths: dict[Any, Path] = {
         role: out.with_name(name) for role, name in entry.engine_files(out.stem).items()
     }
     if options.interpolator:
-        if "generator" not in paths:
+        if not isinstance(checkpoint, LatentCheckpoint):
             raise ExportError(f"an interpolator needs a generator; this is a {entry.roles[0]}")
-        if "mapping" in paths:
-            raise ExportError("an interpolator of a style-based generator is not made")
+        if checkpoint.style_based or checkpoint.classes:
+            kind = "style-based" if checkpoint.style_based else "conditional"
+            raise ExportError(f"an interpolator of a {kind} generator is not made")
         paths["interpolator"] = out.with_name(f"{out.stem}.interpolator.onnx")
     return paths
 
@@ -122,8 +126,6 @@ def make_graph(checkpoint: Checkpoint, role: Role, options: Options) -> Graph:
         made: Graph = kind(decoder, latent, options.image, bounded)
         return made
     assert options.interpolator is not None
-    if checkpoint.classes:
-        raise ExportError("an interpolator of a conditional generator is not made")
     return InterpolatorGraph(decoder, latent, options.image, bounded, options.interpolator)
 
 
@@ -162,7 +164,7 @@ def export(
     progress(f"loading {source}")
     checkpoint = load_checkpoint(source)
     with ExitStack() as stack:
-        paths = engine_paths(out, checkpoint.entry, options)
+        paths = engine_paths(out, checkpoint, options)
         temporary = {role: stack.enter_context(replacing(path)) for role, path in paths.items()}
         if options.weights == "fp16":
             storage.round_weights(checkpoint.model)

@@ -342,6 +342,9 @@ def test_a_graph_that_makes_another_class_is_not_kept(
 def test_no_interpolator_of_a_conditional_generator(
     exported: tuple[Path, Any], tmp_path: Path
 ) -> None:
-    options = Options(interpolator="linear", runtime_check=False)
+    """Refused before anything else is done."""
+    options, said = Options(interpolator="linear", runtime_check=False), list[str]()
     with pytest.raises(ExportError, match="an interpolator of a conditional generator"):
-        pipeline.export(exported[0].with_name("run"), tmp_path / "cgan.onnx", options)
+        pipeline.export(exported[0].with_name("run"), tmp_path / "cgan.onnx", options, said.append)
+    assert [line.split()[0] for line in said] == ["loading"]
+    assert not list(tmp_path.iterdir())

@@ -20,7 +20,7 @@ from small_inputs import NOISE, SHAPE, STYLE, WIDTH, Style
 
 import runtime
 from export import pipeline, rows, style_modules
-from export.errors import ParityError
+from export.errors import ExportError, ParityError
 from export.pipeline import Options
 from runtime.errors import ArgumentError, EngineFileError, ManifestError
 from zoo.evaluation.sampling import TorchGenerator
@@ -501,4 +501,15 @@ def test_a_graph_whose_noise_cannot_be_turned_off_is_not_kept(
         pipeline.export(exported[0] / "run", tmp_path / "bad.onnx")
     failed = [line for line in caught.value.report.splitlines() if line.endswith("FAILED")]
     assert any("truncation 1, noise 0: PyTorch" in line for line in failed)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_interpolator_of_a_style_based_generator(
+    exported: tuple[Path, Any], tmp_path: Path
+) -> None:
+    """Refused before anything else is done."""
+    options, said = Options(interpolator="linear", runtime_check=False), list[str]()
+    with pytest.raises(ExportError, match="an interpolator of a style-based generator"):
+        pipeline.export(exported[0] / "run", tmp_path / "stylegan.onnx", options, said.append)
+    assert [line.split()[0] for line in said] == ["loading"]
     assert not list(tmp_path.iterdir())
