@@ -25,6 +25,7 @@ from zoo.training.weights import load_engine, load_generator
 
 RECIPES_ONLY = {
     "bigan",
+    "cgan",
     "dcgan-faces",
     "pix2pix-colour",
     "pix2pix-edges",
@@ -34,7 +35,7 @@ RECIPES_ONLY = {
 }
 """Models that can be trained and exported, and have no weights here yet."""
 
-ADVERSARIAL = RECIPES_ONLY | {"gan", "dcgan", "cgan", "fashion-classifier"}
+ADVERSARIAL = RECIPES_ONLY | {"gan", "dcgan", "fashion-classifier"}
 
 ENTRIES = [entry for entry in registry.MODELS.values() if entry.name not in RECIPES_ONLY]
 LATENT = [entry.name for entry in ENTRIES if "encoder" in entry.roles]
