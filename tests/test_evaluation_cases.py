@@ -14,7 +14,7 @@ from zoo import corruption, engine_path
 from zoo.data import DataSet, Split, load
 from zoo.errors import ConfigError, DataError
 from zoo.evaluation import features, references, sampling, translators
-from zoo.evaluation.attributes import AttributeJudge, fits
+from zoo.evaluation.attributes import AttributeJudge, fits, shipped_judge
 from zoo.evaluation.cases import cases
 from zoo.evaluation.features import FeatureNetwork
 from zoo.evaluation.yardstick import Yardstick
@@ -150,6 +150,16 @@ def test_judges_of_other_data(faces: DataSet, fashion_mnist: DataSet) -> None:
         shrunk = DataSet("small", *small, attributes=faces.attributes)
         with pytest.raises(ConfigError, match="takes images of 64×64×3, and these are 32×32×3"):
             AttributeJudge(classifier, shrunk)
+
+
+def test_the_shipped_judge_is_of_the_faces_alone(faces: DataSet, fashion_mnist: DataSet) -> None:
+    other = DataSet("other", faces.train, faces.test, attributes=faces.attributes[::-1])
+    assert fits(other)
+    for data in (fashion_mnist, other):
+        with shipped_judge(data) as judge:
+            assert judge is None
+    with shipped_judge(faces) as judge:
+        assert judge is not None and judge.names == faces.attributes
 
 
 # Conditional generators

@@ -113,6 +113,7 @@ def main(
     from zoo.engines import resolve
     from zoo.errors import ConfigError
     from zoo.evaluation import output
+    from zoo.evaluation.attributes import shipped_judge
     from zoo.images import atomic
     from zoo.training.host import keep_freed_memory
 
@@ -139,7 +140,7 @@ def main(
         height, _, channels = opened.image_shape
         loaded = sets.load(name, height, channels)
         network = _network(features, weights, channels, height)
-        judge = _judge(loaded, stack)
+        judge = stack.enter_context(shipped_judge(loaded))
         pairs = measure(opened, loaded, network, judge, request)
     for pair in pairs:
         click.echo("\n".join([*output.text(pair, network), ""]))
@@ -163,22 +164,6 @@ def _network(
     from zoo.evaluation import features as networks
 
     return networks.load(features or networks.default_name(channels), weights, size)
-
-
-def _judge(data: DataSet, stack: ExitStack) -> AttributeJudge | None:
-    """The shipped judge of attributes, where it knows those of the data."""
-    from runtime import Classifier
-    from zoo.engines import resolve
-    from zoo.errors import ConfigError
-    from zoo.evaluation import attributes
-
-    if not attributes.fits(data):
-        return None
-    classifier = stack.enter_context(Classifier(resolve(attributes.FACES)))
-    try:
-        return attributes.AttributeJudge(classifier, data)
-    except ConfigError:
-        return None
 
 
 def _generator(

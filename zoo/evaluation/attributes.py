@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,4 +57,23 @@ def fits(data: DataSet) -> bool:
     return bool(data.attributes) and data.train.images.shape[1:] == (64, 64, 3)
 
 
-__all__ = ["FACES", "AttributeJudge", "fits"]
+@contextmanager
+def shipped_judge(data: DataSet) -> Iterator[AttributeJudge | None]:
+    """The shipped judge, opened; None where it does not know the attributes of the data.
+
+    Raises `runtime.errors.Error` where it cannot be opened.
+    """
+    if not fits(data):
+        yield None
+        return
+    from runtime import Classifier
+    from zoo.engines import resolve
+
+    with Classifier(resolve(FACES)) as classifier:
+        judge = None
+        with suppress(ConfigError):
+            judge = AttributeJudge(classifier, data)
+        yield judge
+
+
+__all__ = ["FACES", "AttributeJudge", "fits", "shipped_judge"]

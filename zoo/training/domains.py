@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from zoo.applications import domain_quality
 from zoo.data import DataSet, normalise
 from zoo.data.domains import Domains, Table
 from zoo.errors import ConfigError
-from zoo.evaluation.attributes import FACES, AttributeJudge, fits
+from zoo.evaluation.attributes import fits, shipped_judge
 from zoo.models.generators import levels
 from zoo.models.stargan import change_loss, classification_loss, reconstruction_loss
 from zoo.training.adversarial import AdversarialTask
@@ -176,16 +176,12 @@ def _judge(
 ) -> tuple[Callable[[np.ndarray], Table], list[str]]:
     """Who tells which attributes images have, and their names."""
     if fits(data):
-        from runtime import Classifier
         from runtime.errors import Error
-        from zoo.engines import resolve
 
-        try:
-            classifier = stack.enter_context(Classifier(resolve(FACES)))
-            judge = AttributeJudge(classifier, data)
-            return judge, judge.names
-        except (Error, ConfigError):
-            pass
+        with suppress(Error):
+            judge = stack.enter_context(shipped_judge(data))
+            if judge is not None:
+                return judge, judge.names
     return _classifier(model), list(model.config.table.seen)
 
 
