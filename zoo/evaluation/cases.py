@@ -80,15 +80,28 @@ def _pairs(data: DataSet, task: str, direction: str) -> Case:
         test = paired(_first(data, count), task, direction).test
         inputs, images = test.inputs, test.images
         assert inputs is not None
-        for start in range(0, count, BATCH):
-            place = slice(start, min(start + BATCH, count))
-            began = time.perf_counter()
-            outputs = made.translate(inputs[place], seed=seed, first=start)
-            seconds = time.perf_counter() - began
-            names = [str(row) for row in range(place.start, place.stop)]
-            yield Translated(names, inputs[place], outputs, images[place], None, seconds)
+        return _timed(
+            lambda place: made.translate(inputs[place], seed=seed, first=place.start),
+            count,
+            inputs,
+            images,
+        )
 
     return Case(task, blocks)
+
+
+def _timed(
+    run: Callable[[slice], Images], count: int, inputs: Images, truths: Images | None = None
+) -> Iterator[Translated]:
+    """The first `count` inputs, translated by `run` batch by batch, and what they should be."""
+    for start in range(0, count, BATCH):
+        place = slice(start, min(start + BATCH, count))
+        began = time.perf_counter()
+        outputs = run(place)
+        seconds = time.perf_counter() - began
+        names = [str(row) for row in range(place.start, place.stop)]
+        truth = None if truths is None else truths[place]
+        yield Translated(names, inputs[place], outputs, truth, None, seconds)
 
 
 def _first(data: DataSet, count: int) -> DataSet:
@@ -113,13 +126,9 @@ def _exchange(domains: Domains, data: DataSet) -> Case:
         return found
 
     def blocks(made: Any, count: int, seed: int) -> Iterator[Translated]:
-        for start in range(0, count, BATCH):
-            place = slice(start, min(start + BATCH, count))
-            began = time.perf_counter()
-            outputs = run(made, images[place], domains.permuted(own[place]))
-            seconds = time.perf_counter() - began
-            names = [str(row) for row in range(place.start, place.stop)]
-            yield Translated(names, images[place], outputs, None, None, seconds)
+        return _timed(
+            lambda place: run(made, images[place], domains.permuted(own[place])), count, images
+        )
 
     def changes(made: Any, count: int, judge: AttributeJudge) -> list[Metric]:
         starts = range(0, count, BATCH)
