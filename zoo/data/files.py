@@ -6,14 +6,11 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from zoo.data.sets import DataSet, Split, as_nhwc, fit, resize, split_by_seed
 from zoo.errors import DataError
-from zoo.images.convert import opened
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-"""The pictures that are looked for in a folder."""
+from zoo.images.convert import decoding, opened
+from zoo.images.read import PICTURES, no_pictures
 
 
 def load_folder(path: Path, size: int | None = None, channels: int | None = None) -> DataSet:
@@ -36,34 +33,31 @@ def load_folder(path: Path, size: int | None = None, channels: int | None = None
 
 
 def _classes(path: Path) -> list[str]:
-    return sorted(entry.name for entry in path.iterdir() if entry.is_dir() and _pictures(entry))
+    return sorted(entry.name for entry in path.iterdir() if entry.is_dir() and pictures(entry))
 
 
-def _pictures(path: Path) -> list[Path]:
-    files = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+def pictures(path: Path) -> list[Path]:
+    """All pictures under a folder, sorted."""
+    files = (file for file in path.rglob("*") if file.suffix.lower() in PICTURES)
     return sorted(file for file in files if file.is_file())
 
 
 def _read_tree(path: Path, classes: list[str], size: int | None, channels: int | None) -> Split:
-    groups = [_pictures(path / name) for name in classes] if classes else [_pictures(path)]
+    groups = [pictures(path / name) for name in classes] if classes else [pictures(path)]
     images: list[np.ndarray] = []
     for file in (file for group in groups for file in group):
         images.append(read_picture(file, size, channels))
         _, size, channels = images[0].shape
     if not images:
-        raise DataError(f"{path} holds no pictures ({', '.join(SUFFIXES)})")
+        raise no_pictures(path)
     labels = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
     return Split(np.stack(images), labels if classes else None)
 
 
 def read_picture(file: Path, size: int | None, channels: int | None) -> np.ndarray:
     """A picture as uint8 [size, size, channels], as `fit` makes it; DataError for a bad one."""
-    try:
-        with opened(file) as picture:
-            return fit(picture, size, channels)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        # SyntaxError is what Pillow raises for a broken PNG.
-        raise DataError(f"cannot read the picture {file}: {error}") from error
+    with decoding(file), opened(file) as picture:
+        return fit(picture, size, channels)
 
 
 def load_npz(path: Path, size: int | None = None, channels: int | None = None) -> DataSet:

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from zoo.data.files import SUFFIXES
+from zoo.data.files import pictures
 from zoo.data.sets import DataSet, Split, fit, split_by_seed
 from zoo.errors import ConfigError, DataError
-from zoo.images.convert import opened
+from zoo.images.convert import decoding, opened
+from zoo.images.read import no_pictures
 
 SIDE_BY_SIDE = "pairs:"
 """What a folder of side-by-side pictures is marked with, as in `pairs:facades`."""
@@ -123,9 +124,9 @@ def _parts(folder: Path) -> list[str]:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
+    files = pictures(folder)
     if not files:
-        raise DataError(f"{folder} holds no pictures ({', '.join(SUFFIXES)})")
+        raise no_pictures(folder)
     return files
 
 
@@ -184,13 +185,9 @@ def _pair(first: Path, second: Path | None) -> tuple[Image.Image, Image.Image]:
 
 
 def _picture(file: Path) -> Image.Image:
-    try:
-        with opened(file) as picture:
-            picture.load()
-            return picture
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        # SyntaxError is what Pillow raises for a broken PNG.
-        raise DataError(f"cannot read the picture {file}: {error}") from error
+    with decoding(file), opened(file) as picture:
+        picture.load()
+        return picture
 
 
 __all__ = ["SIDE_BY_SIDE", "is_pairs", "load_pairs", "paired"]

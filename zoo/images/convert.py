@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.errors import OutputError
+from zoo.errors import DataError, OutputError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -47,6 +49,18 @@ def opened(path: Path) -> Image:
         return Image.open(path)
 
 
+@contextmanager
+def decoding(path: Path) -> Iterator[None]:
+    """What Pillow raises in the body for the picture at `path` becomes a DataError."""
+    from PIL import Image
+
+    try:
+        yield
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        # SyntaxError is what Pillow raises for a broken PNG.
+        raise DataError(f"cannot read the picture {path}: {error}") from error
+
+
 def eight_bits(picture: Image) -> Image:
     """A picture of 16 bits a pixel with the 8 leading ones, where Pillow would cut off at 255."""
     if not picture.mode.startswith("I;16"):
@@ -66,4 +80,13 @@ def display_factor(size: int, target: int = 84) -> int:
     return max(1, target // size)
 
 
-__all__ = ["MODES", "display_factor", "eight_bits", "enlarge", "mode_of", "opened", "to_pillow"]
+__all__ = [
+    "MODES",
+    "decoding",
+    "display_factor",
+    "eight_bits",
+    "enlarge",
+    "mode_of",
+    "opened",
+    "to_pillow",
+]

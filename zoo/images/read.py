@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import DataError
-from zoo.images.convert import eight_bits, mode_of, opened, to_pillow
+from zoo.images.convert import decoding, eight_bits, mode_of, opened, to_pillow
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -59,7 +59,7 @@ def _read(path: Path, shape: Shape, resize: bool) -> tuple[Images, list[str]]:
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
         if not files:
-            raise DataError(f"{path} holds no pictures ({', '.join(PICTURES)})")
+            raise no_pictures(path)
         images = np.stack([read_picture(file, shape, resize) for file in files])
         return images, [file.stem for file in files]
     try:
@@ -82,19 +82,18 @@ def _read(path: Path, shape: Shape, resize: bool) -> tuple[Images, list[str]]:
 
 def read_picture(path: Path, shape: Shape, resize: bool) -> Images:
     """The picture at `path` as uint8 [H, W, C] of exactly `shape`; see `read_images`."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import ImageOps, UnidentifiedImageError
 
-    try:
-        with opened(path) as file:
+    with decoding(path):
+        try:
+            file = opened(path)
+        except UnidentifiedImageError:
+            raise DataError(f"{path} is not a picture, .npy, .npz or IDX file") from None
+        with file:
             if not resize and sorted(file.size) != sorted(shape[:2]):
                 # Said before it is decoded, which for a large picture takes long.
                 return _fitted(file, path, shape, resize)
             picture = ImageOps.exif_transpose(file)
-    except UnidentifiedImageError:
-        raise DataError(f"{path} is not a picture, .npy, .npz or IDX file") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        # SyntaxError is what Pillow raises for a broken PNG.
-        raise DataError(f"cannot read the picture {path}: {error}") from error
     return _fitted(picture, path, shape, resize)
 
 
@@ -114,6 +113,11 @@ def _fitted(picture: Image, source: object, shape: Shape, resize: bool) -> Image
 
         picture = ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
     return np.asarray(picture, dtype=np.uint8).reshape(shape)
+
+
+def no_pictures(folder: Path) -> DataError:
+    """That there is no picture in a folder."""
+    return DataError(f"{folder} holds no pictures ({', '.join(PICTURES)})")
 
 
 def _load_numpy(path: Path) -> NDArray[np.generic]:
@@ -176,4 +180,4 @@ def _as_uint8(array: NDArray[np.generic], source: Path, problem: str) -> Images:
     return np.floor(array.astype(np.float32) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
-__all__ = ["PICTURES", "from_array", "read_image", "read_images", "read_picture"]
+__all__ = ["PICTURES", "from_array", "no_pictures", "read_image", "read_images", "read_picture"]

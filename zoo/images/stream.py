@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import DataError
 from zoo.images import arrays
-from zoo.images.read import PICTURES, from_array, read_picture
+from zoo.images.read import PICTURES, from_array, no_pictures, read_picture
 
 Images = NDArray[np.uint8]
 Shape = tuple[int, int, int]
@@ -110,7 +110,7 @@ class ImageStream:
         if path.is_dir():
             found = sum(1 for _ in _pictures(path))
             if not found:
-                raise DataError(f"{path} holds no pictures ({', '.join(PICTURES)})")
+                raise no_pictures(path)
             return found
         if not arrays.is_array(path):
             return 1
