@@ -129,6 +129,9 @@ def test_edits_change_one_choice(own: Table) -> None:
         else:
             assert (targets[:, column] != before[:, column]).all()
     assert not own[edits[GLASSES].rows, SUNGLASSES].any()
+    changed, whole = edits[GLASSES].rows, edits[GLASSES].whole(own)
+    assert np.array_equal(whole[changed], edits[GLASSES].targets)
+    assert np.array_equal(np.delete(whole, changed, 0), np.delete(own[:, :8], changed, 0))
 
 
 @pytest.mark.parametrize(

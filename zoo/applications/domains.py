@@ -103,8 +103,7 @@ class DomainTranslator:
         """
         own = self.domains.decide(self._classifier.classify(images))
         for edit in self.domains.edits(own):
-            targets = own[:, : len(self.domains.names)].copy()
-            targets[edit.rows] = edit.targets
+            targets = edit.whole(own)
             column = self.domains.names.index(edit.name)
             said = [""] * len(images)
             for row in edit.rows.tolist():

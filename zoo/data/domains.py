@@ -27,6 +27,12 @@ class Edit(NamedTuple):
     rows: NDArray[np.intp]
     targets: Table
 
+    def whole(self, own: Table) -> Table:
+        """Targets of all images, [n, K]: those of the others are what they have."""
+        targets: Table = own[:, : self.targets.shape[1]].copy()
+        targets[self.rows] = self.targets
+        return targets
+
 
 @dataclass(frozen=True)
 class Domains:

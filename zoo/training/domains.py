@@ -111,9 +111,7 @@ class DomainTask(AdversarialTask):
         images, own = next(_blocks(model, data, SHOWN))
         columns = [images]
         for edit in domains.edits(own):
-            targets = own[:, : len(domains.names)].copy()
-            targets[edit.rows] = edit.targets
-            columns.append(_translator(model)(images, targets))
+            columns.append(_translator(model)(images, edit.whole(own)))
         sheet = np.stack(columns, 1).reshape(-1, *images.shape[1:])
         return grid(normalise(sheet), len(columns))
 
