@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator as Iterating
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import ConfigError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from runtime import Generator
@@ -84,6 +84,10 @@ def ask(
     layers = generator.style_layers
     if truncation is not None and not layers:
         raise ConfigError(f"--truncation: {name} is not style-based, and cannot truncate styles")
+    if truncation is not None and not (math.isfinite(truncation) and truncation >= 0):
+        raise ConfigError(
+            f"--truncation: expected a finite number of at least 0, got {truncation:g}"
+        )
     if mix is not None and not layers:
         raise ConfigError(f"--mix: {name} is not style-based, and cannot mix styles")
     if mix is not None and not 1 <= mix < layers:
@@ -111,34 +115,23 @@ def mixed(
     latent, which is its noise in the stream `MIX_STREAM`. Both styles are truncated. `options` are
     those of runtime.Generator. Raises as `zoo.engines.open_halves`.
     """
-    import numpy as np
-
     from runtime import noise
+    from zoo.applications import style_mixing
     from zoo.engines import open_halves
 
     mapping, synthesis = open_halves(generator, **options)
-    early, late = int(asked.mix or 0), generator.style_layers - int(asked.mix or 0)
+    layers = generator.style_layers
+    late = range(int(asked.mix or 0), layers)
     with mapping, synthesis:
         for start in range(0, count, _ROWS):
             rows, at = min(_ROWS, count - start), first + start
-            one, two = (
-                _styles(mapping, noise.normals(seed, at, rows, mapping.latent_width, stream), asked)
+            drawn = (
+                noise.normals(seed, at, rows, mapping.latent_width, stream)
                 for stream in (0, MIX_STREAM)
             )
-            styles = np.concatenate([np.tile(one, early), np.tile(two, late)], axis=1)
-            yield synthesis.decode(styles, seed=seed, first=at)
-
-
-def _styles(mapping: Any, latents: NDArray[np.float32], asked: Asked) -> NDArray[np.float32]:
-    """w [n, W] of latents [n, D], truncated."""
-    import numpy as np
-
-    styles: NDArray[np.float32] = mapping.map(latents)
-    if asked.truncation is None:
-        return styles
-    mean = mapping.style_mean
-    closer: NDArray[np.float32] = mean + np.float32(asked.truncation) * (styles - mean)
-    return closer
+            one, two = (style_mixing.styles(mapping, h, asked.truncation) for h in drawn)
+            mixture = style_mixing.mix(one, two, layers, late)
+            yield synthesis.decode(mixture, seed=seed, first=at)
 
 
 __all__ = ["MIX_STREAM", "Asked", "ask", "mixed"]
