@@ -72,6 +72,8 @@ def test_command(tmp_path: Path) -> None:
     [
         (("--engine", "vae.onnx", "--data", "nowhere"), "nowhere"),
         (("--engine", "vae.onnx", "--data", "fashion-mnist", "--out", "a.gif"), ".png"),
+        # Said before the data is looked for.
+        (("--engine", "vae.onnx", "--data", "nowhere", "--out", "no/a.png"), "no folder"),
         (("--engine", "vae.onnx", "--data", "fashion-mnist", "-n", "0"), "at least 1"),
         (("--engine", "denoising-ae.onnx", "--data", "faces"), "role"),
         (("--engine", "vae.onnx"), "--data"),

@@ -116,17 +116,11 @@ def main(
 
 
 def _check_outputs(out: str, scores: str | None) -> None:
-    from zoo.errors import OutputError
     from zoo.images import atomic
 
-    for path, suffix, what in (
-        (out, ".png", "anomalies are shown"),
-        (scores, ".csv", "scores are"),
-    ):
-        if path is not None:
-            if Path(path).suffix.lower() != suffix:
-                raise OutputError(f"cannot write {path}: {what} in a file {suffix}")
-            atomic.check_file(path)
+    atomic.check_kind(out, ".png", "anomalies are shown in a file .png")
+    if scores is not None:
+        atomic.check_kind(scores, ".csv", "scores are in a file .csv")
 
 
 def _classes(source: Source, held_out: str | None, per_class: bool) -> list[int]:

@@ -98,16 +98,11 @@ def main(
 
 
 def _check_outputs(out: str, assign: str | None) -> None:
-    from zoo.errors import OutputError
     from zoo.images import atomic
 
-    if Path(out).suffix.lower() != ".png":
-        raise OutputError(f"cannot write {out}: clusters are shown in a .png")
-    atomic.check_file(out)
+    atomic.check_kind(out, ".png", "clusters are shown in a .png")
     if assign is not None:
-        if Path(assign).suffix.lower() != ".npz":
-            raise OutputError(f"cannot write {assign}: an assignment is written to an .npz")
-        atomic.check_file(assign)
+        atomic.check_kind(assign, ".npz", "an assignment is written to an .npz")
 
 
 def _embed(

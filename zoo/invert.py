@@ -57,12 +57,9 @@ def main(
     from zoo.applications import archive, conditions
     from zoo.applications.quality import psnr
     from zoo.engines import open_generator
-    from zoo.errors import OutputError
     from zoo.images import atomic, rows
 
-    if Path(out).suffix.lower() != ".png":
-        raise OutputError(f"cannot write {out}: inversions are shown in a .png")
-    atomic.check_file(out)
+    atomic.check_kind(out, ".png", "inversions are shown in a .png")
     if save is not None:
         atomic.check_file(save)
     with open_generator(engine, **options) as generator:

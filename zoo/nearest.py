@@ -33,11 +33,9 @@ def main(
     from zoo import data as sets
     from zoo.applications.memorisation import copied, nearest
     from zoo.engines import open_generator
-    from zoo.errors import ConfigError
     from zoo.images import atomic, rows
 
-    if Path(out).suffix.lower() != ".png":
-        raise ConfigError(f"--out: expected a .png file, got {out!r}")
+    atomic.check_kind(out, ".png", "nearest images are shown in a .png")
     with open_generator(engine, **options) as generator:
         height, _, channels = generator.image_shape
         loaded = sets.load(data, size=height, channels=channels)

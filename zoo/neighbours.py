@@ -89,14 +89,12 @@ def main(
 
 
 def _check_outputs(out: str | None, save: str | None) -> None:
-    from zoo.errors import OutputError
     from zoo.images import atomic
 
-    for path, suffix, what in ((out, ".png", "a walk is shown"), (save, ".npz", "a graph is kept")):
-        if path is not None:
-            if Path(path).suffix.lower() != suffix:
-                raise OutputError(f"cannot write {path}: {what} in a file {suffix}")
-            atomic.check_file(path)
+    if out is not None:
+        atomic.check_kind(out, ".png", "a walk is shown in a file .png")
+    if save is not None:
+        atomic.check_kind(save, ".npz", "a graph is kept in a file .npz")
 
 
 def _node(text: str, names: list[str]) -> int:

@@ -45,13 +45,10 @@ def main(
     from zoo.applications.points import short
     from zoo.applications.quality import decibels
     from zoo.engines import open_encoder, open_generator
-    from zoo.errors import OutputError
     from zoo.images import atomic, grid
     from zoo.images.read import read_images
 
-    if Path(out).suffix.lower() != ".png":
-        raise OutputError(f"cannot write {out}: reconstructions are shown in a .png")
-    atomic.check_file(out)
+    atomic.check_kind(out, ".png", "reconstructions are shown in a .png")
     with (
         open_generator(engine, **options) as generator,
         open_encoder(generator, **options) as encoder,

@@ -121,13 +121,11 @@ def query(
     from zoo.applications.latents import embed_blocks
     from zoo.applications.retrieval import Index
     from zoo.engines import open_encoder_for
-    from zoo.errors import ConfigError, OutputError
+    from zoo.errors import ConfigError
     from zoo.images import atomic
 
     if out is not None:
-        if Path(out).suffix.lower() != ".png":
-            raise OutputError(f"cannot write {out}: hits are shown in a .png")
-        atomic.check_file(out)
+        atomic.check_kind(out, ".png", "hits are shown in a .png")
     with open_encoder_for(engine, **options) as encoder:
         index = Index(index_file)
         index.check_encoder(encoder)

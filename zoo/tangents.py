@@ -49,12 +49,10 @@ def main(
     from zoo.applications import points, tangents
     from zoo.applications.optional import require
     from zoo.engines import open_generator
-    from zoo.errors import ConfigError, OutputError
+    from zoo.errors import ConfigError
     from zoo.images import atomic, grid
 
-    if Path(out).suffix.lower() != ".png":
-        raise OutputError(f"cannot write {out}: tangents are shown in a .png")
-    atomic.check_file(out)
+    atomic.check_kind(out, ".png", "tangents are shown in a .png")
     if move is not None and not (math.isfinite(move) and move > 0):
         raise ConfigError(f"--move: expected a finite number above 0, got {move}")
     with open_generator(engine, **options) as generator:

@@ -160,15 +160,12 @@ def _check_outputs(
 ) -> None:
     """Raise OutputError for what cannot be written, before anything is computed."""
     from zoo.applications import results
-    from zoo.errors import OutputError
     from zoo.images import atomic
 
     if out is not None:
         results.check(out, count, overwrite)
     if grid is not None:
-        if Path(grid).suffix.lower() != ".png":
-            raise OutputError(f"cannot write {grid}: a grid is a .png")
-        atomic.check_file(grid)
+        atomic.check_kind(grid, ".png", "a grid is a .png")
 
 
 def _companions(

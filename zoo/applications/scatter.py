@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.applications.optional import require
-from zoo.errors import ConfigError, OutputError
+from zoo.errors import ConfigError
 from zoo.images import atomic
 
 MOST = 20_000
@@ -118,9 +118,7 @@ class Scatter:
 
 def check(path: str) -> None:
     """Raise OutputError unless a picture could be written to `path`; nothing is created."""
-    if Path(path).suffix.lower() != ".png":
-        raise OutputError(f"cannot write {path}: the scatter is a .png")
-    atomic.check_file(path)
+    atomic.check_kind(path, ".png", "the scatter is a .png")
 
 
 def _legend(axes: Any, labels: NDArray[np.int64], classes: list[str]) -> None:

@@ -25,6 +25,13 @@ def check_file(path: str | os.PathLike[str]) -> None:
         raise OutputError(f"cannot write {path}: permission denied")
 
 
+def check_kind(path: str | os.PathLike[str], suffix: str, what: str) -> None:
+    """As `check_file`, and raise OutputError, which says `what`, for another suffix."""
+    if Path(path).suffix.lower() != suffix:
+        raise OutputError(f"cannot write {path}: {what}")
+    check_file(path)
+
+
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Gives a temporary name beside `path` to write to, and renames it to `path` at the end.
@@ -112,4 +119,11 @@ def _target(path: str | os.PathLike[str]) -> Path:
     return Path(os.path.realpath(path))
 
 
-__all__ = ["check_file", "check_folder", "replacing", "replacing_folder", "temporary_name"]
+__all__ = [
+    "check_file",
+    "check_folder",
+    "check_kind",
+    "replacing",
+    "replacing_folder",
+    "temporary_name",
+]
