@@ -16,6 +16,7 @@ from export import (
     directions,
     graph,
     manifest,
+    modules,
     parity,
     parity_generators,
     parity_images,
@@ -31,20 +32,7 @@ from export.checks import Check
 from export.errors import ExportError, ParityError
 from export.functions import Mode
 from export.manifest import Role, Weights
-from export.modules import (
-    ClassifierGraph,
-    ConditionalGraph,
-    DomainsGraph,
-    EncoderGraph,
-    GeneratorGraph,
-    Graph,
-    ImageFormat,
-    InterpolatorGraph,
-    NoisyTranslatorGraph,
-    TranslatorGraph,
-    domains,
-    noise_widths,
-)
+from export.modules import Graph, ImageFormat, domains, noise_widths
 from export.statistics import LatentStatistics
 from export.style_modules import MappingGraph, StyleGraph, SynthesisGraph
 from zoo import data
@@ -107,37 +95,37 @@ def make_graph(checkpoint: Checkpoint, role: Role, options: Options) -> Graph:
     if role == "translator":
         return _translator_graph(checkpoint)
     if role == "classifier":
-        return ClassifierGraph(checkpoint.classifier, checkpoint.shape)
+        return modules.ClassifierGraph(checkpoint.classifier, checkpoint.shape)
     assert isinstance(checkpoint, LatentCheckpoint)
     if role == "encoder":
         assert checkpoint.encoder is not None
-        return EncoderGraph(checkpoint.encoder, checkpoint.shape, checkpoint.deterministic)
+        return modules.EncoderGraph(checkpoint.encoder, checkpoint.shape, checkpoint.deterministic)
     decoder, latent, bounded = checkpoint.decoder, checkpoint.latent, checkpoint.bounded
     if role == "mapping":
         return MappingGraph(decoder, latent)
     if role == "synthesis":
         return SynthesisGraph(decoder, options.image, bounded)
     if role == "generator":
-        kind: Any = GeneratorGraph
+        kind: Any = modules.GeneratorGraph
         if checkpoint.classes:
-            kind = ConditionalGraph
+            kind = modules.ConditionalGraph
         elif checkpoint.style_based:
             kind = StyleGraph
         made: Graph = kind(decoder, latent, options.image, bounded)
         return made
     assert options.interpolator is not None
-    return InterpolatorGraph(decoder, latent, options.image, bounded, options.interpolator)
+    return modules.InterpolatorGraph(decoder, latent, options.image, bounded, options.interpolator)
 
 
 def _translator_graph(checkpoint: Checkpoint) -> Graph:
     model: Any = checkpoint.model
     if domains(model) and noise_widths(model):
         raise ExportError("a translator with attributes and noise at once is not exported")
-    kind = TranslatorGraph
+    kind = modules.TranslatorGraph
     if domains(model):
-        kind = DomainsGraph
+        kind = modules.DomainsGraph
     elif noise_widths(model):
-        kind = NoisyTranslatorGraph
+        kind = modules.NoisyTranslatorGraph
     return kind(model, checkpoint.shape)
 
 
