@@ -68,8 +68,11 @@ def main(
     from zoo.progress import Progress
 
     names = None if bands is None else _parse(bands)
-    drawn = _is_drawn(out)
-    atomic.check_file(out)
+    drawn = Path(out).suffix.lower() != ".npy"
+    if drawn:
+        atomic.check_kind(out, ".png", "expected a .png (the grid) or an .npy")
+    else:
+        atomic.check_file(out)
     with open_generator(engine, **options) as generator:
         chosen, layers = _chosen(generator, names), generator.style_layers
         asked = conditions.ask(generator, None, None, truncation, None)
@@ -111,16 +114,6 @@ def _parse(text: str) -> list[str]:
             f"--bands: expected some of {', '.join(BANDS)} with commas between them, got {text!r}"
         )
     return names
-
-
-def _is_drawn(out: str) -> bool:
-    """Whether the output is a picture; OutputError for what is neither that nor an array."""
-    from zoo.errors import OutputError
-
-    suffix = Path(out).suffix.lower()
-    if suffix not in (".png", ".npy"):
-        raise OutputError(f"cannot write {out}: expected a .png (the grid) or an .npy")
-    return suffix == ".png"
 
 
 def _chosen(generator: Generator, names: list[str] | None) -> list[Band]:
