@@ -18,6 +18,11 @@ def draw_all(command: Callable[..., None], out: Path) -> None:
     """Draw all figures into a folder; `command` runs a command of the zoo."""
     command("sample", "--engine", "gan.onnx", "-n", 40, "--out", out / "gan.png")
     command("sample", "--engine", "dcgan.onnx", "-n", 40, "--out", out / "dcgan.png")
+    command("sample", "--engine", "cgan.onnx", "-n", 40, "--out", out / "cgan.png")
+    command(
+        "translate", "--engine", "stargan.onnx", "--data", "faces", "-n", 8,
+        "--grid", out / "stargan.png",
+    )  # fmt: skip
     curves.draw(TRAINING / "dcgan.jsonl", out / "equilibrium.png")
     command(
         "nearest", "--engine", "dcgan.onnx", "--data", "fashion-mnist",
