@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from zoo.applications.conditions import Asked
 
 STEPS = Integer(4, 100_000, "4 to 100000 steps")
-START_STREAM = 48
-"""Noise stream of the starts, so that they are no samples of the generator."""
 
 
 @click.command(cls=Command)
@@ -131,7 +129,6 @@ def _latents(
     """The latents [n, D] found."""
     import numpy as np
 
-    from runtime import noise
     from zoo.applications.inversion import invert
     from zoo.applications.spaces import space_of
     from zoo.engines import has_encoder, open_encoder
@@ -141,7 +138,7 @@ def _latents(
     setup_threads(threads)
     path, single = Path(generator.path), {**options, "instances": 1}
     space = space_of(generator, asked, **single)
-    begin = space.starts(noise.normals(seed, 0, len(images) * starts, space.width, START_STREAM))
+    begin = space.starts(seed, len(images) * starts)
     scale = float(begin.std())
     begin = begin.reshape(len(images), starts, -1)
     if has_encoder(path):

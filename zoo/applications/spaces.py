@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from runtime import noise
 from zoo.applications.conditions import Asked
 from zoo.applications.inversion import Decode
 from zoo.errors import ConfigError
@@ -26,18 +27,20 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
+START_STREAM = 48
+"""Noise stream of the starts, so that they are no samples of the generator."""
+
 
 @dataclass(frozen=True)
 class Space:
     """Where to search.
 
-    decode: points [m, P] to images [m, C, H, W]; width: of the noise that starts are made of;
-    starts: noise [m, width] to points [m, P]; latents: points to what the engine decodes.
+    decode: points [m, P] to images [m, C, H, W]; starts: points [m, P] of a seed; latents: points
+    to what the engine decodes.
     """
 
     decode: Decode
-    width: int
-    starts: Callable[[Floats], Floats] = lambda drawn: drawn
+    starts: Callable[[int, int], Floats]
     latents: Callable[[Floats], Floats] = lambda points: points
 
 
@@ -57,7 +60,13 @@ def space_of(generator: Generator, asked: Asked, **options: Any) -> Space:
         decode = lambda z: network(z, label.expand(len(z)))  # noqa: E731
     elif is_style_based(network):
         decode = lambda z: network(z, noise=no_noise(z))  # noqa: E731
-    return Space(decode, generator.latent_width)
+    width = generator.latent_width
+    return Space(decode, lambda seed, count: _drawn(seed, count, width))
+
+
+def _drawn(seed: int, count: int, width: int) -> Floats:
+    """Numbers of N(0, 1), [count, width]."""
+    return noise.normals(seed, 0, count, width, START_STREAM)
 
 
 def _class(generator: Generator, asked: Asked) -> int:
@@ -82,13 +91,11 @@ def _styles(generator: Generator, options: dict[str, Any]) -> Space:
         images: Tensor = synthesis(w[:, None].expand(-1, layers, -1), no_noise(w))
         return images
 
-    def starts(drawn: Floats) -> Floats:
+    def starts(seed: int, count: int) -> Floats:
         with open_mapping(path, **options) as mapping:
-            return mapping.map(drawn)
+            return mapping.map(_drawn(seed, count, mapping.latent_width))
 
-    with open_mapping(path, **options) as mapping:
-        width = mapping.latent_width
-    return Space(decode, width, starts, lambda points: np.tile(points, layers))
+    return Space(decode, starts, lambda points: np.tile(points, layers))
 
 
 __all__ = ["Space", "space_of"]
