@@ -13,6 +13,18 @@ from torch import nn
 
 from zoo.models import registry
 
+STYLEGAN: dict[str, Any] = {
+    "image_size": 8,
+    "latent": 16,
+    "style": 16,
+    "mapping_layers": 2,
+    "widths": (16, 8),
+    "discriminator_widths": (8, 8),
+    "stable_images": 0,
+    "fade_images": 0,
+}
+"""Options of a small StyleGAN, all grown."""
+
 
 def enliven(model: nn.Module, gain: float = 3.0) -> None:
     """Weights, biases and running statistics as different from one another as trained ones."""

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from adversarial_runs import write_run
+from adversarial_runs import STYLEGAN, write_run
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import InferenceSession
 from oracles.noise import normals
@@ -30,17 +30,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "widths": (16, 8),
         "discriminator_widths": (8, 8),
     },
-    "stylegan": {
-        "image_size": 8,
-        "latent": 16,
-        "style": 16,
-        "mapping_layers": 2,
-        "widths": (16, 8),
-        "discriminator_widths": (8, 8),
-        "channels": 1,
-        "stable_images": 0,
-        "fade_images": 0,
-    },
+    "stylegan": STYLEGAN | {"channels": 1},
 }
 
 

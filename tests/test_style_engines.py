@@ -11,7 +11,7 @@ import onnx
 import pytest
 import small_inputs
 import torch
-from adversarial_runs import write_run
+from adversarial_runs import STYLEGAN, write_run
 from onnxruntime import InferenceSession
 from oracles.noise import normals
 from shell import refuses, succeeds
@@ -343,23 +343,12 @@ def test_mixing_needs_the_halves(small: Small, vae_engine: Path, tmp_path: Path)
 
 # Export
 
-OPTIONS: dict[str, Any] = {
-    "image_size": 8,
-    "latent": 16,
-    "style": 16,
-    "mapping_layers": 2,
-    "widths": (16, 8),
-    "discriminator_widths": (8, 8),
-    "stable_images": 0,
-    "fade_images": 0,
-}
-
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory, quick_throughput: None) -> tuple[Path, Any]:
     """The folder of the engines of a StyleGAN with random weights, and the model."""
     folder = tmp_path_factory.mktemp("stylegan")
-    model: Any = write_run(folder / "run", "stylegan", OPTIONS, gain=1.0)
+    model: Any = write_run(folder / "run", "stylegan", STYLEGAN, gain=1.0)
     pipeline.export(folder / "run", folder / "stylegan.onnx", Options(weights="fp32"))
     return folder, model
 
