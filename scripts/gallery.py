@@ -307,7 +307,7 @@ def main() -> None:
             "--strip", "Sunglasses", "--strip", "Beard", "--strip", "Long_Hair",
             "--out", OUT / "edits.png",
         )  # fmt: skip
-        gallery_gans.draw_all(command, OUT)
+        gallery_gans.draw_all(command, OUT, clothes)
 
 
 if __name__ == "__main__":

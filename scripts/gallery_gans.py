@@ -9,12 +9,38 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
+from runtime import Encoder, Generator
+from zoo import engine_path
+from zoo.data import DataSet
+from zoo.engines import encoder_of
+from zoo.images.rows import Row, draw
 from zoo.training import curves
 
 TRAINING = Path(__file__).resolve().parent.parent / "benchmarks" / "results" / "training"
+COLUMNS = 10
 
 
-def draw_all(command: Callable[..., None], out: Path) -> None:
+def bigan(path: Path, clothes: DataSet, seed: int = 0) -> None:
+    """The strips of the paper's figures: G(z); x above G(E(x))."""
+    labels = np.asarray(clothes.test.labels)
+    rows = np.concatenate([np.flatnonzero(labels == k)[1:3] for k in range(COLUMNS)])
+    images = clothes.test.images[rows]
+    engine = engine_path("bigan.onnx")
+    with Encoder(encoder_of(engine)) as encoder, Generator(engine) as generator:
+        copies = generator.decode(encoder.embed(images))
+        samples = generator.sample(2 * COLUMNS, seed)
+    blank = [""] * 2 * COLUMNS
+    parts = [
+        Row("G(z), samples", list(samples), blank),
+        Row("x, test images", list(images), [clothes.classes[labels[row]] for row in rows]),
+        Row("G(E(x))", list(copies), blank),
+    ]
+    draw(parts, "bigan: an encoder that was never told to copy", 2 * COLUMNS).save(path)
+
+
+def draw_all(command: Callable[..., None], out: Path, clothes: DataSet) -> None:
     """Draw all figures into a folder; `command` runs a command of the zoo."""
     command("sample", "--engine", "gan.onnx", "-n", 40, "--out", out / "gan.png")
     command("sample", "--engine", "dcgan.onnx", "-n", 40, "--out", out / "dcgan.png")
@@ -23,6 +49,7 @@ def draw_all(command: Callable[..., None], out: Path) -> None:
         "translate", "--engine", "stargan.onnx", "--data", "faces", "-n", 8,
         "--grid", out / "stargan.png",
     )  # fmt: skip
+    bigan(out / "bigan.png", clothes)
     curves.draw(TRAINING / "dcgan.jsonl", out / "equilibrium.png")
     command(
         "nearest", "--engine", "dcgan.onnx", "--data", "fashion-mnist",

@@ -18,12 +18,13 @@ from zoo.applications.inversion import invert
 from zoo.applications.memorisation import copied, nearest
 from zoo.applications.quality import psnr
 from zoo.data import DataSet
+from zoo.engines import encoder_of
 from zoo.evaluation.quick import QuickFid
 from zoo.training import collapse
 from zoo.training.weights import load_generator
 
 SAMPLES = 2000
-CLOTHES = ("gan", "dcgan", "cgan")
+CLOTHES = ("gan", "dcgan", "bigan", "cgan")
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,7 @@ def test_distances_are_in_order(measured: Callable[[str], dict[str, float]]) -> 
     """The VAE's blur costs it most; convolutions beat perceptrons."""
     fids = {name: measured(name)["fid"] for name in ("vae", *CLOTHES)}
     assert fids["dcgan"] < 0.5 * fids["gan"] < 0.5 * fids["vae"]
+    assert fids["dcgan"] < fids["bigan"] < fids["gan"]
 
 
 @pytest.mark.parametrize("name", CLOTHES)
@@ -98,6 +100,25 @@ def test_samples_of_a_class_belong_to_it() -> None:
             told = classifier.classify(images).argmax(1)
             # A shirt may be a T-shirt, a pullover or a coat, for the classifier, too.
             assert (told == label).mean() > (0.6 if name == "Shirt" else 0.8), name
+
+
+def test_bigan_encodes_what_an_image_shows(clothes: Callable[[int], DataSet]) -> None:
+    """G(E(x)) was never asked to equal x: it is of x's class, and nearer to x than to others."""
+    test = clothes(28).test
+    path = engine_path("bigan.onnx")
+    with (
+        runtime.Encoder(encoder_of(path)) as encoder,
+        runtime.Generator(path) as generator,
+        runtime.Classifier(engine_path("fashion-classifier.onnx")) as classifier,
+    ):
+        copies = generator.decode(encoder.embed(test.images))
+        same = classifier.classify(copies).argmax(1) == test.labels
+        latents = runtime.noise.normals(0, 0, 2000, generator.latent_width)
+        found = encoder.embed(generator.decode(latents))
+    # One in ten by chance.
+    assert same.mean() > 0.5
+    assert psnr(test.images, copies).mean() > psnr(test.images[::-1], copies).mean() + 3
+    assert np.corrcoef(latents.ravel(), found.ravel())[0, 1] > 0.3
 
 
 @pytest.mark.parametrize("name", CLOTHES)
