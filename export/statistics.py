@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from export.checkpoint import LatentCheckpoint
+from zoo.applications.editing import direction
 from zoo.data import DataSet, Split, normalise
 
 _BATCH = 500
@@ -43,7 +44,7 @@ def measure(checkpoint: LatentCheckpoint, data: DataSet) -> LatentStatistics:
         for name, column in zip(data.attributes, data.train.attributes.T, strict=True):
             has = column > 0
             if 0 < has.sum() < len(has):
-                directions[name] = short(latents[has].mean(0) - latents[~has].mean(0))
+                directions[name] = short(direction(latents, has))
     return LatentStatistics(short(latents.mean(0)), short(latents.std(0)), directions)
 
 
