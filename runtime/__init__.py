@@ -9,7 +9,7 @@ Needs NumPy and ONNX Runtime, never PyTorch.
 
 from pathlib import Path
 
-from runtime import errors, manifest, noise, ops
+from runtime import cuda, errors, manifest, noise, ops
 from runtime._library import native as _native
 from runtime.classifier import Classifier
 from runtime.encoder import Encoder
@@ -47,6 +47,7 @@ __all__ = [
     "__version__",
     "backends",
     "cmake_dir",
+    "cuda",
     "errors",
     "manifest",
     "noise",

@@ -25,6 +25,34 @@ def reparametrized_sample(
 def batched_interpolate(a: _Floats, b: _Floats, t: _Floats, spherical: bool) -> _Floats: ...
 def noise_kernel_isa() -> str: ...
 def use_noise_kernel_isa(isa: str) -> bool: ...
+def cuda_devices() -> list[tuple[str, int, int, int, int]]: ...
+def cuda_sample(
+    mu: int,
+    logvar: int,
+    key: int,
+    noise_stream: int,
+    rows: int,
+    width: int,
+    real: int,
+    h: int,
+    stream: int,
+) -> None: ...
+def cuda_advance(key: int, samples: int, stream: int) -> None: ...
+def cuda_interpolate(
+    a: int,
+    b: int,
+    t: int,
+    spherical: bool,
+    rows: int,
+    steps: int,
+    width: int,
+    real: int,
+    h: int,
+    stream: int,
+) -> None: ...
+def cuda_levels(
+    images: int, rows: int, channels: int, pixels: int, out: int, stream: int
+) -> None: ...
 
 class _Engine:
     def __init__(

@@ -10,15 +10,15 @@ SCHEMA: int = native.MANIFEST_SCHEMA
 """Newest schema that this runtime reads."""
 
 KEY: str = native.MANIFEST_KEY
-"""Where the manifest stands in an ONNX file's `metadata_props`."""
+"""Where the manifest stands in an ONNX file's `metadata_props`; with a colon, in a plan."""
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The manifest of an engine file, validated; the graph is not loaded.
 
-    Raises EngineNotFoundError, EngineFileError (empty, truncated, not ONNX),
-    NotAnEngineError, ManifestError, SchemaVersionError, and
-    DeviceUnavailableError for a TensorRT plan without an NVIDIA driver.
+    That of a TensorRT plan is read without TensorRT and without a GPU.
+    Raises EngineNotFoundError, EngineFileError (empty, truncated, neither ONNX nor
+    a plan), NotAnEngineError, ManifestError and SchemaVersionError.
     """
     document: dict[str, Any] = json.loads(native.read_manifest(os.fspath(path)))
     return document

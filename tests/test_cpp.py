@@ -45,6 +45,7 @@ def test_cpp(sanitizer: str, repository: Path, vae_engine: Path, run: Run, tmp_p
         "ZOO_BUILD_TESTS": "ON",
         "ZOO_BUILD_PYTHON": "OFF",
         "ZOO_BUILD_OPENVINO": "OFF",
+        "ZOO_BUILD_CUDA": "OFF",
         "ZOO_SANITIZE": "" if sanitizer == "none" else sanitizer,
         "ZOO_TEST_ENGINE": vae_engine,
         "ZOO_TEST_ROLES": tmp_path,

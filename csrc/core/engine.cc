@@ -7,6 +7,7 @@
 
 #include "backends/registry.h"
 #include "backends/tensors.h"
+#include "core/plan_file.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -91,6 +92,7 @@ Engine::Engine(const std::string& path, const Options& options,
                         std::to_string(options.instances));
   }
   manifest_ = Manifest::read(path);
+  refuse_plan(path);
   if (std::find(roles.begin(), roles.end(), manifest_.role) == roles.end()) {
     std::string expected;
     for (const auto& role : roles) expected += (expected.empty() ? "'" : " or '") + role + "'";

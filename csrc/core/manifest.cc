@@ -6,6 +6,7 @@
 
 #include "core/manifest_fields.h"
 #include "core/onnx_file.h"
+#include "core/plan_file.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -140,11 +141,14 @@ Manifest Manifest::parse(const std::string& text) {
   parse_truncation(document, &manifest);
   require_string(require_object(document, "versions"), "versions", "zoo");
   parse_throughput(document, &manifest);
+  check_plan(document);
   return manifest;
 }
 
 Manifest Manifest::read(const std::string& path) {
-  const std::string document = read_onnx_manifest(path);
+  const MappedFile mapped(path);
+  const bool plan = is_plan(mapped) || is_plan_name(path);
+  const std::string document = plan ? read_plan_manifest(mapped) : read_onnx_manifest(mapped);
   const std::string file = "engine file '" + path + "': ";
   try {
     return parse(document);

@@ -33,4 +33,7 @@ void parse_noise(const Json& document, Manifest* manifest);
 void parse_condition(const Json& document, Manifest* manifest);
 void parse_truncation(const Json& document, Manifest* manifest);
 
+// What a TensorRT plan says of itself, under "plan", if the document is one's.
+void check_plan(const Json& document);
+
 }  // namespace zoo

@@ -1,14 +1,6 @@
 #include "core/onnx_file.h"
 
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstdint>
-#include <cstring>
 
 #include "zoo/errors.h"
 #include "zoo/manifest.h"
@@ -25,42 +17,6 @@ constexpr uint32_t kKnownFields[] = {1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26};
 
 constexpr uint32_t kVarint = 0;
 constexpr uint32_t kLengthDelimited = 2;
-
-// A file mapped for reading.
-class MappedFile {
- public:
-  explicit MappedFile(const std::string& path) {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-      if (errno == ENOENT) throw EngineNotFoundError("engine file '" + path + "' does not exist");
-      throw EngineFileError("engine file '" + path + "' cannot be opened: " + strerror(errno));
-    }
-    struct stat info{};
-    const bool regular = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
-    if (regular && info.st_size > 0) {
-      size_ = static_cast<size_t>(info.st_size);
-      data_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
-    }
-    ::close(fd);
-    if (!regular) throw EngineFileError("engine file '" + path + "' is not a regular file");
-    if (size_ == 0) throw EngineFileError("engine file '" + path + "' is empty");
-    if (data_ == MAP_FAILED) {
-      throw EngineFileError("engine file '" + path + "' cannot be mapped: " + strerror(errno));
-    }
-  }
-  ~MappedFile() {
-    if (data_ != nullptr && data_ != MAP_FAILED) ::munmap(data_, size_);
-  }
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
-
-  const uint8_t* begin() const { return static_cast<const uint8_t*>(data_); }
-  const uint8_t* end() const { return begin() + size_; }
-
- private:
-  void* data_ = nullptr;
-  size_t size_ = 0;
-};
 
 enum class Wire { kOk, kTruncated, kMalformed };
 
@@ -122,28 +78,10 @@ bool known_field(uint32_t number) {
   return false;
 }
 
-bool ends_with(const std::string& text, const std::string& suffix) {
-  return text.size() >= suffix.size() &&
-         text.compare(text.size() - suffix.size(), suffix.size(), suffix) == 0;
-}
-
-void refuse_plan(const std::string& path) {
-  if (void* driver = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL)) {
-    ::dlclose(driver);
-    throw DeviceUnavailableError("'" + path + "' is a TensorRT plan: this build has no TensorRT " +
-                                 "backend; use the .onnx engine");
-  }
-  throw DeviceUnavailableError("'" + path + "' is a TensorRT plan: it needs an NVIDIA GPU, and " +
-                               "there is no NVIDIA driver here (libcuda.so.1 not found); use " +
-                               "the .onnx engine");
-}
-
 }  // namespace
 
-std::string read_onnx_manifest(const std::string& path) {
-  const MappedFile file(path);
-  if (ends_with(path, ".plan") || ends_with(path, ".engine")) refuse_plan(path);
-
+std::string read_onnx_manifest(const MappedFile& file) {
+  const std::string& path = file.path();
   bool has_graph = false;
   bool has_manifest = false;
   std::string manifest;

@@ -20,6 +20,7 @@ void bind_errors(py::module_& module);
 void bind_manifest(py::module_& module);
 void bind_backends(py::module_& module);
 void bind_ops(py::module_& module);
+void bind_cuda(py::module_& module);
 void bind_generator(py::module_& module);
 void bind_encoder(py::module_& module);
 void bind_mapping(py::module_& module);

@@ -1,0 +1,85 @@
+#include "backends/cuda_library.h"
+
+#include <dlfcn.h>
+
+#include <mutex>
+#include <string>
+
+#include "backends/library.h"
+#include "zoo/errors.h"
+
+namespace zoo {
+namespace {
+
+constexpr const char* kName = "libzoo_cuda.so";
+
+const CudaOps* open_ops() {
+  std::string path = own_folder() + "/" + kName;
+  if (const std::string found = find_library("ZOO_CUDA_LIBRARY", "runtime/lib", kName);
+      !found.empty()) {
+    path = found;
+  } else if (void* there = ::dlopen(path.c_str(), RTLD_LAZY | RTLD_LOCAL)) {
+    ::dlclose(there);
+  } else {
+    throw BackendUnavailableError(
+        "this build has no CUDA kernels: no nvcc was found when it was made; put nvcc on the PATH, "
+        "or pip install nvidia-cuda-nvcc, and install generator-zoo from source again");
+  }
+  void* library = open_library(path, /*global=*/false);
+  using Entry = const CudaOps* (*)(uint32_t);
+  const auto entry = reinterpret_cast<Entry>(library_symbol(library, "zoo_cuda_ops", path));
+  const CudaOps* ops = entry(kCudaOpsVersion);
+  if (!ops) {
+    throw BackendUnavailableError("'" + path + "' belongs to another version of generator-zoo");
+  }
+  return ops;
+}
+
+void require_driver() {
+  void* driver = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (!driver) {
+    throw DeviceUnavailableError(
+        "there is no NVIDIA driver here (libcuda.so.1 not found); CUDA kernels need an NVIDIA GPU "
+        "and its driver");
+  }
+  ::dlclose(driver);
+}
+
+int count_devices(const CudaOps& ops) {
+  int count = 0;
+  if (const char* failure = ops.device_count(&count)) {
+    throw DeviceUnavailableError(std::string("no CUDA device can be used: ") + failure);
+  }
+  if (count == 0) throw DeviceUnavailableError("there is an NVIDIA driver, but no CUDA device");
+  return count;
+}
+
+}  // namespace
+
+const CudaOps& cuda_ops() {
+  static std::mutex mutex;
+  static const CudaOps* opened = nullptr;
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (!opened) {
+    const CudaOps* ops = open_ops();
+    require_driver();
+    count_devices(*ops);
+    opened = ops;
+  }
+  return *opened;
+}
+
+std::vector<CudaDevice> cuda_devices() {
+  const CudaOps& ops = cuda_ops();
+  std::vector<CudaDevice> devices(static_cast<size_t>(count_devices(ops)));
+  for (size_t index = 0; index < devices.size(); ++index) {
+    check_cuda(ops.device(static_cast<int>(index), &devices[index]));
+  }
+  return devices;
+}
+
+void check_cuda(const char* failure) {
+  if (failure) throw ExecutionError(failure);
+}
+
+}  // namespace zoo

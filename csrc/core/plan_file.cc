@@ -1,0 +1,121 @@
+#include "core/plan_file.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "zoo/errors.h"
+#include "zoo/manifest.h"
+
+namespace zoo {
+namespace {
+
+// A plan begins with four letters ("ftrt", of TensorRT for RTX "vtrt"), four bytes of zero, a
+// version of the format in eight bytes, and the length of the whole plan in eight more.
+constexpr std::string_view kMagic = "ftrt";
+constexpr std::string_view kRtxMagic = "vtrt";
+constexpr size_t kLengthAt = 16;
+constexpr size_t kHeaderBytes = 64;
+
+std::string_view text_of(const MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.begin()), file.size()};
+}
+
+uint64_t length_in_header(std::string_view text) {
+  uint64_t length = 0;
+  for (size_t i = 0; i < sizeof length; ++i) {
+    length |= static_cast<uint64_t>(static_cast<uint8_t>(text[kLengthAt + i])) << (8 * i);
+  }
+  return length;
+}
+
+// A plan says how long it is, so nothing of ours is added to it: TensorRT refuses one whose length
+// is not what its header says ("Size specified in header does not match archive size"), and with
+// a trailer of ours no other program could load it. The length that TensorRT itself writes may
+// leave its header out; it is thus held only against files that are too short.
+void check_length(const MappedFile& file) {
+  const std::string_view text = text_of(file);
+  const std::string name = "engine file '" + file.path() + "' is truncated at byte ";
+  if (file.size() < kHeaderBytes) {
+    throw EngineFileError(name + std::to_string(file.size()) + ", within the header of a plan");
+  }
+  const uint64_t length = length_in_header(text);
+  if (length > file.size()) {
+    throw EngineFileError(name + std::to_string(file.size()) + " of " + std::to_string(length));
+  }
+  if (length < file.size() && text.substr(0, kRtxMagic.size()) == kRtxMagic) {
+    throw EngineFileError("engine file '" + file.path() + "' is " + std::to_string(file.size()) +
+                          " bytes long, but the plan in it " + std::to_string(length));
+  }
+}
+
+// Length of the JSON object at the beginning of a text, 0 if it does not end there.
+size_t object_length(std::string_view text) {
+  size_t depth = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted) {
+      if (c == '\\') ++i;
+      quoted = c != '"';
+      continue;
+    }
+    quoted = c == '"';
+    if (c == '{') ++depth;
+    if (c == '}' && --depth == 0) return i + 1;
+  }
+  return 0;
+}
+
+}  // namespace
+
+bool is_plan(const MappedFile& file) {
+  const std::string_view start = text_of(file).substr(0, kMagic.size());
+  return start == kMagic || start == kRtxMagic;
+}
+
+bool is_plan_name(const std::string& path) {
+  const std::string_view name = path;
+  for (const std::string_view suffix : {".plan", ".engine"}) {
+    if (name.size() >= suffix.size() && name.substr(name.size() - suffix.size()) == suffix) {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::string read_plan_manifest(const MappedFile& file) {
+  if (!is_plan(file)) {
+    throw EngineFileError("engine file '" + file.path() + "' is not a TensorRT plan");
+  }
+  check_length(file);
+  const std::string_view text = text_of(file);
+  // No brace in the marker: the object begins right after it.
+  const std::string marker = std::string(kManifestKey) + ":";
+  const auto found = text.find(marker + "{");
+  if (found == std::string_view::npos) {
+    throw NotAnEngineError("'" + file.path() + "' is a TensorRT plan but no engine: it has no " +
+                           kManifestKey + "; make one with python -m export");
+  }
+  const std::string_view rest = text.substr(found + marker.size());
+  const size_t length = object_length(rest);
+  if (length == 0) {
+    throw EngineFileError("engine file '" + file.path() + "' is damaged: its manifest has no end");
+  }
+  return std::string(rest.substr(0, length));
+}
+
+void refuse_plan(const std::string& path) {
+  if (!is_plan(MappedFile(path))) return;
+  if (void* driver = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL)) {
+    ::dlclose(driver);
+    throw DeviceUnavailableError("'" + path + "' is a TensorRT plan: this build has no TensorRT " +
+                                 "backend; use the .onnx engine");
+  }
+  throw DeviceUnavailableError("'" + path + "' is a TensorRT plan: it needs an NVIDIA GPU, and " +
+                               "there is no NVIDIA driver here (libcuda.so.1 not found); use " +
+                               "the .onnx engine");
+}
+
+}  // namespace zoo

@@ -1,0 +1,23 @@
+// A TensorRT plan from outside: what it is, without TensorRT and without a GPU.
+#pragma once
+
+#include <string>
+
+#include "core/mapped_file.h"
+
+namespace zoo {
+
+// Whether the file is a plan by its first bytes.
+bool is_plan(const MappedFile& file);
+
+// Whether the name ends as a plan's does, .plan or .engine.
+bool is_plan_name(const std::string& path);
+
+// The manifest in a plan: JSON in the name of its network. Throws EngineFileError (truncated, not
+// a plan) and NotAnEngineError (no manifest in it).
+std::string read_plan_manifest(const MappedFile& file);
+
+// Throws DeviceUnavailableError if the file is a plan, saying what is missing to run it.
+void refuse_plan(const std::string& path);
+
+}  // namespace zoo

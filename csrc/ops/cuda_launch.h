@@ -1,0 +1,46 @@
+// For the kernels' sources (nvcc): launching, and telling what failed.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+
+#include "ops/cuda_ops.h"
+
+namespace zoo {
+
+constexpr unsigned kThreads = 256;
+
+// Null for success, else the message.
+inline const char* cuda_failure(cudaError_t status, const char* call, const char* file, int line) {
+  if (status == cudaSuccess) return nullptr;
+  static thread_local char message[512];
+  std::snprintf(message, sizeof message, "%s (%s:%d): %s: %s", call, file, line,
+                cudaGetErrorName(status), cudaGetErrorString(status));
+  return message;
+}
+
+#define ZOO_CUDA(call) ::zoo::cuda_failure((call), #call, __FILE_NAME__, __LINE__)
+
+inline unsigned blocks_for(size_t threads) {
+  // A grid's first dimension ends at 2^31 - 1; kernels stride over what is beyond.
+  constexpr size_t kMost = size_t{1} << 30;
+  return static_cast<unsigned>(std::min((threads + kThreads - 1) / kThreads, kMost));
+}
+
+inline bool aligned(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 16 == 0; }
+
+// The operators, one file each.
+const char* launch_sample(const float* mu, const float* logvar, const DeviceNoiseKey* key,
+                          uint32_t noise_stream, size_t rows, size_t width, Real real, void* h,
+                          void* stream);
+const char* launch_advance(DeviceNoiseKey* key, uint64_t samples, void* stream);
+const char* launch_interpolate(const float* a, const float* b, const float* t, Interpolation mode,
+                               size_t rows, size_t steps, size_t width, Real real, void* h,
+                               void* stream);
+const char* launch_levels(const float* images, size_t rows, size_t channels, size_t pixels,
+                          uint8_t* levels, void* stream);
+
+}  // namespace zoo

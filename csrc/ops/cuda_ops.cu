@@ -1,0 +1,46 @@
+#include "ops/cuda_ops.h"
+
+#include "ops/cuda_launch.h"
+
+namespace zoo {
+namespace {
+
+const char* device_count(int* count) {
+  *count = 0;
+  return ZOO_CUDA(cudaGetDeviceCount(count));
+}
+
+const char* device(int index, CudaDevice* device) {
+  cudaDeviceProp properties;
+  if (const char* failure = ZOO_CUDA(cudaGetDeviceProperties(&properties, index))) return failure;
+  std::snprintf(device->name, sizeof device->name, "%s", properties.name);
+  device->major = properties.major;
+  device->minor = properties.minor;
+  device->multiprocessors = properties.multiProcessorCount;
+  device->memory = properties.totalGlobalMem;
+  return nullptr;
+}
+
+const char* enter_device_of(const void* memory, int* before) {
+  cudaPointerAttributes attributes;
+  if (const char* failure = ZOO_CUDA(cudaPointerGetAttributes(&attributes, memory))) {
+    return failure;
+  }
+  if (attributes.type != cudaMemoryTypeDevice && attributes.type != cudaMemoryTypeManaged) {
+    return "the memory is not a CUDA device's";
+  }
+  if (const char* failure = ZOO_CUDA(cudaGetDevice(before))) return failure;
+  return ZOO_CUDA(cudaSetDevice(attributes.device));
+}
+
+const char* set_device(int index) { return ZOO_CUDA(cudaSetDevice(index)); }
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) const CudaOps* zoo_cuda_ops(uint32_t version) {
+  static const CudaOps table{device_count,  device,         enter_device_of,    set_device,
+                             launch_sample, launch_advance, launch_interpolate, launch_levels};
+  return version == kCudaOpsVersion ? &table : nullptr;
+}
+
+}  // namespace zoo

@@ -1,0 +1,53 @@
+// The operators on a CUDA device. They are a library of their own, libzoo_cuda.so,
+// which is opened where it was built and there is a driver (backends/cuda_library.h).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ops/batched_interpolate.h"
+#include "ops/sample_thread.h"
+
+namespace zoo {
+
+enum class Real : int32_t { kFloat32, kFloat16, kBFloat16 };
+
+struct CudaDevice {
+  char name[256];
+  int32_t major;  // compute capability
+  int32_t minor;
+  int32_t multiprocessors;
+  uint64_t memory;  // bytes, all of the device
+};
+
+// Functions return null, or what failed: the CUDA call, its place and CUDA's own
+// words, in memory of the calling thread that lasts until its next failure.
+// `stream` is a cudaStream_t. All work is on the current device, asynchronous.
+struct CudaOps {
+  const char* (*device_count)(int* count);
+  const char* (*device)(int index, CudaDevice* device);
+  // Makes the device of this memory the current one, and tells which was; fails for
+  // memory that no device has.
+  const char* (*enter_device_of)(const void* memory, int* before);
+  const char* (*set_device)(int index);
+  // h[rows, width] of type `real`; mu, logvar null: the prior.
+  const char* (*reparametrized_sample)(const float* mu, const float* logvar,
+                                       const DeviceNoiseKey* key, uint32_t noise_stream,
+                                       size_t rows, size_t width, Real real, void* h, void* stream);
+  // key->first += samples, for the next replay.
+  const char* (*advance_key)(DeviceNoiseKey* key, uint64_t samples, void* stream);
+  // h[rows, steps, width] of type `real`.
+  const char* (*batched_interpolate)(const float* a, const float* b, const float* t,
+                                     Interpolation mode, size_t rows, size_t steps, size_t width,
+                                     Real real, void* h, void* stream);
+  // float [rows, channels, pixels] to uint8 [rows, pixels, channels].
+  const char* (*image_levels)(const float* images, size_t rows, size_t channels, size_t pixels,
+                              uint8_t* levels, void* stream);
+};
+
+constexpr uint32_t kCudaOpsVersion = 1;
+
+// The table, or null for another version than the library's.
+extern "C" const CudaOps* zoo_cuda_ops(uint32_t version);
+
+}  // namespace zoo

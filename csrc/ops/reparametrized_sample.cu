@@ -1,0 +1,67 @@
+#include "ops/cuda_launch.h"
+#include "ops/sample_thread.h"
+
+namespace zoo {
+namespace {
+
+template <typename Out, bool Vector, typename Index>
+__global__ void __launch_bounds__(kThreads) sample_kernel(SampleArguments<Out> given, Index count) {
+  const Index stride = static_cast<Index>(gridDim.x) * kThreads;
+  for (Index thread = static_cast<Index>(blockIdx.x) * kThreads + threadIdx.x; thread < count;
+       thread += stride) {
+    sample_thread<Out, Vector, Index>(given, thread);
+  }
+}
+
+__global__ void advance_kernel(DeviceNoiseKey* key, uint64_t samples) { key->first += samples; }
+
+template <typename Out, bool Vector>
+const char* launch_indexed(const SampleArguments<Out>& given, cudaStream_t stream) {
+  const size_t count = sample_threads<Out>(given.rows, given.width);
+  const unsigned blocks = blocks_for(count);
+  // Twice the threads fit, so that the stride past the end does not wrap.
+  if (count < (size_t{1} << 31)) {
+    sample_kernel<Out, Vector, uint32_t>
+        <<<blocks, kThreads, 0, stream>>>(given, static_cast<uint32_t>(count));
+  } else {
+    sample_kernel<Out, Vector, uint64_t><<<blocks, kThreads, 0, stream>>>(given, count);
+  }
+  return ZOO_CUDA(cudaGetLastError());
+}
+
+template <typename Out>
+const char* launch_as(const SampleArguments<Out>& given, cudaStream_t stream) {
+  const bool vector = given.width % kSampleLanes<Out> == 0 && aligned(given.h) &&
+                      aligned(given.mu) && aligned(given.logvar);
+  return vector ? launch_indexed<Out, true>(given, stream)
+                : launch_indexed<Out, false>(given, stream);
+}
+
+}  // namespace
+
+const char* launch_sample(const float* mu, const float* logvar, const DeviceNoiseKey* key,
+                          uint32_t noise_stream, size_t rows, size_t width, Real real, void* h,
+                          void* stream) {
+  if (rows == 0 || width == 0) return nullptr;
+  auto* queue = static_cast<cudaStream_t>(stream);
+  const auto call = [&](auto* out) {
+    using Out = std::remove_pointer_t<decltype(out)>;
+    return launch_as<Out>({mu, logvar, key, noise_stream, rows, width, out}, queue);
+  };
+  switch (real) {
+    case Real::kFloat32:
+      return call(static_cast<float*>(h));
+    case Real::kFloat16:
+      return call(static_cast<Float16*>(h));
+    case Real::kBFloat16:
+      return call(static_cast<BFloat16*>(h));
+  }
+  return "reparametrized_sample: unknown type of h";
+}
+
+const char* launch_advance(DeviceNoiseKey* key, uint64_t samples, void* stream) {
+  advance_kernel<<<1, 1, 0, static_cast<cudaStream_t>(stream)>>>(key, samples);
+  return ZOO_CUDA(cudaGetLastError());
+}
+
+}  // namespace zoo

@@ -1,0 +1,83 @@
+// What one thread of the CUDA kernel of ReparametrizedSample does.
+//
+// A function for the host, too: a test runs every thread of a grid on the CPU and
+// compares with reparametrized_sample, bit for bit.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ops/half_float.h"
+#include "ops/reparametrized_sample.h"
+
+namespace zoo {
+
+// Seed and index of the sample in row 0, in device memory: a captured graph is
+// replayed for the next batch after advance_key.
+struct DeviceNoiseKey {
+  uint64_t seed;
+  uint64_t first;
+};
+
+template <typename Out>
+struct SampleArguments {
+  const float* mu;      // [rows, width]; null: 0
+  const float* logvar;  // [rows, width]; null: 0
+  const DeviceNoiseKey* key;
+  uint32_t stream;
+  size_t rows;
+  size_t width;
+  Out* h;  // [rows, width]
+};
+
+// Values that a thread makes: 16 bytes, one store.
+template <typename Out>
+constexpr size_t kSampleLanes = 16 / sizeof(Out);
+
+template <typename Out>
+struct alignas(16) SamplePack {
+  Out values[kSampleLanes<Out>];
+};
+
+template <typename Out>
+ZOO_HD size_t sample_threads(size_t rows, size_t width) {
+  return rows * ((width + kSampleLanes<Out> - 1) / kSampleLanes<Out>);
+}
+
+// The values of one thread. Vector: width is a multiple of the lanes and all
+// pointers are aligned to 16 bytes. Index: an unsigned type that holds the number
+// of threads; 64-bit division is many times slower than 32-bit on a GPU.
+template <typename Out, bool Vector, typename Index>
+ZOO_HD void sample_thread(const SampleArguments<Out>& given, Index thread) {
+  constexpr size_t kLanes = kSampleLanes<Out>;
+  const Index packs = static_cast<Index>((given.width + kLanes - 1) / kLanes);
+  const Index row = thread / packs;
+  const size_t element = static_cast<size_t>(thread - row * packs) * kLanes;
+  const size_t at = static_cast<size_t>(row) * given.width + element;
+  float values[kLanes];
+  ZOO_UNROLL(2)
+  for (size_t block = 0; block < kLanes / 4; ++block) {
+    const Normal4 eps = normal4(noise_block(given.key->seed, given.key->first + row, given.stream,
+                                            static_cast<uint32_t>(element / 4 + block)));
+    values[4 * block] = eps.x;
+    values[4 * block + 1] = eps.y;
+    values[4 * block + 2] = eps.z;
+    values[4 * block + 3] = eps.w;
+  }
+  SamplePack<Out> pack;
+  ZOO_UNROLL(8)
+  for (size_t lane = 0; lane < kLanes; ++lane) {
+    const bool inside = Vector || element + lane < given.width;
+    if (!inside) continue;
+    float value = values[lane];
+    if (given.mu || given.logvar) {
+      value = reparametrize(given.mu ? given.mu[at + lane] : 0.0f,
+                            given.logvar ? given.logvar[at + lane] : 0.0f, value);
+    }
+    pack.values[lane] = from_float<Out>(value);
+    if (!Vector) given.h[at + lane] = pack.values[lane];
+  }
+  if (Vector) *reinterpret_cast<SamplePack<Out>*>(given.h + at) = pack;
+}
+
+}  // namespace zoo

@@ -1,0 +1,162 @@
+"""The operators on a CUDA device, on arrays that any package made there.
+
+Arrays are what has `__cuda_array_interface__` (PyTorch, CuPy, Numba, PyCUDA): contiguous, in the
+memory of one device. Results are written into an array that the caller has, float32, float16, or
+bfloat16; since the interface has no name for the last, its bits are taken as 16-bit integers
+(`tensor.view(torch.int16)`). The numbers are those of `runtime.ops` and `runtime.noise`, bit for
+bit, rounded to nearest even.
+
+Work is queued on `queue`, a cudaStream_t as an integer (0: the default stream), and not waited for.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from runtime._arguments import UINT64_MAX, integer
+from runtime._library import native
+from runtime.errors import ArgumentError
+from runtime.ops import spherical
+
+_REALS = {"<f4": 0, "<f2": 1, "<i2": 2, "<u2": 2, "<V2": 2}
+_FLOAT = ("<f4",)
+_KEY = ("<u8", "<i8")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A CUDA device: its name, compute capability, multiprocessors, and memory in bytes."""
+
+    name: str
+    capability: tuple[int, int]
+    multiprocessors: int
+    memory: int
+
+
+def devices() -> list[Device]:
+    """The devices here, at least one.
+
+    Raises BackendUnavailableError where this build has no CUDA kernels, and DeviceUnavailableError
+    where there is no driver or no device.
+    """
+    return [
+        Device(name, (major, minor), multiprocessors, memory)
+        for name, major, minor, multiprocessors, memory in native.cuda_devices()
+    ]
+
+
+@dataclass(frozen=True)
+class _Array:
+    address: int
+    shape: tuple[int, ...]
+    kind: str
+
+
+def _array(name: str, value: Any, kinds: tuple[str, ...], shape: tuple[int | None, ...]) -> _Array:
+    interface = getattr(value, "__cuda_array_interface__", None)
+    if not isinstance(interface, dict):
+        raise ArgumentError(
+            f"{name}: expected an array with __cuda_array_interface__, got {type(value).__name__}"
+        )
+    got, kind = tuple(interface["shape"]), str(interface["typestr"])
+    if kind not in kinds:
+        raise ArgumentError(f"{name}: expected one of the types {', '.join(kinds)}, got {kind}")
+    fits = len(got) == len(shape) and all(
+        size > 0 and wanted in (None, size) for size, wanted in zip(got, shape, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        raise ArgumentError(f"{name}: expected shape ({wanted}), got {got}")
+    strides = interface.get("strides")
+    if strides is not None and tuple(strides) != _packed(got, int(kind[2:])):
+        raise ArgumentError(f"{name}: expected a contiguous array, got strides {tuple(strides)}")
+    return _Array(int(interface["data"][0]), got, kind)
+
+
+def _packed(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
+    return tuple(size * math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
+def _queue(value: Any) -> int:
+    return integer("queue", value, 0, UINT64_MAX)
+
+
+def reparametrized_sample(
+    out: Any,
+    key: Any,
+    mu: Any | None = None,
+    logvar: Any | None = None,
+    stream: int = 0,
+    queue: int = 0,
+) -> None:
+    """out = mu + exp(logvar / 2) · ε, row r with the noise of sample key[1] + r.
+
+    out: [N, D]; key: 64-bit integers [2], the seed and the index of row 0's sample, read from
+    device memory when the kernel runs; mu, logvar: float32 [N, D], None for 0. `stream` is the
+    place in the model that draws. Raises ArgumentError, ExecutionError, and what `devices` raises.
+    """
+    target = _array("out", out, tuple(_REALS), (None, None))
+    pairs = (("mu", mu), ("logvar", logvar))
+    given = [
+        0 if value is None else _array(name, value, _FLOAT, target.shape).address
+        for name, value in pairs
+    ]
+    rows, width = target.shape
+    native.cuda_sample(
+        *given,
+        _array("key", key, _KEY, (2,)).address,
+        integer("stream", stream, 0, 2**32 - 1),
+        rows,
+        width,
+        _REALS[target.kind],
+        target.address,
+        _queue(queue),
+    )
+
+
+def advance(key: Any, samples: int, queue: int = 0) -> None:
+    """key[1] += samples, on the device: what follows a batch in a graph that is replayed."""
+    address = _array("key", key, _KEY, (2,)).address
+    native.cuda_advance(address, integer("samples", samples, 0, UINT64_MAX), _queue(queue))
+
+
+def batched_interpolate(
+    out: Any, a: Any, b: Any, t: Any, mode: str = "linear", queue: int = 0
+) -> None:
+    """out = a + (b - a) · t, or the point at t on the great arc from a to b.
+
+    a, b: float32 [N, D]; t: float32 [S]; out: [N, S, D]. As `runtime.ops.batched_interpolate`, of
+    which spherical results may differ in the last bits. Raises as `reparametrized_sample`.
+    """
+    first = _array("a", a, _FLOAT, (None, None))
+    second = _array("b", b, _FLOAT, first.shape)
+    steps = _array("t", t, _FLOAT, (None,))
+    rows, width = first.shape
+    target = _array("out", out, tuple(_REALS), (rows, steps.shape[0], width))
+    native.cuda_interpolate(
+        first.address,
+        second.address,
+        steps.address,
+        spherical(mode),
+        rows,
+        steps.shape[0],
+        width,
+        _REALS[target.kind],
+        target.address,
+        _queue(queue),
+    )
+
+
+def image_levels(out: Any, images: Any, queue: int = 0) -> None:
+    """out = floor(images · 255 + 1/2), kept in 0 … 255: for engines that give float images.
+
+    images: float32 [N, C, H, W]; out: uint8 [N, H, W, C]. Raises as `reparametrized_sample`.
+    """
+    source = _array("images", images, _FLOAT, (None,) * 4)
+    rows, channels, height, width = source.shape
+    target = _array("out", out, ("|u1",), (rows, height, width, channels))
+    native.cuda_levels(
+        source.address, rows, channels, height * width, target.address, _queue(queue)
+    )
