@@ -1,29 +1,54 @@
-"""`python -m export runs/vae --out vae.onnx`: a checkpoint to checked engine files."""
+"""`python -m export runs/vae --out vae.onnx`: checked engine files; `--out vae.plan`: plans."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from zoo.cli import Command
 
+if TYPE_CHECKING:
+    from export import pipeline
+
+OF_PLANS = ("target", "precision", "batch", "timing_cache", "compatible")
+OF_CHECKPOINTS = ("weights", "image", "interpolator", "data", "no_runtime_check")
+
+
+class Buckets(click.ParamType):
+    """Batch sizes with commas between."""
+
+    name = "buckets"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """`1,64` as (1, 64); click.BadParameter for what is no number."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"expected numbers with commas between, got {value}", param, ctx)
+
 
 @click.command(cls=Command)
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("source", type=click.Path(path_type=Path))
 @click.option(
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    metavar="FILE.onnx",
-    help="The main file; an encoder's is FILE.encoder.onnx.",
+    metavar="FILE",
+    help="The main file, FILE.onnx or FILE.plan; an encoder's is FILE.encoder.onnx.",
 )
 @click.option(
     "--weights",
     type=click.Choice(["fp16", "fp32"]),
     default="fp16",
-    help="How weights are stored; they are used in fp32.",
+    help="How weights are stored in an .onnx file; they are used in fp32.",
 )
 @click.option(
     "--image",
@@ -46,42 +71,97 @@ from zoo.cli import Command
     is_flag=True,
     help="Check against PyTorch and stock ONNX Runtime only.",
 )
-def main(
-    checkpoint: Path,
-    out: Path,
-    weights: Any,
-    image: Any,
-    interpolator: Any,
-    data: str | None,
-    no_runtime_check: bool,
-) -> None:
-    """Export CHECKPOINT, the folder of a training run, a .safetensors file of one, or an engine.
+@click.option(
+    "--target",
+    metavar="NAME",
+    help="Of a plan: tensorrt or tensorrt-rtx [tensorrt, if it is installed].",
+)
+@click.option(
+    "--precision",
+    default="fp32",
+    metavar="NAME",
+    help="Of a plan: fp32, tf32, fp16 or bf16.",
+)
+@click.option(
+    "--batch",
+    type=Buckets(),
+    default="1,64,512",
+    metavar="N,N,…",
+    help="Of a plan: the batch sizes that it runs.",
+)
+@click.option(
+    "--timing-cache",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Of a plan: what TensorRT measured before [in the user's cache folder].",
+)
+@click.option(
+    "--compatible",
+    is_flag=True,
+    help="A plan for later versions of TensorRT and for other GPUs too.",
+)
+@click.pass_context
+def main(context: click.Context, source: Path, out: Path, **options: Any) -> None:
+    """Export SOURCE, the folder of a training run, a .safetensors file of one, or an engine.
 
-    Every file is compared with PyTorch, stock ONNX Runtime and the runtime of this
+    To .onnx: every file is compared with PyTorch, stock ONNX Runtime and the runtime of this
     package, row by row at several batch sizes. If one fails, none is kept.
+
+    To .plan: an engine file, by path or shipped name, becomes the one TensorRT plan; of a
+    checkpoint the whole family is exported, and each file becomes a plan. If one cannot be built,
+    none is kept.
     """
+    from zoo.engines import resolve
     from zoo.images.atomic import check_file
 
-    if out.suffix != ".onnx":
-        raise click.BadParameter(f"{out}: an engine file ends in .onnx", param_hint="--out")
+    plan = out.suffix in (".plan", ".engine")
+    if not plan and out.suffix != ".onnx":
+        raise click.BadParameter(
+            f"{out}: an engine file ends in .onnx, a plan in .plan", param_hint="--out"
+        )
     check_file(out)
-    if not checkpoint.exists():
-        raise click.BadParameter(f"{checkpoint}: no such file or folder", param_hint="CHECKPOINT")
+    engine = source.suffix == ".onnx"
+    if engine:
+        source = resolve(source)
+    elif not source.exists():
+        raise click.BadParameter(f"{source}: no such file or folder", param_hint="SOURCE")
+    if not plan:
+        _refuse_given(context, OF_PLANS, "is for a plan; --out is an .onnx file")
+    elif engine:
+        _refuse_given(
+            context, OF_CHECKPOINTS, "is for a checkpoint; the engine file is made already"
+        )
     try:
-        from export import pipeline
+        (_export_plans if plan else _export)(source, out, options)
     except ImportError as error:
         raise click.ClickException(
             f"the export needs {error.name}: pip install 'generator-zoo[export]'"
         ) from error
-    from export.checks import table
-    from export.errors import ParityError
 
-    options = pipeline.Options(weights, image, interpolator, not no_runtime_check, data)
-    try:
-        files = pipeline.export(checkpoint, out, options, lambda line: click.echo(line, err=True))
-    except ParityError as error:
-        click.echo(error.report, err=True)
-        raise
+
+def _refuse_given(context: click.Context, names: tuple[str, ...], why: str) -> None:
+    for name in names:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{name.replace('_', '-')} {why}", context)
+
+
+def _options(options: dict[str, Any]) -> pipeline.Options:
+    from export import pipeline
+
+    return pipeline.Options(
+        options["weights"],
+        options["image"],
+        options["interpolator"],
+        not options["no_runtime_check"],
+        options["data"],
+    )
+
+
+def _export(source: Path, out: Path, options: dict[str, Any]) -> None:
+    from export import pipeline
+    from export.checks import table
+
+    files = _telling_failures(lambda: pipeline.export(source, out, _options(options), _say))
     click.echo(table([check for file in files for check in file.checks]))
     click.echo("")
     for file in files:
@@ -94,6 +174,37 @@ def main(
         if file.unfolded is not None:
             text = f"; {file.unfolded} nodes before folding, {file.nodes} after{text}"
         click.echo(f"{file.path}: {file.size:,} bytes{text}")
+
+
+def _export_plans(source: Path, out: Path, options: dict[str, Any]) -> None:
+    from export.plan import pipeline as plans
+
+    wanted = plans.Options(
+        options["target"],
+        options["precision"],
+        options["batch"],
+        options["timing_cache"],
+        options["compatible"],
+    )
+    of_onnx = None if source.suffix == ".onnx" else _options(options)
+    files = _telling_failures(lambda: plans.export(source, out, wanted, of_onnx, _say))
+    for file in files:
+        click.echo(file.summary())
+
+
+def _telling_failures(export: Callable[[], list[Any]]) -> list[Any]:
+    """What `export` returns; the table of checks on stderr before its ParityError goes on."""
+    from export.errors import ParityError
+
+    try:
+        return export()
+    except ParityError as error:
+        click.echo(error.report, err=True)
+        raise
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
 
 
 if __name__ == "__main__":

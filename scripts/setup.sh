@@ -90,8 +90,8 @@ mark() { printf '%s\n' "$2" >"$stamps/$1"; }
 
 case $job in
   sample) extras=openvino covered_by="test bench" ;;
-  test) extras=openvino,train,export,apps,faces,evaluate,test covered_by=bench ;;
-  bench) extras=openvino,train,export,apps,faces,evaluate,test,bench covered_by= ;;
+  test) extras=openvino,train,export,apps,faces,evaluate,tensorrt-rtx,test covered_by=bench ;;
+  bench) extras=openvino,train,export,apps,faces,evaluate,tensorrt-rtx,test,bench covered_by= ;;
   build) extras= covered_by="sample test bench" ;;
   lint) extras= covered_by= ;;
   *) die "unknown job: $job" ;;

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import ctypes.util
+import json
 import re
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,9 @@ import pytest
 from PIL import Image
 from shell import ENGINE, refuses, succeeds
 
+import runtime
 import zoo
+from runtime.errors import DeviceUnavailableError
 
 PNG = ("--out", "new.png")
 
@@ -87,12 +91,61 @@ def test_engines_of_the_wrong_kind(tmp_path: Path) -> None:
     assert "encoder" in said and "generator" in said
 
 
-def test_plan_without_a_gpu(tmp_path: Path) -> None:
-    (tmp_path / "a.plan").write_bytes(bytes(1000))
-    # With a driver it is refused all the same: those bytes are no plan.
-    problem = "a.plan" if os.path.exists("/dev/nvidia0") else "a.plan.*NVIDIA"
+def plan_of(document: bytes, magic: bytes = b"vtrt", missing: int = 0) -> bytes:
+    """Bytes laid out as TensorRT lays a plan out: the length of the whole in its header."""
+    body = bytes(48) + b"name" + document + bytes(1000)
+    header = magic + bytes(4) + (2).to_bytes(8, "little")
+    whole = header + (len(body) + 24).to_bytes(8, "little") + body
+    return whole[: len(whole) - missing]
+
+
+def manifest_text(engine: bytes) -> bytes:
+    """The manifest of the engine, as it stands in a plan."""
+    document = engine[engine.index(b'{"schema"') :]
+    text = json.dumps(json.JSONDecoder().raw_decode(document.decode(errors="replace"))[0])
+    return b"zoo.manifest:" + text.encode()
+
+
+BAD_PLANS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "empty": (lambda text: b"", "empty"),
+    "zeros": (lambda text: bytes(1000), "not a TensorRT plan"),
+    "header only": (lambda text: plan_of(text)[:30], "truncated at byte 30"),
+    "last byte missing": (lambda text: plan_of(text, missing=1), "truncated at byte"),
+    "half": (lambda text: plan_of(text, missing=len(text) // 2), "truncated at byte"),
+    "longer": (lambda text: plan_of(text) + b"more", "bytes long, but the plan in it"),
+    "no manifest": (lambda text: plan_of(b"network"), "no zoo.manifest"),
+    "manifest without end": (lambda text: plan_of(text[:-9]), "no end"),
+    "manifest not JSON": (
+        lambda text: plan_of(text.replace(b":", b";").replace(b";", b":", 1)),
+        "JSON",
+    ),
+    "manifest of the future": (
+        lambda text: plan_of(text.replace(b'"schema": 1', b'"schema": 9')),
+        "schema 9",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_PLANS)
+def test_bad_plans(tmp_path: Path, engine_bytes: bytes, kind: str) -> None:
+    make, problem = BAD_PLANS[kind]
+    (tmp_path / "a.plan").write_bytes(make(manifest_text(engine_bytes)))
     for args in (("sample", "--engine", "a.plan", *PNG), ("inspect", "a.plan")):
-        assert re.search(problem, refuses(*args, cwd=tmp_path))
+        said = refuses(*args, cwd=tmp_path)
+        assert "a.plan" in said and re.search(problem, said), said
+
+
+@pytest.mark.parametrize("name", ["a.plan", "a.engine", "a.part"])
+@pytest.mark.parametrize("magic", [b"vtrt", b"ftrt"])
+def test_plan_without_a_gpu(tmp_path: Path, engine_bytes: bytes, name: str, magic: bytes) -> None:
+    """What it is can be read everywhere; it cannot run, and one line says why."""
+    (tmp_path / name).write_bytes(plan_of(manifest_text(engine_bytes), magic))
+    missing = "no TensorRT backend" if ctypes.util.find_library("cuda") else "no NVIDIA driver"
+    said = refuses("sample", "--engine", name, *PNG, cwd=tmp_path)
+    assert name in said and missing in said
+    assert "role" in succeeds("inspect", name, cwd=tmp_path)
+    with pytest.raises(DeviceUnavailableError, match=missing):
+        runtime.Generator(tmp_path / name)
 
 
 def test_encoder_is_missing(tmp_path: Path, engine_bytes: bytes) -> None:

@@ -121,7 +121,7 @@ def test_bad_checkpoints(damage: Callable[[Path], None], words: str, tmp_path: P
     [
         (["nowhere", "--out", "vae.onnx"], "nowhere"),
         (["{run}"], "--out"),
-        (["{run}", "--out", "vae.plan"], ".onnx"),
+        (["{run}", "--out", "vae.trt"], ".onnx"),
         (["{run}", "--out", "no/such/folder/vae.onnx"], "no/such/folder"),
         (["{run}", "--out", "folder.onnx"], "not a regular file"),
         (["{run}", "--out", "vae.onnx", "--weights", "int4"], "int4"),

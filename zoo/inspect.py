@@ -10,6 +10,8 @@ import click
 
 from zoo.cli import Command
 
+ENDS = ("inputs", "outputs")
+
 
 @click.command(cls=Command)
 @click.argument("file")
@@ -26,11 +28,12 @@ def main(file: str, as_json: bool) -> None:
         return
     size = path.stat().st_size
     click.echo(f"{path}  ({size:,} bytes)")
-    for line in describe(document):
+    plan = document.get("plan")
+    ends = tensors_of_plan(plan) if plan else tensors(path)
+    if plan:
+        document["plan"] = {name: plan[name] for name in plan if name not in ENDS}
+    for line in [*describe(document), *ends]:
         click.echo(line)
-    if path.suffix == ".onnx":
-        for line in tensors(path):
-            click.echo(line)
 
 
 def describe(document: dict[str, Any], indent: str = "") -> list[str]:
@@ -50,7 +53,7 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(_text(item) for item in value) or "none"
     if isinstance(value, dict):
-        return "none"
+        return " ".join(f"{name} {_text(entry)}" for name, entry in value.items()) or "none"
     if isinstance(value, bool) or value is None:
         return json.dumps(value)
     if isinstance(value, float):
@@ -73,12 +76,24 @@ def tensors(path: Path) -> list[str]:
     except Exception:  # onnxruntime's own kinds; the manifest above is the answer then
         return []
     lines = []
-    for heading, nodes in (("inputs", session.get_inputs()), ("outputs", session.get_outputs())):
+    for heading, nodes in zip(ENDS, (session.get_inputs(), session.get_outputs()), strict=True):
         lines.append(heading)
         for node in nodes:
-            kind = node.type.removeprefix("tensor(").removesuffix(")")
-            lines.append(f"  {node.name}  {kind} [{', '.join(map(str, node.shape))}]")
+            lines.append(_tensor(node.name, node.type[len("tensor(") : -1], node.shape))
     return lines
+
+
+def tensors_of_plan(plan: dict[str, Any]) -> list[str]:
+    """What the network of a plan takes and gives, by its manifest."""
+    lines = []
+    for heading in ENDS:
+        lines.append(heading)
+        lines += [_tensor(**tensor) for tensor in plan[heading]]
+    return lines
+
+
+def _tensor(name: str, dtype: str, shape: list[Any]) -> str:
+    return f"  {name}  {dtype} [{', '.join(map(str, shape))}]"
 
 
 if __name__ == "__main__":

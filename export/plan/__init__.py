@@ -1,0 +1,1 @@
+"""From engine files to TensorRT plans, built with or without a GPU."""

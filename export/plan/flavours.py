@@ -1,0 +1,156 @@
+"""TensorRT and TensorRT for RTX: which of them is installed, and what it can do."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+from export.errors import ExportError
+
+Target = Literal["tensorrt", "tensorrt-rtx"]
+TARGETS: dict[Target, tuple[str, ...]] = {
+    "tensorrt": ("tensorrt",),
+    "tensorrt-rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings"),
+}
+"""The modules under which each comes, in the order in which they are tried."""
+
+EXTRAS: dict[Target, str] = {"tensorrt": "gpu", "tensorrt-rtx": "tensorrt-rtx"}
+
+# Said by builds that succeed, and by every failure on a machine without a driver.
+_CHATTER = ("Thread context has not been set", "catchCudaError")
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """An installed TensorRT: its Python module, and the logger of the process.
+
+    The two share an API; a flag or a property that one of them has not is asked for, never assumed.
+    """
+
+    target: Target
+    module: Any
+    log: Log
+
+    @property
+    def version(self) -> str:
+        """As the module says it."""
+        return str(self.module.__version__)
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        return f"{'TensorRT' if self.target == 'tensorrt' else 'TensorRT-RTX'} {self.version}"
+
+    @property
+    def portable(self) -> bool:
+        """Whether its plans run on many kinds of GPU, compiled where they are first run."""
+        return self.target == "tensorrt-rtx"
+
+    def flag(self, kind: str, name: str) -> Any | None:
+        """A member of one of the module's enumerations; None where this version has it not."""
+        return getattr(getattr(self.module, kind, None), name, None)
+
+
+class Log:
+    """Gathers what TensorRT says: it accepts one logger for the whole process."""
+
+    def __init__(self, module: Any) -> None:
+        self.messages: list[tuple[int, str]] = []
+        severity = module.ILogger.Severity
+        self._error = int(severity.ERROR)
+        self._warning = int(severity.WARNING)
+        log = self
+
+        class Logger(module.ILogger):
+            """The object that the module calls."""
+
+            def __init__(self) -> None:
+                module.ILogger.__init__(self)
+
+            def log(self, level: Any, text: str) -> None:
+                """One message; called from TensorRT's own threads too."""
+                log.add(int(level), text)
+
+        self.logger = Logger()
+
+    def add(self, level: int, text: str) -> None:
+        """Keep a message of at least the weight of a warning."""
+        if level <= self._warning:
+            self.messages.append((level, " ".join(text.split())))
+
+    def clear(self) -> None:
+        """Forget what was said."""
+        self.messages.clear()
+
+    def first_error(self) -> str:
+        """The first error since `clear`, as TensorRT put it; else "no reason given"."""
+        for level, text in self.messages:
+            if level <= self._error and not any(part in text for part in _CHATTER):
+                return text
+        return "no reason given"
+
+
+def installed() -> list[Target]:
+    """The targets whose module is there, the default first; nothing is imported."""
+    return [target for target in TARGETS if _module_name(target)]
+
+
+def _module_name(target: Target) -> str | None:
+    for name in TARGETS[target]:
+        if importlib.util.find_spec(name) is not None:
+            return name
+    return None
+
+
+def choose(target: str | None = None) -> Flavour:
+    """The flavour of that name, or the default: tensorrt where it is installed, else tensorrt-rtx.
+
+    Raises:
+        ExportError: there is no such target, or it is not installed, or cannot be loaded.
+    """
+    if target is None:
+        there = installed()
+        if not there:
+            raise ExportError(
+                "a plan is built by TensorRT, and none is installed: pip install "
+                "'generator-zoo[tensorrt-rtx]' (needs no GPU) or 'generator-zoo[gpu]'"
+            )
+        return _load(there[0])
+    for known in TARGETS:
+        if target == known:
+            return _load(known)
+    raise ExportError(f"target: expected {' or '.join(TARGETS)}, got {target!r}")
+
+
+@cache
+def _load(target: Target) -> Flavour:
+    name, extra = _module_name(target), EXTRAS[target]
+    if name is None:
+        raise ExportError(
+            f"the target {target} is not installed: pip install 'generator-zoo[{extra}]'"
+        )
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:  # the wheels look for shared libraries when they are imported
+        raise ExportError(f"the module {name} cannot be loaded: {error}") from error
+    return Flavour(target, module, Log(module))
+
+
+def compute_capability() -> str | None:
+    """Of the first GPU here, as "9.0"; None without a driver or a GPU."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return None
+    device, values = ctypes.c_int(), (ctypes.c_int(), ctypes.c_int())
+    if driver.cuInit(0) or driver.cuDeviceGet(ctypes.byref(device), 0):
+        return None
+    # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR.
+    for attribute, value in zip((75, 76), values, strict=True):
+        if driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, device):
+            return None
+    return ".".join(str(value.value) for value in values)

@@ -1,0 +1,226 @@
+"""Engine files or a checkpoint in, plans out."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import onnx
+from onnx import ModelProto
+
+from export.errors import ExportError
+from export.plan import flavours, graph, precision
+from export.plan.builder import Built, Settings, Tensor, build
+from export.plan.precision import LATER, PRECISIONS, Precision
+from runtime import manifest
+from zoo.images.atomic import check_file, replacing
+
+if TYPE_CHECKING:
+    from export import pipeline as onnx_pipeline
+
+SUFFIXES = (".plan", ".engine")
+MARKER = f"{manifest.KEY}:"
+"""Stands before the manifest in a plan; csrc/core/plan_file.cc looks for it."""
+
+MAX_BATCH = 4096
+ROLES = ("generator", "encoder", "translator", "classifier", "mapping", "synthesis")
+OF_THE_ONNX_FILE = ("graph", "left_out", "outside", "parity", "throughput")
+"""What a manifest says of the graph or the weights of the file that a plan is made from."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What plans to build; `target` None is the TensorRT that is installed.
+
+    Raises:
+        ExportError: a precision or a batch size that is not made.
+    """
+
+    target: str | None = None
+    precision: str = "fp32"
+    batch: tuple[int, ...] = (1, 64, 512)
+    cache: Path | None = None
+    compatible: bool = False
+
+    def __post_init__(self) -> None:
+        if self.precision in LATER:
+            raise ExportError(
+                f"precision: {self.precision} plans are not made yet; "
+                f"expected one of {', '.join(PRECISIONS)}"
+            )
+        if self.precision not in PRECISIONS:
+            raise ExportError(
+                f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision!r}"
+            )
+        if not self.batch or not all(1 <= rows <= MAX_BATCH for rows in self.batch):
+            text = ",".join(map(str, self.batch)) or "none"
+            raise ExportError(f"batch: expected numbers from 1 to {MAX_BATCH}, got {text}")
+
+    def settings(self) -> Settings:
+        """For the builder; raises ExportError as `flavours.choose`."""
+        wanted: Precision = next(known for known in PRECISIONS if known == self.precision)
+        buckets = tuple(sorted(set(self.batch)))
+        flavour = flavours.choose(self.target)
+        return Settings(flavour, wanted, buckets, self.cache, self.compatible)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan that was written: its place, size in bytes, and how it came to be."""
+
+    path: Path
+    size: int
+    seconds: float
+    layers: int
+    target: str
+    precision: str
+    fp32_layers: list[str]
+    buckets: tuple[int, ...]
+
+    def summary(self) -> str:
+        """One line for people."""
+        sizes = ", ".join(map(str, self.buckets))
+        text = (
+            f"{self.path}: {self.size:,} bytes in {self.seconds:.2f} s by {self.target}; "
+            f"{self.layers} layers; {self.precision}; batch {sizes}"
+        )
+        if self.fp32_layers:
+            text += f"; in fp32: {', '.join(self.fp32_layers)}"
+        return text
+
+
+def export(
+    source: Path,
+    out: Path,
+    options: Options | None = None,
+    onnx_options: onnx_pipeline.Options | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> list[Plan]:
+    """Build the plan of an engine file, or those of all files of a checkpoint; all or none is kept.
+
+    Args:
+        source: an engine file; or the folder of a run, or a weights file, whose engine files are
+            exported and checked first, in a temporary folder.
+        out: the plan of the file, or of the family's main file; others are named after it.
+        options: what plans to build.
+        onnx_options: of the export of a checkpoint.
+        progress: called with a line of text before each step, and for what is done differently.
+
+    Raises:
+        ExportError: an option is unusable, TensorRT is not installed, or refuses a graph.
+        zoo.errors.ZooError, runtime.errors.Error: the source or the place is unusable.
+    """
+    settings = (options or Options()).settings()
+    check_file(out)
+    if source.suffix in SUFFIXES:
+        raise ExportError(f"{source} is a plan already; a plan is made from an .onnx engine")
+    with ExitStack() as stack:
+        if source.suffix == ".onnx":
+            engines = {out: source}
+        else:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            engines = _family(source, out, folder, onnx_options, progress)
+        temporary = {plan: stack.enter_context(replacing(plan)) for plan in engines}
+        return [
+            _write(engine, plan, temporary[plan], settings, progress)
+            for plan, engine in engines.items()
+        ]
+
+
+def _family(
+    source: Path,
+    out: Path,
+    folder: Path,
+    options: onnx_pipeline.Options | None,
+    progress: Callable[[str], None],
+) -> dict[Path, Path]:
+    """The engine files of a checkpoint, in a folder, by the plans that they are to become."""
+    from export import pipeline
+
+    if options and options.interpolator:
+        raise ExportError("an interpolator is no plan: export it to .onnx")
+    files = pipeline.export(source, folder / f"{out.stem}.onnx", options, progress)
+    return {out.with_name(f"{file.path.stem}{out.suffix}"): file.path for file in files}
+
+
+def _write(
+    engine: Path,
+    plan: Path,
+    temporary: Path,
+    settings: Settings,
+    progress: Callable[[str], None],
+) -> Plan:
+    source = manifest.read(engine)
+    if source["role"] not in ROLES:
+        raise ExportError(f"{engine.name} has the role {source['role']}, which is no plan")
+    progress(f"building {plan.name} for {settings.flavour.title}")
+    model, kept = lowered(onnx.load(engine), source, settings.precision)
+
+    def describe(inputs: list[Tensor], outputs: list[Tensor]) -> str:
+        # ASCII, which every TensorRT keeps as it is.
+        return MARKER + json.dumps(document(source, settings, inputs, outputs, kept))
+
+    built = build(model, plan.name, describe, settings, progress)
+    temporary.write_bytes(built.data)
+    manifest.read(temporary)
+    return _report(plan, built, settings, kept)
+
+
+def lowered(
+    model: ModelProto, source: dict[str, Any], wanted: Precision
+) -> tuple[ModelProto, list[str]]:
+    """The graph that TensorRT is given, and the names of its nodes that stay in fp32.
+
+    Args:
+        model: of an engine file, and `source` its manifest.
+        wanted: the precision of the plan.
+    """
+    return precision.lower(graph.prepare(model, source), wanted)
+
+
+def document(
+    source: dict[str, Any],
+    settings: Settings,
+    inputs: list[Tensor],
+    outputs: list[Tensor],
+    kept: list[str],
+) -> dict[str, Any]:
+    """The manifest of a plan, from that of the engine file that it is made from."""
+    flavour = settings.flavour
+    plan: dict[str, Any] = {
+        "target": flavour.target,
+        "tensorrt": flavour.version,
+        "buckets": list(settings.buckets),
+        "inputs": inputs,
+        "outputs": outputs,
+        "fp32_layers": kept,
+    }
+    if not flavour.portable and not settings.compatible:
+        plan["compute_capability"] = flavours.compute_capability()
+    kept_fields = {name: value for name, value in source.items() if name not in OF_THE_ONNX_FILE}
+    return kept_fields | {
+        "precision": settings.precision,
+        "batch": {"min": 1, "max": settings.buckets[-1]},
+        "plan": plan,
+    }
+
+
+def _report(plan: Path, built: Built, settings: Settings, kept: list[str]) -> Plan:
+    return Plan(
+        path=plan,
+        size=len(built.data),
+        seconds=built.seconds,
+        layers=built.layers,
+        target=settings.flavour.title,
+        precision=settings.precision,
+        fp32_layers=kept,
+        buckets=settings.buckets,
+    )
+
+
+__all__ = ["MARKER", "Options", "Plan", "document", "export", "lowered"]

@@ -1,0 +1,52 @@
+"""What TensorRT measured on this GPU, kept between builds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from export.plan.flavours import Flavour
+from zoo.errors import OutputError
+from zoo.images.atomic import replacing
+
+
+def default(flavour: Flavour) -> Path:
+    """The file in the user's cache folder, one for each version: others' are of no use."""
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    # A relative path is to be ignored, says the XDG Base Directory Specification.
+    folder = Path(home) if os.path.isabs(home) else Path.home() / ".cache"
+    return folder / "generator-zoo" / f"{flavour.target}-{flavour.version}.timing"
+
+
+def has_one(flavour: Flavour, config: Any) -> bool:
+    """TensorRT-RTX measures where a plan is run; its functions of that name do nothing."""
+    return not flavour.portable and hasattr(config, "create_timing_cache")
+
+
+def load(config: Any, path: Path, warn: Callable[[str], None]) -> None:
+    """Give the builder what the file holds; nothing if it is missing, broken, or another GPU's."""
+    data = path.read_bytes() if path.is_file() else b""
+    for content in dict.fromkeys((data, b"")):
+        try:
+            cache = config.create_timing_cache(content)
+            if cache is not None and config.set_timing_cache(cache, False):
+                return
+        except (RuntimeError, TypeError, ValueError):
+            pass
+        if content:
+            warn(f"{path} is not a timing cache of this TensorRT and GPU: a new one replaces it")
+
+
+def save(config: Any, path: Path, warn: Callable[[str], None]) -> None:
+    """Keep what the builder measured; a plan is not lost because that cannot be written."""
+    cache = config.get_timing_cache()
+    if cache is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary, memoryview(cache.serialize()) as data:
+            temporary.write_bytes(data)
+    except (OSError, OutputError) as error:
+        warn(f"the timing cache is not kept: {error}")
