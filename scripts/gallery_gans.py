@@ -49,6 +49,7 @@ def draw_all(command: Callable[..., None], out: Path, clothes: DataSet) -> None:
         "translate", "--engine", "stargan.onnx", "--data", "faces", "-n", 8,
         "--grid", out / "stargan.png",
     )  # fmt: skip
+    command("sample", "--engine", "dcgan-faces.onnx", "-n", 40, "--out", out / "dcgan-faces.png")
     bigan(out / "bigan.png", clothes)
     curves.draw(TRAINING / "dcgan.jsonl", out / "equilibrium.png")
     command(

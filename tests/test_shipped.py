@@ -24,7 +24,6 @@ from zoo.models import registry
 from zoo.training.weights import load_engine, load_generator
 
 RECIPES_ONLY = {
-    "dcgan-faces",
     "pix2pix-colour",
     "pix2pix-edges",
     "progan",
@@ -32,7 +31,9 @@ RECIPES_ONLY = {
 }
 """Models that can be trained and exported, and have no weights here yet."""
 
-ADVERSARIAL = RECIPES_ONLY | {"gan", "dcgan", "bigan", "cgan", "stargan", "fashion-classifier"}
+ADVERSARIAL = RECIPES_ONLY | {
+    *("gan", "dcgan", "dcgan-faces", "bigan", "cgan", "stargan", "fashion-classifier")
+}
 
 ENTRIES = [entry for entry in registry.MODELS.values() if entry.name not in RECIPES_ONLY]
 LATENT = [entry.name for entry in ENTRIES if "encoder" in entry.roles]

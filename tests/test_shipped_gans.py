@@ -25,6 +25,7 @@ from zoo.training.weights import load_generator
 
 SAMPLES = 2000
 CLOTHES = ("gan", "dcgan", "bigan", "cgan")
+FACES = ("dcgan-faces",)
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,23 @@ def test_samples_of_a_class_belong_to_it() -> None:
             told = classifier.classify(images).argmax(1)
             # A shirt may be a T-shirt, a pullover or a coat, for the classifier, too.
             assert (told == label).mean() > (0.6 if name == "Shirt" else 0.8), name
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_faces_have_all_attributes_and_are_unlike(name: str) -> None:
+    """Each attribute about as often as among real faces, by a classifier that never saw them."""
+    faces = data.load("faces")
+    images = sample(name, 1000, seed=4)
+    assert collapse.notes(collapse.diversity(images[:500], faces.test.images)) == []
+    with runtime.Classifier(engine_path("face-attributes.onnx")) as judge:
+        made = (judge.classify(images) > 0.5).mean(0)
+    assert faces.test.attributes is not None
+    real = (faces.test.attributes > 0).mean(0)
+    assert np.abs(made - real).mean() < 0.05
+    assert (made > 0.2 * real).all()
+    found = nearest(images[:300], faces.train.images)
+    held_out = nearest(faces.test.images[:300], faces.train.images)
+    assert copied(found, held_out)[0] < 0.05
 
 
 def test_bigan_encodes_what_an_image_shows(clothes: Callable[[int], DataSet]) -> None:
