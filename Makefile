@@ -11,10 +11,10 @@ BIN = $(VENV)/bin
 CXX_FILES = $(shell find csrc -name '*.cc' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
 
 .DEFAULT_GOAL := help
-.PHONY: help sample test bench gallery lint format wheel sanitize clean distclean
+.PHONY: help sample test test-gpu bench gallery lint format wheel sanitize clean distclean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 sample: ## install (without PyTorch) and draw 64 images into samples.png
 	@$(SETUP) sample
@@ -24,6 +24,10 @@ test: ## install everything, get Fashion-MNIST and run all tests
 	@$(SETUP) test
 	@scripts/fashion-mnist.sh
 	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+test-gpu: ## on a machine with an NVIDIA GPU: install everything and run the tests that need it
+	@$(SETUP) test
+	@$(BIN)/python -m pytest -q --gpu -m gpu $(PYTEST_ARGS)
 
 bench: ## install everything and compare throughput with the peers
 	@$(SETUP) bench

@@ -8,9 +8,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from gpus import why_no_gpu
 
 from zoo import data, engine_path
 from zoo.data import DataSet
@@ -18,6 +20,31 @@ from zoo.data import DataSet
 ROOT = Path(__file__).resolve().parent.parent
 
 Run = Callable[..., str]
+
+GPU_SKIPPED = pytest.StashKey[int]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--gpu`: a machine without a usable GPU is an error."""
+    parser.addoption("--gpu", action="store_true", help="fail where no GPU can be used")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the tests that need a GPU where there is none, and remember how many they are."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    reason = why_no_gpu() if marked else ""
+    if reason and config.getoption("--gpu"):
+        raise pytest.UsageError(f"--gpu: {reason}")
+    config.stash[GPU_SKIPPED] = len(marked) if reason else 0
+    for item in marked if reason else []:
+        item.add_marker(pytest.mark.skip(reason=f"needs a GPU: {reason}"))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say how many tests wait for a GPU."""
+    count = config.stash.get(GPU_SKIPPED, 0)
+    if count:
+        terminalreporter.write_line(f"{count} tests need a GPU and were not run (make test-gpu)")
 
 
 @pytest.fixture(scope="session")
