@@ -11,7 +11,7 @@ BIN = $(VENV)/bin
 CXX_FILES = $(shell find csrc -name '*.cc' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
 
 .DEFAULT_GOAL := help
-.PHONY: help sample test test-gpu bench gallery lint format wheel sanitize clean distclean
+.PHONY: help sample test test-gpu bench bench-gpu gallery lint format wheel sanitize clean distclean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,10 @@ test-gpu: ## on a machine with an NVIDIA GPU: install everything and run the tes
 bench: ## install everything and compare throughput with the peers
 	@$(SETUP) bench
 	@$(BIN)/python -m benchmarks.throughput --models vae --batch 1,16,64
+
+bench-gpu: ## on a machine with an NVIDIA GPU: measure the CUDA kernels against its limits
+	@$(SETUP) bench
+	@$(BIN)/python -m benchmarks.gpu_kernels
 
 gallery: ## install everything and draw every figure of docs/gallery.md
 	@$(SETUP) bench
