@@ -37,8 +37,8 @@ def prepare(model: ModelProto, manifest: dict[str, Any]) -> ModelProto:
     noise_to_inputs(made, manifest)
     constants_to_weights(made)
     fold_casts(made)
-    bytes_to_floats(made)
     remove_unused(made)
+    bytes_to_floats(made)
     del made.graph.value_info[:]
     del made.metadata_props[:]
     return onnx.shape_inference.infer_shapes(made, check_type=True, strict_mode=True)
@@ -50,7 +50,7 @@ def noise_to_inputs(model: ModelProto, manifest: dict[str, Any]) -> None:
     TensorRT takes no bytes of ours into a plan without a plugin; the runtime's own kernel fills
     these inputs.
     """
-    widths = _noise_widths(manifest)
+    widths, rows = _noise_widths(manifest), _rows(model)
     for node in [node for node in model.graph.node if node.domain == DOMAIN]:
         if node.op_type != "ReparametrizedSample":
             raise ExportError(f"the operator {DOMAIN}::{node.op_type} has no place in a plan")
@@ -60,7 +60,7 @@ def noise_to_inputs(model: ModelProto, manifest: dict[str, Any]) -> None:
         name = "latent" if stream == LATENT_STREAM else f"noise.{stream}"
         _rename(model, node.output[0], name)
         model.graph.node.remove(node)
-        shape = ["N", widths[stream]]
+        shape = [rows, widths[stream]]
         model.graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
     del model.functions[:]
     for entry in [entry for entry in model.opset_import if entry.domain == DOMAIN]:
@@ -73,6 +73,12 @@ def _noise_widths(manifest: dict[str, Any]) -> dict[int, int]:
     if "latent" in streams:
         widths[int(streams["latent"])] = int(manifest["latent"]["width"])
     return widths
+
+
+def _rows(model: ModelProto) -> str:
+    """The name of the batch axis; TensorRT takes two names for two axes."""
+    shapes = [entry.type.tensor_type.shape.dim for entry in model.graph.input]
+    return next((shape[0].dim_param for shape in shapes if shape and shape[0].dim_param), "N")
 
 
 def _rename(model: ModelProto, old: str, new: str) -> None:
@@ -129,6 +135,9 @@ def bytes_to_floats(model: ModelProto) -> None:
                 continue
             if node.op_type == "Cast":
                 _replace_cast(graph, node, moved[node.input[0]])
+                continue
+            if node.op_type == "Shape":
+                node.input[0] = moved[node.input[0]]
                 continue
             if node.op_type not in MOVES or not _only(node.input, moved, _weights(model)):
                 raise ExportError(

@@ -160,6 +160,8 @@ def _write(
         raise ExportError(f"{engine.name} has the role {source['role']}, which is no plan")
     progress(f"building {plan.name} for {settings.flavour.title}")
     model, kept = lowered(onnx.load(engine), source, settings.precision)
+    if precision.only_fp32(model, settings.precision):
+        progress(f"no layer of {engine.name} can run in {settings.precision}: all are in fp32")
 
     def describe(inputs: list[Tensor], outputs: list[Tensor]) -> str:
         # ASCII, which every TensorRT keeps as it is.

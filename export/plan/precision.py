@@ -69,6 +69,13 @@ def lower(model: ModelProto, precision: Precision) -> tuple[ModelProto, list[str
     return lowered, kept
 
 
+def only_fp32(model: ModelProto, precision: Precision) -> bool:
+    """Whether half precision was asked for and nothing of the model came to be in it."""
+    half = HALVES.get(precision)
+    casts = [entry.i for node in model.graph.node for entry in node.attribute if entry.name == "to"]
+    return half is not None and half not in casts
+
+
 def _floats(names: Iterable[str], types: dict[str, int]) -> list[str]:
     return [name for name in names if types.get(name) == TensorProto.FLOAT]
 
