@@ -29,7 +29,8 @@ def cuda_devices() -> list[tuple[str, int, int, int, int]]: ...
 def cuda_sample(
     mu: int,
     logvar: int,
-    key: int,
+    seed: int,
+    first: int,
     noise_stream: int,
     rows: int,
     width: int,
@@ -37,7 +38,7 @@ def cuda_sample(
     h: int,
     stream: int,
 ) -> None: ...
-def cuda_advance(key: int, samples: int, stream: int) -> None: ...
+def cuda_advance(first: int, samples: int, stream: int) -> None: ...
 def cuda_interpolate(
     a: int,
     b: int,

@@ -104,9 +104,11 @@ def reparametrized_sample(
         for name, value in pairs
     ]
     rows, width = target.shape
+    seed = _array("key", key, _KEY, (2,)).address
     native.cuda_sample(
         *given,
-        _array("key", key, _KEY, (2,)).address,
+        seed,
+        seed + 8,
         integer("stream", stream, 0, 2**32 - 1),
         rows,
         width,
@@ -118,8 +120,8 @@ def reparametrized_sample(
 
 def advance(key: Any, samples: int, queue: int = 0) -> None:
     """key[1] += samples, on the device: what follows a batch in a graph that is replayed."""
-    address = _array("key", key, _KEY, (2,)).address
-    native.cuda_advance(address, integer("samples", samples, 0, UINT64_MAX), _queue(queue))
+    first = _array("key", key, _KEY, (2,)).address + 8
+    native.cuda_advance(first, integer("samples", samples, 0, UINT64_MAX), _queue(queue))
 
 
 def batched_interpolate(

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from runtime._arguments import UINT64_MAX, floats, integer
 from runtime._library import native
-from runtime.errors import ArgumentError
+from runtime.errors import ArgumentError, BackendUnavailableError
 
 
 def reparametrized_sample(
@@ -55,3 +55,20 @@ def ops_library() -> Path:
     """Library with the operators' native kernels for any ONNX Runtime session:
     `SessionOptions.register_custom_ops_library(str(ops_library()))`."""
     return Path(native.own_folder()) / "libzoo.so"
+
+
+def plugin_library() -> Path:
+    """Library with the operators as TensorRT plugins (`IPluginV3`): for
+    `tensorrt.get_plugin_registry().load_library(str(plugin_library()))`, and trtexec's
+    `--dynamicPlugins`.
+
+    Raises BackendUnavailableError where it was not built.
+    """
+    path = Path(native.own_folder()) / "libzoo_plugins.so"
+    if not path.exists():
+        raise BackendUnavailableError(
+            "this build has no TensorRT plugins: it needs nvcc, and TensorRT's headers in "
+            "$TENSORRT_HOME/include or from pip install kernel-lens; install generator-zoo from "
+            "source again"
+        )
+    return path

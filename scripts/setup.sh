@@ -137,6 +137,17 @@ if ! is_done tools "$wanted"; then
   mark tools "$wanted"
 fi
 
+# TensorRT's headers, for the plugins that the tests build and call.
+case $job in
+  test | bench)
+    if ! is_done headers "$wanted"; then
+      pip_install --no-deps kernel-lens
+      mark headers "$wanted"
+      rm -f "$stamps/native"
+    fi
+    ;;
+esac
+
 installed=
 for other in $job $covered_by; do
   if is_done "$other" "$wanted"; then installed=$other; fi

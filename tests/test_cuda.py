@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import re
 import shutil
 import subprocess
@@ -104,6 +106,17 @@ def test_kernels_were_built_where_there_is_an_nvcc() -> None:
     content = LIBRARY.read_bytes()
     for architecture in [80, 86, 89, 90, *([100, 120] if newest else [])]:
         assert images_of(content, architecture) > 0, architecture
+
+
+def test_the_plugin_library_has_what_tensorrt_looks_for() -> None:
+    """Every symbol that it needs is found when it is opened, without TensorRT and without a GPU."""
+    if not shutil.which("nvcc"):
+        return
+    library = ctypes.CDLL(str(runtime.ops.plugin_library()), mode=os.RTLD_NOW)
+    count = ctypes.c_int32()
+    library.getCreators.restype = ctypes.c_void_p
+    assert library.getCreators(ctypes.byref(count)) and count.value == 2
+    assert library.setLoggerFinder
 
 
 def images_of(library: bytes, architecture: int) -> int:

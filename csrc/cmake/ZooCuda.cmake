@@ -34,6 +34,25 @@ if(NOT ZOO_CUDA_FOUND)
   return()
 endif()
 
+# The TensorRT plugins need headers only: of an SDK, a system package, or the wheel kernel-lens.
+get_filename_component(zoo_nvcc_real "${zoo_nvcc}" REALPATH)
+get_filename_component(zoo_nvcc_folder "${zoo_nvcc_real}" DIRECTORY)
+find_path(ZOO_CUDA_INCLUDE cuda_runtime.h
+  HINTS "${zoo_nvcc_folder}/../include" /usr/local/cuda/include)
+zoo_python_package(kernel_lens zoo_kernel_lens)
+find_path(ZOO_TENSORRT_INCLUDE NvInferRuntime.h
+  HINTS "$ENV{TENSORRT_HOME}/include" "${zoo_kernel_lens}/include/tensorrt")
+set(ZOO_PLUGINS_FOUND OFF)
+if(ZOO_TENSORRT_INCLUDE AND ZOO_CUDA_INCLUDE)
+  set(ZOO_PLUGINS_FOUND ON)
+  message(STATUS "TensorRT plugins: headers in ${ZOO_TENSORRT_INCLUDE}")
+else()
+  message(STATUS "TensorRT plugins: not built, no TensorRT headers found (TENSORRT_HOME)")
+endif()
+if(NOT ZOO_BUILD_CUDA)
+  return()
+endif()
+
 # Machine code for each, and PTX of the oldest and the newest for what is between and beyond.
 set(zoo_cuda_architectures 80 86-real 89-real 90-real)
 if(zoo_nvcc_version VERSION_GREATER_EQUAL 12.8)

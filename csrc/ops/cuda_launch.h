@@ -33,10 +33,10 @@ inline unsigned blocks_for(size_t threads) {
 inline bool aligned(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 16 == 0; }
 
 // The operators, one file each.
-const char* launch_sample(const float* mu, const float* logvar, const DeviceNoiseKey* key,
-                          uint32_t noise_stream, size_t rows, size_t width, Real real, void* h,
-                          void* stream);
-const char* launch_advance(DeviceNoiseKey* key, uint64_t samples, void* stream);
+const char* launch_sample(const float* mu, const float* logvar, const uint64_t* seed,
+                          const uint64_t* first, uint32_t noise_stream, size_t rows, size_t width,
+                          Real real, void* h, void* stream);
+const char* launch_advance(uint64_t* first, uint64_t samples, void* stream);
 const char* launch_interpolate(const float* a, const float* b, const float* t, Interpolation mode,
                                size_t rows, size_t steps, size_t width, Real real, void* h,
                                void* stream);

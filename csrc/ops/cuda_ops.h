@@ -30,12 +30,13 @@ struct CudaOps {
   // memory that no device has.
   const char* (*enter_device_of)(const void* memory, int* before);
   const char* (*set_device)(int index);
-  // h[rows, width] of type `real`; mu, logvar null: the prior.
-  const char* (*reparametrized_sample)(const float* mu, const float* logvar,
-                                       const DeviceNoiseKey* key, uint32_t noise_stream,
-                                       size_t rows, size_t width, Real real, void* h, void* stream);
-  // key->first += samples, for the next replay.
-  const char* (*advance_key)(DeviceNoiseKey* key, uint64_t samples, void* stream);
+  // h[rows, width] of type `real`; mu, logvar null: the prior. Seed and index of row
+  // 0's sample are in device memory: a captured graph is replayed for the next batch.
+  const char* (*reparametrized_sample)(const float* mu, const float* logvar, const uint64_t* seed,
+                                       const uint64_t* first, uint32_t noise_stream, size_t rows,
+                                       size_t width, Real real, void* h, void* stream);
+  // *first += samples, for the next replay.
+  const char* (*advance)(uint64_t* first, uint64_t samples, void* stream);
   // h[rows, steps, width] of type `real`.
   const char* (*batched_interpolate)(const float* a, const float* b, const float* t,
                                      Interpolation mode, size_t rows, size_t steps, size_t width,

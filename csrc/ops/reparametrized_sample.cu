@@ -13,7 +13,7 @@ __global__ void __launch_bounds__(kThreads) sample_kernel(SampleArguments<Out> g
   }
 }
 
-__global__ void advance_kernel(DeviceNoiseKey* key, uint64_t samples) { key->first += samples; }
+__global__ void advance_kernel(uint64_t* first, uint64_t samples) { *first += samples; }
 
 template <typename Out, bool Vector>
 const char* launch_indexed(const SampleArguments<Out>& given, cudaStream_t stream) {
@@ -39,14 +39,14 @@ const char* launch_as(const SampleArguments<Out>& given, cudaStream_t stream) {
 
 }  // namespace
 
-const char* launch_sample(const float* mu, const float* logvar, const DeviceNoiseKey* key,
-                          uint32_t noise_stream, size_t rows, size_t width, Real real, void* h,
-                          void* stream) {
+const char* launch_sample(const float* mu, const float* logvar, const uint64_t* seed,
+                          const uint64_t* first, uint32_t noise_stream, size_t rows, size_t width,
+                          Real real, void* h, void* stream) {
   if (rows == 0 || width == 0) return nullptr;
   auto* queue = static_cast<cudaStream_t>(stream);
   const auto call = [&](auto* out) {
     using Out = std::remove_pointer_t<decltype(out)>;
-    return launch_as<Out>({mu, logvar, key, noise_stream, rows, width, out}, queue);
+    return launch_as<Out>({mu, logvar, seed, first, noise_stream, rows, width, out}, queue);
   };
   switch (real) {
     case Real::kFloat32:
@@ -59,8 +59,8 @@ const char* launch_sample(const float* mu, const float* logvar, const DeviceNois
   return "reparametrized_sample: unknown type of h";
 }
 
-const char* launch_advance(DeviceNoiseKey* key, uint64_t samples, void* stream) {
-  advance_kernel<<<1, 1, 0, static_cast<cudaStream_t>(stream)>>>(key, samples);
+const char* launch_advance(uint64_t* first, uint64_t samples, void* stream) {
+  advance_kernel<<<1, 1, 0, static_cast<cudaStream_t>(stream)>>>(first, samples);
   return ZOO_CUDA(cudaGetLastError());
 }
 

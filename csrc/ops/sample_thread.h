@@ -12,18 +12,12 @@
 
 namespace zoo {
 
-// Seed and index of the sample in row 0, in device memory: a captured graph is
-// replayed for the next batch after advance_key.
-struct DeviceNoiseKey {
-  uint64_t seed;
-  uint64_t first;
-};
-
 template <typename Out>
 struct SampleArguments {
-  const float* mu;      // [rows, width]; null: 0
-  const float* logvar;  // [rows, width]; null: 0
-  const DeviceNoiseKey* key;
+  const float* mu;        // [rows, width]; null: 0
+  const float* logvar;    // [rows, width]; null: 0
+  const uint64_t* seed;   // in device memory, as `first`
+  const uint64_t* first;  // index of the sample in row 0
   uint32_t stream;
   size_t rows;
   size_t width;
@@ -57,7 +51,7 @@ ZOO_HD void sample_thread(const SampleArguments<Out>& given, Index thread) {
   float values[kLanes];
   ZOO_UNROLL(2)
   for (size_t block = 0; block < kLanes / 4; ++block) {
-    const Normal4 eps = normal4(noise_block(given.key->seed, given.key->first + row, given.stream,
+    const Normal4 eps = normal4(noise_block(*given.seed, *given.first + row, given.stream,
                                             static_cast<uint32_t>(element / 4 + block)));
     values[4 * block] = eps.x;
     values[4 * block + 1] = eps.y;

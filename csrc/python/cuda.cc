@@ -36,19 +36,19 @@ void on_device_of(uintptr_t memory, const Call& call) {
   });
 }
 
-void sample(uintptr_t mu, uintptr_t logvar, uintptr_t key, uint32_t noise_stream, size_t rows,
-            size_t width, int32_t real, uintptr_t h, uintptr_t stream) {
+void sample(uintptr_t mu, uintptr_t logvar, uintptr_t seed, uintptr_t first, uint32_t noise_stream,
+            size_t rows, size_t width, int32_t real, uintptr_t h, uintptr_t stream) {
   on_device_of(h, [&](const CudaOps& ops) {
     return ops.reparametrized_sample(pointer<const float>(mu), pointer<const float>(logvar),
-                                     pointer<const DeviceNoiseKey>(key), noise_stream, rows, width,
-                                     static_cast<Real>(real), pointer<void>(h),
-                                     pointer<void>(stream));
+                                     pointer<const uint64_t>(seed), pointer<const uint64_t>(first),
+                                     noise_stream, rows, width, static_cast<Real>(real),
+                                     pointer<void>(h), pointer<void>(stream));
   });
 }
 
-void advance(uintptr_t key, uint64_t samples, uintptr_t stream) {
-  on_device_of(key, [&](const CudaOps& ops) {
-    return ops.advance_key(pointer<DeviceNoiseKey>(key), samples, pointer<void>(stream));
+void advance(uintptr_t first, uint64_t samples, uintptr_t stream) {
+  on_device_of(first, [&](const CudaOps& ops) {
+    return ops.advance(pointer<uint64_t>(first), samples, pointer<void>(stream));
   });
 }
 

@@ -69,16 +69,14 @@ constexpr uint8_t kUntouched = 0xa5;
 
 template <typename Out, bool Vector, typename Index>
 void sample_case(size_t rows, size_t width, bool with_mu, bool with_logvar) {
-  const zoo::DeviceNoiseKey key{0x123456789abcdefull, (uint64_t{1} << 32) - 2};
-  const uint32_t stream = 3;
+  const zoo::NoiseKey key{0x123456789abcdefull, (uint64_t{1} << 32) - 2, 3};
   std::vector<float> mu(rows * width), logvar(rows * width), expected(rows * width);
   for (size_t i = 0; i < mu.size(); ++i) {
     mu[i] = with_mu ? std::sin(static_cast<float>(i)) : 0.0f;
     logvar[i] = with_logvar ? std::cos(static_cast<float>(i)) * 3 : 0.0f;
   }
   if (with_logvar && width > 2) logvar[2] = -INFINITY;
-  zoo::reparametrized_sample(mu.data(), logvar.data(), {key.seed, key.first, stream}, rows, width,
-                             expected.data());
+  zoo::reparametrized_sample(mu.data(), logvar.data(), key, rows, width, expected.data());
   // 16 bytes more, to see that nothing is written there; aligned as device memory is.
   const size_t bytes = rows * width * sizeof(Out);
   std::vector<zoo::SamplePack<Out>> memory(bytes / 16 + 2);
@@ -86,8 +84,9 @@ void sample_case(size_t rows, size_t width, bool with_mu, bool with_logvar) {
   Out* h = memory[0].values;
   const zoo::SampleArguments<Out> given{with_mu ? mu.data() : nullptr,
                                         with_logvar ? logvar.data() : nullptr,
-                                        &key,
-                                        stream,
+                                        &key.seed,
+                                        &key.first,
+                                        key.stream,
                                         rows,
                                         width,
                                         h};
