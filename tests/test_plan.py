@@ -1,0 +1,348 @@
+"""Plans, really built by TensorRT-RTX, which needs no GPU to build; read back without it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_inputs
+from adversarial_runs import STYLEGAN, write_run
+from exported import invoke
+from plan_cases import ENGINES
+from shell import contents, refuses, succeeds
+
+import runtime
+from export.errors import ExportError
+from export.pipeline import Options as OnnxOptions
+from export.plan import flavours, pipeline, timing_cache
+from export.plan.builder import Settings
+from export.plan.flavours import Flavour
+from export.plan.pipeline import Options
+from export.plan.precision import PRECISIONS
+from runtime.errors import DeviceUnavailableError, EngineFileError
+from zoo.engines import WEIGHTS, resolve
+
+RTX = "tensorrt-rtx"
+KEY = {"mu", "logvar", "seed", "first"}
+
+
+def ends(document: dict[str, Any], which: str) -> dict[str, tuple[str, list[Any]]]:
+    return {entry["name"]: (entry["dtype"], entry["shape"]) for entry in document["plan"][which]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_shipped_engine(
+    name: str, precision: str, tmp_path: Path, record_property: Any
+) -> None:
+    out = tmp_path / "made.plan"
+    plan = pipeline.export(WEIGHTS / name, out, Options(RTX, precision, (8,)))[0]
+    record_property("seconds", plan.seconds)
+    assert plan.size == out.stat().st_size > 0 and plan.layers > 0
+    source, document = runtime.manifest.read(WEIGHTS / name), runtime.manifest.read(out)
+    for field in ("model", "role", "image", "schema", "latent", "directions", "scores", "input"):
+        assert document.get(field) == source.get(field), field
+    assert document["precision"] == precision
+    assert document["batch"] == {"min": 1, "max": 8}
+    made = document["plan"]
+    assert (made["target"], made["buckets"]) == (RTX, [8])
+    assert made["fp32_layers"] == plan.fp32_layers
+    assert bool(plan.fp32_layers) == (precision != "fp32")
+    assert "compute_capability" not in made, "such a plan is bound to no GPU"
+
+    inputs, outputs, image = ends(document, "inputs"), ends(document, "outputs"), source["image"]
+    shape = ["N", image["height"], image["width"], image["channels"]]
+    assert not KEY & inputs.keys()
+    if source["role"] == "generator":
+        assert inputs["latent"] == ("float32", ["N", source["latent"]["width"]])
+    if source["role"] in ("encoder", "classifier"):
+        assert inputs["image"] == ("uint8", shape)
+    if source["role"] in ("generator", "translator"):
+        assert outputs == {"image": ("uint8", shape)}
+    else:
+        assert {dtype for dtype, _ in outputs.values()} == {"float32"}
+
+
+def test_from_a_shell(tmp_path: Path) -> None:
+    """A shipped name, three batch sizes; the summary; inspect; and why it cannot run here."""
+    done = subprocess.run(
+        [sys.executable, "-m", "export", "vae.onnx", "--out", "my.plan", "--target", RTX]
+        + ["--precision", "fp16", "--batch", "64,1,8"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("building my.plan for TensorRT-RTX")
+    size = (tmp_path / "my.plan").stat().st_size
+    for part in (f"{size:,} bytes", "layers", "fp16", "batch 1, 8, 64", "in fp32: node_sigmoid"):
+        assert part in done.stdout
+    assert list(tmp_path.iterdir()) == [tmp_path / "my.plan"]
+    said = succeeds("inspect", "my.plan", cwd=tmp_path)
+    assert "latent  float32 [N, 32]" in said and "image  uint8 [N, 28, 28, 1]" in said
+    assert "buckets" in said and "none, none" not in said
+    document = json.loads(succeeds("inspect", "my.plan", "--json", cwd=tmp_path))
+    assert document["plan"]["buckets"] == [1, 8, 64] and document["batch"]["max"] == 64
+    assert "plan" in refuses("sample", "--engine", "my.plan", "--out", "a.png", cwd=tmp_path)
+    with pytest.raises(DeviceUnavailableError, match=r"my\.plan"):
+        runtime.Generator(tmp_path / "my.plan")
+
+
+def test_truncated_plans(tmp_path: Path) -> None:
+    """Bytes that are missing at the end are missed, however few."""
+    pipeline.export(resolve("linear-ae.onnx"), tmp_path / "a.plan", Options(RTX, batch=(1,)))
+    whole = (tmp_path / "a.plan").read_bytes()
+    assert whole.count(pipeline.MARKER.encode()) == 1
+    for length in (1, 20, 63, 64, 1000, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "b.plan").write_bytes(whole[:length])
+        problem = "not a TensorRT plan" if length < 4 else "truncated"
+        with pytest.raises(EngineFileError, match=problem):
+            runtime.manifest.read(tmp_path / "b.plan")
+    # Known by what is in it, whatever its name.
+    (tmp_path / "c.onnx").write_bytes(whole)
+    assert runtime.manifest.read(tmp_path / "c.onnx") == runtime.manifest.read(tmp_path / "a.plan")
+
+
+@pytest.mark.slow
+def test_a_whole_family(tmp_path: Path) -> None:
+    """Of a StyleGAN's checkpoint: three plans, noise of the layers as inputs of the network."""
+    write_run(tmp_path / "run", "stylegan", STYLEGAN)
+    out = tmp_path / "out"
+    out.mkdir()
+    result = invoke(
+        *(tmp_path / "run", "--out", out / "s.plan", "--no-runtime-check"),
+        *("--target", RTX, "--precision", "fp16", "--batch", 4),
+    )
+    assert result.exit_code == 0, result.stderr
+    names = sorted(path.name for path in out.iterdir())
+    assert names == ["s.mapping.plan", "s.plan", "s.synthesis.plan"]
+    documents = {name: runtime.manifest.read(out / name) for name in names}
+    assert [documents[name]["role"] for name in names] == ["mapping", "generator", "synthesis"]
+    noise = documents["s.plan"]["noise"]["streams"]["layers"]
+    inputs = ends(documents["s.plan"], "inputs")
+    assert inputs["latent"] == ("float32", ["N", 16])
+    assert inputs["truncation"] == inputs["noise"] == ("float32", [1])
+    for layer in noise:
+        assert inputs[f"noise.{layer['stream']}"] == ("float32", ["N", layer["width"]])
+    assert len(noise) >= 2 and len(inputs) == 3 + len(noise)
+    assert len(result.stdout.splitlines()) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["tf32", "fp16", "bf16"])
+def test_all_kinds_of_inputs(tmp_path: Path, precision: str) -> None:
+    """Classes, attributes, styles and noise of layers, all roles."""
+    small_inputs.write_all(tmp_path)
+    for path in sorted(tmp_path.glob("*.onnx")):
+        pipeline.export(path, path.with_suffix(".plan"), Options(RTX, precision, (3,)))
+        document = runtime.manifest.read(path.with_suffix(".plan"))
+        assert document["precision"] == precision and not KEY & ends(document, "inputs").keys()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--precision", "int8"], "int8 plans are not made yet"),
+        (["--precision", "fp8"], "fp8 plans are not made yet"),
+        (["--precision", "fp7"], "fp32, tf32, fp16, bf16, got 'fp7'"),
+        (["--batch", "0"], "1 to 4096, got 0"),
+        (["--batch", "1,5000"], "1 to 4096, got 1,5000"),
+        (["--batch", "1,,2"], "commas between, got 1,,2"),
+        (["--batch", "many"], "got many"),
+        (["--target", "abacus"], "tensorrt or tensorrt-rtx, got 'abacus'"),
+        (["--weights", "fp32"], "--weights is for a checkpoint"),
+        (["--data", "faces"], "--data is for a checkpoint"),
+    ],
+)
+def test_bad_options(arguments: list[str], words: str, tmp_path: Path) -> None:
+    """One line, exit code 2; the old file stays as it was."""
+    (tmp_path / "a.plan").write_bytes(b"older")
+    before = contents(tmp_path)
+    result = invoke("vae.onnx", "--out", tmp_path / "a.plan", *arguments)
+    assert result.exit_code == 2 and result.stdout == ""
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+    assert words in result.stderr and contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("source", "out", "options", "words"),
+    [
+        ("nothing.onnx", "a.plan", [], "the shipped engines are"),
+        ("nothing", "a.plan", [], "no such file or folder"),
+        ("vae.onnx", "a.trt", [], "a plan in .plan"),
+        ("vae.onnx", "folder.plan", [], "not a regular file"),
+        ("vae.onnx", "a.onnx", ["--precision", "fp16"], "--precision is for a plan"),
+        ("vae.onnx", "a.onnx", ["--timing-cache", "c"], "--timing-cache is for a plan"),
+        ("folder.plan", "a.plan", [], "is a plan already"),
+    ],
+)
+def test_bad_places(
+    source: str,
+    out: str,
+    options: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.plan").mkdir()
+    result = invoke(source, "--out", out, *options)
+    assert result.exit_code == 2 and words in result.stderr.splitlines()[-1]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.plan"]
+
+
+def test_what_has_no_plan(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"export it to \.onnx"):
+        options = OnnxOptions(interpolator="linear")
+        pipeline.export(tmp_path / "run", tmp_path / "a.plan", Options(RTX), options)
+
+
+def test_a_refused_graph_keeps_the_old_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorRT's own words and its node: bytes that are transposed, as the engine has them."""
+    (tmp_path / "a.plan").write_bytes(b"older")
+    monkeypatch.setattr(pipeline, "lowered", lambda model, source, wanted: (model, []))
+    with pytest.raises(ExportError, match=r"refuses .* a\.plan: node node_permute \(Transpose\)"):
+        pipeline.export(resolve("vae.encoder.onnx"), tmp_path / "a.plan", Options(RTX))
+    assert contents(tmp_path).keys() == {str(tmp_path), str(tmp_path / "a.plan")}
+    assert (tmp_path / "a.plan").read_bytes() == b"older"
+
+
+def test_a_failed_build_keeps_the_old_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole family or nothing: the second file's failure takes the first with it."""
+    for name in ("a.plan", "a.encoder.plan"):
+        (tmp_path / name).write_bytes(b"older")
+    engines = {tmp_path / "a.plan": "linear-ae.onnx", tmp_path / "a.encoder.plan": "vae.onnx"}
+    monkeypatch.setattr(
+        pipeline, "_family", lambda *_: {plan: resolve(name) for plan, name in engines.items()}
+    )
+    # A transposed convolution in bfloat16, which its compiler has not.
+    monkeypatch.setattr("export.plan.precision.NO_BFLOAT16", frozenset())
+    with pytest.raises(ExportError, match=r"cannot build a\.encoder\.plan: .*Myelin"):
+        pipeline.export(tmp_path, tmp_path / "a.plan", Options(RTX, "bf16", (1,)))
+    assert {path.read_bytes() for path in tmp_path.iterdir()} == {b"older"}
+
+
+def installed(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+    """Lets only these modules be found."""
+    find = flavours.importlib.util.find_spec
+    every = {name for names in flavours.TARGETS.values() for name in names}
+    monkeypatch.setattr(
+        flavours.importlib.util,
+        "find_spec",
+        lambda name: name if name in modules else None if name in every else find(name),
+    )
+
+
+def test_default_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(monkeypatch)
+    with pytest.raises(ExportError, match=r"generator-zoo\[tensorrt-rtx\].*generator-zoo\[gpu\]"):
+        flavours.choose()
+    installed(monkeypatch, "tensorrt_rtx_bindings")
+    assert flavours.installed() == [RTX] and flavours.choose().target == RTX
+    with pytest.raises(ExportError, match=r"generator-zoo\[gpu\]"):
+        flavours.choose("tensorrt")
+    installed(monkeypatch, "tensorrt_rtx", "tensorrt")
+    assert flavours.installed() == ["tensorrt", RTX]
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    with pytest.raises(ExportError, match="tensorrt cannot be loaded"):
+        flavours.choose()
+
+
+@dataclass
+class Config:
+    """A builder's configuration that accepts one content of a timing cache only, and none."""
+
+    good: bytes
+    taken: bytes | None = None
+
+    def create_timing_cache(self, content: bytes) -> Any:
+        return None if content == b"broken" else content
+
+    def set_timing_cache(self, cache: bytes, ignore_mismatch: bool) -> bool:
+        assert not ignore_mismatch
+        if cache in (self.good, b""):
+            self.taken = cache
+        return cache in (self.good, b"")
+
+    def get_timing_cache(self) -> Any:
+        config = self
+
+        class Cache:
+            def serialize(self) -> bytes:
+                return config.good + b"more"
+
+        return None if config.taken is None else Cache()
+
+
+@pytest.mark.parametrize(
+    ("content", "taken", "warnings"),
+    [(b"good", b"good", 0), (None, b"", 0), (b"broken", b"", 1), (b"foreign", b"", 1)],
+)
+def test_timing_cache(content: bytes | None, taken: bytes, warnings: int, tmp_path: Path) -> None:
+    """Read if it fits, replaced with a warning if not, and kept."""
+    path = tmp_path / "folder" / "cache"
+    if content is not None:
+        path.parent.mkdir()
+        path.write_bytes(content)
+    said: list[str] = []
+    config = Config(b"good")
+    timing_cache.load(config, path, said.append)
+    assert config.taken == taken and len(said) == warnings
+    assert all(str(path) in line for line in said)
+    timing_cache.save(config, path, said.append)
+    assert path.read_bytes() == b"goodmore" and len(said) == warnings
+    timing_cache.save(config, Path("/proc/no/cache"), said.append)
+    assert len(said) == warnings + 1
+
+
+def test_where_the_timing_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Module:
+        __version__ = "11.0"
+
+    flavour = Flavour("tensorrt", Module, None)  # type: ignore[arg-type]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    expected = tmp_path / "generator-zoo" / "tensorrt-11.0.timing"
+    assert timing_cache.default(flavour) == expected
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert timing_cache.default(flavour).is_relative_to(tmp_path / ".cache")
+    assert timing_cache.has_one(flavour, Config(b"")) and not timing_cache.has_one(flavour, None)
+    assert not timing_cache.has_one(flavours.choose(RTX), Config(b""))
+
+
+def test_what_a_flavour_lacks_is_said(tmp_path: Path) -> None:
+    """TensorRT-RTX keeps no timing cache, and its plans are compatible without a flag."""
+    said: list[str] = []
+    options = Options(RTX, "fp32", (1,), tmp_path / "cache", compatible=True)
+    pipeline.export(resolve("linear-ae.onnx"), tmp_path / "a.plan", options, progress=said.append)
+    assert any("no timing cache" in line for line in said)
+    assert any("from Ampere on" in line for line in said)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_precision_flags() -> None:
+    """TF32 is the builder's default: fp32 takes it away."""
+    from export.plan import builder
+
+    flavour = flavours.choose(RTX)
+    trt = flavour.module
+    made = trt.Builder(flavour.log.logger)
+    for precision in PRECISIONS:
+        config = made.create_builder_config()
+        network = made.create_network(0)
+        settings = Settings(flavour, precision, (1,))
+        builder._configure(made, network, config, settings, print)
+        assert config.get_flag(trt.BuilderFlag.TF32) == (precision != "fp32")
+        assert config.num_optimization_profiles == 1
