@@ -50,6 +50,10 @@ def draw_all(command: Callable[..., None], out: Path, clothes: DataSet) -> None:
         "--grid", out / "stargan.png",
     )  # fmt: skip
     command("sample", "--engine", "dcgan-faces.onnx", "-n", 40, "--out", out / "dcgan-faces.png")
+    command(
+        "translate", "--engine", "pix2pix-edges.onnx", "--data", "faces", "--split", "test",
+        "-n", 16, "--edges", "--grid", out / "pix2pix-edges.png",
+    )  # fmt: skip
     bigan(out / "bigan.png", clothes)
     curves.draw(TRAINING / "dcgan.jsonl", out / "equilibrium.png")
     command(

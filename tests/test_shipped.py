@@ -25,14 +25,14 @@ from zoo.training.weights import load_engine, load_generator
 
 RECIPES_ONLY = {
     "pix2pix-colour",
-    "pix2pix-edges",
     "progan",
     "stylegan",
 }
 """Models that can be trained and exported, and have no weights here yet."""
 
 ADVERSARIAL = RECIPES_ONLY | {
-    *("gan", "dcgan", "dcgan-faces", "bigan", "cgan", "stargan", "fashion-classifier")
+    *("gan", "dcgan", "dcgan-faces", "bigan", "cgan", "stargan", "pix2pix-edges"),
+    "fashion-classifier",
 }
 
 ENTRIES = [entry for entry in registry.MODELS.values() if entry.name not in RECIPES_ONLY]
