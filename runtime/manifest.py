@@ -10,7 +10,7 @@ SCHEMA: int = native.MANIFEST_SCHEMA
 """Newest schema that this runtime reads."""
 
 KEY: str = native.MANIFEST_KEY
-"""Where the manifest stands in an ONNX file's `metadata_props`; with a colon, in a plan."""
+"""Where the manifest stands in an ONNX file's `metadata_props`; marks it in a plan."""
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:

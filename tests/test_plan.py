@@ -20,7 +20,7 @@ from shell import contents, refuses, succeeds
 import runtime
 from export.errors import ExportError
 from export.pipeline import Options as OnnxOptions
-from export.plan import flavours, pipeline, timing_cache
+from export.plan import flavours, name, pipeline, timing_cache
 from export.plan.builder import Settings
 from export.plan.flavours import Flavour
 from export.plan.pipeline import Options
@@ -38,15 +38,13 @@ def ends(document: dict[str, Any], which: str) -> dict[str, tuple[str, list[Any]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
-@pytest.mark.parametrize("name", ENGINES)
-def test_every_shipped_engine(
-    name: str, precision: str, tmp_path: Path, record_property: Any
-) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_shipped_engine(engine: str, precision: str, tmp_path: Path) -> None:
     out = tmp_path / "made.plan"
-    plan = pipeline.export(WEIGHTS / name, out, Options(RTX, precision, (8,)))[0]
-    record_property("seconds", plan.seconds)
+    plan = pipeline.export(WEIGHTS / engine, out, Options(RTX, precision, (8,)))[0]
+    print(f"{engine} {precision}: {plan.seconds:.2f} s, {plan.size:,} bytes")
     assert plan.size == out.stat().st_size > 0 and plan.layers > 0
-    source, document = runtime.manifest.read(WEIGHTS / name), runtime.manifest.read(out)
+    source, document = runtime.manifest.read(WEIGHTS / engine), runtime.manifest.read(out)
     for field in ("model", "role", "image", "schema", "latent", "directions", "scores", "input"):
         assert document.get(field) == source.get(field), field
     assert document["precision"] == precision
@@ -102,7 +100,7 @@ def test_truncated_plans(tmp_path: Path) -> None:
     """Bytes that are missing at the end are missed, however few."""
     pipeline.export(resolve("linear-ae.onnx"), tmp_path / "a.plan", Options(RTX, batch=(1,)))
     whole = (tmp_path / "a.plan").read_bytes()
-    assert whole.count(pipeline.MARKER.encode()) == 1
+    assert whole.count(name.MARKER.encode()) == 1
     for length in (1, 20, 63, 64, 1000, len(whole) // 2, len(whole) - 1):
         (tmp_path / "b.plan").write_bytes(whole[:length])
         problem = "not a TensorRT plan" if length < 4 else "truncated"
@@ -113,10 +111,56 @@ def test_truncated_plans(tmp_path: Path) -> None:
     assert runtime.manifest.read(tmp_path / "c.onnx") == runtime.manifest.read(tmp_path / "a.plan")
 
 
+class Layer:
+    name = "node"
+
+    class type:
+        name = "ACTIVATION"
+
+    def __init__(self) -> None:
+        self.metadata = "[ONNX Layer: node]"
+
+
+class Network:
+    """A network that takes names as TensorRT does: what is too long is not taken."""
+
+    def __init__(self, layers: int) -> None:
+        self.layers = [Layer() for _ in range(layers)]
+        self.num_layers, self._name = layers, ""
+
+    def get_layer(self, index: int) -> Layer:
+        return self.layers[index]
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @name.setter
+    def name(self, text: str) -> None:
+        if len(text) <= name.LONGEST:
+            self._name = text
+
+
+@pytest.mark.parametrize("length", [2, 4082, 4083, 8100, 30_000, 4050 * 9])
+def test_manifests_of_all_lengths(length: int) -> None:
+    """In one piece as long as it fits; else in pieces, each short enough for TensorRT."""
+    text = '"' + "x" * (length - 2) + '"'
+    made = name.pieces(text)
+    assert all(len(piece) <= name.LONGEST for piece in made)
+    assert (len(made) == 1) == (length <= 4082)
+    assert "".join(piece.partition(":")[2] for piece in made) == text
+    network = Network(len(made) - 1)
+    name.put(network, text)
+    assert [network.name, *(layer.metadata for layer in network.layers)] == made
+    if len(made) > 1:
+        with pytest.raises(ExportError, match=f"needs {len(made) - 1} layers"):
+            name.put(Network(len(made) - 2), text)
+
+
 @pytest.mark.slow
 def test_a_whole_family(tmp_path: Path) -> None:
     """Of a StyleGAN's checkpoint: three plans, noise of the layers as inputs of the network."""
-    write_run(tmp_path / "run", "stylegan", STYLEGAN)
+    write_run(tmp_path / "run", "stylegan", STYLEGAN, gain=1.0)
     out = tmp_path / "out"
     out.mkdir()
     result = invoke(
@@ -124,10 +168,10 @@ def test_a_whole_family(tmp_path: Path) -> None:
         *("--target", RTX, "--precision", "fp16", "--batch", 4),
     )
     assert result.exit_code == 0, result.stderr
-    names = sorted(path.name for path in out.iterdir())
-    assert names == ["s.mapping.plan", "s.plan", "s.synthesis.plan"]
-    documents = {name: runtime.manifest.read(out / name) for name in names}
-    assert [documents[name]["role"] for name in names] == ["mapping", "generator", "synthesis"]
+    plans = sorted(path.name for path in out.iterdir())
+    assert plans == ["s.mapping.plan", "s.plan", "s.synthesis.plan"]
+    documents = {plan: runtime.manifest.read(out / plan) for plan in plans}
+    assert [documents[plan]["role"] for plan in plans] == ["mapping", "generator", "synthesis"]
     noise = documents["s.plan"]["noise"]["streams"]["layers"]
     inputs = ends(documents["s.plan"], "inputs")
     assert inputs["latent"] == ("float32", ["N", 16])
@@ -221,11 +265,11 @@ def test_a_refused_graph_keeps_the_old_plan(
 
 def test_a_failed_build_keeps_the_old_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A whole family or nothing: the second file's failure takes the first with it."""
-    for name in ("a.plan", "a.encoder.plan"):
-        (tmp_path / name).write_bytes(b"older")
+    for plan in ("a.plan", "a.encoder.plan"):
+        (tmp_path / plan).write_bytes(b"older")
     engines = {tmp_path / "a.plan": "linear-ae.onnx", tmp_path / "a.encoder.plan": "vae.onnx"}
     monkeypatch.setattr(
-        pipeline, "_family", lambda *_: {plan: resolve(name) for plan, name in engines.items()}
+        pipeline, "_family", lambda *_: {plan: resolve(engine) for plan, engine in engines.items()}
     )
     # A transposed convolution in bfloat16, which its compiler has not.
     monkeypatch.setattr("export.plan.precision.NO_BFLOAT16", frozenset())
@@ -236,12 +280,11 @@ def test_a_failed_build_keeps_the_old_plan(tmp_path: Path, monkeypatch: pytest.M
 
 def installed(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
     """Lets only these modules be found."""
-    find = flavours.importlib.util.find_spec
     every = {name for names in flavours.TARGETS.values() for name in names}
     monkeypatch.setattr(
         flavours.importlib.util,
         "find_spec",
-        lambda name: name if name in modules else None if name in every else find(name),
+        lambda module: module if module in modules or module not in every else None,
     )
 
 

@@ -2,7 +2,8 @@
 
 #include <dlfcn.h>
 
-#include <algorithm>
+#include <charconv>
+#include <map>
 #include <string_view>
 
 #include "zoo/errors.h"
@@ -68,6 +69,43 @@ size_t object_length(std::string_view text) {
   return 0;
 }
 
+// A manifest that is too long for a name stands in pieces, each as KEY[index/count,length]:text,
+// in any order and some of them more than once (export/plan/name.py).
+struct Pieces {
+  uint64_t count = 0;
+  std::map<uint64_t, std::string_view> texts;
+};
+
+// Takes a number and the character after it off the front of a text.
+bool take_number(std::string_view* text, char after, uint64_t* number) {
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), *number);
+  const auto used = static_cast<size_t>(end - text->data());
+  if (error != std::errc() || used == text->size() || *end != after) return false;
+  text->remove_prefix(used + 1);
+  return true;
+}
+
+Pieces find_pieces(std::string_view text) {
+  Pieces pieces;
+  const std::string marker = std::string(kManifestKey) + "[";
+  for (size_t at = 0; (at = text.find(marker, at)) != std::string_view::npos;) {
+    at += marker.size();
+    std::string_view rest = text.substr(at);
+    uint64_t index = 0, count = 0, length = 0;
+    const bool good = take_number(&rest, '/', &index) && take_number(&rest, ',', &count) &&
+                      take_number(&rest, ']', &length) && rest.substr(0, 1) == ":" &&
+                      index < count && length < rest.size();
+    if (!good || (pieces.count != 0 && count != pieces.count)) continue;
+    pieces.count = count;
+    pieces.texts.emplace(index, rest.substr(1, length));
+  }
+  return pieces;
+}
+
+[[noreturn]] void fail_damaged(const MappedFile& file, const std::string& why) {
+  throw EngineFileError("engine file '" + file.path() + "' is damaged: " + why);
+}
+
 }  // namespace
 
 bool is_plan(const MappedFile& file) {
@@ -91,19 +129,23 @@ std::string read_plan_manifest(const MappedFile& file) {
   }
   check_length(file);
   const std::string_view text = text_of(file);
+  const std::string key = kManifestKey;
   // No brace in the marker: the object begins right after it.
-  const std::string marker = std::string(kManifestKey) + ":";
-  const auto found = text.find(marker + "{");
-  if (found == std::string_view::npos) {
+  if (const auto found = text.find(key + ":{"); found != std::string_view::npos) {
+    const std::string_view rest = text.substr(found + key.size() + 1);
+    const size_t length = object_length(rest);
+    if (length == 0) fail_damaged(file, "its manifest has no end");
+    return std::string(rest.substr(0, length));
+  }
+  const Pieces pieces = find_pieces(text);
+  if (pieces.count == 0) {
     throw NotAnEngineError("'" + file.path() + "' is a TensorRT plan but no engine: it has no " +
                            kManifestKey + "; make one with python -m export");
   }
-  const std::string_view rest = text.substr(found + marker.size());
-  const size_t length = object_length(rest);
-  if (length == 0) {
-    throw EngineFileError("engine file '" + file.path() + "' is damaged: its manifest has no end");
-  }
-  return std::string(rest.substr(0, length));
+  if (pieces.texts.size() != pieces.count) fail_damaged(file, "a part of its manifest is missing");
+  std::string whole;
+  for (const auto& [index, part] : pieces.texts) whole += part;
+  return whole;
 }
 
 void refuse_plan(const std::string& path) {

@@ -13,8 +13,9 @@ bool is_plan(const MappedFile& file);
 // Whether the name ends as a plan's does, .plan or .engine.
 bool is_plan_name(const std::string& path);
 
-// The manifest in a plan: JSON in the name of its network. Throws EngineFileError (truncated, not
-// a plan) and NotAnEngineError (no manifest in it).
+// The manifest in a plan: JSON in the name of its network and, where that is too short for it, in
+// the metadata of its layers. Throws EngineFileError (truncated, damaged, not a plan) and
+// NotAnEngineError (no manifest in it).
 std::string read_plan_manifest(const MappedFile& file);
 
 // Throws DeviceUnavailableError if the file is a plan, saying what is missing to run it.

@@ -94,6 +94,23 @@ int main() {
   THROWS(read(plan_of(marked.substr(0, marked.size() - 1))), zoo::EngineFileError, "has no end");
   THROWS(read(plan_of("zoo.manifest:{]}")), zoo::ManifestError, "not valid JSON");
 
+  // In pieces, of which some stand there twice, in another order.
+  const size_t half = kDocument.size() / 2;
+  const auto piece = [&](const char* place, const std::string& text) {
+    return "zoo.manifest[" + std::string(place) + "," + std::to_string(text.size()) + "]:" + text;
+  };
+  const std::string first = piece("0/2", kDocument.substr(0, half));
+  const std::string second = piece("1/2", kDocument.substr(half));
+  CHECK(read(plan_of(second + "\x1e" + first + '\x1e' + second)).json == kDocument);
+  CHECK(read(plan_of("zoo.manifest[x" + first + "zoo.manifest[1/2,9" + second)).json == kDocument);
+  for (const std::string& alone : {first, second}) {
+    THROWS(read(plan_of(alone)), zoo::EngineFileError, "a part of its manifest is missing");
+  }
+  THROWS(read(plan_of(piece("2/2", "{"))), zoo::NotAnEngineError, "no zoo.manifest");
+  THROWS(read(plan_of(piece("0/1", "{"))), zoo::ManifestError, "not valid JSON");
+  THROWS(read(plan_of("zoo.manifest[0/1,99999999999999999999]:{")), zoo::NotAnEngineError, "");
+  THROWS(read(plan_of("zoo.manifest[0/1,999999]:{")), zoo::NotAnEngineError, "no zoo.manifest");
+
   const auto changed = [&](const std::string& part, const std::string& by) {
     return read(plan_of(replaced(marked, part, by)));
   };

@@ -13,6 +13,7 @@ from onnx import ModelProto
 
 from export.errors import ExportError
 from export.plan import flavours, timing_cache
+from export.plan import name as name_in_plan
 from export.plan.flavours import Flavour
 from export.plan.monitor import progress
 from export.plan.precision import Precision
@@ -58,7 +59,7 @@ def build(
     Args:
         model: of `precision.lower`.
         name: of the file, for messages.
-        describe: makes the network's name, which stands in the plan, of its inputs and outputs.
+        describe: makes the manifest, in ASCII, of the network's inputs and outputs.
         settings: how to build.
         warn: called with one line for what is done differently than was asked.
 
@@ -77,8 +78,11 @@ def build(
             raise ExportError(
                 f"{flavour.title} refuses the graph of {name}: {_refusal(parser, log)}"
             )
-        network.name = describe(_ends(network, "input"), _ends(network, "output"))
+        text = describe(_ends(network, "input"), _ends(network, "output"))
         config = builder.create_builder_config()
+        if name_in_plan.put(network, text) and not flavour.portable:
+            # Else TensorRT promises no metadata in the plan.
+            config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
         _configure(builder, network, config, settings, warn)
     except (RuntimeError, TypeError) as error:
         # The bindings say so where the library behind them failed to make an object.

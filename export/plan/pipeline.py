@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from export import pipeline as onnx_pipeline
 
 SUFFIXES = (".plan", ".engine")
-MARKER = f"{manifest.KEY}:"
-"""Stands before the manifest in a plan; csrc/core/plan_file.cc looks for it."""
-
 MAX_BATCH = 4096
 ROLES = ("generator", "encoder", "translator", "classifier", "mapping", "synthesis")
 OF_THE_ONNX_FILE = ("graph", "left_out", "outside", "parity", "throughput")
@@ -163,13 +160,16 @@ def _write(
     if precision.only_fp32(model, settings.precision):
         progress(f"no layer of {engine.name} can run in {settings.precision}: all are in fp32")
 
+    described: list[dict[str, Any]] = []
+
     def describe(inputs: list[Tensor], outputs: list[Tensor]) -> str:
-        # ASCII, which every TensorRT keeps as it is.
-        return MARKER + json.dumps(document(source, settings, inputs, outputs, kept))
+        described.append(document(source, settings, inputs, outputs, kept))
+        return json.dumps(described[-1])
 
     built = build(model, plan.name, describe, settings, progress)
     temporary.write_bytes(built.data)
-    manifest.read(temporary)
+    if manifest.read(temporary) != described[-1]:
+        raise ExportError(f"{settings.flavour.title} does not keep the manifest in {plan.name}")
     return _report(plan, built, settings, kept)
 
 
@@ -225,4 +225,4 @@ def _report(plan: Path, built: Built, settings: Settings, kept: list[str]) -> Pl
     )
 
 
-__all__ = ["MARKER", "Options", "Plan", "document", "export", "lowered"]
+__all__ = ["Options", "Plan", "document", "export", "lowered"]
