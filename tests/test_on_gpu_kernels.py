@@ -10,12 +10,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gpu_arrays import Arrays, cuda_torch
 
 import runtime
 from runtime import cuda
 from runtime.errors import ExecutionError
 
 pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(scope="module")
+def torch() -> Any:
+    """PyTorch with CUDA."""
+    return cuda_torch()
+
+
+@pytest.fixture(scope="module")
+def arrays(torch: Any) -> Arrays:
+    """Arrays on the first device."""
+    return Arrays(torch)
+
 
 SHAPES = [(1, 1), (3, 5), (7, 64), (64, 100), (1000, 64), (3, 4096), (513, 33)]
 KEYS = [(0, 0), (2**63 + 5, 2**32 - 3), (2**64 - 1, 2**64 - 600)]
