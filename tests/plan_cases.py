@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 import runtime
-from export.plan import pipeline
+from export.plan import graph, pipeline
 from export.plan.precision import HALVES, Precision
 from zoo import data
 from zoo.engines import WEIGHTS
@@ -116,4 +116,20 @@ def rounded(model: ModelProto, precision: Precision) -> ModelProto:
         copy.CopyFrom(node)
     del made.graph.node[:]
     made.graph.node.extend(copied)
+    return made
+
+
+def operands(model: ModelProto) -> list[tuple[NodeProto, list[int]]]:
+    """Each node with the element types of its inputs."""
+    types = graph.element_types(
+        onnx.shape_inference.infer_shapes(raised(model), check_type=True, strict_mode=True)
+    )
+    return [(node, [types[name] for name in node.input if name]) for node in model.graph.node]
+
+
+def raised(model: ModelProto) -> ModelProto:
+    """With the operators of ONNX 1.16, the first that may be bfloat16."""
+    made = ModelProto()
+    made.CopyFrom(model)
+    made.opset_import[0].version = max(made.opset_import[0].version, 22)
     return made

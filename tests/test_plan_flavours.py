@@ -1,0 +1,179 @@
+"""What the two kinds of TensorRT have and lack, the timing cache, and long manifests."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from export.errors import ExportError
+from export.plan import flavours, name, pipeline, timing_cache
+from export.plan.builder import Settings
+from export.plan.flavours import Flavour
+from export.plan.pipeline import Options
+from export.plan.precision import PRECISIONS
+from zoo.engines import resolve
+
+RTX = "tensorrt-rtx"
+
+
+class Layer:
+    name = "node"
+
+    class type:
+        name = "ACTIVATION"
+
+    def __init__(self) -> None:
+        self.metadata = "[ONNX Layer: node]"
+
+
+class Network:
+    """A network that takes names as TensorRT does: what is too long is not taken."""
+
+    def __init__(self, layers: int) -> None:
+        self.layers = [Layer() for _ in range(layers)]
+        self.num_layers, self._name = layers, ""
+
+    def get_layer(self, index: int) -> Layer:
+        return self.layers[index]
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @name.setter
+    def name(self, text: str) -> None:
+        if len(text) <= name.LONGEST:
+            self._name = text
+
+
+@pytest.mark.parametrize("length", [2, 4082, 4083, 8100, 30_000, 4050 * 9])
+def test_manifests_of_all_lengths(length: int) -> None:
+    """In one piece as long as it fits; else in pieces, each short enough for TensorRT."""
+    text = '"' + "x" * (length - 2) + '"'
+    made = name.pieces(text)
+    assert all(len(piece) <= name.LONGEST for piece in made)
+    assert (len(made) == 1) == (length <= 4082)
+    assert "".join(piece.partition(":")[2] for piece in made) == text
+    network = Network(len(made) - 1)
+    name.put(network, text)
+    assert [network.name, *(layer.metadata for layer in network.layers)] == made
+    if len(made) > 1:
+        with pytest.raises(ExportError, match=f"needs {len(made) - 1} layers"):
+            name.put(Network(len(made) - 2), text)
+
+
+def installed(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+    """Lets only these modules be found."""
+    every = {name for names in flavours.TARGETS.values() for name in names}
+    monkeypatch.setattr(
+        flavours.importlib.util,
+        "find_spec",
+        lambda module: module if module in modules or module not in every else None,
+    )
+
+
+def test_default_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(monkeypatch)
+    with pytest.raises(ExportError, match=r"generator-zoo\[tensorrt-rtx\].*generator-zoo\[gpu\]"):
+        flavours.choose()
+    installed(monkeypatch, "tensorrt_rtx_bindings")
+    assert flavours.installed() == [RTX] and flavours.choose().target == RTX
+    with pytest.raises(ExportError, match=r"generator-zoo\[gpu\]"):
+        flavours.choose("tensorrt")
+    installed(monkeypatch, "tensorrt_rtx", "tensorrt")
+    assert flavours.installed() == ["tensorrt", RTX]
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    with pytest.raises(ExportError, match="tensorrt cannot be loaded"):
+        flavours.choose()
+
+
+@dataclass
+class Config:
+    """A builder's configuration that accepts one content of a timing cache only, and none."""
+
+    good: bytes
+    taken: bytes | None = None
+
+    def create_timing_cache(self, content: bytes) -> Any:
+        return None if content == b"broken" else content
+
+    def set_timing_cache(self, cache: bytes, ignore_mismatch: bool) -> bool:
+        assert not ignore_mismatch
+        if cache in (self.good, b""):
+            self.taken = cache
+        return cache in (self.good, b"")
+
+    def get_timing_cache(self) -> Any:
+        config = self
+
+        class Cache:
+            def serialize(self) -> bytes:
+                return config.good + b"more"
+
+        return None if config.taken is None else Cache()
+
+
+@pytest.mark.parametrize(
+    ("content", "taken", "warnings"),
+    [(b"good", b"good", 0), (None, b"", 0), (b"broken", b"", 1), (b"foreign", b"", 1)],
+)
+def test_timing_cache(content: bytes | None, taken: bytes, warnings: int, tmp_path: Path) -> None:
+    """Read if it fits, replaced with a warning if not, and kept."""
+    path = tmp_path / "folder" / "cache"
+    if content is not None:
+        path.parent.mkdir()
+        path.write_bytes(content)
+    said: list[str] = []
+    config = Config(b"good")
+    timing_cache.load(config, path, said.append)
+    assert config.taken == taken and len(said) == warnings
+    assert all(str(path) in line for line in said)
+    timing_cache.save(config, path, said.append)
+    assert path.read_bytes() == b"goodmore" and len(said) == warnings
+    timing_cache.save(config, Path("/proc/no/cache"), said.append)
+    assert len(said) == warnings + 1
+
+
+def test_where_the_timing_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Module:
+        __version__ = "11.0"
+
+    flavour = Flavour("tensorrt", Module, None)  # type: ignore[arg-type]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    expected = tmp_path / "generator-zoo" / "tensorrt-11.0.timing"
+    assert timing_cache.default(flavour) == expected
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert timing_cache.default(flavour).is_relative_to(tmp_path / ".cache")
+    assert timing_cache.has_one(flavour, Config(b"")) and not timing_cache.has_one(flavour, None)
+    assert not timing_cache.has_one(flavours.choose(RTX), Config(b""))
+
+
+def test_what_a_flavour_lacks_is_said(tmp_path: Path) -> None:
+    """TensorRT-RTX keeps no timing cache, and its plans are compatible without a flag."""
+    said: list[str] = []
+    options = Options(RTX, "fp32", (1,), tmp_path / "cache", compatible=True)
+    pipeline.export(resolve("linear-ae.onnx"), tmp_path / "a.plan", options, progress=said.append)
+    assert any("no timing cache" in line for line in said)
+    assert any("from Ampere on" in line for line in said)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_precision_flags() -> None:
+    """TF32 is the builder's default: fp32 takes it away."""
+    from export.plan import builder
+
+    flavour = flavours.choose(RTX)
+    trt = flavour.module
+    made = trt.Builder(flavour.log.logger)
+    for precision in PRECISIONS:
+        config = made.create_builder_config()
+        network = made.create_network(0)
+        settings = Settings(flavour, precision, (1,))
+        builder._configure(made, network, config, settings, print)
+        assert config.get_flag(trt.BuilderFlag.TF32) == (precision != "fp32")
+        assert config.num_optimization_profiles == 1
