@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from export.plan import SUFFIXES
 from zoo.cli import Command
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def main(context: click.Context, source: Path, out: Path, **options: Any) -> Non
     from zoo.engines import resolve
     from zoo.images.atomic import check_file
 
-    plan = out.suffix in (".plan", ".engine")
+    plan = out.suffix in SUFFIXES
     if not plan and out.suffix != ".onnx":
         raise click.BadParameter(
             f"{out}: an engine file ends in .onnx, a plan in .plan", param_hint="--out"

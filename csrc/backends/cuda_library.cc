@@ -36,13 +36,10 @@ const CudaOps* open_ops() {
 }
 
 void require_driver() {
-  void* driver = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
-  if (!driver) {
-    throw DeviceUnavailableError(
-        "there is no NVIDIA driver here (libcuda.so.1 not found); CUDA kernels need an NVIDIA GPU "
-        "and its driver");
-  }
-  ::dlclose(driver);
+  if (has_nvidia_driver()) return;
+  throw DeviceUnavailableError(
+      "there is no NVIDIA driver here (libcuda.so.1 not found); CUDA kernels need an NVIDIA GPU "
+      "and its driver");
 }
 
 int count_devices(const CudaOps& ops) {

@@ -86,6 +86,12 @@ void* open_library(const std::string& path, bool global) {
   return library;
 }
 
+bool has_nvidia_driver() {
+  void* driver = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (driver) ::dlclose(driver);
+  return driver != nullptr;
+}
+
 void* library_symbol(void* library, const char* name, const std::string& path) {
   void* symbol = ::dlsym(library, name);
   if (!symbol) throw BackendUnavailableError("'" + path + "' has no symbol " + name);

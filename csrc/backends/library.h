@@ -19,6 +19,9 @@ std::string find_library(const char* environment, const std::string& relative,
 // dlopen; throws BackendUnavailableError with the loader's own words.
 void* open_library(const std::string& path, bool global);
 
+// Whether there is an NVIDIA driver: libcuda.so.1 can be opened.
+bool has_nvidia_driver();
+
 // dlsym; throws BackendUnavailableError.
 void* library_symbol(void* library, const char* name, const std::string& path);
 

@@ -1,11 +1,10 @@
 #include "core/plan_file.h"
 
-#include <dlfcn.h>
-
 #include <charconv>
 #include <map>
 #include <string_view>
 
+#include "backends/library.h"
 #include "zoo/errors.h"
 #include "zoo/manifest.h"
 
@@ -150,8 +149,7 @@ std::string read_plan_manifest(const MappedFile& file) {
 
 void refuse_plan(const std::string& path) {
   if (!is_plan(MappedFile(path))) return;
-  if (void* driver = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL)) {
-    ::dlclose(driver);
+  if (has_nvidia_driver()) {
     throw DeviceUnavailableError("'" + path + "' is a TensorRT plan: this build has no TensorRT " +
                                  "backend; use the .onnx engine");
   }

@@ -86,18 +86,8 @@ const char* launch_interpolate(const float* a, const float* b, const float* t, I
                                void* stream) {
   if (rows == 0 || steps == 0 || width == 0) return nullptr;
   auto* queue = static_cast<cudaStream_t>(stream);
-  const auto call = [&](auto* out) {
-    return launch_as(a, b, t, mode, rows, steps, width, out, queue);
-  };
-  switch (real) {
-    case Real::kFloat32:
-      return call(static_cast<float*>(h));
-    case Real::kFloat16:
-      return call(static_cast<Float16*>(h));
-    case Real::kBFloat16:
-      return call(static_cast<BFloat16*>(h));
-  }
-  return "batched_interpolate: unknown type of h";
+  return with_type(
+      real, h, [&](auto* out) { return launch_as(a, b, t, mode, rows, steps, width, out, queue); });
 }
 
 }  // namespace zoo

@@ -32,6 +32,20 @@ inline unsigned blocks_for(size_t threads) {
 
 inline bool aligned(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 16 == 0; }
 
+// call(h as a pointer to its type), or what is wrong with the type.
+template <typename Call>
+const char* with_type(Real real, void* h, const Call& call) {
+  switch (real) {
+    case Real::kFloat32:
+      return call(static_cast<float*>(h));
+    case Real::kFloat16:
+      return call(static_cast<Float16*>(h));
+    case Real::kBFloat16:
+      return call(static_cast<BFloat16*>(h));
+  }
+  return "h: unknown type";
+}
+
 // The operators, one file each.
 const char* launch_sample(const float* mu, const float* logvar, const uint64_t* seed,
                           const uint64_t* first, uint32_t noise_stream, size_t rows, size_t width,

@@ -44,19 +44,10 @@ const char* launch_sample(const float* mu, const float* logvar, const uint64_t* 
                           Real real, void* h, void* stream) {
   if (rows == 0 || width == 0) return nullptr;
   auto* queue = static_cast<cudaStream_t>(stream);
-  const auto call = [&](auto* out) {
+  return with_type(real, h, [&](auto* out) {
     using Out = std::remove_pointer_t<decltype(out)>;
     return launch_as<Out>({mu, logvar, seed, first, noise_stream, rows, width, out}, queue);
-  };
-  switch (real) {
-    case Real::kFloat32:
-      return call(static_cast<float*>(h));
-    case Real::kFloat16:
-      return call(static_cast<Float16*>(h));
-    case Real::kBFloat16:
-      return call(static_cast<BFloat16*>(h));
-  }
-  return "reparametrized_sample: unknown type of h";
+  });
 }
 
 const char* launch_advance(uint64_t* first, uint64_t samples, void* stream) {

@@ -14,7 +14,7 @@ import onnx
 from onnx import ModelProto
 
 from export.errors import ExportError
-from export.plan import flavours, graph, precision
+from export.plan import SUFFIXES, flavours, graph, precision
 from export.plan.builder import Built, Settings, Tensor, build
 from export.plan.precision import LATER, PRECISIONS, Precision
 from runtime import manifest
@@ -23,7 +23,6 @@ from zoo.images.atomic import check_file, replacing
 if TYPE_CHECKING:
     from export import pipeline as onnx_pipeline
 
-SUFFIXES = (".plan", ".engine")
 MAX_BATCH = 4096
 ROLES = ("generator", "encoder", "translator", "classifier", "mapping", "synthesis")
 OF_THE_ONNX_FILE = ("graph", "left_out", "outside", "parity", "throughput")
