@@ -95,6 +95,7 @@ def main(
         click.echo(f"first step: {losses}\nnothing was written")
         return 0
     stopped = trainer.run(math.inf if max_seconds is None else max_seconds)
+    trainer.close()
     if stopped is not None:
         click.echo(f"interrupted; saved in {out}, --resume goes on", err=True)
         return 128 + stopped

@@ -148,6 +148,15 @@ class Trainer:
         """Take the first update and return its losses; nothing is written."""
         return self._step(self._order(0)[: self.recipe.batch_size])
 
+    def close(self) -> None:
+        """Part from the other processes of the run, once all have come here.
+
+        Without it their threads of communication are still at work when the interpreter ends, and
+        now and then one of them aborts a run that has succeeded.
+        """
+        self.accelerator.wait_for_everyone()
+        self.accelerator.end_training()
+
     def resume(self) -> None:
         """Go on from the state in `out`.
 
