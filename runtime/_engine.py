@@ -20,7 +20,7 @@ class Engine:
     def __init__(
         self,
         path: str | os.PathLike[str],
-        device: str = "cpu",
+        device: str = "auto",
         backend: str = "auto",
         precision: str = "fp32",
         instances: int | None = None,
@@ -63,9 +63,18 @@ class Engine:
 
     @property
     def instances(self) -> int:
-        """Single-threaded instances that work in parallel."""
+        """Instances that work in parallel: on a CPU of one thread each."""
         count: int = self._native.instances
         return count
+
+    @property
+    def peak_device_bytes(self) -> int:
+        """Most bytes of a GPU's memory held for inputs, outputs and what lies between them.
+
+        0 on a CPU. The weights are TensorRT's own, and come on top.
+        """
+        peak: int = self._native.peak_device_bytes
+        return peak
 
     def close(self) -> None:
         """Lets go of the engine; later calls raise ClosedError. May be called again."""

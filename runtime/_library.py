@@ -1,8 +1,10 @@
 """Loads the compiled module and tells it where this Python keeps its packages."""
 
 import sys
+import warnings
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 _PARTS = ("runtime/lib", "onnxruntime/capi", "openvino/libs")
 """Folders of libraries that C++ opens by itself, below an entry of sys.path."""
@@ -35,3 +37,18 @@ for _folder in dict.fromkeys(filter(None, sys.path)):
         _runtime.add_search_folder(_folder)
 
 native = _runtime
+
+
+def _load_plan(*arguments: Any) -> Any:
+    # Imported with the first plan: a machine without a GPU needs none of it.
+    from runtime import plans
+
+    return plans.load(*arguments)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+
+native.set_plan_loader(_load_plan)
+native.set_warning_handler(_warn)

@@ -41,6 +41,10 @@ class ExecutionError(Error):
     """The backend failed while compiling or running a graph."""
 
 
+class OutOfMemoryError(ExecutionError):
+    """The device has not enough memory."""
+
+
 class ClosedError(Error):
     """The engine or the stream was closed before."""
 
@@ -56,5 +60,6 @@ __all__ = [
     "ExecutionError",
     "ManifestError",
     "NotAnEngineError",
+    "OutOfMemoryError",
     "SchemaVersionError",
 ]

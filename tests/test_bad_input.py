@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import json
 import re
 import resource
@@ -13,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gpus import why_no_gpu
 from PIL import Image
 from shell import ENGINE, refuses, succeeds
 
 import runtime
 import zoo
-from runtime.errors import DeviceUnavailableError
+from runtime.errors import BackendUnavailableError, DeviceUnavailableError, EngineFileError
 
 PNG = ("--out", "new.png")
 
@@ -102,8 +102,13 @@ def plan_of(document: bytes, magic: bytes = b"vtrt", missing: int = 0) -> bytes:
 def manifest_text(engine: bytes) -> bytes:
     """The manifest of the engine, as it stands in a plan."""
     document = engine[engine.index(b'{"schema"') :]
-    text = json.dumps(json.JSONDecoder().raw_decode(document.decode(errors="replace"))[0])
-    return b"zoo.manifest:" + text.encode()
+    whole = json.JSONDecoder().raw_decode(document.decode(errors="replace"))[0]
+    tensors = {
+        "inputs": [{"name": "latent", "dtype": "float32", "shape": ["N", 32]}],
+        "outputs": [{"name": "image", "dtype": "uint8", "shape": ["N", 28, 28, 1]}],
+    }
+    built = {"target": "tensorrt-rtx", "tensorrt": "1.7", "buckets": [1, 64], "fp32_layers": []}
+    return b"zoo.manifest:" + json.dumps(whole | {"plan": built | tensors}).encode()
 
 
 BAD_PLANS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
@@ -118,6 +123,10 @@ BAD_PLANS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "manifest not JSON": (
         lambda text: plan_of(text.replace(b":", b";").replace(b";", b":", 1)),
         "JSON",
+    ),
+    "manifest of an ONNX file": (
+        lambda text: plan_of(text.replace(b'"plan"', b'"idea"')),
+        "'plan': a plan's manifest has it",
     ),
     "manifest of the future": (
         lambda text: plan_of(text.replace(b'"schema": 1', b'"schema": 9')),
@@ -140,12 +149,16 @@ def test_bad_plans(tmp_path: Path, engine_bytes: bytes, kind: str) -> None:
 def test_plan_without_a_gpu(tmp_path: Path, engine_bytes: bytes, name: str, magic: bytes) -> None:
     """What it is can be read everywhere; it cannot run, and one line says why."""
     (tmp_path / name).write_bytes(plan_of(manifest_text(engine_bytes), magic))
-    missing = "no TensorRT backend" if ctypes.util.find_library("cuda") else "no NVIDIA driver"
+    missing = re.escape(why_no_gpu())
     said = refuses("sample", "--engine", name, *PNG, cwd=tmp_path)
-    assert name in said and missing in said
+    assert name in said and re.search(missing, said)
     assert "role" in succeeds("inspect", name, cwd=tmp_path)
-    with pytest.raises(DeviceUnavailableError, match=missing):
+    # Where there is a GPU, TensorRT refuses what is no network.
+    kinds = DeviceUnavailableError if missing else (BackendUnavailableError, EngineFileError)
+    with pytest.raises(kinds, match=missing):
         runtime.Generator(tmp_path / name)
+    with pytest.raises(DeviceUnavailableError, match=r"use the \.onnx engine"):
+        runtime.Generator(tmp_path / name, device="cpu")
 
 
 def test_encoder_is_missing(tmp_path: Path, engine_bytes: bytes) -> None:

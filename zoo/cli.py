@@ -142,7 +142,12 @@ def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--engine", required=True, metavar="FILE", help="Engine file, or a shipped name."
         ),
-        click.option("--device", default="cpu", metavar="NAME", help="Where to run: cpu, cuda."),
+        click.option(
+            "--device",
+            default="auto",
+            metavar="NAME",
+            help="cpu, cuda:N, or auto: a GPU for a plan, the CPU for an .onnx engine.",
+        ),
         click.option(
             "--backend", default="auto", metavar="NAME", help="auto, onnxruntime or openvino."
         ),

@@ -44,6 +44,8 @@ def resolve(name: str | os.PathLike[str]) -> Path:
 def encoder_of(engine: Path) -> Path:
     """Path of the encoder that belongs to a generator: `vae.onnx` → `vae.encoder.onnx` beside it.
 
+    Beside a plan it may be a plan or an `.onnx` engine.
+
     Raises runtime.errors.EngineNotFoundError.
     """
     return _beside(engine, "encoder", "its encoder to read images")
@@ -55,7 +57,9 @@ def has_encoder(engine: Path) -> bool:
 
 
 def _place(engine: Path, role: str) -> Path:
-    return engine.with_name(f"{engine.stem}.{role}.onnx")
+    """Beside a plan its plan, else the engine file."""
+    same = engine.with_name(f"{engine.stem}.{role}{engine.suffix}")
+    return same if same.is_file() else same.with_suffix(".onnx")
 
 
 def _beside(engine: Path, role: str, what: str) -> Path:
@@ -108,7 +112,7 @@ def open_mapping(engine: Path, **options: Any) -> Mapping:
     """
     from runtime import Mapping
 
-    main = engine.with_name(f"{engine.stem.removesuffix('.synthesis')}.onnx")
+    main = engine.with_name(f"{engine.stem.removesuffix('.synthesis')}{engine.suffix}")
     return Mapping(_beside(main, "mapping", "its mapping network to make styles"), **options)
 
 

@@ -140,6 +140,9 @@ def main(
                 write(block)
                 progress.advance(len(block))
             seconds = progress.seconds
+        if verbose and generator.peak_device_bytes:
+            held = generator.peak_device_bytes / 2**20
+            click.echo(f"{held:,.1f} MiB of the GPU's memory, beside the weights", err=True)
         images = "image" if count == 1 else "images"
         click.echo(
             f"{count:,} {images} in {seconds:.3g} s, {rate(count, seconds)} "

@@ -19,9 +19,9 @@ struct Binding {
   void* data;
 };
 
-// Inputs: all of the graph's; for the operands of ReparametrizedSample either all four,
-// or, for a backend that does not draw noise, the finished latent as mu and the noise of
-// each layer under its name (io::layer_noise). Outputs: those that are wanted.
+// Inputs: all of the graph's, but for noise, which see NoiseFrom. A finished latent comes as
+// "mu" in place of the operator's first operand, and the noise of a layer under its name
+// (io::layer_noise). Outputs: those that are wanted.
 struct RunArguments {
   size_t rows = 0;
   std::vector<Binding> inputs;
@@ -33,25 +33,36 @@ struct BackendConfig {
   std::string precision;
   size_t instances = 1;
   const Manifest* manifest = nullptr;
+  int device = 0;  // of a GPU
+};
+
+// Who draws the noise, and so what a run's inputs are.
+enum class NoiseFrom {
+  kCaller,   // the finished latent, and the noise of each layer
+  kGraph,    // the operands of its noise operators, all four
+  kBackend,  // seed and first, and for the latent: nothing (the prior), mu and logvar, or "latent"
 };
 
 class Backend {
  public:
   virtual ~Backend() = default;
 
-  // True where the graph's noise operators run here; otherwise the caller fills the latent,
-  // binds it as "mu", and fills the noise of the layers. False of a graph without noise.
-  virtual bool draws_noise() const = 0;
+  // kCaller of a graph without noise.
+  virtual NoiseFrom noise_from() const = 0;
 
   // True where a run must have one of the sizes that prepare() was given.
   virtual bool fixed_batch() const = 0;
 
-  // Makes runs of this many rows possible; thread-safe, quick when done before.
+  // Makes runs of this many rows possible; thread-safe, quick when done before. Throws
+  // OutOfMemoryError where the device has too little.
   virtual void prepare(size_t rows) = 0;
 
   // One run in the calling thread. instance < instances; different instances may
   // run at the same time. Throws ExecutionError.
   virtual void run(size_t instance, const RunArguments& arguments) = 0;
+
+  // Most bytes of the device's memory that this has held at a time.
+  virtual uint64_t peak_device_bytes() const { return 0; }
 };
 
 // Input and output names of the engine file's graphs.

@@ -1,6 +1,7 @@
 #include "backends/cuda_library.h"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <mutex>
 #include <string>
@@ -13,6 +14,13 @@ namespace {
 
 constexpr const char* kName = "libzoo_cuda.so";
 
+void require_driver() {
+  if (has_nvidia_driver()) return;
+  throw DeviceUnavailableError(
+      "there is no NVIDIA driver here (libcuda.so.1 not found); an NVIDIA GPU and its driver are "
+      "needed");
+}
+
 const CudaOps* open_ops() {
   std::string path = own_folder() + "/" + kName;
   if (const std::string found = find_library("ZOO_CUDA_LIBRARY", "runtime/lib", kName);
@@ -21,6 +29,7 @@ const CudaOps* open_ops() {
   } else if (void* there = ::dlopen(path.c_str(), RTLD_LAZY | RTLD_LOCAL)) {
     ::dlclose(there);
   } else {
+    require_driver();
     throw BackendUnavailableError(
         "this build has no CUDA kernels: no nvcc was found when it was made; put nvcc on the PATH, "
         "or pip install nvidia-cuda-nvcc, and install generator-zoo from source again");
@@ -35,17 +44,12 @@ const CudaOps* open_ops() {
   return ops;
 }
 
-void require_driver() {
-  if (has_nvidia_driver()) return;
-  throw DeviceUnavailableError(
-      "there is no NVIDIA driver here (libcuda.so.1 not found); CUDA kernels need an NVIDIA GPU "
-      "and its driver");
-}
-
 int count_devices(const CudaOps& ops) {
   int count = 0;
   if (const char* failure = ops.device_count(&count)) {
-    throw DeviceUnavailableError(std::string("no CUDA device can be used: ") + failure);
+    const std::string message = failure;
+    require_driver();
+    throw DeviceUnavailableError("no CUDA device can be used: " + message);
   }
   if (count == 0) throw DeviceUnavailableError("there is an NVIDIA driver, but no CUDA device");
   return count;
@@ -56,12 +60,18 @@ int count_devices(const CudaOps& ops) {
 const CudaOps& cuda_ops() {
   static std::mutex mutex;
   static const CudaOps* opened = nullptr;
+  static pid_t owner = 0;
   const std::lock_guard<std::mutex> lock(mutex);
+  if (opened && owner != getpid()) {
+    throw DeviceUnavailableError(
+        "CUDA was in use when this process was forked, and cannot be used in it; start processes "
+        "with the method 'spawn'");
+  }
   if (!opened) {
     const CudaOps* ops = open_ops();
-    require_driver();
     count_devices(*ops);
     opened = ops;
+    owner = getpid();
   }
   return *opened;
 }

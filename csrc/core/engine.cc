@@ -4,10 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "backends/registry.h"
+#include "backends/tensorrt/plan_backend.h"
 #include "backends/tensors.h"
-#include "core/plan_file.h"
+#include "core/row_check.h"
+#include "core/warnings.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -33,13 +36,50 @@ size_t available_cores() {
   return std::max<size_t>(1, std::thread::hardware_concurrency());
 }
 
-void check_device(const std::string& device) {
-  if (device == "cpu") return;
-  if (device.rfind("cuda", 0) == 0) {
-    throw DeviceUnavailableError("device '" + device +
-                                 "': this build runs on the CPU only; use device='cpu'");
+// Instances of a plan: the copies of one overlap the computing of the other.
+constexpr size_t kPlanInstances = 2;
+
+// Number of the GPU, or -1 for the CPU.
+int parse_device(const std::string& device, const std::string& path, const Manifest& manifest) {
+  const bool plan = !manifest.plan.buckets.empty();
+  if (device == "auto") return plan ? 0 : -1;
+  if (device == "cpu") {
+    if (!plan) return -1;
+    throw DeviceUnavailableError("'" + path + "' is a TensorRT plan, which runs on an NVIDIA GPU " +
+                                 "only; use the .onnx engine on a CPU");
   }
-  throw ArgumentError("device: expected 'cpu' or 'cuda:N', got '" + device + "'");
+  int number = 0;
+  const bool known = device == "cuda" || device.rfind("cuda:", 0) == 0;
+  if (known && device != "cuda") {
+    const char* const begin = device.c_str() + 5;
+    const auto [end, error] = std::from_chars(begin, device.c_str() + device.size(), number);
+    if (error != std::errc() || end != device.c_str() + device.size() || number < 0) number = -1;
+  }
+  if (!known || number < 0) {
+    throw ArgumentError("device: expected 'auto', 'cpu', 'cuda' or 'cuda:N', got '" + device + "'");
+  }
+  if (plan) return number;
+  throw DeviceUnavailableError("device '" + device + "': '" + path +
+                               "' runs on the CPU; for a GPU " +
+                               "make a plan of it: python -m export " + path + " --out NAME.plan");
+}
+
+void check_precision(const std::string& precision) {
+  if (precision == "fp32" || precision == "bf16") return;
+  throw ArgumentError("precision: expected 'fp32' or 'bf16', got '" + precision + "'");
+}
+
+std::string plan_backend(const Manifest& manifest, const Options& options) {
+  const std::string& target = manifest.plan.target;
+  if (options.backend != "auto" && options.backend != target) {
+    throw ArgumentError("backend: a plan of " + target + " runs in it, expected auto or " + target +
+                        ", got '" + options.backend + "'");
+  }
+  if (options.precision != "fp32" && options.precision != manifest.precision) {
+    throw ArgumentError("precision: this plan is in " + manifest.precision + ", got '" +
+                        options.precision + "'");
+  }
+  return target;
 }
 
 std::string choose_backend(const Manifest& manifest, const Options& options) {
@@ -83,24 +123,27 @@ struct Engine::Live {
 Engine::Engine(const std::string& path, const Options& options,
                const std::vector<std::string>& roles)
     : path_(path), options_(options) {
-  check_device(options.device);
-  if (options.precision != "fp32" && options.precision != "bf16") {
-    throw ArgumentError("precision: expected 'fp32' or 'bf16', got '" + options.precision + "'");
-  }
   if (options.instances > 4096) {
     throw ArgumentError("instances: expected at most 4096, got " +
                         std::to_string(options.instances));
   }
   manifest_ = Manifest::read(path);
-  refuse_plan(path);
   if (std::find(roles.begin(), roles.end(), manifest_.role) == roles.end()) {
     std::string expected;
     for (const auto& role : roles) expected += (expected.empty() ? "'" : " or '") + role + "'";
     throw ArgumentError("'" + path + "' has the role '" + manifest_.role + "', expected " +
                         expected);
   }
-  backend_name_ = choose_backend(manifest_, options);
-  instances_ = options.instances ? options.instances : available_cores();
+  device_ = parse_device(options.device, path, manifest_);
+  if (device_ < 0) {
+    check_precision(options.precision);
+    backend_name_ = choose_backend(manifest_, options);
+    instances_ = options.instances ? options.instances : available_cores();
+  } else {
+    backend_name_ = plan_backend(manifest_, options);
+    instances_ = options.instances ? options.instances : kPlanInstances;
+    sizes_ = manifest_.plan.buckets.size();
+  }
   live();
 }
 
@@ -117,9 +160,9 @@ Engine::Live& Engine::live() {
   const std::lock_guard<std::mutex> lock(mutex_);
   current = live_.load();
   if (current && current->process == process) return *current;
-  const BackendConfig config{path_, options_.precision, instances_, &manifest_};
+  const BackendConfig config{path_, options_.precision, instances_, &manifest_, device_};
   auto fresh = std::make_unique<Live>();
-  fresh->backend = make_backend(backend_name_, config);
+  fresh->backend = device_ < 0 ? make_backend(backend_name_, config) : make_plan_backend(config);
   fresh->pool = std::make_unique<InstancePool>(instances_);
   fresh->process = process;
   live_.store(fresh.get(), std::memory_order_release);
@@ -129,11 +172,64 @@ Engine::Live& Engine::live() {
 Backend& Engine::backend() { return *live().backend; }
 InstancePool& Engine::pool() { return *live().pool; }
 
+size_t Engine::prepare(uint64_t n, size_t batch) {
+  while (true) {
+    const size_t rows = with_usual_bits(run_size(n, batch));
+    if (!backend().fixed_batch()) return rows;
+    try {
+      backend().prepare(rows);
+      return rows;
+    } catch (const OutOfMemoryError& error) {
+      if (!leave_out(rows)) throw;
+      warn("'" + path_ + "' runs fewer images at a time than " + std::to_string(rows) + ": " +
+           error.what());
+    }
+  }
+}
+
+size_t Engine::with_usual_bits(size_t rows) {
+  // In fp32 the export has looked (batch_min). What other precisions do is up to the CPU: of
+  // two that both have bf16, only one may have matrix units, which other sizes of a run use.
+  const size_t usual = std::max(manifest_.batch_min, std::min(kRunRows, manifest_.batch_max));
+  if (device_ >= 0 || options_.precision == "fp32" || rows == usual) return rows;
+  const std::lock_guard<std::mutex> lock(sizes_mutex_);
+  const auto found = usual_.find(rows);
+  if (found != usual_.end()) return found->second ? rows : usual;
+  bool same = false;
+  const auto work = [&](size_t instance, size_t) {
+    same = rows_stand_alone(&backend(), manifest_, instance, std::min(rows, usual),
+                            std::max(rows, usual));
+  };
+  pool().run(std::make_shared<Job>(1, work), {});
+  usual_.emplace(rows, same);
+  return same ? rows : usual;
+}
+
+bool Engine::leave_out(size_t rows) {
+  const auto& buckets = manifest_.plan.buckets;
+  const auto found = std::find(buckets.begin(), buckets.end(), rows);
+  if (found == buckets.begin() || found == buckets.end()) return false;
+  sizes_ = std::min(sizes_.load(), static_cast<size_t>(found - buckets.begin()));
+  return true;
+}
+
+size_t Engine::bucket(uint64_t n, size_t batch) const {
+  const auto& buckets = manifest_.plan.buckets;
+  const size_t limit = batch ? batch : buckets.back();
+  size_t best = buckets.front();
+  for (size_t i = 0; i < sizes_ && buckets[i] <= limit; ++i) {
+    best = buckets[i];
+    if (best >= n) break;
+  }
+  return best;
+}
+
 size_t Engine::run_size(uint64_t n, size_t batch) const {
   if (batch > manifest_.batch_max) {
     throw ArgumentError("batch: this engine takes 1 to " + std::to_string(manifest_.batch_max) +
                         ", got " + std::to_string(batch));
   }
+  if (device_ >= 0) return bucket(n, batch);
   return std::max(manifest_.batch_min, wanted_run_size(n, batch));
 }
 

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,19 +25,30 @@ class Engine {
   const std::string& backend_name() const { return backend_name_; }
   const std::string& path() const { return path_; }
   size_t instances() const { return instances_; }
+  uint64_t peak_device_bytes() { return backend().peak_device_bytes(); }
 
   // Both start again in a forked child, which has the memory but no threads.
   Backend& backend();
   InstancePool& pool();
 
   // Rows of one run of the graph for n rows in all, at most batch (0: no limit of
-  // the caller's). Smaller runs keep the activations in the cache, and one batch
-  // then occupies every instance; which images come out does not depend on it.
-  // It is never below the manifest's batch_min.
-  size_t run_size(uint64_t n, size_t batch) const;
+  // the caller's), for which the backend is prepared. Where it has too little memory,
+  // fewer, with a warning. Throws ArgumentError, OutOfMemoryError.
+  size_t prepare(uint64_t n, size_t batch);
 
  private:
+  // On a CPU smaller runs keep the activations in the cache, and one batch then occupies
+  // every instance; which images come out does not depend on it. Never below the
+  // manifest's batch_min.
+  size_t run_size(uint64_t n, size_t batch) const;
   size_t wanted_run_size(uint64_t n, size_t batch) const;
+  // `rows`, or as many as are usual where the library gives rows other bits in fewer of them.
+  // Seen on this machine, when a size is first asked for.
+  size_t with_usual_bits(size_t rows);
+  // Of a plan: the least of its sizes that holds all rows, else the greatest within the limits.
+  size_t bucket(uint64_t n, size_t batch) const;
+  // Leaves out a plan's sizes from `rows` on; false where no other is left.
+  bool leave_out(size_t rows);
 
   struct Live;
   Live& live();
@@ -46,6 +58,10 @@ class Engine {
   Options options_;
   std::string backend_name_;
   size_t instances_ = 1;
+  int device_ = 0;
+  std::atomic<size_t> sizes_{0};  // of a plan: how many of its batch sizes are in use
+  std::mutex sizes_mutex_;
+  std::map<size_t, bool> usual_;  // whether runs of that size have the usual bits
   std::mutex mutex_;
   std::atomic<Live*> live_{nullptr};
 };

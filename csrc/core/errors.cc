@@ -13,6 +13,7 @@ SchemaVersionError::~SchemaVersionError() = default;
 BackendUnavailableError::~BackendUnavailableError() = default;
 DeviceUnavailableError::~DeviceUnavailableError() = default;
 ExecutionError::~ExecutionError() = default;
+OutOfMemoryError::~OutOfMemoryError() = default;
 ClosedError::~ClosedError() = default;
 CancelledError::~CancelledError() = default;
 

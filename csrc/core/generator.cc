@@ -46,6 +46,7 @@ Generator::Generator(const std::string& path, const Options& options)
 const Manifest& Generator::manifest() const { return engine_->manifest(); }
 const std::string& Generator::backend() const { return engine_->backend_name(); }
 size_t Generator::instances() const { return engine_->instances(); }
+uint64_t Generator::peak_device_bytes() const { return engine_->peak_device_bytes(); }
 
 void Generator::sample(const SampleRequest& request, void* images, const Cancel& cancel) const {
   check_range(request.n, request.first, manifest().image.bytes());
@@ -66,7 +67,7 @@ void Generator::sample(const SampleRequest& request, void* images, const Cancel&
     source.shared = request.shared;
   }
   const GraphInputs inputs = inputs_of(*engine_, request);
-  const size_t rows = engine_->run_size(request.n, request.batch);
+  const size_t rows = engine_->prepare(request.n, request.batch);
   engine_->pool().run(generate_job(engine_.get(), source, inputs, request.n, rows, images), cancel);
 }
 
@@ -97,7 +98,7 @@ void Generator::decode(const DecodeRequest& request, void* images, const Cancel&
   LatentSource source;
   source.kind = LatentSource::Kind::kGiven;
   source.mu = request.latents;
-  const size_t rows = engine_->run_size(request.n, 0);
+  const size_t rows = engine_->prepare(request.n, 0);
   engine_->pool().run(generate_job(engine_.get(), source, inputs, request.n, rows, images), cancel);
 }
 

@@ -77,8 +77,7 @@ void run_images(Engine* engine, const RowCall& call, size_t n, const Cancel& can
   check_range(n, call.inputs.first, call.images.bytes);
   for (const Rows& output : call.outputs) check_range(n, 0, output.bytes);
   Backend* const backend = &engine->backend();
-  const size_t batch = engine->run_size(n, 0);
-  if (backend->fixed_batch()) backend->prepare(batch);
+  const size_t batch = engine->prepare(n, 0);
   const auto work = [=, &call](size_t instance, size_t chunk) {
     const size_t offset = chunk * batch;
     const size_t count = std::min(batch, n - offset);

@@ -128,7 +128,7 @@ void bind_inputs(const Manifest& manifest, const Backend& backend, const GraphIn
     s.noise = inputs.noise;
     arguments->inputs.push_back({io::kNoise, &s.noise});
   }
-  if (!backend.draws_noise()) {
+  if (backend.noise_from() == NoiseFrom::kCaller) {
     bind_layers(manifest, inputs, offset, rows, arguments);
     return;
   }

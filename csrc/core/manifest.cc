@@ -141,7 +141,7 @@ Manifest Manifest::parse(const std::string& text) {
   parse_truncation(document, &manifest);
   require_string(require_object(document, "versions"), "versions", "zoo");
   parse_throughput(document, &manifest);
-  check_plan(document);
+  parse_plan(document, &manifest);
   return manifest;
 }
 
@@ -151,7 +151,12 @@ Manifest Manifest::read(const std::string& path) {
   const std::string document = plan ? read_plan_manifest(mapped) : read_onnx_manifest(mapped);
   const std::string file = "engine file '" + path + "': ";
   try {
-    return parse(document);
+    Manifest manifest = parse(document);
+    if (plan == manifest.plan.buckets.empty()) {
+      throw ManifestError(plan ? "'plan': a plan's manifest has it"
+                               : "'plan': expected none, for the file is no plan");
+    }
+    return manifest;
   } catch (const SchemaVersionError& error) {
     throw SchemaVersionError(file + error.what());
   } catch (const ManifestError& error) {

@@ -34,6 +34,6 @@ void parse_condition(const Json& document, Manifest* manifest);
 void parse_truncation(const Json& document, Manifest* manifest);
 
 // What a TensorRT plan says of itself, under "plan", if the document is one's.
-void check_plan(const Json& document);
+void parse_plan(const Json& document, Manifest* manifest);
 
 }  // namespace zoo

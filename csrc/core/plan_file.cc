@@ -147,15 +147,4 @@ std::string read_plan_manifest(const MappedFile& file) {
   return whole;
 }
 
-void refuse_plan(const std::string& path) {
-  if (!is_plan(MappedFile(path))) return;
-  if (has_nvidia_driver()) {
-    throw DeviceUnavailableError("'" + path + "' is a TensorRT plan: this build has no TensorRT " +
-                                 "backend; use the .onnx engine");
-  }
-  throw DeviceUnavailableError("'" + path + "' is a TensorRT plan: it needs an NVIDIA GPU, and " +
-                               "there is no NVIDIA driver here (libcuda.so.1 not found); use " +
-                               "the .onnx engine");
-}
-
 }  // namespace zoo

@@ -18,7 +18,4 @@ bool is_plan_name(const std::string& path);
 // NotAnEngineError (no manifest in it).
 std::string read_plan_manifest(const MappedFile& file);
 
-// Throws DeviceUnavailableError if the file is a plan, saying what is missing to run it.
-void refuse_plan(const std::string& path);
-
 }  // namespace zoo

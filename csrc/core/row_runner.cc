@@ -63,6 +63,22 @@ void bind_operands(const LatentSource& source, uint64_t offset, size_t count, si
   arguments->inputs = {{io::kMu, mu}, {io::kLogvar, logvar}};
 }
 
+// What a backend that draws by itself needs beside the seed.
+void bind_source(const LatentSource& source, uint64_t offset, size_t count, size_t rows,
+                 size_t width, RunArguments* arguments) {
+  using Kind = LatentSource::Kind;
+  Scratch& s = scratch();
+  arguments->inputs.clear();
+  if (source.kind == Kind::kPrior) return;
+  float* given = operand_rows(source.mu, source.shared, offset, count, rows, width, &s.mu);
+  if (source.kind == Kind::kGiven) {
+    arguments->inputs = {{io::kLatent, given}};
+    return;
+  }
+  float* logvar = operand_rows(source.logvar, source.shared, offset, count, rows, width, &s.logvar);
+  arguments->inputs = {{io::kMu, given}, {io::kLogvar, logvar}};
+}
+
 // The finished latent, drawn here.
 void bind_latent(const Manifest& manifest, const LatentSource& source, const GraphInputs& inputs,
                  uint64_t offset, size_t count, size_t rows, RunArguments* arguments) {
@@ -98,8 +114,11 @@ void run_rows(Engine* engine, size_t instance, const LatentSource& source,
   RunArguments arguments;
   arguments.rows = backend.fixed_batch() ? batch : count;
   // What a synthesis network draws is for its layers alone.
-  if (backend.draws_noise() && manifest.role != "synthesis") {
+  const NoiseFrom from = manifest.role == "synthesis" ? NoiseFrom::kCaller : backend.noise_from();
+  if (from == NoiseFrom::kGraph) {
     bind_operands(source, offset, count, arguments.rows, manifest.latent_width, &arguments);
+  } else if (from == NoiseFrom::kBackend) {
+    bind_source(source, offset, count, arguments.rows, manifest.latent_width, &arguments);
   } else {
     bind_latent(manifest, source, inputs, offset, count, arguments.rows, &arguments);
   }
@@ -118,6 +137,7 @@ void run_rows(Engine* engine, size_t instance, const LatentSource& source,
 std::shared_ptr<Job> generate_job(Engine* engine, const LatentSource& source,
                                   const GraphInputs& inputs, uint64_t n, size_t batch,
                                   void* images) {
+  // Again, for a forked child's backend has prepared nothing yet.
   if (engine->backend().fixed_batch()) engine->backend().prepare(batch);
   const auto chunks = static_cast<size_t>((n + batch - 1) / batch);
   const size_t bytes = engine->manifest().image.bytes();

@@ -17,11 +17,10 @@ Stream::State::State(std::shared_ptr<Engine> engine, const SampleRequest& reques
       labels_(inputs.labels, inputs.labels + inputs.label_count),
       inputs_(inputs),
       prefetch_(prefetch),
-      run_rows_(engine_->run_size(request.n, request.batch)),
+      // Prepared here, not with the first batch: what follows is then evenly fast.
+      run_rows_(engine_->prepare(request.n, request.batch)),
       process_(getpid()) {
   if (inputs.labels) inputs_.labels = labels_.data();
-  // Here, not with the first batch: what follows is then evenly fast.
-  engine_->backend().prepare(run_rows_);
 }
 
 Stream::State::~State() {

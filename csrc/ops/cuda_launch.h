@@ -57,4 +57,19 @@ const char* launch_interpolate(const float* a, const float* b, const float* t, I
 const char* launch_levels(const float* images, size_t rows, size_t channels, size_t pixels,
                           uint8_t* levels, void* stream);
 
+// Memory, streams and graphs (cuda_device.cu).
+const char* device_memory(uint64_t* free, uint64_t* total);
+const char* allocate_device(size_t bytes, void** memory, bool* exhausted);
+const char* release_device(void* memory);
+const char* allocate_pinned(size_t bytes, void** memory);
+const char* release_pinned(void* memory);
+const char* copy_async(void* to, const void* from, size_t bytes, void* stream);
+const char* make_stream(void** stream);
+const char* destroy_stream(void* stream);
+const char* synchronize_stream(void* stream);
+const char* begin_capture(void* stream);
+const char* end_capture(void* stream, void** graph);
+const char* launch_graph(void* graph, void* stream);
+const char* destroy_graph(void* graph);
+
 }  // namespace zoo

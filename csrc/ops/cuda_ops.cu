@@ -38,8 +38,13 @@ const char* set_device(int index) { return ZOO_CUDA(cudaSetDevice(index)); }
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) const CudaOps* zoo_cuda_ops(uint32_t version) {
-  static const CudaOps table{device_count,  device,         enter_device_of,    set_device,
-                             launch_sample, launch_advance, launch_interpolate, launch_levels};
+  static const CudaOps table{
+      device_count,       device,          enter_device_of,    set_device,
+      launch_sample,      launch_advance,  launch_interpolate, launch_levels,
+      device_memory,      allocate_device, release_device,     allocate_pinned,
+      release_pinned,     copy_async,      make_stream,        destroy_stream,
+      synchronize_stream, begin_capture,   end_capture,        launch_graph,
+      destroy_graph};
   return version == kCudaOpsVersion ? &table : nullptr;
 }
 

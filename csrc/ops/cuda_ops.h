@@ -22,7 +22,8 @@ struct CudaDevice {
 
 // Functions return null, or what failed: the CUDA call, its place and CUDA's own
 // words, in memory of the calling thread that lasts until its next failure.
-// `stream` is a cudaStream_t. All work is on the current device, asynchronous.
+// `stream` is a cudaStream_t, `graph` a cudaGraphExec_t. All is of the calling
+// thread's current device; what takes a stream is asynchronous.
 struct CudaOps {
   const char* (*device_count)(int* count);
   const char* (*device)(int index, CudaDevice* device);
@@ -44,9 +45,28 @@ struct CudaOps {
   // float [rows, channels, pixels] to uint8 [rows, pixels, channels].
   const char* (*image_levels)(const float* images, size_t rows, size_t channels, size_t pixels,
                               uint8_t* levels, void* stream);
+
+  // Bytes of the device that are free, and all of it.
+  const char* (*memory)(uint64_t* free, uint64_t* total);
+  // Memory of the device; *exhausted: it failed because there is not so much.
+  const char* (*allocate)(size_t bytes, void** memory, bool* exhausted);
+  const char* (*release)(void* memory);
+  // Memory of the host that a device copies from and to by itself.
+  const char* (*allocate_pinned)(size_t bytes, void** memory);
+  const char* (*release_pinned)(void* memory);
+  // From and to memory of either kind.
+  const char* (*copy)(void* to, const void* from, size_t bytes, void* stream);
+  const char* (*make_stream)(void** stream);
+  const char* (*destroy_stream)(void* stream);
+  const char* (*synchronize)(void* stream);
+  // What this thread puts into the stream in between is kept as a graph, not done.
+  const char* (*begin_capture)(void* stream);
+  const char* (*end_capture)(void* stream, void** graph);
+  const char* (*launch)(void* graph, void* stream);
+  const char* (*destroy_graph)(void* graph);
 };
 
-constexpr uint32_t kCudaOpsVersion = 1;
+constexpr uint32_t kCudaOpsVersion = 2;
 
 // The table, or null for another version than the library's.
 extern "C" const CudaOps* zoo_cuda_ops(uint32_t version);

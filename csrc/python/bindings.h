@@ -6,6 +6,7 @@
 #include <pybind11/stl.h>
 
 #include "zoo/engine.h"
+#include "zoo/options.h"
 
 namespace zoo::python {
 
@@ -21,6 +22,7 @@ void bind_manifest(py::module_& module);
 void bind_backends(py::module_& module);
 void bind_ops(py::module_& module);
 void bind_cuda(py::module_& module);
+void bind_plans(py::module_& module);
 void bind_generator(py::module_& module);
 void bind_encoder(py::module_& module);
 void bind_mapping(py::module_& module);
@@ -53,12 +55,14 @@ py::class_<Engine> bind_engine(py::module_& module, const char* name) {
     const Options options{device, backend, precision, instances};
     return without_gil([&] { return std::make_unique<Engine>(path, options); });
   };
-  py::class_<Engine> bound(module, name);
+  // What ends then may be waiting for Python's lock: a plan that calls TensorRT.
+  py::class_<Engine> bound(module, name, py::release_gil_before_calling_cpp_dtor());
   bound.def(py::init(make))
       .def_property_readonly("manifest_json",
                              [](const Engine& self) { return self.manifest().json; })
       .def_property_readonly("backend", &Engine::backend)
-      .def_property_readonly("instances", &Engine::instances);
+      .def_property_readonly("instances", &Engine::instances)
+      .def_property_readonly("peak_device_bytes", &Engine::peak_device_bytes);
   return bound;
 }
 

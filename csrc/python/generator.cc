@@ -137,7 +137,7 @@ py::array empty_images(const ImageFormat& format, std::vector<py::ssize_t> shape
 }
 
 void bind_generator(py::module_& module) {
-  py::class_<PyStream>(module, "Stream")
+  py::class_<PyStream>(module, "Stream", py::release_gil_before_calling_cpp_dtor())
       .def("next", &PyStream::next)
       .def("close", &PyStream::close);
 

@@ -17,7 +17,7 @@ class SumBackend : public zoo::Backend {
  public:
   explicit SumBackend(bool fixed) : fixed_(fixed) {}
 
-  bool draws_noise() const override { return false; }
+  zoo::NoiseFrom noise_from() const override { return zoo::NoiseFrom::kCaller; }
   bool fixed_batch() const override { return fixed_; }
   void prepare(size_t) override {}
   void run(size_t, const zoo::RunArguments& arguments) override {

@@ -90,11 +90,12 @@ class OnnxRuntimeBackend : public Backend {
       outputs.insert(session_.GetOutputNameAllocated(i, allocator).get());
     }
     // A graph without the noise operator takes the finished latent.
-    draws_noise_ = inputs.count(io::kSeed) != 0;
-    check_names(config.path, manifest_, draws_noise_, inputs, outputs);
+    const bool draws = inputs.count(io::kSeed) != 0;
+    noise_from_ = draws ? NoiseFrom::kGraph : NoiseFrom::kCaller;
+    check_names(config.path, manifest_, draws, inputs, outputs);
   }
 
-  bool draws_noise() const override { return draws_noise_; }
+  NoiseFrom noise_from() const override { return noise_from_; }
   bool fixed_batch() const override { return false; }
   void prepare(size_t) override {}
 
@@ -137,7 +138,7 @@ class OnnxRuntimeBackend : public Backend {
   const Manifest& manifest_;
   Ort::Session session_;
   Ort::MemoryInfo memory_;
-  bool draws_noise_ = false;
+  NoiseFrom noise_from_ = NoiseFrom::kCaller;
 };
 
 }  // namespace

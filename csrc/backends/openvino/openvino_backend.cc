@@ -133,7 +133,7 @@ class OpenVinoBackend : public Backend {
         precision_(inference_precision(&core_, config.precision)),
         graph_(read_graph(&core_, config.path, *config.manifest)) {}
 
-  bool draws_noise() const override { return false; }
+  NoiseFrom noise_from() const override { return NoiseFrom::kCaller; }
   bool fixed_batch() const override { return true; }
 
   // Static shapes: the plugin plans its kernels and memory once per batch size.

@@ -20,6 +20,7 @@ class ZOO_API Classifier {
   const Manifest& manifest() const;
   const std::string& backend() const;
   size_t instances() const;
+  uint64_t peak_device_bytes() const;  // of the GPU's memory
 
   // images: [n, H, W, C] uint8; scores: caller-owned [n, manifest().score_names.size()].
   void classify(const void* images, size_t n, float* scores, const Cancel& cancel = {}) const;

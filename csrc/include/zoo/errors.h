@@ -43,6 +43,8 @@ ZOO_DECLARE_ERROR(BackendUnavailableError, Error);
 ZOO_DECLARE_ERROR(DeviceUnavailableError, BackendUnavailableError);
 // A backend failed while compiling or running a graph.
 ZOO_DECLARE_ERROR(ExecutionError, Error);
+// The device has not enough memory.
+ZOO_DECLARE_ERROR(OutOfMemoryError, ExecutionError);
 // The stream was closed before.
 ZOO_DECLARE_ERROR(ClosedError, Error);
 // The caller's cancellation function returned true.

@@ -84,6 +84,7 @@ class ZOO_API Generator {
   const Manifest& manifest() const;
   const std::string& backend() const;  // the one in use
   size_t instances() const;
+  uint64_t peak_device_bytes() const;  // of the GPU's memory
 
   // images: caller-owned, request.n * manifest().image.bytes() bytes, row-major.
   // Throws ArgumentError without mu where the manifest's prior is "none", and for labels,

@@ -37,6 +37,25 @@ struct LayerNoise {
   size_t width = 0;
 };
 
+// An input or output of a plan.
+struct PlanTensor {
+  std::string name;
+  size_t row_bytes = 0;  // of one row, or of all of it where it is no rows
+  bool rows = false;     // its first axis is the batch
+
+  size_t bytes(size_t count) const { return rows ? count * row_bytes : row_bytes; }
+};
+
+// What a TensorRT plan says of itself.
+struct PlanDescription {
+  std::string target;           // tensorrt or tensorrt-rtx
+  std::string tensorrt;         // its version
+  std::string capability;       // compute capability that it is bound to, "9.0"; empty: to none
+  std::vector<size_t> buckets;  // rows of a run, rising; one profile each
+  std::vector<PlanTensor> inputs;
+  std::vector<PlanTensor> outputs;
+};
+
 struct ZOO_API Manifest {
   int schema = 0;
   std::string model;
@@ -85,7 +104,8 @@ struct ZOO_API Manifest {
   std::vector<LayerNoise> layer_noise;  // of the layers that draw noise of their own
   // images/s measured at export: backend -> geometric mean over batch sizes.
   std::map<std::string, double> throughput;
-  std::string json;  // the whole document as it stands in the file
+  PlanDescription plan;  // no buckets: the file is no plan
+  std::string json;      // the whole document as it stands in the file
 
   // The number of a class of a conditional generator. Throws ArgumentError, listing the classes.
   int64_t label(const std::string& name) const;

@@ -5,20 +5,29 @@
 #include <functional>
 #include <string>
 
+#include "zoo/export.h"
+
 namespace zoo {
 
 struct Options {
-  std::string device = "cpu";
-  // "onnxruntime", "openvino", or "auto": the one measured faster for this
+  // "cpu"; "cuda:N" (or "cuda", the first) for plans; "auto": what the file is for.
+  std::string device = "auto";
+  // For plans "auto". Else "onnxruntime", "openvino", or "auto": the one measured faster for this
   // file (at export, in its manifest) among those installed here. The choice
   // depends on the file alone, so a repeated run gives the same bytes.
   std::string backend = "auto";
-  std::string precision = "fp32";  // or "bf16" where the CPU and the backend have it
-  size_t instances = 0;            // parallel single-threaded instances; 0: one per core
+  std::string precision = "fp32";  // or "bf16" where CPU and backend have it; plans have their own
+  size_t instances = 0;            // that work in parallel; 0: on a CPU one per core, on a GPU two
 };
 
 // Called now and then (at least every 50 ms) by the thread that waits; returning
 // true abandons the work and makes the call throw CancelledError.
 using Cancel = std::function<bool()>;
+
+// Called with one line for what is done differently than was asked, in the thread that asked.
+using WarningHandler = std::function<void(const std::string&)>;
+
+// Without a handler warnings are printed on standard error. Thread-safe.
+ZOO_API void set_warning_handler(WarningHandler handler);
 
 }  // namespace zoo

@@ -37,6 +37,7 @@ class ZOO_API Translator {
   const Manifest& manifest() const;
   const std::string& backend() const;
   size_t instances() const;
+  uint64_t peak_device_bytes() const;  // of the GPU's memory
 
   // translated: caller-owned, n * manifest().image.bytes() bytes, uint8. Throws ArgumentError
   // for attributes that are missing, not finite, or not asked for.

@@ -1,0 +1,41 @@
+#include "backends/cuda_memory.h"
+
+#include <string>
+
+#include "zoo/errors.h"
+
+namespace zoo {
+
+DeviceMemory allocate_device_memory(size_t bytes) {
+  const CudaOps& ops = cuda_ops();
+  void* memory = nullptr;
+  bool exhausted = false;
+  const char* failure = ops.allocate(bytes, &memory, &exhausted);
+  if (failure && exhausted) {
+    uint64_t free = 0;
+    uint64_t total = 0;
+    const std::string message = failure;
+    std::string left;
+    if (!ops.memory(&free, &total)) {
+      left = "; " + std::to_string(free) + " of " + std::to_string(total) + " bytes are free";
+    }
+    throw OutOfMemoryError("the GPU has no " + std::to_string(bytes) + " bytes left" + left + " (" +
+                           message + ")");
+  }
+  check_cuda(failure);
+  return DeviceMemory(memory);
+}
+
+PinnedMemory allocate_pinned_memory(size_t bytes) {
+  void* memory = nullptr;
+  check_cuda(cuda_ops().allocate_pinned(bytes, &memory));
+  return PinnedMemory(memory);
+}
+
+CudaStream make_cuda_stream() {
+  void* stream = nullptr;
+  check_cuda(cuda_ops().make_stream(&stream));
+  return CudaStream(stream);
+}
+
+}  // namespace zoo

@@ -1,0 +1,161 @@
+#include "backends/tensorrt/plan_backend.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "backends/tensorrt/plan_bucket.h"
+#include "backends/tensors.h"
+#include "zoo/errors.h"
+
+namespace zoo {
+namespace {
+
+std::mutex loader_mutex;
+
+// Shared, not copied: to copy or destroy a function of Python's takes Python's lock. Never
+// destroyed, for Python is gone before the process's own static objects are.
+std::shared_ptr<const PlanLoader>& loader() {
+  static auto* const kept = new std::shared_ptr<const PlanLoader>;
+  return *kept;
+}
+
+std::vector<CudaDevice> devices_for(const std::string& path) {
+  try {
+    return cuda_devices();
+  } catch (const DeviceUnavailableError& error) {
+    throw DeviceUnavailableError("'" + path + "' is a TensorRT plan: " + error.what() +
+                                 "; on a CPU use the .onnx engine");
+  }
+}
+
+void check_device(const BackendConfig& config) {
+  const std::vector<CudaDevice> devices = devices_for(config.path);
+  const auto count = static_cast<int>(devices.size());
+  if (config.device >= count) {
+    throw DeviceUnavailableError("device 'cuda:" + std::to_string(config.device) + "': there " +
+                                 (count == 1 ? "is" : "are") + " " + std::to_string(count) +
+                                 " (cuda:0" +
+                                 (count == 1 ? "" : " to cuda:" + std::to_string(count - 1)) + ")");
+  }
+  const CudaDevice& device = devices[static_cast<size_t>(config.device)];
+  const std::string here = std::to_string(device.major) + "." + std::to_string(device.minor);
+  const std::string& bound = config.manifest->plan.capability;
+  if (bound.empty() || bound == here) return;
+  throw BackendUnavailableError(
+      "'" + config.path + "' is bound to GPUs of compute capability " + bound +
+      "; cuda:" + std::to_string(config.device) + " (" + device.name + ") has " + here +
+      ". Build it there: " + "python -m export ENGINE.onnx --out " + config.path);
+}
+
+std::set<std::string> names_of(const std::vector<PlanTensor>& tensors) {
+  std::set<std::string> names;
+  for (const PlanTensor& tensor : tensors) names.insert(tensor.name);
+  return names;
+}
+
+class PlanBackend : public Backend {
+ public:
+  explicit PlanBackend(const BackendConfig& config)
+      : manifest_(*config.manifest), device_(config.device), path_(config.path) {
+    check_device(config);
+    const auto& plan = manifest_.plan;
+    // "latent" stands for the operands of a graph that draws.
+    std::set<std::string> inputs = names_of(plan.inputs);
+    if (inputs.count(io::kLatent) != 0) inputs.insert(io::kMu);
+    check_names(path_, manifest_, /*draws=*/false, inputs, names_of(plan.outputs));
+    draws_ = !manifest_.layer_noise.empty() || manifest_.role == "generator";
+    enter();
+    engine_ = open_plan({path_, config.manifest, device_});
+    for (size_t i = 0; i < config.instances; ++i) streams_.push_back(make_cuda_stream());
+  }
+
+  ~PlanBackend() override {
+    cuda_ops().set_device(device_);
+    buckets_.clear();
+    streams_.clear();
+    engine_.reset();
+  }
+
+  NoiseFrom noise_from() const override {
+    return draws_ ? NoiseFrom::kBackend : NoiseFrom::kCaller;
+  }
+  bool fixed_batch() const override { return true; }
+
+  void prepare(size_t rows) override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (buckets_.count(rows) != 0) return;
+    const auto& sizes = manifest_.plan.buckets;
+    const auto found = std::find(sizes.begin(), sizes.end(), rows);
+    if (found == sizes.end()) {
+      throw ExecutionError("'" + path_ + "' has no profile of " + std::to_string(rows) + " rows");
+    }
+    enter();
+    std::vector<std::unique_ptr<PlanBucket>> made;
+    size_t bytes = 0;
+    for (const CudaStream& stream : streams_) {
+      made.push_back(std::make_unique<PlanBucket>(
+          manifest_, engine_.get(), static_cast<size_t>(found - sizes.begin()), rows, stream));
+      bytes += made.back()->device_bytes();
+    }
+    buckets_.emplace(rows, std::move(made));
+    device_bytes_ += bytes;
+  }
+
+  void run(size_t instance, const RunArguments& arguments) override {
+    PlanBucket* bucket = nullptr;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      bucket = buckets_.at(arguments.rows).at(instance).get();
+    }
+    enter();
+    bucket->run(arguments);
+  }
+
+  uint64_t peak_device_bytes() const override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return device_bytes_;
+  }
+
+ private:
+  // Each thread has a current device of its own.
+  void enter() const { check_cuda(cuda_ops().set_device(device_)); }
+
+  const Manifest& manifest_;
+  const int device_;
+  const std::string path_;
+  bool draws_ = false;
+  std::unique_ptr<PlanEngine> engine_;
+  std::vector<CudaStream> streams_;
+  mutable std::mutex mutex_;
+  std::map<size_t, std::vector<std::unique_ptr<PlanBucket>>> buckets_;
+  uint64_t device_bytes_ = 0;
+};
+
+}  // namespace
+
+void set_plan_loader(PlanLoader given) {
+  const std::lock_guard<std::mutex> lock(loader_mutex);
+  loader() = std::make_shared<const PlanLoader>(std::move(given));
+}
+
+std::unique_ptr<PlanEngine> open_plan(const PlanRequest& request) {
+  std::shared_ptr<const PlanLoader> open;
+  {
+    const std::lock_guard<std::mutex> lock(loader_mutex);
+    open = loader();
+  }
+  if (!open) {
+    throw BackendUnavailableError("'" + request.path +
+                                  "' is a TensorRT plan, and this program has " +
+                                  "no TensorRT: import runtime in Python, or call set_plan_loader");
+  }
+  return (*open)(request);
+}
+
+std::unique_ptr<Backend> make_plan_backend(const BackendConfig& config) {
+  return std::make_unique<PlanBackend>(config);
+}
+
+}  // namespace zoo

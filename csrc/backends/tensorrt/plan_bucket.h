@@ -1,0 +1,78 @@
+// One batch size of a plan on one stream: its memory, and the graphs that are replayed.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "backends/cuda_memory.h"
+#include "backends/tensorrt/plan_engine.h"
+
+namespace zoo {
+
+class PlanBucket {
+ public:
+  // profile: index of `rows` among the plan's batch sizes. Throws OutOfMemoryError, ExecutionError.
+  PlanBucket(const Manifest& manifest, PlanEngine* engine, size_t profile, size_t rows,
+             const CudaStream& stream);
+
+  // From host memory to host memory; returns when it is done.
+  void run(const RunArguments& arguments);
+
+  size_t device_bytes() const { return device_bytes_; }
+
+ private:
+  // Where the latent of the network comes from.
+  enum class Latent { kCopied, kPrior, kPosterior, kGiven };
+
+  // A tensor at an offset in the device's memory.
+  struct Part {
+    std::string name;
+    size_t offset;
+    size_t bytes;
+  };
+
+  // Noise that a kernel draws into an input of the network.
+  struct Drawn {
+    uint32_t stream;
+    size_t width;
+    size_t offset;
+  };
+
+  size_t take(size_t bytes);
+  Part take_tensor(const std::string& name, size_t bytes);
+  void lay_out_inputs();
+  Latent fill(const RunArguments& arguments);
+  void put_work(Latent latent);
+  const CudaGraph& graph(Latent latent);
+
+  const Manifest& manifest_;
+  const size_t rows_;
+  const CudaStream& stream_;
+  std::unique_ptr<PlanContext> context_;
+
+  // The device's memory: what every run copies there, the key of the noise first; mu and logvar,
+  // which the runs of a posterior copy as well; what is drawn; the outputs; scratch. The inputs
+  // that are copied lie in in_ as they do there, the outputs in out_.
+  std::vector<Part> copied_;
+  std::vector<Part> outputs_;
+  std::vector<Drawn> layers_;
+  size_t latent_bytes_ = 0;  // of a generator's, which is drawn here; 0 without one
+  size_t mu_ = 0;
+  size_t logvar_ = 0;
+  size_t latent_ = 0;
+  size_t copied_end_ = 0;
+  size_t posterior_end_ = 0;
+  size_t outputs_begin_ = 0;
+  size_t outputs_end_ = 0;
+  size_t end_ = 0;
+
+  size_t device_bytes_ = 0;
+  DeviceMemory device_;
+  PinnedMemory in_;
+  PinnedMemory out_;
+  bool warm_ = false;
+  std::map<Latent, CudaGraph> graphs_;
+};
+
+}  // namespace zoo

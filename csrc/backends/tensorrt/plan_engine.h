@@ -1,0 +1,56 @@
+// What is asked of TensorRT: by its Python bindings (python/plans.cc), or its C++ API.
+//
+// It is asked once for each batch size: what it puts into a stream then is kept as a CUDA
+// graph, and replayed without it.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backends/backend.h"
+#include "zoo/export.h"
+
+namespace zoo {
+
+// A plan's network for one batch size. Used by one thread at a time.
+class PlanContext {
+ public:
+  virtual ~PlanContext() = default;
+
+  // Memory that it needs for what lies between inputs and outputs.
+  virtual size_t scratch_bytes() const = 0;
+
+  // Device memory of every input and output, and the scratch memory.
+  virtual void bind(const std::vector<Binding>& tensors, void* scratch, size_t bytes) = 0;
+
+  // Puts the network's work into a stream, which may be under capture.
+  virtual void enqueue(void* stream) = 0;
+};
+
+class PlanEngine {
+ public:
+  virtual ~PlanEngine() = default;
+
+  // profile: index of the batch size among the plan's; rows: that size.
+  virtual std::unique_ptr<PlanContext> context(size_t profile, size_t rows, void* stream) = 0;
+};
+
+struct PlanRequest {
+  std::string path;
+  const Manifest* manifest;
+  int device;
+};
+
+// Opens a plan on a device, which is the current one.
+using PlanLoader = std::function<std::unique_ptr<PlanEngine>(const PlanRequest&)>;
+
+// Sets how plans are opened. Thread-safe.
+ZOO_API void set_plan_loader(PlanLoader loader);
+
+// Throws BackendUnavailableError where there is no loader, and what the loader throws.
+std::unique_ptr<PlanEngine> open_plan(const PlanRequest& request);
+
+}  // namespace zoo

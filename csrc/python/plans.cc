@@ -1,0 +1,106 @@
+// TensorRT by its Python bindings (runtime/plans.py), and warnings by Python's.
+#include "backends/tensorrt/plan_engine.h"
+
+#include "python/bindings.h"
+#include "zoo/errors.h"
+
+namespace zoo::python {
+namespace {
+
+// Calls with Python's lock held. runtime.errors.OutOfMemoryError comes out as the C++ class,
+// for which there are fewer rows to try; other exceptions as they are.
+template <typename Call>
+auto with_gil(const Call& call) {
+  const py::gil_scoped_acquire acquire;
+  try {
+    return call();
+  } catch (py::error_already_set& error) {
+    const py::object exhausted = py::module_::import("runtime.errors").attr("OutOfMemoryError");
+    if (!error.matches(exhausted)) throw;
+    throw OutOfMemoryError(py::str(error.value()).cast<std::string>());
+  }
+}
+
+// An object that may go away in any thread.
+class Held {
+ public:
+  explicit Held(py::object object) : object_(std::move(object)) {}
+  Held(const Held&) = delete;
+  ~Held() {
+    const py::gil_scoped_acquire acquire;
+    object_ = py::object();
+  }
+  const py::object& get() const { return object_; }
+
+ private:
+  py::object object_;
+};
+
+uintptr_t address(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
+
+class PyPlanContext : public PlanContext {
+ public:
+  explicit PyPlanContext(py::object object) : held_(std::move(object)) {}
+
+  size_t scratch_bytes() const override {
+    return with_gil([&] { return held_.get().attr("scratch_bytes").cast<size_t>(); });
+  }
+
+  void bind(const std::vector<Binding>& tensors, void* scratch, size_t bytes) override {
+    with_gil([&] {
+      py::dict addresses;
+      for (const Binding& tensor : tensors) {
+        addresses[py::str(tensor.name)] = address(tensor.data);
+      }
+      held_.get().attr("bind")(addresses, address(scratch), bytes);
+    });
+  }
+
+  void enqueue(void* stream) override {
+    with_gil([&] { held_.get().attr("enqueue")(address(stream)); });
+  }
+
+ private:
+  Held held_;
+};
+
+class PyPlanEngine : public PlanEngine {
+ public:
+  explicit PyPlanEngine(py::object object) : held_(std::move(object)) {}
+
+  std::unique_ptr<PlanContext> context(size_t profile, size_t rows, void* stream) override {
+    return with_gil([&]() -> std::unique_ptr<PlanContext> {
+      return std::make_unique<PyPlanContext>(
+          held_.get().attr("context")(profile, rows, address(stream)));
+    });
+  }
+
+ private:
+  Held held_;
+};
+
+void set_loader(const py::function& load) {
+  set_plan_loader([load](const PlanRequest& request) {
+    return with_gil([&]() -> std::unique_ptr<PlanEngine> {
+      return std::make_unique<PyPlanEngine>(load(request.path, request.manifest->plan.target,
+                                                 request.manifest->plan.tensorrt, request.device));
+    });
+  });
+}
+
+// In a thread that waits for C++. A filter may turn the warning into an exception.
+void set_handler(const py::function& call) {
+  set_warning_handler([call](const std::string& message) {
+    const py::gil_scoped_acquire acquire;
+    call(message);
+  });
+}
+
+}  // namespace
+
+void bind_plans(py::module_& module) {
+  module.def("set_plan_loader", &set_loader);
+  module.def("set_warning_handler", &set_handler);
+}
+
+}  // namespace zoo::python

@@ -1,0 +1,60 @@
+// All of the emulated devices, and how a function of their table is entered.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "tests/host_cuda_memory.h"
+#include "tests/host_cuda_streams.h"
+
+namespace zoo::host_cuda {
+
+inline uint64_t setting(const char* name, uint64_t otherwise) {
+  const char* value = std::getenv(name);
+  return value && *value ? std::strtoull(value, nullptr, 10) : otherwise;
+}
+
+struct Emulator {
+  const int devices = static_cast<int>(setting("HOST_CUDA_DEVICES", 1));
+  std::mutex mutex;  // guards all that follows
+  Memory memory{devices, setting("HOST_CUDA_MEMORY", uint64_t{1} << 30)};
+  Streams streams{devices, &memory};
+  std::map<std::string, uint64_t> counts;
+  std::map<std::string, std::pair<int, std::string>> failures;
+};
+
+// Never destroyed: other objects of the process may outlive what is static here.
+inline Emulator& emulator() {
+  static auto* const made = new Emulator;
+  return *made;
+}
+
+// Of the calling thread: its device, and what failed last.
+inline thread_local int current = 0;
+inline thread_local char message[512];
+
+// One function of the table: null, or what call(&lock) returned, or was told to fail with.
+template <typename Call>
+const char* entry(const char* name, const Call& call) {
+  constexpr const char* kNoDevice = "cudaErrorNoDevice: no CUDA-capable device is detected";
+  Emulator& all = emulator();
+  Lock lock(all.mutex);
+  std::string said;
+  const auto told = all.failures.find(name);
+  if (told != all.failures.end() && told->second.first > 0) {
+    --told->second.first;
+    said = told->second.second;
+  } else {
+    said = all.devices == 0 ? kNoDevice : call(&lock);
+  }
+  if (said.empty()) return nullptr;
+  std::snprintf(message, sizeof message, "%s (emulated): %s", name, said.c_str());
+  return message;
+}
+
+}  // namespace zoo::host_cuda

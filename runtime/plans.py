@@ -1,0 +1,160 @@
+"""TensorRT by its own Python bindings, of any version.
+
+C++ (csrc/backends/tensorrt) owns the memory, the streams and the graphs; this opens a plan, and
+puts its work into a stream once for each batch size. Nothing here runs while images are made.
+"""
+
+import importlib
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from runtime.errors import (
+    BackendUnavailableError,
+    EngineFileError,
+    ExecutionError,
+    OutOfMemoryError,
+)
+
+MODULES = {
+    "tensorrt": ("tensorrt", "tensorrt_lean"),
+    "tensorrt-rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings"),
+}
+"""The modules that run the plans of each target, in the order in which they are tried.
+
+The lean one runs plans that were built to be compatible with later versions."""
+
+_EXTRAS = {"tensorrt": "gpu", "tensorrt-rtx": "tensorrt-rtx"}
+_EXHAUSTED = ("out of memory", "outofmemory", "cudaerrormemoryallocation")
+
+
+class Flavour:
+    """An installed TensorRT: its module, and what it said last."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.errors: list[str] = []
+        errors, worst = self.errors, int(module.ILogger.Severity.ERROR)
+
+        class Logger(module.ILogger):
+            """Keeps the errors; called from TensorRT's own threads too."""
+
+            def __init__(self) -> None:
+                module.ILogger.__init__(self)
+
+            def log(self, severity: Any, text: str) -> None:
+                """One message."""
+                if int(severity) <= worst:
+                    errors.append(" ".join(text.split()))
+
+        self.logger = Logger()
+        self.runtime = module.Runtime(self.logger)
+
+    def failure(self, what: str) -> ExecutionError:
+        """The exception for a call that failed, with TensorRT's own words."""
+        said = self.errors[0] if self.errors else "no reason given"
+        self.errors.clear()
+        text = f"TensorRT {self.module.__version__} {what}: {said}"
+        if any(word in text.lower() for word in _EXHAUSTED):
+            return OutOfMemoryError(text)
+        return ExecutionError(text)
+
+
+@cache
+def flavour(target: str) -> Flavour:
+    """The installed TensorRT that runs the plans of a target. Raises BackendUnavailableError."""
+    problems = []
+    for name in MODULES[target]:
+        try:
+            return Flavour(importlib.import_module(name))
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                problems.append(f"{name}: {error}")
+        except Exception as error:  # the wheels look for shared libraries when they are imported
+            problems.append(f"{name}: {error}")
+    raise BackendUnavailableError(
+        f"{target} is not installed: pip install 'generator-zoo[{_EXTRAS[target]}]'"
+        + "".join(f" ({problem})" for problem in problems)
+    )
+
+
+class Context:
+    """A plan's network for one batch size."""
+
+    def __init__(self, engine: "Engine", profile: int, rows: int, stream: int) -> None:
+        self._flavour = found = engine.flavour
+        strategy = found.module.ExecutionContextAllocationStrategy.USER_MANAGED
+        # TensorRT says why something failed before it returns.
+        found.errors.clear()
+        self._context = engine.engine.create_execution_context(strategy)
+        if self._context is None:
+            raise found.failure("makes no context")
+        if not self._context.set_optimization_profile_async(profile, stream):
+            raise found.failure(f"has no profile {profile}")
+        for name, shape in engine.inputs:
+            sized = [rows if length < 0 else length for length in shape]
+            if not self._context.set_input_shape(name, sized):
+                raise found.failure(f"does not take {sized} for '{name}'")
+        self.scratch_bytes = int(self._context.update_device_memory_size_for_shapes())
+
+    def bind(self, addresses: dict[str, int], scratch: int, scratch_bytes: int) -> None:
+        """Say where the inputs and outputs are in the device's memory, and the scratch memory."""
+        for name, address in addresses.items():
+            if not self._context.set_tensor_address(name, address):
+                raise self._flavour.failure(f"takes no address for '{name}'")
+        if scratch_bytes:
+            self._context.set_device_memory(scratch, scratch_bytes)
+
+    def enqueue(self, stream: int) -> None:
+        """Put the network's work into a stream."""
+        if not self._context.execute_async_v3(stream):
+            raise self._flavour.failure("does not run")
+
+
+class Engine:
+    """A plan on the current device."""
+
+    def __init__(self, path: str, target: str, built_by: str) -> None:
+        self.flavour = found = flavour(target)
+        found.errors.clear()
+        self.engine = found.runtime.deserialize_cuda_engine(Path(path).read_bytes())
+        if self.engine is None:
+            raise _refused(path, target, built_by, found)
+        self.inputs: list[tuple[str, Sequence[int]]] = []
+        for index in range(self.engine.num_io_tensors):
+            name = self.engine.get_tensor_name(index)
+            if self.engine.get_tensor_mode(name) == found.module.TensorIOMode.INPUT:
+                self.inputs.append((name, tuple(self.engine.get_tensor_shape(name))))
+
+    def context(self, profile: int, rows: int, stream: int) -> Context:
+        """The network for one of the plan's batch sizes, by its index."""
+        return Context(self, profile, rows, stream)
+
+
+def _refused(path: str, target: str, built_by: str, found: Flavour) -> Exception:
+    failure = found.failure(f"does not open '{path}'")
+    if isinstance(failure, OutOfMemoryError):
+        return failure
+    here = str(found.module.__version__)
+    if built_by != here:
+        return BackendUnavailableError(
+            f"'{path}' was built by {target} {built_by}, here is {here}; build it again: "
+            f"python -m export ENGINE.onnx --out {path} --target {target} ({failure})"
+        )
+    return EngineFileError(str(failure))
+
+
+def load(path: str, target: str, built_by: str, _device: int) -> Engine:
+    """Open a plan on the current device.
+
+    Args:
+        path: of the plan.
+        target: tensorrt or tensorrt-rtx, and `built_by` its version then.
+
+    Raises:
+        BackendUnavailableError: that TensorRT is not installed, or is of another version.
+        EngineFileError: it does not take the file.
+        OutOfMemoryError: the device has not enough memory.
+    """
+    return Engine(path, target, built_by)

@@ -1,0 +1,346 @@
+"""Plans of every shipped engine through the whole GPU runtime, on emulated CUDA devices.
+
+Memory, streams, graphs and kernels are those of csrc/tests/host_cuda.cc, TensorRT is
+fake_tensorrt.py, which runs the plan's graph in ONNX Runtime; all between them is what runs on a
+GPU. `test_emulated_gpu.py` runs this file, with ZOO_CUDA_LIBRARY set.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_tensorrt import FakeTensorRT
+from host_cuda import HostCuda
+from numpy.typing import NDArray
+from plan_cases import ENGINES, lowered
+
+import runtime
+from export.plan import pipeline
+from runtime import plans
+from runtime.errors import (
+    ArgumentError,
+    BackendUnavailableError,
+    DeviceUnavailableError,
+    EngineFileError,
+    ExecutionError,
+    OutOfMemoryError,
+)
+from zoo.engines import WEIGHTS
+
+BUCKETS = (1, 4, 16)
+DEVICE_BYTES = 2**30
+MODULE = "tensorrt_rtx"
+Plan = Callable[[str], Path]
+
+# Loaded while the real module is the only one there is; building needs it.
+pipeline.Options(target="tensorrt-rtx").settings()
+
+
+@pytest.fixture(scope="session")
+def device() -> HostCuda:
+    return HostCuda(Path(os.environ["ZOO_CUDA_LIBRARY"]))
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {"folder": tmp_path_factory.mktemp("plans")}
+
+
+@pytest.fixture
+def tensorrt(device: HostCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTensorRT]:
+    """A TensorRT that knows the plans of this test."""
+    module = FakeTensorRT(device, {}, buckets=BUCKETS, name=MODULE)
+    monkeypatch.setitem(sys.modules, MODULE, module)
+    plans.flavour.cache_clear()
+    device.reset()
+    yield module
+    gc.collect()
+    plans.flavour.cache_clear()
+    assert device.errors == []
+    live = ("device_bytes", "pinned_bytes", "streams", "graphs")
+    assert [device.counter(name) for name in live] == [0, 0, 0, 0], "something is left"
+
+
+@pytest.fixture
+def plan(tensorrt: FakeTensorRT, made: dict[str, Path]) -> Plan:
+    """The plan of a shipped engine, built by the real TensorRT for RTX."""
+
+    def build(name: str) -> Path:
+        path = made["folder"] / name.replace(".onnx", ".plan")
+        if name not in made:
+            options = pipeline.Options(target="tensorrt-rtx", batch=BUCKETS)
+            pipeline.export(WEIGHTS / name, path, options)
+            made[name] = path
+        tensorrt.graphs = {**tensorrt.graphs, path.read_bytes(): lowered(WEIGHTS / name, "fp32")[0]}
+        return path
+
+    return build
+
+
+def role_of(name: str) -> str:
+    role: str = runtime.manifest.read(WEIGHTS / name)["role"]
+    return role
+
+
+def of_role(*roles: str) -> list[str]:
+    return [name for name in ENGINES if role_of(name) in roles]
+
+
+def pictures(shape: tuple[int, ...], n: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (n, *shape), np.uint8)
+
+
+def both(
+    kind: Any, name: str, plan: Plan, call: Callable[[Any], NDArray[Any]]
+) -> list[NDArray[Any]]:
+    """What a call gives by the engine in ONNX Runtime, and by its plan."""
+    results = []
+    for path, options in ((WEIGHTS / name, {"backend": "onnxruntime"}), (plan(name), {})):
+        with kind(path, **options) as engine:
+            assert engine.backend == options.get("backend", "tensorrt-rtx")
+            results.append(call(engine))
+    return results
+
+
+def same_images(expected: NDArray[Any], got: NDArray[Any]) -> None:
+    """A sum in another order may cross the border between two levels, now and then."""
+    assert got.dtype == np.uint8 and got.shape == expected.shape
+    difference = np.abs(got.astype(int) - expected)
+    assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
+
+
+@pytest.mark.parametrize("name", of_role("generator"))
+def test_generators(name: str, plan: Plan) -> None:
+    """Drawn by the device's kernel, given, or of a posterior: the images of the CPU."""
+
+    def call(generator: Any) -> NDArray[Any]:
+        width = generator.latent_width
+        latents = runtime.noise.normals(5, 2, 21, width)
+        images = [generator.decode(latents), generator.decode(latents[:3], seed=4, first=9)]
+        options = {"mu": latents[0], "logvar": np.full(width, -2.0, np.float32)}
+        images.append(generator.sample(7, seed=3, first=11, **options))
+        if generator.prior == "normal":
+            images.append(generator.sample(37, seed=2**63 + 5, first=2**40))
+        return np.concatenate(images)
+
+    same_images(*both(runtime.Generator, name, plan, call))
+
+
+@pytest.mark.parametrize("name", of_role("encoder"))
+def test_encoders(name: str, plan: Plan) -> None:
+    def call(encoder: Any) -> NDArray[Any]:
+        return np.stack(encoder.encode(pictures(encoder.image_shape, 19)))
+
+    expected, got = both(runtime.Encoder, name, plan, call)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", of_role("classifier"))
+def test_classifiers(name: str, plan: Plan) -> None:
+    def call(classifier: Any) -> NDArray[Any]:
+        images = pictures(classifier.image_shape, 5)
+        scores: NDArray[Any] = classifier.classify(images)
+        return scores
+
+    expected, got = both(runtime.Classifier, name, plan, call)
+    np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", of_role("translator"))
+def test_translators(name: str, plan: Plan) -> None:
+    """With the attributes that they want, and the noise of their layers."""
+
+    def call(translator: Any) -> NDArray[Any]:
+        images = pictures(translator.input_shape, 6)
+        names = (translator.manifest.get("condition") or {}).get("names", [])
+        given = {"attributes": np.eye(6, len(names), dtype=np.float32)} if names else {}
+        made: NDArray[Any] = translator.translate(images, seed=3, first=8, **given)
+        return made
+
+    same_images(*both(runtime.Translator, name, plan, call))
+
+
+@pytest.mark.parametrize("name", of_role("synthesis"))
+def test_style_based_generators(name: str, plan: Plan) -> None:
+    """Mapping, truncation, and the noise of the layers, scaled or left out."""
+    main, mapping = name.replace(".synthesis", ""), name.replace(".synthesis", ".mapping")
+
+    def truncated(generator: Any) -> NDArray[Any]:
+        whole = generator.sample(9, seed=2, first=5, truncation=0.5)
+        return np.concatenate([whole, generator.sample(2, seed=2, truncation=0.5, noise=0.0)])
+
+    same_images(*both(runtime.Generator, main, plan, truncated))
+    latents = runtime.noise.normals(
+        1, 0, 6, runtime.manifest.read(WEIGHTS / mapping)["latent"]["width"]
+    )
+    expected, got = both(runtime.Mapping, mapping, plan, lambda made: made.map(latents))
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_images_do_not_depend_on_the_request(plan: Plan) -> None:
+    with runtime.Generator(plan("vae.onnx")) as generator:
+        assert generator.instances == 2
+        whole = generator.sample(60, seed=8, first=100)
+        for first, n, batch in ((0, 1, None), (3, 2, None), (59, 1, 1), (7, 40, 4), (0, 60, 5)):
+            part = generator.sample(n, seed=8, first=100 + first, batch=batch)
+            np.testing.assert_array_equal(part, whole[first : first + n])
+        with generator.stream(60, seed=8, first=100, batch=7) as blocks:
+            np.testing.assert_array_equal(np.concatenate(list(blocks)), whole)
+        with generator.stream(10**12, seed=8, first=100) as blocks:
+            np.testing.assert_array_equal(next(blocks), whole[: BUCKETS[-1]])
+        with ThreadPoolExecutor(6) as pool:
+            parts = pool.map(lambda i: generator.sample(9, seed=8, first=100 + i), range(24))
+            for i, part in enumerate(parts):
+                np.testing.assert_array_equal(part, whole[i : i + 9])
+
+
+def test_graphs_are_replayed(plan: Plan, tensorrt: FakeTensorRT, device: HostCuda) -> None:
+    """TensorRT is called once outside a graph and once into it; each run copies up only a key."""
+    with runtime.Generator(plan("vae.onnx"), instances=1) as generator:
+        generator.sample(16)
+        assert tensorrt.executions == 2 and device.counter("captures") == 1
+        device.reset()
+        generator.sample(16 * 5, seed=1)
+        assert tensorrt.executions == 2 and device.counter("captures") == 0
+        counts = {name: device.counter(name) for name in ("launches", "copies_up", "copies_down")}
+        assert counts == {"launches": 5, "copies_up": 5, "copies_down": 5}
+        assert device.counter("bytes_up") <= 5 * 256
+        # Rows of 784 bytes, and what aligns the memory.
+        assert 5 * 16 * 784 <= device.counter("bytes_down") <= 5 * (16 * 784 + 256)
+        generator.sample(1)
+        generator.decode(np.zeros((16, generator.latent_width)))
+        assert device.counter("captures") == 2, "a graph for each size, and for given latents"
+        assert generator.peak_device_bytes == device.counter("device_bytes")
+
+
+@contextmanager
+def all_but(device: HostCuda, left: int) -> Iterator[None]:
+    """Somebody else holds the first device's memory, but for so many bytes."""
+    device.call("set_device", ctypes.c_int(0))
+    held = device.allocate(DEVICE_BYTES - device.counter("device_bytes") - left)
+    try:
+        yield
+    finally:
+        device.call("release", held)
+
+
+def test_too_little_memory(plan: Plan, device: HostCuda) -> None:
+    """The largest size that fits is used, and one line says so; the images are the same."""
+    path = plan("vae.onnx")
+    with runtime.Generator(path, instances=1) as generator:
+        expected = generator.sample(40)
+        needed = generator.peak_device_bytes
+    with all_but(device, needed - 1), runtime.Generator(path, instances=1) as generator:
+        with pytest.warns(RuntimeWarning, match="fewer images at a time than 16") as said:
+            same_images(expected, generator.sample(40))
+        assert len(said) == 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            same_images(expected, generator.sample(40))
+    with (
+        all_but(device, 2000),
+        runtime.Generator(path) as generator,
+        pytest.warns(RuntimeWarning),
+        pytest.raises(OutOfMemoryError, match="2000 of .* bytes are free"),
+    ):
+        generator.sample(40)
+
+
+def test_devices(plan: Plan, device: HostCuda) -> None:
+    path = plan("vae.onnx")
+    with runtime.Generator(path) as first, runtime.Generator(path, device="cuda:1") as second:
+        np.testing.assert_array_equal(first.sample(5), second.sample(5))
+    with pytest.raises(DeviceUnavailableError, match=r"'cuda:2': there are 2 \(cuda:0 to cuda:1\)"):
+        runtime.Generator(path, device="cuda:2")
+    with pytest.raises(DeviceUnavailableError, match=r"use the \.onnx engine"):
+        runtime.Generator(path, device="cpu")
+    with pytest.raises(DeviceUnavailableError, match="make a plan of it"):
+        runtime.Generator(WEIGHTS / "vae.onnx", device="cuda")
+    with pytest.raises(ArgumentError, match="this plan is in fp32"):
+        runtime.Generator(path, precision="bf16")
+    device.fail("device_count", 1, "cudaErrorInsufficientDriver: the driver is too old")
+    with pytest.raises(DeviceUnavailableError, match="the driver is too old|no NVIDIA driver"):
+        runtime.Generator(path)
+
+
+@pytest.mark.parametrize("call", ["launch", "synchronize", "copy", "end_capture", "begin_capture"])
+def test_a_failure_is_told_and_the_engine_lives_on(plan: Plan, device: HostCuda, call: str) -> None:
+    with runtime.Generator(plan("vae.onnx"), instances=1) as generator:
+        if call in ("launch", "synchronize"):
+            generator.sample(1)
+        device.fail(call, 1, "cudaErrorUnknown: told to")
+        with pytest.raises(ExecutionError, match="told to"):
+            generator.sample(1)
+        with runtime.Generator(WEIGHTS / "vae.onnx", backend="onnxruntime") as expected:
+            same_images(expected.sample(3), generator.sample(3))
+
+
+def test_plans_that_tensorrt_does_not_open(
+    plan: Plan, tensorrt: FakeTensorRT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = plan("vae.onnx")
+    graphs, tensorrt.graphs = tensorrt.graphs, {}
+    tensorrt.__version__ = "1.9.0"
+    with pytest.raises(
+        BackendUnavailableError, match=r"here is 1\.9\.0; build it again: python -m"
+    ):
+        runtime.Generator(path)
+    tensorrt.__version__ = runtime.manifest.read(path)["plan"]["tensorrt"]
+    with pytest.raises(EngineFileError, match="unknown plan"):
+        runtime.Generator(path)
+    tensorrt.graphs = graphs
+    runtime.Generator(path).close()
+    for name in plans.MODULES["tensorrt-rtx"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    plans.flavour.cache_clear()
+    with pytest.raises(
+        BackendUnavailableError, match=r"pip install 'generator-zoo\[tensorrt-rtx\]'"
+    ):
+        runtime.Generator(path)
+
+
+def test_a_plan_bound_to_another_gpu(plan: Plan, tmp_path: Path) -> None:
+    """The emulated devices have compute capability 9.0."""
+    whole = plan("vae.onnx").read_bytes()
+    marked = whole.replace(b'"buckets"', b'"Buckets"', 1)
+    assert marked != whole
+    bound = b'{"compute_capability": "8.9", '
+    # As many bytes as before: the inputs' entry gives up its blanks for it.
+    text = whole[whole.index(b'"plan": {') :]
+    old = text[len(b'"plan": ') : text.index(b'"inputs"')]
+    new = bound + old[1:]
+    padding = len(new) - len(old)
+    start = whole.index(b"zoo.manifest:")
+    manifest = whole[start:]
+    changed = manifest.replace(old, new, 1)
+    blanks = changed.count(b": ")
+    assert blanks >= padding
+    changed = changed.replace(b": ", b":", padding)
+    path = tmp_path / "bound.plan"
+    path.write_bytes(whole[:start] + changed)
+    with pytest.raises(BackendUnavailableError, match=r"capability 8\.9; cuda:0 .* has 9\.0"):
+        runtime.Generator(path)
+
+
+def test_a_forked_child_is_told(plan: Plan) -> None:
+    with runtime.Generator(plan("vae.onnx")) as generator:
+        generator.sample(1)
+        child = os.fork()
+        if child == 0:
+            try:
+                generator.sample(1)
+            except DeviceUnavailableError as error:
+                os._exit(7 if "spawn" in str(error) else 1)
+            os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

@@ -1,0 +1,31 @@
+"""The GPU runtime on emulated CUDA devices: `emulated_gpu.py`, in a process of its own.
+
+A process opens CUDA once, and the other tests are to see the machine as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import host_cuda
+import pytest
+
+CASES = Path(__file__).with_name("emulated_gpu.py")
+
+
+@pytest.mark.slow
+def test_runtime_on_an_emulated_gpu(tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx_bindings")
+    library = host_cuda.build(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs", CASES],
+        env=os.environ | {"ZOO_CUDA_LIBRARY": str(library), "HOST_CUDA_DEVICES": "2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-5_000:]
+    assert " passed" in done.stdout, done.stdout[-3_000:]
