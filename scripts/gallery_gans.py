@@ -40,6 +40,16 @@ def bigan(path: Path, clothes: DataSet, seed: int = 0) -> None:
     draw(parts, "bigan: an encoder that was never told to copy", 2 * COLUMNS).save(path)
 
 
+def styles(command: Callable[..., None], out: Path) -> None:
+    """What styles and latents of the style-based generator are good for."""
+    people = [f"sample:{index}" for index in (1, 2, 3, 5)]
+    synthesis = ("--engine", "stylegan.synthesis.onnx")
+    command("mix", "--engine", "stylegan.onnx", "--out", out / "mixed.png")
+    strips = [part for name in ("Sunglasses", "Long_Hair", "Beard") for part in ("--strip", name)]
+    command("edit", *synthesis, *people[:3], *strips, "--out", out / "gan-edits.png")
+    command("invert", *synthesis, *people, "--out", out / "inverted-w.png")
+
+
 def draw_all(command: Callable[..., None], out: Path, clothes: DataSet) -> None:
     """Draw all figures into a folder; `command` runs a command of the zoo."""
     command("sample", "--engine", "gan.onnx", "-n", 40, "--out", out / "gan.png")
@@ -49,7 +59,9 @@ def draw_all(command: Callable[..., None], out: Path, clothes: DataSet) -> None:
         "translate", "--engine", "stargan.onnx", "--data", "faces", "-n", 8,
         "--grid", out / "stargan.png",
     )  # fmt: skip
-    command("sample", "--engine", "dcgan-faces.onnx", "-n", 40, "--out", out / "dcgan-faces.png")
+    for name in ("dcgan-faces", "progan", "stylegan"):
+        command("sample", "--engine", f"{name}.onnx", "-n", 40, "--out", out / f"{name}.png")
+    styles(command, out)
     command(
         "translate", "--engine", "pix2pix-edges.onnx", "--data", "faces", "--split", "test",
         "-n", 16, "--edges", "--grid", out / "pix2pix-edges.png",

@@ -24,6 +24,7 @@ from fake_tensorrt import FakeTensorRT
 from host_cuda import HostCuda
 from numpy.typing import NDArray
 from plan_cases import ENGINES, lowered
+from plan_runs import by_itself, by_plan
 
 import runtime
 from export.plan import pipeline
@@ -88,31 +89,6 @@ def plan(tensorrt: FakeTensorRT, made: dict[str, Path]) -> Plan:
     return build
 
 
-def role_of(name: str) -> str:
-    role: str = runtime.manifest.read(WEIGHTS / name)["role"]
-    return role
-
-
-def of_role(*roles: str) -> list[str]:
-    return [name for name in ENGINES if role_of(name) in roles]
-
-
-def pictures(shape: tuple[int, ...], n: int) -> NDArray[np.uint8]:
-    return np.random.default_rng(0).integers(0, 256, (n, *shape), np.uint8)
-
-
-def both(
-    kind: Any, name: str, plan: Plan, call: Callable[[Any], NDArray[Any]]
-) -> list[NDArray[Any]]:
-    """What a call gives by the engine in ONNX Runtime, and by its plan."""
-    results = []
-    for path, options in ((WEIGHTS / name, {"backend": "onnxruntime"}), (plan(name), {})):
-        with kind(path, **options) as engine:
-            assert engine.backend == options.get("backend", "tensorrt-rtx")
-            results.append(call(engine))
-    return results
-
-
 def same_images(expected: NDArray[Any], got: NDArray[Any]) -> None:
     """A sum in another order may cross the border between two levels, now and then."""
     assert got.dtype == np.uint8 and got.shape == expected.shape
@@ -120,72 +96,13 @@ def same_images(expected: NDArray[Any], got: NDArray[Any]) -> None:
     assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
 
 
-@pytest.mark.parametrize("name", of_role("generator"))
-def test_generators(name: str, plan: Plan) -> None:
-    """Drawn by the device's kernel, given, or of a posterior: the images of the CPU."""
-
-    def call(generator: Any) -> NDArray[Any]:
-        width = generator.latent_width
-        latents = runtime.noise.normals(5, 2, 21, width)
-        images = [generator.decode(latents), generator.decode(latents[:3], seed=4, first=9)]
-        options = {"mu": latents[0], "logvar": np.full(width, -2.0, np.float32)}
-        images.append(generator.sample(7, seed=3, first=11, **options))
-        if generator.prior == "normal":
-            images.append(generator.sample(37, seed=2**63 + 5, first=2**40))
-        return np.concatenate(images)
-
-    same_images(*both(runtime.Generator, name, plan, call))
-
-
-@pytest.mark.parametrize("name", of_role("encoder"))
-def test_encoders(name: str, plan: Plan) -> None:
-    def call(encoder: Any) -> NDArray[Any]:
-        return np.stack(encoder.encode(pictures(encoder.image_shape, 19)))
-
-    expected, got = both(runtime.Encoder, name, plan, call)
-    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("name", of_role("classifier"))
-def test_classifiers(name: str, plan: Plan) -> None:
-    def call(classifier: Any) -> NDArray[Any]:
-        images = pictures(classifier.image_shape, 5)
-        scores: NDArray[Any] = classifier.classify(images)
-        return scores
-
-    expected, got = both(runtime.Classifier, name, plan, call)
-    np.testing.assert_allclose(got, expected, atol=1e-4)
-
-
-@pytest.mark.parametrize("name", of_role("translator"))
-def test_translators(name: str, plan: Plan) -> None:
-    """With the attributes that they want, and the noise of their layers."""
-
-    def call(translator: Any) -> NDArray[Any]:
-        images = pictures(translator.input_shape, 6)
-        names = (translator.manifest.get("condition") or {}).get("names", [])
-        given = {"attributes": np.eye(6, len(names), dtype=np.float32)} if names else {}
-        made: NDArray[Any] = translator.translate(images, seed=3, first=8, **given)
-        return made
-
-    same_images(*both(runtime.Translator, name, plan, call))
-
-
-@pytest.mark.parametrize("name", of_role("synthesis"))
-def test_style_based_generators(name: str, plan: Plan) -> None:
-    """Mapping, truncation, and the noise of the layers, scaled or left out."""
-    main, mapping = name.replace(".synthesis", ""), name.replace(".synthesis", ".mapping")
-
-    def truncated(generator: Any) -> NDArray[Any]:
-        whole = generator.sample(9, seed=2, first=5, truncation=0.5)
-        return np.concatenate([whole, generator.sample(2, seed=2, truncation=0.5, noise=0.0)])
-
-    same_images(*both(runtime.Generator, main, plan, truncated))
-    latents = runtime.noise.normals(
-        1, 0, 6, runtime.manifest.read(WEIGHTS / mapping)["latent"]["width"]
-    )
-    expected, got = both(runtime.Mapping, mapping, plan, lambda made: made.map(latents))
-    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+@pytest.mark.parametrize("name", ENGINES)
+def test_plans_answer_as_the_engines_do(name: str, plan: Plan) -> None:
+    expected, got = by_itself(name), by_plan(name, plan(name))
+    if expected.dtype == np.uint8:
+        same_images(expected, got)
+    else:
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_images_do_not_depend_on_the_request(plan: Plan) -> None:

@@ -26,7 +26,8 @@ from zoo.training.weights import load_generator
 
 SAMPLES = 2000
 CLOTHES = ("gan", "dcgan", "bigan", "cgan")
-FACES = ("dcgan-faces",)
+FACES = ("dcgan-faces", "progan", "stylegan")
+FACE_SAMPLES = 1000
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,12 @@ def measured(clothes: Callable[[int], DataSet]) -> Callable[[str], dict[str, flo
         return found
 
     return cache(measure)
+
+
+@pytest.fixture(scope="module")
+def faces_judge() -> QuickFid:
+    """Fréchet distance to real faces."""
+    return QuickFid(data.load("faces"), FACE_SAMPLES)
 
 
 def sample(name: str, count: int, seed: int) -> np.ndarray:
@@ -119,6 +126,23 @@ def test_faces_have_all_attributes_and_are_unlike(name: str) -> None:
     found = nearest(images[:300], faces.train.images)
     held_out = nearest(faces.test.images[:300], faces.train.images)
     assert copied(found, held_out)[0] < 0.05
+
+
+def test_grown_faces_are_better(faces_judge: QuickFid) -> None:
+    """Progressive growing beats the DCGAN, which saw the same images."""
+    fids = {name: faces_judge.measure(sample(name, FACE_SAMPLES, seed=3))["fid"] for name in FACES}
+    assert fids["progan"] < fids["dcgan-faces"]
+    assert fids["stylegan"] < fids["dcgan-faces"]
+
+
+def test_truncation_costs_variety() -> None:
+    """Towards the mean style images come closer to each other (Karras et al. 2019, appendix B)."""
+    with runtime.Generator(engine_path("stylegan.onnx")) as generator:
+        sets = [generator.sample(200, seed=5, truncation=psi) for psi in (1.0, 0.5, 0.0)]
+    real = data.load("faces").test.images
+    spread = [collapse.diversity(images, real)["pair_distance"] for images in sets]
+    assert spread[0] > spread[1] > spread[2]
+    assert spread[0] > 0.8 and spread[2] < 0.2
 
 
 def test_bigan_encodes_what_an_image_shows(clothes: Callable[[int], DataSet]) -> None:

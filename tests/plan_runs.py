@@ -1,0 +1,85 @@
+"""What an engine of each role is asked in the tests of plans, by its plan and by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import runtime
+from zoo.engines import WEIGHTS
+
+KINDS = {
+    "generator": runtime.Generator,
+    "synthesis": runtime.Generator,
+    "encoder": runtime.Encoder,
+    "translator": runtime.Translator,
+    "classifier": runtime.Classifier,
+    "mapping": runtime.Mapping,
+}
+
+
+def role_of(name: str) -> str:
+    """The role of a shipped engine."""
+    role: str = runtime.manifest.read(WEIGHTS / name)["role"]
+    return role
+
+
+def pictures(shape: tuple[int, ...], n: int) -> NDArray[np.uint8]:
+    """Random levels, [n, *shape]."""
+    return np.random.default_rng(0).integers(0, 256, (n, *shape), np.uint8)
+
+
+def ask(engine: Any) -> NDArray[Any]:
+    """Images uint8 of what makes some, else numbers.
+
+    Of a generator: latents given, those of a posterior, and the prior, which the device draws;
+    of a style-based one truncated, with and without the noise of its layers.
+    """
+    role = engine.manifest["role"]
+    if role == "encoder":
+        return np.stack(engine.encode(pictures(engine.image_shape, 19)))
+    if role == "classifier":
+        scores: NDArray[Any] = engine.classify(pictures(engine.image_shape, 5))
+        return scores
+    if role == "mapping":
+        styles: NDArray[Any] = engine.map(runtime.noise.normals(1, 0, 6, engine.latent_width))
+        return styles
+    if role == "translator":
+        names = (engine.manifest.get("condition") or {}).get("names", [])
+        given = {"attributes": np.eye(6, len(names), dtype=np.float32)} if names else {}
+        images = pictures(engine.input_shape, 6)
+        made: NDArray[Any] = engine.translate(images, seed=3, first=8, **given)
+        return made
+    return np.concatenate(_generated(engine, role))
+
+
+def _generated(engine: Any, role: str) -> list[NDArray[Any]]:
+    width = engine.latent_width
+    latents = runtime.noise.normals(5, 2, 21, width)
+    images = [engine.decode(latents), engine.decode(latents[:3], seed=4, first=9)]
+    if role == "synthesis":
+        return images
+    spread = np.full(width, -2.0, np.float32)
+    images.append(engine.sample(7, seed=3, first=11, mu=latents[0], logvar=spread))
+    if engine.prior == "normal":
+        images.append(engine.sample(37, seed=2**63 + 5, first=2**40))
+    if engine.style_layers:
+        images.append(engine.sample(9, seed=2, first=5, truncation=0.5))
+        images.append(engine.sample(2, seed=2, truncation=0.5, noise=0.0))
+    return images
+
+
+def by_itself(name: str) -> NDArray[Any]:
+    """What a shipped engine answers in ONNX Runtime on the CPU."""
+    with KINDS[role_of(name)](WEIGHTS / name, backend="onnxruntime") as engine:
+        return ask(engine)
+
+
+def by_plan(name: str, plan: Path) -> NDArray[Any]:
+    """What its plan answers."""
+    with KINDS[role_of(name)](plan) as engine:
+        assert engine.backend == engine.manifest["plan"]["target"]
+        return ask(engine)

@@ -1,0 +1,88 @@
+"""Plans of every shipped engine on a GPU, by each TensorRT that is installed."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from plan_cases import ENGINES
+from plan_runs import by_itself, by_plan
+
+import runtime
+from export.plan import flavours, pipeline
+from runtime.errors import BackendUnavailableError
+from zoo.engines import WEIGHTS
+
+pytestmark = pytest.mark.gpu
+
+BUCKETS = (1, 4, 16)
+LEVELS = {"fp32": (1, 0.01), "tf32": (4, 0.2), "fp16": (4, 0.2), "bf16": (24, 2.0)}
+"""Greatest and mean difference of levels; docs/tensorrt.md has what rounding alone costs."""
+NUMBERS = {"fp32": 1e-4, "tf32": 5e-3, "fp16": 5e-3, "bf16": 5e-2}
+"""RMS difference, in parts of the standard deviation."""
+
+expected = cache(by_itself)
+
+
+@pytest.fixture(scope="module", params=flavours.TARGETS)
+def target(request: pytest.FixtureRequest) -> str:
+    """A TensorRT that is installed here."""
+    if request.param not in flavours.installed():
+        pytest.skip(f"{request.param} is not installed")
+    return str(request.param)
+
+
+def built(name: str, target: str, precision: str, folder: Path) -> Path:
+    path = folder / "a.plan"
+    options = pipeline.Options(target=target, precision=precision, batch=BUCKETS)
+    pipeline.export(WEIGHTS / name, path, options)
+    return path
+
+
+def run(name: str, plan: Path) -> NDArray[Any]:
+    """By the plan; the test is skipped where this TensorRT does not run on this GPU at all."""
+    try:
+        return by_plan(name, plan)
+    except BackendUnavailableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("precision", LEVELS)
+@pytest.mark.parametrize("name", ENGINES)
+def test_plans_answer_as_the_engines_do(
+    name: str, precision: str, target: str, tmp_path: Path
+) -> None:
+    got = run(name, built(name, target, precision, tmp_path))
+    want = expected(name)
+    assert got.dtype == want.dtype and got.shape == want.shape
+    if want.dtype == np.uint8:
+        difference = np.abs(got.astype(int) - want)
+        greatest, mean = LEVELS[precision]
+        assert difference.max() <= greatest and difference.mean() <= mean
+        return
+    known = np.isfinite(want)
+    np.testing.assert_array_equal(known, np.isfinite(got))
+    rms = np.sqrt(np.mean((got[known] - want[known]) ** 2))
+    assert rms <= NUMBERS[precision] * want[known].std()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("name", ["vae.onnx", "dcgan.onnx"])
+def test_images_of_one_size_do_not_depend_on_the_request(
+    name: str, precision: str, target: str, tmp_path: Path
+) -> None:
+    """Bit for bit: across replays, offsets, instances, and requests that one size holds."""
+    path = built(name, target, precision, tmp_path)
+    run(name, path)
+    with runtime.Generator(path) as generator:
+        whole = generator.sample(64, seed=8, first=100)
+        np.testing.assert_array_equal(generator.sample(64, seed=8, first=100), whole)
+        np.testing.assert_array_equal(generator.sample(30, seed=8, first=107), whole[7:37])
+        with generator.stream(64, seed=8, first=100, batch=16) as blocks:
+            np.testing.assert_array_equal(np.concatenate(list(blocks)), whole)
+    with runtime.Generator(path, instances=1) as generator:
+        np.testing.assert_array_equal(generator.sample(64, seed=8, first=100), whole)
