@@ -77,7 +77,8 @@ def build(
             "config": _without_folders(config.get("config") or {}),
             "metrics": dict(config.get("metrics") or {}),
             "recipe": _without_folders(config.get("recipe") or {}),
-        },
+        }
+        | {name: config[name] for name in ("seconds", "device") if name in config},
         "parameters": parameters,
         "checkpoint_sha256": checkpoint.sha256,
         "versions": {

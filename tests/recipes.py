@@ -9,9 +9,9 @@ from zoo.models import registry
 from zoo.training.recipe import FOLDER, Recipe, load_recipe
 
 
-def shipped(name: str) -> tuple[Recipe, dict[str, Any]]:
+def shipped(name: str, size: str = "cpu") -> tuple[Recipe, dict[str, Any]]:
     """The recipe of a model, and the options of the model with the shape of its data."""
-    recipe = load_recipe(FOLDER / f"{name}.toml")
+    recipe = load_recipe(FOLDER / f"{name}.toml", {"size": size})
     shapes: dict[str, dict[str, Any]] = {
         "fashion-mnist": {"image_size": 28, "channels": 1},
         "faces": {"image_size": 64, "channels": 3},

@@ -25,13 +25,12 @@ from zoo.training.weights import load_engine, load_generator
 
 RECIPES_ONLY = {
     "pix2pix-colour",
-    "progan",
     "stylegan",
 }
 """Models that can be trained and exported, and have no weights here yet."""
 
 ADVERSARIAL = RECIPES_ONLY | {
-    *("gan", "dcgan", "dcgan-faces", "bigan", "cgan", "stargan", "pix2pix-edges"),
+    *("gan", "dcgan", "dcgan-faces", "progan", "bigan", "cgan", "stargan", "pix2pix-edges"),
     "fashion-classifier",
 }
 

@@ -26,7 +26,7 @@ from zoo.training.weights import load_generator
 
 SAMPLES = 2000
 CLOTHES = ("gan", "dcgan", "bigan", "cgan")
-FACES = ("dcgan-faces", "progan", "stylegan")
+FACES = ("dcgan-faces", "progan")
 FACE_SAMPLES = 1000
 
 
@@ -131,18 +131,7 @@ def test_faces_have_all_attributes_and_are_unlike(name: str) -> None:
 def test_grown_faces_are_better(faces_judge: QuickFid) -> None:
     """Progressive growing beats the DCGAN, which saw the same images."""
     fids = {name: faces_judge.measure(sample(name, FACE_SAMPLES, seed=3))["fid"] for name in FACES}
-    assert fids["progan"] < fids["dcgan-faces"]
-    assert fids["stylegan"] < fids["dcgan-faces"]
-
-
-def test_truncation_costs_variety() -> None:
-    """Towards the mean style images come closer to each other (Karras et al. 2019, appendix B)."""
-    with runtime.Generator(engine_path("stylegan.onnx")) as generator:
-        sets = [generator.sample(200, seed=5, truncation=psi) for psi in (1.0, 0.5, 0.0)]
-    real = data.load("faces").test.images
-    spread = [collapse.diversity(images, real)["pair_distance"] for images in sets]
-    assert spread[0] > spread[1] > spread[2]
-    assert spread[0] > 0.8 and spread[2] < 0.2
+    assert max(fids[name] for name in FACES if name != "dcgan-faces") < fids["dcgan-faces"]
 
 
 def test_bigan_encodes_what_an_image_shows(clothes: Callable[[int], DataSet]) -> None:

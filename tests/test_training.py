@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import time
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -337,9 +338,39 @@ def test_overrides_merge(tmp_path: Path) -> None:
     assert (recipe.epochs, recipe.seed, recipe.model) == (9, 5, {"latent": 16, "beta": 2.0})
 
 
+def test_recipes_for_gpus_are_valid_and_larger() -> None:
+    sized = [
+        file.stem for file in FOLDER.glob("*.toml") if "gpu" in tomllib.loads(file.read_text())
+    ]
+    assert {"dcgan", "progan", "stylegan", "stargan"} <= set(sized)
+    for name in sized:
+        (small, few), (large, many) = shipped(name), shipped(name, "gpu")
+        assert (small.size, large.size) == ("cpu", "gpu") and large.epochs > small.epochs
+        counts = [
+            sum(parameter.numel() for parameter in registry.get(name).make(options).parameters())
+            for options in (few, many)
+        ]
+        assert counts[1] > counts[0]
+
+
+def test_size_of_a_recipe(tmp_path: Path) -> None:
+    """The table comes before the rest of the file, and what is asked for before both."""
+    path = tmp_path / "r.toml"
+    path.write_text(
+        "epochs = 3\nseed = 5\n[model]\nlatent = 8\n[gpu]\nepochs = 7\nmodel.latent = 64\n"
+    )
+    assert load_recipe(path).model == {"latent": 8}
+    recipe = load_recipe(path, {"size": "gpu", "seed": 6})
+    assert (recipe.epochs, recipe.seed, recipe.model) == (7, 6, {"latent": 64})
+    path.write_text("epochs = 3\n")
+    with pytest.raises(ConfigError, match="no size for GPUs"):
+        load_recipe(path, {"size": "gpu"})
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ({"size": "huge"}, "cpu, gpu, got 'huge'"),
         ({"epoch": 3}, "unknown recipe field 'epoch'"),
         ({"epochs": 0}, "epochs must be an integer of at least 1"),
         ({"epochs": 1.5}, "epochs must be an integer"),

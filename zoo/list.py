@@ -76,6 +76,8 @@ def _training(manifest: dict[str, Any]) -> list[str]:
     if "data" not in training:
         return []
     epochs = f", {training['epochs']:g} epochs" if "epochs" in training else ""
+    if "seconds" in training:
+        epochs += f" in {training['seconds'] / 60:.0f} min on {training['device']}"
     metrics = (
         f"{name} {_short(value)}" if isinstance(value, float) else f"{name} {value}"
         for name, value in training.get("metrics", {}).items()

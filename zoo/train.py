@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--data", metavar="SET", help="Data set name, folder, .npz, or pairs A:B.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run [runs/MODEL].")
 @click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), help="TOML recipe.")
+@click.option("--size", metavar="NAME", help="Size of the recipe: cpu or gpu.  [cpu]")
 @click.option("--epochs", type=COUNT, help="Passes over the training images.")
 @click.option("--batch-size", type=COUNT, help="Images of a step, over all processes.")
 @click.option("--learning-rate", type=float, help="Highest learning rate.")

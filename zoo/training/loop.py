@@ -332,12 +332,24 @@ class Trainer:
             "recipe": to_dict(self.recipe),
             "seed": self.recipe.seed,
             "epochs": whole if not rest else round(self.progress.step / self.steps_per_epoch, 3),
+            "seconds": round(self.progress.seconds),
+            "device": self._device_name(),
             "metrics": self.metrics,
             "classes": self.data.classes,
             "attributes": self.data.attributes,
         }
         with replacing(folder / "config.json") as temporary:
             temporary.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+    def _device_name(self) -> str:
+        """What trains: "2 CPU threads", or the name of a GPU; times the number of processes."""
+        if self.device.type == "cuda":
+            name = torch.cuda.get_device_name(self.device)
+        else:
+            threads = torch.get_num_threads()
+            name = f"{threads} CPU thread{'s' * (threads > 1)}"
+        processes = self.accelerator.num_processes
+        return name if processes == 1 else f"{processes} × {name}"
 
     def _save_state(self) -> None:
         random = gather_object([checkpoint.random_state(self.device)])

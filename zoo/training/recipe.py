@@ -17,6 +17,9 @@ FOLDER = Path(__file__).parent.parent / "recipes"
 PRECISIONS = ("fp32", "bf16", "fp16")
 """Precisions of the forward pass; weights and optimizer stay fp32."""
 
+SIZES = ("cpu", "gpu")
+"""Of a run: what a CPU trains in an hour or so, and what is worth a GPU."""
+
 SCHEDULES = ("cosine", "linear", "constant")
 """Courses of the learning rate after the warm-up."""
 
@@ -31,7 +34,8 @@ class Recipe:
     processes. `ema_decay` is that of the averaged weights, which are the ones evaluated and shipped
     (0: no averaging). `gradient_clip` bounds the norm of the gradient (0: no bound). `exclude`
     names classes whose images are not trained on. `model` overrides fields of the model's config,
-    `adversarial` those of `zoo.training.adversarial_options.Options`.
+    `adversarial` those of `zoo.training.adversarial_options.Options`. `size` says which of the
+    sizes in a file it is: "cpu", or "gpu", the file's table of that name put over the rest.
     """
 
     data: str = "fashion-mnist"
@@ -45,6 +49,7 @@ class Recipe:
     gradient_clip: float = 0.0
     precision: str = "fp32"
     seed: int = 0
+    size: str = "cpu"
     exclude: list[str] = field(default_factory=list)
     model: dict[str, Any] = field(default_factory=dict)
     adversarial: dict[str, Any] = field(default_factory=dict)
@@ -67,6 +72,8 @@ class Recipe:
             raise ConfigError(
                 f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}"
             )
+        if self.size not in SIZES:
+            raise ConfigError(f"size must be one of {', '.join(SIZES)}, got {self.size!r}")
         if self.schedule not in SCHEDULES:
             raise ConfigError(
                 f"schedule must be one of {', '.join(SCHEDULES)}, got {self.schedule!r}"
@@ -98,7 +105,10 @@ def from_dict(values: dict[str, Any]) -> Recipe:
 
 
 def load_recipe(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
-    """Read a TOML recipe; `overrides` replace its fields, and merge into its tables."""
+    """Read a TOML recipe; `overrides` replace its fields, and merge into its tables.
+
+    With `size` "gpu" among them, what the file's table `gpu` says comes before the rest of it.
+    """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -106,9 +116,19 @@ def load_recipe(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
     overrides = dict(overrides or {})
-    for table in ("model", "adversarial"):
-        values[table] = {**values.get(table, {}), **overrides.pop(table, {})}
-    return from_dict({**values, **overrides})
+    larger = values.pop("gpu", None)
+    if overrides.get("size") == "gpu":
+        if larger is None:
+            raise ConfigError(f"{path.name} has no size for GPUs: no table 'gpu'")
+        values = _merged(values, larger)
+    return from_dict(_merged(values, overrides))
+
+
+def _merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    tables = {
+        name: {**values.get(name, {}), **over.get(name, {})} for name in ("model", "adversarial")
+    }
+    return {**values, **over, **tables}
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:
