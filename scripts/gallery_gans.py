@@ -66,6 +66,10 @@ def draw_all(command: Callable[..., None], out: Path, clothes: DataSet) -> None:
         "translate", "--engine", "pix2pix-edges.onnx", "--data", "faces", "--split", "test",
         "-n", 16, "--edges", "--grid", out / "pix2pix-edges.png",
     )  # fmt: skip
+    command(
+        "translate", "--engine", "pix2pix-colour.onnx", "--data", "faces", "--split", "test",
+        "-n", 16, "--grey", "--grid", out / "pix2pix-colour.png",
+    )  # fmt: skip
     bigan(out / "bigan.png", clothes)
     curves.draw(TRAINING / "dcgan.jsonl", out / "equilibrium.png")
     command(

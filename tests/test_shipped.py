@@ -24,13 +24,22 @@ from zoo.models import registry
 from zoo.training.weights import load_engine, load_generator
 
 RECIPES_ONLY = {
-    "pix2pix-colour",
     "stylegan",
 }
 """Models that can be trained and exported, and have no weights here yet."""
 
 ADVERSARIAL = RECIPES_ONLY | {
-    *("gan", "dcgan", "dcgan-faces", "progan", "bigan", "cgan", "stargan", "pix2pix-edges"),
+    *(
+        "gan",
+        "dcgan",
+        "dcgan-faces",
+        "progan",
+        "bigan",
+        "cgan",
+        "stargan",
+        "pix2pix-edges",
+        "pix2pix-colour",
+    ),
     "fashion-classifier",
 }
 

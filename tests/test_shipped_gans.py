@@ -11,12 +11,12 @@ import pytest
 import torch
 
 import runtime
-from zoo import data, engine_path
+from zoo import corruption, data, engine_path
 from zoo.applications import domain_quality
 from zoo.applications.domains import domains_of
 from zoo.applications.inversion import invert
 from zoo.applications.memorisation import copied, nearest
-from zoo.applications.quality import psnr, ssim
+from zoo.applications.quality import delta_e, psnr, ssim
 from zoo.corruption.edges import edges
 from zoo.data import DataSet
 from zoo.engines import encoder_of
@@ -213,6 +213,30 @@ def test_edges_become_faces() -> None:
     # What lines show is found nearly always; colours are a guess.
     shape = [names.index(name) for name in ("Eyeglasses", "Sunglasses", "Bald", "Long_Hair")]
     assert right[:, shape].mean() > 0.95
+
+
+def test_grey_becomes_colour() -> None:
+    """Held-out faces: nearer to the truth than grey is, in hue too, and told apart as well."""
+    test = data.load("faces").test
+    truth, attributes = test.images[:300], test.attributes
+    assert attributes is not None
+    grey = corruption.grey(truth)
+    with (
+        runtime.Translator(engine_path("pix2pix-colour.onnx")) as translator,
+        runtime.Classifier(engine_path("face-attributes.onnx")) as judge,
+    ):
+        made = translator.translate(grey, seed=1)
+        told = judge.classify(made) > 0.5
+        told_of_grey = judge.classify(np.repeat(grey, 3, axis=3)) > 0.5
+        names = judge.names
+    still = np.repeat(grey, 3, axis=3)
+    assert psnr(made, truth).mean() > psnr(still, truth).mean() + 4
+    assert delta_e(made, truth).mean() < 0.6 * delta_e(still, truth).mean()
+    right, right_of_grey = (found == (attributes[:300] > 0) for found in (told, told_of_grey))
+    assert right.mean() > 0.97
+    colours = ("Black", "Brown", "Blond", "Red", "Pink", "Gray")
+    hair = [names.index(f"{colour}_Hair") for colour in colours]
+    assert right[:, hair].mean() > right_of_grey[:, hair].mean() + 0.05
 
 
 @pytest.mark.slow
