@@ -6,6 +6,7 @@ are kept in benchmarks/results/training.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,13 +42,19 @@ def bigan(path: Path, clothes: DataSet, seed: int = 0) -> None:
 
 
 def styles(command: Callable[..., None], out: Path) -> None:
-    """What styles and latents of the style-based generator are good for."""
-    people = [f"sample:{index}" for index in (1, 2, 3, 5)]
+    """What styles are good for: mixed, found again from images, and edited."""
+    command("mix", "--engine", "stylegan.onnx", "--truncation", 0.7, "--out", out / "mixed.png")
     synthesis = ("--engine", "stylegan.synthesis.onnx")
-    command("mix", "--engine", "stylegan.onnx", "--out", out / "mixed.png")
-    strips = [part for name in ("Sunglasses", "Long_Hair", "Beard") for part in ("--strip", name)]
-    command("edit", *synthesis, *people[:3], *strips, "--out", out / "gan-edits.png")
-    command("invert", *synthesis, *people, "--out", out / "inverted-w.png")
+    with tempfile.TemporaryDirectory() as folder:
+        people, found = Path(folder) / "people", Path(folder) / "found.npz"
+        sample = ("sample", "--engine", "stylegan.onnx", "-n", 4, "--truncation", 0.7)
+        command(*sample, "--out", f"{people}/")
+        command("invert", *synthesis, people, "--save", found, "--out", out / "inverted-w.png")
+        command(
+            "edit", *synthesis, *(f"latent:{found}:{row}" for row in (0, 2, 3)),
+            "--strip", "Sunglasses", "--strip", "Long_Hair", "--strip", "Dark_Skin",
+            "--out", out / "gan-edits.png",
+        )  # fmt: skip
 
 
 def draw_all(command: Callable[..., None], out: Path, clothes: DataSet) -> None:

@@ -23,17 +23,13 @@ from zoo.engines import WEIGHTS, encoder_of, shipped
 from zoo.models import registry
 from zoo.training.weights import load_engine, load_generator
 
-RECIPES_ONLY = {
-    "stylegan",
-}
-"""Models that can be trained and exported, and have no weights here yet."""
-
-ADVERSARIAL = RECIPES_ONLY | {
+ADVERSARIAL = {
     *(
         "gan",
         "dcgan",
         "dcgan-faces",
         "progan",
+        "stylegan",
         "bigan",
         "cgan",
         "stargan",
@@ -43,7 +39,7 @@ ADVERSARIAL = RECIPES_ONLY | {
     "fashion-classifier",
 }
 
-ENTRIES = [entry for entry in registry.MODELS.values() if entry.name not in RECIPES_ONLY]
+ENTRIES = list(registry.MODELS.values())
 LATENT = [entry.name for entry in ENTRIES if "encoder" in entry.roles]
 
 

@@ -26,7 +26,9 @@ from zoo.training.weights import load_generator
 
 SAMPLES = 2000
 CLOTHES = ("gan", "dcgan", "bigan", "cgan")
-FACES = ("dcgan-faces", "progan")
+FACES = {"dcgan-faces": (0.05, 0.2), "progan": (0.05, 0.2), "stylegan": (0.08, 0.05)}
+"""How far its attributes are from real faces': the mean difference of their shares, and the least
+part of a real share that each comes up in. The StyleGAN's are the least even."""
 FACE_SAMPLES = 1000
 
 
@@ -121,17 +123,28 @@ def test_faces_have_all_attributes_and_are_unlike(name: str) -> None:
         made = (judge.classify(images) > 0.5).mean(0)
     assert faces.test.attributes is not None
     real = (faces.test.attributes > 0).mean(0)
-    assert np.abs(made - real).mean() < 0.05
-    assert (made > 0.2 * real).all()
+    gap, least = FACES[name]
+    assert np.abs(made - real).mean() < gap
+    assert (made > least * real).all()
     found = nearest(images[:300], faces.train.images)
     held_out = nearest(faces.test.images[:300], faces.train.images)
     assert copied(found, held_out)[0] < 0.05
 
 
 def test_grown_faces_are_better(faces_judge: QuickFid) -> None:
-    """Progressive growing beats the DCGAN, which saw the same images."""
+    """Growing beats the DCGAN, which saw the same images: on this small a sample both GANs do."""
     fids = {name: faces_judge.measure(sample(name, FACE_SAMPLES, seed=3))["fid"] for name in FACES}
     assert max(fids[name] for name in FACES if name != "dcgan-faces") < fids["dcgan-faces"]
+
+
+def test_truncation_costs_variety() -> None:
+    """Towards the mean style images come closer to each other (Karras et al. 2019, appendix B)."""
+    with runtime.Generator(engine_path("stylegan.onnx")) as generator:
+        sets = [generator.sample(200, seed=5, truncation=psi) for psi in (1.0, 0.5, 0.0)]
+    real = data.load("faces").test.images
+    spread = [collapse.diversity(images, real)["pair_distance"] for images in sets]
+    assert spread[0] > spread[1] > spread[2]
+    assert spread[0] > 0.8 and spread[2] < 0.2
 
 
 def test_bigan_encodes_what_an_image_shows(clothes: Callable[[int], DataSet]) -> None:
