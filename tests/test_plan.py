@@ -58,7 +58,7 @@ def test_every_shipped_engine(engine: str, precision: str, tmp_path: Path) -> No
         assert inputs["latent"] == ("float32", ["N", source["latent"]["width"]])
     if source["role"] in ("encoder", "classifier"):
         assert inputs["image"] == ("uint8", shape)
-    if source["role"] in ("generator", "translator"):
+    if source["role"] in ("generator", "synthesis", "translator"):
         assert outputs == {"image": ("uint8", shape)}
     else:
         assert {dtype for dtype, _ in outputs.values()} == {"float32"}
