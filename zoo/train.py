@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,12 +101,25 @@ def main(
     trainer.close()
     if stopped is not None:
         click.echo(f"interrupted; saved in {out}, --resume goes on", err=True)
-        return 128 + stopped
+        return _leave(trainer, 128 + stopped)
     if trainer.accelerator.is_main_process:
         for name, value in trainer.metrics.items():
             click.echo(f"{name:20} {value:.3f}")
         click.echo(f"{trainer.progress.seconds:.0f} s; results in {out}")
-    return 0
+    return _leave(trainer, 0)
+
+
+def _leave(trainer: Trainer, status: int) -> int:
+    """Return the exit status; one of several processes ends here.
+
+    Threads that PyTorch keeps for communication and gradients now and then abort a process while
+    the interpreter is taken down, though all it had to do is done and written.
+    """
+    if trainer.accelerator.num_processes > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
 
 
 def _settings(settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
