@@ -25,37 +25,70 @@ MODULES = {
 
 The lean one runs plans that were built to be compatible with later versions."""
 
-_EXTRAS = {"tensorrt": "gpu", "tensorrt-rtx": "tensorrt-rtx"}
+EXTRAS = {"tensorrt": "gpu", "tensorrt-rtx": "tensorrt-rtx"}
+"""The extra of this package that brings each."""
+
 _EXHAUSTED = ("out of memory", "outofmemory", "cudaerrormemoryallocation")
+# Said by builds that succeed, and by every failure on a machine without a driver.
+_CHATTER = ("Thread context has not been set", "catchCudaError")
 
 
-class Flavour:
-    """An installed TensorRT: its module, and what it said last."""
+class Log:
+    """Gathers what TensorRT says: it accepts one logger for the whole process (`log_of`)."""
 
     def __init__(self, module: Any) -> None:
-        self.module = module
-        self.errors: list[str] = []
-        errors, worst = self.errors, int(module.ILogger.Severity.ERROR)
+        self.messages: list[tuple[int, str]] = []
+        severity = module.ILogger.Severity
+        self._error = int(severity.ERROR)
+        self._warning = int(severity.WARNING)
+        log = self
 
         class Logger(module.ILogger):
-            """Keeps the errors; called from TensorRT's own threads too."""
+            """The object that the module calls."""
 
             def __init__(self) -> None:
                 module.ILogger.__init__(self)
 
-            def log(self, severity: Any, text: str) -> None:
-                """One message."""
-                if int(severity) <= worst:
-                    errors.append(" ".join(text.split()))
+            def log(self, level: Any, text: str) -> None:
+                """One message; called from TensorRT's own threads too."""
+                log.add(int(level), text)
 
         self.logger = Logger()
-        self.runtime = module.Runtime(self.logger)
+
+    def add(self, level: int, text: str) -> None:
+        """Keep a message of at least the weight of a warning."""
+        if level <= self._warning:
+            self.messages.append((level, " ".join(text.split())))
+
+    def clear(self) -> None:
+        """Forget what was said."""
+        self.messages.clear()
+
+    def first_error(self) -> str:
+        """The first error since `clear`, as TensorRT put it; else "no reason given"."""
+        for level, text in self.messages:
+            if level <= self._error and not any(part in text for part in _CHATTER):
+                return text
+        return "no reason given"
+
+
+@cache
+def log_of(module: Any) -> Log:
+    """The log of a TensorRT's module, the same one each time."""
+    return Log(module)
+
+
+class Flavour:
+    """An installed TensorRT: its module, its log, and what opens plans."""
+
+    def __init__(self, module: Any) -> None:
+        self.module, self.log = module, log_of(module)
+        self.runtime = module.Runtime(self.log.logger)
 
     def failure(self, what: str) -> ExecutionError:
         """The exception for a call that failed, with TensorRT's own words."""
-        said = self.errors[0] if self.errors else "no reason given"
-        self.errors.clear()
-        text = f"TensorRT {self.module.__version__} {what}: {said}"
+        text = f"TensorRT {self.module.__version__} {what}: {self.log.first_error()}"
+        self.log.clear()
         if any(word in text.lower() for word in _EXHAUSTED):
             return OutOfMemoryError(text)
         return ExecutionError(text)
@@ -74,7 +107,7 @@ def flavour(target: str) -> Flavour:
         except Exception as error:  # the wheels look for shared libraries when they are imported
             problems.append(f"{name}: {error}")
     raise BackendUnavailableError(
-        f"{target} is not installed: pip install 'generator-zoo[{_EXTRAS[target]}]'"
+        f"{target} is not installed: pip install 'generator-zoo[{EXTRAS[target]}]'"
         + "".join(f" ({problem})" for problem in problems)
     )
 
@@ -86,7 +119,7 @@ class Context:
         self._flavour = found = engine.flavour
         strategy = found.module.ExecutionContextAllocationStrategy.USER_MANAGED
         # TensorRT says why something failed before it returns.
-        found.errors.clear()
+        found.log.clear()
         self._context = engine.engine.create_execution_context(strategy)
         if self._context is None:
             raise found.failure("makes no context")
@@ -117,7 +150,7 @@ class Engine:
 
     def __init__(self, path: str, target: str, built_by: str) -> None:
         self.flavour = found = flavour(target)
-        found.errors.clear()
+        found.log.clear()
         self.engine = found.runtime.deserialize_cuda_engine(Path(path).read_bytes())
         if self.engine is None:
             raise _refused(path, target, built_by, found)
@@ -145,7 +178,7 @@ def _refused(path: str, target: str, built_by: str, found: Flavour) -> Exception
     return EngineFileError(str(failure))
 
 
-def load(path: str, target: str, built_by: str, _device: int) -> Engine:
+def load(path: str, target: str, built_by: str) -> Engine:
     """Open a plan on the current device.
 
     Args:

@@ -59,16 +59,13 @@ def styles(command: Callable[..., None], out: Path) -> None:
 
 def draw_all(command: Callable[..., None], out: Path, clothes: DataSet) -> None:
     """Draw all figures into a folder; `command` runs a command of the zoo."""
-    command("sample", "--engine", "gan.onnx", "-n", 40, "--out", out / "gan.png")
-    command("sample", "--engine", "dcgan.onnx", "-n", 40, "--out", out / "dcgan.png")
-    command("sample", "--engine", "cgan.onnx", "-n", 40, "--out", out / "cgan.png")
+    for name in ("gan", "dcgan", "cgan", "dcgan-faces", "progan", "stylegan"):
+        command("sample", "--engine", f"{name}.onnx", "-n", 40, "--out", out / f"{name}.png")
+    styles(command, out)
     command(
         "translate", "--engine", "stargan.onnx", "--data", "faces", "-n", 8,
         "--grid", out / "stargan.png",
     )  # fmt: skip
-    for name in ("dcgan-faces", "progan", "stylegan"):
-        command("sample", "--engine", f"{name}.onnx", "-n", 40, "--out", out / f"{name}.png")
-    styles(command, out)
     command(
         "translate", "--engine", "pix2pix-edges.onnx", "--data", "faces", "--split", "test",
         "-n", 16, "--edges", "--grid", out / "pix2pix-edges.png",

@@ -234,15 +234,15 @@ def test_grey_becomes_colour() -> None:
     truth, attributes = test.images[:300], test.attributes
     assert attributes is not None
     grey = corruption.grey(truth)
+    still = np.repeat(grey, 3, axis=3)
     with (
         runtime.Translator(engine_path("pix2pix-colour.onnx")) as translator,
         runtime.Classifier(engine_path("face-attributes.onnx")) as judge,
     ):
         made = translator.translate(grey, seed=1)
         told = judge.classify(made) > 0.5
-        told_of_grey = judge.classify(np.repeat(grey, 3, axis=3)) > 0.5
+        told_of_grey = judge.classify(still) > 0.5
         names = judge.names
-    still = np.repeat(grey, 3, axis=3)
     assert psnr(made, truth).mean() > psnr(still, truth).mean() + 4
     assert delta_e(made, truth).mean() < 0.6 * delta_e(still, truth).mean()
     right, right_of_grey = (found == (attributes[:300] > 0) for found in (told, told_of_grey))

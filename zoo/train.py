@@ -148,15 +148,13 @@ def _recipe(
 ) -> Recipe:
     from zoo.models import registry
     from zoo.training import checkpoint
-    from zoo.training.recipe import FOLDER, from_dict, load_recipe
+    from zoo.training.recipe import FOLDER, from_dict, load_recipe, merged
 
     registry.get(model)
     if resumed is None:
         return load_recipe(file or FOLDER / f"{model}.toml", overrides)
     saved = checkpoint.load_state(resumed / "last" / "state.safetensors")[1]["recipe"]
-    for table in ("model", "adversarial"):
-        overrides[table] = {**saved.get(table, {}), **overrides[table]}
-    return from_dict({**saved, **overrides})
+    return from_dict(merged(saved, overrides))
 
 
 def _trainer(model: str, recipe: Recipe, out: Path, cpu: bool, quiet: bool) -> Trainer:

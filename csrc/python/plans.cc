@@ -80,10 +80,10 @@ class PyPlanEngine : public PlanEngine {
 };
 
 void set_loader(const py::function& load) {
-  set_plan_loader([load](const PlanRequest& request) {
+  set_plan_loader([load](const std::string& path, const Manifest& manifest) {
     return with_gil([&]() -> std::unique_ptr<PlanEngine> {
-      return std::make_unique<PyPlanEngine>(load(request.path, request.manifest->plan.target,
-                                                 request.manifest->plan.tensorrt, request.device));
+      return std::make_unique<PyPlanEngine>(
+          load(path, manifest.plan.target, manifest.plan.tensorrt));
     });
   });
 }

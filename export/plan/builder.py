@@ -17,6 +17,7 @@ from export.plan import name as name_in_plan
 from export.plan.flavours import Flavour
 from export.plan.monitor import progress
 from export.plan.precision import Precision
+from runtime.plans import Log
 
 Tensor = dict[str, Any]
 """Of a plan's manifest: name, dtype, and shape, whose first axis is "N" where it is the batch."""
@@ -113,7 +114,7 @@ def _network_flags(flavour: Flavour) -> int:
     return 0 if flag is None else 1 << int(flag)
 
 
-def _refusal(parser: Any, log: flavours.Log) -> str:
+def _refusal(parser: Any, log: Log) -> str:
     """The first message of the parser, and the node that it is about."""
     if not parser.num_errors:
         return log.first_error()

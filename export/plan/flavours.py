@@ -10,18 +10,14 @@ from functools import cache
 from typing import Any, Literal
 
 from export.errors import ExportError
+from runtime.plans import EXTRAS, MODULES, Log, log_of
 
 Target = Literal["tensorrt", "tensorrt-rtx"]
 TARGETS: dict[Target, tuple[str, ...]] = {
     "tensorrt": ("tensorrt",),
-    "tensorrt-rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings"),
+    "tensorrt-rtx": MODULES["tensorrt-rtx"],
 }
-"""The modules under which each comes, in the order in which they are tried."""
-
-EXTRAS: dict[Target, str] = {"tensorrt": "gpu", "tensorrt-rtx": "tensorrt-rtx"}
-
-# Said by builds that succeed, and by every failure on a machine without a driver.
-_CHATTER = ("Thread context has not been set", "catchCudaError")
+"""The modules that build for each, in the order in which they are tried."""
 
 
 @dataclass(frozen=True)
@@ -53,45 +49,6 @@ class Flavour:
     def flag(self, kind: str, name: str) -> Any | None:
         """A member of one of the module's enumerations; None where this version has it not."""
         return getattr(getattr(self.module, kind, None), name, None)
-
-
-class Log:
-    """Gathers what TensorRT says: it accepts one logger for the whole process."""
-
-    def __init__(self, module: Any) -> None:
-        self.messages: list[tuple[int, str]] = []
-        severity = module.ILogger.Severity
-        self._error = int(severity.ERROR)
-        self._warning = int(severity.WARNING)
-        log = self
-
-        class Logger(module.ILogger):
-            """The object that the module calls."""
-
-            def __init__(self) -> None:
-                module.ILogger.__init__(self)
-
-            def log(self, level: Any, text: str) -> None:
-                """One message; called from TensorRT's own threads too."""
-                log.add(int(level), text)
-
-        self.logger = Logger()
-
-    def add(self, level: int, text: str) -> None:
-        """Keep a message of at least the weight of a warning."""
-        if level <= self._warning:
-            self.messages.append((level, " ".join(text.split())))
-
-    def clear(self) -> None:
-        """Forget what was said."""
-        self.messages.clear()
-
-    def first_error(self) -> str:
-        """The first error since `clear`, as TensorRT put it; else "no reason given"."""
-        for level, text in self.messages:
-            if level <= self._error and not any(part in text for part in _CHATTER):
-                return text
-        return "no reason given"
 
 
 def installed() -> list[Target]:
@@ -137,7 +94,7 @@ def _load(target: Target) -> Flavour:
         module = importlib.import_module(name)
     except Exception as error:  # the wheels look for shared libraries when they are imported
         raise ExportError(f"the module {name} cannot be loaded: {error}") from error
-    return Flavour(target, module, Log(module))
+    return Flavour(target, module, log_of(module))
 
 
 def compute_capability() -> str | None:

@@ -120,11 +120,12 @@ def load_recipe(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
     if overrides.get("size") == "gpu":
         if larger is None:
             raise ConfigError(f"{path.name} has no size for GPUs: no table 'gpu'")
-        values = _merged(values, larger)
-    return from_dict(_merged(values, overrides))
+        values = merged(values, larger)
+    return from_dict(merged(values, overrides))
 
 
-def _merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's table with another's fields put over it, the tables inside field by field."""
     tables = {
         name: {**values.get(name, {}), **over.get(name, {})} for name in ("model", "adversarial")
     }

@@ -7,18 +7,24 @@
 
 #include "backends/tensorrt/plan_bucket.h"
 #include "backends/tensors.h"
+#include "core/process_function.h"
 #include "zoo/errors.h"
 
 namespace zoo {
 namespace {
 
-std::mutex loader_mutex;
-
-// Shared, not copied: to copy or destroy a function of Python's takes Python's lock. Never
-// destroyed, for Python is gone before the process's own static objects are.
-std::shared_ptr<const PlanLoader>& loader() {
-  static auto* const kept = new std::shared_ptr<const PlanLoader>;
+ProcessFunction<PlanLoader>& loader() {
+  static auto* const kept = new ProcessFunction<PlanLoader>;
   return *kept;
+}
+
+std::unique_ptr<PlanEngine> open_plan(const std::string& path, const Manifest& manifest) {
+  const auto open = loader().get();
+  if (!open || !*open) {
+    throw BackendUnavailableError("'" + path + "' is a TensorRT plan, and this program has " +
+                                  "no TensorRT: import runtime in Python, or call set_plan_loader");
+  }
+  return (*open)(path, manifest);
 }
 
 std::vector<CudaDevice> devices_for(const std::string& path) {
@@ -67,7 +73,7 @@ class PlanBackend : public Backend {
     check_names(path_, manifest_, /*draws=*/false, inputs, names_of(plan.outputs));
     draws_ = !manifest_.layer_noise.empty() || manifest_.role == "generator";
     enter();
-    engine_ = open_plan({path_, config.manifest, device_});
+    engine_ = open_plan(path_, manifest_);
     for (size_t i = 0; i < config.instances; ++i) streams_.push_back(make_cuda_stream());
   }
 
@@ -135,24 +141,7 @@ class PlanBackend : public Backend {
 
 }  // namespace
 
-void set_plan_loader(PlanLoader given) {
-  const std::lock_guard<std::mutex> lock(loader_mutex);
-  loader() = std::make_shared<const PlanLoader>(std::move(given));
-}
-
-std::unique_ptr<PlanEngine> open_plan(const PlanRequest& request) {
-  std::shared_ptr<const PlanLoader> open;
-  {
-    const std::lock_guard<std::mutex> lock(loader_mutex);
-    open = loader();
-  }
-  if (!open) {
-    throw BackendUnavailableError("'" + request.path +
-                                  "' is a TensorRT plan, and this program has " +
-                                  "no TensorRT: import runtime in Python, or call set_plan_loader");
-  }
-  return (*open)(request);
-}
+void set_plan_loader(PlanLoader given) { loader().set(std::move(given)); }
 
 std::unique_ptr<Backend> make_plan_backend(const BackendConfig& config) {
   return std::make_unique<PlanBackend>(config);

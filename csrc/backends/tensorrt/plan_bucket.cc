@@ -36,8 +36,7 @@ PlanBucket::PlanBucket(const Manifest& manifest, PlanEngine* engine, size_t prof
   outputs_end_ = end_;
   const size_t scratch_bytes = context_->scratch_bytes();
   const size_t scratch = take(scratch_bytes);
-  device_bytes_ = end_;
-  device_ = allocate_device_memory(device_bytes_);
+  device_ = allocate_device_memory(end_);
   in_ = allocate_pinned_memory(std::max(posterior_end_, size_t{1}));
   out_ = allocate_pinned_memory(outputs_end_ - outputs_begin_);
   std::vector<Binding> tensors;
@@ -140,11 +139,10 @@ void PlanBucket::put_work(Latent latent) {
 const CudaGraph& PlanBucket::graph(Latent latent) {
   const auto found = graphs_.find(latent);
   if (found != graphs_.end()) return found->second;
-  if (!warm_) {
+  if (graphs_.empty()) {
     // Kernels are loaded when they first run, which a stream under capture does not allow.
     put_work(latent);
     check_cuda(cuda_ops().synchronize(stream_.get()));
-    warm_ = true;
   }
   return graphs_.emplace(latent, capture_graph(stream_, [&] { put_work(latent); })).first->second;
 }

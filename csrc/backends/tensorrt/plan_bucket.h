@@ -19,7 +19,7 @@ class PlanBucket {
   // From host memory to host memory; returns when it is done.
   void run(const RunArguments& arguments);
 
-  size_t device_bytes() const { return device_bytes_; }
+  size_t device_bytes() const { return end_; }
 
  private:
   // Where the latent of the network comes from.
@@ -67,11 +67,9 @@ class PlanBucket {
   size_t outputs_end_ = 0;
   size_t end_ = 0;
 
-  size_t device_bytes_ = 0;
   DeviceMemory device_;
   PinnedMemory in_;
   PinnedMemory out_;
-  bool warm_ = false;
   std::map<Latent, CudaGraph> graphs_;
 };
 

@@ -38,19 +38,11 @@ class PlanEngine {
   virtual std::unique_ptr<PlanContext> context(size_t profile, size_t rows, void* stream) = 0;
 };
 
-struct PlanRequest {
-  std::string path;
-  const Manifest* manifest;
-  int device;
-};
-
-// Opens a plan on a device, which is the current one.
-using PlanLoader = std::function<std::unique_ptr<PlanEngine>(const PlanRequest&)>;
+// Opens the plan in a file on the current device.
+using PlanLoader =
+    std::function<std::unique_ptr<PlanEngine>(const std::string& path, const Manifest& manifest)>;
 
 // Sets how plans are opened. Thread-safe.
 ZOO_API void set_plan_loader(PlanLoader loader);
-
-// Throws BackendUnavailableError where there is no loader, and what the loader throws.
-std::unique_ptr<PlanEngine> open_plan(const PlanRequest& request);
 
 }  // namespace zoo
