@@ -132,7 +132,7 @@ def test_faces_have_all_attributes_and_are_unlike(name: str) -> None:
 
 
 def test_grown_faces_are_better(faces_judge: QuickFid) -> None:
-    """Growing beats the DCGAN, which saw the same images: on this small a sample both GANs do."""
+    """Growing beats the DCGAN, which saw the same images."""
     fids = {name: faces_judge.measure(sample(name, FACE_SAMPLES, seed=3))["fid"] for name in FACES}
     assert max(fids[name] for name in FACES if name != "dcgan-faces") < fids["dcgan-faces"]
 
