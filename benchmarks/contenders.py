@@ -57,13 +57,12 @@ class TorchEager(Contender):
     def prepare(self, batch: int) -> None:
         import torch
 
-        from zoo.training.weights import load_engine
+        from zoo.training.weights import load_generator
 
         torch.set_num_threads(self.cores)
-        model, _ = load_engine(Path(self.engine))
+        self.decoder, config = load_generator(Path(self.engine))
         self.torch = torch
-        self.decoder = model.decoder.eval()
-        self.latent_width = model.config.latent
+        self.latent_width = config["config"]["latent"]
         self.step: Callable[[Any], Any] = self.forward
 
     def forward(self, latents: Any) -> Any:
