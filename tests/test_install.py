@@ -80,7 +80,8 @@ def test_the_libraries_can_be_moved_and_need_only_the_system(unpacked: Path, run
     system = re.compile(r"lib(stdc\+\+|m|gcc_s|c|dl|pthread|rt)\.so\.\d+|ld-linux-.*|libzoo\.so")
     libraries = sorted(unpacked.glob("runtime/**/*.so"))
     names = {library.name.split(".")[0] for library in libraries}
-    cpu, gpu = {"_runtime", "libzoo", "libzoo_openvino"}, {"libzoo_cuda", "libzoo_plugins"}
+    cpu = {"_runtime", "libzoo", "libzoo_openvino"}
+    gpu = {"libzoo_cuda", "libzoo_plugins", "libzoo_tensorrt"}
     assert names == cpu | (gpu if shutil.which("nvcc") else set())
     for library in libraries:
         dynamic = run(["readelf", "--dynamic", "--wide", library])
