@@ -1,20 +1,17 @@
 #include "tests/fake_nvinfer.h"
 
 #include <NvInferRuntime.h>
-#include <dlfcn.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <memory>
-#include <mutex>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "tests/fake_nvinfer_network.h"
 #include "tests/fake_nvinfer_table.h"
 #include "tests/host_cuda.h"
 
@@ -26,25 +23,7 @@ using nvinfer1::TensorIOMode;
 namespace apiv = nvinfer1::apiv;
 
 constexpr uintptr_t kAlignment = 256;
-constexpr unsigned char kScribble = 0xEE;
 constexpr size_t kScratchPerRow = 1000;
-
-struct State {
-  std::mutex mutex;
-  std::map<std::string, std::string> failures;
-  std::map<std::string, int64_t> counters;
-};
-
-// Never destroyed, as the logger that it is used with.
-State& state() {
-  static auto* const made = new State;
-  return *made;
-}
-
-void count(const char* name, int64_t more) {
-  const std::lock_guard<std::mutex> lock(state().mutex);
-  state().counters[name] += more;
-}
 
 // Whether this call was told to fail; then the logger is told why.
 bool told_to_fail(nvinfer1::ILogger* logger, const char* function) {
@@ -59,56 +38,6 @@ bool told_to_fail(nvinfer1::ILogger* logger, const char* function) {
   logger->log(Severity::kERROR, "catchCudaError: Error Code 1: Cuda Runtime");
   state().failures.erase(found);
   return true;
-}
-
-// The emulator that the runtime has opened.
-template <typename Function>
-Function* of_host_cuda(const char* name) {
-  static void* const library = ::dlopen(std::getenv("ZOO_CUDA_LIBRARY"), RTLD_NOW | RTLD_NOLOAD);
-  return reinterpret_cast<Function*>(::dlsym(library, name));
-}
-
-struct Network {
-  size_t width = 0, classes = 0, values = 0;
-  std::vector<size_t> buckets;
-};
-
-// Level p of an image is 128 + 10 label + 40 Σ_k w(p, k) latent[k], rounded down and clipped to
-// 0…255, with the weights w(p, k) = ((7 p + 13 k) mod 11 - 5) / 8.
-unsigned char toy_level(const float* latent, size_t width, int64_t label, size_t p) {
-  double sum = 0.0;
-  for (size_t k = 0; k < width; ++k) {
-    sum += (static_cast<double>((7 * p + 13 * k) % 11) - 5.0) / 8.0 * latent[k];
-  }
-  const double level = std::floor(128.0 + 10.0 * static_cast<double>(label) + 40.0 * sum);
-  return static_cast<unsigned char>(std::min(255.0, std::max(0.0, level)));
-}
-
-// What an execution puts into a stream. A graph may keep it for as long as it lives.
-struct Work {
-  Network network;
-  size_t rows;
-  const float* latent;
-  const int64_t* label;
-  unsigned char* image;
-  void* scratch;
-  size_t scratch_bytes;
-};
-
-void run(void* data) {
-  const Work& work = *static_cast<const Work*>(data);
-  count("runs", 1);
-  if (work.scratch) std::memset(work.scratch, kScribble, work.scratch_bytes);
-  for (size_t row = 0; row < work.rows; ++row) {
-    if (work.label[row] < 0 || work.label[row] >= static_cast<int64_t>(work.network.classes)) {
-      of_host_cuda<void(const char*)>("host_cuda_break")("cudaErrorAssert: label");
-      return;
-    }
-    for (size_t p = 0; p < work.network.values; ++p) {
-      work.image[row * work.network.values + p] =
-          toy_level(work.latent + row * work.network.width, work.network.width, work.label[row], p);
-    }
-  }
 }
 
 class Context final : public nvinfer1::IExecutionContext {
@@ -282,17 +211,7 @@ class Runtime final : public nvinfer1::IRuntime {
  private:
   nvinfer1::ICudaEngine* open(const void* plan, size_t size) {
     if (told_to_fail(logger_, "deserializeCudaEngine")) return nullptr;
-    const std::string text(static_cast<const char*>(plan), size);
-    const std::string marker = "toy.network: ";
-    const size_t found = text.find(marker);
-    Network network;
-    size_t count = 0;
-    if (found != std::string::npos) {
-      std::istringstream numbers(text.substr(found + marker.size()));
-      numbers >> network.width >> network.classes >> network.values >> count;
-      network.buckets.resize(numbers ? count : 0);
-      for (size_t& bucket : network.buckets) numbers >> bucket;
-    }
+    Network network = network_of(std::string(static_cast<const char*>(plan), size));
     if (network.buckets.empty()) {
       logger_->log(nvinfer1::ILogger::Severity::kERROR,
                    "deserializeCudaEngine: Error Code 1: Serialization (unknown plan)");

@@ -1,8 +1,11 @@
 // Plans from C++, without Python: the public API over libzoo.so, libzoo_tensorrt.so, a TensorRT of
 // the same headers (fake_nvinfer.h) and emulated CUDA devices (host_cuda.h).
 //   native_plan_test fake LIBRARY
+//   native_plan_test wheel LIBRARY    how the library is found
+//   native_plan_test system LIBRARY
 //   native_plan_test real LIBRARY     a real TensorRT: what it refuses, with or without a driver
 
+#include <NvInferVersion.h>
 #include <dlfcn.h>
 #include <unistd.h>
 
@@ -10,88 +13,35 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "backends/library.h"
 #include "ops/reparametrized_sample.h"
 #include "tests/check.h"
 #include "tests/fake_nvinfer.h"
 #include "tests/host_cuda.h"
+#include "tests/toy_plan.h"
 #include "zoo/engine.h"
 #include "zoo/errors.h"
 
 namespace {
 
-constexpr size_t kWidth = 8;
-constexpr size_t kClasses = 3;
-constexpr size_t kValues = 6 * 5;
-constexpr uint64_t kSeed = 0x123456789abcdef0;
-using Bytes = std::vector<uint8_t>;
+using zoo::test::Bytes;
+using zoo::test::expected;
+using zoo::test::kNetwork;
+using zoo::test::kSeed;
+using zoo::test::kValues;
+using zoo::test::kWidth;
+using zoo::test::Plan;
 
-std::string manifest_of(const std::string& target, const std::string& version) {
-  return R"({"schema": 2, "model": "toy", "role": "generator",
-    "image": {"height": 6, "width": 5, "channels": 1, "dtype": "uint8", "layout": "NHWC",
-              "range": [0, 255]},
-    "latent": {"width": 8, "prior": "normal"}, "condition": {"kind": "classes", "count": 3},
-    "noise": {"algorithm": "philox4x32-10", "transform": "box-muller", "streams": {"latent": 2}},
-    "precision": "fp32", "batch": {"min": 1, "max": 16}, "versions": {"zoo": "0"},
-    "plan": {"target": ")" +
-         target + R"(", "tensorrt": ")" + version +
-         R"(", "buckets": [1, 4, 16], "fp32_layers": [],
-             "inputs": [{"name": "latent", "dtype": "float32", "shape": ["N", 8]},
-                        {"name": "label", "dtype": "int64", "shape": ["N"]}],
-             "outputs": [{"name": "image", "dtype": "uint8", "shape": ["N", 6, 5, 1]}]}})";
-}
-
-// A file of TensorRT's layout (core/plan_file.cc), with a network for fake_nvinfer.
-class Plan {
- public:
-  Plan(const std::string& version, const std::string& network,
-       const std::string& target = "tensorrt") {
-    const std::string body = std::string(40, '\0') +
-                             "zoo.manifest:" + manifest_of(target, version) + std::string(8, '\0') +
-                             network;
-    std::string bytes = (target == "tensorrt" ? "ftrt" : "vtrt") + std::string(4, '\0');
-    for (const uint64_t number : {uint64_t{2}, uint64_t{24} + body.size()}) {
-      for (int i = 0; i < 8; ++i) bytes += static_cast<char>(number >> (8 * i) & 0xff);
-    }
-    char name[] = "/tmp/zoo-native-XXXXXX.plan";
-    const int file = ::mkstemps(name, 5);
-    CHECK(file >= 0);
-    ::close(file);
-    path_ = name;
-    std::ofstream(path_, std::ios::binary) << bytes << body;
-  }
-  Plan(const Plan&) = delete;
-  ~Plan() { ::unlink(path_.c_str()); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
-const std::string kNetwork = "toy.network: 8 3 30 3 1 4 16;";
-
-// The images, from the noise contract and the definition of the network alone.
-Bytes expected(uint64_t first, size_t n) {
-  std::vector<float> latents(n * kWidth);
-  zoo::fill_normal({kSeed, first, 2}, n, kWidth, latents.data());
-  Bytes images;
-  for (size_t i = 0; i < n; ++i) {
-    const auto label = static_cast<double>((first + i) % kClasses);
-    for (size_t p = 0; p < kValues; ++p) {
-      double level = 128 + 10 * label;
-      for (size_t k = 0; k < kWidth; ++k) {
-        const int weight = static_cast<int>((7 * p + 13 * k) % 11) - 5;
-        level += 5.0 * weight * latents[i * kWidth + k];
-      }
-      images.push_back(static_cast<uint8_t>(std::clamp(std::floor(level), 0.0, 255.0)));
-    }
-  }
-  return images;
-}
+const std::string kMajor = std::to_string(NV_TENSORRT_MAJOR);
+// What fake_nvinfer says that it is, in the most of the tests, and what TensorRT's packages say.
+const std::string kNumber = kMajor + "9903";
+const std::string kVersion = kMajor + ".99.3.7";
 
 Bytes part_of(const Bytes& whole, size_t first, size_t n) {
   const auto begin = whole.begin() + static_cast<std::ptrdiff_t>(first * kValues);
@@ -166,32 +116,30 @@ void several_at_once() {
 void other_libraries(const std::string& fake) {
   const Plan plan("10.14.1", kNetwork);
   const auto open = [&] { return zoo::Generator(plan.path()); };
-  ::setenv("ZOO_TENSORRT_LIBRARY", "/nowhere/libnvinfer.so.10", 1);
-  THROWS(open(), zoo::BackendUnavailableError, "cannot open '/nowhere/libnvinfer.so.10'");
+  ::setenv("ZOO_TENSORRT_LIBRARY", "/nowhere/libnvinfer.so", 1);
+  THROWS(open(), zoo::BackendUnavailableError, "cannot open '/nowhere/libnvinfer.so'");
   ::setenv("ZOO_TENSORRT_LIBRARY", "/proc", 1);
   THROWS(open(), zoo::BackendUnavailableError, "is not installed: pip install 'tensorrt==");
   THROWS(open(), zoo::BackendUnavailableError, "which is not in '/proc'");
   ::setenv("ZOO_TENSORRT_LIBRARY", std::getenv("ZOO_CUDA_LIBRARY"), 1);
   THROWS(open(), zoo::BackendUnavailableError, "is no library of TensorRT: it has no symbol");
-  ::unsetenv("ZOO_TENSORRT_LIBRARY");
-  if (void* installed = ::dlopen("libnvinfer.so.10", RTLD_LAZY)) {
-    ::dlclose(installed);
-  } else {
-    THROWS(open(), zoo::BackendUnavailableError, "libnvinfer");
-    THROWS(open(), zoo::BackendUnavailableError, "set ZOO_TENSORRT_LIBRARY to the folder of");
-  }
   ::setenv("ZOO_TENSORRT_LIBRARY", fake.c_str(), 1);
-  for (const char* version : {"110400", "101", "8601", "100001"}) {
-    ::setenv("FAKE_NVINFER_VERSION", version, 1);
-    THROWS(open(), zoo::BackendUnavailableError, "was made with the headers of");
+  for (const auto& [number, version] :
+       {std::pair{"990400", "99.4.0"}, {"8601", "8.6.1"}, {"10400", "1.4.0"}}) {
+    ::setenv("FAKE_NVINFER_VERSION", number, 1);
+    THROWS(open(), zoo::BackendUnavailableError,
+           "' is TensorRT " + std::string(version) + ", and this build");
+    THROWS(open(), zoo::BackendUnavailableError, "was made with the headers of " + kMajor + ".");
   }
-  ::setenv("FAKE_NVINFER_VERSION", "110400", 1);
-  THROWS(open(), zoo::BackendUnavailableError, "is TensorRT 11.4.0, and this build");
+  if (NV_TENSORRT_MAJOR == 10) {
+    ::setenv("FAKE_NVINFER_VERSION", "100001", 1);
+    THROWS(open(), zoo::BackendUnavailableError, "install TensorRT 10 (10.1.0 or newer)");
+  }
   // A later minor version has all that the headers know of.
-  ::setenv("FAKE_NVINFER_VERSION", "109903", 1);
+  ::setenv("FAKE_NVINFER_VERSION", kNumber.c_str(), 1);
   fail("createInferRuntime", "CUDA initialization failure with error: 35");
   THROWS(open(), zoo::ExecutionError,
-         "TensorRT 10.99.3.7 makes no runtime: createInferRuntime: CUDA");
+         "TensorRT " + kVersion + " makes no runtime: createInferRuntime: CUDA");
   fail("createInferRuntime", "out of memory");
   THROWS(open(), zoo::OutOfMemoryError, "out of memory");
 
@@ -204,18 +152,19 @@ void other_libraries(const std::string& fake) {
 }
 
 void refused_plans() {
-  // The library is 10.99.3, build 7, from here on.
   const Plan older("10.13.2", "");
-  THROWS(zoo::Generator(older.path()), zoo::BackendUnavailableError,
-         "was built by tensorrt 10.13.2, here is 10.99.3.7; build it again: python -m export");
+  THROWS(
+      zoo::Generator(older.path()), zoo::BackendUnavailableError,
+      "was built by tensorrt 10.13.2, here is " + kVersion + "; build it again: python -m export");
   THROWS(zoo::Generator(older.path()), zoo::BackendUnavailableError, "(unknown plan)");
-  for (const char* version : {"10.99.3", "10.99.3.7", "10.99.3.7.post1"}) {
+  for (const std::string& version : {kMajor + ".99.3", kVersion, kVersion + ".post1"}) {
     const Plan same(version, "");
     THROWS(zoo::Generator(same.path()), zoo::EngineFileError,
-           "TensorRT 10.99.3.7 does not open '" + same.path() + "': deserializeCudaEngine: Error");
+           "TensorRT " + kVersion + " does not open '" + same.path() +
+               "': deserializeCudaEngine: Error");
   }
-  const Plan longer("10.99.3.70", "");
-  THROWS(zoo::Generator(longer.path()), zoo::BackendUnavailableError, "here is 10.99.3.7;");
+  const Plan longer(kVersion + "0", "");
+  THROWS(zoo::Generator(longer.path()), zoo::BackendUnavailableError, "here is " + kVersion + ";");
   const Plan good("10.13.2", kNetwork);
   fail("deserializeCudaEngine", "Error Code 2: OutOfMemory (Requested size was 5 bytes.)");
   THROWS(zoo::Generator(good.path()), zoo::OutOfMemoryError, "Requested size was 5 bytes");
@@ -224,7 +173,7 @@ void refused_plans() {
 }
 
 void failures() {
-  const Plan plan("10.99.3.7", kNetwork);
+  const Plan plan(kVersion, kNetwork);
   for (const auto& [function, words] : {std::pair{"createExecutionContext", "makes no context"},
                                         {"setOptimizationProfileAsync", "has no profile 1"},
                                         {"setInputShape", "does not take [4, 8] for 'latent'"},
@@ -242,14 +191,14 @@ void failures() {
 }
 
 void too_little_memory() {
-  const Plan plan("10.99.3.7", kNetwork);
+  const Plan plan(kVersion, kNetwork);
   std::string warned;
   zoo::set_warning_handler([&](const std::string& line) { warned += line + "\n"; });
   const zoo::Generator generator(plan.path(), {"auto", "auto", "fp32", 1});
   fail("createExecutionContext", "Error Code 1: Cuda Runtime (out of memory)");
   CHECK(sampled(generator, 0, 16) == expected(0, 16));
-  CHECK(warned.find("runs fewer images at a time than 16: TensorRT 10.99.3.7 makes no context") !=
-        std::string::npos);
+  CHECK(warned.find("runs fewer images at a time than 16: TensorRT " + kVersion +
+                    " makes no context") != std::string::npos);
   CHECK(std::count(warned.begin(), warned.end(), '\n') == 1);
   // The memory that our own code allocates.
   warned.clear();
@@ -261,6 +210,59 @@ void too_little_memory() {
   THROWS(sampled(second, 0, 16), zoo::OutOfMemoryError, "the GPU has no ");
   CHECK(std::count(warned.begin(), warned.end(), '\n') == 2);
   zoo::set_warning_handler({});
+}
+
+// A folder that goes away.
+class Folder {
+ public:
+  explicit Folder(const std::string& path) : path_(path) {}
+  Folder(const Folder&) = delete;
+  ~Folder() { std::filesystem::remove_all(path_); }
+  void link(const std::string& library, const std::string& name) const {
+    std::filesystem::create_directories((path_ / name).parent_path());
+    std::filesystem::create_symlink(library, path_ / name);
+  }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  const std::filesystem::path path_;
+};
+
+bool opens() {
+  const Plan plan("10.14.1", kNetwork);
+  return sampled(zoo::Generator(plan.path()), 3, 20) == expected(3, 20);
+}
+
+// Starts this program once more, with a folder of its own where the system looks for libraries.
+[[noreturn]] void start_again(const char* program, const char* mode, const char* library) {
+  char name[] = "/tmp/zoo-tensorrt-XXXXXX";
+  CHECK(::mkdtemp(name) != nullptr);
+  ::setenv("LD_LIBRARY_PATH", name, 1);
+  ::execl("/proc/self/exe", program, mode, library, name, nullptr);
+  std::abort();
+}
+
+// By the name that the system knows it by.
+void found_by_the_system(const std::string& fake, const Folder& folder) {
+  folder.link(fake, "libnvinfer.so." + kMajor);
+  CHECK(opens());
+}
+
+// In the folders of NVIDIA's wheels. What the system has is no library here.
+void found_in_wheels(const std::string& fake, const Folder& folder) {
+  for (const char* name : {"libnvinfer.so.", "libnvinfer_lean.so."}) {
+    std::ofstream(folder.path() / (name + kMajor)) << std::string(5000, 'x');
+  }
+  const Plan plan("10.14.1", kNetwork);
+  const auto open = [&] { return zoo::Generator(plan.path()); };
+  THROWS(open(), zoo::BackendUnavailableError, "TensorRT " + kMajor + ", with whose headers");
+  THROWS(open(), zoo::BackendUnavailableError, "pip install 'tensorrt==" + kMajor + ".*'");
+  THROWS(open(), zoo::BackendUnavailableError, "invalid ELF header");
+  zoo::add_search_folder(folder.path());
+  folder.link(fake, "tensorrt_libs/libnvinfer.so.99");
+  THROWS(open(), zoo::BackendUnavailableError, "libnvinfer.so.99' is of another version");
+  folder.link(fake, "tensorrt_lean_libs/libnvinfer_lean.so." + kMajor);
+  CHECK(opens());
 }
 
 // A real library: what it says is told, and nothing crashes.
@@ -281,24 +283,30 @@ void real_library() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 2;
-  const std::string library = argv[2];
-  if (argv[1] == std::string("real")) {
+  if (argc < 3) return 2;
+  const std::string mode = argv[1], library = argv[2];
+  if (mode == "real") {
     ::setenv("ZOO_TENSORRT_LIBRARY", library.c_str(), 1);
     real_library();
-    return zoo::test::report();
+  } else if (mode == "fake") {
+    void* const fake = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+    CHECK(fake != nullptr);
+    if (!fake) return zoo::test::report();
+    fail = reinterpret_cast<decltype(fail)>(::dlsym(fake, "fake_nvinfer_fail"));
+    counter = reinterpret_cast<decltype(counter)>(::dlsym(fake, "fake_nvinfer_counter"));
+    other_libraries(library);
+    refused_plans();
+    images();
+    several_at_once();
+    failures();
+    too_little_memory();
+    CHECK(counter("runtimes") == 1 && counter("engines") == 0 && counter("contexts") == 0);
+  } else {
+    ::unsetenv("ZOO_TENSORRT_LIBRARY");
+    if (argc < 4) start_again(argv[0], argv[1], argv[2]);
+    const Folder folder(argv[3]);
+    if (mode == "wheel") found_in_wheels(library, folder);
+    if (mode == "system") found_by_the_system(library, folder);
   }
-  void* const fake = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
-  CHECK(fake != nullptr);
-  if (!fake) return zoo::test::report();
-  fail = reinterpret_cast<decltype(fail)>(::dlsym(fake, "fake_nvinfer_fail"));
-  counter = reinterpret_cast<decltype(counter)>(::dlsym(fake, "fake_nvinfer_counter"));
-  other_libraries(library);
-  refused_plans();
-  images();
-  several_at_once();
-  failures();
-  too_little_memory();
-  CHECK(counter("runtimes") == 1 && counter("engines") == 0 && counter("contexts") == 0);
   return zoo::test::report();
 }

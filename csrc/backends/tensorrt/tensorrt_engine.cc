@@ -35,9 +35,10 @@ constexpr int32_t kHeaders = NV_TENSORRT_VERSION;
 using CreateRuntime = void* (*)(void* logger, int32_t version) noexcept;
 using Number = int32_t (*)() noexcept;
 
-// As TensorRT counts: 10.14.1 is 101401.
+// As TensorRT counts: 10.14.1 is 101401, and up to version 8, 8.6.1 is 8601.
 std::string version_name(int32_t number) {
-  return std::to_string(number / 10000) + "." + std::to_string(number / 100 % 100) + "." +
+  const int32_t unit = number < 10000 ? 10 : 100;
+  return std::to_string(number / (100 * unit)) + "." + std::to_string(number / 100 % unit) + "." +
          std::to_string(number % 100);
 }
 

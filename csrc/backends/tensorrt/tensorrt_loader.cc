@@ -95,13 +95,16 @@ void* open_tensorrt(const Flavour& flavour, int major, std::string* path) {
     }
     *path = find_library(flavour.environment, library.folder, name);
     if (!path->empty()) return open_library(*path, /*global=*/false);
+    const std::string other =
+        find_library(flavour.environment, library.folder, std::string(library.name) + ".so.");
+    if (!other.empty()) tried += "; '" + other + "' is of another version";
   }
   const std::string version = std::to_string(major);
   throw BackendUnavailableError(
-      std::string(flavour.title) + " " + version + " is not installed: " + flavour.remedy +
-      version + ".*', or set " + flavour.environment + " to the folder of " +
-      flavour.libraries.front().name + suffix +
-      (told ? ", which is not in '" + std::string(given) + "'" : "") + tried);
+      std::string(flavour.title) + " " + version +
+      ", with whose headers this build was made, is not installed: " + flavour.remedy + version +
+      ".*', or set " + flavour.environment + " to the folder of " + flavour.libraries.front().name +
+      suffix + (told ? ", which is not in '" + std::string(given) + "'" : "") + tried);
 }
 
 Opened opened(const std::string& target, const std::string& plan) {
