@@ -30,10 +30,11 @@ bool told_to_fail(nvinfer1::ILogger* logger, const char* function) {
   const std::lock_guard<std::mutex> lock(state().mutex);
   const auto found = state().failures.find(function);
   if (found == state().failures.end()) return false;
-  // As TensorRT does: a warning, the reason, and then what says nothing.
+  // As TensorRT does: a warning, the reason, and around it what says nothing.
   using Severity = nvinfer1::ILogger::Severity;
   logger->log(Severity::kWARNING, "a warning");
   logger->log(Severity::kINFO, "information");
+  logger->log(Severity::kERROR, "Thread context has not been set");
   logger->log(Severity::kERROR, (std::string(function) + ":\n  " + found->second).c_str());
   logger->log(Severity::kERROR, "catchCudaError: Error Code 1: Cuda Runtime");
   state().failures.erase(found);

@@ -22,14 +22,6 @@
 namespace zoo::tensorrt {
 namespace {
 
-#ifdef TRT_MAJOR_RTX
-constexpr const char* kTitle = "TensorRT for RTX";
-constexpr int32_t kOldest = 10000;
-#else
-constexpr const char* kTitle = "TensorRT";
-// The first that has all that is called here: IExecutionContext::setDeviceMemoryV2.
-constexpr int32_t kOldest = 100100;
-#endif
 constexpr int32_t kHeaders = NV_TENSORRT_VERSION;
 
 using CreateRuntime = void* (*)(void* logger, int32_t version) noexcept;
@@ -41,6 +33,28 @@ std::string version_name(int32_t number) {
   return std::to_string(number / (100 * unit)) + "." + std::to_string(number / 100 % unit) + "." +
          std::to_string(number % 100);
 }
+
+// fits: whether the tables of virtual functions of a library's version are those of the headers.
+#ifdef TRT_MAJOR_RTX
+constexpr const char* kTitle = "TensorRT for RTX";
+
+// They changed between 1.4 and 1.7.
+bool fits(int32_t version) { return version / 100 == kHeaders / 100; }
+std::string fitting() {
+  return std::to_string(NV_TENSORRT_MAJOR) + "." + std::to_string(NV_TENSORRT_MINOR);
+}
+#else
+constexpr const char* kTitle = "TensorRT";
+
+// The first that has all that is called here: IExecutionContext::setDeviceMemoryV2.
+constexpr int32_t kOldest = 100100;
+
+// They only grow within a major version.
+bool fits(int32_t version) { return version / 10000 == NV_TENSORRT_MAJOR && version >= kOldest; }
+std::string fitting() {
+  return std::to_string(NV_TENSORRT_MAJOR) + " (" + version_name(kOldest) + " or newer)";
+}
+#endif
 
 int32_t version_number(void* library) {
   const auto call = reinterpret_cast<Number>(::dlsym(library, "getInferLibVersion"));
@@ -223,13 +237,11 @@ void check(void* library, const std::string& library_path) {
     }
   }
   const int32_t here = version_number(library);
-  if (here / 10000 != NV_TENSORRT_MAJOR || here < kOldest) {
-    throw BackendUnavailableError(
-        "'" + library_path + "' is " + kTitle + " " + version_name(here) +
-        ", and this build of generator-zoo was made with the headers of " + version_name(kHeaders) +
-        ": install " + kTitle + " " + std::to_string(NV_TENSORRT_MAJOR) + " (" +
-        version_name(kOldest) + " or newer), or generator-zoo again, with the other headers");
-  }
+  if (fits(here)) return;
+  throw BackendUnavailableError("'" + library_path + "' is " + kTitle + " " + version_name(here) +
+                                ", and this build of generator-zoo was made with the headers of " +
+                                version_name(kHeaders) + ": install " + kTitle + " " + fitting() +
+                                ", or generator-zoo again, with the other headers");
 }
 
 std::unique_ptr<PlanEngine> open(void* library, const std::string& path, const Manifest& manifest) {
