@@ -91,7 +91,12 @@ void images() {
   std::vector<int64_t> labels;
   for (int64_t i = 0; i < 60; ++i) labels.push_back((100 + i) % 3);
   Bytes decoded(whole.size());
-  generator.decode({latents.data(), 60, {}, 0, labels.data(), labels.size()}, decoded.data());
+  zoo::DecodeRequest request;
+  request.latents = latents.data();
+  request.n = 60;
+  request.labels = labels.data();
+  request.label_count = labels.size();
+  generator.decode(request, decoded.data());
   CHECK(decoded == whole);
 }
 
