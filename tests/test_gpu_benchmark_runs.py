@@ -64,7 +64,7 @@ def test_errors_are_one_line(arguments: str, said: str) -> None:
 
 
 def case(model: str, *batches: int) -> Case:
-    return Case(str(engine_path(f"{model}.onnx")), "cuda:0", "cpu", batches, "")
+    return Case(str(engine_path(f"{model}.onnx")), "cuda:99", "cpu", batches, "")
 
 
 @pytest.mark.parametrize("key", ["torch-fp32", "torch-fp16", "onnxruntime-fp32"])
@@ -99,8 +99,6 @@ def test_results_on_the_device_are_asked_for_where_there_are_some() -> None:
     images, seconds, count = gpu_contenders.throughput(ours, 8, "device", 0.01)
     assert images == 8 * count > 0 and seconds > 0
     assert stub.asked == [(8 * i, 8) for i in range(len(stub.asked))]
-    with runtime.Generator(engine_path("vae.onnx"), device="cpu") as ours.generator:
-        pass
 
     class Old:
         def sample(self, n: int) -> None: ...
@@ -153,7 +151,7 @@ def serve_late(key: str, arguments: Any, pipe: Connection) -> None:
 
 
 def test_contenders_that_go_wrong_are_told_of() -> None:
-    keys = ["torch-fp32", "torch-fp16", "onnxruntime-fp32", "zoo-tensorrt-fp32"]
+    keys = ["torch-fp32", "torch-fp16", "onnxruntime-fp32", "zoo-onnxruntime"]
     work = gpu_work.count(engine_path("vae.onnx"))
     rows = measure_model("vae", case("vae", 1, 2), keys, 1, 0.02, work, {}, serve_badly)
     found = {(row["key"], row["batch"]): row for row in rows}
@@ -162,10 +160,9 @@ def test_contenders_that_go_wrong_are_told_of() -> None:
         dead, refused = found["torch-fp32", batch], found["onnxruntime-fp32", batch]
         assert dead["status"] == "failed" and "its process ended (3)" in dead["reason"]
         assert refused["status"] == "refused" and "images differ by up to" in refused["reason"]
-        assert (
-            "numpy" not in refused and "images_per_second" not in dead["numpy"] if batch == 1 else 1
-        )
-        assert found["zoo-tensorrt-fp32", batch]["status"] == "not installed"
+        assert "numpy" not in refused and "images_per_second" not in dead.get("numpy", {})
+        absent = found["zoo-onnxruntime", batch]
+        assert absent["status"] == "not installed" and "cuda:99" in absent["reason"]
         assert found["torch-fp16", batch]["numpy"]["images_per_second"] > 0
     late = Process("x", None, None, serve_late, patience=0.1)
     with pytest.raises(RuntimeError, match="no answer in 0 s"):
