@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import signal
 import tempfile
 import time
 import traceback
@@ -71,6 +72,8 @@ def ceilings(device: str, rehearse: bool) -> dict[str, Any]:
 
 def serve(key: str, case: gpu_contenders.Case, pipe: Connection) -> None:
     """A contender's process: does what it is told until told to stop."""
+    # Ctrl-C is for the command, which ends its processes.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     contender = gpu_contenders.contenders()[key](case)
     while (order := pipe.recv()) is not None:
         try:
