@@ -98,10 +98,15 @@ def bars(found: list[dict[str, Any]]) -> str:
     return "\n".join([*lines, f"bars: {', '.join(counts)}"])
 
 
-def plot(rows: list[dict[str, Any]], title: str, path: Path) -> bool:
-    """Bars of images/s, a panel for each model and a group for each batch size, into a PNG.
+STYLES = {"fp32": "-", "tf32": "-.", "fp16": "--", "bf16": ":"}
+"""Lines of the precisions; others are dotted widely."""
 
-    Whether there was anything to show; else no file is written.
+
+def plot(rows: list[dict[str, Any]], title: str, path: Path) -> bool:
+    """Images/s over the batch size, a panel for each model, into a PNG.
+
+    A contender has a colour, ours red ones, and a precision a style of line. Whether there was
+    anything to show; else no file is written.
     """
     done = [row for row in rows if rate(row)]
     if not done:
@@ -112,33 +117,48 @@ def plot(rows: list[dict[str, Any]], title: str, path: Path) -> bool:
     from matplotlib import pyplot
 
     models = list(dict.fromkeys(row["model"] for row in done))
-    keys = list(dict.fromkeys(row["key"] for row in done))
+    colours = _colours(done)
     figure, panels = pyplot.subplots(
-        len(models), 1, figsize=(11, 3.6 * len(models)), layout="constrained", squeeze=False
+        len(models), 1, figsize=(10, 4.2 * len(models)), layout="constrained", squeeze=False
     )
     for axes, model in zip(panels[:, 0], models, strict=True):
-        batches = list(dict.fromkeys(row["batch"] for row in done if row["model"] == model))
-        for place, key in enumerate(keys):
-            mine = [row for row in done if row["key"] == key and row["model"] == model]
-            if not mine:
-                continue
-            shift = (place - (len(keys) - 1) / 2) * 0.8 / len(keys)
-            shade = 0.35 + 0.5 * place / max(1, len(keys) - 1)
-            colours = pyplot.cm.Reds if mine[0]["ours"] else pyplot.cm.Greys
-            axes.bar(
-                [batches.index(row["batch"]) + shift for row in mine],
+        here = [row for row in done if row["model"] == model]
+        for key in dict.fromkeys(row["key"] for row in here):
+            mine = [row for row in here if row["key"] == key]
+            name, precision = mine[0]["contender"], mine[0]["precision"]
+            axes.plot(
+                [row["batch"] for row in mine],
                 [rate(row) for row in mine],
-                width=0.8 / len(keys),
-                label=f"{mine[0]['contender']} {mine[0]['precision']}",
-                color=colours(shade),
-                edgecolor="white",
+                label=f"{name} {precision}",
+                color=colours[name],
+                linestyle=STYLES.get(precision, (0, (1, 4))),
+                marker="o",
+                markersize=4,
             )
+        batches = list(dict.fromkeys(row["batch"] for row in here))
+        axes.set_xscale("log", base=2)
         axes.set_yscale("log")
-        axes.set_xticks(range(len(batches)), [f"batch {batch}" for batch in batches])
+        axes.set_xticks(batches, [str(batch) for batch in batches])
+        axes.minorticks_off()
+        axes.set_xlabel("batch")
         axes.set_ylabel("images/s")
         axes.set_title(f"{model}, {title}: noise, uint8 and the copy to the host included")
         axes.spines[["top", "right"]].set_visible(False)
-    panels[0, 0].legend(frameon=False, fontsize=7, ncols=3)
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     figure.savefig(path, dpi=130)
     pyplot.close(figure)
     return True
+
+
+def _colours(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """A colour for each contender: reds for ours, greys and blues for the peers."""
+    palettes = {
+        True: ("#d1495b", "#8c1c2f", "#f28f3b"),
+        False: ("#9a9a9a", "#3d3d3d", "#5b8db8"),
+    }
+    found: dict[str, Any] = {}
+    for ours, palette in palettes.items():
+        names = dict.fromkeys(row["contender"] for row in rows if row["ours"] is ours)
+        found |= {name: palette[place % len(palette)] for place, name in enumerate(names)}
+    return found

@@ -194,7 +194,8 @@ def main(
         gpu_report.bars(report["bars"]),
     ):
         click.echo(f"{text}\n")
-    drawn = gpu_report.plot(report["rows"], gpu["name"], out.with_suffix(".png"))
+    title = f"{gpu['name']}{' (a rehearsal)' if rehearse else ''}"
+    drawn = gpu_report.plot(report["rows"], title, out.with_suffix(".png"))
     click.echo(f"written: {out}" + (f" and {out.with_suffix('.png')}" if drawn else ""))
 
 
