@@ -8,8 +8,6 @@ more, from pinned memory into an array that the caller keeps.
 
 from __future__ import annotations
 
-import inspect
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +16,16 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import BackendUnavailableError
+from runtime.errors import BackendUnavailableError, Error
 
 Images = NDArray[np.uint8]
 Where = Literal["numpy", "device"]
 WHERE: tuple[Where, ...] = ("numpy", "device")
 
-WARM_UP = 0.3
-"""Seconds, at most."""
+BATCHES_A_CALL = 64
+"""Of ours with results on the device, at most."""
+IMAGES_A_CALL = 4096
+"""The same, where a batch is not larger."""
 
 
 class NotInstalled(Exception):
@@ -98,46 +98,6 @@ class Contender:
         return {}
 
 
-def throughput(
-    contender: Contender, batch: int, where: Where, seconds: float
-) -> tuple[int, float, int]:
-    """Images made, the seconds that it took until all were done, and the number of batches."""
-    made = contender.batches(batch, where)
-    warm = time.perf_counter() + min(WARM_UP, seconds / 3)
-    next(made)
-    while time.perf_counter() < warm:
-        next(made)
-    contender.finish()
-    images = count = 0
-    start = time.perf_counter()
-    while time.perf_counter() < start + seconds:
-        images += next(made)
-        count += 1
-    contender.finish()
-    taken = time.perf_counter() - start
-    made.close()  # type: ignore[attr-defined]
-    return images, taken, count
-
-
-def latency(contender: Contender, batch: int, seconds: float) -> list[float]:
-    """Seconds from each request to its images in host memory, one request at a time."""
-    answers = contender.requests(batch)
-    warm = time.perf_counter() + min(WARM_UP, seconds / 3)
-    next(answers)
-    while time.perf_counter() < warm:
-        next(answers)
-    times: list[float] = []
-    last = time.perf_counter()
-    end = last + seconds
-    while last < end or not times:
-        next(answers)
-        now = time.perf_counter()
-        times.append(now - last)
-        last = now
-    answers.close()  # type: ignore[attr-defined]
-    return times
-
-
 class Ours(Contender):
     """This runtime: `sample` for one request, `stream` for many."""
 
@@ -162,15 +122,18 @@ class Ours(Contender):
                 yield len(images)
 
     def _on_device(self, batch: int) -> Iterator[int]:
-        if "out" not in inspect.signature(self.generator.sample).parameters:
-            raise NotInstalled("this runtime's sample() has no out=")
-        first, kept = 0, None
+        # A call waits for its images: several batches in one let the instances take turns.
+        n = batch * max(1, min(BATCHES_A_CALL, IMAGES_A_CALL // batch))
+        first = 0
+        images: Any = "device"
         while True:
-            # The last result is kept until the next is there, as by a user who works on it.
-            kept = self.generator.sample(batch, seed=3, first=first, batch=batch, out="device")
-            assert kept is not None
-            first += batch
-            yield batch
+            # The first call makes an array on the device, the next ones write into it.
+            try:
+                images = self.generator.sample(n, seed=3, first=first, batch=batch, out=images)
+            except Error as error:
+                raise NotInstalled(str(error)) from error
+            first += n
+            yield n
 
     def finish(self) -> None:
         """Results on the device may still be computed; PyTorch waits for all of it."""
@@ -272,26 +235,3 @@ def contenders() -> dict[str, type[Contender]]:
     from benchmarks.gpu_peers import PEERS
 
     return {**PEERS, "zoo-onnxruntime": OursOnnxRuntime, **_plans()}
-
-
-def obey(contender: Contender, task: str, batch: int, argument: Any) -> Any:
-    """What a contender's process is told to do; the answer."""
-    if task == "open":
-        return contender.open()
-    if task == "prepare":
-        return contender.prepare(batch)
-    if task == "contract":
-        return contender.contract(batch, *argument)
-    if task == "own":
-        answers = contender.requests(batch)
-        return [next(answers).copy() for _ in range(argument)]
-    if task == "throughput":
-        return throughput(contender, batch, *argument)
-    if task == "latency":
-        return latency(contender, batch, argument)
-    if task == "facts":
-        return contender.facts(batch)
-    if task == "launches":
-        contender.prepare(batch)
-        return contender.launches(batch)
-    raise ValueError(f"no such task: {task}")

@@ -24,7 +24,7 @@ from typing import Any
 
 import click
 
-from benchmarks import gpu_contenders, gpu_limits, gpu_report, gpu_work, machine
+from benchmarks import gpu_contenders, gpu_limits, gpu_report, gpu_tasks, gpu_work, machine
 from benchmarks.gpu_bars import bars
 from benchmarks.gpu_cases import check_models, measure_model
 from benchmarks.gpu_contenders import NotInstalled
@@ -51,7 +51,7 @@ CONDITIONS = (
     "overlapping the next batch; torch.compile: max-autotune with CUDA graphs; TF32 off in fp32.",
     "ONNX Runtime: IO binding, the portable body of the noise operator, TF32 off in fp32.",
     "Ours: stream() for the results `numpy`, whose images are copied once more, from pinned memory "
-    'into an array of the caller\'s; sample(out="device") for `device`.',
+    "into an array of the caller's; for `device` sample(out=…) of several batches a call.",
     "images_per_second: median over interleaved rounds, each until all of its batches are done; "
     "latency_ms: one request at a time, from the call to its images in host memory.",
     "footprint_mib: growth of the GPU's used memory while the contender got ready, by nvidia-smi.",
@@ -77,7 +77,7 @@ def serve(key: str, case: gpu_contenders.Case, pipe: Connection) -> None:
     contender = gpu_contenders.contenders()[key](case)
     while (order := pipe.recv()) is not None:
         try:
-            answer = (True, gpu_contenders.obey(contender, *order))
+            answer = (True, gpu_tasks.obey(contender, *order))
         except NotInstalled as error:
             answer = (False, error)
         except Exception:

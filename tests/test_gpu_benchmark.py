@@ -240,7 +240,7 @@ def test_people_see_what_was_measured_and_what_was_not(tmp_path: Path) -> None:
             "zoo-trt-fp16",
             1,
             1500.0,
-            device={"missing": "no out="},
+            device={"missing": "none there"},
             limits={"limited_by": "launches", "share": 0.8},
             peak_device_bytes=3 * 2**20,
         ),
@@ -254,7 +254,7 @@ def test_people_see_what_was_measured_and_what_was_not(tmp_path: Path) -> None:
     assert "fp8" not in table
     absent = gpu_report.absent(rows).splitlines()
     assert absent == [
-        "zoo fp16: no device results: no out= [dcgan 1]",
+        "zoo fp16: no device results: none there [dcgan 1]",
         "zoo fp8: not installed: it is not here [dcgan 1, dcgan 16]",
         "compile fp32: refused: images differ [dcgan 1]",
     ]
