@@ -161,7 +161,8 @@ def main(
     work = {name: gpu_work.count(engine) for name, engine in engines.items()}
     report: dict[str, Any] = {
         "command": f"python -m benchmarks.gpu_throughput --models {','.join(names)} --batch "
-        f"{','.join(map(str, batch))} --rounds {rounds} --seconds {seconds} --device {device}",
+        f"{','.join(map(str, batch))} --contenders {','.join(contenders)} --rounds {rounds} "
+        f"--seconds {seconds} --device {device}" + (" --rehearse" if rehearse else ""),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "complete": False,
         "rehearsal": rehearse,

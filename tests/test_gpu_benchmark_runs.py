@@ -204,6 +204,7 @@ def test_the_whole_command_on_an_emulated_gpu(tmp_path: Path) -> None:
     assert report["complete"] and report["rehearsal"] and "emulat" in report["gpu"]["name"].lower()
     assert report["ceilings"]["products"]["fp32"] > 0 and report["work"]["vae"]["flops"] > 10**7
     assert report["machine"]["packages"]["torch"]
+    assert f"--batch 1,4 --contenders {','.join(keys)}" in report["command"]
     rows = {(row["key"], row["batch"]): row for row in report["rows"]}
     assert set(rows) == {(key, batch) for key in keys for batch in (1, 4)}
     for (key, batch), row in rows.items():
