@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <mutex>
 #include <vector>
@@ -30,18 +31,32 @@ bool is_folder(const std::string& path) {
   return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-std::string first_with_prefix(const std::string& folder, const std::string& prefix) {
-  DIR* listing = ::opendir(folder.c_str());
-  if (!listing) return "";
-  std::string found;
-  while (const dirent* entry = ::readdir(listing)) {
-    const std::string name = entry->d_name;
-    if (name.compare(0, prefix.size(), prefix) == 0 && (found.empty() || name < found)) {
-      found = name;
-    }
+std::vector<std::string> search_roots() {
+  std::vector<std::string> roots;
+  {
+    const std::lock_guard<std::mutex> lock(search_mutex);
+    roots = search_folders();
   }
+  // Installed in a wheel, libzoo lies in site-packages/runtime/lib.
+  roots.push_back(parent(parent(own_folder())));
+  return roots;
+}
+
+std::vector<std::string> entries(const std::string& folder) {
+  std::vector<std::string> names;
+  DIR* listing = ::opendir(folder.c_str());
+  if (!listing) return names;
+  while (const dirent* entry = ::readdir(listing)) names.emplace_back(entry->d_name);
   ::closedir(listing);
-  return found.empty() ? "" : folder + "/" + found;
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string first_with_prefix(const std::string& folder, const std::string& prefix) {
+  for (const std::string& name : entries(folder)) {
+    if (name.compare(0, prefix.size(), prefix) == 0) return folder + "/" + name;
+  }
+  return "";
 }
 
 }  // namespace
@@ -63,14 +78,7 @@ std::string find_library(const char* environment, const std::string& relative,
   if (const char* value = std::getenv(environment); value && *value) {
     return is_folder(value) ? first_with_prefix(value, prefix) : value;
   }
-  std::vector<std::string> roots;
-  {
-    const std::lock_guard<std::mutex> lock(search_mutex);
-    roots = search_folders();
-  }
-  // Installed in a wheel, libzoo lies in site-packages/runtime/lib.
-  roots.push_back(parent(parent(own_folder())));
-  for (const auto& root : roots) {
+  for (const auto& root : search_roots()) {
     const std::string found = first_with_prefix(root + "/" + relative, prefix);
     if (!found.empty()) return found;
   }
@@ -84,6 +92,17 @@ void* open_library(const std::string& path, bool global) {
     throw BackendUnavailableError("cannot open '" + path + "': " + (reason ? reason : "unknown"));
   }
   return library;
+}
+
+bool preload_library(const std::string& relative, const std::string& prefix) {
+  for (const auto& root : search_roots()) {
+    const std::string packages = root + "/" + relative;
+    for (const std::string& package : entries(packages)) {
+      const std::string found = first_with_prefix(packages + "/" + package + "/lib", prefix);
+      if (!found.empty()) return ::dlopen(found.c_str(), RTLD_LAZY | RTLD_GLOBAL) != nullptr;
+    }
+  }
+  return false;
 }
 
 bool has_nvidia_driver() {

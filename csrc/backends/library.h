@@ -19,6 +19,12 @@ std::string find_library(const char* environment, const std::string& relative,
 // dlopen; throws BackendUnavailableError with the loader's own words.
 void* open_library(const std::string& path, bool global);
 
+// Opens the first library whose name begins with prefix in a folder */lib below `relative` in
+// one of the site-packages folders, where the wheels of NVIDIA's libraries have them
+// (nvidia/cudnn/lib), so that what is opened later finds it by its name. False where there is
+// none, or it cannot be opened.
+bool preload_library(const std::string& relative, const std::string& prefix);
+
 // Whether there is an NVIDIA driver: libcuda.so.1 can be opened.
 bool has_nvidia_driver();
 

@@ -1,0 +1,140 @@
+#include "backends/onnxruntime/cuda_backend.h"
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <mutex>
+
+#include "backends/onnxruntime/cuda_bucket.h"
+#include "backends/onnxruntime/cuda_session.h"
+#include "core/warnings.h"
+#include "zoo/errors.h"
+
+namespace zoo {
+namespace {
+
+constexpr size_t kSizes[] = {1, 16, 64, 256};
+
+// What one thread at a time uses.
+struct Instance {
+  CudaStream stream;
+  CudaSession session;
+  std::mutex mutex;
+};
+
+class OnnxRuntimeCudaBackend : public Backend {
+ public:
+  explicit OnnxRuntimeCudaBackend(const BackendConfig& config)
+      : manifest_(*config.manifest), device_(config.device), path_(config.path) {
+    enter();
+    for (size_t i = 0; i < config.instances; ++i) {
+      instances_.push_back(std::make_unique<Instance>());
+      Instance& made = *instances_.back();
+      made.stream = make_cuda_stream();
+      made.session = open_cuda_session(config, made.stream.get());
+    }
+    draws_ = graph_draws(instances_.front()->session.session, path_, manifest_);
+  }
+
+  ~OnnxRuntimeCudaBackend() override {
+    cuda_ops().set_device(device_);
+    buckets_.clear();
+    instances_.clear();
+  }
+
+  // The graph itself draws, from operands that are here already.
+  NoiseFrom noise_from() const override {
+    return draws_ ? NoiseFrom::kBackend : NoiseFrom::kCaller;
+  }
+  bool fixed_batch() const override { return true; }
+
+  void prepare(size_t rows) override {
+    const std::string no_graph = prepare_all(rows);
+    // Not under the lock: the handler may wait for a thread that waits for it.
+    if (no_graph.empty() || told_.exchange(true)) return;
+    warn("'" + path_ + "' runs without CUDA graphs, which takes longer: " + no_graph);
+  }
+
+  void run(size_t index, const RunArguments& arguments) override {
+    CudaBucket* bucket = nullptr;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      bucket = buckets_.at(arguments.rows).at(index).get();
+    }
+    enter();
+    const std::lock_guard<std::mutex> alone(instances_[index]->mutex);
+    bucket->run(arguments);
+  }
+
+  uint64_t peak_device_bytes() const override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return device_bytes_;
+  }
+
+ private:
+  // Why the runs of that size are no CUDA graphs; empty where they are, or it was asked before.
+  std::string prepare_all(size_t rows) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (buckets_.count(rows) != 0) return "";
+    enter();
+    std::vector<std::unique_ptr<CudaBucket>> made;
+    uint64_t bytes = 0;
+    std::string no_graph;
+    for (const auto& instance : instances_) {
+      // Another size may be at work there.
+      const std::lock_guard<std::mutex> alone(instance->mutex);
+      CudaSession& session = instance->session;
+      made.push_back(std::make_unique<CudaBucket>(manifest_, &session.session, instance->stream,
+                                                  device_, rows, draws_));
+      const std::string why = made.back()->prepare(session.no_graph.empty());
+      no_graph = session.no_graph.empty() ? why : session.no_graph;
+      bytes += made.back()->device_bytes();
+    }
+    buckets_.emplace(rows, std::move(made));
+    device_bytes_ += bytes;
+    return no_graph;
+  }
+
+  // Each thread has a current device of its own.
+  void enter() const { check_cuda(cuda_ops().set_device(device_)); }
+
+  const Manifest& manifest_;
+  const int device_;
+  const std::string path_;
+  bool draws_ = false;
+  std::vector<std::unique_ptr<Instance>> instances_;
+  mutable std::mutex mutex_;
+  std::map<size_t, std::vector<std::unique_ptr<CudaBucket>>> buckets_;
+  uint64_t device_bytes_ = 0;
+  std::atomic<bool> told_{false};
+};
+
+}  // namespace
+
+std::vector<size_t> onnxruntime_cuda_sizes(const Manifest& manifest) {
+  std::vector<size_t> sizes = {std::max<size_t>(1, manifest.batch_min)};
+  for (const size_t size : kSizes) {
+    const size_t rows = std::min(size, manifest.batch_max);
+    if (rows > sizes.back()) sizes.push_back(rows);
+  }
+  return sizes;
+}
+
+std::unique_ptr<Backend> make_onnxruntime_cuda(const BackendConfig& config) {
+  const std::string device = "cuda:" + std::to_string(config.device);
+  if (config.precision != "fp32" && config.precision != "tf32") {
+    throw BackendUnavailableError("backend onnxruntime runs fp32 and tf32 on a GPU, not " +
+                                  config.precision + ": make a plan of it: python -m export " +
+                                  config.path + " --out NAME.plan --precision " + config.precision);
+  }
+  cuda_device(config.device, "device '" + device + "' for '" + config.path + "'",
+              "use device='cpu'");
+  require_cuda_provider();
+  try {
+    return std::make_unique<OnnxRuntimeCudaBackend>(config);
+  } catch (const Ort::Exception& error) {
+    throw EngineFileError("ONNX Runtime cannot load '" + config.path + "': " + error.what());
+  }
+}
+
+}  // namespace zoo

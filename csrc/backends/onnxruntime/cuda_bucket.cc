@@ -1,0 +1,261 @@
+#include "backends/onnxruntime/cuda_bucket.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "backends/onnxruntime/cuda_session.h"
+#include "zoo/errors.h"
+
+namespace zoo {
+namespace {
+
+// As cudaMalloc aligns: no kernel asks for more.
+constexpr size_t kAlignment = 256;
+
+void* data_of(const std::vector<Binding>& bindings, const std::string& name) {
+  for (const Binding& binding : bindings) {
+    if (binding.name == name) return binding.data;
+  }
+  return nullptr;
+}
+
+void fill_floats(unsigned char* memory, size_t bytes, float value) {
+  std::fill_n(reinterpret_cast<float*>(memory), bytes / sizeof(float), value);
+}
+
+// Some valid input: other ones for another salt.
+std::vector<unsigned char> any_input(const std::string& name, const TensorInfo& info,
+                                     const Manifest& manifest, unsigned char salt) {
+  std::vector<unsigned char> bytes(info.bytes());
+  if (info.type == TensorType::kUint8) {
+    for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<unsigned char>(i * 37 + salt);
+  } else if (info.type == TensorType::kFloat32) {
+    fill_floats(bytes.data(), bytes.size(), 1.0f / static_cast<float>(1 + salt));
+  } else {
+    const bool one = name != io::kLabel || manifest.condition_classes > 1;
+    const int64_t value = one ? salt : 0;
+    for (size_t at = 0; at < bytes.size(); at += sizeof value) {
+      std::memcpy(bytes.data() + at, &value, sizeof value);
+    }
+  }
+  return bytes;
+}
+
+}  // namespace
+
+CudaBucket::CudaBucket(const Manifest& manifest, Ort::Session* session, const CudaStream& stream,
+                       int device, size_t rows, bool draws)
+    : manifest_(manifest), session_(session), stream_(stream), device_number_(device), rows_(rows) {
+  lay_out(draws);
+  device_ = allocate_device_memory(end_);
+  in_ = allocate_pinned_memory(inputs_end_);
+  out_ = allocate_pinned_memory(end_ - inputs_end_);
+}
+
+size_t CudaBucket::take(size_t bytes) {
+  const size_t begin = end_;
+  end_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  return begin;
+}
+
+CudaBucket::Part CudaBucket::take_tensor(const std::string& name) {
+  const TensorInfo info = tensor_info(name, manifest_, rows_);
+  return {name, take(info.bytes()), info};
+}
+
+void CudaBucket::lay_out(bool draws) {
+  key_ = draws;
+  if (key_) {
+    const TensorInfo scalar = tensor_info(io::kSeed, manifest_, rows_);
+    const size_t seed = take(2 * scalar.bytes());
+    bound_.push_back({io::kSeed, seed, scalar});
+    bound_.push_back({io::kFirst, seed + scalar.bytes(), scalar});
+  }
+  const bool latent = draws && std::strcmp(input_name(manifest_), io::kMu) == 0;
+  for (const std::string& name : input_names(manifest_, draws)) {
+    if (name == io::kSeed || name == io::kFirst || (latent && name == io::kMu)) continue;
+    copied_.push_back(take_tensor(name));
+  }
+  copied_end_ = end_;
+  if (latent) {
+    for (const char* name : {io::kMu, io::kLogvar}) bound_.push_back(take_tensor(name));
+    logvar_ = bound_.back().offset;
+    latent_bytes_ = bound_.back().info.bytes();
+    mu_ = copied_end_;
+  }
+  inputs_end_ = end_;
+  for (const std::string& name : output_names(manifest_)) outputs_.push_back(take_tensor(name));
+}
+
+Ort::IoBinding CudaBucket::bind() const try {
+  const Ort::MemoryInfo memory("Cuda", OrtDeviceAllocator, device_number_, OrtMemTypeDefault);
+  const auto tensor = [&](const Part& part) {
+    return Ort::Value::CreateTensor(memory, device_.bytes() + part.offset, part.info.bytes(),
+                                    part.info.shape.data(), part.info.shape.size(),
+                                    ort_element_type(part.info.type));
+  };
+  Ort::IoBinding binding(*session_);
+  for (const Part& part : bound_) binding.BindInput(part.name.c_str(), tensor(part));
+  for (const Part& part : copied_) binding.BindInput(part.name.c_str(), tensor(part));
+  for (const Part& part : outputs_) binding.BindOutput(part.name.c_str(), tensor(part));
+  return binding;
+} catch (const Ort::Exception& error) {
+  throw_run_failure(error);
+}
+
+void CudaBucket::fill(const RunArguments& arguments) {
+  const auto put = [&](const std::string& name, size_t offset, size_t bytes) {
+    const void* data = data_of(arguments.inputs, name);
+    if (!data) throw ExecutionError("the engine's input '" + name + "' was not given");
+    std::memcpy(in_.bytes() + offset, data, bytes);
+  };
+  for (const Part& part : copied_) put(part.name, part.offset, part.info.bytes());
+  if (!key_) return;
+  put(io::kSeed, 0, sizeof(uint64_t));
+  put(io::kFirst, sizeof(uint64_t), sizeof(uint64_t));
+}
+
+// mu and logvar are operands of the graph's own noise operator. The prior is mu = 0, logvar = 0; a
+// log-variance of -infinity lets a given latent through unchanged.
+void CudaBucket::put_operands(const RunArguments& arguments) {
+  if (latent_bytes_ == 0) return;
+  const void* given = data_of(arguments.inputs, io::kLatent);
+  const void* mu = given ? given : data_of(arguments.inputs, io::kMu);
+  const Operands wanted = given ? Operands::kGiven : (mu ? Operands::kPosterior : Operands::kPrior);
+  if (wanted == Operands::kPrior && held_ == wanted) return;
+  const bool again = wanted == Operands::kPosterior || held_ != wanted;
+  // Should a copy fail, none of it is taken to be there.
+  held_ = Operands::kUnknown;
+  const auto copy = [&](size_t offset) {
+    check_cuda(cuda_ops().copy(device_.bytes() + offset, in_.bytes() + offset, latent_bytes_,
+                               stream_.get()));
+  };
+  if (mu) {
+    std::memcpy(in_.bytes() + mu_, mu, latent_bytes_);
+  } else {
+    fill_floats(in_.bytes() + mu_, latent_bytes_, 0.0f);
+  }
+  copy(mu_);
+  if (again) {
+    const void* logvar =
+        wanted == Operands::kPosterior ? data_of(arguments.inputs, io::kLogvar) : nullptr;
+    if (logvar) {
+      std::memcpy(in_.bytes() + logvar_, logvar, latent_bytes_);
+    } else {
+      fill_floats(in_.bytes() + logvar_, latent_bytes_,
+                  given ? -std::numeric_limits<float>::infinity() : 0.0f);
+    }
+    copy(logvar_);
+  }
+  held_ = wanted;
+}
+
+void CudaBucket::put_copies_up() {
+  if (copied_end_ == 0) return;
+  check_cuda(cuda_ops().copy(device_.get(), in_.get(), copied_end_, stream_.get()));
+}
+
+void CudaBucket::put_copies_down() {
+  check_cuda(cuda_ops().copy(out_.get(), device_.bytes() + inputs_end_, end_ - inputs_end_,
+                             stream_.get()));
+}
+
+void CudaBucket::run_session(const Ort::IoBinding& binding, bool wait) {
+  Ort::RunOptions options;
+  // The provider's own graphs are each thread's, and keep other threads from CUDA while they are
+  // made; ours are not.
+  options.AddConfigEntry("gpu_graph_id", "-1");
+  if (!wait) options.AddConfigEntry("disable_synchronize_execution_providers", "1");
+  try {
+    session_->Run(options, binding);
+  } catch (const Ort::Exception& error) {
+    throw_run_failure(error);
+  }
+}
+
+void CudaBucket::run_plainly() {
+  const CudaOps& ops = cuda_ops();
+  put_copies_up();
+  // What a node on the CPU reads is copied there when it is bound.
+  check_cuda(ops.synchronize(stream_.get()));
+  run_session(bind(), /*wait=*/true);
+  put_copies_down();
+  check_cuda(ops.synchronize(stream_.get()));
+}
+
+void CudaBucket::capture() {
+  captured_ = bind();
+  graph_ = capture_graph(stream_, [&] {
+    put_copies_up();
+    run_session(captured_, /*wait=*/false);
+    put_copies_down();
+  });
+}
+
+void CudaBucket::try_on(unsigned char salt, bool plainly) {
+  RunArguments arguments;
+  std::vector<std::vector<unsigned char>> given;
+  for (const std::vector<Part>& parts : {copied_, bound_}) {
+    for (const Part& part : parts) {
+      // mu and logvar: the prior.
+      if (part.offset >= copied_end_) continue;
+      given.push_back(any_input(part.name, part.info, manifest_, salt));
+      arguments.inputs.push_back({part.name, given.back().data()});
+    }
+  }
+  fill(arguments);
+  put_operands(arguments);
+  std::memset(out_.get(), 0xff, end_ - inputs_end_);
+  if (plainly) {
+    run_plainly();
+  } else {
+    check_cuda(cuda_ops().launch(graph_.get(), stream_.get()));
+    check_cuda(cuda_ops().synchronize(stream_.get()));
+  }
+}
+
+std::string CudaBucket::prepare(bool graph) {
+  try_on(0, /*plainly=*/true);
+  if (!graph) return "";
+  try {
+    capture();
+  } catch (const OutOfMemoryError&) {
+    throw;
+  } catch (const ExecutionError& error) {
+    return error.what();
+  }
+  // What the CPU did while the graph was made is not done again when it is replayed, and host
+  // memory that it copies from may have other uses by then: the same run without it says so.
+  try_on(1, /*plainly=*/true);
+  const std::vector<unsigned char> expected(out_.bytes(), out_.bytes() + end_ - inputs_end_);
+  try_on(1, /*plainly=*/false);
+  for (const Part& part : outputs_) {
+    const size_t offset = part.offset - inputs_end_;
+    if (std::memcmp(out_.bytes() + offset, expected.data() + offset, part.info.bytes()) == 0) {
+      continue;
+    }
+    graph_ = CudaGraph();
+    captured_ = Ort::IoBinding(nullptr);
+    return "what the graph gives for '" + part.name + "' is not what the same run gives without it";
+  }
+  return "";
+}
+
+void CudaBucket::run(const RunArguments& arguments) {
+  const CudaOps& ops = cuda_ops();
+  fill(arguments);
+  put_operands(arguments);
+  if (graph_.get()) {
+    check_cuda(ops.launch(graph_.get(), stream_.get()));
+    check_cuda(ops.synchronize(stream_.get()));
+  } else {
+    run_plainly();
+  }
+  for (const Part& part : outputs_) {
+    void* const target = data_of(arguments.outputs, part.name);
+    if (target) std::memcpy(target, out_.bytes() + part.offset - inputs_end_, part.info.bytes());
+  }
+}
+
+}  // namespace zoo
