@@ -7,7 +7,7 @@ namespace zoo::host_ort {
 namespace {
 
 // Working memory for each value of the outputs.
-constexpr size_t kWorking = 4;
+constexpr size_t kWorking = 2;
 
 // Device memory that the session keeps.
 OrtStatus* take(Session* session, size_t bytes) {

@@ -206,7 +206,10 @@ void CudaBucket::try_on(unsigned char salt, bool plainly) {
   }
   fill(arguments);
   put_operands(arguments);
+  // Results of a run before are not to be taken for those of this one.
   std::memset(out_.get(), 0xff, end_ - inputs_end_);
+  check_cuda(cuda_ops().copy(device_.bytes() + inputs_end_, out_.get(), end_ - inputs_end_,
+                             stream_.get()));
   if (plainly) {
     run_plainly();
   } else {

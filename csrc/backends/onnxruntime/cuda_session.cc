@@ -77,7 +77,8 @@ Ort::SessionOptions session_options(const BackendConfig& config, void* stream, b
       append_provider(config, stream, graph, &options);
       return options;
     } catch (const Ort::Exception& error) {
-      const std::string message = error.what();
+      std::string message = error.what();
+      message.erase(message.find_last_not_of(" \n") + 1);
       // The wheels of NVIDIA's libraries lie where the loader does not look.
       const std::string missing = missing_library(message);
       if (!missing.empty() && missing != tried && preload_library("nvidia", missing)) {
