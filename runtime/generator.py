@@ -24,10 +24,11 @@ class Generator(LatentEngine):
     an engine exported so. Methods may be called from several threads at once; a
     forked child loads the engine again on first use.
 
-    path: engine file; device: "cpu"; backend: "auto" (the one measured faster for
-    this file among those installed), "onnxruntime" or "openvino"; precision: "fp32"
-    or, where CPU and backend have it, "bf16"; instances: single-threaded copies
-    that work in parallel, by default one a core.
+    path: engine file, or TensorRT plan; device: "cpu", "cuda" or "cuda:N", or "auto" (a GPU
+    for a plan, else the CPU); backend: "auto" (the one measured faster for this file among
+    those installed), "onnxruntime", which is also the one on a GPU, or "openvino"; precision:
+    "fp32", where CPU and backend have it "bf16", on a GPU "tf32"; instances: copies that work
+    in parallel, by default one a core, of a single thread, and two on a GPU.
 
     Raises EngineFileError and its kinds for a bad file, BackendUnavailableError,
     DeviceUnavailableError, ArgumentError.

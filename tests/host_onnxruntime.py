@@ -74,11 +74,11 @@ class HostOnnxRuntime:
             getattr(self._library, f"host_ort_{name}").restype = None
 
     def fail(self, what: str, times: int, message: str) -> None:
-        """Make the next calls of one kind fail; 0 times: none."""
+        """Make the next calls of one kind fail."""
         self._library.host_ort_fail(what.encode(), ctypes.c_int(times), message.encode())
 
     def need(self, library: str) -> None:
-        """The provider cannot be loaded while no library of that name is open; "": none."""
+        """The provider cannot be loaded while no library of that name is open."""
         self._library.host_ort_need(library.encode())
 
     def option(self, name: str) -> str | None:
@@ -94,5 +94,5 @@ class HostOnnxRuntime:
         return value
 
     def reset(self) -> None:
-        """Begin to count anew."""
+        """Begin to count anew; nothing is to fail any more."""
         self._library.host_ort_reset()

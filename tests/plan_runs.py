@@ -86,7 +86,7 @@ def by_plan(name: str, plan: Path) -> NDArray[Any]:
 
 
 def by_onnxruntime(name: str, **options: Any) -> NDArray[Any]:
-    """What it answers in ONNX Runtime on the first GPU; the warnings of no graph are errors."""
+    """What it answers in ONNX Runtime on the first GPU."""
     with KINDS[role_of(name)](WEIGHTS / name, device="cuda", **options) as engine:
         assert engine.backend == "onnxruntime"
         return ask(engine)

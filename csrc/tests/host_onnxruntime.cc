@@ -75,7 +75,6 @@ OrtStatus* append(OrtSessionOptions* options, const OrtCUDAProviderOptionsV2* cu
   const Guard lock(state().mutex);
   const auto& given = *reinterpret_cast<const Provider*>(cuda);
   state().appended[options] = given;
-  state().last_settings = given.settings;
   return nullptr;
 }
 
@@ -203,6 +202,9 @@ uint64_t host_ort_counter(const char* name) {
 }
 
 void host_ort_reset() {
-  const zoo::host_ort::Guard lock(zoo::host_ort::state().mutex);
-  zoo::host_ort::state().counts.clear();
+  zoo::host_ort::State& all = zoo::host_ort::state();
+  const zoo::host_ort::Guard lock(all.mutex);
+  all.counts.clear();
+  all.failures.clear();
+  all.needed_library.clear();
 }

@@ -31,4 +31,6 @@ HOST_ORT_API const char* host_ort_option(const char* name);
 // ran, the replays of graphs too), "operators" (custom operators that ran). What there is now:
 // "sessions". UINT64_MAX for another name.
 HOST_ORT_API uint64_t host_ort_counter(const char* name);
+
+// Counts anew; nothing is to fail any more.
 HOST_ORT_API void host_ort_reset();

@@ -59,6 +59,7 @@ OrtStatus* create_session(const OrtEnv* env, const char* path, const OrtSessionO
   }
   session->real = *made;
   const Guard lock(state().mutex);
+  state().last_settings = session->provider.settings;
   state().sessions[*made] = std::move(session);
   return nullptr;
 }

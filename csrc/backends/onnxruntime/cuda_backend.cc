@@ -22,10 +22,16 @@ struct Instance {
   std::mutex mutex;
 };
 
+// Runs of one size by one instance.
+struct Size {
+  std::unique_ptr<Ort::Session> session;  // of its own; null: the instance's
+  std::unique_ptr<CudaBucket> bucket;
+};
+
 class OnnxRuntimeCudaBackend : public Backend {
  public:
   explicit OnnxRuntimeCudaBackend(const BackendConfig& config)
-      : manifest_(*config.manifest), device_(config.device), path_(config.path) {
+      : config_(config), manifest_(*config.manifest) {
     enter();
     for (size_t i = 0; i < config.instances; ++i) {
       instances_.push_back(std::make_unique<Instance>());
@@ -33,12 +39,12 @@ class OnnxRuntimeCudaBackend : public Backend {
       made.stream = make_cuda_stream();
       made.session = open_cuda_session(config, made.stream.get());
     }
-    draws_ = graph_draws(instances_.front()->session.session, path_, manifest_);
+    draws_ = graph_draws(instances_.front()->session.session, config_.path, manifest_);
   }
 
   ~OnnxRuntimeCudaBackend() override {
-    cuda_ops().set_device(device_);
-    buckets_.clear();
+    cuda_ops().set_device(config_.device);
+    sizes_.clear();
     instances_.clear();
   }
 
@@ -52,14 +58,14 @@ class OnnxRuntimeCudaBackend : public Backend {
     const std::string no_graph = prepare_all(rows);
     // Not under the lock: the handler may wait for a thread that waits for it.
     if (no_graph.empty() || told_.exchange(true)) return;
-    warn("'" + path_ + "' runs without CUDA graphs, which takes longer: " + no_graph);
+    warn("'" + config_.path + "' runs without CUDA graphs, which takes longer: " + no_graph);
   }
 
   void run(size_t index, const RunArguments& arguments) override {
     CudaBucket* bucket = nullptr;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      bucket = buckets_.at(arguments.rows).at(index).get();
+      bucket = sizes_.at(arguments.rows).at(index).bucket.get();
     }
     enter();
     const std::lock_guard<std::mutex> alone(instances_[index]->mutex);
@@ -75,36 +81,50 @@ class OnnxRuntimeCudaBackend : public Backend {
   // Why the runs of that size are no CUDA graphs; empty where they are, or it was asked before.
   std::string prepare_all(size_t rows) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (buckets_.count(rows) != 0) return "";
+    if (sizes_.count(rows) != 0) return "";
     enter();
-    std::vector<std::unique_ptr<CudaBucket>> made;
+    std::vector<Size> made;
     uint64_t bytes = 0;
     std::string no_graph;
     for (const auto& instance : instances_) {
       // Another size may be at work there.
       const std::lock_guard<std::mutex> alone(instance->mutex);
-      CudaSession& session = instance->session;
-      made.push_back(std::make_unique<CudaBucket>(manifest_, &session.session, instance->stream,
-                                                  device_, rows, draws_));
-      const std::string why = made.back()->prepare(session.no_graph.empty());
-      no_graph = session.no_graph.empty() ? why : session.no_graph;
-      bytes += made.back()->device_bytes();
+      made.push_back(make(instance.get(), rows, &no_graph));
+      bytes += made.back().bucket->device_bytes();
     }
-    buckets_.emplace(rows, std::move(made));
+    sizes_.emplace(rows, std::move(made));
     device_bytes_ += bytes;
     return no_graph;
   }
 
-  // Each thread has a current device of its own.
-  void enter() const { check_cuda(cuda_ops().set_device(device_)); }
+  Size make(Instance* instance, size_t rows, std::string* no_graph) const try {
+    Size size;
+    CudaSession& shared = instance->session;
+    const CudaStream& stream = instance->stream;
+    if (!shared.no_graph.empty()) {
+      Ort::Session own = open_cuda_session_of(config_, stream.get(), shared.session, rows);
+      if (own) size.session = std::make_unique<Ort::Session>(std::move(own));
+    }
+    const bool graph = size.session || shared.no_graph.empty();
+    size.bucket =
+        std::make_unique<CudaBucket>(manifest_, size.session ? size.session.get() : &shared.session,
+                                     stream, config_.device, rows, draws_);
+    const std::string why = size.bucket->prepare(graph);
+    if (no_graph->empty()) *no_graph = graph ? why : shared.no_graph;
+    return size;
+  } catch (const Ort::Exception& error) {
+    throw_run_failure(error);
+  }
 
+  // Each thread has a current device of its own.
+  void enter() const { check_cuda(cuda_ops().set_device(config_.device)); }
+
+  const BackendConfig config_;
   const Manifest& manifest_;
-  const int device_;
-  const std::string path_;
   bool draws_ = false;
   std::vector<std::unique_ptr<Instance>> instances_;
   mutable std::mutex mutex_;
-  std::map<size_t, std::vector<std::unique_ptr<CudaBucket>>> buckets_;
+  std::map<size_t, std::vector<Size>> sizes_;
   uint64_t device_bytes_ = 0;
   std::atomic<bool> told_{false};
 };
@@ -127,6 +147,7 @@ std::unique_ptr<Backend> make_onnxruntime_cuda(const BackendConfig& config) {
                                   config.precision + ": make a plan of it: python -m export " +
                                   config.path + " --out NAME.plan --precision " + config.precision);
   }
+  // First of all: without a driver the provider's library ends the process when it is loaded.
   cuda_device(config.device, "device '" + device + "' for '" + config.path + "'",
               "use device='cpu'");
   require_cuda_provider();

@@ -221,6 +221,8 @@ void CudaBucket::try_on(unsigned char salt, bool plainly) {
 std::string CudaBucket::prepare(bool graph) {
   try_on(0, /*plainly=*/true);
   if (!graph) return "";
+  // Once more: with what the first run has left, memory may be dealt out in another way.
+  try_on(0, /*plainly=*/true);
   try {
     capture();
   } catch (const OutOfMemoryError&) {

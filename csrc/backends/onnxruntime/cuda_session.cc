@@ -68,6 +68,8 @@ Ort::SessionOptions session_options(const BackendConfig& config, void* stream, b
   options.SetInterOpNumThreads(1);
   options.SetGraphOptimizationLevel(ORT_ENABLE_ALL);
   options.SetDeterministicCompute(true);
+  // Its second run would allocate memory, which a stream under capture does not allow.
+  options.DisableMemPattern();
   // Statuses tell the same, and a refusal of CUDA graphs is no error.
   options.SetLogSeverityLevel(ORT_LOGGING_LEVEL_FATAL);
   options.Add(cuda_custom_op_domain());
@@ -93,9 +95,34 @@ Ort::SessionOptions session_options(const BackendConfig& config, void* stream, b
   }
 }
 
-Ort::Session open_session(const BackendConfig& config, void* stream, bool graph) {
-  const Ort::SessionOptions options = session_options(config, stream, graph);
-  return Ort::Session(ort_environment(), config.path.c_str(), options);
+// What the graph calls the number of rows; empty where it has a number.
+std::string name_of_rows(const Ort::Session& session) {
+  for (size_t i = 0; i < session.GetInputCount(); ++i) {
+    const Ort::TypeInfo type = session.GetInputTypeInfo(i);
+    const auto shape = type.GetTensorTypeAndShapeInfo();
+    std::vector<const char*> names(shape.GetDimensionsCount());
+    shape.GetSymbolicDimensions(names.data(), names.size());
+    if (!names.empty() && names.front() && *names.front()) return names.front();
+  }
+  return "";
+}
+
+// The session, or why there is none.
+struct Opened {
+  Ort::Session session{nullptr};
+  std::string failure;
+};
+
+// Throws OutOfMemoryError.
+Opened open_session(const BackendConfig& config, const Ort::SessionOptions& options) {
+  try {
+    return {Ort::Session(ort_environment(), config.path.c_str(), options), ""};
+  } catch (const Ort::Exception& error) {
+    if (exhausted(error.what())) {
+      throw OutOfMemoryError("ONNX Runtime, loading '" + config.path + "': " + error.what());
+    }
+    return {Ort::Session(nullptr), error.what()};
+  }
 }
 
 }  // namespace
@@ -110,19 +137,20 @@ void require_cuda_provider() {
 }
 
 CudaSession open_cuda_session(const BackendConfig& config, void* stream) {
-  std::string no_graph;
-  for (const bool graph : {true, false}) {
-    try {
-      return {open_session(config, stream, graph), no_graph};
-    } catch (const Ort::Exception& error) {
-      const std::string message = error.what();
-      if (exhausted(message)) {
-        throw OutOfMemoryError("ONNX Runtime, loading '" + config.path + "': " + message);
-      }
-      no_graph = message;
-    }
-  }
-  throw EngineFileError("ONNX Runtime cannot load '" + config.path + "': " + no_graph);
+  Opened graph = open_session(config, session_options(config, stream, /*graph=*/true));
+  if (graph.failure.empty()) return {std::move(graph.session), ""};
+  Opened plain = open_session(config, session_options(config, stream, /*graph=*/false));
+  if (plain.failure.empty()) return {std::move(plain.session), graph.failure};
+  throw EngineFileError("ONNX Runtime cannot load '" + config.path + "': " + plain.failure);
+}
+
+Ort::Session open_cuda_session_of(const BackendConfig& config, void* stream,
+                                  const Ort::Session& session, size_t rows) {
+  Ort::SessionOptions options = session_options(config, stream, /*graph=*/true);
+  const std::string name = name_of_rows(session);
+  Ort::ThrowOnError(Ort::GetApi().AddFreeDimensionOverrideByName(options, name.c_str(),
+                                                                 static_cast<int64_t>(rows)));
+  return open_session(config, options).session;
 }
 
 void throw_run_failure(const Ort::Exception& error) {
