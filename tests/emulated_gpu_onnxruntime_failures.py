@@ -187,14 +187,27 @@ def test_libraries_of_nvidias_wheels_are_found(
 
 
 def test_a_build_for_cpus(tmp_path: Path) -> None:
-    """The wheel onnxruntime has no such provider: the one that has it is named."""
+    """The wheel onnxruntime has no such provider: the one that has it is named, and preferred."""
+    real = os.environ["HOST_ONNXRUNTIME"]
     code = f"import runtime; runtime.Generator({str(VAE)!r}, device='cuda')"
-    variables = {**os.environ, "ZOO_ONNXRUNTIME_LIBRARY": os.environ["HOST_ONNXRUNTIME"]}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1 and "BackendUnavailableError" in done.stderr
-    assert "pip install onnxruntime-gpu" in done.stderr
+
+    def says(**variables: str) -> str:
+        given = {**os.environ, "ZOO_ONNXRUNTIME_LIBRARY": "", **variables}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=given, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1 and "BackendUnavailableError" in done.stderr
+        assert "pip install onnxruntime-gpu" in done.stderr
+        return done.stderr
+
+    assert real in says(ZOO_ONNXRUNTIME_LIBRARY=real)
+    # Both wheels are there, in the one folder that they have.
+    folder = tmp_path / "onnxruntime" / "capi"
+    folder.mkdir(parents=True)
+    (folder / "libonnxruntime.so.1.20.0").write_text("that of the other wheel")
+    (folder / "libonnxruntime.so.9.8.7").symlink_to(real)
+    (tmp_path / "onnxruntime_gpu-9.8.7.dist-info").mkdir()
+    assert f"{folder}/libonnxruntime.so.9.8.7" in says(PYTHONPATH=str(tmp_path))
 
 
 def test_a_forked_child_is_told() -> None:

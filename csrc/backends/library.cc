@@ -85,6 +85,19 @@ std::string find_library(const char* environment, const std::string& relative,
   return "";
 }
 
+std::string wheel_version(const std::string& name) {
+  const std::string before = name + "-";
+  const std::string after = ".dist-info";
+  for (const auto& root : search_roots()) {
+    const std::string found = first_with_prefix(root, before);
+    const size_t begin = root.size() + 1 + before.size();
+    if (found.size() <= begin + after.size()) continue;
+    const size_t end = found.size() - after.size();
+    if (found.compare(end, after.size(), after) == 0) return found.substr(begin, end - begin);
+  }
+  return "";
+}
+
 void* open_library(const std::string& path, bool global) {
   void* library = ::dlopen(path.c_str(), RTLD_NOW | (global ? RTLD_GLOBAL : RTLD_LOCAL));
   if (!library) {

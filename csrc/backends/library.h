@@ -16,6 +16,10 @@ ZOO_API std::string own_folder();
 std::string find_library(const char* environment, const std::string& relative,
                          const std::string& prefix);
 
+// Version of an installed wheel (NAME-VERSION.dist-info in a site-packages folder), empty where
+// there is none.
+std::string wheel_version(const std::string& name);
+
 // dlopen; throws BackendUnavailableError with the loader's own words.
 void* open_library(const std::string& path, bool global);
 

@@ -20,8 +20,18 @@ struct Library {
   std::string path;
 };
 
+std::string find_ort_library() {
+  const auto find = [](const std::string& name) {
+    return find_library(kEnvironment, "onnxruntime/capi", name);
+  };
+  // Both wheels have one folder; the one for GPUs can do what the other can.
+  const std::string gpu = wheel_version("onnxruntime_gpu");
+  const std::string found = gpu.empty() ? "" : find("libonnxruntime.so." + gpu);
+  return found.empty() ? find("libonnxruntime.so") : found;
+}
+
 Library open_ort_library() {
-  const std::string path = find_library(kEnvironment, "onnxruntime/capi", "libonnxruntime.so");
+  const std::string path = find_ort_library();
   void* library = nullptr;
   if (!path.empty()) {
     library = open_library(path, /*global=*/false);
