@@ -150,6 +150,11 @@ def test_a_graph_of_one_size_only(
         devices.reset()
         generator.sample(60)
         assert devices.counter("launches") == 1
+    # And where none are, so that no size disturbs the memory and kernels of another.
+    with runtime.Generator(VAE, device="cuda", instances=1) as generator:
+        for n in (60, 1, 60, 1):
+            np.testing.assert_array_equal(generator.sample(n, seed=8), expected[:n])
+        assert provider.counter("sessions") == 2
 
 
 def test_engines_that_onnxruntime_does_not_load(provider: HostOnnxRuntime) -> None:

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -107,12 +108,16 @@ void* open_library(const std::string& path, bool global) {
   return library;
 }
 
-bool preload_library(const std::string& relative, const std::string& prefix) {
+bool preload_library(const std::string& relative, const std::string& name) {
+  const auto open = [](const std::string& path) {
+    return ::dlopen(path.c_str(), RTLD_LAZY | RTLD_GLOBAL) != nullptr;
+  };
+  if (open(name)) return true;
   for (const auto& root : search_roots()) {
     const std::string packages = root + "/" + relative;
     for (const std::string& package : entries(packages)) {
-      const std::string found = first_with_prefix(packages + "/" + package + "/lib", prefix);
-      if (!found.empty()) return ::dlopen(found.c_str(), RTLD_LAZY | RTLD_GLOBAL) != nullptr;
+      const std::string found = packages + "/" + package + "/lib/" + name;
+      if (::access(found.c_str(), R_OK) == 0) return open(found);
     }
   }
   return false;

@@ -24,6 +24,13 @@ Provider* provider_of(OrtCUDAProviderOptionsV2* options) {
   return reinterpret_cast<Provider*>(options);
 }
 
+OrtStatus* create_environment(OrtLoggingLevel level, const char* name, OrtEnv** made) noexcept {
+  OrtStatus* status = real().CreateEnv(level, name, made);
+  const Guard lock(state().mutex);
+  state().environment = !status;
+  return status;
+}
+
 OrtStatus* providers(char*** names, int* count) noexcept {
   *count = 2;
   *names = new char*[2]{::strdup(kCuda), ::strdup("CPUExecutionProvider")};
@@ -49,6 +56,7 @@ OrtStatus* update_options(OrtCUDAProviderOptionsV2* options, const char* const* 
   if (told("load", &message)) return failure(message);
   {
     const Guard lock(state().mutex);
+    if (!state().environment) return failure("Attempt to use DefaultLogger: no environment yet");
     const std::string& needed = state().needed_library;
     if (!needed.empty() && !::dlopen(needed.c_str(), RTLD_LAZY | RTLD_NOLOAD)) {
       return failure("Failed to load library libonnxruntime_providers_cuda.so with error: " +
@@ -147,6 +155,7 @@ const OrtApi* table() {
   static const OrtApi* const made = [] {
     auto* copy = static_cast<OrtApi*>(std::malloc(sizeof(OrtApi)));
     std::memcpy(static_cast<void*>(copy), &real(), sizeof(OrtApi));
+    copy->CreateEnv = create_environment;
     copy->GetAvailableProviders = providers;
     copy->ReleaseAvailableProviders = release_providers;
     copy->CreateCUDAProviderOptions = create_options;

@@ -112,6 +112,7 @@ struct State {
   std::map<const OrtIoBinding*, size_t> output_bytes;
   std::map<std::string, std::pair<int, std::string>> failures;
   std::map<std::string, uint64_t> counts;
+  bool environment = false;
   Settings last_settings;
   std::string needed_library;
 };

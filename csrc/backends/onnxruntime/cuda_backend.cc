@@ -18,13 +18,16 @@ constexpr size_t kSizes[] = {1, 16, 64, 256};
 // What one thread at a time uses.
 struct Instance {
   CudaStream stream;
-  CudaSession session;
+  // For runs of any size, until the first size takes it.
+  std::unique_ptr<CudaSession> session;
   std::mutex mutex;
 };
 
-// Runs of one size by one instance.
+// Runs of one size by one instance. A session that is asked for another size gives up kernels and
+// memory of the size before, which a CUDA graph goes on using: each size that has one has a session
+// of its own.
 struct Size {
-  std::unique_ptr<Ort::Session> session;  // of its own; null: the instance's
+  std::unique_ptr<CudaSession> session;  // null: the instance's
   std::unique_ptr<CudaBucket> bucket;
 };
 
@@ -37,9 +40,11 @@ class OnnxRuntimeCudaBackend : public Backend {
       instances_.push_back(std::make_unique<Instance>());
       Instance& made = *instances_.back();
       made.stream = make_cuda_stream();
-      made.session = open_cuda_session(config, made.stream.get());
+      made.session = open(made);
     }
-    draws_ = graph_draws(instances_.front()->session.session, config_.path, manifest_);
+    const Ort::Session& session = instances_.front()->session->session;
+    draws_ = graph_draws(session, config_.path, manifest_);
+    rows_ = name_of_rows(session);
   }
 
   ~OnnxRuntimeCudaBackend() override {
@@ -97,20 +102,25 @@ class OnnxRuntimeCudaBackend : public Backend {
     return no_graph;
   }
 
+  std::unique_ptr<CudaSession> open(const Instance& instance) const {
+    return std::make_unique<CudaSession>(open_cuda_session(config_, instance.stream.get()));
+  }
+
   Size make(Instance* instance, size_t rows, std::string* no_graph) const try {
     Size size;
-    CudaSession& shared = instance->session;
-    const CudaStream& stream = instance->stream;
-    if (!shared.no_graph.empty()) {
-      Ort::Session own = open_cuda_session_of(config_, stream.get(), shared.session, rows);
-      if (own) size.session = std::make_unique<Ort::Session>(std::move(own));
+    if (instance->session && instance->session->no_graph.empty()) {
+      size.session = std::move(instance->session);
+    } else if (Ort::Session own =
+                   open_cuda_session_of(config_, instance->stream.get(), rows_, rows)) {
+      size.session = std::make_unique<CudaSession>(CudaSession{std::move(own), ""});
+    } else if (!instance->session) {
+      instance->session = open(*instance);
     }
-    const bool graph = size.session || shared.no_graph.empty();
-    size.bucket =
-        std::make_unique<CudaBucket>(manifest_, size.session ? size.session.get() : &shared.session,
-                                     stream, config_.device, rows, draws_);
-    const std::string why = size.bucket->prepare(graph);
-    if (no_graph->empty()) *no_graph = graph ? why : shared.no_graph;
+    CudaSession* const session = size.session ? size.session.get() : instance->session.get();
+    size.bucket = std::make_unique<CudaBucket>(manifest_, &session->session, instance->stream,
+                                               config_.device, rows, draws_);
+    const std::string why = size.bucket->prepare(/*graph=*/size.session != nullptr);
+    if (no_graph->empty()) *no_graph = size.session ? why : session->no_graph;
     return size;
   } catch (const Ort::Exception& error) {
     throw_run_failure(error);
@@ -122,6 +132,7 @@ class OnnxRuntimeCudaBackend : public Backend {
   const BackendConfig config_;
   const Manifest& manifest_;
   bool draws_ = false;
+  std::string rows_;  // what the graph calls their number
   std::vector<std::unique_ptr<Instance>> instances_;
   mutable std::mutex mutex_;
   std::map<size_t, std::vector<Size>> sizes_;

@@ -18,6 +18,9 @@ constexpr const char* kExhausted[] = {"out of memory", "Failed to allocate memor
                                       "cudaErrorMemoryAllocation", "_ALLOC_FAILED",
                                       "Available memory of"};
 
+// What the provider opens when it needs it, and does not say that it is missing.
+constexpr const char* kOpenedLater[] = {"libnvrtc.so.12", "libnvrtc.so.13", "libcudnn.so.9"};
+
 bool exhausted(const std::string& message) {
   return std::any_of(std::begin(kExhausted), std::end(kExhausted),
                      [&](const char* words) { return message.find(words) != std::string::npos; });
@@ -63,6 +66,9 @@ void append_provider(const BackendConfig& config, void* stream, bool graph,
 }
 
 Ort::SessionOptions session_options(const BackendConfig& config, void* stream, bool graph) {
+  // It has the log, which the provider needs from the first.
+  ort_environment();
+  for (const char* name : kOpenedLater) preload_library("nvidia", name);
   Ort::SessionOptions options;
   options.SetIntraOpNumThreads(1);
   options.SetInterOpNumThreads(1);
@@ -95,18 +101,6 @@ Ort::SessionOptions session_options(const BackendConfig& config, void* stream, b
   }
 }
 
-// What the graph calls the number of rows; empty where it has a number.
-std::string name_of_rows(const Ort::Session& session) {
-  for (size_t i = 0; i < session.GetInputCount(); ++i) {
-    const Ort::TypeInfo type = session.GetInputTypeInfo(i);
-    const auto shape = type.GetTensorTypeAndShapeInfo();
-    std::vector<const char*> names(shape.GetDimensionsCount());
-    shape.GetSymbolicDimensions(names.data(), names.size());
-    if (!names.empty() && names.front() && *names.front()) return names.front();
-  }
-  return "";
-}
-
 // The session, or why there is none.
 struct Opened {
   Ort::Session session{nullptr};
@@ -136,6 +130,17 @@ void require_cuda_provider() {
       "after pip uninstall onnxruntime, which has the same files");
 }
 
+std::string name_of_rows(const Ort::Session& session) {
+  for (size_t i = 0; i < session.GetInputCount(); ++i) {
+    const Ort::TypeInfo type = session.GetInputTypeInfo(i);
+    const auto shape = type.GetTensorTypeAndShapeInfo();
+    std::vector<const char*> names(shape.GetDimensionsCount());
+    shape.GetSymbolicDimensions(names.data(), names.size());
+    if (!names.empty() && names.front() && *names.front()) return names.front();
+  }
+  return "";
+}
+
 CudaSession open_cuda_session(const BackendConfig& config, void* stream) {
   Opened graph = open_session(config, session_options(config, stream, /*graph=*/true));
   if (graph.failure.empty()) return {std::move(graph.session), ""};
@@ -145,10 +150,9 @@ CudaSession open_cuda_session(const BackendConfig& config, void* stream) {
 }
 
 Ort::Session open_cuda_session_of(const BackendConfig& config, void* stream,
-                                  const Ort::Session& session, size_t rows) {
+                                  const std::string& name_of_rows, size_t rows) {
   Ort::SessionOptions options = session_options(config, stream, /*graph=*/true);
-  const std::string name = name_of_rows(session);
-  Ort::ThrowOnError(Ort::GetApi().AddFreeDimensionOverrideByName(options, name.c_str(),
+  Ort::ThrowOnError(Ort::GetApi().AddFreeDimensionOverrideByName(options, name_of_rows.c_str(),
                                                                  static_cast<int64_t>(rows)));
   return open_session(config, options).session;
 }

@@ -20,10 +20,13 @@ struct CudaSession {
 // Throws BackendUnavailableError, OutOfMemoryError, EngineFileError.
 CudaSession open_cuda_session(const BackendConfig& config, void* stream);
 
-// As `session`, but for runs of one size: shapes that are computed are constants then, and what
-// computes them is gone. Null where its runs are no CUDA graph either. Throws as above.
+// What the graph calls the number of rows; empty where it has a number.
+std::string name_of_rows(const Ort::Session& session);
+
+// For runs of one size: shapes that are computed are constants then, and what computes them is
+// gone. Null where its runs are no CUDA graph. Throws as above.
 Ort::Session open_cuda_session_of(const BackendConfig& config, void* stream,
-                                  const Ort::Session& session, size_t rows);
+                                  const std::string& name_of_rows, size_t rows);
 
 // As ExecutionError, or OutOfMemoryError where that is what ONNX Runtime says.
 [[noreturn]] void throw_run_failure(const Ort::Exception& error);
