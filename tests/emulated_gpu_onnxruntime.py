@@ -182,6 +182,7 @@ def test_the_commands(tmp_path: Path) -> None:
         )
         said[device] = done.stdout + done.stderr
     assert "onnxruntime, 2 instances" in said["cuda:1"]
-    assert "MiB of the GPU's memory" in said["cuda:1"] and "GPU" not in said["cpu"]
+    assert "MiB of the GPU's memory, beside ONNX Runtime's" in said["cuda:1"]
+    assert "GPU" not in said["cpu"]
     images = [np.load(tmp_path / f"{device}.npy") for device in said]
     np.testing.assert_array_equal(*images)

@@ -1,8 +1,9 @@
 #include "backends/onnxruntime/cuda_session.h"
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "backends/library.h"
@@ -66,7 +67,7 @@ void append_provider(const BackendConfig& config, void* stream, bool graph,
 }
 
 Ort::SessionOptions session_options(const BackendConfig& config, void* stream, bool graph) {
-  // It has the log, which the provider needs from the first.
+  // It has the log, which the provider writes to before there is a session.
   ort_environment();
   for (const char* name : kOpenedLater) preload_library("nvidia", name);
   Ort::SessionOptions options;
@@ -79,7 +80,7 @@ Ort::SessionOptions session_options(const BackendConfig& config, void* stream, b
   // Statuses tell the same, and a refusal of CUDA graphs is no error.
   options.SetLogSeverityLevel(ORT_LOGGING_LEVEL_FATAL);
   options.Add(cuda_custom_op_domain());
-  std::string tried;
+  std::set<std::string> tried;
   while (true) {
     try {
       append_provider(config, stream, graph, &options);
@@ -89,10 +90,8 @@ Ort::SessionOptions session_options(const BackendConfig& config, void* stream, b
       message.erase(message.find_last_not_of(" \n") + 1);
       // The wheels of NVIDIA's libraries lie where the loader does not look.
       const std::string missing = missing_library(message);
-      if (!missing.empty() && missing != tried && preload_library("nvidia", missing)) {
-        tried = missing;
-        continue;
-      }
+      const bool again = !missing.empty() && tried.insert(missing).second;
+      if (again && preload_library("nvidia", missing)) continue;
       throw BackendUnavailableError(
           ort_name() + " cannot load its CUDA provider: " + message +
           "; it needs the CUDA and cuDNN that it was built for, on the loader's path " +
