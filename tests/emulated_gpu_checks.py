@@ -1,0 +1,410 @@
+"""What is checked of a plan after its build, on emulated CUDA devices.
+
+As `emulated_gpu.py`: TensorRT for RTX really builds the plans, fake_tensorrt.py runs their graphs in
+ONNX Runtime, in half precision too, and is told here to make mistakes. `test_emulated_gpu.py` runs
+this file, with ZOO_CUDA_LIBRARY set.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from exported import invoke
+from fake_tensorrt import FakeTensorRT
+from host_cuda import HostCuda
+from onnx import ModelProto
+from plan_cases import lowered, rounded
+from shell import contents
+
+import runtime
+from export import throughput
+from export.errors import ExportError, ParityError
+from export.plan import pipeline, precision
+from export.plan.checked import Checking
+from export.plan.pipeline import Options, Plan
+from export.plan.precision import HALVES
+from runtime import plans
+from zoo import data as sets
+from zoo import evaluate, inspect
+from zoo.engines import WEIGHTS
+from zoo.errors import DataError
+from zoo.evaluation import features, sampling, scores
+
+BUCKETS = (1, 4, 16)
+MODULE = "tensorrt_rtx"
+RTX = "tensorrt-rtx"
+IMAGES = 120
+Spoil = Callable[[ModelProto, int, list[Any]], None]
+
+# Loaded while the real module is the only one there is; building needs it.
+Options(target=RTX).settings()
+
+
+def graph_of(plan: bytes, folder: Path) -> ModelProto | None:
+    """The lowered graph of a shipped engine's plan, found by its manifest, which it has as a text."""
+    path = folder / "unknown.plan"
+    path.write_bytes(plan)
+    document = runtime.manifest.read(path)
+    fields = ("model", "role", "checkpoint_sha256")
+    for engine in WEIGHTS.glob("*.onnx"):
+        source = runtime.manifest.read(engine)
+        if all(source.get(field) == document.get(field) for field in fields):
+            wanted = document["precision"]
+            graph = lowered(engine, wanted)[0]
+            if wanted in HALVES:
+                # ONNX Runtime computes in neither on a CPU, and leaves out casts to fp16 and back.
+                graph = rounded(graph, wanted)
+            graph.doc_string = json.dumps(document)
+            return graph
+    return None
+
+
+def document_of(graph: ModelProto) -> Any:
+    return json.loads(graph.doc_string)
+
+
+@pytest.fixture(scope="session")
+def device() -> HostCuda:
+    return HostCuda(Path(os.environ["ZOO_CUDA_LIBRARY"]))
+
+
+@pytest.fixture(autouse=True)
+def tensorrt(
+    device: HostCuda, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FakeTensorRT]:
+    module = FakeTensorRT(device, {}, buckets=BUCKETS, name=MODULE)
+    folder = tmp_path_factory.mktemp("unknown")
+    module.find = lambda plan: graph_of(plan, folder)
+    monkeypatch.setitem(sys.modules, MODULE, module)
+    monkeypatch.setattr(throughput, "SECONDS", 0.05)
+    # What needs pictures to be calibrated by has tests of its own.
+    monkeypatch.setattr(precision, "PRECISIONS", ("fp32", "tf32", "fp16", "bf16"))
+    plans.flavour.cache_clear()
+    device.reset()
+    yield module
+    gc.collect()
+    plans.flavour.cache_clear()
+    assert device.errors == []
+    live = ("device_bytes", "pinned_bytes", "streams", "graphs")
+    assert [device.counter(name) for name in live] == [0, 0, 0, 0], "something is left"
+
+
+@pytest.fixture
+def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*_: Any, **__: Any) -> None:
+        raise DataError("they are elsewhere")
+
+    monkeypatch.setattr(sets, "load", load)
+
+
+def export(
+    engine: str, out: Path, wanted: str = "fp32", loss: float | None = None, **options: Any
+) -> tuple[Plan, list[str]]:
+    """The plan, and what was said."""
+    said: list[str] = []
+    (plan,) = pipeline.export(
+        WEIGHTS / engine,
+        out,
+        Options(RTX, wanted, BUCKETS),
+        progress=said.append,
+        checking=Checking(images=IMAGES, max_loss=loss, **options),
+    )
+    return plan, said
+
+
+def checks_of(path: Path) -> Any:
+    return runtime.manifest.read(path)["plan"]["checks"]
+
+
+@pytest.mark.parametrize("wanted", ["fp32", "fp16"])
+@pytest.mark.parametrize(
+    "engine",
+    [
+        *("vae.encoder.onnx", "linear-ae.encoder.onnx", "fashion-classifier.onnx"),
+        *("stylegan.mapping.onnx", "stylegan.synthesis.onnx", "stargan.onnx"),
+        *("pix2pix-edges.onnx", "inpainting-ae.onnx", "contractive-ae.onnx", "cgan.onnx"),
+    ],
+)
+def test_every_role(engine: str, wanted: str, tmp_path: Path, no_data: None) -> None:
+    plan, said = export(engine, tmp_path / "a.plan", wanted)
+    assert plan.checked is not None, said
+    found = checks_of(tmp_path / "a.plan")
+    assert list(found["throughput"]) == ["1", "4", "16"]
+    assert all(rate > 0 for rate in found["throughput"].values())
+    assert found["device"] == runtime.cuda.devices()[0].name
+    assert found["loss"]["of"] == "RMS" and found["loss"]["percent"] < 1
+    role = runtime.manifest.read(WEIGHTS / engine)["role"]
+    assert ("fid" in found) == (role == "generator")
+    for entry in (*found["parity"].values(), *found["between_batch_sizes"].values()):
+        images = role in ("generator", "synthesis", "translator")
+        assert entry.keys() == ({"max", "mean"} if images else {"rms"})
+    # Half precision really rounds, and that is seen.
+    worst = max(entry.get("max", entry.get("rms")) for entry in found["parity"].values())
+    if role not in ("generator", "synthesis", "translator"):
+        assert (worst > 1e-5) == (wanted == "fp16")
+
+
+def test_real_pictures_are_what_encoders_are_asked(tmp_path: Path) -> None:
+    """The RMS of the loss, by hand, of the held-out images of Fashion-MNIST."""
+    plan, said = export("vae.encoder.onnx", tmp_path / "a.plan", "fp16")
+    images = sets.load("fashion-mnist").test.images[:32]
+    with runtime.Encoder(WEIGHTS / "vae.encoder.onnx", backend="onnxruntime") as encoder:
+        expected = np.concatenate(encoder.encode(images), axis=1)
+    with runtime.Encoder(tmp_path / "a.plan") as encoder:
+        got = np.concatenate(encoder.encode(images), axis=1)
+    rms = 100 * float(np.sqrt(np.mean((got - expected) ** 2)) / expected.std())
+    assert plan.checked is not None and plan.checked.rms == pytest.approx(rms, rel=1e-4)
+    assert plan.checked.loss == round(rms, 2) > 0
+    assert not any("no images" in line for line in said)
+
+
+def test_the_fid_is_that_of_zoo_evaluate(tmp_path: Path) -> None:
+    """Of the same images by torchmetrics, for the engine and for its plan."""
+    plan, _ = export("vae.onnx", tmp_path / "a.plan", "bf16")
+    found = checks_of(tmp_path / "a.plan")["fid"]
+    for engine, name in ((WEIGHTS / "vae.onnx", "fp32"), (tmp_path / "a.plan", "plan")):
+        arguments = ["--engine", engine, "-n", IMAGES, "--metrics", "fid", "--no-model"]
+        backend = ["--backend", "onnxruntime"] if name == "fp32" else []
+        out = tmp_path / "report.json"
+        result = CliRunner().invoke(
+            evaluate.main, [*map(str, arguments), *backend, "--json", str(out)]
+        )
+        assert result.exit_code == 0, result.output
+        report = json.loads(out.read_text())
+        (metric,) = report["reports"][0]["metrics"]
+        assert metric["name"] == "FID"
+        assert found[name] == pytest.approx(metric["value"], rel=1e-6)
+        assert found["network"] == metric["network"]
+    assert found["fp32"] != found["plan"]
+    assert found["images"] == IMAGES and found["real"] == "fashion-mnist"
+    assert plan.checked is not None and plan.checked.loss_of == "FID"
+    growth = max(0, round(100 * (found["plan"] / found["fp32"] - 1), 2))
+    assert plan.checked.loss == checks_of(tmp_path / "a.plan")["loss"]["percent"] == growth
+
+
+def test_without_real_images_the_two_are_compared(tmp_path: Path, no_data: None) -> None:
+    plan, said = export("vae.onnx", tmp_path / "a.plan", "fp16")
+    assert any("no images of fashion-mnist: they are elsewhere" in line for line in said)
+    found = checks_of(tmp_path / "a.plan")["fid"]
+    assert found.keys() == {"network", "images", "between"}
+    network = features.load(features.FASHION)
+    measured = []
+    for path in (WEIGHTS / "vae.onnx", tmp_path / "a.plan"):
+        backend = "onnxruntime" if path.suffix == ".onnx" else "auto"
+        with runtime.Generator(path, backend=backend) as generator:
+            images = np.concatenate(list(sampling.of_engine(generator, IMAGES, 0)))
+        measured.append(network(images)[0])
+    assert found["between"] == pytest.approx(scores.frechet(*measured), rel=1e-3, abs=1e-6)
+    assert plan.checked is not None and plan.checked.loss_of == "RMS"
+
+
+def test_a_generator_without_a_prior_has_no_fid(tmp_path: Path) -> None:
+    export("linear-ae.onnx", tmp_path / "a.plan")
+    found = checks_of(tmp_path / "a.plan")
+    assert "no prior" in found["fid"]["missing"]
+    assert found["parity"].keys() == {"images of latents"}
+
+
+def add_levels(where: Callable[[ModelProto, int], bool], levels: int, pixels: Any) -> Spoil:
+    def spoil(graph: ModelProto, rows: int, made: list[Any]) -> None:
+        if where(graph, rows):
+            images = made[0].astype(int)
+            images[pixels] += np.where(images[pixels] > 127, -levels, levels)
+            made[0][...] = images
+
+    return spoil
+
+
+EVERYWHERE = np.s_[:]
+"""All pixels of all images."""
+count = itertools.count()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (add_levels(lambda graph, rows: True, 3, EVERYWHERE), "images, batch 1: fp32"),
+        (add_levels(lambda graph, rows: rows == 16, 2, EVERYWHERE), "images, batch 16: fp32"),
+        (add_levels(lambda graph, rows: rows == 4, 1, np.s_[:, ::3]), "images, batch 4: fp32"),
+        # An image that depends on its place in the batch, on what ran before.
+        (
+            add_levels(lambda graph, rows: rows == 4, 1, np.s_[0, 0, 0]),
+            "images, batch 4: its own again",
+        ),
+        (
+            add_levels(lambda graph, rows: rows == 16 and next(count) % 3 == 1, 1, np.s_[:, 0, 0]),
+            "images, batch 16: its own again",
+        ),
+    ],
+)
+def test_a_wrong_plan_is_refused(
+    spoil: Spoil, words: str, tmp_path: Path, tensorrt: FakeTensorRT
+) -> None:
+    (tmp_path / "a.plan").write_bytes(b"older")
+    before = contents(tmp_path)
+    tensorrt.spoil = spoil
+    with pytest.raises(ParityError, match=f"a.plan fails .*the first is '{words}'") as caught:
+        export("vae.onnx", tmp_path / "a.plan")
+    assert contents(tmp_path).keys() == before.keys()
+    assert (tmp_path / "a.plan").read_bytes() == b"older"
+    (line,) = [line for line in caught.value.report.splitlines() if f" {words} " in line]
+    assert line.endswith("FAILED")
+
+
+def test_numbers_that_are_wrong(tmp_path: Path, tensorrt: FakeTensorRT) -> None:
+    def spoil(graph: ModelProto, rows: int, made: list[Any]) -> None:
+        made[0][rows - 1] = np.nan
+
+    tensorrt.spoil = spoil
+    with pytest.raises(ParityError, match="latents, batch 1: fp32'.*nan"):
+        export("vae.encoder.onnx", tmp_path / "a.plan")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_build_that_differs(tmp_path: Path, tensorrt: FakeTensorRT) -> None:
+    """One pixel, within the bounds: checked again, and the manifest says so; more, and refused."""
+
+    def numbered(graph: ModelProto, rows: int) -> bool:
+        return "checks" in document_of(graph)["plan"]
+
+    tensorrt.spoil = add_levels(numbered, 1, np.s_[:, 5, 5])
+    plan, said = export("vae.onnx", tmp_path / "a.plan")
+    assert [line.split(" ")[0] for line in said] == ["building", "checking"] + ["building"] + [
+        "a.plan,",
+        "building",
+    ]
+    assert "gives other answers" in said[3]
+    found = checks_of(tmp_path / "a.plan")
+    assert found["repeatable"] is False
+    assert found["parity"]["images"]["max"] == 1
+    assert found["parity"]["images"]["mean"] >= 1 / 784 * 0.9
+    assert plan.checked is not None and plan.checked.document() == {
+        name: value for name, value in found.items() if name != "repeatable"
+    }
+    tensorrt.spoil = add_levels(numbered, 5, EVERYWHERE)
+    with pytest.raises(ParityError):
+        export("vae.onnx", tmp_path / "b.plan")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.plan"]
+
+
+def test_the_same_build_is_checked_once(tmp_path: Path) -> None:
+    _, said = export("vae.onnx", tmp_path / "a.plan")
+    assert [line.split(" ")[0] for line in said] == ["building", "checking", "building"]
+    assert "repeatable" not in checks_of(tmp_path / "a.plan")
+    result = CliRunner().invoke(inspect.main, [str(tmp_path / "a.plan")])
+    assert result.exit_code == 0
+    for part in ("checks", "batch_invariant", "throughput", "fashion-classifier", "loss"):
+        assert part in result.output
+
+
+def test_left_out_and_not_possible(tmp_path: Path, tensorrt: FakeTensorRT) -> None:
+    plan, said = export("vae.onnx", tmp_path / "a.plan", run=False)
+    assert plan.checked is None and len(said) == 1
+    assert "checks" not in runtime.manifest.read(tmp_path / "a.plan")["plan"]
+    # A portable plan may be for other GPUs.
+    tensorrt.find = lambda plan: None
+    plan, said = export("vae.onnx", tmp_path / "b.plan")
+    assert plan.checked is None
+    assert said[-1].startswith("b.plan is not checked: ") and "unknown plan" in said[-1]
+
+
+def test_the_command(tmp_path: Path) -> None:
+    arguments = ("--target", RTX, "--batch", "1,4,16", "--check-images", IMAGES)
+    result = invoke("vae.onnx", "--out", tmp_path / "a.plan", *arguments)
+    assert result.exit_code == 0, result.stderr
+    assert "images, batch 16: fp32" in result.stdout and "FAILED" not in result.stdout
+    assert "levels of fp32; FID " in result.stdout.splitlines()[-1]
+    result = invoke(
+        *("vae.onnx", "--out", tmp_path / "b.plan", *arguments, "--max-quality-loss", "5")
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "kept" in result.stdout and "loss %" in result.stdout
+    result = invoke(
+        *("vae.onnx", "--out", tmp_path / "c.plan", *arguments, "--no-runtime-check")
+    )
+    assert result.exit_code == 0 and len(result.stdout.splitlines()) == 1
+
+
+def slow(**seconds: float) -> Spoil:
+    """Each run of 16 rows takes so long more, by precision."""
+
+    def spoil(graph: ModelProto, rows: int, made: list[Any]) -> None:
+        if rows == 16:
+            time.sleep(seconds[document_of(graph)["precision"]])
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("seconds", "loss", "winner"),
+    [
+        ({"fp32": 0.04, "tf32": 0.04, "fp16": 0, "bf16": 0.04}, 10, "fp16"),
+        ({"fp32": 0.04, "tf32": 0, "fp16": 0.04, "bf16": 0.04}, 10, "tf32"),
+        ({"fp32": 0.04, "tf32": 0.04, "fp16": 0.04, "bf16": 0}, 10, "bf16"),
+        # bf16 is the fastest, and loses too much; of the others fp16 is.
+        ({"fp32": 0.08, "tf32": 0.08, "fp16": 0.04, "bf16": 0}, 0.15, "fp16"),
+    ],
+)
+def test_the_fastest_that_is_good_enough(
+    seconds: dict[str, float], loss: float, winner: str, tmp_path: Path, tensorrt: FakeTensorRT
+) -> None:
+    """An encoder, whose loss is a matter of rounding: fp16 0.04 %, bf16 0.3 %."""
+    tensorrt.spoil = slow(**seconds)
+    plan, _ = export("vae.encoder.onnx", tmp_path / "a.plan", loss=loss)
+    document = runtime.manifest.read(tmp_path / "a.plan")
+    assert plan.precision == document["precision"] == winner
+    assert document["plan"]["checks"]["loss"]["percent"] <= loss
+    table = [line.split() for line in plan.candidates.splitlines()]
+    assert [row[0] for row in table] == ["precision", "fp32", "tf32", "fp16", "bf16"]
+    assert [row[0] for row in table if row[-1] == "kept"] == [winner]
+    losses = {row[0]: float(row[1]) for row in table[1:]}
+    assert losses["fp32"] == losses["tf32"] == 0 < losses["fp16"] < losses["bf16"]
+    assert {row[0] for row in table[1:] if row[3:] and "above" in row} == {
+        name for name, value in losses.items() if value > loss
+    }
+
+
+def test_none_is_good_enough(tmp_path: Path, tensorrt: FakeTensorRT) -> None:
+    """Each plan adds two levels, which half precisions may, and fp32 must not."""
+    tensorrt.spoil = add_levels(lambda graph, rows: True, 2, np.s_[:, ::9])
+    with pytest.raises(ParityError, match=r"no precision of a\.plan loses at most 0 %") as caught:
+        export("vae.onnx", tmp_path / "a.plan", loss=0)
+    assert list(tmp_path.iterdir()) == []
+    rows = caught.value.report.splitlines()
+    assert len(rows) == 5 and "a.plan fails" in rows[1]
+    assert all("above 0 %" in row for row in rows[3:])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--max-quality-loss", "-1"], "0 or more, got -1"),
+        (["--max-quality-loss", "nan"], "0 or more, got nan"),
+        (["--max-quality-loss", "inf"], "0 or more, got inf"),
+        (["--max-quality-loss", "much"], "max-quality-loss"),
+        (["--max-quality-loss", "1", "--precision", "fp32"], "--precision is what"),
+        (["--max-quality-loss", "1", "--no-runtime-check"], "checks, which are off"),
+        (["--check-images", "9"], "10 to 1,000,000, got 9"),
+        (["--check-images", "-1"], "got -1"),
+    ],
+)
+def test_bad_options(arguments: list[str], words: str, tmp_path: Path) -> None:
+    (tmp_path / "a.plan").write_bytes(b"older")
+    before = contents(tmp_path)
+    result = invoke("vae.onnx", "--out", tmp_path / "a.plan", *arguments)
+    assert result.exit_code == 2 and result.stdout == ""
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+    assert words in result.stderr and contents(tmp_path) == before
+    with pytest.raises(ExportError, match="expected none, got fp16"):
+        export("vae.onnx", tmp_path / "a.plan", "fp16", loss=1)
