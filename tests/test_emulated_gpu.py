@@ -13,7 +13,7 @@ from pathlib import Path
 import host_cuda
 import pytest
 
-CASES = ("emulated_gpu.py", "emulated_gpu_checks.py")
+CASES = ("emulated_gpu.py", "emulated_gpu_checks.py", "emulated_gpu_choice.py")
 
 
 @pytest.fixture(scope="module")

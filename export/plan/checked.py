@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from export.errors import ExportError
-from export.plan import quality
+from export.plan import choice, quality
 from export.plan.builder import Settings
 from export.plan.checks import Examiner, NotRun, why_not
+from export.plan.results import Results
 from zoo.evaluation.references import LEAST
 
 if TYPE_CHECKING:
@@ -98,25 +99,27 @@ def write(
         if reason := why_not():
             say(f"{name} is not checked: {reason}")
             return plan
-    with Examiner(engine, checking.images, say) as examiner:
-        if checking.max_loss is not None:
-            from export.plan import choice
-
-            found = choice.choose(build, place.parent, name, settings, checking, examiner, say)
-            place.write_bytes(found.data)
-            return numbered(build, found.plan, place, name, found.settings, examiner, say)
         say(f"checking {name}")
-        try:
-            plan = replace(plan, checked=examiner.check(place, name, settings))
-        except NotRun as error:
-            say(f"{name} is not checked: {error}")
-            return plan
-        return numbered(build, plan, place, name, settings, examiner, say)
+    try:
+        with Examiner(engine, checking.images, say) as examiner:
+            if checking.max_loss is None:
+                found = examiner.check(place, name, settings)
+                return numbered(build, plan, found, place, name, settings, examiner, say)
+            chosen = choice.choose(build, place.parent, name, settings, checking, examiner, say)
+            place.write_bytes(chosen.data)
+            plan, found, settings = chosen.plan, chosen.found, chosen.settings
+            return numbered(build, plan, found, place, name, settings, examiner, say)
+    except NotRun as error:
+        if checking.max_loss is not None:
+            raise ExportError(f"max-quality-loss: {name} cannot be checked: {error}") from error
+        say(f"{name} is not checked: {error}")
+        return plan
 
 
 def numbered(
     build: Build,
     plan: Plan,
+    found: Results,
     place: Path,
     name: str,
     settings: Settings,
@@ -128,8 +131,7 @@ def numbered(
     The manifest is the network's name, which is given before a build. The second plan must give the
     first one's answers bit for bit; else it is checked as well, and a third one gets its numbers.
     """
-    found, seconds = plan.checked, plan.seconds
-    assert found is not None
+    plan = replace(plan, checked=found)
     for repeatable in (True, False):
         data = place.read_bytes()
         document = found.document()
@@ -141,7 +143,7 @@ def numbered(
             place.write_bytes(data)
             say(f"what the checks found is not in the manifest of {name}: {error}")
             return plan
-        seconds += again.seconds
+        seconds = plan.seconds + again.seconds
         plan = replace(again, seconds=seconds, checked=found, candidates=plan.candidates)
         if examiner.same(place, name, settings, found):
             return plan

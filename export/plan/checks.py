@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -53,16 +54,23 @@ def why_not() -> str:
 class Examiner:
     """Compares the plans of one engine with it, which ONNX Runtime runs on the CPU.
 
-    Use it in a with statement. Raises what the runtime raises for an engine.
+    Use it in a with statement.
+
+    Raises:
+        NotRun: ONNX Runtime is not there to compare with.
     """
 
     def __init__(self, engine: Path, images: int, say: Callable[[str], None]) -> None:
         import runtime
+        from runtime.errors import BackendUnavailableError
 
-        self._runtime, self._say, self._images = runtime, say, images
+        self._say, self._images = say, images
         self.document: dict[str, Any] = runtime.manifest.read(engine)
         self._kind = getattr(runtime, throughput.KINDS[self.document["role"]])
-        self._engine = self._kind(engine, device="cpu", backend="onnxruntime")
+        try:
+            self._engine = self._kind(engine, device="cpu", backend="onnxruntime")
+        except BackendUnavailableError as error:
+            raise NotRun(_line(error)) from error
         self._data = self._at_hand() if self._needs_images() else None
         self._ways = ways(self._engine, self._data)
         self._expected: dict[tuple[str, int, int], Array] = {}
@@ -92,8 +100,7 @@ class Examiner:
         results = Results(cuda.devices()[0].name)
         with ExitStack() as stack:
             opened = stack.enter_context(self._open(plan, name, settings))
-            for way in self._ways:
-                self._compare(results, way, opened, name, settings)
+            self._compare_all(results, opened, name, settings)
             failed = [check for check in results.checks if not check.passed]
             if failed:
                 first = failed[0]
@@ -159,9 +166,11 @@ class Examiner:
     def _at_hand(self) -> DataSet | None:
         """The images that the engine was trained on, if they are here."""
         image = self.document["image"]
-        name = str((self.document.get("training") or {}).get("data"))
+        name = (self.document.get("training") or {}).get("data")
+        if not name:
+            return None
         try:
-            return sets.load(name, image["height"], image["channels"], download=False)
+            return sets.load(str(name), image["height"], image["channels"], download=False)
         except (ZooError, ImportError) as error:
             self._say(f"the checks have no images of {name}: {_line(error)}")
             return None
@@ -174,6 +183,17 @@ class Examiner:
     def _whole(self, way: Way, opened: Any, rows: int) -> Array:
         """Rows 0, 1, … in requests of one batch size."""
         return np.concatenate([way.run(opened, *part) for part in _requests(rows)])
+
+    def _compare_all(self, results: Results, opened: Any, name: str, settings: Settings) -> None:
+        """Raise NotRun where a batch size has no room in the device's memory."""
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            for way in self._ways:
+                self._compare(results, way, opened, name, settings)
+        for warning in said:
+            # A smaller batch size ran in its place.
+            if warning.category is RuntimeWarning:
+                raise NotRun(" ".join(str(warning.message).split()))
 
     def _compare(
         self, results: Results, way: Way, opened: Any, name: str, settings: Settings

@@ -12,6 +12,7 @@ from export.errors import ParityError
 from export.plan import precision
 from export.plan.builder import Settings
 from export.plan.checks import Examiner, NotRun
+from export.plan.results import Results
 from runtime.errors import Error as RuntimeFailure
 from zoo.applications.tables import aligned
 from zoo.errors import ZooError
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The plan that is kept, checked, with its bytes and how it was built."""
+    """A plan, what its checks found, its bytes, and how it was built."""
 
     plan: Plan
+    found: Results
     data: bytes
     settings: Settings
 
@@ -65,13 +67,13 @@ def choose(
             say(f"trying {candidate} for {name}")
             try:
                 plan = build(path, wanted, None)
-                checked = examiner.check(path, name, wanted)
+                found = examiner.check(path, name, wanted)
             except (NotRun, ZooError, RuntimeFailure) as error:
                 problems[candidate] = " ".join(str(error).split())
                 continue
-            made.append(Chosen(replace(plan, checked=checked), path.read_bytes(), wanted))
-    within = [one for one in made if _loss(one) <= checking.max_loss]
-    kept = max(within, key=_speed, default=None)
+            made.append(Chosen(plan, found, path.read_bytes(), wanted))
+    within = [one for one in made if one.found.loss <= checking.max_loss]
+    kept = max(within, key=lambda one: one.found.speed, default=None)
     report = _table(made, problems, kept, checking.max_loss, settings.buckets[-1])
     if kept is None:
         raise ParityError(
@@ -82,39 +84,23 @@ def choose(
     return replace(kept, plan=replace(kept.plan, candidates=report))
 
 
-def _loss(one: Chosen) -> float:
-    assert one.plan.checked is not None
-    return one.plan.checked.loss
-
-
-def _speed(one: Chosen) -> float:
-    assert one.plan.checked is not None
-    return one.plan.checked.speed
-
-
 def _table(
     made: list[Chosen], problems: dict[str, str], kept: Chosen | None, most: float, rows: int
 ) -> str:
     """The candidates as aligned text, in the order in which they were tried."""
     lines = [("precision", "loss %", "of", f"rows/s at batch {rows}", "bytes", "")]
-    found = {one.settings.precision: one for one in made}
+    by_precision = {one.settings.precision: one for one in made}
     for candidate in precision.PRECISIONS:
         if candidate in problems:
             lines.append((candidate, "", "", "", "", problems[candidate]))
             continue
-        one = found[candidate]
-        assert one.plan.checked is not None
-        verdict = "kept" if one is kept else f"above {most:g} %" if _loss(one) > most else "slower"
-        lines.append(
-            (
-                candidate,
-                f"{_loss(one):.2f}",
-                one.plan.checked.loss_of,
-                f"{_speed(one):,.0f}",
-                f"{one.plan.size:,}",
-                verdict,
-            )
-        )
+        one = by_precision[candidate]
+        found, size = one.found, f"{one.plan.size:,}"
+        verdict = "kept" if one is kept else "slower"
+        if found.loss > most:
+            verdict = f"above {most:g} %"
+        numbers = (f"{found.loss:.2f}", found.loss_of, f"{found.speed:,.0f}", size)
+        lines.append((candidate, *numbers, verdict))
     return "\n".join(aligned(lines, right=(1, 3, 4)))
 
 
