@@ -1,4 +1,4 @@
-"""Plans that are checked on emulated CUDA devices: what the tests of it share, fixtures too.
+"""Plans that are checked on emulated CUDA devices: what the tests of it share.
 
 TensorRT for RTX really builds the plans, and fake_tensorrt.py runs their graphs in ONNX Runtime,
 rounded where they are in half precision; it can be told to make mistakes.
@@ -6,42 +6,27 @@ rounded where they are in half precision; it can be told to make mistakes.
 
 from __future__ import annotations
 
-import gc
 import json
-import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-from fake_tensorrt import FakeTensorRT
-from host_cuda import HostCuda
+from emulated_plans import BUCKETS
 from onnx import ModelProto
 from plan_cases import lowered, rounded
 
 import runtime
-from export import throughput
-from export.plan import pipeline, precision
+from export.plan import pipeline
 from export.plan.checked import Checking
 from export.plan.pipeline import Options, Plan
 from export.plan.precision import HALVES
-from runtime import plans
-from zoo import data as sets
 from zoo.engines import WEIGHTS
-from zoo.errors import DataError
 
-BUCKETS = (1, 4, 16)
-DEVICE_BYTES = 2**30
-MODULE = "tensorrt_rtx"
 RTX = "tensorrt-rtx"
 IMAGES = 120
 Spoil = Callable[[ModelProto, int, list[Any]], None]
-
-# Loaded while the real module is the only one there is; building needs it.
-Options(target=RTX).settings()
 
 
 def graph_of(plan: bytes, folder: Path) -> ModelProto | None:
@@ -72,40 +57,6 @@ def shipped() -> dict[tuple[Any, ...], Path]:
 
 def document_of(graph: ModelProto) -> Any:
     return json.loads(graph.doc_string)
-
-
-@pytest.fixture(name="device", scope="session")
-def device_fixture() -> HostCuda:
-    return HostCuda(Path(os.environ["ZOO_CUDA_LIBRARY"]))
-
-
-@pytest.fixture(name="tensorrt", autouse=True)
-def tensorrt_fixture(
-    device: HostCuda, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[FakeTensorRT]:
-    module = FakeTensorRT(device, {}, buckets=BUCKETS, name=MODULE)
-    folder = tmp_path_factory.mktemp("unknown")
-    module.find = lambda plan: graph_of(plan, folder)
-    monkeypatch.setitem(sys.modules, MODULE, module)
-    monkeypatch.setattr(throughput, "SECONDS", 0.05)
-    # What needs pictures to be calibrated by has tests of its own.
-    monkeypatch.setattr(precision, "PRECISIONS", ("fp32", "tf32", "fp16", "bf16"))
-    plans.flavour.cache_clear()
-    device.reset()
-    yield module
-    gc.collect()
-    plans.flavour.cache_clear()
-    assert device.errors == []
-    live = ("device_bytes", "pinned_bytes", "streams", "graphs")
-    assert [device.counter(name) for name in live] == [0, 0, 0, 0], "something is left"
-
-
-@pytest.fixture(name="no_data")
-def no_data_fixture(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(*_: Any, **__: Any) -> None:
-        raise DataError("they are elsewhere")
-
-    monkeypatch.setattr(sets, "load", load)
 
 
 def export(

@@ -14,20 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 from checked_plans import (
-    DEVICE_BYTES,
     EVERYWHERE,
     IMAGES,
     RTX,
     Spoil,
     add_levels,
     checks_of,
-    device_fixture,
     document_of,
     export,
-    no_data_fixture,
-    tensorrt_fixture,
 )
 from click.testing import CliRunner
+from emulated_plans import DEVICE_BYTES
 from exported import invoke
 from fake_tensorrt import FakeTensorRT
 from host_cuda import HostCuda
@@ -42,7 +39,7 @@ from zoo import evaluate, inspect
 from zoo.engines import WEIGHTS
 from zoo.evaluation import features, sampling, scores
 
-FIXTURES = (device_fixture, no_data_fixture, tensorrt_fixture)
+pytest_plugins = ["emulation", "checked_fixtures"]
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,8 @@ from checked_plans import (
     Spoil,
     add_levels,
     checks_of,
-    device_fixture,
     document_of,
     export,
-    tensorrt_fixture,
 )
 from exported import invoke
 from fake_tensorrt import FakeTensorRT
@@ -28,7 +26,7 @@ from shell import contents
 import runtime
 from export.errors import ExportError, ParityError
 
-FIXTURES = (device_fixture, tensorrt_fixture)
+pytest_plugins = ["emulation", "checked_fixtures"]
 
 
 def precision_of(graph: ModelProto) -> str:

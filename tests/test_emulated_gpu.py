@@ -13,21 +13,21 @@ from pathlib import Path
 import host_cuda
 import pytest
 
-CASES = ("emulated_gpu.py", "emulated_gpu_checks.py", "emulated_gpu_choice.py")
+CASES = sorted(Path(__file__).parent.glob("emulated_gpu*.py"))
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return host_cuda.build(tmp_path_factory.mktemp("host_cuda"))
+    """The emulated devices."""
+    return host_cuda.build(tmp_path_factory.mktemp("emulated"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cases", CASES)
-def test_runtime_on_an_emulated_gpu(cases: str, library: Path) -> None:
+@pytest.mark.parametrize("cases", CASES, ids=lambda path: path.stem)
+def test_runtime_on_an_emulated_gpu(cases: Path, library: Path) -> None:
     pytest.importorskip("tensorrt_rtx_bindings")
-    file = Path(__file__).with_name(cases)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs", file],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs", cases],
         env=os.environ | {"ZOO_CUDA_LIBRARY": str(library), "HOST_CUDA_DEVICES": "2"},
         capture_output=True,
         text=True,

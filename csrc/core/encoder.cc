@@ -15,6 +15,7 @@ Encoder::Encoder(const std::string& path, const Options& options)
 const Manifest& Encoder::manifest() const { return engine_->manifest(); }
 const std::string& Encoder::backend() const { return engine_->backend_name(); }
 size_t Encoder::instances() const { return engine_->instances(); }
+std::string Encoder::device() const { return engine_->device(); }
 uint64_t Encoder::peak_device_bytes() const { return engine_->peak_device_bytes(); }
 bool Encoder::deterministic() const { return manifest().posterior == "deterministic"; }
 

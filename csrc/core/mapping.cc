@@ -11,6 +11,7 @@ Mapping::Mapping(const std::string& path, const Options& options)
 const Manifest& Mapping::manifest() const { return engine_->manifest(); }
 const std::string& Mapping::backend() const { return engine_->backend_name(); }
 size_t Mapping::instances() const { return engine_->instances(); }
+std::string Mapping::device() const { return engine_->device(); }
 uint64_t Mapping::peak_device_bytes() const { return engine_->peak_device_bytes(); }
 
 void Mapping::map(const float* latents, size_t n, float* styles, const Cancel& cancel) const {

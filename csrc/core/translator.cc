@@ -13,6 +13,7 @@ Translator::Translator(const std::string& path, const Options& options)
 const Manifest& Translator::manifest() const { return engine_->manifest(); }
 const std::string& Translator::backend() const { return engine_->backend_name(); }
 size_t Translator::instances() const { return engine_->instances(); }
+std::string Translator::device() const { return engine_->device(); }
 uint64_t Translator::peak_device_bytes() const { return engine_->peak_device_bytes(); }
 
 void Translator::translate(const TranslateRequest& request, void* translated,

@@ -3,6 +3,8 @@
 
 #include <map>
 #include <memory>
+#include <string>
+#include <tuple>
 #include <vector>
 
 #include "backends/cuda_memory.h"
@@ -16,7 +18,7 @@ class PlanBucket {
   PlanBucket(const Manifest& manifest, PlanEngine* engine, size_t profile, size_t rows,
              const CudaStream& stream);
 
-  // From host memory to host memory; returns when it is done.
+  // Returns when it is done.
   void run(const RunArguments& arguments);
 
   size_t device_bytes() const { return end_; }
@@ -25,10 +27,28 @@ class PlanBucket {
   // Where the latent of the network comes from.
   enum class Latent { kCopied, kPrior, kPosterior, kGiven };
 
+  // What is put into the stream, and kept as a graph.
+  struct Work {
+    Latent latent;
+    bool up;    // mu and logvar are copied from the host
+    bool down;  // the outputs are copied to the host
+
+    bool operator<(const Work& other) const {
+      return std::tie(latent, up, down) < std::tie(other.latent, other.up, other.down);
+    }
+  };
+
   // A tensor at an offset in the device's memory.
   struct Part {
     std::string name;
     size_t offset;
+    size_t bytes;
+  };
+
+  // An operand of the latent that the caller has in the device's memory.
+  struct Given {
+    size_t offset;
+    const void* data;
     size_t bytes;
   };
 
@@ -42,9 +62,9 @@ class PlanBucket {
   size_t take(size_t bytes);
   Part take_tensor(const std::string& name, size_t bytes);
   void lay_out_inputs();
-  Latent fill(const RunArguments& arguments);
-  void put_work(Latent latent);
-  const CudaGraph& graph(Latent latent);
+  Latent fill(const RunArguments& arguments, std::vector<Given>* given);
+  void put_work(const Work& work);
+  const CudaGraph& graph(const Work& work);
 
   const Manifest& manifest_;
   const size_t rows_;
@@ -57,7 +77,8 @@ class PlanBucket {
   std::vector<Part> copied_;
   std::vector<Part> outputs_;
   std::vector<Drawn> layers_;
-  size_t latent_bytes_ = 0;  // of a generator's, which is drawn here; 0 without one
+  bool has_key_ = false;
+  size_t latent_bytes_ = 0;  // of a generator's or a synthesis network's; 0 without one
   size_t mu_ = 0;
   size_t logvar_ = 0;
   size_t latent_ = 0;
@@ -70,7 +91,7 @@ class PlanBucket {
   DeviceMemory device_;
   PinnedMemory in_;
   PinnedMemory out_;
-  std::map<Latent, CudaGraph> graphs_;
+  std::map<Work, CudaGraph> graphs_;
 };
 
 }  // namespace zoo

@@ -20,6 +20,7 @@ class ZOO_API Mapping {
   const Manifest& manifest() const;
   const std::string& backend() const;
   size_t instances() const;
+  std::string device() const;          // "cpu" or "cuda:N"
   uint64_t peak_device_bytes() const;  // of the GPU's memory
 
   // W, the number of values of a style.

@@ -37,6 +37,7 @@ class ZOO_API Translator {
   const Manifest& manifest() const;
   const std::string& backend() const;
   size_t instances() const;
+  std::string device() const;          // "cpu" or "cuda:N"
   uint64_t peak_device_bytes() const;  // of the GPU's memory
 
   // translated: caller-owned, n * manifest().image.bytes() bytes, uint8. Throws ArgumentError
