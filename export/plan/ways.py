@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime import noise
+from runtime import Mapping, noise
 from zoo.data import DataSet
 from zoo.errors import ZooError
 
@@ -46,7 +47,7 @@ def ways(engine: Any, data: DataSet | None) -> list[Way]:
     if role == "generator":
         return _generator(engine)
     if role == "synthesis":
-        return [Way("images", _synthesis)]
+        return [_synthesis(engine)]
     if role == "mapping":
         return [Way("styles", _mapping)]
     if role == "translator":
@@ -89,10 +90,28 @@ def _truncated(engine: Any, start: int, stop: int) -> Array:
     return images
 
 
-def _synthesis(engine: Any, start: int, stop: int) -> Array:
-    latents = noise.normals(SEED, start, stop - start, engine.latent_width)
-    images: Array = engine.decode(latents, seed=SEED, first=FIRST + start)
-    return images
+def _synthesis(engine: Any) -> Way:
+    pool = _styles(engine)
+
+    def decode(opened: Any, start: int, stop: int) -> Array:
+        images: Array = opened.decode(_rows(pool, start, stop), seed=SEED, first=FIRST + start)
+        return images
+
+    return Way("images", decode)
+
+
+def _styles(engine: Any) -> Array:
+    """Styles of the prior, one for all layers, by the mapping beside the file; else N(0, 1)."""
+    path = Path(engine.path)
+    beside = path.with_name(path.name.replace(".synthesis.", ".mapping."))
+    if beside != path and beside.is_file():
+        with Mapping(beside, device="cpu", backend="onnxruntime") as mapping:
+            styles = _mapping(mapping, 0, POOL)
+        layers, rest = divmod(engine.latent_width, styles.shape[1])
+        if not rest:
+            return np.tile(styles, layers)
+    made: Array = noise.normals(SEED, 0, POOL, engine.latent_width)
+    return made
 
 
 def _mapping(engine: Any, start: int, stop: int) -> Array:
