@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from runtime._arguments import floats
+from runtime._arguments import pictures as _pictures
 from runtime._conditions import rows
 from runtime.device_array import View, empty, finished
 from runtime.errors import ArgumentError
 
 
 @dataclass(frozen=True)
-class Latents:
-    """Rows of latents: `native` is what C++ takes; `owner` keeps a GPU's memory as it is."""
+class Given:
+    """Rows that go in: `native` is what C++ takes; `owner` keeps a GPU's memory as it is."""
 
     native: Any
     rows: int
@@ -29,7 +30,17 @@ class Latents:
         return isinstance(self.native, tuple)
 
 
-def latents(name: str, value: Any, width: int, n: int | None = None) -> Latents:
+def pictures(name: str, value: Any, shape: tuple[int, int, int]) -> Given:
+    """Images uint8 [n, *shape], of the host or a GPU. Raises ArgumentError."""
+    view = finished(name, value)
+    if view is None:
+        array = _pictures(name, value, shape)
+        return Given(array, len(array))
+    view.check(name, ("|u1",), (None, *shape))
+    return Given((view.address, view.shape[0]), view.shape[0], view.owner)
+
+
+def latents(name: str, value: Any, width: int, n: int | None = None) -> Given:
     """Latents float32 [n, width], of the host or a GPU; of the host also [width], if n is given.
 
     Raises ArgumentError.
@@ -39,22 +50,26 @@ def latents(name: str, value: Any, width: int, n: int | None = None) -> Latents:
         if len(view.shape) == 1 and n is not None:
             raise ArgumentError(f"{name}: one row for all is expected in the host's memory")
         view.check(name, ("<f4",), (n, width))
-        return Latents((view.address, view.shape[0]), view.shape[0], view.owner)
+        return Given((view.address, view.shape[0]), view.shape[0], view.owner)
     array = floats(name, value, (None, width)) if n is None else rows(name, value, n, width)
-    return Latents(array, array.shape[0])
+    return Given(array, len(array))
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where images go: `native` is what C++ takes (None: it makes an array), `images` is theirs."""
+    """Where results go: `native` is what C++ takes (None: it makes an array), `array` is theirs."""
 
     native: tuple[int, bool] | None
-    images: Any = None
+    array: Any = None
     owner: Any = None
+
+    def filled(self, made: Any) -> Any:
+        """The results, when C++ has given back `made`."""
+        return made if self.native is None else self.array
 
 
 def target(out: Any, device: str, shape: Sequence[int], dtype: DTypeLike) -> Target:
-    """The place of images of this shape, as `out` of `Generator.sample` names it.
+    """The place of results of this shape, as `out` of `Generator.sample` names it.
 
     Raises ArgumentError, OutOfMemoryError.
     """

@@ -122,7 +122,7 @@ class Generator(LatentEngine):
             scale("noise", noise),
             place.native,
         )
-        return made if place.native is None else place.images
+        return place.filled(made)
 
     def decode(
         self,
@@ -151,7 +151,7 @@ class Generator(LatentEngine):
             scale("truncation", truncation),
             place.native,
         )
-        return made if place.native is None else place.images
+        return place.filled(made)
 
     def interpolate(
         self,
@@ -187,7 +187,7 @@ class Generator(LatentEngine):
             place.native,
         )
         if place.native is not None:
-            return place.images
+            return place.array
         return images[0] if single else images
 
     def stream(

@@ -7,17 +7,21 @@ GPU. `test_emulated_gpu.py` runs these tests, with ZOO_CUDA_LIBRARY set.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from emulated_plans import BUCKETS, Plan
 from fake_tensorrt import FakeTensorRT
 from host_cuda import HostCuda
 from plan_cases import lowered
+from shared_arrays import Interface
 
 from export.plan import pipeline
 from export.plan.checked import Checking
@@ -70,3 +74,18 @@ def plan(tensorrt: FakeTensorRT, made: dict[str, Path]) -> Plan:
         return path
 
     return build
+
+
+@pytest.fixture
+def put(device: HostCuda) -> Iterator[Callable[..., Interface]]:
+    """Makes arrays of the current device, which go at the end of the test."""
+    device.call("set_device", ctypes.c_int(0))
+    made = []
+
+    def make(values: Any, stream: int | None = None) -> Interface:
+        made.append(Interface(device, np.asarray(values), stream))
+        return made[-1]
+
+    yield make
+    for array in made:
+        array.release()

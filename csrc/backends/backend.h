@@ -26,8 +26,9 @@ struct Binding {
 // (io::layer_noise). Outputs: those that are wanted.
 struct RunArguments {
   size_t rows = 0;
-  // Where the backend copies (Backend::copies): rows of the latent's operands and of the outputs,
-  // fewer than the run has where nobody wants the last ones. 0: all.
+  // Where the backend copies (Backend::copies): rows of the latent's operands, or of the images or
+  // latents that go in, and of the outputs; fewer than the run has where nobody wants the last
+  // ones. 0: all.
   size_t count = 0;
   std::vector<Binding> inputs;
   std::vector<Binding> outputs;

@@ -36,9 +36,10 @@ void Translator::translate(const TranslateRequest& request, void* translated,
   if (request.attributes) {
     check_finite("attributes", request.attributes, request.shared ? 1 : request.n, names.size());
   }
-  const RowCall call = {{io::kInput, const_cast<void*>(request.images), manifest().input.bytes()},
-                        {{io::kImage, translated, manifest().image.bytes()}},
-                        inputs};
+  const RowCall call = {
+      {io::kInput, const_cast<void*>(request.images), manifest().input.bytes(), request.memory.in},
+      {{io::kImage, translated, manifest().image.bytes(), request.memory.out}},
+      inputs};
   run_images(engine_.get(), call, request.n, cancel);
 }
 

@@ -13,7 +13,7 @@ namespace zoo::python {
 namespace py = pybind11;
 
 using Floats = py::array_t<float, py::array::c_style>;
-using Levels = py::array_t<uint8_t, py::array::c_style>;
+
 using Labels = py::array_t<int64_t, py::array::c_style>;
 
 // Throws the Python class of the same name in runtime.errors.

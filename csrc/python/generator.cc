@@ -1,6 +1,6 @@
 #include "zoo/generator.h"
 
-#include "python/bindings.h"
+#include "python/arrays.h"
 
 namespace zoo::python {
 namespace {
@@ -48,54 +48,6 @@ Labels set_labels(const py::object& labels, Request* request) {
   return values;
 }
 
-// Where the images of a call go: (address, whether it is in the device's memory), or None for a new
-// array, which is given back.
-class Target {
- public:
-  Target(const py::object& given, const ImageFormat& format, std::vector<py::ssize_t> leading) {
-    if (given.is_none()) {
-      images_ = empty_images(format, std::move(leading));
-      data = const_cast<void*>(py::array(images_).data());
-      return;
-    }
-    const auto [address, on_device] = given.cast<std::pair<uintptr_t, bool>>();
-    data = reinterpret_cast<void*>(address);
-    memory = on_device ? Memory::kDevice : Memory::kHost;
-  }
-
-  const py::object& images() const { return images_; }
-
-  void* data;
-  Memory memory = Memory::kHost;
-
- private:
-  py::object images_ = py::none();
-};
-
-// Rows of latents: an array, or (address, rows) in the device's memory.
-class Latents {
- public:
-  explicit Latents(const py::object& given) {
-    if (py::isinstance<py::tuple>(given)) {
-      const auto [address, count] = given.cast<std::pair<uintptr_t, size_t>>();
-      data = reinterpret_cast<const float*>(address);
-      rows = count;
-      memory = Memory::kDevice;
-    } else {
-      host_ = given.cast<Floats>();
-      data = host_.data();
-      rows = static_cast<size_t>(host_.shape(0));
-    }
-  }
-
-  const float* data;
-  size_t rows;
-  Memory memory = Memory::kHost;
-
- private:
-  Floats host_;
-};
-
 py::object sample(const Generator& self, uint64_t n, uint64_t seed, uint64_t first, size_t batch,
                   const py::object& mu, const py::object& logvar, const py::object& labels,
                   bool cycle, float truncation, float noise, const py::object& out) {
@@ -104,8 +56,8 @@ py::object sample(const Generator& self, uint64_t n, uint64_t seed, uint64_t fir
   request.seed = seed;
   request.first = first;
   request.batch = batch;
-  std::optional<Latents> means;
-  std::optional<Latents> logvars;
+  std::optional<Input<float>> means;
+  std::optional<Input<float>> logvars;
   if (!mu.is_none()) {
     means.emplace(mu);
     logvars.emplace(logvar);
@@ -118,16 +70,16 @@ py::object sample(const Generator& self, uint64_t n, uint64_t seed, uint64_t fir
   request.cycle = cycle;
   request.truncation = truncation;
   request.noise = noise;
-  const Target target(out, self.manifest().image, {static_cast<py::ssize_t>(n)});
+  const Target target = image_target(out, self.manifest().image, {static_cast<py::ssize_t>(n)});
   request.image_memory = target.memory;
   without_gil([&] { self.sample(request, target.data, signal_raised); });
-  return target.images();
+  return target.array();
 }
 
 py::object decode(const Generator& self, const py::object& latents,
                   const std::optional<uint64_t>& seed, uint64_t first, const py::object& labels,
                   float truncation, const py::object& out) {
-  const Latents given(latents);
+  const Input<float> given(latents);
   DecodeRequest request;
   request.latents = given.data;
   request.n = given.rows;
@@ -136,10 +88,11 @@ py::object decode(const Generator& self, const py::object& latents,
   request.first = first;
   const Labels classes = set_labels(labels, &request);
   request.truncation = truncation;
-  const Target target(out, self.manifest().image, {static_cast<py::ssize_t>(given.rows)});
+  const Target target =
+      image_target(out, self.manifest().image, {static_cast<py::ssize_t>(given.rows)});
   request.image_memory = target.memory;
   without_gil([&] { self.decode(request, target.data, signal_raised); });
-  return target.images();
+  return target.array();
 }
 
 py::object interpolate(const Generator& self, const Floats& a, const Floats& b, size_t steps,
@@ -153,11 +106,11 @@ py::object interpolate(const Generator& self, const Floats& a, const Floats& b, 
   request.spherical = spherical;
   const Labels classes = set_labels(labels, &request);
   request.truncation = truncation;
-  const Target target(out, self.manifest().image,
-                      {a.shape(0), static_cast<py::ssize_t>(steps + 1)});
+  const Target target =
+      image_target(out, self.manifest().image, {a.shape(0), static_cast<py::ssize_t>(steps + 1)});
   request.image_memory = target.memory;
   without_gil([&] { self.interpolate(request, target.data, signal_raised); });
-  return target.images();
+  return target.array();
 }
 
 std::unique_ptr<PyStream> stream(const Generator& self, uint64_t n, uint64_t seed, uint64_t first,

@@ -14,6 +14,10 @@ constexpr size_t kAlignment = 256;
 
 constexpr size_t kKeyBytes = 2 * sizeof(uint64_t);
 
+size_t count_of(const RunArguments& arguments) {
+  return arguments.count ? arguments.count : arguments.rows;
+}
+
 const Binding* find(const std::vector<Binding>& bindings, const std::string& name) {
   for (const Binding& binding : bindings) {
     if (binding.name == name) return &binding;
@@ -38,13 +42,16 @@ PlanBucket::PlanBucket(const Manifest& manifest, PlanEngine* engine, size_t prof
   const size_t scratch_bytes = context_->scratch_bytes();
   const size_t scratch = take(scratch_bytes);
   device_ = allocate_device_memory(end_);
-  in_ = allocate_pinned_memory(std::max(posterior_end_, size_t{1}));
+  in_ = allocate_pinned_memory(std::max(operands_end_, size_t{1}));
   out_ = allocate_pinned_memory(outputs_end_ - outputs_begin_);
   std::vector<Binding> tensors;
   const auto bind = [&](const std::string& name, size_t offset) {
     tensors.push_back({name, device_.bytes() + offset});
   };
   for (const Part& part : copied_) bind(part.name, part.offset);
+  if (latent_bytes_ == 0) {
+    for (const Part& part : operands_) bind(part.name, part.offset);
+  }
   for (const Part& part : outputs_) bind(part.name, part.offset);
   for (const Drawn& layer : layers_) bind(io::layer_noise(layer.stream), layer.offset);
   if (latent_bytes_ != 0) bind(io::kLatent, latent_);
@@ -63,6 +70,7 @@ PlanBucket::Part PlanBucket::take_tensor(const std::string& name, size_t bytes) 
 
 void PlanBucket::lay_out_inputs() {
   std::vector<PlanTensor> copied;
+  std::vector<PlanTensor> operands;
   for (const PlanTensor& input : manifest_.plan.inputs) {
     const auto drawn = [&](const LayerNoise& layer) {
       return input.name == io::layer_noise(layer.stream);
@@ -73,6 +81,8 @@ void PlanBucket::lay_out_inputs() {
       layers_.push_back({layer->stream, layer->width, 0});
     } else if (input.name == io::kLatent && takes_latents(manifest_)) {
       latent_bytes_ = input.bytes(rows_);
+    } else if (input.name == input_name(manifest_)) {
+      operands.push_back(input);
     } else {
       copied.push_back(input);
     }
@@ -83,37 +93,49 @@ void PlanBucket::lay_out_inputs() {
     copied_.push_back(take_tensor(input.name, input.bytes(rows_)));
   }
   copied_end_ = end_;
-  mu_ = take(latent_bytes_);
-  logvar_ = take(latent_bytes_);
-  posterior_end_ = end_;
+  for (const PlanTensor& input : operands) {
+    operands_.push_back(take_tensor(input.name, input.bytes(rows_)));
+  }
+  if (latent_bytes_ != 0) {
+    operands_.push_back(take_tensor(io::kMu, latent_bytes_));
+    operands_.push_back(take_tensor(io::kLogvar, latent_bytes_));
+  }
+  operands_end_ = end_;
   latent_ = take(latent_bytes_);
   for (Drawn& layer : layers_) layer.offset = take(rows_ * layer.width * sizeof(float));
 }
 
 PlanBucket::Latent PlanBucket::fill(const RunArguments& arguments, std::vector<Given>* given) {
-  const auto put = [&](size_t offset, const std::string& name, size_t bytes) {
-    const Binding* binding = find(arguments.inputs, name);
-    if (!binding) throw ExecutionError("the plan's input '" + name + "' was not given");
-    if (binding->memory == Memory::kDevice) {
-      given->push_back({offset, binding->data, bytes});
+  const auto put = [&](size_t offset, const Binding& binding, size_t bytes) {
+    if (binding.memory == Memory::kDevice) {
+      given->push_back({offset, binding.data, bytes});
     } else {
-      std::memcpy(in_.bytes() + offset, binding->data, bytes);
+      std::memcpy(in_.bytes() + offset, binding.data, bytes);
     }
   };
+  const auto need = [&](const std::string& name) -> const Binding& {
+    const Binding* binding = find(arguments.inputs, name);
+    if (!binding) throw ExecutionError("the plan's input '" + name + "' was not given");
+    return *binding;
+  };
   if (has_key_) {
-    put(0, io::kSeed, sizeof(uint64_t));
-    put(sizeof(uint64_t), io::kFirst, sizeof(uint64_t));
+    put(0, need(io::kSeed), sizeof(uint64_t));
+    put(sizeof(uint64_t), need(io::kFirst), sizeof(uint64_t));
   }
-  for (const Part& part : copied_) put(part.offset, part.name, part.bytes);
-  if (latent_bytes_ == 0) return Latent::kCopied;
-  const size_t bytes = latent_bytes_ / rows_ * (arguments.count ? arguments.count : rows_);
+  for (const Part& part : copied_) put(part.offset, need(part.name), part.bytes);
+  const auto put_operand = [&](const Part& part, const std::string& name) {
+    put(part.offset, need(name), part.bytes / rows_ * count_of(arguments));
+  };
+  if (latent_bytes_ == 0) {
+    for (const Part& part : operands_) put_operand(part, part.name);
+    return Latent::kNone;
+  }
   if (find(arguments.inputs, io::kLatent)) {
-    put(mu_, io::kLatent, bytes);
+    put_operand(operands_[0], io::kLatent);
     return Latent::kGiven;
   }
   if (!find(arguments.inputs, io::kMu)) return Latent::kPrior;
-  put(mu_, io::kMu, bytes);
-  put(logvar_, io::kLogvar, bytes);
+  for (const Part& part : operands_) put_operand(part, part.name);
   return Latent::kPosterior;
 }
 
@@ -130,14 +152,15 @@ void PlanBucket::put_work(const Work& work) {
   const auto copy = [&](void* to, const void* from, size_t bytes) {
     if (bytes != 0) check_cuda(ops.copy(to, from, bytes, stream));
   };
-  const size_t operands = work.latent == Latent::kPosterior ? 2 : 1;
-  copy(device, in_.get(), work.up ? mu_ + operands * (logvar_ - mu_) : copied_end_);
+  const auto operand = [&](size_t index) { return device + operands_[index].offset; };
+  size_t up = copied_end_;
+  if (work.up) up = work.latent == Latent::kGiven ? operands_[1].offset : operands_end_;
+  copy(device, in_.get(), up);
   if (work.latent == Latent::kGiven) {
-    copy(device + latent_, device + mu_, latent_bytes_);
+    copy(device + latent_, operand(0), latent_bytes_);
   } else if (work.latent == Latent::kPosterior) {
-    draw(reinterpret_cast<const float*>(device + mu_),
-         reinterpret_cast<const float*>(device + logvar_), manifest_.latent_stream,
-         manifest_.latent_width, latent_);
+    draw(reinterpret_cast<const float*>(operand(0)), reinterpret_cast<const float*>(operand(1)),
+         manifest_.latent_stream, manifest_.latent_width, latent_);
   } else if (work.latent == Latent::kPrior) {
     draw(nullptr, nullptr, manifest_.latent_stream, manifest_.latent_width, latent_);
   }
@@ -162,7 +185,7 @@ void PlanBucket::run(const RunArguments& arguments) {
   const CudaOps& ops = cuda_ops();
   std::vector<Given> given;
   Work work{fill(arguments, &given), false, false};
-  work.up = given.empty() && (work.latent == Latent::kGiven || work.latent == Latent::kPosterior);
+  work.up = given.empty() && work.latent != Latent::kPrior;
   for (const Binding& output : arguments.outputs) work.down |= output.memory == Memory::kHost;
   const CudaGraph& kept = graph(work);
   for (const Given& operand : given) {
@@ -174,8 +197,8 @@ void PlanBucket::run(const RunArguments& arguments) {
     for (const Binding& output : arguments.outputs) {
       if (output.memory != memory) continue;
       for (const Part& part : outputs_) {
-        const size_t count = arguments.count ? arguments.count : rows_;
-        if (part.name == output.name) call(output.data, part.offset, part.bytes / rows_ * count);
+        if (part.name != output.name) continue;
+        call(output.data, part.offset, part.bytes / rows_ * count_of(arguments));
       }
     }
   };

@@ -24,13 +24,13 @@ class PlanBucket {
   size_t device_bytes() const { return end_; }
 
  private:
-  // Where the latent of the network comes from.
-  enum class Latent { kCopied, kPrior, kPosterior, kGiven };
+  // Where the latent of the network comes from; kNone: it has none, or one as rows that go in.
+  enum class Latent { kNone, kPrior, kPosterior, kGiven };
 
   // What is put into the stream, and kept as a graph.
   struct Work {
     Latent latent;
-    bool up;    // mu and logvar are copied from the host
+    bool up;    // the operands are copied from the host
     bool down;  // the outputs are copied to the host
 
     bool operator<(const Work& other) const {
@@ -45,7 +45,7 @@ class PlanBucket {
     size_t bytes;
   };
 
-  // An operand of the latent that the caller has in the device's memory.
+  // An operand that the caller has in the device's memory.
   struct Given {
     size_t offset;
     const void* data;
@@ -71,19 +71,19 @@ class PlanBucket {
   const CudaStream& stream_;
   std::unique_ptr<PlanContext> context_;
 
-  // The device's memory: what every run copies there, the key of the noise first; mu and logvar,
-  // which the runs of a posterior copy as well; what is drawn; the outputs; scratch. The inputs
-  // that are copied lie in in_ as they do there, the outputs in out_.
+  // The device's memory: what every run copies there, the key of the noise first; the operands,
+  // which may be in the device's memory already: the rows that go in, or mu (or a given latent) and
+  // logvar; what is drawn; the outputs; scratch. The inputs that are copied lie in in_ as they do
+  // there, the outputs in out_.
   std::vector<Part> copied_;
+  std::vector<Part> operands_;
   std::vector<Part> outputs_;
   std::vector<Drawn> layers_;
   bool has_key_ = false;
   size_t latent_bytes_ = 0;  // of a generator's or a synthesis network's; 0 without one
-  size_t mu_ = 0;
-  size_t logvar_ = 0;
   size_t latent_ = 0;
   size_t copied_end_ = 0;
-  size_t posterior_end_ = 0;
+  size_t operands_end_ = 0;
   size_t outputs_begin_ = 0;
   size_t outputs_end_ = 0;
   size_t end_ = 0;

@@ -28,8 +28,8 @@ class ZOO_API Encoder {
 
   // images: [n, H, W, C] uint8; mu, logvar: caller-owned [n, latent_width]; logvar may be
   // null where it is not wanted.
-  void encode(const void* images, size_t n, float* mu, float* logvar,
-              const Cancel& cancel = {}) const;
+  void encode(const void* images, size_t n, float* mu, float* logvar, const Cancel& cancel = {},
+              Memories memory = {}) const;
 
  private:
   std::shared_ptr<Engine> engine_;

@@ -27,7 +27,8 @@ class ZOO_API Mapping {
   size_t style_width() const { return manifest().style_mean.size(); }
 
   // latents: [n, latent_width], finite; styles: caller-owned [n, style_width()].
-  void map(const float* latents, size_t n, float* styles, const Cancel& cancel = {}) const;
+  void map(const float* latents, size_t n, float* styles, const Cancel& cancel = {},
+           Memories memory = {}) const;
 
  private:
   std::shared_ptr<Engine> engine_;

@@ -13,6 +13,12 @@ namespace zoo {
 // there must be finished when the call is made, and is not looked into: latents are not checked.
 enum class Memory { kHost, kDevice };
 
+// Of what goes into a call, and of what comes out.
+struct Memories {
+  Memory in = Memory::kHost;
+  Memory out = Memory::kHost;
+};
+
 struct Options {
   // "cpu"; "cuda:N" (or "cuda", the first) for plans; "auto": what the file is for.
   std::string device = "auto";

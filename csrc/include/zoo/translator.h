@@ -27,6 +27,8 @@ struct TranslateRequest {
   // Where manifest().layer_noise is not empty: image r has the noise of sample first + r.
   uint64_t seed = 0;
   uint64_t first = 0;
+
+  Memories memory;  // of images, and of what is made of them; the attributes are the host's
 };
 
 class ZOO_API Translator {
