@@ -25,7 +25,7 @@ test: ## install everything, get Fashion-MNIST and run all tests
 	@scripts/fashion-mnist.sh
 	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
 
-test-gpu: ## on a machine with an NVIDIA GPU: install everything and run the tests that need it
+test-gpu: ## on a machine with an NVIDIA GPU: install everything and run the tests that need it, the kernels under compute-sanitizer too
 	@$(SETUP) test
 	@$(BIN)/python -m pytest -q --gpu -m gpu $(PYTEST_ARGS)
 

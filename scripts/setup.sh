@@ -161,7 +161,12 @@ if [ -z "$installed" ]; then
   esac
   pip_install --no-build-isolation --editable ".${extras:+[$extras]}"
   # What the tests compare with; on the path it would make torchmetrics import torchvision.
-  case $job in test | bench) pip_install --no-deps --upgrade --target "$venv/oracles" torch-fidelity ;; esac
+  # TensorRT's lean library is not to be found by what looks for TensorRT.
+  case $job in
+    test | bench)
+      pip_install --no-deps --upgrade --target "$venv/oracles" torch-fidelity tensorrt-lean-cu13-libs
+      ;;
+  esac
   mark "$job" "$wanted"
   mark native "$native"
 elif ! is_done native "$native"; then

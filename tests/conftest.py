@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import compute_sanitizer
 import numpy as np
 import pytest
 from gpus import why_no_gpu
@@ -22,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 Run = Callable[..., str]
 
 GPU_SKIPPED = pytest.StashKey[int]()
+SANITIZER_SKIPPED = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip the tests that need a GPU where there is none, and remember how many they are."""
+    """Skip the tests that need a GPU or compute-sanitizer where there is none, and count them."""
     marked = [item for item in items if item.get_closest_marker("gpu")]
     reason = why_no_gpu() if marked else ""
     if reason and config.getoption("--gpu"):
@@ -38,13 +40,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.stash[GPU_SKIPPED] = len(marked) if reason else 0
     for item in marked if reason else []:
         item.add_marker(pytest.mark.skip(reason=f"needs a GPU: {reason}"))
+    tooled = [item for item in items if item.get_closest_marker("sanitizer")]
+    missing = bool(tooled) and not reason and compute_sanitizer.find() is None
+    config.stash[SANITIZER_SKIPPED] = len(tooled) if missing else 0
+    for item in tooled if missing else []:
+        item.add_marker(pytest.mark.skip(reason="needs compute-sanitizer"))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Say how many tests wait for a GPU."""
-    count = config.stash.get(GPU_SKIPPED, 0)
-    if count:
+    """Say how many tests wait for a GPU, and for compute-sanitizer."""
+    if count := config.stash.get(GPU_SKIPPED, 0):
         terminalreporter.write_line(f"{count} tests need a GPU and were not run (make test-gpu)")
+    if count := config.stash.get(SANITIZER_SKIPPED, 0):
+        terminalreporter.write_line(
+            f"{count} tests need compute-sanitizer and were not run (of the CUDA toolkit)"
+        )
 
 
 @pytest.fixture(scope="session")

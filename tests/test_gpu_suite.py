@@ -6,7 +6,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import compute_sanitizer
+import conftest
+import pytest
 from gpus import why_no_gpu
 
 
@@ -36,3 +40,59 @@ def test_gpu_tests_are_skipped_by_name_and_number(repository: Path) -> None:
     else:
         status, said = pytest_says(repository, "--gpu", "-k", "levels")
         assert status == 0 and "passed" in said
+
+
+def test_tests_under_compute_sanitizer_are_skipped_by_number(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """On a machine with a GPU: those only that need the tool, where it is missing."""
+    monkeypatch.setattr(conftest, "why_no_gpu", lambda: "")
+    for found, skipped in ((None, 2), ("/usr/bin/compute-sanitizer", 0)):
+        monkeypatch.setattr(compute_sanitizer, "find", lambda found=found: found)
+        items = [
+            pytest.Function.from_parent(request.node.parent, name=f"t{i}", callobj=lambda: None)
+            for i in range(5)
+        ]
+        for item in items[:3]:
+            item.add_marker("gpu")
+        for item in items[1:3]:
+            item.add_marker("sanitizer")
+        config = SimpleNamespace(stash=pytest.Stash(), getoption=lambda name: True)
+        conftest.pytest_collection_modifyitems(config, items)
+        marked = [item.get_closest_marker("skip") is not None for item in items]
+        assert marked == [False, *[skipped > 0] * 2, False, False]
+        lines: list[str] = []
+        conftest.pytest_terminal_summary(SimpleNamespace(write_line=lines.append), config)
+        assert lines == [
+            f"{skipped} tests need compute-sanitizer and were not run (of the CUDA toolkit)"
+        ] * bool(skipped)
+
+
+def test_compute_sanitizer_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the PATH, in CUDA_HOME, in the toolkit of the nvcc on the PATH."""
+    for name in ("toolkit/bin/nvcc", "toolkit/compute-sanitizer/compute-sanitizer", "a/nothing"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    there = str(tmp_path / "toolkit" / "compute-sanitizer" / "compute-sanitizer")
+    for name in ("CUDA_HOME", "CUDA_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path / "a"))
+    assert compute_sanitizer.find() != there
+    for path in (tmp_path / "toolkit" / "bin", Path(there).parent):
+        monkeypatch.setenv("PATH", str(path))
+        assert compute_sanitizer.find() == there
+    monkeypatch.setenv("PATH", str(tmp_path / "a"))
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path / "toolkit"))
+    assert compute_sanitizer.find() == there
+
+
+def test_what_compute_sanitizer_found() -> None:
+    assert compute_sanitizer.findings("memcheck", "===== ERROR SUMMARY: 0 errors\n") == 0
+    twice = "ERROR SUMMARY: 1 error\nERROR SUMMARY: 64 errors\n"
+    assert compute_sanitizer.findings("memcheck", twice) == 65
+    said = "RACECHECK SUMMARY: 3 hazards displayed (2 errors, 1 warning)\n"
+    assert compute_sanitizer.findings("racecheck", said) == 3
+    for said in ("", "64 passed", "ERROR SUMMARY: 0 errors"):
+        with pytest.raises(AssertionError, match="no summary"):
+            compute_sanitizer.findings("racecheck", said)

@@ -2,14 +2,19 @@
 
 import re
 import shutil
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import host_cuda
 import numpy as np
 import pytest
 from conftest import Run
 from PIL import Image
+
+from export.plan import pipeline
+from zoo.engines import WEIGHTS
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +85,8 @@ def test_the_libraries_can_be_moved_and_need_only_the_system(unpacked: Path, run
     system = re.compile(r"lib(stdc\+\+|m|gcc_s|c|dl|pthread|rt)\.so\.\d+|ld-linux-.*|libzoo\.so")
     libraries = sorted(unpacked.glob("runtime/**/*.so"))
     names = {library.name.split(".")[0] for library in libraries}
-    cpu, gpu = {"_runtime", "libzoo", "libzoo_openvino"}, {"libzoo_cuda", "libzoo_plugins"}
+    cpu = {"_runtime", "libzoo", "libzoo_openvino"}
+    gpu = {"libzoo_cuda", "libzoo_plugins", "libzoo_tensorrt"}
     assert names == cpu | (gpu if shutil.which("nvcc") else set())
     for library in libraries:
         dynamic = run(["readelf", "--dynamic", "--wide", library])
@@ -130,23 +136,29 @@ def test_the_source_tree_does_not_hide_the_installed_library(
     assert "onnxruntime" in backends
 
 
-def test_a_program_out_of_the_tree(
-    python: Path, repository: Path, run: Run, tmp_path: Path
-) -> None:
-    source = tmp_path / "source"
+@pytest.fixture(scope="module")
+def grid(
+    python: Path, repository: Path, run: Run, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The example program, built out of the tree against the installed wheel."""
+    source = tmp_path_factory.mktemp("example") / "source"
     shutil.copytree(repository / "csrc" / "examples", source)
-    prefix = run([python, "-c", "import runtime; print(runtime.cmake_dir())"], cwd=tmp_path).strip()
-    build = tmp_path / "build"
+    command = [python, "-c", "import runtime; print(runtime.cmake_dir())"]
+    prefix = run(command, cwd=source).strip()
+    build = source / "build"
     options = [f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_BUILD_TYPE=Release"]
     run(["cmake", "-S", source, "-B", build, "-G", "Ninja", *options])
     run(["cmake", "--build", build])
+    return build / "grid"
 
+
+def test_a_program_out_of_the_tree(grid: Path, python: Path, run: Run, tmp_path: Path) -> None:
     save = (
         "import numpy, runtime, zoo; engine = zoo.engine_path('vae.onnx'); print(engine);"
         "numpy.save('expected.npy', runtime.Generator(engine).sample(36, seed=5))"
     )
     engine = run([python, "-c", save], cwd=tmp_path).strip()
-    run([build / "grid", engine, "grid.pgm", 6, 5], cwd=tmp_path)
+    run([grid, engine, "grid.pgm", 6, 5], cwd=tmp_path)
 
     expected = np.load(tmp_path / "expected.npy")
     with Image.open(tmp_path / "grid.pgm") as picture:
@@ -154,3 +166,35 @@ def test_a_program_out_of_the_tree(
     height, width = expected.shape[1:3]
     tiles = pixels.reshape(6, height, 6, width).transpose(0, 2, 1, 3).reshape(36, height, width, 1)
     np.testing.assert_array_equal(tiles, expected)
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="plans need the CUDA kernels' build")
+def test_a_program_opens_plans(grid: Path, tmp_path: Path) -> None:
+    """Without Python, on an emulated device: it gets as far as TensorRT, which is not here."""
+    pytest.importorskip("tensorrt_rtx_bindings")
+    rtx, enterprise = tmp_path / "rtx.plan", tmp_path / "enterprise.plan"
+    pipeline.export(WEIGHTS / "vae.onnx", rtx, pipeline.Options("tensorrt-rtx", batch=(1, 4)))
+    # The same with the letters and the name of the other TensorRT, as long as before.
+    of_rtx, of_other = b'"target": "tensorrt-rtx"', b'"target": "tensorrt"    '
+    plan = rtx.read_bytes()
+    assert plan.startswith(b"vtrt") and plan.count(of_rtx) == 1
+    enterprise.write_bytes(b"ftrt" + plan[4:].replace(of_rtx, of_other))
+    environment = {
+        "ZOO_CUDA_LIBRARY": str(host_cuda.build(tmp_path)),
+        "ZOO_TENSORRT_LIBRARY": str(tmp_path),
+    }
+
+    def error(path: Path) -> str:
+        done = subprocess.run(
+            [grid, path, tmp_path / "grid.pgm"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2 and not (tmp_path / "grid.pgm").exists()
+        return done.stderr
+
+    assert "is a plan of TensorRT for RTX, and libzoo_tensorrt_rtx.so" in error(rtx)
+    assert "with whose headers this build was made, is not installed" in error(enterprise)
+    assert f"which is not in '{tmp_path}'" in error(enterprise)

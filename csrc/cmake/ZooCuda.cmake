@@ -34,7 +34,8 @@ if(NOT ZOO_CUDA_FOUND)
   return()
 endif()
 
-# The TensorRT plugins need headers only: of an SDK, a system package, or the wheel kernel-lens.
+# The TensorRT plugins, and the code that opens plans without Python, need headers only: of an SDK,
+# a system package, or the wheel kernel-lens.
 get_filename_component(zoo_nvcc_real "${zoo_nvcc}" REALPATH)
 get_filename_component(zoo_nvcc_folder "${zoo_nvcc_real}" DIRECTORY)
 find_path(ZOO_CUDA_INCLUDE cuda_runtime.h
@@ -42,12 +43,33 @@ find_path(ZOO_CUDA_INCLUDE cuda_runtime.h
 zoo_python_package(kernel_lens zoo_kernel_lens)
 find_path(ZOO_TENSORRT_INCLUDE NvInferRuntime.h
   HINTS "$ENV{TENSORRT_HOME}/include" "${zoo_kernel_lens}/include/tensorrt")
+# TensorRT for RTX has headers of the same names, which describe other tables of virtual functions:
+# each kind is used with its own library only.
+find_path(ZOO_TENSORRT_RTX_INCLUDE NvInferRuntime.h HINTS "$ENV{TENSORRT_RTX_HOME}/include"
+  NO_DEFAULT_PATH)
+function(zoo_check_tensorrt include rtx variable)
+  if(EXISTS "${include}/NvInferVersion.h")
+    file(STRINGS "${include}/NvInferVersion.h" found REGEX "define +TRT_MAJOR_RTX ")
+    if((found AND NOT rtx) OR (rtx AND NOT found))
+      message(FATAL_ERROR "${variable}: ${include} has the headers of the other TensorRT. TensorRT's "
+        "belong to TENSORRT_HOME, those of TensorRT for RTX to TENSORRT_RTX_HOME")
+    endif()
+  endif()
+endfunction()
+zoo_check_tensorrt("${ZOO_TENSORRT_INCLUDE}" OFF TENSORRT_HOME)
+zoo_check_tensorrt("${ZOO_TENSORRT_RTX_INCLUDE}" ON TENSORRT_RTX_HOME)
 set(ZOO_PLUGINS_FOUND OFF)
 if(ZOO_TENSORRT_INCLUDE AND ZOO_CUDA_INCLUDE)
   set(ZOO_PLUGINS_FOUND ON)
-  message(STATUS "TensorRT plugins: headers in ${ZOO_TENSORRT_INCLUDE}")
+  message(STATUS "TensorRT plugins, and plans from C++: headers in ${ZOO_TENSORRT_INCLUDE}")
 else()
-  message(STATUS "TensorRT plugins: not built, no TensorRT headers found (TENSORRT_HOME)")
+  message(STATUS "TensorRT plugins, and plans from C++: not built, no TensorRT headers found "
+    "(TENSORRT_HOME)")
+endif()
+set(ZOO_TENSORRT_RTX_FOUND OFF)
+if(ZOO_TENSORRT_RTX_INCLUDE AND ZOO_CUDA_INCLUDE)
+  set(ZOO_TENSORRT_RTX_FOUND ON)
+  message(STATUS "Plans of TensorRT for RTX from C++: headers in ${ZOO_TENSORRT_RTX_INCLUDE}")
 endif()
 if(NOT ZOO_BUILD_CUDA)
   return()

@@ -1,5 +1,6 @@
 // Writes a grid of samples as a PGM or PPM picture:
 //   grid ENGINE OUT [ROWS [SEED]]
+// ENGINE is an .onnx file, or a TensorRT plan (docs/tensorrt.md) on a machine with an NVIDIA GPU.
 #include <cstdio>
 #include <cstdlib>
 #include <exception>

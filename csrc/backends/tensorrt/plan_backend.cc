@@ -6,6 +6,7 @@
 #include <set>
 
 #include "backends/tensorrt/plan_bucket.h"
+#include "backends/tensorrt/tensorrt_loader.h"
 #include "backends/tensors.h"
 #include "core/process_function.h"
 #include "zoo/errors.h"
@@ -18,13 +19,10 @@ ProcessFunction<PlanLoader>& loader() {
   return *kept;
 }
 
+// By the loader that was set (Python's TensorRT), else by TensorRT's C++ library.
 std::unique_ptr<PlanEngine> open_plan(const std::string& path, const Manifest& manifest) {
   const auto open = loader().get();
-  if (!open || !*open) {
-    throw BackendUnavailableError("'" + path + "' is a TensorRT plan, and this program has " +
-                                  "no TensorRT: import runtime in Python, or call set_plan_loader");
-  }
-  return (*open)(path, manifest);
+  return open && *open ? (*open)(path, manifest) : open_plan_natively(path, manifest);
 }
 
 void check_device(const BackendConfig& config) {

@@ -1,4 +1,5 @@
-// What is asked of TensorRT: by its Python bindings (python/plans.cc), or its C++ API.
+// What is asked of TensorRT: by its Python bindings (python/plans.cc), or its C++ API
+// (tensorrt_engine.cc).
 //
 // It is asked once for each batch size: what it puts into a stream then is kept as a CUDA
 // graph, and replayed without it.
@@ -42,7 +43,7 @@ class PlanEngine {
 using PlanLoader =
     std::function<std::unique_ptr<PlanEngine>(const std::string& path, const Manifest& manifest)>;
 
-// Sets how plans are opened. Thread-safe.
+// Sets how plans are opened, in the place of open_plan_natively (tensorrt_loader.h). Thread-safe.
 ZOO_API void set_plan_loader(PlanLoader loader);
 
 }  // namespace zoo

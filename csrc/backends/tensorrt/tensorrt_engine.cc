@@ -1,0 +1,256 @@
+// Plans by TensorRT's C++ API, as runtime/plans.py opens them by its Python module. The same
+// source makes libzoo_tensorrt.so with TensorRT's headers, libzoo_tensorrt_rtx.so with those of
+// TensorRT for RTX. Linked to neither: tensorrt_loader.cc opens what is installed.
+
+#include <NvInferRuntime.h>
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backends/tensorrt/tensorrt_loader.h"
+#include "backends/tensorrt/tensorrt_log.h"
+#include "core/mapped_file.h"
+#include "zoo/errors.h"
+
+namespace zoo::tensorrt {
+namespace {
+
+constexpr int32_t kHeaders = NV_TENSORRT_VERSION;
+
+using CreateRuntime = void* (*)(void* logger, int32_t version) noexcept;
+using Number = int32_t (*)() noexcept;
+
+// As TensorRT counts: 10.14.1 is 101401, and up to version 8, 8.6.1 is 8601.
+std::string version_name(int32_t number) {
+  const int32_t unit = number < 10000 ? 10 : 100;
+  return std::to_string(number / (100 * unit)) + "." + std::to_string(number / 100 % unit) + "." +
+         std::to_string(number % 100);
+}
+
+// fits: whether the tables of virtual functions of a library's version are those of the headers.
+#ifdef TRT_MAJOR_RTX
+constexpr const char* kTitle = "TensorRT for RTX";
+
+// They changed between 1.4 and 1.7.
+bool fits(int32_t version) { return version / 100 == kHeaders / 100; }
+std::string fitting() {
+  return std::to_string(NV_TENSORRT_MAJOR) + "." + std::to_string(NV_TENSORRT_MINOR);
+}
+#else
+constexpr const char* kTitle = "TensorRT";
+
+// The first that has all that is called here: IExecutionContext::setDeviceMemoryV2.
+constexpr int32_t kOldest = 100100;
+
+// They only grow within a major version.
+bool fits(int32_t version) { return version / 10000 == NV_TENSORRT_MAJOR && version >= kOldest; }
+std::string fitting() {
+  return std::to_string(NV_TENSORRT_MAJOR) + " (" + version_name(kOldest) + " or newer)";
+}
+#endif
+
+int32_t version_number(void* library) {
+  const auto call = reinterpret_cast<Number>(::dlsym(library, "getInferLibVersion"));
+  return call ? call() : 0;
+}
+
+// With the number of the build, where the library tells it: 10.14.1.48.
+std::string full_version(void* library) {
+  std::string name = version_name(version_number(library));
+  const auto build = reinterpret_cast<Number>(::dlsym(library, "getInferLibBuildVersion"));
+  return build ? name + "." + std::to_string(build()) : name;
+}
+
+// A version may be given with fewer numbers than another, and the wheels' may end in ".post1".
+bool same_version(const std::string& a, const std::string& b) {
+  const std::string& shorter = a.size() < b.size() ? a : b;
+  const std::string& longer = a.size() < b.size() ? b : a;
+  return longer.compare(0, shorter.size(), shorter) == 0 &&
+         (longer.size() == shorter.size() || longer[shorter.size()] == '.');
+}
+
+// Never destroyed: at the end of a process, TensorRT and CUDA may be gone before it.
+Log& the_log() {
+  static auto* const log = new Log;
+  return *log;
+}
+
+// The library, and its runtime: one for the process, which outlives every engine.
+struct Runtime {
+  void* library = nullptr;
+  std::string version;
+  nvinfer1::IRuntime* runtime = nullptr;
+
+  [[noreturn]] void fail(const std::string& what) const {
+    const std::string text =
+        std::string(kTitle) + " " + version + " " + what + ": " + the_log().first_error();
+    if (exhausted(text)) throw OutOfMemoryError(text);
+    throw ExecutionError(text);
+  }
+
+  static bool exhausted(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    for (const char* words : {"out of memory", "outofmemory", "cudaerrormemoryallocation"}) {
+      if (text.find(words) != std::string::npos) return true;
+    }
+    return false;
+  }
+};
+
+// TensorRT 10.16 converts the pointer to nothing to that of a base class, and so returns a small
+// number where it makes no runtime.
+bool is_object(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) >= 4096; }
+
+const Runtime& runtime_of(void* library) {
+  static std::mutex mutex;
+  static Runtime* kept = nullptr;
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (kept) return *kept;
+  auto fresh = std::make_unique<Runtime>();
+  fresh->library = library;
+  fresh->version = full_version(library);
+  const auto create =
+      reinterpret_cast<CreateRuntime>(::dlsym(library, "createInferRuntime_INTERNAL"));
+  const auto call = the_log().begin();
+  void* const made = create(&the_log(), kHeaders);
+  if (!is_object(made)) fresh->fail("makes no runtime");
+  fresh->runtime = static_cast<nvinfer1::IRuntime*>(made);
+  kept = fresh.release();
+  return *kept;
+}
+
+// An input of the network; -1 in the place of the batch.
+struct Input {
+  std::string name;
+  nvinfer1::Dims shape;
+};
+
+std::string text_of(const nvinfer1::Dims& shape) {
+  std::string text;
+  for (int axis = 0; axis < shape.nbDims; ++axis) {
+    text += (axis ? ", " : "") + std::to_string(shape.d[axis]);
+  }
+  return "[" + text + "]";
+}
+
+class Context : public PlanContext {
+ public:
+  Context(const Runtime& runtime, nvinfer1::ICudaEngine* engine, const std::vector<Input>& inputs,
+          size_t profile, size_t rows, cudaStream_t stream)
+      : runtime_(runtime) {
+    const auto call = the_log().begin();
+    context_.reset(engine->createExecutionContext(
+        nvinfer1::ExecutionContextAllocationStrategy::kUSER_MANAGED));
+    if (!context_) runtime_.fail("makes no context");
+    if (!context_->setOptimizationProfileAsync(static_cast<int32_t>(profile), stream)) {
+      runtime_.fail("has no profile " + std::to_string(profile));
+    }
+    for (const Input& input : inputs) {
+      nvinfer1::Dims shape = input.shape;
+      for (int axis = 0; axis < shape.nbDims; ++axis) {
+        if (shape.d[axis] < 0) shape.d[axis] = static_cast<int64_t>(rows);
+      }
+      if (!context_->setInputShape(input.name.c_str(), shape)) {
+        runtime_.fail("does not take " + text_of(shape) + " for '" + input.name + "'");
+      }
+    }
+    scratch_bytes_ = context_->updateDeviceMemorySizeForShapes();
+  }
+
+  size_t scratch_bytes() const override { return scratch_bytes_; }
+
+  void bind(const std::vector<Binding>& tensors, void* scratch, size_t bytes) override {
+    const auto call = the_log().begin();
+    for (const Binding& tensor : tensors) {
+      if (!context_->setTensorAddress(tensor.name.c_str(), tensor.data)) {
+        runtime_.fail("takes no address for '" + tensor.name + "'");
+      }
+    }
+    if (bytes != 0) context_->setDeviceMemoryV2(scratch, static_cast<int64_t>(bytes));
+  }
+
+  void enqueue(void* stream) override {
+    const auto call = the_log().begin();
+    if (!context_->enqueueV3(static_cast<cudaStream_t>(stream))) runtime_.fail("does not run");
+  }
+
+ private:
+  const Runtime& runtime_;
+  std::unique_ptr<nvinfer1::IExecutionContext> context_;
+  size_t scratch_bytes_ = 0;
+};
+
+class Engine : public PlanEngine {
+ public:
+  Engine(const Runtime& runtime, const std::string& path, const PlanDescription& plan)
+      : runtime_(runtime) {
+    const MappedFile file(path);
+    const auto call = the_log().begin();
+    engine_.reset(runtime.runtime->deserializeCudaEngine(file.begin(), file.size()));
+    if (!engine_) refuse(path, plan);
+    for (int32_t index = 0; index < engine_->getNbIOTensors(); ++index) {
+      const char* const name = engine_->getIOTensorName(index);
+      if (engine_->getTensorIOMode(name) == nvinfer1::TensorIOMode::kINPUT) {
+        inputs_.push_back({name, engine_->getTensorShape(name)});
+      }
+    }
+  }
+
+  std::unique_ptr<PlanContext> context(size_t profile, size_t rows, void* stream) override {
+    return std::make_unique<Context>(runtime_, engine_.get(), inputs_, profile, rows,
+                                     static_cast<cudaStream_t>(stream));
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::string& path, const PlanDescription& plan) const {
+    try {
+      runtime_.fail("does not open '" + path + "'");
+    } catch (const OutOfMemoryError&) {
+      throw;
+    } catch (const ExecutionError& failure) {
+      if (same_version(plan.tensorrt, runtime_.version)) throw EngineFileError(failure.what());
+      throw BackendUnavailableError("'" + path + "' was built by " + plan.target + " " +
+                                    plan.tensorrt + ", here is " + runtime_.version +
+                                    "; build it again: python -m export ENGINE.onnx --out " + path +
+                                    " --target " + plan.target + " (" + failure.what() + ")");
+    }
+  }
+
+  const Runtime& runtime_;
+  std::unique_ptr<nvinfer1::ICudaEngine> engine_;
+  std::vector<Input> inputs_;
+};
+
+void check(void* library, const std::string& library_path) {
+  for (const char* name : {"getInferLibVersion", "createInferRuntime_INTERNAL"}) {
+    if (!::dlsym(library, name)) {
+      throw BackendUnavailableError("'" + library_path + "' is no library of " + kTitle +
+                                    ": it has no symbol " + name);
+    }
+  }
+  const int32_t here = version_number(library);
+  if (fits(here)) return;
+  throw BackendUnavailableError("'" + library_path + "' is " + kTitle + " " + version_name(here) +
+                                ", and this build of generator-zoo was made with the headers of " +
+                                version_name(kHeaders) + ": install " + kTitle + " " + fitting() +
+                                ", or generator-zoo again, with the other headers");
+}
+
+std::unique_ptr<PlanEngine> open(void* library, const std::string& path, const Manifest& manifest) {
+  return std::make_unique<Engine>(runtime_of(library), path, manifest.plan);
+}
+
+}  // namespace
+}  // namespace zoo::tensorrt
+
+extern "C" ZOO_API const zoo::TensorRtEntry zoo_tensorrt_entry;
+const zoo::TensorRtEntry zoo_tensorrt_entry = {zoo::kTensorRtInterface, NV_TENSORRT_MAJOR,
+                                               zoo::tensorrt::check, zoo::tensorrt::open};

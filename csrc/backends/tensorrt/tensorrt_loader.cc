@@ -1,0 +1,131 @@
+#include "backends/tensorrt/tensorrt_loader.h"
+
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <map>
+#include <mutex>
+
+#include "backends/library.h"
+#include "zoo/errors.h"
+
+namespace zoo {
+namespace {
+
+// A library of TensorRT: the beginning of its name, and its folder in NVIDIA's wheels.
+struct Library {
+  const char* name;
+  const char* folder;
+};
+
+// One kind of TensorRT.
+struct Flavour {
+  const char* title;
+  const char* own;          // our library for it
+  const char* headers;      // environment variable that tells the build where its headers are
+  const char* environment;  // file or folder of its library
+  std::vector<Library> libraries;
+  const char* remedy;  // that installs it
+};
+
+// The lean library runs plans that were built to be compatible with later versions. The one that
+// only dispatches runs none of ours: it needs leave to run code that is in the plan.
+const Flavour& flavour_of(const std::string& target) {
+  static const std::map<std::string, Flavour> known = {
+      {"tensorrt",
+       {"TensorRT",
+        "libzoo_tensorrt.so",
+        "TENSORRT_HOME",
+        "ZOO_TENSORRT_LIBRARY",
+        {{"libnvinfer", "tensorrt_libs"}, {"libnvinfer_lean", "tensorrt_lean_libs"}},
+        "pip install 'tensorrt=="}},
+      {"tensorrt-rtx",
+       {"TensorRT for RTX",
+        "libzoo_tensorrt_rtx.so",
+        "TENSORRT_RTX_HOME",
+        "ZOO_TENSORRT_RTX_LIBRARY",
+        {{"libtensorrt_rtx", "tensorrt_rtx_libs"}},
+        "pip install 'tensorrt-rtx-cu13-libs=="}},
+  };
+  return known.at(target);
+}
+
+struct Opened {
+  const TensorRtEntry* entry = nullptr;
+  void* library = nullptr;
+};
+
+const TensorRtEntry* open_entry(const Flavour& flavour, const std::string& plan) {
+  std::string path = own_folder() + "/" + flavour.own;
+  if (const std::string found = find_library("", "runtime/lib", flavour.own); !found.empty()) {
+    path = found;
+  } else if (::access(path.c_str(), F_OK) != 0) {
+    throw BackendUnavailableError(
+        "'" + plan + "' is a plan of " + flavour.title + ", and " + flavour.own +
+        ", which opens it without Python, is not beside libzoo.so: no C++ headers of " +
+        flavour.title + " were found when it was made. Set " + flavour.headers +
+        " to the folder that has include/NvInferRuntime.h and install generator-zoo from source "
+        "again, or open the plan in Python (import runtime)");
+  }
+  void* own = open_library(path, /*global=*/false);
+  const auto* entry =
+      static_cast<const TensorRtEntry*>(library_symbol(own, "zoo_tensorrt_entry", path));
+  if (entry->interface != kTensorRtInterface) {
+    throw BackendUnavailableError("'" + path + "' belongs to another version of generator-zoo");
+  }
+  return entry;
+}
+
+// The library where the environment says, else where the system's loader finds it, else of a wheel.
+void* open_tensorrt(const Flavour& flavour, int major, std::string* path) {
+  const std::string suffix = ".so." + std::to_string(major);
+  const char* const given = std::getenv(flavour.environment);
+  const bool told = given && *given;
+  std::string tried;
+  for (const Library& library : flavour.libraries) {
+    const std::string name = library.name + suffix;
+    if (!told) {
+      if (void* found = ::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) {
+        *path = name;
+        return found;
+      }
+      const char* reason = ::dlerror();
+      tried += std::string("; ") + (reason ? reason : name.c_str());
+    }
+    *path = find_library(flavour.environment, library.folder, name);
+    if (!path->empty()) return open_library(*path, /*global=*/false);
+    const std::string other =
+        find_library(flavour.environment, library.folder, std::string(library.name) + ".so.");
+    if (!other.empty()) tried += "; '" + other + "' is of another version";
+  }
+  const std::string version = std::to_string(major);
+  throw BackendUnavailableError(
+      std::string(flavour.title) + " " + version +
+      ", with whose headers this build was made, is not installed: " + flavour.remedy + version +
+      ".*', or set " + flavour.environment + " to the folder of " + flavour.libraries.front().name +
+      suffix + (told ? ", which is not in '" + std::string(given) + "'" : "") + tried);
+}
+
+Opened opened(const std::string& target, const std::string& plan) {
+  static std::mutex mutex;
+  static auto* const all = new std::map<std::string, Opened>;
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (const auto found = all->find(target); found != all->end()) return found->second;
+  const Flavour& flavour = flavour_of(target);
+  Opened fresh;
+  fresh.entry = open_entry(flavour, plan);
+  std::string path;
+  fresh.library = open_tensorrt(flavour, fresh.entry->major, &path);
+  fresh.entry->check(fresh.library, path);
+  return all->emplace(target, fresh).first->second;
+}
+
+}  // namespace
+
+std::unique_ptr<PlanEngine> open_plan_natively(const std::string& path, const Manifest& manifest) {
+  const Opened found = opened(manifest.plan.target, path);
+  return found.entry->open(found.library, path, manifest);
+}
+
+}  // namespace zoo

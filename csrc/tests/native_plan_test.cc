@@ -1,0 +1,317 @@
+// Plans from C++, without Python: the public API over libzoo.so, libzoo_tensorrt.so, a TensorRT of
+// the same headers (fake_nvinfer.h) and emulated CUDA devices (host_cuda.h).
+//   native_plan_test fake LIBRARY
+//   native_plan_test wheel LIBRARY    how the library is found
+//   native_plan_test system LIBRARY
+//   native_plan_test real LIBRARY     a real TensorRT: what it refuses, with or without a driver
+
+#include <NvInferVersion.h>
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "backends/library.h"
+#include "ops/reparametrized_sample.h"
+#include "tests/check.h"
+#include "tests/fake_nvinfer.h"
+#include "tests/host_cuda.h"
+#include "tests/toy_plan.h"
+#include "zoo/engine.h"
+#include "zoo/errors.h"
+
+namespace {
+
+using zoo::test::Bytes;
+using zoo::test::expected;
+using zoo::test::kNetwork;
+using zoo::test::kSeed;
+using zoo::test::kValues;
+using zoo::test::kWidth;
+using zoo::test::Plan;
+
+const std::string kMajor = std::to_string(NV_TENSORRT_MAJOR);
+// What fake_nvinfer says that it is, in the most of the tests, and what TensorRT's packages say.
+const std::string kNumber = kMajor + "9903";
+const std::string kVersion = kMajor + ".99.3.7";
+
+Bytes part_of(const Bytes& whole, size_t first, size_t n) {
+  const auto begin = whole.begin() + static_cast<std::ptrdiff_t>(first * kValues);
+  return {begin, begin + static_cast<std::ptrdiff_t>(n * kValues)};
+}
+
+Bytes sampled(const zoo::Generator& generator, uint64_t first, size_t n, size_t batch = 0) {
+  zoo::SampleRequest request;
+  request.n = n;
+  request.seed = kSeed;
+  request.first = first;
+  request.batch = batch;
+  Bytes images(n * kValues);
+  generator.sample(request, images.data());
+  return images;
+}
+
+decltype(fake_nvinfer_fail)* fail;
+decltype(fake_nvinfer_counter)* counter;
+
+void images() {
+  const Plan plan("10.14.1", kNetwork);
+  const zoo::Generator generator(plan.path());
+  CHECK(generator.backend() == "tensorrt" && generator.instances() == 2);
+  const Bytes whole = expected(100, 60);
+  CHECK(sampled(generator, 100, 60) == whole);
+  CHECK(generator.sample(5, kSeed, 103) == part_of(whole, 3, 5));
+  for (const size_t batch : {1, 3, 4, 15, 16}) {
+    for (const auto& [first, n] : {std::pair<size_t, size_t>{0, 60}, {59, 1}, {7, 40}, {3, 2}}) {
+      CHECK(sampled(generator, 100 + first, n, batch) == part_of(whole, first, n));
+    }
+  }
+  // Replays do not ask TensorRT again.
+  const int64_t executions = counter("executions"), runs = counter("runs");
+  CHECK(sampled(generator, 100, 60) == whole);
+  CHECK(counter("executions") == executions && counter("runs") >= runs + 4);
+
+  zoo::Stream stream = generator.stream(60, kSeed, 100, 7);
+  Bytes streamed;
+  for (zoo::Stream::Batch batch; stream.next(&batch);) {
+    streamed.insert(streamed.end(), batch.images.get(), batch.images.get() + batch.rows * kValues);
+  }
+  CHECK(streamed == whole);
+
+  std::vector<float> latents(60 * kWidth);
+  zoo::fill_normal({kSeed, 100, 2}, 60, kWidth, latents.data());
+  std::vector<int64_t> labels;
+  for (int64_t i = 0; i < 60; ++i) labels.push_back((100 + i) % 3);
+  Bytes decoded(whole.size());
+  zoo::DecodeRequest request;
+  request.latents = latents.data();
+  request.n = 60;
+  request.labels = labels.data();
+  request.label_count = labels.size();
+  generator.decode(request, decoded.data());
+  CHECK(decoded == whole);
+}
+
+void several_at_once() {
+  const Plan plan("10.14.1", kNetwork);
+  const Bytes whole = expected(0, 40);
+  std::vector<int> right(6, 0);
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < right.size(); ++i) {
+    threads.emplace_back([&, i] {
+      // Each opens a plan of its own: the loader and the runtime are shared.
+      const zoo::Generator generator(plan.path());
+      right[i] = sampled(generator, i, 30) == part_of(whole, i, 30);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const int one : right) CHECK(one == 1);
+  CHECK(counter("runtimes") == 1 && counter("engines") == 0 && counter("contexts") == 0);
+}
+
+// What is refused before there is a runtime: nothing of it is remembered.
+void other_libraries(const std::string& fake) {
+  const Plan plan("10.14.1", kNetwork);
+  const auto open = [&] { return zoo::Generator(plan.path()); };
+  ::setenv("ZOO_TENSORRT_LIBRARY", "/nowhere/libnvinfer.so", 1);
+  THROWS(open(), zoo::BackendUnavailableError, "cannot open '/nowhere/libnvinfer.so'");
+  ::setenv("ZOO_TENSORRT_LIBRARY", "/proc", 1);
+  THROWS(open(), zoo::BackendUnavailableError, "is not installed: pip install 'tensorrt==");
+  THROWS(open(), zoo::BackendUnavailableError, "which is not in '/proc'");
+  ::setenv("ZOO_TENSORRT_LIBRARY", std::getenv("ZOO_CUDA_LIBRARY"), 1);
+  THROWS(open(), zoo::BackendUnavailableError, "is no library of TensorRT: it has no symbol");
+  ::setenv("ZOO_TENSORRT_LIBRARY", fake.c_str(), 1);
+  for (const auto& [number, version] :
+       {std::pair{"990400", "99.4.0"}, {"8601", "8.6.1"}, {"10400", "1.4.0"}}) {
+    ::setenv("FAKE_NVINFER_VERSION", number, 1);
+    THROWS(open(), zoo::BackendUnavailableError,
+           "' is TensorRT " + std::string(version) + ", and this build");
+    THROWS(open(), zoo::BackendUnavailableError, "was made with the headers of " + kMajor + ".");
+  }
+  if (NV_TENSORRT_MAJOR == 10) {
+    ::setenv("FAKE_NVINFER_VERSION", "100001", 1);
+    THROWS(open(), zoo::BackendUnavailableError, "install TensorRT 10 (10.1.0 or newer)");
+  }
+  // A later minor version has all that the headers know of.
+  ::setenv("FAKE_NVINFER_VERSION", kNumber.c_str(), 1);
+  fail("createInferRuntime", "CUDA initialization failure with error: 35");
+  THROWS(open(), zoo::ExecutionError,
+         "TensorRT " + kVersion + " makes no runtime: createInferRuntime: CUDA");
+  fail("createInferRuntime", "out of memory");
+  THROWS(open(), zoo::OutOfMemoryError, "out of memory");
+
+  const Plan rtx("1.7.1", kNetwork, "tensorrt-rtx");
+  THROWS(zoo::Generator(rtx.path()), zoo::BackendUnavailableError,
+         "is a plan of TensorRT for RTX, and libzoo_tensorrt_rtx.so");
+  THROWS(zoo::Generator(rtx.path()), zoo::BackendUnavailableError, "TENSORRT_RTX_HOME");
+  THROWS(zoo::Generator(rtx.path()), zoo::BackendUnavailableError, "import runtime");
+  CHECK(counter("runtimes") == 0);
+}
+
+void refused_plans() {
+  const Plan older("10.13.2", "");
+  THROWS(
+      zoo::Generator(older.path()), zoo::BackendUnavailableError,
+      "was built by tensorrt 10.13.2, here is " + kVersion + "; build it again: python -m export");
+  THROWS(zoo::Generator(older.path()), zoo::BackendUnavailableError, "(unknown plan)");
+  for (const std::string& version : {kMajor + ".99.3", kVersion, kVersion + ".post1"}) {
+    const Plan same(version, "");
+    THROWS(zoo::Generator(same.path()), zoo::EngineFileError,
+           "TensorRT " + kVersion + " does not open '" + same.path() +
+               "': deserializeCudaEngine: Error");
+  }
+  const Plan longer(kVersion + "0", "");
+  THROWS(zoo::Generator(longer.path()), zoo::BackendUnavailableError, "here is " + kVersion + ";");
+  const Plan good("10.13.2", kNetwork);
+  fail("deserializeCudaEngine", "Error Code 2: OutOfMemory (Requested size was 5 bytes.)");
+  THROWS(zoo::Generator(good.path()), zoo::OutOfMemoryError, "Requested size was 5 bytes");
+  THROWS(zoo::Generator("/nowhere.plan"), zoo::EngineNotFoundError, "/nowhere.plan");
+  CHECK(counter("engines") == 0);
+}
+
+void failures() {
+  const Plan plan(kVersion, kNetwork);
+  for (const auto& [function, words] : {std::pair{"createExecutionContext", "makes no context"},
+                                        {"setOptimizationProfileAsync", "has no profile 1"},
+                                        {"setInputShape", "does not take [4, 8] for 'latent'"},
+                                        {"setTensorAddress", "takes no address for '"},
+                                        {"enqueueV3", "does not run"}}) {
+    const zoo::Generator generator(plan.path(), {"auto", "auto", "fp32", 1});
+    fail(function, "told to");
+    THROWS(sampled(generator, 0, 4), zoo::ExecutionError, words);
+    // The engine lives on, and the failure is not remembered.
+    CHECK(sampled(generator, 0, 4) == expected(0, 4));
+    fail("createExecutionContext", "told to");
+    THROWS(sampled(generator, 0, 1), zoo::ExecutionError, ": createExecutionContext: told to");
+  }
+  CHECK(counter("engines") == 0 && counter("contexts") == 0);
+}
+
+void too_little_memory() {
+  const Plan plan(kVersion, kNetwork);
+  std::string warned;
+  zoo::set_warning_handler([&](const std::string& line) { warned += line + "\n"; });
+  const zoo::Generator generator(plan.path(), {"auto", "auto", "fp32", 1});
+  fail("createExecutionContext", "Error Code 1: Cuda Runtime (out of memory)");
+  CHECK(sampled(generator, 0, 16) == expected(0, 16));
+  CHECK(warned.find("runs fewer images at a time than 16: TensorRT " + kVersion +
+                    " makes no context") != std::string::npos);
+  CHECK(std::count(warned.begin(), warned.end(), '\n') == 1);
+  // The memory that our own code allocates.
+  warned.clear();
+  const zoo::Generator second(plan.path(), {"auto", "auto", "fp32", 1});
+  void* const device = ::dlopen(std::getenv("ZOO_CUDA_LIBRARY"), RTLD_NOW | RTLD_NOLOAD);
+  const auto break_device =
+      reinterpret_cast<decltype(&host_cuda_fail)>(::dlsym(device, "host_cuda_fail"));
+  break_device("allocate", 3, "cudaErrorMemoryAllocation: told to");
+  THROWS(sampled(second, 0, 16), zoo::OutOfMemoryError, "the GPU has no ");
+  CHECK(std::count(warned.begin(), warned.end(), '\n') == 2);
+  zoo::set_warning_handler({});
+}
+
+// A folder that goes away.
+class Folder {
+ public:
+  explicit Folder(const std::string& path) : path_(path) {}
+  Folder(const Folder&) = delete;
+  ~Folder() { std::filesystem::remove_all(path_); }
+  void link(const std::string& library, const std::string& name) const {
+    std::filesystem::create_directories((path_ / name).parent_path());
+    std::filesystem::create_symlink(library, path_ / name);
+  }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  const std::filesystem::path path_;
+};
+
+bool opens() {
+  const Plan plan("10.14.1", kNetwork);
+  return sampled(zoo::Generator(plan.path()), 3, 20) == expected(3, 20);
+}
+
+// Starts this program once more, with a folder of its own where the system looks for libraries.
+[[noreturn]] void start_again(const char* program, const char* mode, const char* library) {
+  char name[] = "/tmp/zoo-tensorrt-XXXXXX";
+  CHECK(::mkdtemp(name) != nullptr);
+  ::setenv("LD_LIBRARY_PATH", name, 1);
+  ::execl("/proc/self/exe", program, mode, library, name, nullptr);
+  std::abort();
+}
+
+// By the name that the system knows it by.
+void found_by_the_system(const std::string& fake, const Folder& folder) {
+  folder.link(fake, "libnvinfer.so." + kMajor);
+  CHECK(opens());
+}
+
+// In the folders of NVIDIA's wheels. What the system has is no library here.
+void found_in_wheels(const std::string& fake, const Folder& folder) {
+  for (const char* name : {"libnvinfer.so.", "libnvinfer_lean.so."}) {
+    std::ofstream(folder.path() / (name + kMajor)) << std::string(5000, 'x');
+  }
+  const Plan plan("10.14.1", kNetwork);
+  const auto open = [&] { return zoo::Generator(plan.path()); };
+  THROWS(open(), zoo::BackendUnavailableError, "TensorRT " + kMajor + ", with whose headers");
+  THROWS(open(), zoo::BackendUnavailableError, "pip install 'tensorrt==" + kMajor + ".*'");
+  THROWS(open(), zoo::BackendUnavailableError, "invalid ELF header");
+  zoo::add_search_folder(folder.path());
+  folder.link(fake, "tensorrt_libs/libnvinfer.so.99");
+  THROWS(open(), zoo::BackendUnavailableError, "libnvinfer.so.99' is of another version");
+  folder.link(fake, "tensorrt_lean_libs/libnvinfer_lean.so." + kMajor);
+  CHECK(opens());
+}
+
+// A real library: what it says is told, and nothing crashes.
+void real_library() {
+  const Plan plan("10.14.1", kNetwork);
+  void* const driver = ::dlopen("libcuda.so.1", RTLD_LAZY);
+  for (int time = 0; time < 2; ++time) {
+    if (driver) {
+      THROWS(zoo::Generator(plan.path()), zoo::BackendUnavailableError, "build it again");
+    } else {
+      THROWS(zoo::Generator(plan.path()), zoo::ExecutionError,
+             "makes no runtime: createInferRuntime: Error Code 6");
+      THROWS(zoo::Generator(plan.path()), zoo::ExecutionError, "CUDA initialization failure");
+    }
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3) return 2;
+  const std::string mode = argv[1], library = argv[2];
+  if (mode == "real") {
+    ::setenv("ZOO_TENSORRT_LIBRARY", library.c_str(), 1);
+    real_library();
+  } else if (mode == "fake") {
+    void* const fake = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+    CHECK(fake != nullptr);
+    if (!fake) return zoo::test::report();
+    fail = reinterpret_cast<decltype(fail)>(::dlsym(fake, "fake_nvinfer_fail"));
+    counter = reinterpret_cast<decltype(counter)>(::dlsym(fake, "fake_nvinfer_counter"));
+    other_libraries(library);
+    refused_plans();
+    images();
+    several_at_once();
+    failures();
+    too_little_memory();
+    CHECK(counter("runtimes") == 1 && counter("engines") == 0 && counter("contexts") == 0);
+  } else {
+    ::unsetenv("ZOO_TENSORRT_LIBRARY");
+    if (argc < 4) start_again(argv[0], argv[1], argv[2]);
+    const Folder folder(argv[3]);
+    if (mode == "wheel") found_in_wheels(library, folder);
+    if (mode == "system") found_by_the_system(library, folder);
+  }
+  return zoo::test::report();
+}
