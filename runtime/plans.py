@@ -5,6 +5,7 @@ puts its work into a stream once for each batch size. Nothing here runs while im
 """
 
 import importlib
+import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -27,6 +28,11 @@ The lean one runs plans that were built to be compatible with later versions."""
 
 EXTRAS = {"tensorrt": "gpu", "tensorrt-rtx": "tensorrt-rtx"}
 """The extra of this package that brings each."""
+
+HOST_CODE = "ZOO_TENSORRT_HOST_CODE"
+"""Environment variable that, if it is 1, lets plans run code that they hold for the host.
+
+Those for later versions of TensorRT do. Without it TensorRT refuses them."""
 
 _EXHAUSTED = ("out of memory", "outofmemory", "cudaerrormemoryallocation")
 # Said by builds that succeed, and by every failure on a machine without a driver.
@@ -84,6 +90,8 @@ class Flavour:
     def __init__(self, module: Any) -> None:
         self.module, self.log = module, log_of(module)
         self.runtime = module.Runtime(self.log.logger)
+        if os.environ.get(HOST_CODE) == "1":
+            self.runtime.engine_host_code_allowed = True
 
     def failure(self, what: str) -> ExecutionError:
         """The exception for a call that failed, with TensorRT's own words."""

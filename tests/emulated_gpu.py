@@ -168,6 +168,18 @@ def test_plans_that_tensorrt_does_not_open(
         runtime.Generator(path)
 
 
+def test_plans_with_code_for_the_host(
+    plan: Plan, tensorrt: FakeTensorRT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = plan("vae.onnx")
+    tensorrt.host_code = True
+    with pytest.raises(EngineFileError, match="host code, which is not allowed"):
+        runtime.Generator(path)
+    monkeypatch.setenv(plans.HOST_CODE, "1")
+    plans.flavour.cache_clear()
+    runtime.Generator(path).close()
+
+
 def test_a_plan_bound_to_another_gpu(plan: Plan, tmp_path: Path) -> None:
     """The emulated devices have compute capability 9.0."""
     whole = plan("vae.onnx").read_bytes()

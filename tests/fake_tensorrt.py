@@ -47,6 +47,7 @@ class FakeTensorRT(ModuleType):
     Attributes:
         executions: how often `execute_async_v3` put work into a stream.
         runs: how often that work ran; the replays of a graph are counted here only.
+        host_code: whether plans hold code for the host.
         scratch_per_row: bytes of scratch memory that a network asks for, for each row.
         find: the graph of a plan that `graphs` has not; None for one that is unknown here too.
         spoil: called in each run with the graph, the rows, and the outputs, to make them wrong or
@@ -67,6 +68,7 @@ class FakeTensorRT(ModuleType):
         self.device, self.graphs, self.buckets = device, graphs, tuple(buckets)
         self.executions = self.runs = 0
         self.scratch_per_row = 1000
+        self.host_code = False
         self.find: Callable[[bytes], ModelProto | None] = lambda plan: None
         self.spoil: Callable[[ModelProto, int, list[Any]], None] = lambda graph, rows, made: None
         self._lock = threading.Lock()
@@ -92,10 +94,14 @@ class Runtime:
         if not isinstance(logger, ILogger):
             raise TypeError(f"expected an ILogger, got {type(logger).__name__}")
         self.logger = logger
+        self.engine_host_code_allowed = False
 
     def deserialize_cuda_engine(self, serialized_engine: Any) -> ICudaEngine | None:
         """The engine of a plan's bytes; None for those of no plan that is known here."""
         plan = bytes(serialized_engine)
+        if self.module.host_code and not self.engine_host_code_allowed:
+            self.logger.log(Severity.ERROR, "the engine contains host code, which is not allowed")
+            return None
         graph = self.module.graphs.get(plan) or self.module.find(plan)
         if graph is None:
             text = "IRuntime::deserializeCudaEngine: Error Code 1: Serialization (unknown plan)"

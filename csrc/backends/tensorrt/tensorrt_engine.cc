@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -123,6 +124,9 @@ const Runtime& runtime_of(void* library) {
   void* const made = create(&the_log(), kHeaders);
   if (!is_object(made)) fresh->fail("makes no runtime");
   fresh->runtime = static_cast<nvinfer1::IRuntime*>(made);
+  // As runtime/plans.py: plans for later versions hold code for the host.
+  const char* const host_code = std::getenv("ZOO_TENSORRT_HOST_CODE");
+  if (host_code && std::string(host_code) == "1") fresh->runtime->setEngineHostCodeAllowed(true);
   kept = fresh.release();
   return *kept;
 }
