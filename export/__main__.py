@@ -15,7 +15,10 @@ from zoo.cli import Command
 if TYPE_CHECKING:
     from export import pipeline
 
-OF_PLANS = ("target", "precision", "batch", "timing_cache", "compatible")
+OF_PLANS = (
+    *("target", "precision", "batch", "timing_cache", "compatible"),
+    *("calibrate", "calibration_samples"),
+)
 OF_CHECKPOINTS = ("weights", "image", "interpolator", "data", "no_runtime_check")
 
 
@@ -81,7 +84,21 @@ class Buckets(click.ParamType):
     "--precision",
     default="fp32",
     metavar="NAME",
-    help="Of a plan: fp32, tf32, fp16 or bf16.",
+    help="Of a plan: fp32, tf32, fp16, bf16, int8 or fp8.",
+)
+@click.option(
+    "--calibrate",
+    metavar="SET",
+    help="Of an int8 or fp8 plan: a data set, or an .npy file of latents or images "
+    "[the prior's latents, else the images that it was trained on].",
+)
+@click.option(
+    "--calibration-samples",
+    type=int,
+    default=256,
+    show_default=True,
+    metavar="N",
+    help="Of an int8 or fp8 plan: how many latents or images to calibrate with.",
 )
 @click.option(
     "--batch",
@@ -186,6 +203,8 @@ def _export_plans(source: Path, out: Path, options: dict[str, Any]) -> None:
         options["batch"],
         options["timing_cache"],
         options["compatible"],
+        options["calibrate"],
+        options["calibration_samples"],
     )
     of_onnx = None if source.suffix == ".onnx" else _options(options)
     files = _telling_failures(lambda: plans.export(source, out, wanted, of_onnx, _say))

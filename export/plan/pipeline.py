@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,10 @@ import onnx
 from onnx import ModelProto
 
 from export.errors import ExportError
-from export.plan import SUFFIXES, flavours, graph, precision
+from export.plan import SUFFIXES, flavours, graph, precision, quantization
 from export.plan.builder import Built, Settings, Tensor, build
-from export.plan.precision import LATER, PRECISIONS, Precision
+from export.plan.precision import EIGHT_BITS, PRECISIONS, Precision
+from export.plan.samples import ARRAY, SAMPLES, Wanted
 from runtime import manifest
 from zoo.images.atomic import check_file, replacing
 
@@ -33,8 +34,10 @@ OF_THE_ONNX_FILE = ("graph", "left_out", "outside", "parity", "throughput")
 class Options:
     """What plans to build; `target` None is the TensorRT that is installed.
 
+    `calibrate` and `samples` are the fields of `samples.Wanted`, for int8 and fp8.
+
     Raises:
-        ExportError: a precision or a batch size that is not made.
+        ExportError: a precision, a batch size or a calibration that is not made.
     """
 
     target: str | None = None
@@ -42,13 +45,10 @@ class Options:
     batch: tuple[int, ...] = (1, 64, 512)
     cache: Path | None = None
     compatible: bool = False
+    calibrate: str | None = None
+    samples: int = SAMPLES
 
     def __post_init__(self) -> None:
-        if self.precision in LATER:
-            raise ExportError(
-                f"precision: {self.precision} plans are not made yet; "
-                f"expected one of {', '.join(PRECISIONS)}"
-            )
         if self.precision not in PRECISIONS:
             raise ExportError(
                 f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision!r}"
@@ -56,13 +56,17 @@ class Options:
         if not self.batch or not all(1 <= rows <= MAX_BATCH for rows in self.batch):
             text = ",".join(map(str, self.batch)) or "none"
             raise ExportError(f"batch: expected numbers from 1 to {MAX_BATCH}, got {text}")
+        wanted = Wanted(self.calibrate, self.samples)
+        if wanted != Wanted() and self.precision not in EIGHT_BITS:
+            raise ExportError(f"calibration is for int8 and fp8, got precision {self.precision}")
 
     def settings(self) -> Settings:
         """For the builder; raises ExportError as `flavours.choose`."""
         wanted: Precision = next(known for known in PRECISIONS if known == self.precision)
         buckets = tuple(sorted(set(self.batch)))
         flavour = flavours.choose(self.target)
-        return Settings(flavour, wanted, buckets, self.cache, self.compatible)
+        calibrate = Wanted(self.calibrate, self.samples)
+        return Settings(flavour, wanted, buckets, self.cache, self.compatible, calibrate)
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Plan:
     precision: str
     fp32_layers: list[str]
     buckets: tuple[int, ...]
+    fp16_layers: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
         """One line for people."""
@@ -87,6 +92,8 @@ class Plan:
         )
         if self.fp32_layers:
             text += f"; in fp32: {', '.join(self.fp32_layers)}"
+        if self.fp16_layers:
+            text += f"; in fp16: {', '.join(self.fp16_layers)}"
         return text
 
 
@@ -118,6 +125,11 @@ def export(
     with ExitStack() as stack:
         if source.suffix == ".onnx":
             engines = {out: source}
+        elif (settings.calibrate.source or "").endswith(ARRAY):
+            raise ExportError(
+                f"--calibrate {settings.calibrate.source} holds the rows of one engine; export the "
+                "checkpoint to .onnx, and make a plan of each file"
+            )
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             engines = _family(source, out, folder, onnx_options, progress)
@@ -155,7 +167,15 @@ def _write(
     if source["role"] not in ROLES:
         raise ExportError(f"{engine.name} has the role {source['role']}, which is no plan")
     progress(f"building {plan.name} for {settings.flavour.title}")
-    model, kept = lowered(onnx.load(engine), source, settings.precision)
+    fields: dict[str, Any] = {}
+    if settings.precision == "int8" or settings.precision == "fp8":
+        prepared, wanted = graph.prepare(onnx.load(engine), source), settings.precision
+        made = quantization.lower(prepared, source, engine, wanted, settings.calibrate, progress)
+        model, kept, fields = made.model, made.fp32, made.fields()
+        if not made.eight:
+            progress(f"no layer of {engine.name} runs in {wanted}: see fp16_layers")
+    else:
+        model, kept = lowered(onnx.load(engine), source, settings.precision)
     if precision.only_fp32(model, settings.precision):
         progress(f"no layer of {engine.name} can run in {settings.precision}: all are in fp32")
 
@@ -163,13 +183,14 @@ def _write(
 
     def describe(inputs: list[Tensor], outputs: list[Tensor]) -> str:
         described.append(document(source, settings, inputs, outputs, kept))
+        described[-1]["plan"] |= fields
         return json.dumps(described[-1])
 
     built = build(model, plan.name, describe, settings, progress)
     temporary.write_bytes(built.data)
     if manifest.read(temporary) != described[-1]:
         raise ExportError(f"{settings.flavour.title} does not keep the manifest in {plan.name}")
-    return _report(plan, built, settings, kept)
+    return _report(plan, built, settings, kept, fields.get("fp16_layers", []))
 
 
 def lowered(
@@ -211,7 +232,7 @@ def document(
     }
 
 
-def _report(plan: Path, built: Built, settings: Settings, kept: list[str]) -> Plan:
+def _report(plan: Path, built: Built, settings: Settings, kept: list[str], half: list[str]) -> Plan:
     return Plan(
         path=plan,
         size=len(built.data),
@@ -221,6 +242,7 @@ def _report(plan: Path, built: Built, settings: Settings, kept: list[str]) -> Pl
         precision=settings.precision,
         fp32_layers=kept,
         buckets=settings.buckets,
+        fp16_layers=half,
     )
 
 
