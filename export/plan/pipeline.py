@@ -173,7 +173,7 @@ def _write(
         made = quantization.lower(prepared, source, engine, wanted, settings.calibrate, progress)
         model, kept, fields = made.model, made.fp32, made.fields()
         if not made.eight:
-            progress(f"no layer of {engine.name} runs in {wanted}: see fp16_layers")
+            progress(f"no layer of {engine.name} runs in {wanted}: products are in fp16")
     else:
         model, kept = lowered(onnx.load(engine), source, settings.precision)
     if precision.only_fp32(model, settings.precision):

@@ -13,7 +13,6 @@ from onnx import TensorProto, ValueInfoProto
 
 from export.errors import ExportError
 from runtime import noise
-from zoo.data.sources import SOURCES
 from zoo.errors import ZooError
 
 Arrays = dict[str, NDArray[Any]]
@@ -218,7 +217,7 @@ def _load(name: str, count: int, size: int, channels: int) -> NDArray[np.uint8]:
         # As many as are needed; every tenth is to measure on.
         drawn = faces.make(0, count + count // 9 + 1, processes=1)[0]
         return drawn[np.arange(len(drawn)) % 10 != 9][:count]
-    loaded = data.load(name, size, channels, download=name not in SOURCES)
+    loaded = data.load(name, size, channels, download=False)
     return loaded.train.images[:count]
 
 
