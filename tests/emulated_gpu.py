@@ -23,7 +23,7 @@ import pytest
 from fake_tensorrt import FakeTensorRT
 from host_cuda import HostCuda
 from numpy.typing import NDArray
-from plan_cases import ENGINES, lowered
+from plan_cases import ENGINES, lowered, quantized
 from plan_runs import by_itself, by_plan
 
 import runtime
@@ -103,6 +103,21 @@ def test_plans_answer_as_the_engines_do(name: str, plan: Plan) -> None:
         same_images(expected, got)
     else:
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
+def test_plans_in_eight_bits(precision: Any, tensorrt: FakeTensorRT, tmp_path: Path) -> None:
+    """Built of the graph that runs here: near to the engine's images, and not the same."""
+    path = tmp_path / "vae.plan"
+    options = pipeline.Options(target="tensorrt-rtx", precision=precision, batch=BUCKETS)
+    pipeline.export(WEIGHTS / "vae.onnx", path, options)
+    tensorrt.graphs = {path.read_bytes(): quantized(WEIGHTS / "vae.onnx", precision).model}
+    difference = np.abs(by_plan("vae.onnx", path).astype(int) - by_itself("vae.onnx"))
+    assert 0.1 < difference.mean() < 1 and difference.max() < 60
+    with runtime.Generator(path) as generator:
+        assert generator.manifest["precision"] == precision
+        whole = generator.sample(40, seed=8)
+        np.testing.assert_array_equal(generator.sample(9, seed=8, first=20), whole[20:29])
 
 
 def test_images_do_not_depend_on_the_request(plan: Plan) -> None:
