@@ -34,6 +34,11 @@ FEW = (
 """Networks of one or two layers: there is none between the first and the last."""
 
 
+def has_eight_bits(name: str, kind: str) -> bool:
+    """In fp8 the two products of one decoder are both left in fp16 for its quality."""
+    return name.split(".")[0] not in FEW and (name, kind) != ("stacked-ae.onnx", "fp8")
+
+
 def products_by_hand(model: ModelProto) -> set[str]:
     """Names of the products with another one before and behind, by walks from each of them."""
     readers: dict[str, list[NodeProto]] = {}
@@ -75,7 +80,7 @@ def test_eight_bits_change_little(name: str, kind: EightBits) -> None:
     every = [entry.name for entry in whole.graph.node if entry.op_type in precision.PRODUCTS]
     assert sorted([*made.eight, *made.fp16, *(set(every) & {*made.fp32})]) == sorted(every)
     assert set(made.eight) <= products_by_hand(whole)
-    assert bool(made.eight) == (name.split(".")[0] not in FEW)
+    assert bool(made.eight) == has_eight_bits(name, kind)
     assert (made.calibration is not None) == bool(made.eight)
     assert_quantised(made.model, set(made.eight), kind)
 

@@ -6,7 +6,7 @@ import pytest
 from onnx import ModelProto
 from plan_cases import ENGINES, lowered, quantized
 from plan_layers import GENERATED, layers, products_in
-from test_plan_eight_bits import FEW
+from test_plan_eight_bits import has_eight_bits
 
 from export.plan import quantization
 from export.plan.precision import PRODUCTS
@@ -16,7 +16,7 @@ from zoo.engines import WEIGHTS
 pytest.importorskip("tensorrt_rtx_bindings")
 
 TYPES = {"int8": "Int8", "fp8": "FP8"}
-SOME = [name for name in ENGINES if name.split(".")[0] not in FEW]
+SOME = [(name, kind) for name in ENGINES for kind in TYPES if has_eight_bits(name, kind)]
 
 
 def products(model: ModelProto) -> set[str]:
@@ -24,8 +24,7 @@ def products(model: ModelProto) -> set[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", TYPES)
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize(("name", "kind"), SOME)
 def test_products_run_in_the_type_that_the_report_says(name: str, kind: EightBits) -> None:
     """Those in eight bits read eight bits; those named as fp16 read half precision."""
     made = quantized(WEIGHTS / name, kind)

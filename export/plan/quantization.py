@@ -35,7 +35,7 @@ class Quantized:
     """A graph for TensorRT, the nodes that are not in eight bits, and how it was calibrated.
 
     `fp32` names all nodes that compute in fp32, `fp16` the products that compute in fp16, `eight`
-    those in eight bits. `calibration` is for the manifest; None where nothing was to be calibrated.
+    those in eight bits. `calibration` is for the manifest; None where nothing is in eight bits.
     """
 
     model: ModelProto
@@ -103,11 +103,12 @@ def lower(
                 f"{dropped} of {len(read)} products of {engine.name} stay in fp16: "
                 f"in {wanted} they cost too much quality"
             )
-        described = {
-            "method": calibration.METHOD,
-            "source": samples.source,
-            "samples": samples.count,
-        }
+        if names:
+            described = {
+                "method": calibration.METHOD,
+                "source": samples.source,
+                "samples": samples.count,
+            }
     kept = halved(names)[1]
     others = [
         node.name

@@ -36,8 +36,8 @@ def affordable(
 ) -> list[str]:
     """The products that can be in eight bits together within `LEVELS` and `SPREAD`.
 
-    All of them if they can; else the one that alone changes the outputs most is left out, then the
-    next one, until they can.
+    All of them if they can; else without as few as need be of those that alone change the outputs
+    most.
 
     Args:
         whole: the graph in float32.
@@ -55,12 +55,20 @@ def affordable(
         return names
     first = run(whole, few)
     alone = {name: loss(first, run(quantised([name]), few)) for name in names}
-    left = list(names)
-    for worst in sorted(names, key=lambda name: alone[name], reverse=True):
-        left.remove(worst)
-        if loss(expected, run(quantised(left), feed)) <= 1:
-            break
-    return left
+    worst = sorted(names, key=lambda name: alone[name], reverse=True)
+
+    def without(count: int) -> list[str]:
+        return [name for name in names if name not in worst[:count]]
+
+    # Halving: the fewer, the less is lost.
+    too_few, enough = 0, len(names)
+    while enough - too_few > 1:
+        count = (too_few + enough) // 2
+        if loss(expected, run(quantised(without(count)), feed)) <= 1:
+            enough = count
+        else:
+            too_few = count
+    return without(enough)
 
 
 def loss(expected: Arrays, got: Arrays) -> float:
