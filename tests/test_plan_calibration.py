@@ -122,10 +122,10 @@ def test_a_folder_of_pictures(tmp_path: Path, fashion_mnist: DataSet) -> None:
     np.savez(tmp_path / "set.npz", images=fashion_mnist.test.images[:50])
     source = str(tmp_path / "set.npz")
     found = gathered(WEIGHTS / "vae.encoder.onnx", source)
-    assert found.source == source and found.count == COUNT
+    assert found.source == "set.npz" and found.count == COUNT
     # For a generator they are encoded, even if it has a prior.
     found = gathered(WEIGHTS / "vae.onnx", source)
-    assert found.source == f"encodings of {source}" and found.feed["latent"].shape == (COUNT, 32)
+    assert found.source == "encodings of set.npz" and found.feed["latent"].shape == (COUNT, 32)
 
 
 def arrays(folder: Path) -> None:

@@ -201,11 +201,13 @@ def _images(
         raise ExportError(f"{engine.name} does not say what it was trained on; {remedy}")
     shape = manifest["image"]
     try:
-        return _load(name, wanted.count, shape["height"], shape["channels"]), name
+        images = _load(name, wanted.count, shape["height"], shape["channels"])
     except (ZooError, OSError) as error:
         raise ExportError(
             f"{engine.name} is calibrated with images, and {name} cannot be had: {error}; {remedy}"
         ) from error
+    # Where a folder is goes into no manifest.
+    return images, Path(name).name
 
 
 def _load(name: str, count: int, size: int, channels: int) -> NDArray[np.uint8]:
