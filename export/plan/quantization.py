@@ -60,8 +60,8 @@ def lower(
 ) -> Quantized:
     """The model with the products between its first and its last ones in eight bits.
 
-    The rest is as `precision.lower` leaves it for "fp16", and so are products without which the
-    whole would be off by more than `sensitivity` allows. Transposed convolutions become
+    The rest is as `precision.lower` leaves it for "fp16", and so are products with which the whole
+    would be off by more than `sensitivity` allows. Transposed convolutions become
     convolutions first, where that can be (`phases`).
 
     Args:
@@ -173,10 +173,10 @@ def _reached(nodes: list[NodeProto], ends: Callable[[NodeProto], Any]) -> set[st
 def insert(model: ModelProto, wanted: EightBits, limits: dict[str, float]) -> ModelProto:
     """A copy of a model with quantised inputs and weights before some of its products.
 
-    Symmetric, without zero points. Inputs have one scale; so have the weights of matrix products,
-    whose sums TensorRT-RTX 1.7 would else hand on in fp16 before it scales them, and they overflow.
-    Those of convolutions have one for each channel of the output in int8; in fp8, whose numbers
-    have exponents of their own, more than one gains nothing. Biases stay as they are.
+    Symmetric: zero points are 0. Inputs have one scale; so have the weights of matrix products,
+    whose sums TensorRT-RTX 1.7 would else hand on in fp16 before it scales them, where they may
+    overflow. Those of convolutions have one for each channel of the output in int8; in fp8, whose
+    numbers have exponents of their own, more than one gains nothing. Biases stay as they are.
 
     Args:
         model: of `precision.lower`.
