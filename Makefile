@@ -33,9 +33,10 @@ bench: ## install everything and compare throughput with the peers
 	@$(SETUP) bench
 	@$(BIN)/python -m benchmarks.throughput --models vae --batch 1,16,64
 
-bench-gpu: ## on a machine with an NVIDIA GPU: measure the CUDA kernels against its limits
+bench-gpu: ## on a machine with an NVIDIA GPU: compare throughput with the peers and its limits
 	@$(SETUP) bench
 	@$(BIN)/python -m benchmarks.gpu_kernels
+	@$(BIN)/python -m benchmarks.gpu_throughput --models vae,dcgan,progan,stylegan --batch 1,16,64,256,1024
 
 gallery: ## install everything and draw every figure of docs/gallery.md
 	@$(SETUP) bench

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 PACKAGES = ("generator-zoo", "numpy", "onnxruntime", "openvino", "torch")
 
 
-def describe() -> dict[str, Any]:
-    """CPU model, cores this process may use, memory in GiB, and package versions."""
+def describe(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
+    """CPU model, cores this process may use, memory in GiB, and versions of installed packages."""
     info: dict[str, Any] = {
         "cpu": _first_value("/proc/cpuinfo", "model name") or platform.processor(),
         "cores": len(os.sched_getaffinity(0)),
@@ -21,7 +22,7 @@ def describe() -> dict[str, Any]:
         "isa": sorted(_isa()),
         "packages": {},
     }
-    for name in PACKAGES:
+    for name in packages:
         try:
             info["packages"][name] = version(name)
         except PackageNotFoundError:

@@ -11,7 +11,6 @@ differ is refused. Prints a table and writes JSON (with the machine) and a plot.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import time
 import traceback
 from multiprocessing.connection import Connection
@@ -23,6 +22,7 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.contenders import CONTENDERS, Contender, measure
+from benchmarks.processes import Process
 
 RESULTS = Path(__file__).parent / "results"
 CHECKED = 64  # latents of the check
@@ -48,34 +48,6 @@ def serve(key: str, arguments: tuple[str, str, int], pipe: Connection) -> None:
             pipe.send((True, answer))
         except Exception:
             pipe.send((False, traceback.format_exc(limit=3)))
-
-
-class Process:
-    """The other end of a contender's process."""
-
-    def __init__(self, key: str, arguments: tuple[str, str, int]) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.kind = CONTENDERS[key]
-        self.key = key
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(key, arguments, theirs), daemon=True)
-        self.process.start()
-
-    def ask(self, task: str, batch: int, argument: Any = None) -> Any:
-        """Raises RuntimeError with the contender's own words."""
-        self.pipe.send((task, batch, argument))
-        if not self.pipe.poll(600):
-            raise RuntimeError("no answer in 600 s")
-        done, answer = self.pipe.recv()
-        if not done:
-            raise RuntimeError(answer)
-        return answer
-
-    def stop(self) -> None:
-        self.pipe.send(None)
-        self.process.join(10)
-        if self.process.is_alive():
-            self.process.kill()
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
@@ -116,7 +88,7 @@ def run(
     reference_generator.close()
 
     rows: list[dict[str, Any]] = []
-    processes = [Process(name, arguments) for name in names]
+    processes = [Process(name, CONTENDERS[name], arguments, serve) for name in names]
     try:
         for batch in batches:
             ready = []

@@ -12,9 +12,11 @@ from pathlib import Path
 from runtime import cuda, errors, manifest, noise, ops
 from runtime._library import native as _native
 from runtime.classifier import Classifier
+from runtime.device_array import DeviceArray, to_device
 from runtime.encoder import Encoder
 from runtime.errors import BackendUnavailableError
 from runtime.generator import Generator, Stream
+from runtime.generators import Generators
 from runtime.mapping import Mapping
 from runtime.translator import Translator
 
@@ -39,8 +41,10 @@ def cmake_dir() -> Path:
 
 __all__ = [
     "Classifier",
+    "DeviceArray",
     "Encoder",
     "Generator",
+    "Generators",
     "Mapping",
     "Stream",
     "Translator",
@@ -52,4 +56,5 @@ __all__ = [
     "manifest",
     "noise",
     "ops",
+    "to_device",
 ]

@@ -24,6 +24,7 @@ class Engine:
         backend: str = "auto",
         precision: str = "fp32",
         instances: int | None = None,
+        bucket: int | None = None,
     ) -> None:
         for name, value in (("device", device), ("backend", backend), ("precision", precision)):
             if not isinstance(value, str):
@@ -35,6 +36,7 @@ class Engine:
             backend,
             precision,
             0 if instances is None else integer("instances", instances, 1, 4096),
+            0 if bucket is None else integer("bucket", bucket, 1, 2**31),
         )
 
     @property
@@ -59,6 +61,12 @@ class Engine:
     def backend(self) -> str:
         """The backend in use."""
         name: str = self._native.backend
+        return name
+
+    @property
+    def device(self) -> str:
+        """What it runs on: "cpu", or "cuda:N"."""
+        name: str = self._native.device
         return name
 
     @property

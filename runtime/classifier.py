@@ -3,10 +3,9 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from runtime._arguments import pictures
 from runtime._engine import Engine
+from runtime._placement import pictures, target
 
 
 class Classifier(Engine):
@@ -25,12 +24,12 @@ class Classifier(Engine):
         kind: str = self.manifest["scores"]["kind"]
         return kind
 
-    def classify(self, images: NDArray[Any]) -> NDArray[np.float32]:
+    def classify(self, images: Any, out: Any = "numpy") -> Any:
         """Probabilities float32[n, K] of images uint8[n, H, W, C].
 
+        images may be in a GPU's memory; out as of Generator.sample.
         Raises ArgumentError for another dtype or shape, ExecutionError.
         """
-        scores: NDArray[np.float32] = self._native.classify(
-            pictures("images", images, self.image_shape)
-        )
-        return scores
+        given = pictures("images", images, self.image_shape)
+        place = target(out, self.device, (given.rows, len(self.names)), np.float32)
+        return place.filled(self._native.classify(given.native, place.native))

@@ -11,12 +11,12 @@ Work is queued on `queue`, a cudaStream_t as an integer (0: the default stream),
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 from runtime._arguments import UINT64_MAX, integer
 from runtime._library import native
+from runtime.device_array import View, by_interface
 from runtime.errors import ArgumentError
 from runtime.ops import spherical
 
@@ -47,36 +47,13 @@ def devices() -> list[Device]:
     ]
 
 
-@dataclass(frozen=True)
-class _Array:
-    address: int
-    shape: tuple[int, ...]
-    kind: str
-
-
-def _array(name: str, value: Any, kinds: tuple[str, ...], shape: tuple[int | None, ...]) -> _Array:
-    interface = getattr(value, "__cuda_array_interface__", None)
-    if not isinstance(interface, dict):
+def _array(name: str, value: Any, kinds: tuple[str, ...], shape: tuple[int | None, ...]) -> View:
+    view = by_interface(value)
+    if view is None:
         raise ArgumentError(
             f"{name}: expected an array with __cuda_array_interface__, got {type(value).__name__}"
         )
-    got, kind = tuple(interface["shape"]), str(interface["typestr"])
-    if kind not in kinds:
-        raise ArgumentError(f"{name}: expected one of the types {', '.join(kinds)}, got {kind}")
-    fits = len(got) == len(shape) and all(
-        size > 0 and wanted in (None, size) for size, wanted in zip(got, shape, strict=True)
-    )
-    if not fits:
-        wanted = ", ".join("any" if size is None else str(size) for size in shape)
-        raise ArgumentError(f"{name}: expected shape ({wanted}), got {got}")
-    strides = interface.get("strides")
-    if strides is not None and tuple(strides) != _packed(got, int(kind[2:])):
-        raise ArgumentError(f"{name}: expected a contiguous array, got strides {tuple(strides)}")
-    return _Array(int(interface["data"][0]), got, kind)
-
-
-def _packed(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
-    return tuple(size * math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+    return view.check(name, kinds, shape)
 
 
 def _queue(value: Any) -> int:

@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from runtime._arguments import pictures
 from runtime._engine import LatentEngine
+from runtime._placement import pictures, target
+from runtime.device_array import to_device
+from runtime.errors import ArgumentError
 
 
 class Encoder(LatentEngine):
@@ -19,17 +20,27 @@ class Encoder(LatentEngine):
         """Whether an image has one latent (a plain autoencoder), not a distribution of them."""
         return self.manifest["latent"].get("posterior") == "deterministic"
 
-    def encode(self, images: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def encode(self, images: Any, out: str = "numpy") -> tuple[Any, Any]:
         """mu and logvar, float32[n, D] each, of images uint8[n, H, W, C].
 
-        logvar is -inf everywhere where the encoder is deterministic.
+        logvar is -inf everywhere where the encoder is deterministic. images may be in a GPU's
+        memory; out: "numpy", or "device" for two `DeviceArray`.
         Raises ArgumentError for another dtype or shape, ExecutionError.
         """
-        mu, logvar = self._native.encode(pictures("images", images, self.image_shape), True)
-        return mu, logvar
+        if not isinstance(out, str):
+            raise ArgumentError(f"out: expected 'numpy' or 'device', got {type(out)}")
+        given = pictures("images", images, self.image_shape)
+        shape = (given.rows, self.latent_width)
+        mu, logvar = (target(out, self.device, shape, np.float32) for _ in range(2))
+        if mu.native is not None and self.deterministic:
+            self._native.encode(given.native, False, mu.native, None)
+            index = int(self.device.removeprefix("cuda:"))
+            return mu.array, to_device(np.full(shape, -np.inf, np.float32), index)
+        made = self._native.encode(given.native, True, mu.native, logvar.native)
+        return mu.filled(made[0]), logvar.filled(made[1])
 
-    def embed(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """mu alone, float32[n, D]; raises as `encode`."""
-        mu: NDArray[np.float32]
-        mu, _ = self._native.encode(pictures("images", images, self.image_shape), False)
-        return mu
+    def embed(self, images: Any, out: Any = "numpy") -> Any:
+        """mu alone, float32[n, D]; out as of Generator.sample. Raises as `encode`."""
+        given = pictures("images", images, self.image_shape)
+        place = target(out, self.device, (given.rows, self.latent_width), np.float32)
+        return place.filled(self._native.encode(given.native, False, place.native, None)[0])

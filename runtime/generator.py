@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from runtime._arguments import UINT64_MAX, floats, integer
-from runtime._conditions import Classes, Labels, rows, scale
+from runtime._conditions import Classes, Labels, scale
 from runtime._engine import LatentEngine
+from runtime._placement import Target, target
+from runtime._placement import latents as _latents
 from runtime.errors import ArgumentError, ClosedError
 from runtime.ops import spherical
 
@@ -24,10 +26,12 @@ class Generator(LatentEngine):
     an engine exported so. Methods may be called from several threads at once; a
     forked child loads the engine again on first use.
 
-    path: engine file; device: "cpu"; backend: "auto" (the one measured faster for
-    this file among those installed), "onnxruntime" or "openvino"; precision: "fp32"
-    or, where CPU and backend have it, "bf16"; instances: single-threaded copies
-    that work in parallel, by default one a core.
+    path: engine file, or a plan; device: "auto", "cpu" or, for a plan, "cuda:N"; backend: "auto"
+    (the one measured faster for this file among those installed), "onnxruntime" or "openvino";
+    precision: "fp32" or, where CPU and backend have it, "bf16"; instances: that work in parallel,
+    by default one of a single thread for each core, two on a GPU; bucket, on a GPU: the one batch
+    size of the plan that every run has, so that images are bit-equal whatever is asked for
+    (None: the size that suits each request).
 
     Raises EngineFileError and its kinds for a bad file, BackendUnavailableError,
     DeviceUnavailableError, ArgumentError.
@@ -69,12 +73,19 @@ class Generator(LatentEngine):
         truncation: float = 1.0,
         noise: float = 1.0,
         cycle: bool = False,
-    ) -> NDArray[Any]:
+        out: Any = "numpy",
+    ) -> Any:
         """Images first … first + n - 1 of the run with this seed.
 
         batch is the largest number of rows of one run of the graph (None: chosen
         here); it changes the speed, never the images. mu and logvar, [D] or [n, D], draw from
         that posterior instead of the prior: h = mu + exp(logvar / 2) · ε.
+
+        out: "numpy" for a new NumPy array; "device", where the engine runs on a GPU, for a
+        `DeviceArray` in its memory; or an array of the images' shape and dtype that they are
+        written into, a NumPy array or one in the GPU's memory (PyTorch, CuPy, Numba, …), which is
+        given back. mu and logvar may be in the GPU's memory too, both [n, D] float32; what is there
+        is not looked into.
 
         labels, for conditional generators: the number or name of a class for all images, or
         [n] of them; with cycle any number of them, image i of the run having
@@ -89,46 +100,58 @@ class Generator(LatentEngine):
         n = integer("n", n, 1, _MOST)
         if (mu is None) != (logvar is None):
             raise ArgumentError("mu and logvar: expected both or neither")
+        means = logvars = None
         if mu is not None and logvar is not None:
-            mu = rows("mu", mu, n, self.latent_width)
-            logvar = rows("logvar", logvar, n, self.latent_width)
-            if mu.shape != logvar.shape:
-                raise ArgumentError(f"logvar: expected shape {mu.shape} as mu, got {logvar.shape}")
-        return self._native.sample(
+            means = _latents("mu", mu, self.latent_width, n)
+            logvars = _latents("logvar", logvar, self.latent_width, n)
+            if means.rows != logvars.rows:
+                raise ArgumentError(f"logvar: expected {means.rows} rows as mu, got {logvars.rows}")
+            if means.on_device != logvars.on_device:
+                raise ArgumentError("mu and logvar: expected both in the same memory")
+        place = self._target(out, n)
+        made = self._native.sample(
             n,
             integer("seed", seed, 0, UINT64_MAX),
             integer("first", first, 0, UINT64_MAX),
             0 if batch is None else integer("batch", batch, 1, _MOST),
-            mu,
-            logvar,
+            means and means.native,
+            logvars and logvars.native,
             self._classes.numbers(labels),
             bool(cycle),
             scale("truncation", truncation),
             scale("noise", noise),
+            place.native,
         )
+        return place.filled(made)
 
     def decode(
         self,
-        latents: ArrayLike,
+        latents: Any,
         seed: int | None = None,
         first: int = 0,
         truncation: float = 1.0,
         labels: Labels | None = None,
-    ) -> NDArray[Any]:
+        out: Any = "numpy",
+    ) -> Any:
         """Images of latents [n, D] (finite); row r stands for image first + r.
 
         The layers of a style-based generator draw the noise of that image of the run with this
         seed; without a seed they draw none, and an image is a function of its latent alone.
-        labels and truncation as in `sample`. So decode(noise.normals(seed, first, n, D),
-        seed=seed, first=first) is sample(n, seed, first). Raises ArgumentError, ExecutionError.
+        labels, truncation and out as in `sample`; latents may be in the GPU's memory. So
+        decode(noise.normals(seed, first, n, D), seed=seed, first=first) is sample(n, seed, first).
+        Raises ArgumentError, ExecutionError.
         """
-        return self._native.decode(
-            floats("latents", latents, (None, self.latent_width)),
+        given = _latents("latents", latents, self.latent_width)
+        place = self._target(out, given.rows)
+        made = self._native.decode(
+            given.native,
             None if seed is None else integer("seed", seed, 0, UINT64_MAX),
             integer("first", first, 0, UINT64_MAX),
             self._classes.numbers(labels),
             scale("truncation", truncation),
+            place.native,
         )
+        return place.filled(made)
 
     def interpolate(
         self,
@@ -138,18 +161,22 @@ class Generator(LatentEngine):
         mode: str = "linear",
         labels: Labels | None = None,
         truncation: float = 1.0,
-    ) -> NDArray[Any]:
+        out: Any = "numpy",
+    ) -> Any:
         """Images along the way from latent a to latent b, both ends included.
 
         h_i = a + (b - a) · i / steps, i = 0 … steps, or the points on the great arc
         with mode "spherical". a, b: [D] → [steps + 1, …]; [N, D] → [N, steps + 1, …].
         labels: a class for all ways, or [N]; None: way r has class r mod `class_count`.
-        The layers of a style-based generator draw no noise. Raises ArgumentError, ExecutionError.
+        The layers of a style-based generator draw no noise. out as in `sample`, of the shape
+        [N, steps + 1, …] or [steps + 1, …]. Raises ArgumentError, ExecutionError.
         """
         single = np.ndim(a) == 1
         a = floats("a", np.atleast_2d(np.asarray(a)), (None, self.latent_width))
         b = floats("b", np.atleast_2d(np.asarray(b)), (a.shape[0], self.latent_width))
         steps = integer("steps", steps, 1, 2**31)
+        leading = (steps + 1,) if single else (a.shape[0], steps + 1)
+        place = self._target(out, *leading)
         images = self._native.interpolate(
             a,
             b,
@@ -157,7 +184,10 @@ class Generator(LatentEngine):
             spherical(mode),
             self._classes.numbers(labels),
             scale("truncation", truncation),
+            place.native,
         )
+        if place.native is not None:
+            return place.array
         return images[0] if single else images
 
     def stream(
@@ -189,6 +219,18 @@ class Generator(LatentEngine):
                 scale("noise", noise),
             )
         )
+
+    def _target(self, out: Any, *leading: int) -> Target:
+        if isinstance(out, str) and out == "numpy":
+            return Target(None)
+        return target(out, self.device, *self._format(*leading))
+
+    def _format(self, *leading: int) -> tuple[tuple[int, ...], type]:
+        """Shape and dtype of images."""
+        height, width, channels = self.image_shape
+        if self.manifest["image"]["dtype"] == "uint8":
+            return (*leading, height, width, channels), np.uint8
+        return (*leading, channels, height, width), np.float32
 
     @cached_property
     def _classes(self) -> Classes:

@@ -1,10 +1,13 @@
 """Mapping: latents in, styles out: the first half of a style-based generator."""
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from typing import Any
 
-from runtime._arguments import floats
+import numpy as np
+from numpy.typing import NDArray
+
 from runtime._engine import LatentEngine
+from runtime._placement import latents as _latents
+from runtime._placement import target
 
 
 class Mapping(LatentEngine):
@@ -23,12 +26,12 @@ class Mapping(LatentEngine):
         """w̄ [W], the mean style over the prior, around which truncation contracts."""
         return np.array(self.manifest["truncation"]["mean"], np.float32)
 
-    def map(self, latents: ArrayLike) -> NDArray[np.float32]:
+    def map(self, latents: Any, out: Any = "numpy") -> Any:
         """Styles float32[n, W] of latents [n, D] (finite), not truncated.
 
+        latents may be in a GPU's memory; out as of Generator.sample.
         Raises ArgumentError, ExecutionError.
         """
-        styles: NDArray[np.float32] = self._native.map(
-            floats("latents", latents, (None, self.latent_width))
-        )
-        return styles
+        given = _latents("latents", latents, self.latent_width)
+        place = target(out, self.device, (given.rows, self.style_width), np.float32)
+        return place.filled(self._native.map(given.native, place.native))

@@ -3,11 +3,12 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from runtime._arguments import UINT64_MAX, integer, pictures
+from runtime._arguments import UINT64_MAX, integer
 from runtime._conditions import rows
 from runtime._engine import Engine
+from runtime._placement import pictures, target
 from runtime.errors import ArgumentError
 
 
@@ -38,31 +39,35 @@ class Translator(Engine):
 
     def translate(
         self,
-        images: NDArray[Any],
+        images: Any,
         attributes: ArrayLike | None = None,
         seed: int = 0,
         first: int = 0,
-    ) -> NDArray[np.uint8]:
+        out: Any = "numpy",
+    ) -> Any:
         """Pictures uint8[n, *image_shape] made of images uint8[n, *input_shape].
 
         attributes: values of 0 to 1, [K] or [n, K], for each of the names in `attributes`, where
         there are any. A translator that draws noise gives image r that of sample first + r.
+        images may be in a GPU's memory; out as of Generator.sample.
         Raises ArgumentError for another dtype or shape, ExecutionError.
         """
         inputs = pictures("images", images, self.input_shape)
         names = self.attributes
         if attributes is not None and names:
-            attributes = rows("attributes", attributes, len(inputs), len(names))
+            attributes = rows("attributes", attributes, inputs.rows, len(names))
         elif attributes is not None:
             raise ArgumentError("attributes: expected none, for the engine does not ask for them")
         elif names:
             raise ArgumentError(
                 f"attributes: expected a value for each of {', '.join(names)}, got none"
             )
-        translated: NDArray[np.uint8] = self._native.translate(
-            inputs,
+        place = target(out, self.device, (inputs.rows, *self.image_shape), np.uint8)
+        made = self._native.translate(
+            inputs.native,
             attributes,
             integer("seed", seed, 0, UINT64_MAX),
             integer("first", first, 0, UINT64_MAX),
+            place.native,
         )
-        return translated
+        return place.filled(made)

@@ -1,33 +1,28 @@
 """Plans of every shipped engine through the whole GPU runtime, on emulated CUDA devices.
 
-Memory, streams, graphs and kernels are those of csrc/tests/host_cuda.cc, TensorRT is
-fake_tensorrt.py, which runs the plan's graph in ONNX Runtime; all between them is what runs on a
-GPU. `test_emulated_gpu.py` runs this file, with ZOO_CUDA_LIBRARY set.
+`emulation.py` says what is emulated; `test_emulated_gpu.py` runs this file.
 """
 
 from __future__ import annotations
 
 import ctypes
-import gc
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from emulated_plans import BUCKETS, DEVICE_BYTES, Plan, same_images
 from fake_tensorrt import FakeTensorRT
 from host_cuda import HostCuda
-from numpy.typing import NDArray
-from plan_cases import ENGINES, lowered, quantized
+from plan_cases import ENGINES, quantized
 from plan_runs import by_itself, by_plan
 
 import runtime
-from export.plan import pipeline
 from runtime import plans
 from runtime.errors import (
     ArgumentError,
@@ -39,61 +34,7 @@ from runtime.errors import (
 )
 from zoo.engines import WEIGHTS
 
-BUCKETS = (1, 4, 16)
-DEVICE_BYTES = 2**30
-MODULE = "tensorrt_rtx"
-Plan = Callable[[str], Path]
-
-# Loaded while the real module is the only one there is; building needs it.
-pipeline.Options(target="tensorrt-rtx").settings()
-
-
-@pytest.fixture(scope="session")
-def device() -> HostCuda:
-    return HostCuda(Path(os.environ["ZOO_CUDA_LIBRARY"]))
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {"folder": tmp_path_factory.mktemp("plans")}
-
-
-@pytest.fixture
-def tensorrt(device: HostCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTensorRT]:
-    """A TensorRT that knows the plans of this test."""
-    module = FakeTensorRT(device, {}, buckets=BUCKETS, name=MODULE)
-    monkeypatch.setitem(sys.modules, MODULE, module)
-    plans.flavour.cache_clear()
-    device.reset()
-    yield module
-    gc.collect()
-    plans.flavour.cache_clear()
-    assert device.errors == []
-    live = ("device_bytes", "pinned_bytes", "streams", "graphs")
-    assert [device.counter(name) for name in live] == [0, 0, 0, 0], "something is left"
-
-
-@pytest.fixture
-def plan(tensorrt: FakeTensorRT, made: dict[str, Path]) -> Plan:
-    """The plan of a shipped engine, built by the real TensorRT for RTX."""
-
-    def build(name: str) -> Path:
-        path = made["folder"] / name.replace(".onnx", ".plan")
-        if name not in made:
-            options = pipeline.Options(target="tensorrt-rtx", batch=BUCKETS)
-            pipeline.export(WEIGHTS / name, path, options)
-            made[name] = path
-        tensorrt.graphs = {**tensorrt.graphs, path.read_bytes(): lowered(WEIGHTS / name, "fp32")[0]}
-        return path
-
-    return build
-
-
-def same_images(expected: NDArray[Any], got: NDArray[Any]) -> None:
-    """A sum in another order may cross the border between two levels, now and then."""
-    assert got.dtype == np.uint8 and got.shape == expected.shape
-    difference = np.abs(got.astype(int) - expected)
-    assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
+pytest_plugins = ["emulation"]
 
 
 @pytest.mark.parametrize("name", ENGINES)

@@ -1,4 +1,4 @@
-"""The GPU runtime on emulated CUDA devices: `emulated_gpu.py`, in a process of its own.
+"""The GPU runtime on emulated CUDA devices: `emulated_gpu*.py`, in processes of their own.
 
 A process opens CUDA once, and the other tests are to see the machine as it is.
 """
@@ -13,15 +13,21 @@ from pathlib import Path
 import host_cuda
 import pytest
 
-CASES = Path(__file__).with_name("emulated_gpu.py")
+CASES = sorted(Path(__file__).parent.glob("emulated_gpu*.py"))
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The emulated devices."""
+    return host_cuda.build(tmp_path_factory.mktemp("emulated"))
 
 
 @pytest.mark.slow
-def test_runtime_on_an_emulated_gpu(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cases", CASES, ids=lambda path: path.stem)
+def test_runtime_on_an_emulated_gpu(cases: Path, library: Path) -> None:
     pytest.importorskip("tensorrt_rtx_bindings")
-    library = host_cuda.build(tmp_path)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs", CASES],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs", cases],
         env=os.environ | {"ZOO_CUDA_LIBRARY": str(library), "HOST_CUDA_DEVICES": "2"},
         capture_output=True,
         text=True,

@@ -74,12 +74,19 @@ def _beside(engine: Path, role: str, what: str) -> Path:
 def open_generator(name: str, **options: Any) -> Generator:
     """The generator of that file or name, loaded; `options` are those of runtime.Generator.
 
+    A device with commas, "cuda:0,cuda:1", is several: runtime.Generators.
+
     Raises the errors of `resolve` and of runtime.Generator, and ConfigError for
     an engine that was exported to make float images, which no command can write.
     """
-    from runtime import Generator
+    from runtime import Generator, Generators
 
-    generator = Generator(resolve(name), **options)
+    generator: Any
+    devices = options.pop("device", "auto").split(",")
+    if len(devices) > 1:
+        generator = Generators(resolve(name), devices, **options)
+    else:
+        generator = Generator(resolve(name), devices[0], **options)
     dtype = generator.manifest["image"]["dtype"]
     if dtype != "uint8":
         raise ConfigError(f"{name} makes {dtype} images; the commands need an engine for uint8")

@@ -30,6 +30,7 @@ _AUTOENCODER_SPREAD = 0.5
 @click.option("--seed", type=UINT64, default=0, help="Seed of the run.")
 @click.option("--first", type=UINT64, default=0, help="Index in the run of the first image.")
 @click.option("--batch", type=COUNT, help="Images a run of the graph; never changes them.")
+@click.option("--bucket", type=COUNT, help="Of a plan: the one batch size that is used.")
 @click.option(
     "--out",
     default="samples.png",
@@ -56,6 +57,7 @@ def main(
     seed: int,
     first: int,
     batch: int | None,
+    bucket: int | None,
     out: str,
     label: str | None,
     labels: str | None,
@@ -96,7 +98,9 @@ def main(
         raise ConfigError(f"--spread: expected a finite number of at least 0, got {spread}")
     sinks.check(out, count, overwrite)
     started = time.perf_counter()
-    with open_generator(engine, **options) as generator:
+    with open_generator(engine, bucket=bucket, **options) as generator:
+        # What goes with it needs one device.
+        options["device"] = options["device"].split(",")[0]
         if verbose:
             loaded = time.perf_counter() - started
             click.echo(

@@ -9,6 +9,7 @@
 
 #include "zoo/export.h"
 #include "zoo/manifest.h"
+#include "zoo/options.h"
 
 namespace zoo {
 
@@ -17,6 +18,7 @@ namespace zoo {
 struct Binding {
   std::string name;
   void* data;
+  Memory memory = Memory::kHost;
 };
 
 // Inputs: all of the graph's, but for noise, which see NoiseFrom. A finished latent comes as
@@ -24,6 +26,10 @@ struct Binding {
 // (io::layer_noise). Outputs: those that are wanted.
 struct RunArguments {
   size_t rows = 0;
+  // Where the backend copies (Backend::copies): rows of the latent's operands, or of the images or
+  // latents that go in, and of the outputs; fewer than the run has where nobody wants the last
+  // ones. 0: all.
+  size_t count = 0;
   std::vector<Binding> inputs;
   std::vector<Binding> outputs;
 };
@@ -52,6 +58,10 @@ class Backend {
 
   // True where a run must have one of the sizes that prepare() was given.
   virtual bool fixed_batch() const = 0;
+
+  // True where inputs and outputs are copied to and from memory of the backend's own, so that they
+  // need not be as long as the run. Only then they may be in a device's memory.
+  virtual bool copies() const { return false; }
 
   // Makes runs of this many rows possible; thread-safe, quick when done before. Throws
   // OutOfMemoryError where the device has too little.

@@ -6,6 +6,15 @@
 
 namespace zoo {
 
+OnDevice::OnDevice(int device) : device_(device) {
+  check_cuda(cuda_ops().current_device(&before_));
+  if (before_ != device_) check_cuda(cuda_ops().set_device(device_));
+}
+
+OnDevice::~OnDevice() {
+  if (before_ != device_) cuda_ops().set_device(before_);
+}
+
 DeviceMemory allocate_device_memory(size_t bytes) {
   const CudaOps& ops = cuda_ops();
   void* memory = nullptr;

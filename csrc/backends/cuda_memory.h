@@ -25,6 +25,9 @@ class CudaHandle {
     if (handle_) (cuda_ops().*Release)(handle_);
   }
 
+  // The handle, which this no longer owns.
+  void* leave() { return std::exchange(handle_, nullptr); }
+
   void* get() const { return handle_; }
   unsigned char* bytes() const { return static_cast<unsigned char*>(handle_); }
 
@@ -37,10 +40,23 @@ using PinnedMemory = CudaHandle<&CudaOps::release_pinned>;
 using CudaStream = CudaHandle<&CudaOps::destroy_stream>;
 using CudaGraph = CudaHandle<&CudaOps::destroy_graph>;
 
+// Makes a device the calling thread's current one, for a scope.
+class ZOO_API OnDevice {
+ public:
+  // Throws ExecutionError.
+  explicit OnDevice(int device);
+  OnDevice(const OnDevice&) = delete;
+  ~OnDevice();
+
+ private:
+  const int device_;
+  int before_ = 0;
+};
+
 // Throw ExecutionError; the first OutOfMemoryError where the device has not so much.
-DeviceMemory allocate_device_memory(size_t bytes);
-PinnedMemory allocate_pinned_memory(size_t bytes);
-CudaStream make_cuda_stream();
+ZOO_API DeviceMemory allocate_device_memory(size_t bytes);
+ZOO_API PinnedMemory allocate_pinned_memory(size_t bytes);
+ZOO_API CudaStream make_cuda_stream();
 
 // What `work` puts into the stream, as a graph. Throws what it throws; nothing is left under
 // capture.

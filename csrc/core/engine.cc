@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "backends/cuda_library.h"
 #include "backends/registry.h"
 #include "backends/tensorrt/plan_backend.h"
 #include "backends/tensors.h"
@@ -82,6 +83,15 @@ std::string plan_backend(const Manifest& manifest, const Options& options) {
   return target;
 }
 
+void check_bucket(const Manifest& manifest, size_t bucket) {
+  const auto& buckets = manifest.plan.buckets;
+  if (bucket == 0 || std::find(buckets.begin(), buckets.end(), bucket) != buckets.end()) return;
+  std::string sizes;
+  for (const size_t size : buckets) sizes += (sizes.empty() ? "" : ", ") + std::to_string(size);
+  throw ArgumentError("bucket: expected one of the plan's batch sizes, " + sizes + ", got " +
+                      std::to_string(bucket));
+}
+
 std::string choose_backend(const Manifest& manifest, const Options& options) {
   if (options.backend != "auto") return options.backend;
   std::string best;
@@ -139,10 +149,15 @@ Engine::Engine(const std::string& path, const Options& options,
     check_precision(options.precision);
     backend_name_ = choose_backend(manifest_, options);
     instances_ = options.instances ? options.instances : available_cores();
+    if (options.bucket != 0) {
+      throw ArgumentError("bucket: '" + path + "' runs on the CPU, where images do not depend on " +
+                          "the size of a run; expected none");
+    }
   } else {
     backend_name_ = plan_backend(manifest_, options);
     instances_ = options.instances ? options.instances : kPlanInstances;
     sizes_ = manifest_.plan.buckets.size();
+    check_bucket(manifest_, options.bucket);
   }
   live();
 }
@@ -167,6 +182,10 @@ Engine::Live& Engine::live() {
   fresh->process = process;
   live_.store(fresh.get(), std::memory_order_release);
   return *fresh.release();
+}
+
+std::string Engine::device() const {
+  return device_ < 0 ? "cpu" : "cuda:" + std::to_string(device_);
 }
 
 Backend& Engine::backend() { return *live().backend; }
@@ -205,7 +224,22 @@ size_t Engine::with_usual_bits(size_t rows) {
   return same ? rows : usual;
 }
 
+void Engine::check_memory(const char* name, const void* data, Memory memory) {
+  if (memory == Memory::kHost || !data) return;
+  if (device_ < 0) {
+    throw ArgumentError(std::string(name) + ": expected memory of the host, for '" + path_ +
+                        "' runs on the CPU");
+  }
+  int found = -1;
+  check_cuda(cuda_ops().device_of(data, &found));
+  if (found == device_) return;
+  throw ArgumentError(std::string(name) + ": expected memory of cuda:" + std::to_string(device_) +
+                      ", where '" + path_ + "' runs, got memory of " +
+                      (found < 0 ? "the host" : "cuda:" + std::to_string(found)));
+}
+
 bool Engine::leave_out(size_t rows) {
+  if (options_.bucket != 0) return false;
   const auto& buckets = manifest_.plan.buckets;
   const auto found = std::find(buckets.begin(), buckets.end(), rows);
   if (found == buckets.begin() || found == buckets.end()) return false;
@@ -215,6 +249,7 @@ bool Engine::leave_out(size_t rows) {
 
 size_t Engine::bucket(uint64_t n, size_t batch) const {
   const auto& buckets = manifest_.plan.buckets;
+  if (options_.bucket != 0) return options_.bucket;
   const size_t limit = batch ? batch : buckets.back();
   size_t best = buckets.front();
   for (size_t i = 0; i < sizes_ && buckets[i] <= limit; ++i) {

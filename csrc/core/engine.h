@@ -25,6 +25,7 @@ class Engine {
   const std::string& backend_name() const { return backend_name_; }
   const std::string& path() const { return path_; }
   size_t instances() const { return instances_; }
+  std::string device() const;
   uint64_t peak_device_bytes() { return backend().peak_device_bytes(); }
 
   // Both start again in a forked child, which has the memory but no threads.
@@ -35,6 +36,10 @@ class Engine {
   // the caller's), for which the backend is prepared. Where it has too little memory,
   // fewer, with a warning. Throws ArgumentError, OutOfMemoryError.
   size_t prepare(uint64_t n, size_t batch);
+
+  // Throws ArgumentError where `data`, the argument of that name, is not in the memory that is
+  // said; null passes.
+  void check_memory(const char* name, const void* data, Memory memory);
 
  private:
   // On a CPU smaller runs keep the activations in the cache, and one batch then occupies

@@ -46,6 +46,7 @@ Generator::Generator(const std::string& path, const Options& options)
 const Manifest& Generator::manifest() const { return engine_->manifest(); }
 const std::string& Generator::backend() const { return engine_->backend_name(); }
 size_t Generator::instances() const { return engine_->instances(); }
+std::string Generator::device() const { return engine_->device(); }
 uint64_t Generator::peak_device_bytes() const { return engine_->peak_device_bytes(); }
 
 void Generator::sample(const SampleRequest& request, void* images, const Cancel& cancel) const {
@@ -54,13 +55,22 @@ void Generator::sample(const SampleRequest& request, void* images, const Cancel&
   if ((request.mu == nullptr) != (request.logvar == nullptr)) {
     throw ArgumentError("mu and logvar: expected both or neither");
   }
+  engine_->check_memory("images", images, request.image_memory);
+  const bool on_host = request.latent_memory == Memory::kHost;
   LatentSource source;
   if (!request.mu) {
     check_prior(*engine_);
   } else {
     const size_t rows = request.shared ? 1 : request.n;
-    check_finite("mu", request.mu, rows, manifest().latent_width);
-    check_finite("logvar", request.logvar, rows, manifest().latent_width, true);
+    if (on_host) {
+      check_finite("mu", request.mu, rows, manifest().latent_width);
+      check_finite("logvar", request.logvar, rows, manifest().latent_width, true);
+    } else if (request.shared) {
+      throw ArgumentError("mu and logvar: one row for all is expected in the host's memory");
+    }
+    engine_->check_memory("mu", request.mu, request.latent_memory);
+    engine_->check_memory("logvar", request.logvar, request.latent_memory);
+    source.memory = request.latent_memory;
     source.kind = LatentSource::Kind::kPosterior;
     source.mu = request.mu;
     source.logvar = request.logvar;
@@ -68,7 +78,8 @@ void Generator::sample(const SampleRequest& request, void* images, const Cancel&
   }
   const GraphInputs inputs = inputs_of(*engine_, request);
   const size_t rows = engine_->prepare(request.n, request.batch);
-  engine_->pool().run(generate_job(engine_.get(), source, inputs, request.n, rows, images), cancel);
+  const Images out{images, request.image_memory};
+  engine_->pool().run(generate_job(engine_.get(), source, inputs, request.n, rows, out), cancel);
 }
 
 std::vector<uint8_t> Generator::sample(uint64_t n, uint64_t seed, uint64_t first) const {
@@ -88,7 +99,11 @@ std::vector<uint8_t> Generator::sample(uint64_t n, uint64_t seed, uint64_t first
 
 void Generator::decode(const DecodeRequest& request, void* images, const Cancel& cancel) const {
   check_range(request.n, request.first, manifest().image.bytes());
-  check_finite("latents", request.latents, request.n, manifest().latent_width);
+  if (request.latent_memory == Memory::kHost) {
+    check_finite("latents", request.latents, request.n, manifest().latent_width);
+  }
+  engine_->check_memory("latents", request.latents, request.latent_memory);
+  engine_->check_memory("images", images, request.image_memory);
   GraphInputs inputs;
   inputs.seed = request.seed.value_or(0);
   inputs.first = request.first;
@@ -98,8 +113,10 @@ void Generator::decode(const DecodeRequest& request, void* images, const Cancel&
   LatentSource source;
   source.kind = LatentSource::Kind::kGiven;
   source.mu = request.latents;
+  source.memory = request.latent_memory;
   const size_t rows = engine_->prepare(request.n, 0);
-  engine_->pool().run(generate_job(engine_.get(), source, inputs, request.n, rows, images), cancel);
+  const Images out{images, request.image_memory};
+  engine_->pool().run(generate_job(engine_.get(), source, inputs, request.n, rows, out), cancel);
 }
 
 void Generator::decode(const float* latents, size_t n, void* images, const Cancel& cancel) const {
@@ -141,6 +158,7 @@ void Generator::interpolate(const InterpolateRequest& request, void* images,
   points.labels = labels.empty() ? nullptr : labels.data();
   points.label_count = labels.size();
   points.truncation = request.truncation;
+  points.image_memory = request.image_memory;
   decode(points, images, cancel);
 }
 
@@ -171,6 +189,9 @@ Stream Generator::stream(const SampleRequest& request, size_t prefetch) const {
   check_prior(*engine_);
   if (request.mu || request.logvar) {
     throw ArgumentError("mu and logvar: a stream draws from the prior, expected neither");
+  }
+  if (request.image_memory != Memory::kHost) {
+    throw ArgumentError("images: a stream's are in the host's memory");
   }
   const GraphInputs inputs = inputs_of(*engine_, request);
   SampleRequest whole = request;

@@ -28,15 +28,16 @@ void run_in_place(Backend* backend, const Manifest& manifest, size_t instance, c
                   size_t offset, size_t count, size_t rows) {
   RunArguments arguments;
   arguments.rows = rows;
-  arguments.inputs = {{call.images.name, call.images.data}};
+  arguments.count = count;
+  arguments.inputs = {{call.images.name, call.images.data, call.images.memory}};
   for (const Rows& output : call.outputs) {
-    if (output.data) arguments.outputs.push_back({output.name, output.data});
+    if (output.data) arguments.outputs.push_back({output.name, output.data, output.memory});
   }
   bind_inputs(manifest, *backend, call.inputs, offset, count, rows, &arguments);
   backend->run(instance, arguments);
 }
 
-// The last, shorter run of a backend with fixed sizes: pad, then cut.
+// The last, shorter run of a backend with fixed sizes that works in the caller's memory: pad, cut.
 void run_padded(Backend* backend, const Manifest& manifest, size_t instance, const RowCall& call,
                 size_t offset, size_t count, size_t rows) {
   std::vector<std::vector<unsigned char>> buffers;
@@ -60,10 +61,11 @@ void run_padded(Backend* backend, const Manifest& manifest, size_t instance, con
 void run_image_rows(Backend* backend, const Manifest& manifest, size_t instance,
                     const RowCall& call, size_t offset, size_t count, size_t batch) {
   const RowCall rest = from(call, offset);
-  if (backend->fixed_batch() && count != batch) {
+  if (backend->fixed_batch() && count != batch && !backend->copies()) {
     run_padded(backend, manifest, instance, rest, offset, count, batch);
   } else {
-    run_in_place(backend, manifest, instance, rest, offset, count, count);
+    const size_t rows = backend->fixed_batch() ? batch : count;
+    run_in_place(backend, manifest, instance, rest, offset, count, rows);
   }
 }
 
@@ -75,7 +77,11 @@ void require_uint8_images(const Engine& engine) {
 
 void run_images(Engine* engine, const RowCall& call, size_t n, const Cancel& cancel) {
   check_range(n, call.inputs.first, call.images.bytes);
-  for (const Rows& output : call.outputs) check_range(n, 0, output.bytes);
+  engine->check_memory(call.images.name, call.images.data, call.images.memory);
+  for (const Rows& output : call.outputs) {
+    check_range(n, 0, output.bytes);
+    engine->check_memory(output.name, output.data, output.memory);
+  }
   Backend* const backend = &engine->backend();
   const size_t batch = engine->prepare(n, 0);
   const auto work = [=, &call](size_t instance, size_t chunk) {

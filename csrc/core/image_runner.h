@@ -15,6 +15,7 @@ struct Rows {
   const char* name;  // of backends/backend.h's io
   void* data;        // an output that nobody wants: null
   size_t bytes;
+  Memory memory = Memory::kHost;
 };
 
 // A call: what goes in, what comes out, and what goes in beside.
@@ -33,7 +34,8 @@ void run_image_rows(Backend* backend, const Manifest& manifest, size_t instance,
 void require_uint8_images(const Engine& engine);
 
 // Cuts n rows into runs of the graph, done by all instances, and waits. Throws
-// ArgumentError for no rows or too many, ExecutionError, CancelledError.
+// ArgumentError for no rows or too many and for memory of another device, ExecutionError,
+// CancelledError.
 void run_images(Engine* engine, const RowCall& call, size_t n, const Cancel& cancel);
 
 }  // namespace zoo

@@ -63,20 +63,23 @@ void bind_operands(const LatentSource& source, uint64_t offset, size_t count, si
   arguments->inputs = {{io::kMu, mu}, {io::kLogvar, logvar}};
 }
 
-// What a backend that draws by itself needs beside the seed.
-void bind_source(const LatentSource& source, uint64_t offset, size_t count, size_t rows,
-                 size_t width, RunArguments* arguments) {
+// What a backend that draws by itself, and copies, needs beside the seed.
+void bind_source(const LatentSource& source, uint64_t offset, size_t count, size_t width,
+                 RunArguments* arguments) {
   using Kind = LatentSource::Kind;
   Scratch& s = scratch();
   arguments->inputs.clear();
   if (source.kind == Kind::kPrior) return;
-  float* given = operand_rows(source.mu, source.shared, offset, count, rows, width, &s.mu);
+  const auto bind = [&](const char* name, const float* operand, std::vector<float>* copy) {
+    float* rows = operand_rows(operand, source.shared, offset, count, count, width, copy);
+    arguments->inputs.push_back({name, rows, source.memory});
+  };
   if (source.kind == Kind::kGiven) {
-    arguments->inputs = {{io::kLatent, given}};
-    return;
+    bind(io::kLatent, source.mu, &s.mu);
+  } else {
+    bind(io::kMu, source.mu, &s.mu);
+    bind(io::kLogvar, source.logvar, &s.logvar);
   }
-  float* logvar = operand_rows(source.logvar, source.shared, offset, count, rows, width, &s.logvar);
-  arguments->inputs = {{io::kMu, given}, {io::kLogvar, logvar}};
 }
 
 // The finished latent, drawn here.
@@ -87,7 +90,9 @@ void bind_latent(const Manifest& manifest, const LatentSource& source, const Gra
   const size_t width = manifest.latent_width;
   const NoiseKey key{inputs.seed, inputs.first + offset, manifest.latent_stream};
   float* latent = nullptr;
-  if (source.kind == Kind::kGiven) {
+  if (source.memory == Memory::kDevice) {
+    latent = const_cast<float*>(source.mu) + offset * width;
+  } else if (source.kind == Kind::kGiven) {
     latent = operand_rows(source.mu, false, offset, count, rows, width, &s.latent);
   } else {
     s.latent.resize(rows * width);
@@ -101,42 +106,43 @@ void bind_latent(const Manifest& manifest, const LatentSource& source, const Gra
       reparametrized_sample(mu, logvar, key, rows, width, latent);
     }
   }
-  arguments->inputs = {{input_name(manifest), latent}};
+  arguments->inputs = {{input_name(manifest), latent, source.memory}};
 }
 
 }  // namespace
 
 void run_rows(Engine* engine, size_t instance, const LatentSource& source,
               const GraphInputs& inputs, uint64_t offset, size_t count, size_t batch,
-              void* images) {
+              const Images& images) {
   const Manifest& manifest = engine->manifest();
   Backend& backend = engine->backend();
   RunArguments arguments;
   arguments.rows = backend.fixed_batch() ? batch : count;
+  arguments.count = count;
   // What a synthesis network draws is for its layers alone.
   const NoiseFrom from = manifest.role == "synthesis" ? NoiseFrom::kCaller : backend.noise_from();
   if (from == NoiseFrom::kGraph) {
     bind_operands(source, offset, count, arguments.rows, manifest.latent_width, &arguments);
   } else if (from == NoiseFrom::kBackend) {
-    bind_source(source, offset, count, arguments.rows, manifest.latent_width, &arguments);
+    bind_source(source, offset, count, manifest.latent_width, &arguments);
   } else {
     bind_latent(manifest, source, inputs, offset, count, arguments.rows, &arguments);
   }
   bind_inputs(manifest, backend, inputs, offset, count, arguments.rows, &arguments);
   const size_t bytes = manifest.image.bytes();
-  void* target = images;
-  if (arguments.rows != count) {
+  void* target = images.data;
+  if (arguments.rows != count && !backend.copies()) {
     scratch().images.resize(arguments.rows * bytes);
     target = scratch().images.data();
   }
-  arguments.outputs = {{io::kImage, target}};
+  arguments.outputs = {{io::kImage, target, images.memory}};
   backend.run(instance, arguments);
-  if (target != images) std::memcpy(images, target, count * bytes);
+  if (target != images.data) std::memcpy(images.data, target, count * bytes);
 }
 
 std::shared_ptr<Job> generate_job(Engine* engine, const LatentSource& source,
                                   const GraphInputs& inputs, uint64_t n, size_t batch,
-                                  void* images) {
+                                  const Images& images) {
   // Again, for a forked child's backend has prepared nothing yet.
   if (engine->backend().fixed_batch()) engine->backend().prepare(batch);
   const auto chunks = static_cast<size_t>((n + batch - 1) / batch);
@@ -145,7 +151,7 @@ std::shared_ptr<Job> generate_job(Engine* engine, const LatentSource& source,
     const uint64_t offset = static_cast<uint64_t>(chunk) * batch;
     const auto count = static_cast<size_t>(std::min<uint64_t>(batch, n - offset));
     run_rows(engine, instance, source, inputs, offset, count, batch,
-             static_cast<unsigned char*>(images) + offset * bytes);
+             {static_cast<unsigned char*>(images.data) + offset * bytes, images.memory});
   });
 }
 

@@ -48,7 +48,7 @@ void Stream::State::fill() {
     ahead.batch.rows = static_cast<size_t>(std::min<uint64_t>(batch_, n_ - begun_));
     ahead.batch.images.reset(new unsigned char[ahead.batch.rows * bytes]);
     ahead.job = generate_job(engine_.get(), LatentSource{}, inputs, ahead.batch.rows, run_rows_,
-                             ahead.batch.images.get());
+                             {ahead.batch.images.get()});
     begun_ += ahead.batch.rows;
     ahead_.push_back(std::move(ahead));
     engine_->pool().submit(ahead_.back().job);

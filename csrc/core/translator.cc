@@ -13,6 +13,7 @@ Translator::Translator(const std::string& path, const Options& options)
 const Manifest& Translator::manifest() const { return engine_->manifest(); }
 const std::string& Translator::backend() const { return engine_->backend_name(); }
 size_t Translator::instances() const { return engine_->instances(); }
+std::string Translator::device() const { return engine_->device(); }
 uint64_t Translator::peak_device_bytes() const { return engine_->peak_device_bytes(); }
 
 void Translator::translate(const TranslateRequest& request, void* translated,
@@ -35,9 +36,10 @@ void Translator::translate(const TranslateRequest& request, void* translated,
   if (request.attributes) {
     check_finite("attributes", request.attributes, request.shared ? 1 : request.n, names.size());
   }
-  const RowCall call = {{io::kInput, const_cast<void*>(request.images), manifest().input.bytes()},
-                        {{io::kImage, translated, manifest().image.bytes()}},
-                        inputs};
+  const RowCall call = {
+      {io::kInput, const_cast<void*>(request.images), manifest().input.bytes(), request.memory.in},
+      {{io::kImage, translated, manifest().image.bytes(), request.memory.out}},
+      inputs};
   run_images(engine_.get(), call, request.n, cancel);
 }
 

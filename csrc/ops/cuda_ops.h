@@ -31,6 +31,9 @@ struct CudaOps {
   // memory that no device has.
   const char* (*enter_device_of)(const void* memory, int* before);
   const char* (*set_device)(int index);
+  const char* (*current_device)(int* index);
+  // Index of the device of this memory; -1 for memory that no device has.
+  const char* (*device_of)(const void* memory, int* index);
   // h[rows, width] of type `real`; mu, logvar null: the prior. Seed and index of row
   // 0's sample are in device memory: a captured graph is replayed for the next batch.
   const char* (*reparametrized_sample)(const float* mu, const float* logvar, const uint64_t* seed,
@@ -66,7 +69,7 @@ struct CudaOps {
   const char* (*destroy_graph)(void* graph);
 };
 
-constexpr uint32_t kCudaOpsVersion = 2;
+constexpr uint32_t kCudaOpsVersion = 3;
 
 // The table, or null for another version than the library's.
 extern "C" const CudaOps* zoo_cuda_ops(uint32_t version);

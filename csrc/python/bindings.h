@@ -13,7 +13,7 @@ namespace zoo::python {
 namespace py = pybind11;
 
 using Floats = py::array_t<float, py::array::c_style>;
-using Levels = py::array_t<uint8_t, py::array::c_style>;
+
 using Labels = py::array_t<int64_t, py::array::c_style>;
 
 // Throws the Python class of the same name in runtime.errors.
@@ -22,6 +22,7 @@ void bind_manifest(py::module_& module);
 void bind_backends(py::module_& module);
 void bind_ops(py::module_& module);
 void bind_cuda(py::module_& module);
+void bind_device_arrays(py::module_& module);
 void bind_plans(py::module_& module);
 void bind_generator(py::module_& module);
 void bind_encoder(py::module_& module);
@@ -51,8 +52,9 @@ py::array empty_images(const ImageFormat& format, std::vector<py::ssize_t> leadi
 template <typename Engine>
 py::class_<Engine> bind_engine(py::module_& module, const char* name) {
   const auto make = [](const std::string& path, const std::string& device,
-                       const std::string& backend, const std::string& precision, size_t instances) {
-    const Options options{device, backend, precision, instances};
+                       const std::string& backend, const std::string& precision, size_t instances,
+                       size_t bucket) {
+    const Options options{device, backend, precision, instances, bucket};
     return without_gil([&] { return std::make_unique<Engine>(path, options); });
   };
   // What ends then may be waiting for Python's lock: a plan that calls TensorRT.
@@ -62,6 +64,7 @@ py::class_<Engine> bind_engine(py::module_& module, const char* name) {
                              [](const Engine& self) { return self.manifest().json; })
       .def_property_readonly("backend", &Engine::backend)
       .def_property_readonly("instances", &Engine::instances)
+      .def_property_readonly("device", &Engine::device)
       .def_property_readonly("peak_device_bytes", &Engine::peak_device_bytes);
   return bound;
 }

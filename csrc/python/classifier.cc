@@ -1,17 +1,17 @@
 #include "zoo/classifier.h"
 
-#include "python/bindings.h"
+#include "python/arrays.h"
 
 namespace zoo::python {
 namespace {
 
-py::array_t<float> classify(const Classifier& self, const Levels& images) {
-  const auto n = static_cast<size_t>(images.shape(0));
-  py::array_t<float> scores({n, self.manifest().score_names.size()});
-  float* out = scores.mutable_data();
-  const void* in = images.data();
-  without_gil([&] { self.classify(in, n, out, signal_raised); });
-  return scores;
+py::object classify(const Classifier& self, const py::object& images, const py::object& out) {
+  const Input<uint8_t> given(images);
+  const Target target = float_target(out, given.rows, self.manifest().score_names.size());
+  const Memories memory{given.memory, target.memory};
+  auto* const scores = static_cast<float*>(target.data);
+  without_gil([&] { self.classify(given.data, given.rows, scores, signal_raised, memory); });
+  return target.array();
 }
 
 }  // namespace

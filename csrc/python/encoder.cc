@@ -1,26 +1,24 @@
 #include "zoo/encoder.h"
 
-#include "python/bindings.h"
+#include "python/arrays.h"
 
 namespace zoo::python {
 namespace {
 
-// (mu, logvar), the latter None where it is not wanted.
-py::tuple encode(const Encoder& self, const Levels& images, bool want_logvar) {
-  const auto n = static_cast<size_t>(images.shape(0));
+// (mu, logvar), new arrays, or None where they are in `out`, and for a logvar that is not wanted.
+// out: the places of mu and of logvar, in the same memory.
+py::tuple encode(const Encoder& self, const py::object& images, bool want_logvar,
+                 const py::object& mu_out, const py::object& logvar_out) {
+  const Input<uint8_t> given(images);
   const size_t width = self.manifest().latent_width;
-  py::array_t<float> mu({n, width});
-  py::object logvar = py::none();
-  float* v = nullptr;
-  if (want_logvar) {
-    py::array_t<float> values({n, width});
-    v = values.mutable_data();
-    logvar = std::move(values);
-  }
-  float* m = mu.mutable_data();
-  const void* in = images.data();
-  without_gil([&] { self.encode(in, n, m, v, signal_raised); });
-  return py::make_tuple(mu, logvar);
+  const Target mu = float_target(mu_out, given.rows, width);
+  std::optional<Target> logvar;
+  if (want_logvar) logvar.emplace(float_target(logvar_out, given.rows, width));
+  const Memories memory{given.memory, mu.memory};
+  auto* const m = static_cast<float*>(mu.data);
+  auto* const v = logvar ? static_cast<float*>(logvar->data) : nullptr;
+  without_gil([&] { self.encode(given.data, given.rows, m, v, signal_raised, memory); });
+  return py::make_tuple(mu.array(), logvar ? logvar->array() : py::none());
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #include "zoo/generator.h"
 
-#include "python/bindings.h"
+#include "python/arrays.h"
 
 namespace zoo::python {
 namespace {
@@ -48,50 +48,56 @@ Labels set_labels(const py::object& labels, Request* request) {
   return values;
 }
 
-py::array sample(const Generator& self, uint64_t n, uint64_t seed, uint64_t first, size_t batch,
-                 const py::object& mu, const py::object& logvar, const py::object& labels,
-                 bool cycle, float truncation, float noise) {
+py::object sample(const Generator& self, uint64_t n, uint64_t seed, uint64_t first, size_t batch,
+                  const py::object& mu, const py::object& logvar, const py::object& labels,
+                  bool cycle, float truncation, float noise, const py::object& out) {
   SampleRequest request;
   request.n = n;
   request.seed = seed;
   request.first = first;
   request.batch = batch;
-  Floats means;
-  Floats logvars;
+  std::optional<Input<float>> means;
+  std::optional<Input<float>> logvars;
   if (!mu.is_none()) {
-    means = mu.cast<Floats>();
-    logvars = logvar.cast<Floats>();
-    request.mu = means.data();
-    request.logvar = logvars.data();
-    request.shared = means.shape(0) == 1;
+    means.emplace(mu);
+    logvars.emplace(logvar);
+    request.mu = means->data;
+    request.logvar = logvars->data;
+    request.latent_memory = means->memory;
+    request.shared = means->memory == Memory::kHost && means->rows == 1;
   }
   const Labels classes = set_labels(labels, &request);
   request.cycle = cycle;
   request.truncation = truncation;
   request.noise = noise;
-  const py::array images = empty_images(self.manifest().image, {static_cast<py::ssize_t>(n)});
-  void* out = const_cast<void*>(images.data());
-  without_gil([&] { self.sample(request, out, signal_raised); });
-  return images;
+  const Target target = image_target(out, self.manifest().image, {static_cast<py::ssize_t>(n)});
+  request.image_memory = target.memory;
+  without_gil([&] { self.sample(request, target.data, signal_raised); });
+  return target.array();
 }
 
-py::array decode(const Generator& self, const Floats& latents, const std::optional<uint64_t>& seed,
-                 uint64_t first, const py::object& labels, float truncation) {
+py::object decode(const Generator& self, const py::object& latents,
+                  const std::optional<uint64_t>& seed, uint64_t first, const py::object& labels,
+                  float truncation, const py::object& out) {
+  const Input<float> given(latents);
   DecodeRequest request;
-  request.latents = latents.data();
-  request.n = static_cast<size_t>(latents.shape(0));
+  request.latents = given.data;
+  request.n = given.rows;
+  request.latent_memory = given.memory;
   request.seed = seed;
   request.first = first;
   const Labels classes = set_labels(labels, &request);
   request.truncation = truncation;
-  const py::array images = empty_images(self.manifest().image, {latents.shape(0)});
-  void* out = const_cast<void*>(images.data());
-  without_gil([&] { self.decode(request, out, signal_raised); });
-  return images;
+  const Target target =
+      image_target(out, self.manifest().image, {static_cast<py::ssize_t>(given.rows)});
+  request.image_memory = target.memory;
+  without_gil([&] { self.decode(request, target.data, signal_raised); });
+  return target.array();
 }
 
-py::array interpolate(const Generator& self, const Floats& a, const Floats& b, size_t steps,
-                      bool spherical, const py::object& labels, float truncation) {
+py::object interpolate(const Generator& self, const Floats& a, const Floats& b, size_t steps,
+                       bool spherical, const py::object& labels, float truncation,
+                       const py::object& out) {
   InterpolateRequest request;
   request.a = a.data();
   request.b = b.data();
@@ -100,11 +106,11 @@ py::array interpolate(const Generator& self, const Floats& a, const Floats& b, s
   request.spherical = spherical;
   const Labels classes = set_labels(labels, &request);
   request.truncation = truncation;
-  const py::array images =
-      empty_images(self.manifest().image, {a.shape(0), static_cast<py::ssize_t>(steps + 1)});
-  void* out = const_cast<void*>(images.data());
-  without_gil([&] { self.interpolate(request, out, signal_raised); });
-  return images;
+  const Target target =
+      image_target(out, self.manifest().image, {a.shape(0), static_cast<py::ssize_t>(steps + 1)});
+  request.image_memory = target.memory;
+  without_gil([&] { self.interpolate(request, target.data, signal_raised); });
+  return target.array();
 }
 
 std::unique_ptr<PyStream> stream(const Generator& self, uint64_t n, uint64_t seed, uint64_t first,
@@ -145,11 +151,12 @@ void bind_generator(py::module_& module) {
   const py::none none;
   bind_engine<Generator>(module, "Generator")
       .def("sample", &sample, "n"_a, "seed"_a, "first"_a, "batch"_a, "mu"_a, "logvar"_a,
-           "labels"_a = none, "cycle"_a = false, "truncation"_a = 1.0f, "noise"_a = 1.0f)
+           "labels"_a = none, "cycle"_a = false, "truncation"_a = 1.0f, "noise"_a = 1.0f,
+           "out"_a = none)
       .def("decode", &decode, "latents"_a, "seed"_a = none, "first"_a = 0, "labels"_a = none,
-           "truncation"_a = 1.0f)
+           "truncation"_a = 1.0f, "out"_a = none)
       .def("interpolate", &interpolate, "a"_a, "b"_a, "steps"_a, "spherical"_a, "labels"_a = none,
-           "truncation"_a = 1.0f)
+           "truncation"_a = 1.0f, "out"_a = none)
       .def("stream", &stream, "n"_a, "seed"_a, "first"_a, "batch"_a, "labels"_a = none,
            "cycle"_a = false, "truncation"_a = 1.0f, "noise"_a = 1.0f);
 }

@@ -1,17 +1,17 @@
 #include "zoo/mapping.h"
 
-#include "python/bindings.h"
+#include "python/arrays.h"
 
 namespace zoo::python {
 namespace {
 
-py::array_t<float> map(const Mapping& self, const Floats& latents) {
-  const auto n = static_cast<size_t>(latents.shape(0));
-  py::array_t<float> styles({n, self.style_width()});
-  float* out = styles.mutable_data();
-  const float* in = latents.data();
-  without_gil([&] { self.map(in, n, out, signal_raised); });
-  return styles;
+py::object map(const Mapping& self, const py::object& latents, const py::object& out) {
+  const Input<float> given(latents);
+  const Target target = float_target(out, given.rows, self.style_width());
+  const Memories memory{given.memory, target.memory};
+  auto* const styles = static_cast<float*>(target.data);
+  without_gil([&] { self.map(given.data, given.rows, styles, signal_raised, memory); });
+  return target.array();
 }
 
 }  // namespace

@@ -9,6 +9,7 @@ PYBIND11_MODULE(_runtime, module) {
   zoo::python::bind_ops(module);
   zoo::python::bind_cuda(module);
   zoo::python::bind_plans(module);
+  zoo::python::bind_device_arrays(module);
   zoo::python::bind_generator(module);
   zoo::python::bind_encoder(module);
   zoo::python::bind_mapping(module);

@@ -1,15 +1,16 @@
 #include "zoo/translator.h"
 
-#include "python/bindings.h"
+#include "python/arrays.h"
 
 namespace zoo::python {
 namespace {
 
-py::array translate(const Translator& self, const Levels& images, const py::object& attributes,
-                    uint64_t seed, uint64_t first) {
+py::object translate(const Translator& self, const py::object& images, const py::object& attributes,
+                     uint64_t seed, uint64_t first, const py::object& out) {
+  const Input<uint8_t> given(images);
   TranslateRequest request;
-  request.images = images.data();
-  request.n = static_cast<size_t>(images.shape(0));
+  request.images = given.data;
+  request.n = given.rows;
   request.seed = seed;
   request.first = first;
   Floats values;
@@ -18,10 +19,11 @@ py::array translate(const Translator& self, const Levels& images, const py::obje
     request.attributes = values.data();
     request.shared = values.shape(0) == 1;
   }
-  const py::array translated = empty_images(self.manifest().image, {images.shape(0)});
-  void* out = const_cast<void*>(translated.data());
-  without_gil([&] { self.translate(request, out, signal_raised); });
-  return translated;
+  const Target target =
+      image_target(out, self.manifest().image, {static_cast<py::ssize_t>(given.rows)});
+  request.memory = {given.memory, target.memory};
+  without_gil([&] { self.translate(request, target.data, signal_raised); });
+  return target.array();
 }
 
 }  // namespace
@@ -29,7 +31,7 @@ py::array translate(const Translator& self, const Levels& images, const py::obje
 void bind_translator(py::module_& module) {
   bind_engine<Translator>(module, "Translator")
       .def("translate", &translate, py::arg("images"), py::arg("attributes") = py::none(),
-           py::arg("seed") = 0, py::arg("first") = 0);
+           py::arg("seed") = 0, py::arg("first") = 0, py::arg("out") = py::none());
 }
 
 }  // namespace zoo::python

@@ -72,6 +72,20 @@ const char* set_device(int index) {
   });
 }
 
+const char* current_device(int* index) {
+  return entry("current_device", [&](Lock*) {
+    *index = current;
+    return "";
+  });
+}
+
+const char* device_of(const void* memory, int* index) {
+  return entry("device_of", [&](Lock*) {
+    *index = emulator().memory.device_of(memory, 1);
+    return "";
+  });
+}
+
 template <typename Out>
 const char* sample_as(const SampleArguments<Out>& given, void* stream) {
   std::vector<Extent> extents{extent(given.seed, 1), extent(given.first, 1),
@@ -226,10 +240,10 @@ const char* destroy_graph(void* graph) {
 
 extern "C" __attribute__((visibility("default"))) const CudaOps* zoo_cuda_ops(uint32_t version) {
   static const CudaOps table{
-      device_count,   device, enter_device_of, set_device,     sample,      advance,
-      interpolate,    levels, memory,          allocate,       release,     allocate_pinned,
-      release_pinned, copy,   make_stream,     destroy_stream, synchronize, begin_capture,
-      end_capture,    launch, destroy_graph};
+      device_count, device,          enter_device_of, set_device, current_device, device_of,
+      sample,       advance,         interpolate,     levels,     memory,         allocate,
+      release,      allocate_pinned, release_pinned,  copy,       make_stream,    destroy_stream,
+      synchronize,  begin_capture,   end_capture,     launch,     destroy_graph};
   return version == kCudaOpsVersion ? &table : nullptr;
 }
 

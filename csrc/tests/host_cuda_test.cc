@@ -74,6 +74,9 @@ void devices() {
     CHECK(good(ops().enter_device_of(there.data, &before)) && before == 0);
     CHECK(good(ops().enter_device_of(there.data, &before)) && before == 1);
     CHECK(told(ops().enter_device_of(&before, &before), "not a CUDA device's"));
+    CHECK(good(ops().current_device(&before)) && before == 1);
+    CHECK(good(ops().device_of(there.data + 3, &before)) && before == 1);
+    CHECK(good(ops().device_of(&before, &before)) && before == -1);
     CHECK(good(ops().set_device(0)));
     // Neither its memory nor its streams are the other device's.
     const Stream stream;

@@ -72,22 +72,26 @@ class PlanBackend : public Backend {
     if (inputs.count(io::kLatent) != 0) inputs.insert(io::kMu);
     check_names(path_, manifest_, /*draws=*/false, inputs, names_of(plan.outputs));
     draws_ = !manifest_.layer_noise.empty() || manifest_.role == "generator";
-    enter();
+    const OnDevice here(device_);
     engine_ = open_plan(path_, manifest_);
     for (size_t i = 0; i < config.instances; ++i) streams_.push_back(make_cuda_stream());
   }
 
   ~PlanBackend() override {
+    int before = device_;
+    cuda_ops().current_device(&before);
     cuda_ops().set_device(device_);
     buckets_.clear();
     streams_.clear();
     engine_.reset();
+    cuda_ops().set_device(before);
   }
 
   NoiseFrom noise_from() const override {
     return draws_ ? NoiseFrom::kBackend : NoiseFrom::kCaller;
   }
   bool fixed_batch() const override { return true; }
+  bool copies() const override { return true; }
 
   void prepare(size_t rows) override {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -97,7 +101,7 @@ class PlanBackend : public Backend {
     if (found == sizes.end()) {
       throw ExecutionError("'" + path_ + "' has no profile of " + std::to_string(rows) + " rows");
     }
-    enter();
+    const OnDevice here(device_);
     std::vector<std::unique_ptr<PlanBucket>> made;
     size_t bytes = 0;
     for (const CudaStream& stream : streams_) {
@@ -115,7 +119,7 @@ class PlanBackend : public Backend {
       const std::lock_guard<std::mutex> lock(mutex_);
       bucket = buckets_.at(arguments.rows).at(instance).get();
     }
-    enter();
+    const OnDevice here(device_);
     bucket->run(arguments);
   }
 
@@ -125,9 +129,6 @@ class PlanBackend : public Backend {
   }
 
  private:
-  // Each thread has a current device of its own.
-  void enter() const { check_cuda(cuda_ops().set_device(device_)); }
-
   const Manifest& manifest_;
   const int device_;
   const std::string path_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "backends/tensors.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -13,9 +14,13 @@ constexpr size_t kAlignment = 256;
 
 constexpr size_t kKeyBytes = 2 * sizeof(uint64_t);
 
-const void* data_of(const std::vector<Binding>& bindings, const std::string& name) {
+size_t count_of(const RunArguments& arguments) {
+  return arguments.count ? arguments.count : arguments.rows;
+}
+
+const Binding* find(const std::vector<Binding>& bindings, const std::string& name) {
   for (const Binding& binding : bindings) {
-    if (binding.name == name) return binding.data;
+    if (binding.name == name) return &binding;
   }
   return nullptr;
 }
@@ -37,13 +42,16 @@ PlanBucket::PlanBucket(const Manifest& manifest, PlanEngine* engine, size_t prof
   const size_t scratch_bytes = context_->scratch_bytes();
   const size_t scratch = take(scratch_bytes);
   device_ = allocate_device_memory(end_);
-  in_ = allocate_pinned_memory(std::max(posterior_end_, size_t{1}));
+  in_ = allocate_pinned_memory(std::max(operands_end_, size_t{1}));
   out_ = allocate_pinned_memory(outputs_end_ - outputs_begin_);
   std::vector<Binding> tensors;
   const auto bind = [&](const std::string& name, size_t offset) {
     tensors.push_back({name, device_.bytes() + offset});
   };
   for (const Part& part : copied_) bind(part.name, part.offset);
+  if (latent_bytes_ == 0) {
+    for (const Part& part : operands_) bind(part.name, part.offset);
+  }
   for (const Part& part : outputs_) bind(part.name, part.offset);
   for (const Drawn& layer : layers_) bind(io::layer_noise(layer.stream), layer.offset);
   if (latent_bytes_ != 0) bind(io::kLatent, latent_);
@@ -62,6 +70,7 @@ PlanBucket::Part PlanBucket::take_tensor(const std::string& name, size_t bytes) 
 
 void PlanBucket::lay_out_inputs() {
   std::vector<PlanTensor> copied;
+  std::vector<PlanTensor> operands;
   for (const PlanTensor& input : manifest_.plan.inputs) {
     const auto drawn = [&](const LayerNoise& layer) {
       return input.name == io::layer_noise(layer.stream);
@@ -70,47 +79,67 @@ void PlanBucket::lay_out_inputs() {
     if (const auto layer = std::find_if(layers.begin(), layers.end(), drawn);
         layer != layers.end()) {
       layers_.push_back({layer->stream, layer->width, 0});
-    } else if (input.name == io::kLatent && manifest_.role == "generator") {
+    } else if (input.name == io::kLatent && takes_latents(manifest_)) {
       latent_bytes_ = input.bytes(rows_);
+    } else if (input.name == input_name(manifest_)) {
+      operands.push_back(input);
     } else {
       copied.push_back(input);
     }
   }
-  if (latent_bytes_ != 0 || !layers_.empty()) take(kKeyBytes);
+  has_key_ = manifest_.role == "generator" || !layers_.empty();
+  if (has_key_) take(kKeyBytes);
   for (const PlanTensor& input : copied) {
     copied_.push_back(take_tensor(input.name, input.bytes(rows_)));
   }
   copied_end_ = end_;
-  mu_ = take(latent_bytes_);
-  logvar_ = take(latent_bytes_);
-  posterior_end_ = end_;
+  for (const PlanTensor& input : operands) {
+    operands_.push_back(take_tensor(input.name, input.bytes(rows_)));
+  }
+  if (latent_bytes_ != 0) {
+    operands_.push_back(take_tensor(io::kMu, latent_bytes_));
+    operands_.push_back(take_tensor(io::kLogvar, latent_bytes_));
+  }
+  operands_end_ = end_;
   latent_ = take(latent_bytes_);
   for (Drawn& layer : layers_) layer.offset = take(rows_ * layer.width * sizeof(float));
 }
 
-PlanBucket::Latent PlanBucket::fill(const RunArguments& arguments) {
-  const auto put = [&](size_t offset, const std::string& name, size_t bytes) {
-    const void* data = data_of(arguments.inputs, name);
-    if (!data) throw ExecutionError("the plan's input '" + name + "' was not given");
-    std::memcpy(in_.bytes() + offset, data, bytes);
+PlanBucket::Latent PlanBucket::fill(const RunArguments& arguments, std::vector<Given>* given) {
+  const auto put = [&](size_t offset, const Binding& binding, size_t bytes) {
+    if (binding.memory == Memory::kDevice) {
+      given->push_back({offset, binding.data, bytes});
+    } else {
+      std::memcpy(in_.bytes() + offset, binding.data, bytes);
+    }
   };
-  if (latent_bytes_ != 0 || !layers_.empty()) {
-    put(0, io::kSeed, sizeof(uint64_t));
-    put(sizeof(uint64_t), io::kFirst, sizeof(uint64_t));
+  const auto need = [&](const std::string& name) -> const Binding& {
+    const Binding* binding = find(arguments.inputs, name);
+    if (!binding) throw ExecutionError("the plan's input '" + name + "' was not given");
+    return *binding;
+  };
+  if (has_key_) {
+    put(0, need(io::kSeed), sizeof(uint64_t));
+    put(sizeof(uint64_t), need(io::kFirst), sizeof(uint64_t));
   }
-  for (const Part& part : copied_) put(part.offset, part.name, part.bytes);
-  if (latent_bytes_ == 0) return Latent::kCopied;
-  if (data_of(arguments.inputs, io::kLatent)) {
-    put(mu_, io::kLatent, latent_bytes_);
+  for (const Part& part : copied_) put(part.offset, need(part.name), part.bytes);
+  const auto put_operand = [&](const Part& part, const std::string& name) {
+    put(part.offset, need(name), part.bytes / rows_ * count_of(arguments));
+  };
+  if (latent_bytes_ == 0) {
+    for (const Part& part : operands_) put_operand(part, part.name);
+    return Latent::kNone;
+  }
+  if (find(arguments.inputs, io::kLatent)) {
+    put_operand(operands_[0], io::kLatent);
     return Latent::kGiven;
   }
-  if (!data_of(arguments.inputs, io::kMu)) return Latent::kPrior;
-  put(mu_, io::kMu, latent_bytes_);
-  put(logvar_, io::kLogvar, latent_bytes_);
+  if (!find(arguments.inputs, io::kMu)) return Latent::kPrior;
+  for (const Part& part : operands_) put_operand(part, part.name);
   return Latent::kPosterior;
 }
 
-void PlanBucket::put_work(Latent latent) {
+void PlanBucket::put_work(const Work& work) {
   const CudaOps& ops = cuda_ops();
   unsigned char* const device = device_.bytes();
   void* const stream = stream_.get();
@@ -120,44 +149,66 @@ void PlanBucket::put_work(Latent latent) {
     check_cuda(ops.reparametrized_sample(mu, logvar, key, key + 1, noise_stream, rows_, width,
                                          Real::kFloat32, device + offset, stream));
   };
-  const size_t up = latent == Latent::kPosterior ? posterior_end_ : copied_end_;
-  if (up != 0) check_cuda(ops.copy(device, in_.get(), up, stream));
-  if (latent == Latent::kGiven) {
-    check_cuda(ops.copy(device + latent_, in_.bytes() + mu_, latent_bytes_, stream));
-  } else if (latent != Latent::kCopied) {
-    const bool prior = latent == Latent::kPrior;
-    draw(prior ? nullptr : reinterpret_cast<const float*>(device + mu_),
-         prior ? nullptr : reinterpret_cast<const float*>(device + logvar_),
+  const auto copy = [&](void* to, const void* from, size_t bytes) {
+    if (bytes != 0) check_cuda(ops.copy(to, from, bytes, stream));
+  };
+  const auto operand = [&](size_t index) { return device + operands_[index].offset; };
+  size_t up = copied_end_;
+  if (work.up) up = work.latent == Latent::kGiven ? operands_[1].offset : operands_end_;
+  copy(device, in_.get(), up);
+  if (work.latent == Latent::kGiven) {
+    copy(device + latent_, operand(0), latent_bytes_);
+  } else if (work.latent == Latent::kPosterior) {
+    draw(reinterpret_cast<const float*>(operand(0)), reinterpret_cast<const float*>(operand(1)),
          manifest_.latent_stream, manifest_.latent_width, latent_);
+  } else if (work.latent == Latent::kPrior) {
+    draw(nullptr, nullptr, manifest_.latent_stream, manifest_.latent_width, latent_);
   }
   for (const Drawn& layer : layers_)
     draw(nullptr, nullptr, layer.stream, layer.width, layer.offset);
   context_->enqueue(stream);
-  check_cuda(ops.copy(out_.get(), device + outputs_begin_, outputs_end_ - outputs_begin_, stream));
+  if (work.down) copy(out_.get(), device + outputs_begin_, outputs_end_ - outputs_begin_);
 }
 
-const CudaGraph& PlanBucket::graph(Latent latent) {
-  const auto found = graphs_.find(latent);
+const CudaGraph& PlanBucket::graph(const Work& work) {
+  const auto found = graphs_.find(work);
   if (found != graphs_.end()) return found->second;
   if (graphs_.empty()) {
     // Kernels are loaded when they first run, which a stream under capture does not allow.
-    put_work(latent);
+    put_work(work);
     check_cuda(cuda_ops().synchronize(stream_.get()));
   }
-  return graphs_.emplace(latent, capture_graph(stream_, [&] { put_work(latent); })).first->second;
+  return graphs_.emplace(work, capture_graph(stream_, [&] { put_work(work); })).first->second;
 }
 
 void PlanBucket::run(const RunArguments& arguments) {
   const CudaOps& ops = cuda_ops();
-  const CudaGraph& work = graph(fill(arguments));
-  check_cuda(ops.launch(work.get(), stream_.get()));
-  check_cuda(ops.synchronize(stream_.get()));
-  for (const Part& part : outputs_) {
-    for (const Binding& output : arguments.outputs) {
-      if (output.name != part.name) continue;
-      std::memcpy(output.data, out_.bytes() + part.offset - outputs_begin_, part.bytes);
-    }
+  std::vector<Given> given;
+  Work work{fill(arguments, &given), false, false};
+  work.up = given.empty() && work.latent != Latent::kPrior;
+  for (const Binding& output : arguments.outputs) work.down |= output.memory == Memory::kHost;
+  const CudaGraph& kept = graph(work);
+  for (const Given& operand : given) {
+    check_cuda(
+        ops.copy(device_.bytes() + operand.offset, operand.data, operand.bytes, stream_.get()));
   }
+  check_cuda(ops.launch(kept.get(), stream_.get()));
+  const auto each_output = [&](Memory memory, const auto& call) {
+    for (const Binding& output : arguments.outputs) {
+      if (output.memory != memory) continue;
+      for (const Part& part : outputs_) {
+        if (part.name != output.name) continue;
+        call(output.data, part.offset, part.bytes / rows_ * count_of(arguments));
+      }
+    }
+  };
+  each_output(Memory::kDevice, [&](void* data, size_t offset, size_t bytes) {
+    check_cuda(ops.copy(data, device_.bytes() + offset, bytes, stream_.get()));
+  });
+  check_cuda(ops.synchronize(stream_.get()));
+  each_output(Memory::kHost, [&](void* data, size_t offset, size_t bytes) {
+    std::memcpy(data, out_.bytes() + offset - outputs_begin_, bytes);
+  });
 }
 
 }  // namespace zoo

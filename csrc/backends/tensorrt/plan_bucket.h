@@ -3,6 +3,8 @@
 
 #include <map>
 #include <memory>
+#include <string>
+#include <tuple>
 #include <vector>
 
 #include "backends/cuda_memory.h"
@@ -16,19 +18,37 @@ class PlanBucket {
   PlanBucket(const Manifest& manifest, PlanEngine* engine, size_t profile, size_t rows,
              const CudaStream& stream);
 
-  // From host memory to host memory; returns when it is done.
+  // Returns when it is done.
   void run(const RunArguments& arguments);
 
   size_t device_bytes() const { return end_; }
 
  private:
-  // Where the latent of the network comes from.
-  enum class Latent { kCopied, kPrior, kPosterior, kGiven };
+  // Where the latent of the network comes from; kNone: it has none, or one as rows that go in.
+  enum class Latent { kNone, kPrior, kPosterior, kGiven };
+
+  // What is put into the stream, and kept as a graph.
+  struct Work {
+    Latent latent;
+    bool up;    // the operands are copied from the host
+    bool down;  // the outputs are copied to the host
+
+    bool operator<(const Work& other) const {
+      return std::tie(latent, up, down) < std::tie(other.latent, other.up, other.down);
+    }
+  };
 
   // A tensor at an offset in the device's memory.
   struct Part {
     std::string name;
     size_t offset;
+    size_t bytes;
+  };
+
+  // An operand that the caller has in the device's memory.
+  struct Given {
+    size_t offset;
+    const void* data;
     size_t bytes;
   };
 
@@ -42,27 +62,28 @@ class PlanBucket {
   size_t take(size_t bytes);
   Part take_tensor(const std::string& name, size_t bytes);
   void lay_out_inputs();
-  Latent fill(const RunArguments& arguments);
-  void put_work(Latent latent);
-  const CudaGraph& graph(Latent latent);
+  Latent fill(const RunArguments& arguments, std::vector<Given>* given);
+  void put_work(const Work& work);
+  const CudaGraph& graph(const Work& work);
 
   const Manifest& manifest_;
   const size_t rows_;
   const CudaStream& stream_;
   std::unique_ptr<PlanContext> context_;
 
-  // The device's memory: what every run copies there, the key of the noise first; mu and logvar,
-  // which the runs of a posterior copy as well; what is drawn; the outputs; scratch. The inputs
-  // that are copied lie in in_ as they do there, the outputs in out_.
+  // The device's memory: what every run copies there, the key of the noise first; the operands,
+  // which may be in the device's memory already: the rows that go in, or mu (or a given latent) and
+  // logvar; what is drawn; the outputs; scratch. The inputs that are copied lie in in_ as they do
+  // there, the outputs in out_.
   std::vector<Part> copied_;
+  std::vector<Part> operands_;
   std::vector<Part> outputs_;
   std::vector<Drawn> layers_;
-  size_t latent_bytes_ = 0;  // of a generator's, which is drawn here; 0 without one
-  size_t mu_ = 0;
-  size_t logvar_ = 0;
+  bool has_key_ = false;
+  size_t latent_bytes_ = 0;  // of a generator's or a synthesis network's; 0 without one
   size_t latent_ = 0;
   size_t copied_end_ = 0;
-  size_t posterior_end_ = 0;
+  size_t operands_end_ = 0;
   size_t outputs_begin_ = 0;
   size_t outputs_end_ = 0;
   size_t end_ = 0;
@@ -70,7 +91,7 @@ class PlanBucket {
   DeviceMemory device_;
   PinnedMemory in_;
   PinnedMemory out_;
-  std::map<Latent, CudaGraph> graphs_;
+  std::map<Work, CudaGraph> graphs_;
 };
 
 }  // namespace zoo

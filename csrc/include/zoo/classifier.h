@@ -20,10 +20,12 @@ class ZOO_API Classifier {
   const Manifest& manifest() const;
   const std::string& backend() const;
   size_t instances() const;
+  std::string device() const;          // "cpu" or "cuda:N"
   uint64_t peak_device_bytes() const;  // of the GPU's memory
 
   // images: [n, H, W, C] uint8; scores: caller-owned [n, manifest().score_names.size()].
-  void classify(const void* images, size_t n, float* scores, const Cancel& cancel = {}) const;
+  void classify(const void* images, size_t n, float* scores, const Cancel& cancel = {},
+                Memories memory = {}) const;
 
  private:
   std::shared_ptr<Engine> engine_;

@@ -20,6 +20,7 @@ class ZOO_API Encoder {
   const Manifest& manifest() const;
   const std::string& backend() const;
   size_t instances() const;
+  std::string device() const;          // "cpu" or "cuda:N"
   uint64_t peak_device_bytes() const;  // of the GPU's memory
 
   // True where the file's posterior is: its logvar is -infinity everywhere.
@@ -27,8 +28,8 @@ class ZOO_API Encoder {
 
   // images: [n, H, W, C] uint8; mu, logvar: caller-owned [n, latent_width]; logvar may be
   // null where it is not wanted.
-  void encode(const void* images, size_t n, float* mu, float* logvar,
-              const Cancel& cancel = {}) const;
+  void encode(const void* images, size_t n, float* mu, float* logvar, const Cancel& cancel = {},
+              Memories memory = {}) const;
 
  private:
   std::shared_ptr<Engine> engine_;

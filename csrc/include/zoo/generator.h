@@ -30,6 +30,8 @@ struct SampleRequest {
   const float* mu = nullptr;
   const float* logvar = nullptr;
   bool shared = false;
+  Memory latent_memory = Memory::kHost;  // of mu and logvar; kHost where they are shared
+  Memory image_memory = Memory::kHost;
 
   // Conditional generators: the class of each image, 0 … manifest().condition_classes - 1. Row r
   // has labels[r] (label_count is n), or labels[0] where label_count is 1; with cycle, image i of
@@ -48,6 +50,8 @@ struct SampleRequest {
 struct DecodeRequest {
   const float* latents = nullptr;
   size_t n = 1;
+  Memory latent_memory = Memory::kHost;
+  Memory image_memory = Memory::kHost;
 
   // With a seed, the layers of a style-based generator draw the noise of image first + r of the
   // run with that seed; without, none, and an image is a function of its latent alone.
@@ -66,6 +70,7 @@ struct InterpolateRequest {
   size_t rows = 1;
   size_t steps = 1;
   bool spherical = false;
+  Memory image_memory = Memory::kHost;
 
   // The class of each way: `rows` of them, or one; null: way r has the class r mod
   // condition_classes.
@@ -84,11 +89,12 @@ class ZOO_API Generator {
   const Manifest& manifest() const;
   const std::string& backend() const;  // the one in use
   size_t instances() const;
+  std::string device() const;          // "cpu" or "cuda:N"
   uint64_t peak_device_bytes() const;  // of the GPU's memory
 
-  // images: caller-owned, request.n * manifest().image.bytes() bytes, row-major.
-  // Throws ArgumentError without mu where the manifest's prior is "none", and for labels,
-  // truncation or noise that the engine has not.
+  // images: caller-owned, request.n * manifest().image.bytes() bytes, row-major, finished when the
+  // call returns. Throws ArgumentError without mu where the manifest's prior is "none", and for
+  // labels, truncation or noise that the engine has not.
   void sample(const SampleRequest& request, void* images, const Cancel& cancel = {}) const;
 
   // The prior's images for uint8 engines: n x H x W x C bytes.

@@ -9,6 +9,16 @@
 
 namespace zoo {
 
+// Where the arrays of a call are: kDevice is the memory of the GPU that the engine runs on. What is
+// there must be finished when the call is made, and is not looked into: latents are not checked.
+enum class Memory { kHost, kDevice };
+
+// Of what goes into a call, and of what comes out.
+struct Memories {
+  Memory in = Memory::kHost;
+  Memory out = Memory::kHost;
+};
+
 struct Options {
   // "cpu"; "cuda:N" (or "cuda", the first) for plans; "auto": what the file is for.
   std::string device = "auto";
@@ -18,6 +28,9 @@ struct Options {
   std::string backend = "auto";
   std::string precision = "fp32";  // or "bf16" where CPU and backend have it; plans have their own
   size_t instances = 0;            // that work in parallel; 0: on a CPU one per core, on a GPU two
+  // On a GPU: the one batch size of the plan that all runs have, so that images are bit-equal for
+  // every request; 0: for each request the one that suits it.
+  size_t bucket = 0;
 };
 
 // Called now and then (at least every 50 ms) by the thread that waits; returning

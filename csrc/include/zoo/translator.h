@@ -27,6 +27,8 @@ struct TranslateRequest {
   // Where manifest().layer_noise is not empty: image r has the noise of sample first + r.
   uint64_t seed = 0;
   uint64_t first = 0;
+
+  Memories memory;  // of images, and of what is made of them; the attributes are the host's
 };
 
 class ZOO_API Translator {
@@ -37,6 +39,7 @@ class ZOO_API Translator {
   const Manifest& manifest() const;
   const std::string& backend() const;
   size_t instances() const;
+  std::string device() const;          // "cpu" or "cuda:N"
   uint64_t peak_device_bytes() const;  // of the GPU's memory
 
   // translated: caller-owned, n * manifest().image.bytes() bytes, uint8. Throws ArgumentError

@@ -1,0 +1,204 @@
+"""Images per second of this runtime on a GPU beside what people use otherwise.
+
+    python -m benchmarks.gpu_throughput --models vae,dcgan,progan,stylegan --batch 1,16,64,256,1024
+
+Every contender lives in a process of its own and stays loaded; they take turns, one at a time,
+several rounds each. Before that its images are compared with those of the CPU in fp32, and a
+contender whose images differ is refused. In the same run the limits of the GPU are measured, and
+for each case which of them it meets. One that is not installed is listed with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import signal
+import tempfile
+import time
+import traceback
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks import gpu_contenders, gpu_limits, gpu_report, gpu_tasks, gpu_work, machine
+from benchmarks.gpu_bars import bars
+from benchmarks.gpu_cases import check_models, measure_model
+from benchmarks.gpu_contenders import NotInstalled
+from benchmarks.gpu_device import index_of, query, slug
+from benchmarks.studies import RESULTS
+from benchmarks.throughput import integers
+from zoo.cli import Command
+
+MODELS = "vae,dcgan,progan,stylegan"
+BATCHES = "1,16,64,256,1024"
+PACKAGES = (
+    *machine.PACKAGES,
+    "onnxruntime-gpu",
+    "tensorrt",
+    "tensorrt-cu12",
+    "tensorrt-cu13",
+    "tensorrt-rtx-cu13-libs",
+    "triton",
+)
+CONDITIONS = (
+    "Counted for all: drawing the noise on the GPU, the network, uint8 N,H,W,C, and for the "
+    "results `numpy` the copy into pinned host memory; `device` leaves that copy out.",
+    "PyTorch: inference mode, channels_last, cuDNN benchmark, torch.randn on the GPU, the copy "
+    "overlapping the next batch; torch.compile: max-autotune with CUDA graphs; TF32 off in fp32.",
+    "ONNX Runtime: IO binding, the portable body of the noise operator, TF32 off in fp32.",
+    "Ours: stream() for the results `numpy`, whose images are copied once more, from pinned memory "
+    "into an array of the caller's; for `device` sample(out=…) of several batches a call.",
+    "images_per_second: median over interleaved rounds, each until all of its batches are done; "
+    "latency_ms: one request at a time, from the call to its images in host memory.",
+    "footprint_mib: growth of the GPU's used memory while the contender got ready, by nvidia-smi.",
+)
+
+
+def ceilings(device: str, rehearse: bool) -> dict[str, Any]:
+    """Of the device, measured in a process of its own; without PyTorch for it, only the reason."""
+    small = (64, 1 << 16) if rehearse else ()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        try:
+            found: dict[str, Any] = pool.submit(gpu_limits.measure, device, *small).result()
+            return found
+        except (ImportError, RuntimeError) as error:
+            return {"missing": {"all": str(error)}}
+
+
+def serve(key: str, case: gpu_contenders.Case, pipe: Connection) -> None:
+    """A contender's process: does what it is told until told to stop."""
+    # Ctrl-C is for the command, which ends its processes.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    contender = gpu_contenders.contenders()[key](case)
+    while (order := pipe.recv()) is not None:
+        try:
+            answer = (True, gpu_tasks.obey(contender, *order))
+        except NotInstalled as error:
+            answer = (False, error)
+        except Exception:
+            answer = (False, traceback.format_exc(limit=3))
+        pipe.send(answer)
+
+
+def keys(_: click.Context, __: click.Parameter, value: str | None) -> list[str]:
+    """Keys of contenders; all of them by default."""
+    known = list(gpu_contenders.contenders())
+    names = value.split(",") if value else known
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise click.BadParameter(f"unknown {unknown[0]!r}; known: {', '.join(known)}")
+    return list(dict.fromkeys(names))
+
+
+def sizes(context: click.Context, parameter: click.Parameter, value: str) -> list[int]:
+    """Batch sizes that a plan can have, each once and in rising order."""
+    from export.plan.pipeline import MAX_BATCH
+
+    numbers = sorted(set(integers(context, parameter, value)))
+    if numbers[-1] > MAX_BATCH:
+        raise click.BadParameter(f"expected integers from 1 to {MAX_BATCH}, got {numbers[-1]}")
+    return numbers
+
+
+def described(device: str, rehearse: bool) -> dict[str, Any]:
+    """The GPU. Raises as runtime.cuda.devices, and click.BadParameter for one that is not there."""
+    from runtime import cuda
+    from runtime.errors import BackendUnavailableError
+
+    try:
+        index = index_of(device)
+    except ValueError as error:
+        raise click.BadParameter(f"--device: {error}") from error
+    try:
+        there = cuda.devices()
+    except BackendUnavailableError:
+        if not rehearse:
+            raise
+        return {"name": "rehearsal", "index": index}
+    if index >= len(there):
+        raise click.BadParameter(f"--device: no {device} here: there are {len(there)} GPUs")
+    return {"index": index, **vars(there[index]), "before": query(index)}
+
+
+@click.command(cls=Command, help=__doc__.splitlines()[0])
+@click.option("--models", default=MODELS, help="Comma-separated model names.")
+@click.option("--batch", default=BATCHES, callback=sizes, help="Comma-separated batch sizes.")
+@click.option("--contenders", callback=keys, help="Comma-separated; default: all.")
+@click.option("--rounds", default=5, type=click.IntRange(1))
+@click.option("--seconds", default=0.5, type=click.FloatRange(0.01), help="Of each measurement.")
+@click.option("--device", default="cuda:0", help="The GPU.")
+@click.option("--out", type=click.Path(path_type=Path), help="JSON file; the plot lies beside it.")
+@click.option(
+    "--rehearse",
+    is_flag=True,
+    help="Try the command out, the peers on the CPU; the numbers mean nothing. Needs --out.",
+)
+def main(
+    models: str,
+    batch: list[int],
+    contenders: list[str],
+    rounds: int,
+    seconds: float,
+    device: str,
+    out: Path | None,
+    rehearse: bool,
+) -> None:
+    if rehearse and out is None:
+        raise click.UsageError("--rehearse needs --out: its numbers are no results")
+    names = list(dict.fromkeys(models.split(",")))
+    engines = check_models(names)
+    gpu = described(device, rehearse)
+    peers = "cpu" if rehearse else device
+    out = out or RESULTS / f"gpu-{slug(gpu['name'])}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+
+    click.echo("measuring the limits of the GPU", err=True)
+    work = {name: gpu_work.count(engine) for name, engine in engines.items()}
+    report: dict[str, Any] = {
+        "command": f"python -m benchmarks.gpu_throughput --models {','.join(names)} --batch "
+        f"{','.join(map(str, batch))} --contenders {','.join(contenders)} --rounds {rounds} "
+        f"--seconds {seconds} --device {device}" + (" --rehearse" if rehearse else ""),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "complete": False,
+        "rehearsal": rehearse,
+        "gpu": gpu,
+        "machine": machine.describe(PACKAGES),
+        "conditions": list(CONDITIONS),
+        "ceilings": ceilings(peers, rehearse),
+        "work": {name: asdict(counted) for name, counted in work.items()},
+        "rows": [],
+        "bars": [],
+    }
+    for name, engine in engines.items():
+        with tempfile.TemporaryDirectory(prefix="zoo-benchmark-") as folder:
+            case = gpu_contenders.Case(str(engine), device, peers, tuple(batch), folder)
+            report["rows"] += measure_model(
+                name, case, contenders, rounds, seconds, work[name], report["ceilings"], serve
+            )
+        report["bars"] = bars(report["rows"], names, batch)
+        report["complete"] = name == names[-1]
+        report["gpu"]["after"] = query(gpu["index"])
+        # After each model: an hour's work is not lost with the next one.
+        out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+    if rehearse:
+        click.echo("a rehearsal: the numbers mean nothing\n")
+    click.echo(gpu_report.table(report["rows"]))
+    for text in (
+        gpu_report.absent(report["rows"]),
+        gpu_report.ceilings(report["ceilings"]),
+        gpu_report.bars(report["bars"]),
+    ):
+        click.echo(f"{text}\n")
+    title = f"{gpu['name']}{' (a rehearsal)' if rehearse else ''}"
+    drawn = gpu_report.plot(report["rows"], title, out.with_suffix(".png"))
+    click.echo(f"written: {out}" + (f" and {out.with_suffix('.png')}" if drawn else ""))
+
+
+if __name__ == "__main__":
+    main()

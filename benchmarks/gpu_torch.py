@@ -1,0 +1,226 @@
+"""PyTorch on a GPU, eager and compiled, as a peer.
+
+Driven as its documentation advises: inference mode, channels_last, cuDNN's own choice of
+algorithms, max-autotune with CUDA graphs, copies that overlap the computing. It draws its own
+noise, with `torch.randn` on the GPU. TF32 is off for fp32.
+
+On a CPU, where the tests run them, torch.compile is in its default mode: max-autotune takes minutes
+and has no CUDA graphs there. All else is the same code.
+"""
+
+# mypy: disable-error-code="import-not-found"
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.gpu_contenders import Contender, Images, NotInstalled, Where
+from benchmarks.gpu_device import HostCopies, TorchDevice
+
+PROFILED = 20
+"""Batches whose launches are counted."""
+LAUNCHES = ("cudaLaunchKernel", "cuLaunchKernel", "cudaLaunchCooperativeKernel")
+GRAPHS = ("cudaGraphLaunch", "cuGraphLaunch")
+MOVES = ("memcpy", "memset")
+
+
+class TorchEager(Contender):
+    """PyTorch, inference mode, channels_last."""
+
+    name = "PyTorch eager"
+    draws_contract = False
+    static = False
+    """Whether the images of each batch lie in the same memory."""
+
+    def open(self) -> None:
+        try:
+            self.device = TorchDevice(self.case.peer_device)
+        except (ImportError, RuntimeError) as error:
+            raise NotInstalled(str(error)) from error
+        from zoo.training.weights import load_generator
+
+        torch = self.torch = self.device.torch
+        kinds = {"fp16": torch.float16, "bf16": torch.bfloat16}
+        self.dtype = kinds.get(self.precision, torch.float32)
+        torch.backends.cudnn.benchmark = True
+        self.device.tf32(self.precision == "tf32")
+        network, config = load_generator(Path(self.case.engine))
+        idiomatic(network)
+        self.network = network.to(self.device.device, self.dtype).to(
+            memory_format=torch.channels_last
+        )
+        self.width: int = config["config"]["latent"]
+        self.noise_widths: tuple[int, ...] = tuple(getattr(network, "noise_widths", ()))
+
+    def prepare(self, batch: int) -> None:
+        self.device.forget_peak()
+        self.images, self.step = self.forward, lambda: self.sample(batch)
+
+    def forward(self, latents: Any, noises: list[Any]) -> Any:
+        """Images uint8 [N, H, W, C] of latents [N, D] and the noise of each layer [N, width]."""
+        torch = self.torch
+        if noises:
+            from zoo.models.generators import FIRST_LAYER_STREAM
+
+            image = self.network(
+                latents, noise=lambda stream, width: noises[stream - FIRST_LAYER_STREAM]
+            )
+        else:
+            image = self.network(latents)
+        image = self.widened(image)
+        if not self.network.bounded:
+            image = image.clamp(0, 1)
+        image = image * 255 + 0.5
+        return image.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+    def widened(self, image: Any) -> Any:
+        """In half precision the levels are rounded in it: one kernel less."""
+        return image
+
+    def sample(self, batch: int) -> Any:
+        """A batch of images on the device."""
+        randn, kind = self.torch.randn, {"device": self.device.device, "dtype": self.dtype}
+        noises = [randn(batch, width, **kind) for width in self.noise_widths]
+        return self.forward(randn(batch, self.width, **kind), noises)
+
+    def inference(self) -> AbstractContextManager[Any]:
+        """What the calls are made in."""
+        mode: AbstractContextManager[Any] = self.torch.inference_mode()
+        return mode
+
+    def contract(self, batch: int, seed: int, n: int) -> Images:
+        from runtime.noise import normals
+        from zoo.models.generators import FIRST_LAYER_STREAM
+
+        def noise(first: int, stream: int, width: int) -> Any:
+            values = self.torch.from_numpy(normals(seed, first, batch, width, stream))
+            return values.to(self.device.device, self.dtype)
+
+        parts = []
+        with self.inference():
+            for first in range(0, n, batch):
+                noises = [
+                    noise(first, FIRST_LAYER_STREAM + layer, width)
+                    for layer, width in enumerate(self.noise_widths)
+                ]
+                made = self.images(noise(first, 0, self.width), noises)
+                # A compiled function may write its next result to the same place.
+                parts.append(made.cpu().numpy().copy())
+        return np.concatenate(parts)[:n]
+
+    def requests(self, batch: int) -> Iterator[Images]:
+        with self.inference():
+            buffer = self.device.host_buffer(self.step())
+            while True:
+                buffer.copy_(self.step(), non_blocking=True)
+                self.device.synchronise()
+                yield buffer.numpy()
+
+    def batches(self, batch: int, where: Where) -> Iterator[int]:
+        with self.inference():
+            copies = HostCopies(self.device, self.step())
+            while True:
+                made = self.step()
+                if where == "numpy":
+                    copies.put(made.clone() if self.static else made)
+                yield batch
+
+    def finish(self) -> None:
+        self.device.synchronise()
+
+    def facts(self, batch: int) -> dict[str, Any]:
+        return {
+            "peak_device_bytes": self.device.peak_bytes(),
+            "peak_is": "held by PyTorch's allocator, with the weights",
+        }
+
+    def launches(self, batch: int) -> dict[str, Any]:
+        if not self.device.cuda:
+            return {}
+        profiler = self.torch.profiler
+        kinds = [profiler.ProfilerActivity.CPU, profiler.ProfilerActivity.CUDA]
+        with self.inference(), profiler.profile(activities=kinds) as profile:
+            for _ in range(PROFILED):
+                self.step()
+            self.device.synchronise()
+        on_device = self.torch.autograd.DeviceType.CUDA
+        return launched(
+            (entry.key, entry.device_type == on_device, entry.count)
+            for entry in profile.key_averages()
+            # A named range of calls is listed for the device too, and is no kernel.
+            if not getattr(entry, "is_user_annotation", False)
+        )
+
+
+def launched(entries: Iterable[tuple[str, bool, int]], batches: int = PROFILED) -> dict[str, Any]:
+    """What a profile says of each batch: calls that launch kernels or graphs, and the kernels.
+
+    entries: name, whether it ran on the device, and how often, of `batches` batches.
+    """
+    launches = graphs = kernels = 0
+    for name, on_device, count in entries:
+        if on_device:
+            kernels += 0 if name.lower().startswith(MOVES) else count
+        elif name.startswith(GRAPHS):
+            graphs += count
+        elif name.startswith(LAUNCHES):
+            launches += count
+    return {
+        "launches": launches / batches,
+        "graphs": graphs / batches,
+        "kernels": kernels / batches,
+        "kernels_are": "counted by the profiler",
+    }
+
+
+class TorchCompile(TorchEager):
+    """torch.compile with max-autotune, which replays CUDA graphs; noise and uint8 inside."""
+
+    name = "torch.compile"
+
+    def prepare(self, batch: int) -> None:
+        self.device.forget_peak()
+        torch = self.torch
+        torch._dynamo.reset()
+        mode = "max-autotune" if self.device.cuda else "default"
+        self.static = self.device.cuda
+        self.images = torch.compile(self.forward, mode=mode, dynamic=False)
+        compiled = torch.compile(lambda: self.sample(batch), mode=mode, dynamic=False)
+
+        def step() -> Any:
+            # What the graph wrote before may be written over.
+            torch.compiler.cudagraph_mark_step_begin()
+            return compiled()
+
+        self.step = step
+        with self.inference():
+            for _ in range(4):
+                self.step()
+
+    def widened(self, image: Any) -> Any:
+        """A compiler makes one kernel of it in any case."""
+        return image.float()
+
+
+def idiomatic(network: Any) -> None:
+    """Write in PyTorch's own way, in place, the layers that stand there for the exporter."""
+    from torch import nn
+
+    from zoo.models.style_layers import EPSILON, PlainPixelNorm
+
+    class PixelNorm(nn.Module):
+        """x · rsqrt(mean of x² over the channels + ε)."""
+
+        def forward(self, x: Any) -> Any:
+            """Normalise."""
+            return x * (x.square().mean(1, keepdim=True) + EPSILON).rsqrt()
+
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, PlainPixelNorm):
+                setattr(module, name, PixelNorm())

@@ -1,0 +1,227 @@
+// Memory of a GPU that Python holds, and its way to and from other libraries.
+#include <cstring>
+
+#include "backends/cuda_memory.h"
+#include "python/bindings.h"
+#include "python/dlpack.h"
+#include "zoo/errors.h"
+
+namespace zoo::python {
+namespace {
+
+using Shape = std::vector<int64_t>;
+
+// Memory of a device, let go of in any thread.
+class DeviceBlock {
+ public:
+  DeviceBlock(int device, size_t bytes) : device_(device), bytes_(bytes) {
+    const OnDevice here(device);
+    memory_ = allocate_device_memory(bytes);
+  }
+  DeviceBlock(const DeviceBlock&) = delete;
+  // Not in a forked child, which cannot use its parent's CUDA.
+  ~DeviceBlock() {
+    try {
+      const OnDevice here(device_);
+      memory_ = DeviceMemory();
+    } catch (const Error&) {
+      memory_.leave();
+    }
+  }
+
+  int device() const { return device_; }
+  size_t bytes() const { return bytes_; }
+  uintptr_t address() const { return reinterpret_cast<uintptr_t>(memory_.get()); }
+
+  // To or from memory of the host; returns when it is done.
+  void copy(void* host, bool up) const {
+    if (bytes_ == 0) return;
+    const OnDevice here(device_);
+    const CudaOps& ops = cuda_ops();
+    const CudaStream stream = make_cuda_stream();
+    const PinnedMemory pinned = allocate_pinned_memory(bytes_);
+    if (up) std::memcpy(pinned.get(), host, bytes_);
+    void* const to = up ? memory_.get() : pinned.get();
+    const void* const from = up ? pinned.get() : memory_.get();
+    check_cuda(ops.copy(to, from, bytes_, stream.get()));
+    check_cuda(ops.synchronize(stream.get()));
+    if (!up) std::memcpy(host, pinned.get(), bytes_);
+  }
+
+ private:
+  const int device_;
+  const size_t bytes_;
+  DeviceMemory memory_;
+};
+
+using Block = std::shared_ptr<DeviceBlock>;
+
+// What a capsule keeps alive.
+template <typename Tensor>
+struct Export {
+  Tensor managed;
+  Shape shape;
+  Block block;
+};
+
+template <typename Tensor>
+void let_go(Tensor* managed) {
+  delete static_cast<Export<Tensor>*>(managed->context);
+}
+
+// Of a capsule that nobody has taken; one that was has another name.
+template <typename Tensor>
+void drop_capsule(PyObject* capsule) {
+  if (!PyCapsule_IsValid(capsule, Tensor::kName)) return;
+  auto* managed = static_cast<Tensor*>(PyCapsule_GetPointer(capsule, Tensor::kName));
+  managed->deleter(managed);
+}
+
+template <typename Tensor>
+py::object export_as(const Block& block, const Shape& shape, bool floats) {
+  auto made = std::make_unique<Export<Tensor>>();
+  made->managed = Tensor();
+  made->shape = shape;
+  made->block = block;
+  dlpack::Tensor& tensor = made->managed.tensor;
+  tensor.data = reinterpret_cast<void*>(block->address());
+  tensor.device = {dlpack::kCuda, block->device()};
+  tensor.dimensions = static_cast<int32_t>(shape.size());
+  tensor.dtype =
+      floats ? dlpack::DataType{dlpack::kFloat, 32, 1} : dlpack::DataType{dlpack::kUnsigned, 8, 1};
+  tensor.shape = made->shape.data();
+  if constexpr (std::is_same_v<Tensor, dlpack::Versioned>) made->managed.major = 1;
+  made->managed.context = made.get();
+  made->managed.deleter = &let_go<Tensor>;
+  PyObject* capsule = PyCapsule_New(&made->managed, Tensor::kName, &drop_capsule<Tensor>);
+  if (!capsule) throw py::error_already_set();
+  made.release();
+  return py::reinterpret_steal<py::object>(capsule);
+}
+
+py::object to_dlpack(const Block& block, const Shape& shape, bool floats, bool versioned) {
+  return versioned ? export_as<dlpack::Versioned>(block, shape, floats)
+                   : export_as<dlpack::Managed>(block, shape, floats);
+}
+
+// Somebody else's array, for as long as this lives.
+class Borrowed {
+ public:
+  explicit Borrowed(const py::object& capsule) {
+    if (!take<dlpack::Versioned>(capsule.ptr()) && !take<dlpack::Managed>(capsule.ptr())) {
+      throw ArgumentError("expected a DLPack capsule that nobody has taken");
+    }
+  }
+  Borrowed(const Borrowed&) = delete;
+  ~Borrowed() { release_(); }
+
+  uintptr_t address() const {
+    return reinterpret_cast<uintptr_t>(tensor_->data) + tensor_->byte_offset;
+  }
+  py::tuple device() const { return py::make_tuple(tensor_->device.type, tensor_->device.index); }
+  Shape shape() const { return {tensor_->shape, tensor_->shape + tensor_->dimensions}; }
+  bool read_only() const { return read_only_; }
+
+  // In the notation of NumPy; "?" for what has no name there.
+  std::string type() const {
+    const dlpack::DataType& type = tensor_->dtype;
+    const char* const codes = "iuf";
+    if (type.code > 2 || type.lanes != 1 || type.bits % 8 != 0) return "?";
+    return (type.bits == 8 ? "|" : "<") + std::string(1, codes[type.code]) +
+           std::to_string(type.bits / 8);
+  }
+
+  bool dense() const {
+    if (!tensor_->strides) return true;
+    int64_t expected = 1;
+    for (int32_t axis = tensor_->dimensions; axis-- > 0;) {
+      if (tensor_->shape[axis] != 1 && tensor_->strides[axis] != expected) return false;
+      expected *= tensor_->shape[axis];
+    }
+    return true;
+  }
+
+ private:
+  template <typename Tensor>
+  bool take(PyObject* capsule) {
+    if (!PyCapsule_IsValid(capsule, Tensor::kName)) return false;
+    auto* managed = static_cast<Tensor*>(PyCapsule_GetPointer(capsule, Tensor::kName));
+    if constexpr (std::is_same_v<Tensor, dlpack::Versioned>) {
+      if (managed->major != 1) {
+        throw ArgumentError("expected an array of DLPack 1, got one of DLPack " +
+                            std::to_string(managed->major));
+      }
+      read_only_ = (managed->flags & dlpack::kReadOnly) != 0;
+    }
+    tensor_ = &managed->tensor;
+    release_ = [managed] {
+      if (managed->deleter) managed->deleter(managed);
+    };
+    if (PyCapsule_SetName(capsule, Tensor::kUsedName) != 0) throw py::error_already_set();
+    return true;
+  }
+
+  dlpack::Tensor* tensor_ = nullptr;
+  bool read_only_ = false;
+  std::function<void()> release_ = [] {};
+};
+
+Block to_device(const py::array& array, int device) {
+  const auto bytes = static_cast<size_t>(array.nbytes());
+  void* const data = const_cast<void*>(array.data());
+  return without_gil([&] {
+    auto block = std::make_shared<DeviceBlock>(device, bytes);
+    block->copy(data, /*up=*/true);
+    return block;
+  });
+}
+
+void to_host(const DeviceBlock& self, const py::array& array) {
+  if (static_cast<size_t>(array.nbytes()) != self.bytes()) {
+    throw ArgumentError("expected an array of " + std::to_string(self.bytes()) + " bytes");
+  }
+  void* const data = const_cast<void*>(array.data());
+  without_gil([&] { self.copy(data, /*up=*/false); });
+}
+
+// Waits for what other libraries put into one of their streams, of any device of this process.
+void synchronize(int device, uintptr_t stream) {
+  without_gil([&] {
+    const OnDevice here(device);
+    check_cuda(cuda_ops().synchronize(reinterpret_cast<void*>(stream)));
+  });
+}
+
+int device_of(uintptr_t memory) {
+  return without_gil([&] {
+    int index = -1;
+    check_cuda(cuda_ops().device_of(reinterpret_cast<const void*>(memory), &index));
+    return index;
+  });
+}
+
+}  // namespace
+
+void bind_device_arrays(py::module_& module) {
+  py::class_<DeviceBlock, Block>(module, "DeviceBlock", py::release_gil_before_calling_cpp_dtor())
+      .def(py::init([](int device, size_t bytes) {
+        return without_gil([&] { return std::make_shared<DeviceBlock>(device, bytes); });
+      }))
+      .def_property_readonly("address", &DeviceBlock::address)
+      .def_property_readonly("device", &DeviceBlock::device)
+      .def("to_host", &to_host)
+      .def("dlpack", &to_dlpack);
+  py::class_<Borrowed>(module, "BorrowedArray")
+      .def(py::init<const py::object&>())
+      .def_property_readonly("address", &Borrowed::address)
+      .def_property_readonly("device", &Borrowed::device)
+      .def_property_readonly("shape", &Borrowed::shape)
+      .def_property_readonly("type", &Borrowed::type)
+      .def_property_readonly("dense", &Borrowed::dense)
+      .def_property_readonly("read_only", &Borrowed::read_only);
+  module.def("to_device", &to_device);
+  module.def("cuda_synchronize", &synchronize);
+  module.def("cuda_device_of", &device_of);
+}
+
+}  // namespace zoo::python

@@ -1,0 +1,194 @@
+"""Arrays in a GPU's memory: those that the runtime gives, and those that other packages have.
+
+PyTorch, CuPy, JAX, Numba and PyCUDA read and write the same memory, without a copy, by DLPack
+(https://dmlc.github.io/dlpack) or by `__cuda_array_interface__`
+(https://numba.readthedocs.io/en/stable/cuda/cuda_array_interface.html).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from runtime._arguments import UINT64_MAX, integer
+from runtime._library import native
+from runtime.errors import ArgumentError
+
+CUDA = (2, 13)
+"""The types of devices, as DLPack has them, whose memory is taken: CUDA's own and managed."""
+
+
+class DeviceArray:
+    """An array in the memory of one GPU, float32 or uint8, row-major, finished.
+
+    Made by `Generator.sample(out="device")` and `to_device`. Give it to `torch.from_dlpack`,
+    `cupy.from_dlpack`, `numba.cuda.as_cuda_array` or PyCUDA, which share its memory for as long as
+    they need it; `numpy()` copies it to the host.
+    """
+
+    def __init__(self, block: Any, shape: Sequence[int], dtype: DTypeLike) -> None:
+        self._block = block
+        self.shape = tuple(shape)
+        self.dtype = np.dtype(dtype)
+
+    @property
+    def device(self) -> str:
+        """The GPU: "cuda:N"."""
+        return f"cuda:{self._block.device}"
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def address(self) -> int:
+        """Of the first byte, in the GPU's memory."""
+        address: int = self._block.address
+        return address
+
+    def numpy(self) -> NDArray[Any]:
+        """A copy in the host's memory."""
+        array = np.empty(self.shape, self.dtype)
+        self._block.to_host(array)
+        return array
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """Version 3; no stream, for there is nothing to wait for."""
+        return {
+            "shape": self.shape,
+            "typestr": self.dtype.str,
+            "data": (self.address, False),
+            "strides": None,
+            "stream": None,
+            "version": 3,
+        }
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Type and index of the device."""
+        return CUDA[0], self._block.device
+
+    def __dlpack__(
+        self,
+        *,
+        stream: int | None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """A capsule that shares the memory. `stream` does not matter: all work is done.
+
+        Raises BufferError where a copy or another device is asked for.
+        """
+        if dl_device is not None and tuple(dl_device) != self.__dlpack_device__():
+            raise BufferError(f"the array is on {self.device}, not on the device {dl_device}")
+        if copy:
+            raise BufferError("the array is shared, not copied")
+        versioned = max_version is not None and max_version[0] >= 1
+        return self._block.dlpack(list(self.shape), self.dtype.kind == "f", versioned)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"DeviceArray({self.dtype.name}{list(self.shape)}, {self.device})"
+
+
+def empty(shape: Sequence[int], dtype: DTypeLike, device: int = 0) -> DeviceArray:
+    """A new array, whose values are left open.
+
+    Raises OutOfMemoryError, and what `runtime.cuda.devices` raises.
+    """
+    kind = np.dtype(dtype)
+    size = math.prod(shape) * kind.itemsize
+    return DeviceArray(native.DeviceBlock(device, size), shape, kind)
+
+
+def to_device(array: Any, device: int = 0) -> DeviceArray:
+    """A copy of an array of the host, float32 or uint8, in a GPU's memory. Raises as `empty`."""
+    given = np.ascontiguousarray(array)
+    if given.dtype not in (np.float32, np.uint8):
+        raise ArgumentError(f"array: expected float32 or uint8, got {given.dtype}")
+    block = native.to_device(given, integer("device", device, 0, 2**31 - 1))
+    return DeviceArray(block, given.shape, given.dtype)
+
+
+@dataclass(frozen=True)
+class View:
+    """Somebody's array in a GPU's memory; `owner` keeps it there."""
+
+    address: int
+    shape: tuple[int, ...]
+    kind: str
+    dense: bool
+    read_only: bool
+    owner: Any
+
+    def check(self, name: str, kinds: Sequence[str], shape: Sequence[int | None]) -> View:
+        """Itself, if it has one of these types, a shape (None: any size above 0), no gaps."""
+        if self.kind not in kinds:
+            wanted = ", ".join(kinds)
+            expected = f"one of the types {wanted}" if len(kinds) > 1 else f"the type {wanted}"
+            raise ArgumentError(f"{name}: expected {expected}, got {self.kind}")
+        fits = len(self.shape) == len(shape) and all(
+            size > 0 and wanted in (None, size)
+            for size, wanted in zip(self.shape, shape, strict=True)
+        )
+        if not fits:
+            sizes = ", ".join("any" if size is None else str(size) for size in shape)
+            raise ArgumentError(f"{name}: expected shape ({sizes}), got {self.shape}")
+        if not self.dense:
+            raise ArgumentError(f"{name}: expected a contiguous array, got one with strides")
+        return self
+
+
+def by_interface(value: Any) -> View | None:
+    """The array by `__cuda_array_interface__`, without waiting for anything; None: it has none."""
+    interface = getattr(value, "__cuda_array_interface__", None)
+    if not isinstance(interface, dict):
+        return None
+    shape, kind = tuple(interface["shape"]), str(interface["typestr"])
+    strides = interface.get("strides")
+    dense = strides is None or tuple(strides) == _packed(shape, int(kind[2:]))
+    address, read_only = interface["data"]
+    return View(int(address), shape, kind, dense, bool(read_only), value)
+
+
+def finished(name: str, value: Any) -> View | None:
+    """The array by either protocol, with all that was queued for it done; None: it is of the host.
+
+    Raises:
+        ArgumentError: its owner does not share it.
+    """
+    device = getattr(value, "__dlpack_device__", None)
+    if device is not None and hasattr(value, "__dlpack__"):
+        kind, index = (int(part) for part in device())
+        if kind not in CUDA:
+            return None
+        try:
+            # Its owner makes the default stream wait for what is queued.
+            borrowed = native.BorrowedArray(value.__dlpack__(stream=1))
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            raise ArgumentError(f"{name}: {error}") from error
+        native.cuda_synchronize(index, 0)
+        shape = tuple(borrowed.shape)
+        dense, read_only = borrowed.dense, borrowed.read_only
+        return View(borrowed.address, shape, borrowed.type, dense, read_only, borrowed)
+    view = by_interface(value)
+    if view is not None and view.address:
+        stream = integer("stream", value.__cuda_array_interface__.get("stream") or 0, 0, UINT64_MAX)
+        index = native.cuda_device_of(view.address)
+        if index < 0:
+            raise ArgumentError(f"{name}: expected memory of a GPU, got memory of the host")
+        native.cuda_synchronize(index, stream)
+    return view
+
+
+def _packed(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
+    return tuple(size * math.prod(shape[axis + 1 :]) for axis in range(len(shape)))

@@ -1,0 +1,266 @@
+"""Generators: one engine on several GPUs."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime import cuda
+from runtime._arguments import UINT64_MAX, floats, integer
+from runtime._conditions import rows
+from runtime._placement import target
+from runtime.errors import ArgumentError, ClosedError
+from runtime.generator import Generator, Stream
+
+_STREAM_BATCH = 64
+_AHEAD = 2
+"""Calls under way on each device: the copies of one overlap the computing of the other."""
+
+
+class Generators:
+    """A Generator on several devices, each of which makes a share of the images.
+
+    Image i of a seed is what it is on one device. `sample`, `decode` and `stream` take the
+    arguments of Generator's, but for out="device" and arrays in a GPU's memory, for the images come
+    from several memories. All else is that of the Generator on the first device.
+
+    path: a plan; devices: their names, "cuda:0" and so on (None: all that there are); options:
+    those of Generator. Raises as Generator.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        devices: Sequence[str] | None = None,
+        **options: Any,
+    ) -> None:
+        if devices is None:
+            devices = [f"cuda:{index}" for index in range(len(cuda.devices()))]
+        names = [devices] if isinstance(devices, str) else list(devices)
+        if not names or len(set(names)) != len(names):
+            raise ArgumentError(f"devices: expected one or more different ones, got {names}")
+        self._generators = [Generator(path, device=name, **options) for name in names]
+        self._closed = False
+        self._threads = ThreadPoolExecutor(_AHEAD * len(names), "generators")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._generators[0], name)
+
+    @property
+    def devices(self) -> list[str]:
+        """The devices, in the order of their shares."""
+        return [generator.device for generator in self._generators]
+
+    @property
+    def instances(self) -> int:
+        """Instances that work in parallel, on all devices."""
+        return sum(generator.instances for generator in self._generators)
+
+    @property
+    def peak_device_bytes(self) -> int:
+        """The sum over the devices."""
+        return sum(generator.peak_device_bytes for generator in self._generators)
+
+    def sample(
+        self,
+        n: int,
+        seed: int = 0,
+        first: int = 0,
+        batch: int | None = None,
+        mu: Any = None,
+        logvar: Any = None,
+        labels: Any = None,
+        truncation: float = 1.0,
+        noise: float = 1.0,
+        cycle: bool = False,
+        out: Any = "numpy",
+    ) -> NDArray[Any]:
+        """As Generator.sample; each device makes a contiguous part of the images."""
+        n = integer("n", n, 1, 2**62)
+        first = integer("first", first, 0, UINT64_MAX)
+        width = self.latent_width
+        means = None if mu is None else rows("mu", mu, n, width)
+        logvars = None if logvar is None else rows("logvar", logvar, n, width)
+        common: dict[str, Any] = {
+            "batch": batch,
+            "truncation": truncation,
+            "noise": noise,
+            "cycle": cycle,
+        }
+
+        def part(generator: Generator, begin: int, images: NDArray[Any]) -> None:
+            count = len(images)
+            generator.sample(
+                count,
+                seed,
+                first + begin,
+                mu=_part(means, begin, count),
+                logvar=_part(logvars, begin, count),
+                labels=labels if cycle else self._labels(labels, begin, count, n),
+                out=images,
+                **common,
+            )
+
+        return self._shared(n, out, part)
+
+    def decode(
+        self,
+        latents: Any,
+        seed: int | None = None,
+        first: int = 0,
+        truncation: float = 1.0,
+        labels: Any = None,
+        out: Any = "numpy",
+    ) -> NDArray[Any]:
+        """As Generator.decode; each device decodes a contiguous part of the latents."""
+        given = floats("latents", latents, (None, self.latent_width))
+        first = integer("first", first, 0, UINT64_MAX)
+        n = len(given)
+
+        def part(generator: Generator, begin: int, images: NDArray[Any]) -> None:
+            count = len(images)
+            generator.decode(
+                given[begin : begin + count],
+                seed,
+                first + begin,
+                truncation,
+                self._labels(labels, begin, count, n),
+                images,
+            )
+
+        return self._shared(n, out, part)
+
+    def stream(
+        self,
+        n: int,
+        seed: int = 0,
+        first: int = 0,
+        batch: int | None = None,
+        labels: Any = None,
+        truncation: float = 1.0,
+        noise: float = 1.0,
+        cycle: bool = False,
+    ) -> Stream:
+        """As Generator.stream; the devices take turns at the batches."""
+        # What is wrong with the arguments is said now, not with the first batch.
+        options: dict[str, Any] = {
+            "batch": batch,
+            "truncation": truncation,
+            "noise": noise,
+            "cycle": cycle,
+        }
+        generators = self._generators
+        generators[0].stream(n, seed, first, labels=labels, **options).close()
+        size = batch or min(_STREAM_BATCH, self.manifest["batch"]["max"])
+
+        def block(index: int) -> NDArray[Any]:
+            begin = index * size
+            count = min(size, n - begin)
+            chosen = labels if cycle else self._labels(labels, begin, count, n)
+            images: NDArray[Any] = generators[index % len(generators)].sample(
+                count, seed, first + begin, labels=chosen, **options
+            )
+            return images
+
+        blocks = range((n + size - 1) // size)
+        return Stream(_Ahead(self._threads, block, blocks, _AHEAD * len(generators)))
+
+    def close(self) -> None:
+        """Lets go of the engine on all devices. May be called again."""
+        self._closed = True
+        self._threads.shutdown(cancel_futures=True)
+        for generator in self._generators:
+            generator.close()
+
+    def __enter__(self) -> Generators:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Generators({self.path!r}, {', '.join(self.devices)})"
+
+    def _shared(self, n: int, out: Any, part: Callable[..., None]) -> NDArray[Any]:
+        """The n images, each device's share by part(generator, its first row, its images)."""
+        if isinstance(out, str) and out != "numpy":
+            raise ArgumentError("out: several devices make them, expected 'numpy' or a NumPy array")
+        if self._closed:
+            raise ClosedError(f"the engine '{self.path}' was closed")
+        shape, dtype = self._generators[0]._format(n)
+        images = np.empty(shape, dtype) if isinstance(out, str) else out
+        if not isinstance(images, np.ndarray):
+            raise ArgumentError(f"out: expected 'numpy' or a NumPy array, got {type(out)}")
+        target(images, "cpu", shape, dtype)
+        generators = self._generators[:n]
+        ends = [n * (place + 1) // len(generators) for place in range(len(generators))]
+        begins = [0, *ends[:-1]]
+        running = [
+            self._threads.submit(part, generator, begin, images[begin:end])
+            for generator, begin, end in zip(generators, begins, ends, strict=True)
+        ]
+        failures = [error for error in (future.exception() for future in running) if error]
+        if failures:
+            raise failures[0]
+        return images
+
+    def _labels(self, labels: Any, begin: int, count: int, n: int) -> Any:
+        """Those of a part."""
+        if labels is None or isinstance(labels, (int, str)) or len(labels) == 1:
+            return labels
+        if len(labels) != n:
+            raise ArgumentError(f"labels: expected 1 or n = {n}, got {len(labels)}")
+        return labels[begin : begin + count]
+
+
+class _Ahead:
+    """Results of call(item) for the items in order, some of them computed ahead."""
+
+    def __init__(
+        self,
+        threads: ThreadPoolExecutor,
+        call: Callable[[int], NDArray[Any]],
+        items: Iterable[int],
+        ahead: int,
+    ) -> None:
+        self._threads, self._call, self._items = threads, call, iter(items)
+        self._running: deque[Future[NDArray[Any]]] = deque()
+        for _ in range(ahead):
+            self._submit()
+
+    def _submit(self) -> None:
+        for item in self._items:
+            self._running.append(self._threads.submit(self._call, item))
+            break
+
+    def next(self) -> NDArray[Any]:
+        """The next result; StopIteration at the end."""
+        if not self._running:
+            raise StopIteration
+        result = self._running.popleft().result()
+        self._submit()
+        return result
+
+    def close(self) -> None:
+        """Drops what has not begun, and waits for what has."""
+        self._items = iter(())
+        for future in self._running:
+            future.cancel()
+        for future in self._running:
+            if not future.cancelled():
+                future.exception()
+        self._running.clear()
+
+
+def _part(operand: NDArray[Any] | None, begin: int, count: int) -> NDArray[Any] | None:
+    if operand is None:
+        return None
+    return operand[0] if len(operand) == 1 else operand[begin : begin + count]

@@ -1,0 +1,69 @@
+"""Arrays of emulated CUDA devices, as other packages have them.
+
+The devices' memory is the host's, so that PyTorch on a CPU reads what is handed on by DLPack, once
+the capsule says that the array is on a CPU: that one field is changed here, in the capsule.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import torch
+from host_cuda import HostCuda
+from numpy.typing import NDArray
+
+CPU, CUDA = 1, 2
+NAMES = {"dltensor": 0, "dltensor_versioned": 32}
+"""Where the array's description begins in what each capsule points to."""
+_get = ctypes.pythonapi.PyCapsule_GetPointer
+_get.restype, _get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+
+
+def marked(capsule: Any, name: str, kind: int) -> Any:
+    """The capsule, which now says that its array is on a device of this kind."""
+    start = _get(capsule, name.encode()) + NAMES[name]
+    # void* data; int32 type, index
+    ctypes.c_int32.from_address(start + 8).value = kind
+    return capsule
+
+
+class Interface:
+    """An array of a device that knows `__cuda_array_interface__` only."""
+
+    def __init__(self, device: HostCuda, values: NDArray[Any], stream: int | None = None) -> None:
+        self.device = device
+        self.address = device.allocate(values.nbytes)
+        self.host = device.array(self.address, values.shape, values.dtype)
+        self.host[:] = values
+        self.entries: dict[str, Any] = {
+            "shape": values.shape,
+            "typestr": values.dtype.str,
+            "data": (self.address, False),
+            "strides": None,
+            "version": 3,
+            "stream": stream,
+        }
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return self.entries
+
+    def release(self) -> None:
+        """Give the memory back."""
+        self.device.call("release", self.address)
+
+
+class Capsule:
+    """A PyTorch tensor in a device's memory, which it says is CUDA's, by DLPack only."""
+
+    def __init__(self, tensor: torch.Tensor, index: int = 0) -> None:
+        self.tensor, self.index = tensor, index
+        self.streams: list[Any] = []
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return CUDA, self.index
+
+    def __dlpack__(self, stream: int | None = None) -> Any:
+        self.streams.append(stream)
+        return marked(self.tensor.__dlpack__(), "dltensor", CUDA)
