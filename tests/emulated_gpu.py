@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from plan_cases import ENGINES, quantized
 from plan_runs import by_itself, by_plan
 
 import runtime
+from export.plan import pipeline
 from runtime import plans
 from runtime.errors import (
     ArgumentError,
