@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 OF_PLANS = (
     *("target", "precision", "batch", "timing_cache", "compatible"),
-    *("calibrate", "calibration_samples"),
+    *("calibrate", "calibration_samples", "check_images", "max_quality_loss"),
 )
-OF_CHECKPOINTS = ("weights", "image", "interpolator", "data", "no_runtime_check")
+OF_CHECKPOINTS = ("weights", "image", "interpolator", "data")
 
 
 class Buckets(click.ParamType):
@@ -73,7 +73,7 @@ class Buckets(click.ParamType):
 @click.option(
     "--no-runtime-check",
     is_flag=True,
-    help="Check against PyTorch and stock ONNX Runtime only.",
+    help="Check engines against PyTorch and stock ONNX Runtime only, and plans not at all.",
 )
 @click.option(
     "--target",
@@ -118,6 +118,20 @@ class Buckets(click.ParamType):
     is_flag=True,
     help="A plan for later versions of TensorRT and for other GPUs too.",
 )
+@click.option(
+    "--check-images",
+    type=int,
+    default=2000,
+    metavar="N",
+    help="Of a plan: the images that the FID of its check is of.",
+)
+@click.option(
+    "--max-quality-loss",
+    type=float,
+    metavar="PERCENT",
+    help="Of a plan: instead of --precision, the fastest whose FID is at most so much above that "
+    "of fp32; without a FID, whose RMS difference is at most so much of the standard deviation.",
+)
 @click.pass_context
 def main(context: click.Context, source: Path, out: Path, **options: Any) -> None:
     """Export SOURCE, the folder of a training run, a .safetensors file of one, or an engine.
@@ -126,8 +140,9 @@ def main(context: click.Context, source: Path, out: Path, **options: Any) -> Non
     package, row by row at several batch sizes. If one fails, none is kept.
 
     To .plan: an engine file, by path or shipped name, becomes the one TensorRT plan; of a
-    checkpoint the whole family is exported, and each file becomes a plan. If one cannot be built,
-    none is kept.
+    checkpoint the whole family is exported, and each file becomes a plan. Where there is a GPU that
+    runs it, each is compared with its engine in fp32: images, batch sizes, FID, images/s. If one
+    cannot be built or fails, none is kept.
     """
     from zoo.engines import resolve
     from zoo.images.atomic import check_file
@@ -145,7 +160,9 @@ def main(context: click.Context, source: Path, out: Path, **options: Any) -> Non
         raise click.BadParameter(f"{source}: no such file or folder", param_hint="SOURCE")
     if not plan:
         _refuse_given(context, OF_PLANS, "is for a plan; --out is an .onnx file")
-    elif engine:
+    elif options["max_quality_loss"] is not None:
+        _refuse_given(context, ("precision",), "is what --max-quality-loss chooses: give one")
+    if plan and engine:
         _refuse_given(
             context, OF_CHECKPOINTS, "is for a checkpoint; the engine file is made already"
         )
@@ -196,6 +213,7 @@ def _export(source: Path, out: Path, options: dict[str, Any]) -> None:
 
 def _export_plans(source: Path, out: Path, options: dict[str, Any]) -> None:
     from export.plan import pipeline as plans
+    from export.plan.checked import Checking
 
     wanted = plans.Options(
         options["target"],
@@ -206,9 +224,14 @@ def _export_plans(source: Path, out: Path, options: dict[str, Any]) -> None:
         options["calibrate"],
         options["calibration_samples"],
     )
+    checking = Checking(
+        not options["no_runtime_check"], options["check_images"], options["max_quality_loss"]
+    )
     of_onnx = None if source.suffix == ".onnx" else _options(options)
-    files = _telling_failures(lambda: plans.export(source, out, wanted, of_onnx, _say))
+    files = _telling_failures(lambda: plans.export(source, out, wanted, of_onnx, _say, checking))
     for file in files:
+        for table in filter(None, (file.checked and file.checked.table(), file.candidates)):
+            click.echo(f"{table}\n")
         click.echo(file.summary())
 
 

@@ -12,10 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from export.parity import backends
-
 BATCHES = (1, 16, 64)
 SECONDS = 0.3
+
+KINDS = {
+    "generator": "Generator",
+    "synthesis": "Generator",
+    "encoder": "Encoder",
+    "translator": "Translator",
+    "classifier": "Classifier",
+    "mapping": "Mapping",
+}
+"""The runtime's class that opens the engines of each role."""
 
 Throughput = dict[str, dict[str, float]]
 
@@ -29,35 +37,42 @@ def measure(path: Path, role: str, runtime: Any, seconds: float = SECONDS) -> Th
         runtime: the module `runtime`.
         seconds: how long to measure each of them.
     """
+    from export.parity import backends
+
     with ExitStack() as stack:
         runs: dict[str, Callable[[int, int], None]] = {}
         for backend in backends(runtime):
-            if role == "generator":
-                generator = stack.enter_context(runtime.Generator(path, backend=backend))
-                runs[backend] = partial(_sample, generator)
-            elif role == "synthesis":
-                synthesis = stack.enter_context(runtime.Generator(path, backend=backend))
-                runs[backend] = partial(_decode, synthesis)
-            elif role == "mapping":
-                mapping = stack.enter_context(runtime.Mapping(path, backend=backend))
-                runs[backend] = partial(_map, mapping)
-            elif role == "encoder":
-                encoder = stack.enter_context(runtime.Encoder(path, backend=backend))
-                runs[backend] = partial(_feed, encoder.embed, encoder.image_shape)
-            elif role == "translator":
-                translator = stack.enter_context(runtime.Translator(path, backend=backend))
-                call = translator.translate
-                if translator.attributes:
-                    call = partial(call, attributes=np.zeros(len(translator.attributes)))
-                runs[backend] = partial(_feed, call, translator.input_shape)
-            else:
-                classifier = stack.enter_context(runtime.Classifier(path, backend=backend))
-                runs[backend] = partial(_feed, classifier.classify, classifier.image_shape)
+            opened = stack.enter_context(getattr(runtime, KINDS[role])(path, backend=backend))
+            runs[backend] = runner(opened, role)
         rates: Throughput = {backend: {} for backend in runs}
         for batch in BATCHES:
-            for backend, rate in _race(runs, batch, seconds * len(runs)).items():
+            n = 4 * max(BATCHES)
+            for backend, rate in race(runs, n, batch, seconds * len(runs)).items():
                 rates[backend][str(batch)] = rate
     return rates
+
+
+def runner(engine: Any, role: str) -> Callable[[int, int], None]:
+    """What an opened engine does with n rows, batch by batch: a function of the two numbers.
+
+    Args:
+        engine: of the runtime, of any role but "interpolator".
+        role: that role.
+    """
+    if role == "generator":
+        return partial(_sample, engine)
+    if role == "synthesis":
+        return partial(_decode, engine)
+    if role == "mapping":
+        return partial(_map, engine)
+    if role == "encoder":
+        return partial(_feed, engine.embed, engine.image_shape)
+    if role == "translator":
+        call = engine.translate
+        if engine.attributes:
+            call = partial(call, attributes=np.zeros(len(engine.attributes)))
+        return partial(_feed, call, engine.input_shape)
+    return partial(_feed, engine.classify, engine.image_shape)
 
 
 def _sample(generator: Any, n: int, batch: int) -> None:
@@ -86,11 +101,16 @@ def _feed(run: Callable[[Any], Any], shape: tuple[int, int, int], n: int, batch:
         run(images)
 
 
-def _race(
-    runs: dict[str, Callable[[int, int], None]], batch: int, seconds: float
+def race(
+    runs: dict[str, Callable[[int, int], None]], n: int, batch: int, seconds: float
 ) -> dict[str, float]:
-    """Median images/s of each, in turns, so that other load on the machine hits all alike."""
-    n = 4 * max(BATCHES)
+    """Median images/s of each, in turns, so that other load on the machine hits all alike.
+
+    Args:
+        runs: of `runner`, by name.
+        n: rows of one run, and `batch` how many at a time.
+        seconds: how long to measure all of them.
+    """
     for run in runs.values():
         run(n, batch)
     times: dict[str, list[float]] = {name: [] for name in runs}

@@ -77,9 +77,9 @@ class Engine:
 
     @property
     def peak_device_bytes(self) -> int:
-        """Most bytes of a GPU's memory held for inputs, outputs and what lies between them.
+        """Most bytes of a GPU's memory held for inputs, outputs and, of a plan, what lies between.
 
-        0 on a CPU. The weights are TensorRT's own, and come on top.
+        0 on a CPU. What TensorRT or ONNX Runtime holds, the weights first of all, comes on top.
         """
         peak: int = self._native.peak_device_bytes
         return peak

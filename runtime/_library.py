@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-_PARTS = ("runtime/lib", "onnxruntime/capi", "openvino/libs")
+_PARTS = ("runtime/lib", "onnxruntime/capi", "openvino/libs", "nvidia")
 """Folders of libraries that C++ opens by itself, below an entry of sys.path."""
 
 

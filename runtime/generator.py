@@ -26,11 +26,12 @@ class Generator(LatentEngine):
     an engine exported so. Methods may be called from several threads at once; a
     forked child loads the engine again on first use.
 
-    path: engine file, or a plan; device: "auto", "cpu" or, for a plan, "cuda:N"; backend: "auto"
-    (the one measured faster for this file among those installed), "onnxruntime" or "openvino";
-    precision: "fp32" or, where CPU and backend have it, "bf16"; instances: that work in parallel,
-    by default one of a single thread for each core, two on a GPU; bucket, on a GPU: the one batch
-    size of the plan that every run has, so that images are bit-equal whatever is asked for
+    path: engine file, or TensorRT plan; device: "cpu", "cuda" or "cuda:N", or "auto" (a GPU
+    for a plan, else the CPU); backend: "auto" (the one measured faster for this file among
+    those installed), "onnxruntime", which is also the one on a GPU, or "openvino"; precision:
+    "fp32", where CPU and backend have it "bf16", on a GPU "tf32"; instances: copies that work
+    in parallel, by default one a core, of a single thread, and two on a GPU; bucket, on a GPU:
+    the one batch size that every run has, so that images are bit-equal whatever is asked for
     (None: the size that suits each request).
 
     Raises EngineFileError and its kinds for a bad file, BackendUnavailableError,

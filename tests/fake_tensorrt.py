@@ -9,7 +9,7 @@ device memory, and fills the scratch memory with bytes of its own before and aft
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -48,6 +48,9 @@ class FakeTensorRT(ModuleType):
         executions: how often `execute_async_v3` put work into a stream.
         runs: how often that work ran; the replays of a graph are counted here only.
         scratch_per_row: bytes of scratch memory that a network asks for, for each row.
+        find: the graph of a plan that `graphs` has not; None for one that is unknown here too.
+        spoil: called in each run with the graph, the rows, and the outputs, to make them wrong or
+            late.
     """
 
     def __init__(
@@ -64,6 +67,8 @@ class FakeTensorRT(ModuleType):
         self.device, self.graphs, self.buckets = device, graphs, tuple(buckets)
         self.executions = self.runs = 0
         self.scratch_per_row = 1000
+        self.find: Callable[[bytes], ModelProto | None] = lambda plan: None
+        self.spoil: Callable[[ModelProto, int, list[Any]], None] = lambda graph, rows, made: None
         self._lock = threading.Lock()
         self.Severity, self.ILogger, self.Logger = Severity, ILogger, Logger
         self.DataType, self.TensorIOMode = DataType, TensorIOMode
@@ -90,7 +95,8 @@ class Runtime:
 
     def deserialize_cuda_engine(self, serialized_engine: Any) -> ICudaEngine | None:
         """The engine of a plan's bytes; None for those of no plan that is known here."""
-        graph = self.module.graphs.get(bytes(serialized_engine))
+        plan = bytes(serialized_engine)
+        graph = self.module.graphs.get(plan) or self.module.find(plan)
         if graph is None:
             text = "IRuntime::deserializeCudaEngine: Error Code 1: Serialization (unknown plan)"
             self.logger.log(Severity.ERROR, text)
@@ -102,7 +108,7 @@ class ICudaEngine:
     """A plan's network."""
 
     def __init__(self, module: FakeTensorRT, graph: ModelProto, logger: ILogger) -> None:
-        self.module, self.logger = module, logger
+        self.module, self.graph, self.logger = module, graph, logger
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
@@ -275,6 +281,7 @@ def _run(
     given = {t.name: memory(t, at).copy() for t, at in tensors if t.mode == TensorIOMode.INPUT}
     results = [(t, at) for t, at in tensors if t.mode == TensorIOMode.OUTPUT]
     made = engine.session.run([tensor.name for tensor, _ in results], given)
+    module.spoil(engine.graph, rows, made)
     for (tensor, at), value in zip(results, made, strict=True):
         memory(tensor, at)[...] = value
     scribble()

@@ -1,4 +1,4 @@
-"""What an engine of each role is asked in the tests of plans, by its plan and by itself."""
+"""What an engine of each role is asked in the tests of GPUs: by itself, its plan, and on a GPU."""
 
 from __future__ import annotations
 
@@ -98,4 +98,11 @@ def by_plan(name: str, plan: Path) -> NDArray[Any]:
     """What its plan answers."""
     with KINDS[role_of(name)](plan) as engine:
         assert engine.backend == engine.manifest["plan"]["target"]
+        return ask(engine)
+
+
+def by_onnxruntime(name: str, **options: Any) -> NDArray[Any]:
+    """What it answers in ONNX Runtime on the first GPU."""
+    with KINDS[role_of(name)](WEIGHTS / name, device="cuda", **options) as engine:
+        assert engine.backend == "onnxruntime"
         return ask(engine)

@@ -7,8 +7,11 @@ the capsule says that the array is on a CPU: that one field is changed here, in 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from host_cuda import HostCuda
 from numpy.typing import NDArray
@@ -67,3 +70,18 @@ class Capsule:
     def __dlpack__(self, stream: int | None = None) -> Any:
         self.streams.append(stream)
         return marked(self.tensor.__dlpack__(), "dltensor", CUDA)
+
+
+@contextmanager
+def maker(device: HostCuda) -> Iterator[Callable[..., Interface]]:
+    """Makes arrays of the current device, the first one to begin with; they go at the end."""
+    device.call("set_device", ctypes.c_int(0))
+    made: list[Interface] = []
+
+    def make(values: Any, stream: int | None = None) -> Interface:
+        made.append(Interface(device, np.asarray(values), stream))
+        return made[-1]
+
+    yield make
+    for array in made:
+        array.release()

@@ -14,6 +14,7 @@ from plan_runs import KINDS, ask_real, by_itself, by_plan, role_of
 
 import runtime
 from export.plan import flavours, pipeline
+from export.plan.checked import Checking
 from export.plan.precision import EIGHT_BITS
 from runtime.errors import BackendUnavailableError
 from zoo.engines import WEIGHTS
@@ -43,7 +44,7 @@ def target(request: pytest.FixtureRequest) -> str:
 def built(name: str, target: str, precision: str, folder: Path) -> Path:
     path = folder / "a.plan"
     options = pipeline.Options(target=target, precision=precision, batch=BUCKETS)
-    pipeline.export(WEIGHTS / name, path, options)
+    pipeline.export(WEIGHTS / name, path, options, checking=Checking(run=False))
     return path
 
 
@@ -111,3 +112,31 @@ def test_images_of_one_size_do_not_depend_on_the_request(
             np.testing.assert_array_equal(np.concatenate(list(blocks)), whole)
     with runtime.Generator(path, instances=1) as generator:
         np.testing.assert_array_equal(generator.sample(64, seed=8, first=100), whole)
+
+
+@pytest.mark.parametrize("name", ["vae.onnx", "vae.encoder.onnx"])
+def test_what_the_checks_find_is_in_the_manifest(name: str, target: str, tmp_path: Path) -> None:
+    """By the device's own name, for every batch size; the FID is that of as many images."""
+    path = tmp_path / "a.plan"
+    options = pipeline.Options(target=target, precision="fp16", batch=BUCKETS)
+    (plan,) = pipeline.export(WEIGHTS / name, path, options, checking=Checking(images=500))
+    if plan.checked is None:
+        run(name, path)
+    found = runtime.manifest.read(path)["plan"]["checks"]
+    assert found["device"] == runtime.cuda.devices()[0].name
+    assert list(found["throughput"]) == [str(rows) for rows in BUCKETS]
+    assert all(rate > 0 for rate in found["throughput"].values())
+    if name == "vae.onnx":
+        assert found["fid"]["images"] == 500 and found["loss"]["percent"] < 5
+
+
+def test_the_fastest_of_all_precisions(target: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.plan"
+    options = pipeline.Options(target=target, batch=BUCKETS)
+    run("vae.onnx", built("vae.onnx", target, "fp32", tmp_path))
+    checking = Checking(images=500, max_loss=5.0)
+    (plan,) = pipeline.export(WEIGHTS / "vae.onnx", path, options, checking=checking)
+    print(plan.candidates)
+    document = runtime.manifest.read(path)
+    assert plan.precision == document["precision"]
+    assert document["plan"]["checks"]["loss"]["percent"] <= 5

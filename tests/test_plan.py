@@ -93,7 +93,9 @@ def test_from_a_shell(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr.splitlines()[-1].startswith("building my.plan for TensorRT-RTX")
+    building, unchecked = done.stderr.splitlines()[-2:]
+    assert building.startswith("building my.plan for TensorRT-RTX")
+    assert unchecked.startswith("my.plan is not checked: ") and "NVIDIA" in unchecked
     size = (tmp_path / "my.plan").stat().st_size
     for part in (f"{size:,} bytes", "layers", "fp16", "batch 1, 8, 64", "in fp32: node_sigmoid"):
         assert part in done.stdout
@@ -199,6 +201,18 @@ def test_engines_without_eight_bits_say_so(tmp_path: Path) -> None:
     assert "calibration" not in runtime.manifest.read(tmp_path / "a.plan")["plan"]
 
 
+def test_without_a_gpu_nothing_is_chosen(tmp_path: Path) -> None:
+    """Before anything is built; the other way round, without a check nobody is told of a GPU."""
+    arguments = ("vae.onnx", "--out", tmp_path / "a.plan", "--target", RTX, "--batch", 1)
+    result = invoke(*arguments, "--max-quality-loss", 1)
+    assert result.exit_code == 2 and list(tmp_path.iterdir()) == []
+    assert result.stderr.startswith("error: max-quality-loss: ") and "NVIDIA" in result.stderr
+    assert "give --precision instead" in result.stderr and result.stderr.count("\n") == 1
+    result = invoke(*arguments, "--no-runtime-check")
+    assert result.exit_code == 0 and "not checked" not in result.stderr
+    assert "checks" not in runtime.manifest.read(tmp_path / "a.plan")["plan"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["tf32", "fp16", "bf16"])
 def test_all_kinds_of_inputs(tmp_path: Path, precision: str) -> None:
@@ -218,6 +232,10 @@ def test_all_kinds_of_inputs(tmp_path: Path, precision: str) -> None:
         (["--batch", "1,5000"], "1 to 4096, got 1,5000"),
         (["--batch", "1,,2"], "commas between, got 1,,2"),
         (["--batch", "many"], "got many"),
+        (["--max-quality-loss", "-1"], "0 or more, got -1"),
+        (["--max-quality-loss", "nan"], "0 or more, got nan"),
+        (["--max-quality-loss", "1", "--precision", "fp16"], "--precision is what"),
+        (["--check-images", "9"], "10 to 1,000,000, got 9"),
         (["--target", "abacus"], "tensorrt or tensorrt-rtx, got 'abacus'"),
         (["--weights", "fp32"], "--weights is for a checkpoint"),
         (["--data", "faces"], "--data is for a checkpoint"),
@@ -242,6 +260,7 @@ def test_bad_options(arguments: list[str], words: str, tmp_path: Path) -> None:
         ("vae.onnx", "folder.plan", [], "not a regular file"),
         ("vae.onnx", "a.onnx", ["--precision", "fp16"], "--precision is for a plan"),
         ("vae.onnx", "a.onnx", ["--timing-cache", "c"], "--timing-cache is for a plan"),
+        ("vae.onnx", "a.onnx", ["--max-quality-loss", "1"], "--max-quality-loss is for a plan"),
         ("folder.plan", "a.plan", [], "is a plan already"),
     ],
 )

@@ -151,7 +151,9 @@ def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--backend", default="auto", metavar="NAME", help="auto, onnxruntime or openvino."
         ),
-        click.option("--precision", default="fp32", metavar="NAME", help="fp32 or bf16."),
+        click.option(
+            "--precision", default="fp32", metavar="NAME", help="fp32, bf16, or tf32 on a GPU."
+        ),
         click.option("--instances", type=COUNT, metavar="K", help="Engine instances side by side."),
     )
     for option in reversed(options):

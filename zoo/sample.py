@@ -146,7 +146,8 @@ def main(
             seconds = progress.seconds
         if verbose and generator.peak_device_bytes:
             held = generator.peak_device_bytes / 2**20
-            click.echo(f"{held:,.1f} MiB of the GPU's memory, beside the weights", err=True)
+            others = "ONNX Runtime's" if generator.backend == "onnxruntime" else "the weights"
+            click.echo(f"{held:,.1f} MiB of the GPU's memory, beside {others}", err=True)
         images = "image" if count == 1 else "images"
         click.echo(
             f"{count:,} {images} in {seconds:.3g} s, {rate(count, seconds)} "

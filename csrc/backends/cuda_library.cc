@@ -85,6 +85,21 @@ std::vector<CudaDevice> cuda_devices() {
   return devices;
 }
 
+CudaDevice cuda_device(int number, const std::string& who, const std::string& without) {
+  std::vector<CudaDevice> devices;
+  try {
+    devices = cuda_devices();
+  } catch (const DeviceUnavailableError& error) {
+    throw DeviceUnavailableError(who + ": " + error.what() + "; " + without);
+  }
+  const auto count = static_cast<int>(devices.size());
+  if (number < count) return devices[static_cast<size_t>(number)];
+  throw DeviceUnavailableError("device 'cuda:" + std::to_string(number) + "': there " +
+                               (count == 1 ? "is" : "are") + " " + std::to_string(count) +
+                               " (cuda:0" +
+                               (count == 1 ? "" : " to cuda:" + std::to_string(count - 1)) + ")");
+}
+
 void check_cuda(const char* failure) {
   if (failure) throw ExecutionError(failure);
 }

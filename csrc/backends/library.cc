@@ -3,7 +3,9 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <mutex>
 #include <vector>
@@ -30,18 +32,32 @@ bool is_folder(const std::string& path) {
   return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-std::string first_with_prefix(const std::string& folder, const std::string& prefix) {
-  DIR* listing = ::opendir(folder.c_str());
-  if (!listing) return "";
-  std::string found;
-  while (const dirent* entry = ::readdir(listing)) {
-    const std::string name = entry->d_name;
-    if (name.compare(0, prefix.size(), prefix) == 0 && (found.empty() || name < found)) {
-      found = name;
-    }
+std::vector<std::string> search_roots() {
+  std::vector<std::string> roots;
+  {
+    const std::lock_guard<std::mutex> lock(search_mutex);
+    roots = search_folders();
   }
+  // Installed in a wheel, libzoo lies in site-packages/runtime/lib.
+  roots.push_back(parent(parent(own_folder())));
+  return roots;
+}
+
+std::vector<std::string> entries(const std::string& folder) {
+  std::vector<std::string> names;
+  DIR* listing = ::opendir(folder.c_str());
+  if (!listing) return names;
+  while (const dirent* entry = ::readdir(listing)) names.emplace_back(entry->d_name);
   ::closedir(listing);
-  return found.empty() ? "" : folder + "/" + found;
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string first_with_prefix(const std::string& folder, const std::string& prefix) {
+  for (const std::string& name : entries(folder)) {
+    if (name.compare(0, prefix.size(), prefix) == 0) return folder + "/" + name;
+  }
+  return "";
 }
 
 }  // namespace
@@ -63,16 +79,22 @@ std::string find_library(const char* environment, const std::string& relative,
   if (const char* value = std::getenv(environment); value && *value) {
     return is_folder(value) ? first_with_prefix(value, prefix) : value;
   }
-  std::vector<std::string> roots;
-  {
-    const std::lock_guard<std::mutex> lock(search_mutex);
-    roots = search_folders();
-  }
-  // Installed in a wheel, libzoo lies in site-packages/runtime/lib.
-  roots.push_back(parent(parent(own_folder())));
-  for (const auto& root : roots) {
+  for (const auto& root : search_roots()) {
     const std::string found = first_with_prefix(root + "/" + relative, prefix);
     if (!found.empty()) return found;
+  }
+  return "";
+}
+
+std::string wheel_version(const std::string& name) {
+  const std::string before = name + "-";
+  const std::string after = ".dist-info";
+  for (const auto& root : search_roots()) {
+    const std::string found = first_with_prefix(root, before);
+    const size_t begin = root.size() + 1 + before.size();
+    if (found.size() <= begin + after.size()) continue;
+    const size_t end = found.size() - after.size();
+    if (found.compare(end, after.size(), after) == 0) return found.substr(begin, end - begin);
   }
   return "";
 }
@@ -84,6 +106,21 @@ void* open_library(const std::string& path, bool global) {
     throw BackendUnavailableError("cannot open '" + path + "': " + (reason ? reason : "unknown"));
   }
   return library;
+}
+
+bool preload_library(const std::string& relative, const std::string& name) {
+  const auto open = [](const std::string& path) {
+    return ::dlopen(path.c_str(), RTLD_LAZY | RTLD_GLOBAL) != nullptr;
+  };
+  if (open(name)) return true;
+  for (const auto& root : search_roots()) {
+    const std::string packages = root + "/" + relative;
+    for (const std::string& package : entries(packages)) {
+      const std::string found = packages + "/" + package + "/lib/" + name;
+      if (::access(found.c_str(), R_OK) == 0) return open(found);
+    }
+  }
+  return false;
 }
 
 bool has_nvidia_driver() {

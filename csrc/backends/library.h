@@ -16,8 +16,17 @@ ZOO_API std::string own_folder();
 std::string find_library(const char* environment, const std::string& relative,
                          const std::string& prefix);
 
+// Version of an installed wheel (NAME-VERSION.dist-info in a site-packages folder), empty where
+// there is none.
+std::string wheel_version(const std::string& name);
+
 // dlopen; throws BackendUnavailableError with the loader's own words.
 void* open_library(const std::string& path, bool global);
+
+// Opens a library where the loader finds it, else in a folder */lib below `relative` in one of the
+// site-packages folders, where the wheels of NVIDIA's libraries have them (nvidia/cudnn/lib): what
+// is opened later finds it by its name. False where it is nowhere, or cannot be opened.
+bool preload_library(const std::string& relative, const std::string& name);
 
 // Whether there is an NVIDIA driver: libcuda.so.1 can be opened.
 bool has_nvidia_driver();

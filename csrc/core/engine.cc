@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "backends/cuda_library.h"
+#include "backends/onnxruntime/cuda_backend.h"
 #include "backends/registry.h"
 #include "backends/tensorrt/plan_backend.h"
 #include "backends/tensors.h"
@@ -37,8 +38,8 @@ size_t available_cores() {
   return std::max<size_t>(1, std::thread::hardware_concurrency());
 }
 
-// Instances of a plan: the copies of one overlap the computing of the other.
-constexpr size_t kPlanInstances = 2;
+// Instances on a GPU: the copies of one overlap the computing of the other.
+constexpr size_t kGpuInstances = 2;
 
 // Number of the GPU, or -1 for the CPU.
 int parse_device(const std::string& device, const std::string& path, const Manifest& manifest) {
@@ -59,10 +60,7 @@ int parse_device(const std::string& device, const std::string& path, const Manif
   if (!known || number < 0) {
     throw ArgumentError("device: expected 'auto', 'cpu', 'cuda' or 'cuda:N', got '" + device + "'");
   }
-  if (plan) return number;
-  throw DeviceUnavailableError("device '" + device + "': '" + path +
-                               "' runs on the CPU; for a GPU " +
-                               "make a plan of it: python -m export " + path + " --out NAME.plan");
+  return number;
 }
 
 void check_precision(const std::string& precision) {
@@ -83,13 +81,20 @@ std::string plan_backend(const Manifest& manifest, const Options& options) {
   return target;
 }
 
-void check_bucket(const Manifest& manifest, size_t bucket) {
-  const auto& buckets = manifest.plan.buckets;
-  if (bucket == 0 || std::find(buckets.begin(), buckets.end(), bucket) != buckets.end()) return;
-  std::string sizes;
-  for (const size_t size : buckets) sizes += (sizes.empty() ? "" : ", ") + std::to_string(size);
-  throw ArgumentError("bucket: expected one of the plan's batch sizes, " + sizes + ", got " +
+void check_bucket(const std::vector<size_t>& sizes, size_t bucket) {
+  if (bucket == 0 || std::find(sizes.begin(), sizes.end(), bucket) != sizes.end()) return;
+  std::string known;
+  for (const size_t size : sizes) known += (known.empty() ? "" : ", ") + std::to_string(size);
+  throw ArgumentError("bucket: expected one of the batch sizes " + known + ", got " +
                       std::to_string(bucket));
+}
+
+// For .onnx engines on a GPU.
+std::string gpu_backend(const Options& options) {
+  if (options.precision != "tf32") check_precision(options.precision);
+  if (options.backend == "auto" || options.backend == "onnxruntime") return "onnxruntime";
+  throw ArgumentError("backend: an .onnx engine runs in onnxruntime on a GPU, expected auto or " +
+                      std::string("onnxruntime, got '") + options.backend + "'");
 }
 
 std::string choose_backend(const Manifest& manifest, const Options& options) {
@@ -154,10 +159,12 @@ Engine::Engine(const std::string& path, const Options& options,
                           "the size of a run; expected none");
     }
   } else {
-    backend_name_ = plan_backend(manifest_, options);
-    instances_ = options.instances ? options.instances : kPlanInstances;
-    sizes_ = manifest_.plan.buckets.size();
-    check_bucket(manifest_, options.bucket);
+    const bool plan = !manifest_.plan.buckets.empty();
+    backend_name_ = plan ? plan_backend(manifest_, options) : gpu_backend(options);
+    instances_ = options.instances ? options.instances : kGpuInstances;
+    run_sizes_ = plan ? manifest_.plan.buckets : onnxruntime_cuda_sizes(manifest_);
+    sizes_ = run_sizes_.size();
+    check_bucket(run_sizes_, options.bucket);
   }
   live();
 }
@@ -175,9 +182,8 @@ Engine::Live& Engine::live() {
   const std::lock_guard<std::mutex> lock(mutex_);
   current = live_.load();
   if (current && current->process == process) return *current;
-  const BackendConfig config{path_, options_.precision, instances_, &manifest_, device_};
   auto fresh = std::make_unique<Live>();
-  fresh->backend = device_ < 0 ? make_backend(backend_name_, config) : make_plan_backend(config);
+  fresh->backend = make();
   fresh->pool = std::make_unique<InstancePool>(instances_);
   fresh->process = process;
   live_.store(fresh.get(), std::memory_order_release);
@@ -186,6 +192,12 @@ Engine::Live& Engine::live() {
 
 std::string Engine::device() const {
   return device_ < 0 ? "cpu" : "cuda:" + std::to_string(device_);
+}
+
+std::unique_ptr<Backend> Engine::make() const {
+  const BackendConfig config{path_, options_.precision, instances_, &manifest_, device_};
+  if (device_ < 0) return make_backend(backend_name_, config);
+  return manifest_.plan.buckets.empty() ? make_onnxruntime_cuda(config) : make_plan_backend(config);
 }
 
 Backend& Engine::backend() { return *live().backend; }
@@ -240,20 +252,18 @@ void Engine::check_memory(const char* name, const void* data, Memory memory) {
 
 bool Engine::leave_out(size_t rows) {
   if (options_.bucket != 0) return false;
-  const auto& buckets = manifest_.plan.buckets;
-  const auto found = std::find(buckets.begin(), buckets.end(), rows);
-  if (found == buckets.begin() || found == buckets.end()) return false;
-  sizes_ = std::min(sizes_.load(), static_cast<size_t>(found - buckets.begin()));
+  const auto found = std::find(run_sizes_.begin(), run_sizes_.end(), rows);
+  if (found == run_sizes_.begin() || found == run_sizes_.end()) return false;
+  sizes_ = std::min(sizes_.load(), static_cast<size_t>(found - run_sizes_.begin()));
   return true;
 }
 
 size_t Engine::bucket(uint64_t n, size_t batch) const {
-  const auto& buckets = manifest_.plan.buckets;
   if (options_.bucket != 0) return options_.bucket;
-  const size_t limit = batch ? batch : buckets.back();
-  size_t best = buckets.front();
-  for (size_t i = 0; i < sizes_ && buckets[i] <= limit; ++i) {
-    best = buckets[i];
+  const size_t limit = batch ? batch : run_sizes_.back();
+  size_t best = run_sizes_.front();
+  for (size_t i = 0; i < sizes_ && run_sizes_[i] <= limit; ++i) {
+    best = run_sizes_[i];
     if (best >= n) break;
   }
   return best;

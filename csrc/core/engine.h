@@ -50,10 +50,11 @@ class Engine {
   // `rows`, or as many as are usual where the library gives rows other bits in fewer of them.
   // Seen on this machine, when a size is first asked for.
   size_t with_usual_bits(size_t rows);
-  // Of a plan: the least of its sizes that holds all rows, else the greatest within the limits.
+  // On a GPU: the least size that holds all rows, else the greatest within the limits.
   size_t bucket(uint64_t n, size_t batch) const;
-  // Leaves out a plan's sizes from `rows` on; false where no other is left.
+  // Leaves out the sizes from `rows` on; false where no other is left.
   bool leave_out(size_t rows);
+  std::unique_ptr<Backend> make() const;
 
   struct Live;
   Live& live();
@@ -64,7 +65,8 @@ class Engine {
   std::string backend_name_;
   size_t instances_ = 1;
   int device_ = 0;
-  std::atomic<size_t> sizes_{0};  // of a plan: how many of its batch sizes are in use
+  std::vector<size_t> run_sizes_;  // on a GPU: the rows that a run can have, rising
+  std::atomic<size_t> sizes_{0};   // how many of them are in use
   std::mutex sizes_mutex_;
   std::map<size_t, bool> usual_;  // whether runs of that size have the usual bits
   std::mutex mutex_;

@@ -20,8 +20,6 @@ const char* device_memory(uint64_t* free, uint64_t* total) {
 const char* allocate_device(size_t bytes, void** memory, bool* exhausted) {
   const cudaError_t status = cudaMalloc(memory, bytes);
   *exhausted = status == cudaErrorMemoryAllocation;
-  // Else the next call, whatever it is, would be told of it.
-  if (*exhausted) cudaGetLastError();
   return ZOO_CUDA(status);
 }
 

@@ -16,6 +16,8 @@ constexpr unsigned kThreads = 256;
 // Null for success, else the message.
 inline const char* cuda_failure(cudaError_t status, const char* call, const char* file, int line) {
   if (status == cudaSuccess) return nullptr;
+  // Else the next launch, whose own failure is asked for that way, would be told of it.
+  cudaGetLastError();
   static thread_local char message[512];
   std::snprintf(message, sizeof message, "%s (%s:%d): %s: %s", call, file, line,
                 cudaGetErrorName(status), cudaGetErrorString(status));

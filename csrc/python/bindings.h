@@ -65,7 +65,10 @@ py::class_<Engine> bind_engine(py::module_& module, const char* name) {
       .def_property_readonly("backend", &Engine::backend)
       .def_property_readonly("instances", &Engine::instances)
       .def_property_readonly("device", &Engine::device)
-      .def_property_readonly("peak_device_bytes", &Engine::peak_device_bytes);
+      // Whoever prepares a size holds a lock, and may wait for Python's.
+      .def_property_readonly(
+          "peak_device_bytes",
+          py::cpp_function(&Engine::peak_device_bytes, py::call_guard<py::gil_scoped_release>()));
   return bound;
 }
 

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,11 @@ import onnx
 from onnx import ModelProto
 
 from export.errors import ExportError
-from export.plan import SUFFIXES, flavours, graph, precision, quantization
+from export.plan import SUFFIXES, checked, flavours, graph, precision, quantization
 from export.plan.builder import Built, Settings, Tensor, build
+from export.plan.checked import Checking
 from export.plan.precision import EIGHT_BITS, PRECISIONS, Precision
+from export.plan.results import Results
 from export.plan.samples import ARRAY, SAMPLES, Wanted
 from runtime import manifest
 from zoo.images.atomic import check_file, replacing
@@ -71,7 +74,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan that was written: its place, size in bytes, and how it came to be."""
+    """A plan that was written: its place, size in bytes, and how it came to be.
+
+    `checked` is what its checks found, None where it was not checked; `candidates` the table of the
+    precisions that were compared, if one was to be chosen.
+    """
 
     path: Path
     size: int
@@ -82,6 +89,8 @@ class Plan:
     fp32_layers: list[str]
     buckets: tuple[int, ...]
     fp16_layers: list[str] = field(default_factory=list)
+    checked: Results | None = None
+    candidates: str = ""
 
     def summary(self) -> str:
         """One line for people."""
@@ -94,6 +103,8 @@ class Plan:
             text += f"; in fp32: {', '.join(self.fp32_layers)}"
         if self.fp16_layers:
             text += f"; in fp16: {', '.join(self.fp16_layers)}"
+        if self.checked:
+            text += f"; {self.checked.summary()}"
         return text
 
 
@@ -103,6 +114,7 @@ def export(
     options: Options | None = None,
     onnx_options: onnx_pipeline.Options | None = None,
     progress: Callable[[str], None] = lambda line: None,
+    checking: Checking | None = None,
 ) -> list[Plan]:
     """Build the plan of an engine file, or those of all files of a checkpoint; all or none is kept.
 
@@ -113,12 +125,15 @@ def export(
         options: what plans to build.
         onnx_options: of the export of a checkpoint.
         progress: called with a line of text before each step, and for what is done differently.
+        checking: how plans are checked; by default wherever one can run.
 
     Raises:
+        ParityError: a plan does not do what its engine does, or no precision is good enough.
         ExportError: an option is unusable, TensorRT is not installed, or refuses a graph.
         zoo.errors.ZooError, runtime.errors.Error: the source or the place is unusable.
     """
-    settings = (options or Options()).settings()
+    settings, checking = (options or Options()).settings(), checking or Checking()
+    checking.require(settings)
     check_file(out)
     if source.suffix in SUFFIXES:
         raise ExportError(f"{source} is a plan already; a plan is made from an .onnx engine")
@@ -135,7 +150,10 @@ def export(
             engines = _family(source, out, folder, onnx_options, progress)
         temporary = {plan: stack.enter_context(replacing(plan)) for plan in engines}
         return [
-            _write(engine, plan, temporary[plan], settings, progress)
+            checked.write(
+                partial(_write, engine, plan, progress),
+                *(engine, temporary[plan], plan.name, settings, checking, progress),
+            )
             for plan, engine in engines.items()
         ]
 
@@ -159,9 +177,10 @@ def _family(
 def _write(
     engine: Path,
     plan: Path,
+    progress: Callable[[str], None],
     temporary: Path,
     settings: Settings,
-    progress: Callable[[str], None],
+    checks: dict[str, Any] | None = None,
 ) -> Plan:
     source = manifest.read(engine)
     if source["role"] not in ROLES:
@@ -182,7 +201,7 @@ def _write(
     described: list[dict[str, Any]] = []
 
     def describe(inputs: list[Tensor], outputs: list[Tensor]) -> str:
-        described.append(document(source, settings, inputs, outputs, kept))
+        described.append(document(source, settings, inputs, outputs, kept, checks))
         described[-1]["plan"] |= fields
         return json.dumps(described[-1])
 
@@ -211,6 +230,7 @@ def document(
     inputs: list[Tensor],
     outputs: list[Tensor],
     kept: list[str],
+    checks: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The manifest of a plan, from that of the engine file that it is made from."""
     flavour = settings.flavour
@@ -224,6 +244,8 @@ def document(
     }
     if not flavour.portable and not settings.compatible:
         plan["compute_capability"] = flavours.compute_capability()
+    if checks:
+        plan["checks"] = checks
     kept_fields = {name: value for name, value in source.items() if name not in OF_THE_ONNX_FILE}
     return kept_fields | {
         "precision": settings.precision,

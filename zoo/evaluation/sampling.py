@@ -34,7 +34,9 @@ def of_engine(generator: Generator, count: int, seed: int) -> Iterator[Images]:
 
 
 def _streamed(generator: Generator, count: int, seed: int) -> Iterator[Images]:
-    with generator.stream(count, seed=seed, batch=BATCH) as stream:
+    # A plan runs no more at a time than it was built for.
+    batch = min(BATCH, int(generator.manifest["batch"]["max"]))
+    with generator.stream(count, seed=seed, batch=batch) as stream:
         yield from stream
 
 

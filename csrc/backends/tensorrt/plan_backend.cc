@@ -27,25 +27,9 @@ std::unique_ptr<PlanEngine> open_plan(const std::string& path, const Manifest& m
   return (*open)(path, manifest);
 }
 
-std::vector<CudaDevice> devices_for(const std::string& path) {
-  try {
-    return cuda_devices();
-  } catch (const DeviceUnavailableError& error) {
-    throw DeviceUnavailableError("'" + path + "' is a TensorRT plan: " + error.what() +
-                                 "; on a CPU use the .onnx engine");
-  }
-}
-
 void check_device(const BackendConfig& config) {
-  const std::vector<CudaDevice> devices = devices_for(config.path);
-  const auto count = static_cast<int>(devices.size());
-  if (config.device >= count) {
-    throw DeviceUnavailableError("device 'cuda:" + std::to_string(config.device) + "': there " +
-                                 (count == 1 ? "is" : "are") + " " + std::to_string(count) +
-                                 " (cuda:0" +
-                                 (count == 1 ? "" : " to cuda:" + std::to_string(count - 1)) + ")");
-  }
-  const CudaDevice& device = devices[static_cast<size_t>(config.device)];
+  const CudaDevice device = cuda_device(config.device, "'" + config.path + "' is a TensorRT plan",
+                                        "on a CPU use the .onnx engine");
   const std::string here = std::to_string(device.major) + "." + std::to_string(device.minor);
   const std::string& bound = config.manifest->plan.capability;
   if (bound.empty() || bound == here) return;

@@ -9,21 +9,7 @@
 namespace zoo {
 namespace {
 
-// What TensorRT asks of every tensor's address.
-constexpr size_t kAlignment = 256;
-
 constexpr size_t kKeyBytes = 2 * sizeof(uint64_t);
-
-size_t count_of(const RunArguments& arguments) {
-  return arguments.count ? arguments.count : arguments.rows;
-}
-
-const Binding* find(const std::vector<Binding>& bindings, const std::string& name) {
-  for (const Binding& binding : bindings) {
-    if (binding.name == name) return &binding;
-  }
-  return nullptr;
-}
 
 }  // namespace
 
@@ -60,7 +46,7 @@ PlanBucket::PlanBucket(const Manifest& manifest, PlanEngine* engine, size_t prof
 
 size_t PlanBucket::take(size_t bytes) {
   const size_t begin = end_;
-  end_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  end_ += (bytes + kDeviceAlignment - 1) / kDeviceAlignment * kDeviceAlignment;
   return begin;
 }
 
@@ -105,7 +91,7 @@ void PlanBucket::lay_out_inputs() {
   for (Drawn& layer : layers_) layer.offset = take(rows_ * layer.width * sizeof(float));
 }
 
-PlanBucket::Latent PlanBucket::fill(const RunArguments& arguments, std::vector<Given>* given) {
+PlanBucket::Latent PlanBucket::fill(const RunArguments& arguments, std::vector<DeviceRows>* given) {
   const auto put = [&](size_t offset, const Binding& binding, size_t bytes) {
     if (binding.memory == Memory::kDevice) {
       given->push_back({offset, binding.data, bytes});
@@ -113,28 +99,23 @@ PlanBucket::Latent PlanBucket::fill(const RunArguments& arguments, std::vector<G
       std::memcpy(in_.bytes() + offset, binding.data, bytes);
     }
   };
-  const auto need = [&](const std::string& name) -> const Binding& {
-    const Binding* binding = find(arguments.inputs, name);
-    if (!binding) throw ExecutionError("the plan's input '" + name + "' was not given");
-    return *binding;
-  };
   if (has_key_) {
-    put(0, need(io::kSeed), sizeof(uint64_t));
-    put(sizeof(uint64_t), need(io::kFirst), sizeof(uint64_t));
+    put(0, need_input(arguments, io::kSeed), sizeof(uint64_t));
+    put(sizeof(uint64_t), need_input(arguments, io::kFirst), sizeof(uint64_t));
   }
-  for (const Part& part : copied_) put(part.offset, need(part.name), part.bytes);
+  for (const Part& part : copied_) put(part.offset, need_input(arguments, part.name), part.size);
   const auto put_operand = [&](const Part& part, const std::string& name) {
-    put(part.offset, need(name), part.bytes / rows_ * count_of(arguments));
+    put(part.offset, need_input(arguments, name), part.size / rows_ * wanted_rows(arguments));
   };
   if (latent_bytes_ == 0) {
     for (const Part& part : operands_) put_operand(part, part.name);
     return Latent::kNone;
   }
-  if (find(arguments.inputs, io::kLatent)) {
+  if (find_binding(arguments.inputs, io::kLatent)) {
     put_operand(operands_[0], io::kLatent);
     return Latent::kGiven;
   }
-  if (!find(arguments.inputs, io::kMu)) return Latent::kPrior;
+  if (!find_binding(arguments.inputs, io::kMu)) return Latent::kPrior;
   for (const Part& part : operands_) put_operand(part, part.name);
   return Latent::kPosterior;
 }
@@ -183,31 +164,19 @@ const CudaGraph& PlanBucket::graph(const Work& work) {
 
 void PlanBucket::run(const RunArguments& arguments) {
   const CudaOps& ops = cuda_ops();
-  std::vector<Given> given;
+  std::vector<DeviceRows> given;
   Work work{fill(arguments, &given), false, false};
   work.up = given.empty() && work.latent != Latent::kPrior;
-  for (const Binding& output : arguments.outputs) work.down |= output.memory == Memory::kHost;
+  work.down = wants_outputs(arguments, Memory::kHost);
   const CudaGraph& kept = graph(work);
-  for (const Given& operand : given) {
-    check_cuda(
-        ops.copy(device_.bytes() + operand.offset, operand.data, operand.bytes, stream_.get()));
-  }
+  put_rows(given, device_.bytes(), stream_);
   check_cuda(ops.launch(kept.get(), stream_.get()));
-  const auto each_output = [&](Memory memory, const auto& call) {
-    for (const Binding& output : arguments.outputs) {
-      if (output.memory != memory) continue;
-      for (const Part& part : outputs_) {
-        if (part.name != output.name) continue;
-        call(output.data, part.offset, part.bytes / rows_ * count_of(arguments));
-      }
-    }
-  };
-  each_output(Memory::kDevice, [&](void* data, size_t offset, size_t bytes) {
-    check_cuda(ops.copy(data, device_.bytes() + offset, bytes, stream_.get()));
+  each_output(arguments, outputs_, Memory::kDevice, [&](void* to, size_t offset, size_t bytes) {
+    check_cuda(ops.copy(to, device_.bytes() + offset, bytes, stream_.get()));
   });
   check_cuda(ops.synchronize(stream_.get()));
-  each_output(Memory::kHost, [&](void* data, size_t offset, size_t bytes) {
-    std::memcpy(data, out_.bytes() + offset - outputs_begin_, bytes);
+  each_output(arguments, outputs_, Memory::kHost, [&](void* to, size_t offset, size_t bytes) {
+    std::memcpy(to, out_.bytes() + offset - outputs_begin_, bytes);
   });
 }
 

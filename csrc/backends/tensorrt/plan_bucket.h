@@ -7,7 +7,7 @@
 #include <tuple>
 #include <vector>
 
-#include "backends/cuda_memory.h"
+#include "backends/device_rows.h"
 #include "backends/tensorrt/plan_engine.h"
 
 namespace zoo {
@@ -42,14 +42,9 @@ class PlanBucket {
   struct Part {
     std::string name;
     size_t offset;
-    size_t bytes;
-  };
+    size_t size;
 
-  // An operand that the caller has in the device's memory.
-  struct Given {
-    size_t offset;
-    const void* data;
-    size_t bytes;
+    size_t bytes() const { return size; }
   };
 
   // Noise that a kernel draws into an input of the network.
@@ -62,7 +57,7 @@ class PlanBucket {
   size_t take(size_t bytes);
   Part take_tensor(const std::string& name, size_t bytes);
   void lay_out_inputs();
-  Latent fill(const RunArguments& arguments, std::vector<Given>* given);
+  Latent fill(const RunArguments& arguments, std::vector<DeviceRows>* given);
   void put_work(const Work& work);
   const CudaGraph& graph(const Work& work);
 

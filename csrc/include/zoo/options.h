@@ -20,16 +20,17 @@ struct Memories {
 };
 
 struct Options {
-  // "cpu"; "cuda:N" (or "cuda", the first) for plans; "auto": what the file is for.
+  // "cpu"; "cuda:N" (or "cuda", the first); "auto": a GPU for a plan, else the CPU.
   std::string device = "auto";
-  // For plans "auto". Else "onnxruntime", "openvino", or "auto": the one measured faster for this
-  // file (at export, in its manifest) among those installed here. The choice
-  // depends on the file alone, so a repeated run gives the same bytes.
+  // For plans "auto"; for others on a GPU "auto" or "onnxruntime". Else "onnxruntime", "openvino",
+  // or "auto": the one measured faster for this file (at export, in its manifest) among those
+  // installed here. The choice depends on the file alone, so a repeated run gives the same bytes.
   std::string backend = "auto";
-  std::string precision = "fp32";  // or "bf16" where CPU and backend have it; plans have their own
-  size_t instances = 0;            // that work in parallel; 0: on a CPU one per core, on a GPU two
-  // On a GPU: the one batch size of the plan that all runs have, so that images are bit-equal for
-  // every request; 0: for each request the one that suits it.
+  // Or "bf16" where CPU and backend have it, "tf32" on a GPU; plans have their own
+  std::string precision = "fp32";
+  size_t instances = 0;  // that work in parallel; 0: on a CPU one per core, on a GPU two
+  // On a GPU: the one batch size that all runs have, so that images are bit-equal for every
+  // request; 0: for each request the one that suits it.
   size_t bucket = 0;
 };
 

@@ -1,0 +1,71 @@
+// Rows of a run on their way between the caller's memory and a GPU's.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "backends/backend.h"
+#include "backends/cuda_memory.h"
+#include "zoo/errors.h"
+
+namespace zoo {
+
+// As cudaMalloc aligns, and as TensorRT asks of every tensor's address.
+constexpr size_t kDeviceAlignment = 256;
+
+// Rows that the caller has in the device's memory, and where they belong in a run's.
+struct DeviceRows {
+  size_t offset;
+  const void* data;
+  size_t bytes;
+};
+
+inline const Binding* find_binding(const std::vector<Binding>& bindings, const std::string& name) {
+  for (const Binding& binding : bindings) {
+    if (binding.name == name) return &binding;
+  }
+  return nullptr;
+}
+
+// Throws ExecutionError where the input was not given.
+inline const Binding& need_input(const RunArguments& arguments, const std::string& name) {
+  const Binding* binding = find_binding(arguments.inputs, name);
+  if (!binding) throw ExecutionError("the input '" + name + "' was not given");
+  return *binding;
+}
+
+// Rows of operands and outputs that are somebody's.
+inline size_t wanted_rows(const RunArguments& arguments) {
+  return arguments.count ? arguments.count : arguments.rows;
+}
+
+inline bool wants_outputs(const RunArguments& arguments, Memory memory) {
+  for (const Binding& output : arguments.outputs) {
+    if (output.memory == memory) return true;
+  }
+  return false;
+}
+
+// Puts the copies of rows from the caller's device memory into the stream.
+inline void put_rows(const std::vector<DeviceRows>& given, unsigned char* device,
+                     const CudaStream& stream) {
+  for (const DeviceRows& rows : given) {
+    check_cuda(cuda_ops().copy(device + rows.offset, rows.data, rows.bytes, stream.get()));
+  }
+}
+
+// call(the caller's memory, offset of the output in the run's memory, bytes) for each output in
+// that memory. Parts have a name, an offset, and bytes() of all rows of the run.
+template <typename Parts, typename Call>
+void each_output(const RunArguments& arguments, const Parts& parts, Memory memory,
+                 const Call& call) {
+  for (const Binding& output : arguments.outputs) {
+    if (output.memory != memory) continue;
+    for (const auto& part : parts) {
+      if (part.name != output.name) continue;
+      call(output.data, part.offset, part.bytes() / arguments.rows * wanted_rows(arguments));
+    }
+  }
+}
+
+}  // namespace zoo

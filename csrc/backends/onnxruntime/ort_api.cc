@@ -1,0 +1,111 @@
+#include "backends/onnxruntime/ort_api.h"
+
+#include <dlfcn.h>
+
+#include <mutex>
+#include <set>
+
+#include "backends/library.h"
+#include "zoo/errors.h"
+
+namespace zoo {
+namespace {
+
+constexpr const char* kEnvironment = "ZOO_ONNXRUNTIME_LIBRARY";
+constexpr const char* kHint =
+    "install it with pip install onnxruntime, or set ZOO_ONNXRUNTIME_LIBRARY to libonnxruntime.so";
+
+struct Library {
+  const OrtApiBase* base = nullptr;
+  std::string path;
+};
+
+std::string find_ort_library() {
+  const auto find = [](const std::string& name) {
+    return find_library(kEnvironment, "onnxruntime/capi", name);
+  };
+  // Both wheels have one folder; the one for GPUs can do what the other can.
+  const std::string gpu = wheel_version("onnxruntime_gpu");
+  const std::string found = gpu.empty() ? "" : find("libonnxruntime.so." + gpu);
+  return found.empty() ? find("libonnxruntime.so") : found;
+}
+
+Library open_ort_library() {
+  const std::string path = find_ort_library();
+  void* library = nullptr;
+  if (!path.empty()) {
+    library = open_library(path, /*global=*/false);
+  } else {
+    library = ::dlopen("libonnxruntime.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (!library) library = ::dlopen("libonnxruntime.so", RTLD_NOW | RTLD_LOCAL);
+    if (!library) {
+      throw BackendUnavailableError(std::string("ONNX Runtime is not installed: ") + kHint);
+    }
+  }
+  const std::string name = path.empty() ? "libonnxruntime.so" : path;
+  using GetApiBase = const OrtApiBase* (*)();
+  return {reinterpret_cast<GetApiBase>(library_symbol(library, "OrtGetApiBase", name))(), name};
+}
+
+const Library& ort_library() {
+  static std::mutex mutex;
+  static auto* const opened = new Library;
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (!opened->base) {
+    const Library found = open_ort_library();
+    const OrtApi* api = found.base->GetApi(ORT_API_VERSION);
+    if (!api) {
+      throw BackendUnavailableError(std::string("ONNX Runtime ") + found.base->GetVersionString() +
+                                    " is too old: this build needs 1." +
+                                    std::to_string(ORT_API_VERSION) + " or newer");
+    }
+    Ort::InitApi(api);
+    *opened = found;
+  }
+  return *opened;
+}
+
+}  // namespace
+
+const OrtApiBase* ort_api_base() { return ort_library().base; }
+
+std::string ort_name() {
+  const Library& library = ort_library();
+  return std::string("ONNX Runtime ") + library.base->GetVersionString() + " (" + library.path +
+         ")";
+}
+
+// Never destroyed: sessions of a static generator may outlive any order of exit.
+const Ort::Env& ort_environment() {
+  static const Ort::Env* const env = new Ort::Env(ORT_LOGGING_LEVEL_ERROR, "zoo");
+  return *env;
+}
+
+ONNXTensorElementDataType ort_element_type(TensorType type) {
+  switch (type) {
+    case TensorType::kFloat32:
+      return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+    case TensorType::kUint8:
+      return ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8;
+    case TensorType::kInt64:
+      break;
+  }
+  return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
+}
+
+bool graph_draws(const Ort::Session& session, const std::string& path, const Manifest& manifest) {
+  Ort::AllocatorWithDefaultOptions allocator;
+  std::set<std::string> inputs;
+  std::set<std::string> outputs;
+  for (size_t i = 0; i < session.GetInputCount(); ++i) {
+    inputs.insert(session.GetInputNameAllocated(i, allocator).get());
+  }
+  for (size_t i = 0; i < session.GetOutputCount(); ++i) {
+    outputs.insert(session.GetOutputNameAllocated(i, allocator).get());
+  }
+  const bool draws = inputs.count(io::kSeed) != 0;
+  check_names(path, manifest, draws, inputs, outputs);
+  return draws;
+}
+
+}  // namespace zoo

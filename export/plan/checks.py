@@ -1,0 +1,270 @@
+"""A plan that was just built, run on this machine's GPU and compared with its engine in fp32."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export import throughput
+from export.checks import Check, close, exact, table
+from export.errors import ExportError, ParityError
+from export.plan.builder import Settings
+from export.plan.quality import Distances
+from export.plan.results import BETWEEN, LEVELS, NUMBERS, NUMBERS_UNIT, Results
+from export.plan.ways import Way, ways
+from zoo import data as sets
+from zoo.data import DataSet
+from zoo.errors import ZooError
+
+Array = NDArray[Any]
+
+DEVICE = "cuda:0"
+
+COMPARED = 32
+"""Rows from either end of a batch that are compared with the engine's."""
+
+LEAST = 16
+"""Rows of the smallest batch sizes that are looked at, in several requests."""
+
+
+class NotRun(Exception):
+    """A plan cannot be run here, which says nothing about it; `str(error)` is the reason."""
+
+
+def why_not() -> str:
+    """Why no plan can be run here; empty where one can, as far as is known without one."""
+    from runtime import cuda
+    from runtime.errors import BackendUnavailableError
+
+    try:
+        cuda.devices()
+    except BackendUnavailableError as error:
+        return _line(error)
+    return ""
+
+
+class Examiner:
+    """Compares the plans of one engine with it, which ONNX Runtime runs on the CPU.
+
+    Use it in a with statement.
+
+    Raises:
+        NotRun: ONNX Runtime is not there to compare with.
+    """
+
+    def __init__(self, engine: Path, images: int, say: Callable[[str], None]) -> None:
+        import runtime
+        from runtime.errors import BackendUnavailableError
+
+        self._say, self._images = say, images
+        self.document: dict[str, Any] = runtime.manifest.read(engine)
+        self._kind = getattr(runtime, throughput.KINDS[self.document["role"]])
+        try:
+            self._engine = self._kind(engine, device="cpu", backend="onnxruntime")
+        except BackendUnavailableError as error:
+            raise NotRun(_line(error)) from error
+        self._data = self._at_hand() if self._needs_images() else None
+        self._ways = ways(self._engine, self._data)
+        self._expected: dict[tuple[str, int, int], Array] = {}
+        self._distances: Distances | None = None
+
+    def __enter__(self) -> Examiner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._engine.close()
+
+    def check(self, plan: Path, name: str, settings: Settings) -> Results:
+        """All checks of a plan.
+
+        Args:
+            plan: where it lies, maybe under a temporary name.
+            name: of the file, for messages.
+            settings: how it was built.
+
+        Raises:
+            NotRun: this machine cannot run it.
+            ParityError: it does not do what the engine does; `report` is the table.
+            ExportError: TensorRT does not run what it built for this very GPU.
+        """
+        from runtime import cuda
+
+        results = Results(cuda.devices()[0].name)
+        with ExitStack() as stack:
+            opened = stack.enter_context(self._open(plan, name, settings))
+            self._compare_all(results, opened, name, settings)
+            failed = [check for check in results.checks if not check.passed]
+            if failed:
+                first = failed[0]
+                raise ParityError(
+                    f"{name} fails {len(failed)} of its checks on {results.device} and was not "
+                    f"kept; the first is {first.name!r}: {first.worst:g} {first.unit} where "
+                    f"{first.limit:g} is allowed, and in the mean {first.mean:.3g} where "
+                    f"{first.mean_limit:g} is; build it in another --precision",
+                    table(results.checks),
+                )
+            if self.document["role"] == "generator":
+                results.distance = self._distance(opened)
+            run = throughput.runner(opened, self.document["role"])
+            for rows in settings.buckets:
+                n = rows * max(4, -(-64 // rows))
+                rate = throughput.race({"plan": run}, n, rows, throughput.SECONDS)["plan"]
+                results.throughput[str(rows)] = rate
+        return results
+
+    def same(self, plan: Path, name: str, settings: Settings, results: Results) -> bool:
+        """Whether a plan gives, in a few runs of each batch size, the bits of one checked before.
+
+        Raises as `check`.
+        """
+        with self._open(plan, name, settings) as opened:
+            digests = [
+                _digest(self._whole(way, opened, rows))
+                for way in self._ways
+                for rows in settings.buckets
+            ]
+        return digests == results.digests
+
+    def _open(self, plan: Path, name: str, settings: Settings) -> Any:
+        """The plan, opened, after one row has run in it."""
+        from runtime.errors import (
+            BackendUnavailableError,
+            EngineFileError,
+            ExecutionError,
+            OutOfMemoryError,
+        )
+
+        opened = None
+        try:
+            opened = self._kind(plan, device=DEVICE)
+            self._ways[0].run(opened, 0, 1)
+            return opened
+        except (BackendUnavailableError, EngineFileError, ExecutionError) as error:
+            if opened is not None:
+                opened.close()
+            # A portable plan may be for other GPUs than this one.
+            elsewhere = isinstance(error, (BackendUnavailableError, OutOfMemoryError))
+            if elsewhere or settings.flavour.portable:
+                raise NotRun(_line(error)) from error
+            raise ExportError(
+                f"{name} was built, but does not run: {_line(error)}; --no-runtime-check keeps it"
+            ) from error
+
+    def _needs_images(self) -> bool:
+        role = self.document["role"]
+        samples = role == "generator" and self._engine.prior != "none"
+        return samples or role in ("encoder", "translator", "classifier")
+
+    def _at_hand(self) -> DataSet | None:
+        """The images that the engine was trained on, if they are here."""
+        image = self.document["image"]
+        name = (self.document.get("training") or {}).get("data")
+        if not name:
+            return None
+        try:
+            return sets.load(str(name), image["height"], image["channels"], download=False)
+        except (ZooError, ImportError) as error:
+            self._say(f"the checks have no images of {name}: {_line(error)}")
+            return None
+
+    def _distance(self, opened: Any) -> dict[str, Any]:
+        if self._distances is None:
+            self._distances = Distances(self._engine, self._data, self._images)
+        return self._distances.measure(opened)
+
+    def _whole(self, way: Way, opened: Any, rows: int) -> Array:
+        """Rows 0, 1, … in requests of one batch size."""
+        return np.concatenate([way.run(opened, *part) for part in _requests(rows)])
+
+    def _compare_all(self, results: Results, opened: Any, name: str, settings: Settings) -> None:
+        """Raise NotRun where a batch size has no room in the device's memory."""
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            for way in self._ways:
+                self._compare(results, way, opened, name, settings)
+        for warning in said:
+            # A smaller batch size ran in its place.
+            if warning.category is RuntimeWarning:
+                raise NotRun(" ".join(str(warning.message).split()))
+
+    def _compare(
+        self, results: Results, way: Way, opened: Any, name: str, settings: Settings
+    ) -> None:
+        """Compare what one way gives in each batch size: with fp32, with itself, with others."""
+        largest, wholes = settings.buckets[-1], {}
+        for least, rows in zip((0, *settings.buckets), settings.buckets, strict=False):
+            whole = wholes[rows] = self._whole(way, opened, rows)
+            results.digests.append(_digest(whole))
+            title = f"{way.name}, batch {rows}"
+            places = _ends(len(whole))
+            got = np.concatenate([whole[start:stop] for start, stop in places])
+            expected = np.concatenate([self._reference(way, *place) for place in places])
+            compared = _compared(name, f"{title}: fp32", got, expected, settings.precision)
+            results.checks.append(compared)
+            if way is self._ways[0]:
+                results.rms = 100 * _rms(got, expected)
+            again = [*_requests(rows), *_requests(rows, max(1, rows // 2)), (1, least + 2)]
+            with ThreadPoolExecutor(2) as pool:
+                parts = list(pool.map(lambda part: way.run(opened, *part), again))
+            repeated = np.concatenate([whole[start:stop] for start, stop in again])
+            check = exact(name, f"{title}: its own again", np.concatenate(parts), repeated)
+            results.checks.append(check)
+        for rows in settings.buckets[:-1]:
+            length = min(len(wholes[rows]), len(wholes[largest]))
+            one, other = wholes[rows][:length], wholes[largest][:length]
+            title = f"{way.name}, batch {rows}: {BETWEEN} {largest}"
+            results.checks.append(_compared(name, title, one, other, settings.precision))
+
+    def _reference(self, way: Way, start: int, stop: int) -> Array:
+        key = (way.name, start, stop)
+        if key not in self._expected:
+            self._expected[key] = way.run(self._engine, start, stop)
+        return self._expected[key]
+
+
+def _requests(rows: int, first: int = 0) -> list[tuple[int, int]]:
+    """Requests of one size that follow each other from `first` on: two, or `LEAST` rows of them."""
+    stop = max(2 * rows, LEAST)
+    return [(start, start + rows) for start in range(first, stop - rows + 1, rows)]
+
+
+def _ends(length: int) -> list[tuple[int, int]]:
+    if length <= 2 * COMPARED:
+        return [(0, length)]
+    return [(0, COMPARED), (length - COMPARED, length)]
+
+
+def _compared(engine: str, title: str, got: Array, expected: Array, precision: str) -> Check:
+    """Levels by their greatest and mean difference, numbers by the RMS of theirs, over σ."""
+    if expected.dtype == np.uint8:
+        return close(engine, title, got, expected, *LEVELS[precision], "levels")
+    limit, rms = NUMBERS[precision], _rms(got, expected)
+    return Check(engine, title, rms, rms, limit, limit, NUMBERS_UNIT)
+
+
+def _rms(got: Array, expected: Array) -> float:
+    """RMS difference in parts of the standard deviation of what is expected."""
+    if got.shape != expected.shape:
+        return float("inf")
+    one, other = got.astype(np.float64), expected.astype(np.float64)
+    rms, spread = float(np.sqrt(np.mean((one - other) ** 2))), float(other.std())
+    return rms / spread if spread else (0.0 if rms == 0 else float("inf"))
+
+
+def _digest(answers: Array) -> str:
+    return hashlib.sha256(np.ascontiguousarray(answers).tobytes()).hexdigest()
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+__all__ = ["Examiner", "NotRun", "why_not"]
