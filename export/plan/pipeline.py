@@ -18,7 +18,7 @@ from export.errors import ExportError
 from export.plan import SUFFIXES, checked, flavours, graph, precision, quantization
 from export.plan.builder import Built, Settings, Tensor, build
 from export.plan.checked import Checking
-from export.plan.precision import EIGHT_BITS, PRECISIONS, Precision
+from export.plan.precision import PRECISIONS, Precision
 from export.plan.results import Results
 from export.plan.samples import ARRAY, SAMPLES, Wanted
 from runtime import manifest
@@ -59,9 +59,7 @@ class Options:
         if not self.batch or not all(1 <= rows <= MAX_BATCH for rows in self.batch):
             text = ",".join(map(str, self.batch)) or "none"
             raise ExportError(f"batch: expected numbers from 1 to {MAX_BATCH}, got {text}")
-        wanted = Wanted(self.calibrate, self.samples)
-        if wanted != Wanted() and self.precision not in EIGHT_BITS:
-            raise ExportError(f"calibration is for int8 and fp8, got precision {self.precision}")
+        Wanted(self.calibrate, self.samples)
 
     def settings(self) -> Settings:
         """For the builder; raises ExportError as `flavours.choose`."""
