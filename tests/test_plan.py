@@ -196,7 +196,7 @@ def test_engines_without_eight_bits_say_so(tmp_path: Path) -> None:
     lines: list[str] = []
     options = Options(RTX, "int8", (3,))
     made = pipeline.export(tmp_path / "a.onnx", tmp_path / "a.plan", options, progress=lines.append)
-    assert lines[-1] == "no layer of a.onnx runs in int8: products are in fp16"
+    assert "no layer of a.onnx runs in int8: products are in fp16" in lines
     assert len(made[0].fp16_layers) == 1
     assert "calibration" not in runtime.manifest.read(tmp_path / "a.plan")["plan"]
 
