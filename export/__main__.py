@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 OF_PLANS = (
     *("target", "precision", "batch", "timing_cache", "compatible"),
-    *("check_images", "max_quality_loss"),
+    *("calibrate", "calibration_samples", "check_images", "max_quality_loss"),
 )
 OF_CHECKPOINTS = ("weights", "image", "interpolator", "data")
 
@@ -84,7 +84,21 @@ class Buckets(click.ParamType):
     "--precision",
     default="fp32",
     metavar="NAME",
-    help="Of a plan: fp32, tf32, fp16 or bf16.",
+    help="Of a plan: fp32, tf32, fp16, bf16, int8 or fp8.",
+)
+@click.option(
+    "--calibrate",
+    metavar="SET",
+    help="Of an int8 or fp8 plan: a data set, or an .npy file of latents or images "
+    "[the prior's latents, else the images that it was trained on].",
+)
+@click.option(
+    "--calibration-samples",
+    type=int,
+    default=256,
+    show_default=True,
+    metavar="N",
+    help="Of an int8 or fp8 plan: how many latents or images to calibrate with.",
 )
 @click.option(
     "--batch",
@@ -200,6 +214,7 @@ def _export(source: Path, out: Path, options: dict[str, Any]) -> None:
 def _export_plans(source: Path, out: Path, options: dict[str, Any]) -> None:
     from export.plan import pipeline as plans
     from export.plan.checked import Checking
+    from export.plan.precision import EIGHT_BITS
 
     wanted = plans.Options(
         options["target"],
@@ -207,10 +222,15 @@ def _export_plans(source: Path, out: Path, options: dict[str, Any]) -> None:
         options["batch"],
         options["timing_cache"],
         options["compatible"],
+        options["calibrate"],
+        options["calibration_samples"],
     )
     checking = Checking(
         not options["no_runtime_check"], options["check_images"], options["max_quality_loss"]
     )
+    if wanted.precision not in EIGHT_BITS and options["max_quality_loss"] is None:
+        what = f"is for int8 and fp8, got precision {wanted.precision}"
+        _refuse_given(click.get_current_context(), ("calibrate", "calibration_samples"), what)
     of_onnx = None if source.suffix == ".onnx" else _options(options)
     files = _telling_failures(lambda: plans.export(source, out, wanted, of_onnx, _say, checking))
     for file in files:

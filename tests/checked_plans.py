@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from emulated_plans import BUCKETS
 from onnx import ModelProto
-from plan_cases import lowered, rounded
+from plan_cases import lowered, quantized, rounded
 
 import runtime
 from export.plan import pipeline
 from export.plan.checked import Checking
 from export.plan.pipeline import Options, Plan
-from export.plan.precision import HALVES
+from export.plan.precision import EIGHT_BITS, HALVES
 from zoo.engines import WEIGHTS
 
 RTX = "tensorrt-rtx"
@@ -38,7 +38,9 @@ def graph_of(plan: bytes, folder: Path) -> ModelProto | None:
     if engine is None:
         return None
     wanted = document["precision"]
-    graph = lowered(engine, wanted)[0]
+    graph = ModelProto()
+    eight = wanted in EIGHT_BITS
+    graph.CopyFrom(quantized(engine, wanted).model if eight else lowered(engine, wanted)[0])
     if wanted in HALVES:
         # ONNX Runtime computes in neither on a CPU, and leaves out casts to fp16 and back.
         graph = rounded(graph, wanted)

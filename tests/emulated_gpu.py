@@ -13,16 +13,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from emulated_plans import BUCKETS, DEVICE_BYTES, Plan, same_images
 from fake_tensorrt import FakeTensorRT
 from host_cuda import HostCuda
-from plan_cases import ENGINES
+from plan_cases import ENGINES, quantized
 from plan_runs import by_itself, by_plan
 
 import runtime
+from export.plan import pipeline
 from runtime import plans
 from runtime.errors import (
     ArgumentError,
@@ -44,6 +46,21 @@ def test_plans_answer_as_the_engines_do(name: str, plan: Plan) -> None:
         same_images(expected, got)
     else:
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
+def test_plans_in_eight_bits(precision: Any, tensorrt: FakeTensorRT, tmp_path: Path) -> None:
+    """Built of the graph that runs here: near to the engine's images, and not the same."""
+    path = tmp_path / "vae.plan"
+    options = pipeline.Options(target="tensorrt-rtx", precision=precision, batch=BUCKETS)
+    pipeline.export(WEIGHTS / "vae.onnx", path, options)
+    tensorrt.graphs = {path.read_bytes(): quantized(WEIGHTS / "vae.onnx", precision).model}
+    difference = np.abs(by_plan("vae.onnx", path).astype(int) - by_itself("vae.onnx"))
+    assert 0.1 < difference.mean() < 1 and difference.max() < 60
+    with runtime.Generator(path) as generator:
+        assert generator.manifest["precision"] == precision
+        whole = generator.sample(40, seed=8)
+        np.testing.assert_array_equal(generator.sample(9, seed=8, first=20), whole[20:29])
 
 
 def test_images_do_not_depend_on_the_request(plan: Plan) -> None:

@@ -25,6 +25,7 @@ from shell import contents
 
 import runtime
 from export.errors import ExportError, ParityError
+from export.plan import precision
 
 pytest_plugins = ["emulation", "checked_fixtures"]
 
@@ -69,6 +70,18 @@ def test_the_fastest_that_is_good_enough(
     assert {row[0] for row in table[1:] if row[3:] and "above" in row} == {
         name for name, value in losses.items() if value > loss
     }
+
+
+@pytest.mark.parametrize("name", ["vae.onnx", "vae.encoder.onnx"])
+def test_eight_bits_may_be_chosen(
+    name: str, tmp_path: Path, tensorrt: FakeTensorRT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "PRECISIONS", ("fp32", "int8"))
+    tensorrt.spoil = slow(fp32=0.1, int8=0)
+    plan, _ = export(name, tmp_path / "a.plan", loss=50)
+    assert plan.precision == "int8" and plan.fp16_layers
+    assert 0 < checks_of(tmp_path / "a.plan")["loss"]["percent"] <= 50
+    assert runtime.manifest.read(tmp_path / "a.plan")["plan"]["calibration"]["samples"] == 256
 
 
 def test_generators_are_chosen_by_their_fid(tmp_path: Path, tensorrt: FakeTensorRT) -> None:

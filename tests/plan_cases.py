@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 import runtime
-from export.plan import graph, pipeline
+from export.plan import graph, pipeline, quantization, samples
 from export.plan.precision import HALVES, Precision
+from export.plan.quantization import EightBits, Quantized
 from zoo import data
 from zoo.engines import WEIGHTS
 
@@ -33,6 +34,26 @@ def load(path: Path) -> tuple[ModelProto, dict[str, Any]]:
 def lowered(path: Path, precision: Precision) -> tuple[ModelProto, list[str]]:
     model, document = load(path)
     return pipeline.lowered(model, document, precision)
+
+
+@cache
+def quantized(path: Path, precision: EightBits, count: int = samples.SAMPLES) -> Quantized:
+    """The graph of an int8 or fp8 plan, calibrated as `python -m export` does."""
+    model, document = load(path)
+    wanted = samples.Wanted(count=count)
+    return quantization.lower(graph.prepare(model, document), document, path, precision, wanted)
+
+
+@cache
+def held_out(path: Path) -> Arrays:
+    """Real inputs, for each of a prepared graph, that come after those it is calibrated with."""
+    model, document = load(path)
+    wanted = samples.Wanted(count=samples.SAMPLES + ROWS)
+    found = samples.gather(list(graph.prepare(model, document).graph.input), document, path, wanted)
+    return {
+        name: values[-ROWS:] if len(values) == found.count else values
+        for name, values in found.feed.items()
+    }
 
 
 def pictures(shape: list[int], n: int = ROWS) -> NDArray[np.uint8]:
@@ -133,3 +154,20 @@ def raised(model: ModelProto) -> ModelProto:
     made.CopyFrom(model)
     made.opset_import[0].version = max(made.opset_import[0].version, 22)
     return made
+
+
+def made_of(nodes: list[Any], weights: dict[str, Any], shape: list[Any], dtype: int = 1) -> Any:
+    """A graph from `x` to `y` float32, its types inferred."""
+    made = helper.make_graph(
+        nodes,
+        "made",
+        [helper.make_tensor_value_info("x", dtype, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()],
+    )
+    opsets = [helper.make_opsetid("", 20)]
+    return graph.prepare(helper.make_model(made, opset_imports=opsets, ir_version=10), {})
+
+
+def node(kind: str, inputs: str, output: str, **attributes: Any) -> Any:
+    return helper.make_node(kind, inputs.split(), output.split(), name=output, **attributes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,21 @@ def ask(engine: Any) -> NDArray[Any]:
         made: NDArray[Any] = engine.translate(images, seed=3, first=8, **given)
         return made
     return np.concatenate(_generated(engine, role))
+
+
+def ask_real(engine: Any, feed: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+    """The same of real inputs, those of a graph by their names: eight bits hold no others."""
+    role = engine.manifest["role"]
+    if role == "encoder":
+        return list(engine.encode(feed["image"]))
+    if role == "classifier":
+        return [engine.classify(feed["image"])]
+    if role == "mapping":
+        return [engine.map(feed["latent"])]
+    if role == "translator":
+        given = {"attributes": feed["attributes"]} if "attributes" in feed else {}
+        return [engine.translate(feed["input"], seed=3, first=8, **given)]
+    return [engine.decode(feed["latent"], seed=4, first=9)]
 
 
 def _generated(engine: Any, role: str) -> list[NDArray[Any]]:

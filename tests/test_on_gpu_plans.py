@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from plan_cases import ENGINES
-from plan_runs import by_itself, by_plan
+from plan_cases import ENGINES, held_out
+from plan_runs import KINDS, ask_real, by_itself, by_plan, role_of
 
 import runtime
 from export.plan import flavours, pipeline
 from export.plan.checked import Checking
+from export.plan.precision import EIGHT_BITS
 from runtime.errors import BackendUnavailableError
 from zoo.engines import WEIGHTS
 
@@ -25,6 +26,9 @@ LEVELS = {"fp32": (1, 0.01), "tf32": (8, 0.3), "fp16": (8, 0.3), "bf16": (120, 2
 """Greatest and mean difference of levels; docs/tensorrt.md has what rounding alone costs."""
 NUMBERS = {"fp32": 1e-4, "tf32": 5e-3, "fp16": 5e-3, "bf16": 5e-2}
 """RMS difference, in parts of the standard deviation."""
+
+EIGHT_LEVELS, EIGHT_NUMBERS = 3.0, 0.08
+"""Mean difference of levels and RMS of int8 and fp8: the export holds to 2 and 0.05 on a CPU."""
 
 expected = cache(by_itself)
 
@@ -71,7 +75,28 @@ def test_plans_answer_as_the_engines_do(
     assert rms <= NUMBERS[precision] * want[known].std()
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("precision", EIGHT_BITS)
+@pytest.mark.parametrize("name", ENGINES)
+def test_plans_in_eight_bits_stay_near(
+    name: str, precision: str, target: str, tmp_path: Path
+) -> None:
+    """On real inputs that they were not calibrated with."""
+    plan = built(name, target, precision, tmp_path)
+    run(name, plan)
+    feed, kind = held_out(WEIGHTS / name), KINDS[role_of(name)]
+    with kind(plan) as engine, kind(WEIGHTS / name, backend="onnxruntime") as itself:
+        for got, want in zip(ask_real(engine, feed), ask_real(itself, feed), strict=True):
+            assert got.dtype == want.dtype and got.shape == want.shape
+            known = np.isfinite(want)
+            difference = got[known].astype(float) - want[known]
+            if want.dtype == np.uint8:
+                assert np.abs(difference).mean() <= EIGHT_LEVELS
+            else:
+                rms = np.sqrt(np.square(difference).mean())
+                assert rms <= EIGHT_NUMBERS * want[known].std()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 @pytest.mark.parametrize("name", ["vae.onnx", "dcgan.onnx"])
 def test_images_of_one_size_do_not_depend_on_the_request(
     name: str, precision: str, target: str, tmp_path: Path

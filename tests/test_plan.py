@@ -9,18 +9,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import small_inputs
 from adversarial_runs import STYLEGAN, write_run
-from exported import invoke
-from plan_cases import ENGINES
+from exported import GREY, invoke
+from exported import write_run as write_vae
+from plan_cases import ENGINES, quantized
 from shell import contents, refuses, succeeds
 
 import runtime
 from export.errors import ExportError
 from export.pipeline import Options as OnnxOptions
-from export.plan import name, pipeline
+from export.plan import name, pipeline, quantization
 from export.plan.pipeline import Options
+from export.plan.precision import EIGHT_BITS
 from runtime.errors import DeviceUnavailableError, EngineFileError
 from zoo.engines import WEIGHTS, resolve
 
@@ -33,10 +36,17 @@ def ends(document: dict[str, Any], which: str) -> dict[str, tuple[str, list[Any]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8", "fp8"])
 @pytest.mark.parametrize("engine", ENGINES)
-def test_every_shipped_engine(engine: str, precision: str, tmp_path: Path) -> None:
+def test_every_shipped_engine(
+    engine: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "made.plan"
+    eight = precision in EIGHT_BITS
+    if eight:
+        # One calibration for all tests of an engine; others look at what it is made of.
+        made_before = quantized(WEIGHTS / engine, precision)
+        monkeypatch.setattr(quantization, "lower", lambda *_: made_before)
     plan = pipeline.export(WEIGHTS / engine, out, Options(RTX, precision, (8,)))[0]
     print(f"{engine} {precision}: {plan.seconds:.2f} s, {plan.size:,} bytes")
     assert plan.size == out.stat().st_size > 0 and plan.layers > 0
@@ -49,6 +59,12 @@ def test_every_shipped_engine(engine: str, precision: str, tmp_path: Path) -> No
     assert (made["target"], made["buckets"]) == (RTX, [8])
     assert made["fp32_layers"] == plan.fp32_layers
     assert bool(plan.fp32_layers) == (precision != "fp32")
+    assert made.get("fp16_layers", []) == plan.fp16_layers
+    assert bool(plan.fp16_layers) == eight, "the first and the last product at least"
+    if eight:
+        expected = quantized(WEIGHTS / engine, precision).calibration
+        assert made.get("calibration") == expected
+        assert expected is None or expected["samples"] == 256
     assert "compute_capability" not in made, "such a plan is bound to no GPU"
 
     inputs, outputs, image = ends(document, "inputs"), ends(document, "outputs"), source["image"]
@@ -134,6 +150,57 @@ def test_a_whole_family(tmp_path: Path) -> None:
     assert len(result.stdout.splitlines()) == 3
 
 
+@pytest.mark.parametrize("precision", EIGHT_BITS)
+def test_eight_bits_from_a_shell(precision: str, tmp_path: Path) -> None:
+    """Latents of one's own; the lines that are said; what the file and `inspect` tell of them."""
+    latents = np.random.default_rng(0).normal(size=(50, 32)).astype(np.float32)
+    np.save(tmp_path / "mine.npy", latents)
+    out = tmp_path / "a.plan"
+    result = invoke(
+        *("vae.onnx", "--out", out, "--target", RTX, "--precision", precision, "--batch", 4),
+        *("--calibrate", tmp_path / "mine.npy", "--calibration-samples", 40),
+    )
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.splitlines()[1] == "calibrating vae.onnx with 40 samples: mine.npy"
+    assert result.stdout.rstrip("\n").endswith("in fp16: node_linear, node_conv2d")
+    document = runtime.manifest.read(out)
+    assert document["precision"] == precision
+    made = document["plan"]["calibration"]
+    assert made == {"method": "percentile 99.999", "source": "mine.npy", "samples": 40}
+    said = succeeds("inspect", "a.plan", cwd=tmp_path)
+    assert "fp16_layers  node_linear, node_conv2d" in said and "mine.npy" in said
+    assert ends(document, "inputs") == {"latent": ("float32", ["N", 32])}
+
+
+@pytest.mark.slow
+def test_eight_bits_of_a_family(tmp_path: Path) -> None:
+    """Pictures for the encoder, what it makes of them for the decoder."""
+    write_vae(tmp_path / "run", GREY)
+    pictures = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 1), np.uint8)
+    np.savez(tmp_path / "set.npz", images=pictures)
+    out = tmp_path / "out"
+    out.mkdir()
+    arguments = (tmp_path / "run", "--out", out / "v.plan", "--no-runtime-check", "--target", RTX)
+    data = tmp_path / "set.npz"
+    result = invoke(*arguments, "--precision", "int8", "--calibrate", data, "--batch", 2)
+    assert result.exit_code == 0, result.stderr
+    plans = {path.name: runtime.manifest.read(path)["plan"] for path in out.iterdir()}
+    assert sorted(plans) == ["v.encoder.plan", "v.plan"]
+    assert plans["v.encoder.plan"]["calibration"]["source"] == "set.npz"
+    assert plans["v.plan"]["calibration"]["source"] == "encodings of set.npz"
+
+
+def test_engines_without_eight_bits_say_so(tmp_path: Path) -> None:
+    """Nothing between the first and the last product; no samples are looked for either."""
+    small_inputs.conditional(tmp_path / "a.onnx")
+    lines: list[str] = []
+    options = Options(RTX, "int8", (3,))
+    made = pipeline.export(tmp_path / "a.onnx", tmp_path / "a.plan", options, progress=lines.append)
+    assert "no layer of a.onnx runs in int8: products are in fp16" in lines
+    assert len(made[0].fp16_layers) == 1
+    assert "calibration" not in runtime.manifest.read(tmp_path / "a.plan")["plan"]
+
+
 def test_without_a_gpu_nothing_is_chosen(tmp_path: Path) -> None:
     """Before anything is built; the other way round, without a check nobody is told of a GPU."""
     arguments = ("vae.onnx", "--out", tmp_path / "a.plan", "--target", RTX, "--batch", 1)
@@ -160,9 +227,7 @@ def test_all_kinds_of_inputs(tmp_path: Path, precision: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--precision", "int8"], "int8 plans are not made yet"),
-        (["--precision", "fp8"], "fp8 plans are not made yet"),
-        (["--precision", "fp7"], "fp32, tf32, fp16, bf16, got 'fp7'"),
+        (["--precision", "fp7"], "fp32, tf32, fp16, bf16, int8, fp8, got 'fp7'"),
         (["--batch", "0"], "1 to 4096, got 0"),
         (["--batch", "1,5000"], "1 to 4096, got 1,5000"),
         (["--batch", "1,,2"], "commas between, got 1,,2"),

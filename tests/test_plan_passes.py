@@ -8,30 +8,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
-from plan_cases import operands, rounded, run
+from onnx import TensorProto, helper
+from plan_cases import made_of, node, operands, rounded, run
 from small_engines import manifest
 
 from export.errors import ExportError
 from export.plan import graph, precision
-
-
-def made_of(nodes: list[Any], weights: dict[str, Any], shape: list[Any], dtype: int = 1) -> Any:
-    """A graph from `x` to `y` float32, its types inferred."""
-    made = helper.make_graph(
-        nodes,
-        "made",
-        [helper.make_tensor_value_info("x", dtype, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()],
-    )
-    opsets = [helper.make_opsetid("", 20)]
-    return graph.prepare(helper.make_model(made, opset_imports=opsets, ir_version=10), {})
-
-
-def node(kind: str, inputs: str, output: str, **attributes: Any) -> Any:
-    return helper.make_node(kind, inputs.split(), output.split(), name=output, **attributes)
-
 
 EYE: NDArray[np.float32] = np.eye(8, dtype=np.float32)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from export.plan import name as name_in_plan
 from export.plan.flavours import Flavour
 from export.plan.monitor import progress
 from export.plan.precision import Precision
+from export.plan.samples import Wanted
 from runtime.plans import Log
 
 Tensor = dict[str, Any]
@@ -29,7 +30,7 @@ class Settings:
 
     `buckets` are the batch sizes that the plan runs, in rising order. `cache` is where what the
     builder measured is kept, None for the user's cache folder. `compatible` asks for a plan that
-    later versions and other GPUs take too.
+    later versions and other GPUs take too. `calibrate` is for int8 and fp8.
     """
 
     flavour: Flavour
@@ -37,6 +38,7 @@ class Settings:
     buckets: tuple[int, ...] = (1, 64, 512)
     cache: Path | None = None
     compatible: bool = False
+    calibrate: Wanted = field(default_factory=Wanted)
 
 
 @dataclass(frozen=True)

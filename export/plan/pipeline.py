@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,12 @@ import onnx
 from onnx import ModelProto
 
 from export.errors import ExportError
-from export.plan import SUFFIXES, checked, flavours, graph, precision
+from export.plan import SUFFIXES, checked, flavours, graph, precision, quantization
 from export.plan.builder import Built, Settings, Tensor, build
 from export.plan.checked import Checking
-from export.plan.precision import LATER, PRECISIONS, Precision
+from export.plan.precision import PRECISIONS, Precision
 from export.plan.results import Results
+from export.plan.samples import ARRAY, SAMPLES, Wanted
 from runtime import manifest
 from zoo.images.atomic import check_file, replacing
 
@@ -36,8 +37,10 @@ OF_THE_ONNX_FILE = ("graph", "left_out", "outside", "parity", "throughput")
 class Options:
     """What plans to build; `target` None is the TensorRT that is installed.
 
+    `calibrate` and `samples` are the fields of `samples.Wanted`, for int8 and fp8.
+
     Raises:
-        ExportError: a precision or a batch size that is not made.
+        ExportError: a precision, a batch size or a calibration that is not made.
     """
 
     target: str | None = None
@@ -45,13 +48,10 @@ class Options:
     batch: tuple[int, ...] = (1, 64, 512)
     cache: Path | None = None
     compatible: bool = False
+    calibrate: str | None = None
+    samples: int = SAMPLES
 
     def __post_init__(self) -> None:
-        if self.precision in LATER:
-            raise ExportError(
-                f"precision: {self.precision} plans are not made yet; "
-                f"expected one of {', '.join(PRECISIONS)}"
-            )
         if self.precision not in PRECISIONS:
             raise ExportError(
                 f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision!r}"
@@ -59,13 +59,15 @@ class Options:
         if not self.batch or not all(1 <= rows <= MAX_BATCH for rows in self.batch):
             text = ",".join(map(str, self.batch)) or "none"
             raise ExportError(f"batch: expected numbers from 1 to {MAX_BATCH}, got {text}")
+        Wanted(self.calibrate, self.samples)
 
     def settings(self) -> Settings:
         """For the builder; raises ExportError as `flavours.choose`."""
         wanted: Precision = next(known for known in PRECISIONS if known == self.precision)
         buckets = tuple(sorted(set(self.batch)))
         flavour = flavours.choose(self.target)
-        return Settings(flavour, wanted, buckets, self.cache, self.compatible)
+        calibrate = Wanted(self.calibrate, self.samples)
+        return Settings(flavour, wanted, buckets, self.cache, self.compatible, calibrate)
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class Plan:
     precision: str
     fp32_layers: list[str]
     buckets: tuple[int, ...]
+    fp16_layers: list[str] = field(default_factory=list)
     checked: Results | None = None
     candidates: str = ""
 
@@ -96,6 +99,8 @@ class Plan:
         )
         if self.fp32_layers:
             text += f"; in fp32: {', '.join(self.fp32_layers)}"
+        if self.fp16_layers:
+            text += f"; in fp16: {', '.join(self.fp16_layers)}"
         if self.checked:
             text += f"; {self.checked.summary()}"
         return text
@@ -133,6 +138,11 @@ def export(
     with ExitStack() as stack:
         if source.suffix == ".onnx":
             engines = {out: source}
+        elif (settings.calibrate.source or "").endswith(ARRAY):
+            raise ExportError(
+                f"--calibrate {settings.calibrate.source} holds the rows of one engine; export the "
+                "checkpoint to .onnx, and make a plan of each file"
+            )
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             engines = _family(source, out, folder, onnx_options, progress)
@@ -174,7 +184,15 @@ def _write(
     if source["role"] not in ROLES:
         raise ExportError(f"{engine.name} has the role {source['role']}, which is no plan")
     progress(f"building {plan.name} for {settings.flavour.title}")
-    model, kept = lowered(onnx.load(engine), source, settings.precision)
+    fields: dict[str, Any] = {}
+    if settings.precision == "int8" or settings.precision == "fp8":
+        prepared, wanted = graph.prepare(onnx.load(engine), source), settings.precision
+        made = quantization.lower(prepared, source, engine, wanted, settings.calibrate, progress)
+        model, kept, fields = made.model, made.fp32, made.fields()
+        if not made.eight:
+            progress(f"no layer of {engine.name} runs in {wanted}: products are in fp16")
+    else:
+        model, kept = lowered(onnx.load(engine), source, settings.precision)
     if precision.only_fp32(model, settings.precision):
         progress(f"no layer of {engine.name} can run in {settings.precision}: all are in fp32")
 
@@ -182,13 +200,14 @@ def _write(
 
     def describe(inputs: list[Tensor], outputs: list[Tensor]) -> str:
         described.append(document(source, settings, inputs, outputs, kept, checks))
+        described[-1]["plan"] |= fields
         return json.dumps(described[-1])
 
     built = build(model, plan.name, describe, settings, progress)
     temporary.write_bytes(built.data)
     if manifest.read(temporary) != described[-1]:
         raise ExportError(f"{settings.flavour.title} does not keep the manifest in {plan.name}")
-    return _report(plan, built, settings, kept)
+    return _report(plan, built, settings, kept, fields.get("fp16_layers", []))
 
 
 def lowered(
@@ -233,7 +252,7 @@ def document(
     }
 
 
-def _report(plan: Path, built: Built, settings: Settings, kept: list[str]) -> Plan:
+def _report(plan: Path, built: Built, settings: Settings, kept: list[str], half: list[str]) -> Plan:
     return Plan(
         path=plan,
         size=len(built.data),
@@ -243,6 +262,7 @@ def _report(plan: Path, built: Built, settings: Settings, kept: list[str]) -> Pl
         precision=settings.precision,
         fp32_layers=kept,
         buckets=settings.buckets,
+        fp16_layers=half,
     )
 
 

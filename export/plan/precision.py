@@ -12,10 +12,10 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from export.plan.graph import element_types
 
-Precision = Literal["fp32", "tf32", "fp16", "bf16"]
-PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "fp16", "bf16")
-LATER = ("int8", "fp8")
-"""Precisions that need calibration, which is not made yet."""
+Precision = Literal["fp32", "tf32", "fp16", "bf16", "int8", "fp8"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "fp16", "bf16", "int8", "fp8")
+EIGHT_BITS = ("int8", "fp8")
+"""Precisions that need calibration: `quantization.lower` makes them of "fp16"."""
 
 HALVES = {"fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
 LARGEST_HALF = 65504.0
@@ -49,7 +49,7 @@ def lower(model: ModelProto, precision: Precision) -> tuple[ModelProto, list[str
 
     Args:
         model: of `graph.prepare`: float32, its types inferred.
-        precision: "fp32" and "tf32" leave it as it is.
+        precision: "fp32" and "tf32" leave it as it is; so do the `EIGHT_BITS`.
 
     Returns:
         The model, and the names of the nodes that compute in float32 although they were asked not

@@ -1,0 +1,70 @@
+"""What TensorRT-RTX makes of a graph, read from its own description of the engine.
+
+Its engine inspector needs a GPU; while it builds, it tells the same to a logger, layer by layer.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from onnx import ModelProto
+
+from export.plan import flavours
+
+GENERATED = "kgen"
+"""The type of layers that round, scale, add and move: they have no products."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of an engine: its type, the type of its first input, and the nodes that it is of."""
+
+    kind: str
+    reads: str
+    nodes: frozenset[str]
+
+
+def layers(model: ModelProto, rows: int = 8) -> list[Layer]:
+    """All layers, of a plan for one number of rows."""
+    trt = flavours.choose("tensorrt-rtx").module
+    lines: list[str] = []
+
+    class Logger(trt.ILogger):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+
+        def log(self, level: object, text: str) -> None:
+            lines.extend(text.splitlines())
+
+    logger = Logger()
+    builder = trt.Builder(logger)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, logger)
+    assert parser.parse(model.SerializeToString()), lines[-3:]
+    config = builder.create_builder_config()
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    profile = builder.create_optimization_profile()
+    for index in range(network.num_inputs):
+        tensor = network.get_input(index)
+        if -1 in tensor.shape:
+            shape = [rows if axis == -1 else axis for axis in tensor.shape]
+            profile.set_shape(tensor.name, shape, shape, shape)
+    config.add_optimization_profile(profile)
+    assert builder.build_serialized_network(network, config) is not None, lines[-3:]
+    return [layer for line in lines if (layer := _read(line))]
+
+
+def _read(line: str) -> Layer | None:
+    found = re.match(r"Name: .*?, LayerType: (\w+), Inputs: \[(.*?)(Constants|Outputs): ", line)
+    if found is None:
+        return None
+    reads = re.search(r"Datatype: (\w+)", found[2])
+    nodes = re.findall(r"\[ONNX Layer: ([^\]]+)\]", line)
+    return Layer(found[1], reads[1] if reads else "", frozenset(nodes))
+
+
+def products_in(kind: str, found: list[Layer]) -> set[str]:
+    """The nodes of the layers that multiply numbers of that type."""
+    made = [layer for layer in found if layer.kind != GENERATED and layer.reads == kind]
+    return {node for layer in made for node in layer.nodes}
