@@ -189,6 +189,7 @@ def test_plans_with_code_for_the_host(
     plan: Plan, tensorrt: FakeTensorRT, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = plan("vae.onnx")
+    tensorrt.__version__ = runtime.manifest.read(path)["plan"]["tensorrt"]
     tensorrt.host_code = True
     with pytest.raises(EngineFileError, match="host code, which is not allowed"):
         runtime.Generator(path)
