@@ -42,6 +42,14 @@ def test_products_run_in_the_type_that_the_report_says(name: str, kind: EightBit
     assert not products_in(TYPES[kind], found) & {*made.fp16, *made.fp32}
 
 
+def test_transposed_convolutions_in_bf16() -> None:
+    """Of the DCGAN's four products, all of them transposed, the first has no stride."""
+    model, kept = lowered(WEIGHTS / "dcgan.onnx", "bf16")
+    every = {node.name for node in model.graph.node if node.op_type in PRODUCTS}
+    assert len(every) == 4 and every & {*kept} == {"node_convolution"}
+    assert products_in("BFloat16", layers(model)) & every == every - {"node_convolution"}
+
+
 def test_fp16_plans_have_none_in_eight_bits() -> None:
     found = layers(lowered(WEIGHTS / "vae.onnx", "fp16")[0])
     assert found and not any(products_in(kind, found) for kind in TYPES.values())

@@ -1,4 +1,4 @@
-"""Transposed convolutions as convolutions, which TensorRT computes in eight bits too."""
+"""Transposed convolutions as convolutions, which TensorRT computes in bf16 and eight bits too."""
 
 from __future__ import annotations
 
@@ -33,6 +33,26 @@ def fits(node: NodeProto, weights: dict[str, TensorProto]) -> bool:
         and have.get("auto_pad", b"NOTSET") == b"NOTSET"
         and "output_shape" not in have
     )
+
+
+def where_they_fit(model: ModelProto) -> ModelProto:
+    """`as_convolutions` of all transposed convolutions that fit."""
+    model = named(model)
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    names = [node.name for node in model.graph.node if fits(node, weights)]
+    return as_convolutions(model, names) if names else model
+
+
+def named(model: ModelProto) -> ModelProto:
+    """A copy in which nodes without a name, or with another's, are named after their output."""
+    made = ModelProto()
+    made.CopyFrom(model)
+    taken: set[str] = {""}
+    for node in made.graph.node:
+        if node.name in taken:
+            node.name = node.output[0]
+        taken.add(node.name)
+    return made
 
 
 def as_convolutions(model: ModelProto, names: Collection[str]) -> ModelProto:
@@ -110,4 +130,4 @@ def _attributes(node: NodeProto) -> dict[str, Any]:
     return {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
 
 
-__all__ = ["as_convolutions", "fits"]
+__all__ = ["as_convolutions", "fits", "named", "where_they_fit"]

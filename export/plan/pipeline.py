@@ -15,7 +15,7 @@ import onnx
 from onnx import ModelProto
 
 from export.errors import ExportError
-from export.plan import SUFFIXES, checked, flavours, graph, precision, quantization
+from export.plan import SUFFIXES, checked, flavours, graph, phases, precision, quantization
 from export.plan.builder import Built, Settings, Tensor, build
 from export.plan.checked import Checking
 from export.plan.precision import PRECISIONS, Precision
@@ -219,7 +219,13 @@ def lowered(
         model: of an engine file, and `source` its manifest.
         wanted: the precision of the plan.
     """
-    return precision.lower(graph.prepare(model, source), wanted)
+    prepared = graph.prepare(model, source)
+    if wanted != "bf16":
+        return precision.lower(prepared, wanted)
+    # TensorRT's compiler has no transposed convolutions in it (precision.NO_BFLOAT16).
+    made, kept = precision.lower(phases.where_they_fit(prepared), wanted)
+    names = {node.name for node in prepared.graph.node}
+    return made, [name for name in kept if name in names]
 
 
 def document(

@@ -44,8 +44,8 @@ def lower(model: ModelProto, precision: Precision) -> tuple[ModelProto, list[str
 
     In float32 stay: what comes before the first product (the latent, the levels of an image), what
     comes after the last one (the conversion to levels, scores), and the `SENSITIVE` operators with
-    what only they read; with "bf16" also transposed convolutions. Inputs and outputs keep their
-    types.
+    what only they read; with "bf16" also transposed convolutions (see `phases`). Inputs and outputs
+    keep their types.
 
     Args:
         model: of `graph.prepare`: float32, its types inferred.

@@ -78,7 +78,7 @@ def lower(
         raise ExportError(
             f"{engine.name} is in opset {opset(model)}; {wanted} needs {LEAST_OPSET} or later"
         )
-    model = named(model)
+    model = phases.named(model)
     transposed = {node.name for node in model.graph.node if node.op_type == "ConvTranspose"}
     reach: dict[str, float] = {}
 
@@ -116,18 +116,6 @@ def lower(
         if node.op_type in precision.PRODUCTS and node.name not in {*names, *kept}
     ]
     return Quantized(quantised(names), kept, others, names, described)
-
-
-def named(model: ModelProto) -> ModelProto:
-    """A copy in which nodes without a name, or with another's, are named after their output."""
-    made = ModelProto()
-    made.CopyFrom(model)
-    taken: set[str] = {""}
-    for node in made.graph.node:
-        if node.name in taken:
-            node.name = node.output[0]
-        taken.add(node.name)
-    return made
 
 
 def products(model: ModelProto) -> list[str]:
