@@ -18,9 +18,9 @@ LEVELS = {
 }
 """Greatest and mean difference in levels that the images of a plan may have from fp32.
 
-In half precision about twice what rounding alone costs the worst of the shipped engines, in eight
-bits twice what is allowed for the samples of the calibration, and some for pictures unlike those. The
-mean tells a wrong plan from a coarse one; the greatest of many pixels has a long tail.
+In half precision about twice what rounding alone costs the worst of the shipped engines; in eight
+bits twice what is allowed for the samples of the calibration, and more for pictures unlike those.
+The mean tells a wrong plan from a coarse one; the greatest of many pixels has a long tail.
 """
 
 NUMBERS = {"fp32": 1e-4, "tf32": 5e-3, "fp16": 5e-3, "bf16": 5e-2, "int8": 0.15, "fp8": 0.15}
