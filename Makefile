@@ -26,7 +26,7 @@ test: ## install everything, get Fashion-MNIST and run all tests
 	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
 
 test-gpu: ## on a machine with an NVIDIA GPU: install everything and run the tests that need it, the kernels under compute-sanitizer too
-	@$(SETUP) test
+	@$(SETUP) gpu
 	@$(BIN)/python -m pytest -q --gpu -m gpu $(PYTEST_ARGS)
 
 bench: ## install everything and compare throughput with the peers
@@ -34,7 +34,7 @@ bench: ## install everything and compare throughput with the peers
 	@$(BIN)/python -m benchmarks.throughput --models vae --batch 1,16,64
 
 bench-gpu: ## on a machine with an NVIDIA GPU: compare throughput with the peers and its limits
-	@$(SETUP) bench
+	@$(SETUP) gpu
 	@$(BIN)/python -m benchmarks.gpu_kernels
 	@$(BIN)/python -m benchmarks.gpu_throughput --models vae,dcgan,progan,stylegan --batch 1,16,64,256,1024
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Makes the virtual environment and installs into it what one job needs.
 #
-#   scripts/setup.sh sample|test|bench|lint|build
+#   scripts/setup.sh sample|test|bench|gpu|lint|build
 #
 # sample  the package with both CPU backends (no PyTorch)
 # test    the same with all that training, export and the tests need
 # bench   the same as test, and what the benchmarks need
+# gpu     the same as bench, and, on a machine with an NVIDIA driver, what else runs on its GPU
 # lint    the linters only
 # build   what compiles the package, and its core dependencies
 #
@@ -16,7 +17,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-job=${1:?usage: scripts/setup.sh sample|test|bench|lint|build}
+job=${1:?usage: scripts/setup.sh sample|test|bench|gpu|lint|build}
 python=${PYTHON:-python3}
 venv=${VENV:-.venv}
 stamps=$venv/.stamps
@@ -87,6 +88,28 @@ hash_of() {
 
 is_done() { [ "$(cat "$stamps/$1" 2>/dev/null)" = "$2" ]; }
 mark() { printf '%s\n' "$2" >"$stamps/$1"; }
+
+# On a GPU: ONNX Runtime's build for it, which takes the other one's place, TensorRT, and packages
+# whose arrays the tests share. A package that cannot be installed is not needed.
+if [ "$job" = gpu ]; then
+  "$0" bench
+  if ! command -v nvidia-smi >/dev/null; then
+    echo "There is no NVIDIA driver here (nvidia-smi): nothing more is installed"
+    exit
+  fi
+  wanted=$(hash_of constraints.txt scripts/setup.sh)
+  for package in 'onnxruntime-gpu[cuda,cudnn]' tensorrt cupy-cuda13x numba-cuda pycuda; do
+    is_done "gpu-$package" "$wanted" && continue
+    echo "Installing $package"
+    if "$venv/bin/python" -m pip --disable-pip-version-check install --constraint constraints.txt \
+      "$package" >>"$log" 2>&1; then
+      mark "gpu-$package" "$wanted"
+    else
+      echo "  $package cannot be installed ($log): what needs it is left out"
+    fi
+  done
+  exit
+fi
 
 case $job in
   sample) extras=openvino covered_by="test bench" ;;
