@@ -55,6 +55,12 @@ def latents(name: str, value: Any, width: int, n: int | None = None) -> Given:
     return Given(array, len(array))
 
 
+def of_host(name: str, value: Any) -> None:
+    """Raise ArgumentError for an array in a GPU's memory."""
+    if finished(name, value) is not None:
+        raise ArgumentError(f"{name}: expected an array in the host's memory")
+
+
 @dataclass(frozen=True)
 class Target:
     """Where results go: `native` is what C++ takes (None: it makes an array), `array` is theirs."""

@@ -17,7 +17,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from runtime._arguments import UINT64_MAX, integer
 from runtime._library import native
-from runtime.errors import ArgumentError
+from runtime.errors import ArgumentError, DeviceUnavailableError, Error
+
+_MOST = 2**62
 
 CUDA = (2, 13)
 """The types of devices, as DLPack has them, whose memory is taken: CUDA's own and managed."""
@@ -105,18 +107,34 @@ def empty(shape: Sequence[int], dtype: DTypeLike, device: int = 0) -> DeviceArra
 
     Raises OutOfMemoryError, and what `runtime.cuda.devices` raises.
     """
-    kind = np.dtype(dtype)
+    kind = _known(dtype)
     size = math.prod(shape) * kind.itemsize
-    return DeviceArray(native.DeviceBlock(device, size), shape, kind)
+    if size > _MOST:
+        raise ArgumentError(f"shape: {list(shape)} does not fit in memory")
+    return DeviceArray(native.DeviceBlock(_index(device), size), shape, kind)
 
 
 def to_device(array: Any, device: int = 0) -> DeviceArray:
     """A copy of an array of the host, float32 or uint8, in a GPU's memory. Raises as `empty`."""
     given = np.ascontiguousarray(array)
-    if given.dtype not in (np.float32, np.uint8):
-        raise ArgumentError(f"array: expected float32 or uint8, got {given.dtype}")
-    block = native.to_device(given, integer("device", device, 0, 2**31 - 1))
-    return DeviceArray(block, given.shape, given.dtype)
+    kind = _known(given.dtype)
+    return DeviceArray(native.to_device(given, _index(device)), given.shape, kind)
+
+
+def _known(dtype: DTypeLike) -> np.dtype[Any]:
+    kind = np.dtype(dtype)
+    if kind not in (np.float32, np.uint8):
+        raise ArgumentError(f"array: expected float32 or uint8, got {kind}")
+    return kind
+
+
+def _index(device: int) -> int:
+    """Of a device that is there."""
+    count = len(native.cuda_devices())
+    index = integer("device", device, 0, 2**31 - 1)
+    if index >= count:
+        raise DeviceUnavailableError(f"device {index}: there are {count}, from 0 on")
+    return index
 
 
 @dataclass(frozen=True)
@@ -129,6 +147,8 @@ class View:
     dense: bool
     read_only: bool
     owner: Any
+    stream: int = 0
+    """That its owner works on; 0, the default one, where it does not say."""
 
     def check(self, name: str, kinds: Sequence[str], shape: Sequence[int | None]) -> View:
         """Itself, if it has one of these types, a shape (None: any size above 0), no gaps."""
@@ -153,11 +173,19 @@ def by_interface(value: Any) -> View | None:
     interface = getattr(value, "__cuda_array_interface__", None)
     if not isinstance(interface, dict):
         return None
+    if interface.get("mask") is not None:
+        raise ArgumentError("expected an array without a mask")
     shape, kind = tuple(interface["shape"]), str(interface["typestr"])
     strides = interface.get("strides")
-    dense = strides is None or tuple(strides) == _packed(shape, int(kind[2:]))
+    packed = _packed(shape, int(kind[2:]))
+    # The stride of an axis of one place is nobody's.
+    dense = strides is None or all(
+        size == 1 or stride == wanted
+        for size, stride, wanted in zip(shape, strides, packed, strict=True)
+    )
     address, read_only = interface["data"]
-    return View(int(address), shape, kind, dense, bool(read_only), value)
+    stream = interface.get("stream") or 0
+    return View(int(address), shape, kind, dense, bool(read_only), value, stream)
 
 
 def finished(name: str, value: Any) -> View | None:
@@ -166,28 +194,44 @@ def finished(name: str, value: Any) -> View | None:
     Raises:
         ArgumentError: its owner does not share it.
     """
-    device = getattr(value, "__dlpack_device__", None)
-    if device is not None and hasattr(value, "__dlpack__"):
-        kind, index = (int(part) for part in device())
-        if kind not in CUDA:
-            return None
-        try:
-            # Its owner makes the default stream wait for what is queued.
-            borrowed = native.BorrowedArray(value.__dlpack__(stream=1))
-        except (BufferError, RuntimeError, TypeError, ValueError) as error:
-            raise ArgumentError(f"{name}: {error}") from error
-        native.cuda_synchronize(index, 0)
-        shape = tuple(borrowed.shape)
-        dense, read_only = borrowed.dense, borrowed.read_only
-        return View(borrowed.address, shape, borrowed.type, dense, read_only, borrowed)
+    try:
+        device = value.__dlpack_device__() if hasattr(value, "__dlpack__") else None
+    except (AttributeError, BufferError, ValueError):
+        # An array of several devices, say; the other protocol may do.
+        device = None
+    if device is not None:
+        kind, index = (int(part) for part in device)
+        return _borrowed(name, value, index) if kind in CUDA else None
     view = by_interface(value)
     if view is not None and view.address:
-        stream = integer("stream", value.__cuda_array_interface__.get("stream") or 0, 0, UINT64_MAX)
+        stream = integer("stream", view.stream, 0, UINT64_MAX)
         index = native.cuda_device_of(view.address)
         if index < 0:
             raise ArgumentError(f"{name}: expected memory of a GPU, got memory of the host")
         native.cuda_synchronize(index, stream)
     return view
+
+
+def _borrowed(name: str, value: Any, index: int) -> View:
+    """The array by DLPack."""
+    try:
+        # PyTorch hands on arrays of the current device only, and takes its stream for the array's.
+        with native.CurrentDevice(index):
+            # Its owner makes the default stream wait for what is queued.
+            try:
+                capsule = value.__dlpack__(stream=1, max_version=(1, 0))
+            except TypeError:
+                capsule = value.__dlpack__(stream=1)
+        borrowed = native.BorrowedArray(capsule)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        if isinstance(error, Error):
+            raise
+        raise ArgumentError(f"{name}: {error}") from error
+    native.cuda_synchronize(index, 0)
+    shape = tuple(borrowed.shape)
+    return View(
+        borrowed.address, shape, borrowed.type, borrowed.dense, borrowed.read_only, borrowed
+    )
 
 
 def _packed(shape: tuple[int, ...], size: int) -> tuple[int, ...]:

@@ -31,11 +31,12 @@ class Encoder(LatentEngine):
             raise ArgumentError(f"out: expected 'numpy' or 'device', got {type(out)}")
         given = pictures("images", images, self.image_shape)
         shape = (given.rows, self.latent_width)
-        mu, logvar = (target(out, self.device, shape, np.float32) for _ in range(2))
+        mu = target(out, self.device, shape, np.float32)
         if mu.native is not None and self.deterministic:
             self._native.encode(given.native, False, mu.native, None)
             index = int(self.device.removeprefix("cuda:"))
             return mu.array, to_device(np.full(shape, -np.inf, np.float32), index)
+        logvar = target(out, self.device, shape, np.float32)
         made = self._native.encode(given.native, True, mu.native, logvar.native)
         return mu.filled(made[0]), logvar.filled(made[1])
 

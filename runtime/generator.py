@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from runtime._arguments import UINT64_MAX, floats, integer
 from runtime._conditions import Classes, Labels, scale
 from runtime._engine import LatentEngine
-from runtime._placement import Target, target
+from runtime._placement import Target, of_host, target
 from runtime._placement import latents as _latents
 from runtime.errors import ArgumentError, ClosedError
 from runtime.ops import spherical
@@ -172,6 +172,8 @@ class Generator(LatentEngine):
         The layers of a style-based generator draw no noise. out as in `sample`, of the shape
         [N, steps + 1, …] or [steps + 1, …]. Raises ArgumentError, ExecutionError.
         """
+        of_host("a", a)
+        of_host("b", b)
         single = np.ndim(a) == 1
         a = floats("a", np.atleast_2d(np.asarray(a)), (None, self.latent_width))
         b = floats("b", np.atleast_2d(np.asarray(b)), (a.shape[0], self.latent_width))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,13 @@ from numpy.typing import NDArray
 from runtime import cuda
 from runtime._arguments import UINT64_MAX, floats, integer
 from runtime._conditions import rows
-from runtime._placement import target
+from runtime._placement import of_host, target
 from runtime.errors import ArgumentError, ClosedError
 from runtime.generator import Generator, Stream
 
 _STREAM_BATCH = 64
+_STEP = 16384
+"""Images of a share between two looks at whether they are still wanted."""
 _AHEAD = 2
 """Calls under way on each device: the copies of one overlap the computing of the other."""
 
@@ -26,7 +29,8 @@ _AHEAD = 2
 class Generators:
     """A Generator on several devices, each of which makes a share of the images.
 
-    Image i of a seed is what it is on one device. `sample`, `decode` and `stream` take the
+    Image i of a seed is what it is on one device, bit for bit with `bucket`: a share may run in
+    another batch size than the whole would. `sample`, `decode` and `stream` take the
     arguments of Generator's, but for out="device" and arrays in a GPU's memory, for the images come
     from several memories. All else is that of the Generator on the first device.
 
@@ -46,13 +50,26 @@ class Generators:
         if not names or len(set(names)) != len(names):
             raise ArgumentError(f"devices: expected one or more different ones, got {names}")
         self._generators = [Generator(path, device=name, **options) for name in names]
+        if len(set(self.devices)) != len(names):
+            self._generators.clear()
+            raise ArgumentError(f"devices: expected different ones, got {names}")
         self._closed = False
-        self._threads = ThreadPoolExecutor(_AHEAD * len(names), "generators")
+        self._made: tuple[int, ThreadPoolExecutor] | None = None
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self._generators[0], name)
+
+    @property
+    def _threads(self) -> ThreadPoolExecutor:
+        """Of this process: a forked child has none of its parent's."""
+        if self._closed:
+            raise ClosedError(f"the engine '{self.path}' was closed")
+        if self._made is None or self._made[0] != os.getpid():
+            threads = ThreadPoolExecutor(_AHEAD * len(self._generators), "generators")
+            self._made = os.getpid(), threads
+        return self._made[1]
 
     @property
     def devices(self) -> list[str]:
@@ -87,6 +104,8 @@ class Generators:
         n = integer("n", n, 1, 2**62)
         first = integer("first", first, 0, UINT64_MAX)
         width = self.latent_width
+        for name, value in (("mu", mu), ("logvar", logvar)):
+            of_host(name, value)
         means = None if mu is None else rows("mu", mu, n, width)
         logvars = None if logvar is None else rows("logvar", logvar, n, width)
         common: dict[str, Any] = {
@@ -121,6 +140,7 @@ class Generators:
         out: Any = "numpy",
     ) -> NDArray[Any]:
         """As Generator.decode; each device decodes a contiguous part of the latents."""
+        of_host("latents", latents)
         given = floats("latents", latents, (None, self.latent_width))
         first = integer("first", first, 0, UINT64_MAX)
         n = len(given)
@@ -171,12 +191,13 @@ class Generators:
             return images
 
         blocks = range((n + size - 1) // size)
-        return Stream(_Ahead(self._threads, block, blocks, _AHEAD * len(generators)))
+        return Stream(_Ahead(lambda: self._threads, block, blocks, _AHEAD * len(generators)))
 
     def close(self) -> None:
         """Lets go of the engine on all devices. May be called again."""
         self._closed = True
-        self._threads.shutdown(cancel_futures=True)
+        if self._made is not None and self._made[0] == os.getpid():
+            self._made[1].shutdown(cancel_futures=True)
         for generator in self._generators:
             generator.close()
 
@@ -193,8 +214,7 @@ class Generators:
         """The n images, each device's share by part(generator, its first row, its images)."""
         if isinstance(out, str) and out != "numpy":
             raise ArgumentError("out: several devices make them, expected 'numpy' or a NumPy array")
-        if self._closed:
-            raise ClosedError(f"the engine '{self.path}' was closed")
+        threads, stop = self._threads, Event()
         shape, dtype = self._generators[0]._format(n)
         images = np.empty(shape, dtype) if isinstance(out, str) else out
         if not isinstance(images, np.ndarray):
@@ -202,19 +222,29 @@ class Generators:
         target(images, "cpu", shape, dtype)
         generators = self._generators[:n]
         ends = [n * (place + 1) // len(generators) for place in range(len(generators))]
-        begins = [0, *ends[:-1]]
+
+        def share(generator: Generator, begin: int, end: int) -> None:
+            for start in range(begin, end, _STEP):
+                if not stop.is_set():
+                    part(generator, start, images[start : min(start + _STEP, end)])
+
         running = [
-            self._threads.submit(part, generator, begin, images[begin:end])
-            for generator, begin, end in zip(generators, begins, ends, strict=True)
+            threads.submit(share, *arguments)
+            for arguments in zip(generators, [0, *ends], ends, strict=False)
         ]
-        failures = [error for error in (future.exception() for future in running) if error]
+        try:
+            failures = [error for error in (future.exception() for future in running) if error]
+        finally:
+            # Ctrl-C, say: what is under way still writes into the images.
+            stop.set()
+            wait(running)
         if failures:
             raise failures[0]
         return images
 
     def _labels(self, labels: Any, begin: int, count: int, n: int) -> Any:
         """Those of a part."""
-        if labels is None or isinstance(labels, (int, str)) or len(labels) == 1:
+        if labels is None or isinstance(labels, str) or np.ndim(labels) == 0 or len(labels) == 1:
             return labels
         if len(labels) != n:
             raise ArgumentError(f"labels: expected 1 or n = {n}, got {len(labels)}")
@@ -226,7 +256,7 @@ class _Ahead:
 
     def __init__(
         self,
-        threads: ThreadPoolExecutor,
+        threads: Callable[[], ThreadPoolExecutor],
         call: Callable[[int], NDArray[Any]],
         items: Iterable[int],
         ahead: int,
@@ -238,14 +268,18 @@ class _Ahead:
 
     def _submit(self) -> None:
         for item in self._items:
-            self._running.append(self._threads.submit(self._call, item))
+            self._running.append(self._threads().submit(self._call, item))
             break
 
     def next(self) -> NDArray[Any]:
         """The next result; StopIteration at the end."""
         if not self._running:
             raise StopIteration
-        result = self._running.popleft().result()
+        try:
+            result = self._running[0].result()
+        except CancelledError as error:
+            raise ClosedError("the engine was closed") from error
+        self._running.popleft()
         self._submit()
         return result
 

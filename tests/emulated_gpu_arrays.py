@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from shared_arrays import CPU, CUDA, NAMES, Capsule, Interface, marked
 
 import runtime
-from runtime.errors import ArgumentError, OutOfMemoryError
+from runtime.errors import ArgumentError, DeviceUnavailableError, OutOfMemoryError
 from zoo.engines import WEIGHTS
 
 pytest_plugins = ["emulation"]
@@ -132,17 +132,19 @@ def test_latents_from_the_device(
     around = vae.sample(n, seed=4, first=2, mu=given, logvar=spread)
     mu, logvar = put(given), put(spread)
     as_tensor = Capsule(torch.from_numpy(mu.host))
+    versioned = Capsule(torch.from_numpy(mu.host), version="dltensor_versioned")
     ours = runtime.to_device(given)
     vae.sample(n, mu=mu, logvar=logvar)
     device.reset()
-    for source in (mu, as_tensor, ours):
+    for source in (mu, as_tensor, versioned, ours):
         np.testing.assert_array_equal(vae.decode(source), expected)
         images = vae.sample(n, seed=4, first=2, mu=source, logvar=logvar)
         np.testing.assert_array_equal(images, around)
         made = vae.decode(source, out="device")
         np.testing.assert_array_equal(made.numpy(), expected)
-    assert as_tensor.streams == [1, 1, 1]
-    assert device.counter("bytes_up") <= 256 * device.counter("launches")
+    assert as_tensor.streams == versioned.streams == [1, 1, 1]
+    runs = device.counter("launches") + device.counter("captures")  # and once before each capture
+    assert device.counter("bytes_up") <= 256 * runs
 
 
 def test_styles_from_the_device(plan: Plan, put: Callable[..., Interface]) -> None:
@@ -155,6 +157,39 @@ def test_styles_from_the_device(plan: Plan, put: Callable[..., Interface]) -> No
         expected = synthesis.decode(styles, seed=3, first=8)
         same_images(expected, synthesis.decode(put(styles), seed=3, first=8))
         same_images(expected, synthesis.decode(put(styles), 3, 8, out="device").numpy())
+
+
+def test_an_axis_of_one_place_has_any_stride(
+    vae: runtime.Generator, put: Callable[..., Interface]
+) -> None:
+    given = latents(1, vae)
+    place = put(given)
+    place.entries["strides"] = (4000, 4)
+    np.testing.assert_array_equal(vae.decode(place), vae.decode(given))
+
+
+def test_arrays_of_another_device_than_the_current_one(plan: Plan, device: HostCuda) -> None:
+    """PyTorch hands on those of the current device only."""
+    with runtime.Generator(plan("vae.onnx"), device="cuda:1") as generator:
+        given = latents(3, generator)
+        there = runtime.to_device(given, 1)
+
+        class Strict:
+            def __dlpack_device__(self) -> tuple[int, int]:
+                return there.__dlpack_device__()
+
+            def __dlpack__(self, **options: Any) -> Any:
+                index = ctypes.c_int(-1)
+                device.call("current_device", ctypes.byref(index))
+                if index.value != 1:
+                    raise BufferError(f"Expected: 1. Current device: {index.value}")
+                return there.__dlpack__(**options)
+
+        np.testing.assert_array_equal(generator.decode(Strict()), generator.decode(given))
+        with pytest.raises(ArgumentError, match="expected memory of cuda:1.* got memory of cuda:0"):
+            generator.decode(runtime.to_device(given, 0))
+    with pytest.raises(DeviceUnavailableError, match="device 2: there are 2, from 0 on"):
+        runtime.to_device(given, 2)
 
 
 def test_what_is_queued_is_waited_for(
@@ -183,6 +218,8 @@ def test_unusable_arrays(
     locked.entries["data"] = (locked.address, True)
     strided = put(host)
     strided.entries["strides"] = (2, 2, 2, 2)
+    masked = put(host)
+    masked.entries["mask"] = put(host)
     elsewhere = put(host)
     elsewhere.entries["data"] = (host.ctypes.data, False)
     device.call("set_device", ctypes.c_int(1))
@@ -198,6 +235,7 @@ def test_unusable_arrays(
         (put(host[:3]), r"out: expected shape \(4, 28, 28, 1\)"),
         (locked, "out: expected an array that can be written"),
         (strided, "out: expected a contiguous array"),
+        (masked, "expected an array without a mask"),
         (elsewhere, "out: expected memory of a GPU, got memory of the host"),
         (other, "images: expected memory of cuda:0, where '.*' runs, got memory of cuda:1"),
     ):
@@ -210,6 +248,8 @@ def test_unusable_arrays(
         (lambda: vae.decode(put(given[:, :3])), r"latents: expected shape \(any, \d+\), got"),
         (lambda: vae.decode(put(given.astype(float))), "latents: expected the type <f4, got <f8"),
         (lambda: vae.decode(Capsule(gradients)), "latents: .*require"),
+        (lambda: vae.interpolate(values, given, 3), "a: expected an array in the host's memory"),
+        (lambda: vae.sample(2**60, out="device"), "does not fit in memory"),
         (lambda: vae.sample(3, mu=values, logvar=values), r"mu: expected shape \(3, \d+\)"),
         (lambda: vae.sample(4, mu=values, logvar=given), "expected both in the same memory"),
         (lambda: vae.sample(4, mu=put(given[0]), logvar=values), "expected in the host's memory"),

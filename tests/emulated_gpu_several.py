@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from host_cuda import HostCuda
 from PIL import Image
 
 import runtime
-from runtime.errors import ArgumentError, ClosedError, ExecutionError
+from runtime.errors import ArgumentError, ClosedError, DeviceUnavailableError, ExecutionError
 from zoo.sample import main as sample_command
 
 pytest_plugins = ["emulation"]
@@ -64,7 +65,7 @@ def test_classes_of_parts(plan: Plan) -> None:
     path = plan("cgan.onnx")
     with runtime.Generator(path) as one, runtime.Generators(path, BOTH) as both:
         names = one.classes
-        for labels in (None, 3, names[4], list(range(10)) + [1], np.arange(11) % 7):
+        for labels in (None, 3, np.int64(3), names[4], list(range(10)) + [1], np.arange(11) % 7):
             expected = one.sample(11, seed=1, first=3, labels=labels)
             images = both.sample(11, seed=1, first=3, labels=labels)
             np.testing.assert_array_equal(images, expected)
@@ -85,9 +86,14 @@ def test_bad_requests(
     plan: Plan, pair: tuple[runtime.Generator, runtime.Generators], device: HostCuda
 ) -> None:
     path, both = plan("vae.onnx"), pair[1]
-    for devices in ([], ["cuda:0", "cuda:0"]):
-        with pytest.raises(ArgumentError, match="devices: expected one or more different ones"):
+    for devices in ([], ["cuda:0", "cuda:0"], ["cuda", "cuda:0"]):
+        with pytest.raises(ArgumentError, match="devices: expected (one or more )?different ones"):
             runtime.Generators(path, devices)
+    there = runtime.to_device(np.zeros((4, both.latent_width), np.float32))
+    for call in (lambda: both.decode(there), lambda: both.sample(4, mu=there, logvar=there)):
+        with pytest.raises(ArgumentError, match="expected an array in the host's memory"):
+            call()
+
     with pytest.raises(ArgumentError, match="out: several devices make them"):
         both.sample(4, out="device")
     with pytest.raises(ArgumentError, match=r"out: expected shape \(4, 28, 28, 1\)"):
@@ -106,9 +112,36 @@ def test_bad_requests(
     stream.close()
     with pytest.raises(ClosedError):
         next(stream)
+    blocks = both.stream(60, seed=2, batch=4)
+    first = next(blocks)
+    device.fail("launch", 8, "cudaErrorUnknown: told to")
+    with pytest.raises(ExecutionError, match="told to"):
+        for _ in range(10):
+            next(blocks)
+    with pytest.raises(ExecutionError, match="told to"):
+        next(blocks)
+    device.fail("launch", 0)
+    np.testing.assert_array_equal(first, both.sample(4, seed=2))
+    blocks = both.stream(10**9)
     both.close()
     with pytest.raises(ClosedError):
         both.sample(1)
+    with pytest.raises(ClosedError):
+        for _ in range(20):
+            next(blocks)
+
+
+def test_a_forked_child_is_told(plan: Plan) -> None:
+    with runtime.Generators(plan("vae.onnx")) as both:
+        both.sample(8)
+        child = os.fork()
+        if child == 0:
+            try:
+                both.sample(8)
+            except DeviceUnavailableError as error:
+                os._exit(7 if "spawn" in str(error) else 1)
+            os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
 def test_the_command(plan: Plan, tmp_path: Path) -> None:

@@ -60,16 +60,19 @@ class Interface:
 class Capsule:
     """A PyTorch tensor in a device's memory, which it says is CUDA's, by DLPack only."""
 
-    def __init__(self, tensor: torch.Tensor, index: int = 0) -> None:
-        self.tensor, self.index = tensor, index
+    def __init__(self, tensor: torch.Tensor, index: int = 0, version: str = "dltensor") -> None:
+        self.tensor, self.index, self.version = tensor, index, version
         self.streams: list[Any] = []
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return CUDA, self.index
 
-    def __dlpack__(self, stream: int | None = None) -> Any:
+    def __dlpack__(self, stream: int | None = None, **more: Any) -> Any:
+        if more and self.version == "dltensor":
+            raise TypeError("__dlpack__() got an unexpected keyword argument 'max_version'")
         self.streams.append(stream)
-        return marked(self.tensor.__dlpack__(), "dltensor", CUDA)
+        version = None if self.version == "dltensor" else (1, 0)
+        return marked(self.tensor.__dlpack__(max_version=version), self.version, CUDA)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ _AUTOENCODER_SPREAD = 0.5
 @click.option("--seed", type=UINT64, default=0, help="Seed of the run.")
 @click.option("--first", type=UINT64, default=0, help="Index in the run of the first image.")
 @click.option("--batch", type=COUNT, help="Images a run of the graph; never changes them.")
-@click.option("--bucket", type=COUNT, help="Of a plan: the one batch size that is used.")
+@click.option("--bucket", type=COUNT, help="On a GPU: the one batch size that is used.")
 @click.option(
     "--out",
     default="samples.png",

@@ -100,6 +100,33 @@ CudaDevice cuda_device(int number, const std::string& who, const std::string& wi
                                (count == 1 ? "" : " to cuda:" + std::to_string(count - 1)) + ")");
 }
 
+namespace {
+
+// Whether this process uses the device; true where that cannot be told.
+bool is_in_use(int device) {
+  using Get = int (*)(int* device, int ordinal);
+  using State = int (*)(int device, unsigned* flags, int* active);
+  static void* const driver = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (!driver) return true;
+  static const auto get = reinterpret_cast<Get>(::dlsym(driver, "cuDeviceGet"));
+  static const auto state = reinterpret_cast<State>(::dlsym(driver, "cuDevicePrimaryCtxGetState"));
+  int handle = 0;
+  unsigned flags = 0;
+  int active = 1;
+  if (!get || !state || get(&handle, device) != 0) return true;
+  return state(handle, &flags, &active) != 0 || active != 0;
+}
+
+}  // namespace
+
+void return_to_device(int before) {
+  try {
+    if (is_in_use(before)) cuda_ops().set_device(before);
+  } catch (const Error&) {
+    // A forked child, which has no device.
+  }
+}
+
 void check_cuda(const char* failure) {
   if (failure) throw ExecutionError(failure);
 }

@@ -1,5 +1,6 @@
 #include "backends/cuda_memory.h"
 
+#include <cstring>
 #include <string>
 
 #include "zoo/errors.h"
@@ -11,8 +12,18 @@ OnDevice::OnDevice(int device) : device_(device) {
   if (before_ != device_) check_cuda(cuda_ops().set_device(device_));
 }
 
+OnDevice::OnDevice(int device, std::nothrow_t) noexcept : device_(device), before_(device) {
+  try {
+    if (cuda_ops().current_device(&before_)) before_ = device_;
+    if (before_ != device_) cuda_ops().set_device(device_);
+  } catch (const Error&) {
+    // A forked child: nothing of CUDA can be let go of there.
+    before_ = device_;
+  }
+}
+
 OnDevice::~OnDevice() {
-  if (before_ != device_) cuda_ops().set_device(before_);
+  if (before_ != device_) return_to_device(before_);
 }
 
 DeviceMemory allocate_device_memory(size_t bytes) {
@@ -37,7 +48,12 @@ DeviceMemory allocate_device_memory(size_t bytes) {
 
 PinnedMemory allocate_pinned_memory(size_t bytes) {
   void* memory = nullptr;
-  check_cuda(cuda_ops().allocate_pinned(bytes, &memory));
+  const char* failure = cuda_ops().allocate_pinned(bytes, &memory);
+  if (failure && std::strstr(failure, "cudaErrorMemoryAllocation")) {
+    throw OutOfMemoryError("the host has no " + std::to_string(bytes) +
+                           " bytes left that a GPU can copy from (" + failure + ")");
+  }
+  check_cuda(failure);
   return PinnedMemory(memory);
 }
 

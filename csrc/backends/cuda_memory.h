@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <new>
 #include <utility>
 
 #include "backends/cuda_library.h"
@@ -45,6 +46,8 @@ class ZOO_API OnDevice {
  public:
   // Throws ExecutionError.
   explicit OnDevice(int device);
+  // For destructors: goes on without it.
+  OnDevice(int device, std::nothrow_t) noexcept;
   OnDevice(const OnDevice&) = delete;
   ~OnDevice();
 

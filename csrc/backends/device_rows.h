@@ -1,6 +1,7 @@
 // Rows of a run on their way between the caller's memory and a GPU's.
 #pragma once
 
+#include <exception>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,21 @@ struct DeviceRows {
   size_t offset;
   const void* data;
   size_t bytes;
+};
+
+// At the end of a scope that an exception leaves, what was put into the stream is done: it uses the
+// caller's memory.
+class Finished {
+ public:
+  explicit Finished(const CudaStream& stream) : stream_(stream) {}
+  Finished(const Finished&) = delete;
+  ~Finished() {
+    if (std::uncaught_exceptions() > before_) cuda_ops().synchronize(stream_.get());
+  }
+
+ private:
+  const CudaStream& stream_;
+  const int before_ = std::uncaught_exceptions();
 };
 
 inline const Binding* find_binding(const std::vector<Binding>& bindings, const std::string& name) {

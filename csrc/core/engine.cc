@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "backends/cuda_library.h"
+#include "backends/cuda_memory.h"
 #include "backends/onnxruntime/cuda_backend.h"
 #include "backends/registry.h"
 #include "backends/tensorrt/plan_backend.h"
@@ -243,6 +243,7 @@ void Engine::check_memory(const char* name, const void* data, Memory memory) {
                         "' runs on the CPU");
   }
   int found = -1;
+  const OnDevice here(device_);
   check_cuda(cuda_ops().device_of(data, &found));
   if (found == device_) return;
   throw ArgumentError(std::string(name) + ": expected memory of cuda:" + std::to_string(device_) +

@@ -67,6 +67,9 @@ void Generator::sample(const SampleRequest& request, void* images, const Cancel&
       check_finite("logvar", request.logvar, rows, manifest().latent_width, true);
     } else if (request.shared) {
       throw ArgumentError("mu and logvar: one row for all is expected in the host's memory");
+    } else if (engine_->backend().noise_from() != NoiseFrom::kBackend) {
+      throw ArgumentError("mu and logvar: expected memory of the host, for the graph of '" +
+                          engine_->path() + "' does not draw");
     }
     engine_->check_memory("mu", request.mu, request.latent_memory);
     engine_->check_memory("logvar", request.logvar, request.latent_memory);

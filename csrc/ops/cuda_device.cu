@@ -49,8 +49,9 @@ const char* synchronize_stream(void* stream) {
 }
 
 const char* begin_capture(void* stream) {
-  // Other threads may allocate meanwhile.
-  return ZOO_CUDA(cudaStreamBeginCapture(stream_of(stream), cudaStreamCaptureModeThreadLocal));
+  // Other threads may allocate meanwhile; so may this one, where it runs Python, which collects its
+  // garbage whenever it likes.
+  return ZOO_CUDA(cudaStreamBeginCapture(stream_of(stream), cudaStreamCaptureModeRelaxed));
 }
 
 const char* end_capture(void* stream, void** graph) {

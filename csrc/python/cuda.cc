@@ -31,7 +31,7 @@ void on_device_of(uintptr_t memory, const Call& call) {
     check_cuda(ops.enter_device_of(pointer<const void>(memory), &before));
     const char* failure = call(ops);
     const std::string message = failure ? failure : "";
-    check_cuda(ops.set_device(before));
+    return_to_device(before);
     if (failure) throw ExecutionError(message);
   });
 }

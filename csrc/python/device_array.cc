@@ -1,4 +1,5 @@
 // Memory of a GPU that Python holds, and its way to and from other libraries.
+#include <algorithm>
 #include <cstring>
 
 #include "backends/cuda_memory.h"
@@ -10,6 +11,9 @@ namespace zoo::python {
 namespace {
 
 using Shape = std::vector<int64_t>;
+
+// Bytes of pinned memory that copies go through.
+constexpr size_t kCopied = size_t{1} << 24;
 
 // Memory of a device, let go of in any thread.
 class DeviceBlock {
@@ -23,7 +27,7 @@ class DeviceBlock {
   ~DeviceBlock() {
     try {
       const OnDevice here(device_);
-      memory_ = DeviceMemory();
+      const DeviceMemory memory = std::move(memory_);
     } catch (const Error&) {
       memory_.leave();
     }
@@ -39,13 +43,18 @@ class DeviceBlock {
     const OnDevice here(device_);
     const CudaOps& ops = cuda_ops();
     const CudaStream stream = make_cuda_stream();
-    const PinnedMemory pinned = allocate_pinned_memory(bytes_);
-    if (up) std::memcpy(pinned.get(), host, bytes_);
-    void* const to = up ? memory_.get() : pinned.get();
-    const void* const from = up ? pinned.get() : memory_.get();
-    check_cuda(ops.copy(to, from, bytes_, stream.get()));
-    check_cuda(ops.synchronize(stream.get()));
-    if (!up) std::memcpy(host, pinned.get(), bytes_);
+    const size_t most = std::min(bytes_, kCopied);
+    const PinnedMemory pinned = allocate_pinned_memory(most);
+    for (size_t at = 0; at < bytes_; at += most) {
+      const size_t bytes = std::min(most, bytes_ - at);
+      auto* const there = memory_.bytes() + at;
+      auto* const here_too = static_cast<unsigned char*>(host) + at;
+      if (up) std::memcpy(pinned.get(), here_too, bytes);
+      check_cuda(up ? ops.copy(there, pinned.get(), bytes, stream.get())
+                    : ops.copy(pinned.get(), there, bytes, stream.get()));
+      check_cuda(ops.synchronize(stream.get()));
+      if (!up) std::memcpy(here_too, pinned.get(), bytes);
+    }
   }
 
  private:
@@ -166,6 +175,18 @@ class Borrowed {
   std::function<void()> release_ = [] {};
 };
 
+// Makes a device the current one of Python's thread, in a with statement.
+class CurrentDevice {
+ public:
+  explicit CurrentDevice(int device) : device_(device) {}
+  void enter() { here_ = std::make_unique<OnDevice>(device_); }
+  void leave(const py::args&) { here_.reset(); }
+
+ private:
+  const int device_;
+  std::unique_ptr<OnDevice> here_;
+};
+
 Block to_device(const py::array& array, int device) {
   const auto bytes = static_cast<size_t>(array.nbytes());
   void* const data = const_cast<void*>(array.data());
@@ -219,6 +240,10 @@ void bind_device_arrays(py::module_& module) {
       .def_property_readonly("type", &Borrowed::type)
       .def_property_readonly("dense", &Borrowed::dense)
       .def_property_readonly("read_only", &Borrowed::read_only);
+  py::class_<CurrentDevice>(module, "CurrentDevice")
+      .def(py::init<int>())
+      .def("__enter__", &CurrentDevice::enter)
+      .def("__exit__", &CurrentDevice::leave);
   module.def("to_device", &to_device);
   module.def("cuda_synchronize", &synchronize);
   module.def("cuda_device_of", &device_of);

@@ -20,6 +20,7 @@ struct Instance {
   CudaStream stream;
   // For runs of any size, until the first size takes it.
   std::unique_ptr<CudaSession> session;
+  bool shared = false;  // some size runs in it: it is no other's alone
   std::mutex mutex;
 };
 
@@ -48,12 +49,9 @@ class OnnxRuntimeCudaBackend : public Backend {
   }
 
   ~OnnxRuntimeCudaBackend() override {
-    int before = config_.device;
-    cuda_ops().current_device(&before);
-    cuda_ops().set_device(config_.device);
+    const OnDevice here(config_.device, std::nothrow);
     sizes_.clear();
     instances_.clear();
-    cuda_ops().set_device(before);
   }
 
   // The graph itself draws, from operands that are here already.
@@ -112,7 +110,7 @@ class OnnxRuntimeCudaBackend : public Backend {
 
   Size make(Instance* instance, size_t rows, std::string* no_graph) const try {
     Size size;
-    if (instance->session && instance->session->no_graph.empty()) {
+    if (instance->session && instance->session->no_graph.empty() && !instance->shared) {
       size.session = std::move(instance->session);
     } else if (Ort::Session own =
                    open_cuda_session_of(config_, instance->stream.get(), rows_, rows)) {
@@ -120,6 +118,7 @@ class OnnxRuntimeCudaBackend : public Backend {
     } else if (!instance->session) {
       instance->session = open(*instance);
     }
+    if (!size.session) instance->shared = true;
     CudaSession* const session = size.session ? size.session.get() : instance->session.get();
     size.bucket = std::make_unique<CudaBucket>(manifest_, &session->session, instance->stream,
                                                config_.device, rows, draws_);

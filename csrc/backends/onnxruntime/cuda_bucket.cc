@@ -246,6 +246,7 @@ std::string CudaBucket::prepare(bool graph) {
 
 void CudaBucket::run(const RunArguments& arguments) {
   const CudaOps& ops = cuda_ops();
+  const Finished finished(stream_);
   put_inputs(arguments);
   if (graph_.get()) {
     check_cuda(ops.launch(graph_.get(), stream_.get()));

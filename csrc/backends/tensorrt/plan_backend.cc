@@ -43,6 +43,12 @@ std::set<std::string> names_of(const std::vector<PlanTensor>& tensors) {
   return names;
 }
 
+// What one thread at a time uses.
+struct Instance {
+  CudaStream stream;
+  std::mutex mutex;
+};
+
 class PlanBackend : public Backend {
  public:
   explicit PlanBackend(const BackendConfig& config)
@@ -56,17 +62,17 @@ class PlanBackend : public Backend {
     draws_ = !manifest_.layer_noise.empty() || manifest_.role == "generator";
     const OnDevice here(device_);
     engine_ = open_plan(path_, manifest_);
-    for (size_t i = 0; i < config.instances; ++i) streams_.push_back(make_cuda_stream());
+    for (size_t i = 0; i < config.instances; ++i) {
+      instances_.push_back(std::make_unique<Instance>());
+      instances_.back()->stream = make_cuda_stream();
+    }
   }
 
   ~PlanBackend() override {
-    int before = device_;
-    cuda_ops().current_device(&before);
-    cuda_ops().set_device(device_);
+    const OnDevice here(device_, std::nothrow);
     buckets_.clear();
-    streams_.clear();
+    instances_.clear();
     engine_.reset();
-    cuda_ops().set_device(before);
   }
 
   NoiseFrom noise_from() const override {
@@ -86,9 +92,12 @@ class PlanBackend : public Backend {
     const OnDevice here(device_);
     std::vector<std::unique_ptr<PlanBucket>> made;
     size_t bytes = 0;
-    for (const CudaStream& stream : streams_) {
-      made.push_back(std::make_unique<PlanBucket>(
-          manifest_, engine_.get(), static_cast<size_t>(found - sizes.begin()), rows, stream));
+    for (const auto& instance : instances_) {
+      // Another size may be at work there, its graph under capture.
+      const std::lock_guard<std::mutex> alone(instance->mutex);
+      made.push_back(std::make_unique<PlanBucket>(manifest_, engine_.get(),
+                                                  static_cast<size_t>(found - sizes.begin()), rows,
+                                                  instance->stream));
       bytes += made.back()->device_bytes();
     }
     buckets_.emplace(rows, std::move(made));
@@ -102,6 +111,7 @@ class PlanBackend : public Backend {
       bucket = buckets_.at(arguments.rows).at(instance).get();
     }
     const OnDevice here(device_);
+    const std::lock_guard<std::mutex> alone(instances_[instance]->mutex);
     bucket->run(arguments);
   }
 
@@ -116,7 +126,7 @@ class PlanBackend : public Backend {
   const std::string path_;
   bool draws_ = false;
   std::unique_ptr<PlanEngine> engine_;
-  std::vector<CudaStream> streams_;
+  std::vector<std::unique_ptr<Instance>> instances_;
   mutable std::mutex mutex_;
   std::map<size_t, std::vector<std::unique_ptr<PlanBucket>>> buckets_;
   uint64_t device_bytes_ = 0;

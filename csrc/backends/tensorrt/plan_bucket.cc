@@ -154,16 +154,15 @@ void PlanBucket::put_work(const Work& work) {
 const CudaGraph& PlanBucket::graph(const Work& work) {
   const auto found = graphs_.find(work);
   if (found != graphs_.end()) return found->second;
-  if (graphs_.empty()) {
-    // Kernels are loaded when they first run, which a stream under capture does not allow.
-    put_work(work);
-    check_cuda(cuda_ops().synchronize(stream_.get()));
-  }
+  // Kernels are loaded when they first run, which a stream under capture may not allow.
+  put_work(work);
+  check_cuda(cuda_ops().synchronize(stream_.get()));
   return graphs_.emplace(work, capture_graph(stream_, [&] { put_work(work); })).first->second;
 }
 
 void PlanBucket::run(const RunArguments& arguments) {
   const CudaOps& ops = cuda_ops();
+  const Finished finished(stream_);
   std::vector<DeviceRows> given;
   Work work{fill(arguments, &given), false, false};
   work.up = given.empty() && work.latent != Latent::kPrior;
