@@ -14,7 +14,7 @@ CHECKED = 64
 
 FURTHEST = {"fp32": 2}
 """Levels that a pixel may be off; in the other precisions the PSNR decides."""
-PSNR = {"fp32": 50.0, "tf32": 40.0, "fp16": 40.0, "bf16": 30.0, "int8": 20.0, "fp8": 20.0}
+PSNR = {"fp32": 50.0, "tf32": 40.0, "fp16": 40.0, "bf16": 30.0, "int8": 30.0, "fp8": 30.0}
 """Decibels that all images together must have at least, against fp32 on the CPU."""
 
 SIGMAS = 6.0

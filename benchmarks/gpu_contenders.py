@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import BackendUnavailableError, Error
+from runtime.errors import ArgumentError, BackendUnavailableError
 
 Images = NDArray[np.uint8]
 Where = Literal["numpy", "device"]
@@ -36,9 +36,9 @@ class NotInstalled(Exception):
 class Case:
     """What a contender is given.
 
-    engine: the model's file; device: "cuda:N", of the runtime; peer_device: of PyTorch and ONNX
-    Runtime, the same but in a rehearsal; batches: all sizes that will be asked for; folder: for
-    files of its own, until the end of the run.
+    engine: the model's file; device: "cuda:0", of the runtime, as the process sees one GPU only;
+    peer_device: of PyTorch and ONNX Runtime, the same but in a rehearsal; batches: all sizes that
+    will be asked for; folder: for files of its own, until the end of the run.
     """
 
     engine: str
@@ -130,15 +130,17 @@ class Ours(Contender):
             # The first call makes an array on the device, the next ones write into it.
             try:
                 images = self.generator.sample(n, seed=3, first=first, batch=batch, out=images)
-            except Error as error:
+            except (ArgumentError, BackendUnavailableError) as error:
                 raise NotInstalled(str(error)) from error
             first += n
             yield n
 
     def finish(self) -> None:
-        """Results on the device may still be computed; PyTorch waits for all of it."""
-        import torch
-
+        """Results on the device may still be computed; PyTorch, if it is there, waits for all."""
+        try:
+            import torch
+        except (ImportError, OSError):
+            return
         if torch.cuda.is_available():
             torch.cuda.synchronize(self.case.device)
 
@@ -159,6 +161,7 @@ class OursPlan(Ours):
     def open(self) -> None:
         import runtime
         from export.plan import flavours, pipeline
+        from export.plan.checked import Checking
 
         if self.target not in flavours.installed():
             raise NotInstalled(f"{self.target} is not installed")
@@ -168,7 +171,10 @@ class OursPlan(Ours):
             target=self.target, precision=self.precision, batch=self.case.batches
         )
         engine = Path(self.case.engine)
-        (self.plan,) = pipeline.export(engine, plan, options, progress=self.notes.append)
+        # The images are compared here for all contenders, and the build's time is that of one.
+        (self.plan,) = pipeline.export(
+            engine, plan, options, progress=self.notes.append, checking=Checking(run=False)
+        )
         try:
             self.generator = runtime.Generator(plan, device=self.case.device)
         except BackendUnavailableError as error:

@@ -123,13 +123,34 @@ class HostCopies:
         made.record_stream(self.stream)
 
 
+def number_as_nvidia_smi() -> None:
+    """Let CUDA number the GPUs of this process and of those that it starts as nvidia-smi does.
+
+    To be called before CUDA is used here.
+    """
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+
+
+def leave_only(index: int) -> None:
+    """Let the processes that are started from now on see that GPU alone, as cuda:0.
+
+    TensorRT builds for the current device, which is the first one of a new process.
+    """
+    os.environ["CUDA_VISIBLE_DEVICES"] = _identity(index)
+
+
+def _identity(index: int) -> str:
+    """What nvidia-smi calls a GPU: CUDA counts those that it may see, nvidia-smi all of them."""
+    names = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    visible = [name.strip() for name in names if name.strip()]
+    return visible[index] if index < len(visible) else str(index)
+
+
 def query(index: int, fields: tuple[str, ...] = FIELDS) -> dict[str, str]:
     """What nvidia-smi says of a GPU; empty where there is no such program."""
-    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     command = [
         "nvidia-smi",
-        # CUDA counts those that it may see, nvidia-smi all of them.
-        f"--id={visible[index] if index < len(visible) else index}",
+        f"--id={_identity(index)}",
         f"--query-gpu={','.join(fields)}",
         "--format=csv,noheader,nounits",
     ]

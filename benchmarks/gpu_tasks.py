@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import time
+import warnings
 from typing import Any
 
 from benchmarks.gpu_contenders import Contender, Where
 
 WARM_UP = 0.3
 """Seconds, at most."""
+
+
+class Reduced(RuntimeError):
+    """A smaller batch size ran in the place of the one that was asked for."""
 
 
 def throughput(
@@ -52,7 +57,21 @@ def latency(contender: Contender, batch: int, seconds: float) -> list[float]:
 
 
 def obey(contender: Contender, task: str, batch: int, argument: Any) -> Any:
-    """What a contender's process is told to do; the answer."""
+    """What a contender's process is told to do; the answer.
+
+    Raises Reduced where this runtime warned that it runs fewer images at a time.
+    """
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", RuntimeWarning)
+        answer = _obey(contender, task, batch, argument)
+    for warning in said:
+        if contender.ours and warning.category is RuntimeWarning:
+            raise Reduced(" ".join(str(warning.message).split()))
+        warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
+    return answer
+
+
+def _obey(contender: Contender, task: str, batch: int, argument: Any) -> Any:
     if task == "open":
         return contender.open()
     if task == "prepare":

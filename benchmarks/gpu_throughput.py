@@ -11,6 +11,7 @@ for each case which of them it meets. One that is not installed is listed with t
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import signal
 import tempfile
@@ -23,18 +24,23 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from benchmarks import gpu_contenders, gpu_limits, gpu_report, gpu_tasks, gpu_work, machine
 from benchmarks.gpu_bars import bars
 from benchmarks.gpu_cases import check_models, measure_model
 from benchmarks.gpu_contenders import NotInstalled
-from benchmarks.gpu_device import index_of, query, slug
+from benchmarks.gpu_device import index_of, leave_only, number_as_nvidia_smi, query, slug
 from benchmarks.studies import RESULTS
 from benchmarks.throughput import integers
 from zoo.cli import Command
 
 MODELS = "vae,dcgan,progan,stylegan"
 BATCHES = "1,16,64,256,1024"
+REHEARSED: dict[str, Any] = {"models": ["vae"], "batch": [1, 4], "rounds": 1, "seconds": 0.1}
+"""What a rehearsal has instead of the defaults."""
+ALONE = "cuda:0"
+"""The GPU that is measured, in processes that see no other."""
 PACKAGES = (
     *machine.PACKAGES,
     "onnxruntime-gpu",
@@ -49,7 +55,8 @@ CONDITIONS = (
     "results `numpy` the copy into pinned host memory; `device` leaves that copy out.",
     "PyTorch: inference mode, channels_last, cuDNN benchmark, torch.randn on the GPU, the copy "
     "overlapping the next batch; torch.compile: max-autotune with CUDA graphs; TF32 off in fp32.",
-    "ONNX Runtime: IO binding, the portable body of the noise operator, TF32 off in fp32.",
+    "ONNX Runtime: IO binding, the portable body of the noise operator, TF32 off in fp32; its copy "
+    "into host memory is into pageable memory.",
     "Ours: stream() for the results `numpy`, whose images are copied once more, from pinned memory "
     "into an array of the caller's; for `device` sample(out=…) of several batches a call.",
     "images_per_second: median over interleaved rounds, each until all of its batches are done; "
@@ -78,11 +85,33 @@ def serve(key: str, case: gpu_contenders.Case, pipe: Connection) -> None:
     while (order := pipe.recv()) is not None:
         try:
             answer = (True, gpu_tasks.obey(contender, *order))
-        except NotInstalled as error:
+        except (NotInstalled, gpu_tasks.Reduced) as error:
             answer = (False, error)
         except Exception:
             answer = (False, traceback.format_exc(limit=3))
         pipe.send(answer)
+
+
+def models_of(_: click.Context, __: click.Parameter, value: str) -> list[str]:
+    """Names of models, each once."""
+    names = list(dict.fromkeys(name.strip() for name in value.split(",")))
+    if "" in names:
+        raise click.BadParameter(f"expected names like {MODELS}, got {value!r}")
+    return names
+
+
+def finite(_: click.Context, __: click.Parameter, value: float) -> float:
+    """No nan and no infinity."""
+    if not math.isfinite(value):
+        raise click.BadParameter(f"expected a number of seconds, got {value:g}")
+    return value
+
+
+def json_file(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
+    """A place for the JSON; the plot has the same name with another ending."""
+    if value is not None and (value.suffix != ".json" or value.is_dir()):
+        raise click.BadParameter(f"expected a file that ends in .json, got {value}")
+    return value
 
 
 def keys(_: click.Context, __: click.Parameter, value: str | None) -> list[str]:
@@ -126,20 +155,34 @@ def described(device: str, rehearse: bool) -> dict[str, Any]:
 
 
 @click.command(cls=Command, help=__doc__.splitlines()[0])
-@click.option("--models", default=MODELS, help="Comma-separated model names.")
+@click.option("--models", default=MODELS, callback=models_of, help="Comma-separated model names.")
 @click.option("--batch", default=BATCHES, callback=sizes, help="Comma-separated batch sizes.")
 @click.option("--contenders", callback=keys, help="Comma-separated; default: all.")
 @click.option("--rounds", default=5, type=click.IntRange(1))
-@click.option("--seconds", default=0.5, type=click.FloatRange(0.01), help="Of each measurement.")
+@click.option(
+    "--seconds",
+    default=0.5,
+    type=click.FloatRange(0.01),
+    callback=finite,
+    help="Of each measurement.",
+)
 @click.option("--device", default="cuda:0", help="The GPU.")
-@click.option("--out", type=click.Path(path_type=Path), help="JSON file; the plot lies beside it.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    callback=json_file,
+    help="JSON file; the plot lies beside it.",
+)
 @click.option(
     "--rehearse",
     is_flag=True,
-    help="Try the command out, the peers on the CPU; the numbers mean nothing. Needs --out.",
+    help="Try the command out, with less of everything by default and the peers on the CPU; the "
+    "numbers mean nothing. Needs --out.",
 )
+@click.pass_context
 def main(
-    models: str,
+    context: click.Context,
+    models: list[str],
     batch: list[int],
     contenders: list[str],
     rounds: int,
@@ -150,17 +193,26 @@ def main(
 ) -> None:
     if rehearse and out is None:
         raise click.UsageError("--rehearse needs --out: its numbers are no results")
-    names = list(dict.fromkeys(models.split(",")))
-    engines = check_models(names)
+    if rehearse:
+        smaller: dict[str, Any] = {
+            name: small if context.get_parameter_source(name) is ParameterSource.DEFAULT else None
+            for name, small in REHEARSED.items()
+        }
+        models, batch = smaller["models"] or models, smaller["batch"] or batch
+        rounds, seconds = smaller["rounds"] or rounds, smaller["seconds"] or seconds
+    engines = check_models(models)
+    number_as_nvidia_smi()
     gpu = described(device, rehearse)
-    peers = "cpu" if rehearse else device
+    if "before" in gpu:
+        leave_only(gpu["index"])
+    peers = "cpu" if rehearse else ALONE
     out = out or RESULTS / f"gpu-{slug(gpu['name'])}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
 
     click.echo("measuring the limits of the GPU", err=True)
     work = {name: gpu_work.count(engine) for name, engine in engines.items()}
     report: dict[str, Any] = {
-        "command": f"python -m benchmarks.gpu_throughput --models {','.join(names)} --batch "
+        "command": f"python -m benchmarks.gpu_throughput --models {','.join(models)} --batch "
         f"{','.join(map(str, batch))} --contenders {','.join(contenders)} --rounds {rounds} "
         f"--seconds {seconds} --device {device}" + (" --rehearse" if rehearse else ""),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -176,13 +228,13 @@ def main(
     }
     for name, engine in engines.items():
         with tempfile.TemporaryDirectory(prefix="zoo-benchmark-") as folder:
-            case = gpu_contenders.Case(str(engine), device, peers, tuple(batch), folder)
+            case = gpu_contenders.Case(str(engine), ALONE, peers, tuple(batch), folder)
             report["rows"] += measure_model(
                 name, case, contenders, rounds, seconds, work[name], report["ceilings"], serve
             )
-        report["bars"] = bars(report["rows"], names, batch)
-        report["complete"] = name == names[-1]
-        report["gpu"]["after"] = query(gpu["index"])
+        report["bars"] = bars(report["rows"], models, batch)
+        report["complete"] = name == models[-1]
+        report["gpu"]["after"] = query(index_of(ALONE))
         # After each model: an hour's work is not lost with the next one.
         out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 

@@ -162,6 +162,8 @@ def main(context: click.Context, source: Path, out: Path, **options: Any) -> Non
         _refuse_given(context, OF_PLANS, "is for a plan; --out is an .onnx file")
     elif options["max_quality_loss"] is not None:
         _refuse_given(context, ("precision",), "is what --max-quality-loss chooses: give one")
+    if plan and options["no_runtime_check"]:
+        _refuse_given(context, ("check_images",), "is of the checks that --no-runtime-check omits")
     if plan and engine:
         _refuse_given(
             context, OF_CHECKPOINTS, "is for a checkpoint; the engine file is made already"

@@ -84,6 +84,17 @@ def test_eight_bits_may_be_chosen(
     assert runtime.manifest.read(tmp_path / "a.plan")["plan"]["calibration"]["samples"] == 256
 
 
+def test_eight_bits_without_layers_are_no_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The encoder's one product stays in fp16, which is another candidate."""
+    monkeypatch.setattr(precision, "PRECISIONS", ("fp32", "int8"))
+    plan, _ = export("linear-ae.encoder.onnx", tmp_path / "a.plan", loss=50)
+    assert plan.precision == "fp32"
+    (row,) = [line for line in plan.candidates.splitlines() if line.startswith("int8")]
+    assert row.endswith("no layer in eight bits")
+
+
 def test_generators_are_chosen_by_their_fid(tmp_path: Path, tensorrt: FakeTensorRT) -> None:
     """bf16 is the fastest, and its images have stripes that its bounds allow."""
     stripes = add_levels(lambda graph, _: precision_of(graph) == "bf16", 24, np.s_[:, ::16])
@@ -122,6 +133,7 @@ def test_none_is_good_enough(tmp_path: Path, tensorrt: FakeTensorRT) -> None:
         (["--max-quality-loss", "much"], "max-quality-loss"),
         (["--max-quality-loss", "1", "--precision", "fp32"], "--precision is what"),
         (["--max-quality-loss", "1", "--no-runtime-check"], "checks, which are off"),
+        (["--check-images", "50", "--no-runtime-check"], "--check-images is of the checks"),
         (["--check-images", "9"], "10 to 1,000,000, got 9"),
         (["--check-images", "-1"], "got -1"),
     ],

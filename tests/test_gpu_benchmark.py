@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from benchmarks import gpu_report, gpu_work
 from benchmarks.gpu_bars import bars
 from benchmarks.gpu_checks import PSNR, Refused, alike, checked, same
-from benchmarks.gpu_device import index_of, query, slug, used_mib
+from benchmarks.gpu_device import index_of, leave_only, query, slug, used_mib
 from benchmarks.gpu_limits import LIMITS, Timed, verdict
 from benchmarks.gpu_torch import launched
 from benchmarks.gpu_work import BYTES, Work
@@ -229,6 +230,9 @@ def test_what_nvidia_smi_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert query(1, fields) == {"driver_version": "580.1", "power.limit": "700.00"}
     assert query(0, fields) == {}, "it fails for that one"
     assert query(1, (*fields, "more")) == {} and used_mib(1) is None
+    leave_only(1)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-b"
+    assert query(0, fields)["driver_version"] == "580.1", "the same one, which is the first now"
     program.unlink()
     assert query(1, fields) == {}
 

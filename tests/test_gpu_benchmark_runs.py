@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -53,6 +54,11 @@ def command(*arguments: object, **environment: str) -> subprocess.CompletedProce
         ("--contenders torch-fp32,caffe", "unknown 'caffe'; known: torch-fp32"),
         ("--device cpu", "expected cuda or cuda:N, got 'cpu'"),
         ("--rehearse", "needs --out"),
+        ("--out results.png", "expected a file that ends in .json, got results.png"),
+        ("--out benchmarks", "ends in .json, got benchmarks"),
+        ("--seconds nan", "expected a number of seconds, got nan"),
+        ("--seconds inf", "expected a number of seconds, got inf"),
+        ("--models=", "expected names like vae,dcgan,progan,stylegan, got ''"),
     ],
 )
 def test_errors_are_one_line(arguments: str, said: str) -> None:
@@ -106,6 +112,21 @@ def test_results_on_the_device_are_asked_for_where_there_are_some() -> None:
         pytest.raises(NotInstalled, match="the engine runs on the CPU"),
     ):
         gpu_tasks.throughput(ours, 256, "device", 0.01)
+
+
+def test_a_smaller_batch_size_in_its_place_is_no_result() -> None:
+    """Of ours; what warnings a peer gives are its own affair."""
+
+    class Small(Contender):
+        def contract(self, batch: int, seed: int, n: int) -> Any:
+            warnings.warn("runs fewer images at a time than 256", RuntimeWarning, stacklevel=1)
+
+    small = Small(case("vae", 256))
+    with pytest.warns(RuntimeWarning, match="fewer images"):
+        gpu_tasks.obey(small, "contract", 256, (1, 256))
+    small.ours = True  # type: ignore[misc]
+    with pytest.raises(gpu_tasks.Reduced, match="^runs fewer images at a time than 256$"):
+        gpu_tasks.obey(small, "contract", 256, (1, 256))
 
 
 class Slow(Contender):

@@ -236,6 +236,7 @@ def test_all_kinds_of_inputs(tmp_path: Path, precision: str) -> None:
         (["--max-quality-loss", "nan"], "0 or more, got nan"),
         (["--max-quality-loss", "1", "--precision", "fp16"], "--precision is what"),
         (["--check-images", "9"], "10 to 1,000,000, got 9"),
+        (["--check-images", "50", "--no-runtime-check"], "that --no-runtime-check omits"),
         (["--target", "abacus"], "tensorrt or tensorrt-rtx, got 'abacus'"),
         (["--weights", "fp32"], "--weights is for a checkpoint"),
         (["--data", "faces"], "--data is for a checkpoint"),

@@ -237,6 +237,10 @@ def test_what_stands_beside_is_missing(tmp_path: Path) -> None:
         shutil.copy(WEIGHTS / name, tmp_path)
         with pytest.raises(ExportError, match=words):
             gathered(tmp_path / name)
+    shutil.copy(WEIGHTS / "vae.onnx", tmp_path)
+    words = r"faces: images become latents by the encoder of vae\.onnx, .* without --calibrate"
+    with pytest.raises(ExportError, match=words):
+        gathered(tmp_path / "vae.onnx", "faces")
     with pytest.raises(ExportError, match="takes styles, not images"):
         gathered(WEIGHTS / "stylegan.synthesis.onnx", "faces")
 

@@ -73,6 +73,7 @@ def test_eight_bits_change_little(name: str, kind: EightBits) -> None:
     whole = plan_cases.lowered(path, "fp32")[0]
     made = quantized(path, kind)
     assert made.model.graph.input == whole.graph.input
+    assert {*made.fp32, *made.fp16, *made.eight} <= {entry.name for entry in whole.graph.node}
     assert made.model.graph.output == whole.graph.output
     onnx.checker.check_model(made.model, full_check=True)
 

@@ -82,6 +82,43 @@ def test_sizes_stay_as_they_are() -> None:
     assert kept == [] and types["large"] == [TensorProto.FLOAT16, TensorProto.FLOAT]
 
 
+def test_moves_after_a_product_are_of_halves() -> None:
+    """The cast comes behind them, also before an output; not where float32 is read beside them."""
+    model = made_of(
+        [
+            node("Conv", "x w", "first"),
+            node("DepthToSpace", "first", "whole", blocksize=2),
+            node("Slice", "whole from to", "part"),
+            node("Softmax", "part", "scores"),
+            node("Conv", "x w", "second"),
+            node("Transpose", "second", "turned", perm=[0, 2, 3, 1]),
+            node("ReduceSum", "second", "sum"),
+            node("ReduceSum", "turned", "other"),
+            node("Add", "scores sum", "both"),
+            node("Add", "both other", "y"),
+        ],
+        {
+            "w": np.ones((4, 2, 1, 1), np.float32),
+            "from": np.array([0, 0, 1, 1]),
+            "to": np.array([9, 9, 9, 9]),
+        },
+        ["N", 2, 3, 3],
+    )
+    low, kept = precision.lower(model, "fp16")
+    assert kept == ["scores", "turned", "sum", "other", "both", "y"]
+    types = {entry.name: kinds[0] for entry, kinds in operands(low)}
+    assert types["whole"] == types["part"] == TensorProto.FLOAT16
+    assert types["scores"] == types["turned"] == TensorProto.FLOAT
+    last = made_of(
+        [node("MatMul", "x w", "product"), node("Transpose", "product", "y", perm=[1, 0])],
+        {"w": EYE},
+        ["N", 8],
+    )
+    low, kept = precision.lower(last, "bf16")
+    assert kept == [] and low.graph.output == last.graph.output
+    assert [entry.op_type for entry in low.graph.node] == ["Cast", "MatMul", "Transpose", "Cast"]
+
+
 def test_bytes_are_moved_as_floats() -> None:
     model = made_of(
         [

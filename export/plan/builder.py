@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,7 +44,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Built:
-    """A plan's bytes, how long it took to build, and how many layers it has."""
+    """A plan's bytes, how long it took to build, and how many layers it has for a batch size."""
 
     data: bytes
     seconds: float
@@ -191,6 +192,16 @@ def _layers(flavour: Flavour, data: bytes) -> int | None:
     kind = flavour.flag("LayerInformationFormat", "JSON")
     text = engine.create_engine_inspector().get_engine_information(kind)
     try:
-        return len(json.loads(text)["Layers"])
+        return len(_first_profile(json.loads(text)["Layers"]))
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _first_profile(layers: list[Any]) -> list[str]:
+    """Names of the layers of one batch size; TensorRT lists those of each profile.
+
+    Those of all but the first profile have its number in their names. An entry is a name, or with
+    detailed profiling an object that has one.
+    """
+    names = [layer["Name"] if isinstance(layer, dict) else str(layer) for layer in layers]
+    return [name for name in names if not re.search(r" \[profile [1-9]\d*\]", name)]

@@ -130,25 +130,33 @@ def numbered(
 
     The manifest is the network's name, which is given before a build. The second plan must give the
     first one's answers bit for bit; else it is checked as well, and a third one gets its numbers.
+    Where it cannot be built or run, the first one is kept as it is.
     """
-    plan = replace(plan, checked=found)
+    plan = first = replace(plan, checked=found)
+    data = place.read_bytes()
+
+    def unnumbered(error: Exception) -> Plan:
+        place.write_bytes(data)
+        say(f"what the checks found is not in the manifest of {name}: {error}")
+        return first
+
     for repeatable in (True, False):
-        data = place.read_bytes()
         document = found.document()
         if not repeatable:
             document["repeatable"] = False
         try:
             again = build(place, settings, document)
         except ExportError as error:
-            place.write_bytes(data)
-            say(f"what the checks found is not in the manifest of {name}: {error}")
-            return plan
+            return unnumbered(error)
         seconds = plan.seconds + again.seconds
         plan = replace(again, seconds=seconds, checked=found, candidates=plan.candidates)
-        if examiner.same(place, name, settings, found):
-            return plan
-        say(f"{name}, built again, gives other answers, and is checked again")
-        found = examiner.check(place, name, settings)
+        try:
+            if examiner.same(place, name, settings, found):
+                return plan
+            say(f"{name}, built again, gives other answers, and is checked again")
+            found = examiner.check(place, name, settings)
+        except NotRun as error:
+            return unnumbered(error)
     return replace(plan, checked=found)
 
 

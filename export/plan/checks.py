@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +19,9 @@ from export.checks import Check, close, exact, table
 from export.errors import ExportError, ParityError
 from export.plan.builder import Settings
 from export.plan.quality import Distances
-from export.plan.results import BETWEEN, LEVELS, NUMBERS, NUMBERS_UNIT, Results
+from export.plan.results import BETWEEN, DIFFERENT, LEVELS, NUMBERS, NUMBERS_UNIT, Results
 from export.plan.ways import Way, ways
+from runtime.plans import HOST_CODE
 from zoo import data as sets
 from zoo.data import DataSet
 from zoo.errors import ZooError
@@ -107,8 +109,7 @@ class Examiner:
                 raise ParityError(
                     f"{name} fails {len(failed)} of its checks on {results.device} and was not "
                     f"kept; the first is {first.name!r}: {first.worst:g} {first.unit} where "
-                    f"{first.limit:g} is allowed, and in the mean {first.mean:.3g} where "
-                    f"{first.mean_limit:g} is; build it in another --precision",
+                    f"{first.limit:g} is allowed, {_remedy(first)}",
                     table(results.checks),
                 )
             if self.document["role"] == "generator":
@@ -150,6 +151,11 @@ class Examiner:
         except (BackendUnavailableError, EngineFileError, ExecutionError) as error:
             if opened is not None:
                 opened.close()
+            if settings.compatible and isinstance(error, EngineFileError) and not _host_code():
+                raise NotRun(
+                    f"a compatible plan holds code for the host, which runs with {HOST_CODE}=1 "
+                    f"only: {_line(error)}"
+                ) from error
             # A portable plan may be for other GPUs than this one.
             elsewhere = isinstance(error, (BackendUnavailableError, OutOfMemoryError))
             if elsewhere or settings.flavour.portable:
@@ -257,6 +263,22 @@ def _rms(got: Array, expected: Array) -> float:
     one, other = got.astype(np.float64), expected.astype(np.float64)
     rms, spread = float(np.sqrt(np.mean((one - other) ** 2))), float(other.std())
     return rms / spread if spread else (0.0 if rms == 0 else float("inf"))
+
+
+def _remedy(failed: Check) -> str:
+    """More of what failed, and what helps."""
+    if failed.unit == DIFFERENT:
+        return (
+            "as rows of one batch size differ between requests; --no-runtime-check keeps the plan"
+        )
+    return (
+        f"and in the mean {failed.mean:.3g} where {failed.mean_limit:g} is; "
+        "build it in another --precision"
+    )
+
+
+def _host_code() -> bool:
+    return os.environ.get(HOST_CODE) == "1"
 
 
 def _digest(answers: Array) -> str:

@@ -13,6 +13,7 @@ from export.plan import precision
 from export.plan.builder import Settings
 from export.plan.checks import Examiner, NotRun
 from export.plan.results import Results
+from runtime import manifest
 from runtime.errors import Error as RuntimeFailure
 from zoo.applications.tables import aligned
 from zoo.errors import ZooError
@@ -67,6 +68,10 @@ def choose(
             say(f"trying {candidate} for {name}")
             try:
                 plan = build(path, wanted, None)
+                if candidate in precision.EIGHT_BITS and not _calibrated(path):
+                    # The same as fp16, by another name.
+                    problems[candidate] = "no layer in eight bits"
+                    continue
                 found = examiner.check(path, name, wanted)
             except (NotRun, ZooError, RuntimeFailure) as error:
                 problems[candidate] = " ".join(str(error).split())
@@ -82,6 +87,11 @@ def choose(
             report,
         )
     return replace(kept, plan=replace(kept.plan, candidates=report))
+
+
+def _calibrated(plan: Path) -> bool:
+    """Whether layers of a plan run in eight bits."""
+    return "calibration" in manifest.read(plan)["plan"]
 
 
 def _table(

@@ -35,6 +35,11 @@ SENSITIVE = frozenset(
 )
 """Sums over many values, and what their squares, quotients and exponents overflow in."""
 
+MOVES = frozenset(
+    "DepthToSpace Flatten Identity Reshape Slice SpaceToDepth Squeeze Transpose Unsqueeze".split()
+)
+"""What only moves the numbers of its first operand: of the halves it moves half as many bytes."""
+
 FACTORS = frozenset(["Div", "Exp", "Pow", "Reciprocal", "Sqrt"])
 """What gives a factor of any size: the product with it stays in float32 too."""
 
@@ -44,8 +49,8 @@ def lower(model: ModelProto, precision: Precision) -> tuple[ModelProto, list[str
 
     In float32 stay: what comes before the first product (the latent, the levels of an image), what
     comes after the last one (the conversion to levels, scores), and the `SENSITIVE` operators with
-    what only they read; with "bf16" also transposed convolutions (see `phases`). Inputs and outputs
-    keep their types.
+    what only they read, but for `MOVES` of what is in half precision; with "bf16" also transposed
+    convolutions (see `phases`). Inputs and outputs keep their types.
 
     Args:
         model: of `graph.prepare`: float32, its types inferred.
@@ -112,11 +117,18 @@ def _low_nodes(model: ModelProto, types: dict[str, int], half: int) -> set[int]:
         last = any(name in outputs for name in node.output)
         if last or sensitive.issuperset(i for name in node.output for i in readers.get(name, [])):
             sensitive.add(index)
-    return {
+    low = {
         index
         for index, node in enumerate(nodes)
         if index in after and index not in sensitive and _floats(node.output, types)
     }
+    # The cast to float32 comes after a move, unless it is made before it for another reader.
+    for index, node in enumerate(nodes):
+        if node.op_type in MOVES and maker.get(node.input[0]) in low:
+            beside = readers[node.input[0]]
+            if all(i in low or nodes[i].op_type in MOVES for i in beside):
+                low.add(index)
+    return low
 
 
 def _square(node: NodeProto) -> bool:

@@ -88,6 +88,7 @@ def lower(
     def quantised(names: Collection[str]) -> ModelProto:
         return insert(halved(names)[0], wanted, {name: reach[read[name]] for name in names})
 
+    nodes = {node.name for node in model.graph.node}
     candidates = products(model)
     in_fp32 = halved(candidates)[1]
     names = [name for name in candidates if name not in in_fp32]
@@ -109,7 +110,8 @@ def lower(
                 "source": samples.source,
                 "samples": samples.count,
             }
-    kept = halved(names)[1]
+    # What takes the place of a transposed convolution has names that the engine has not.
+    kept = [name for name in halved(names)[1] if name in nodes]
     others = [
         node.name
         for node in model.graph.node

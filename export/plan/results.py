@@ -29,6 +29,9 @@ NUMBERS = {"fp32": 1e-4, "tf32": 5e-3, "fp16": 5e-3, "bf16": 5e-2, "int8": 0.15,
 NUMBERS_UNIT = "RMS / σ"
 """Of the checks of numbers; those of images count levels."""
 
+DIFFERENT = "different"
+"""Of the checks that nothing differs: how many numbers do."""
+
 BETWEEN = "as batch"
 """In the names of the checks that compare two batch sizes."""
 
@@ -88,7 +91,7 @@ class Results:
         """Of each thing that the engine does, the worst over its batch sizes."""
         found: dict[str, dict[str, float]] = {}
         for check in self.checks:
-            if check.unit == "different" or (BETWEEN in check.name) != between:
+            if check.unit == DIFFERENT or (BETWEEN in check.name) != between:
                 continue
             entry = found.setdefault(check.name.split(",")[0], {})
             values = {"rms": check.worst}
@@ -100,8 +103,9 @@ class Results:
 
     def summary(self) -> str:
         """What matters, for people."""
-        images = [check.worst for check in self.checks if check.unit == "levels"]
-        numbers = [check.worst for check in self.checks if check.unit == NUMBERS_UNIT]
+        with_fp32 = [check for check in self.checks if BETWEEN not in check.name]
+        images = [check.worst for check in with_fp32 if check.unit == "levels"]
+        numbers = [check.worst for check in with_fp32 if check.unit == NUMBERS_UNIT]
         parts = [f"within {max(images):g} levels of fp32"] if images else []
         parts += [f"RMS difference from fp32 {max(numbers):.2g} σ"] if numbers else []
         if "plan" in self.distance:
@@ -120,4 +124,4 @@ class Results:
         return table(self.checks)
 
 
-__all__ = ["BETWEEN", "LEVELS", "NUMBERS", "NUMBERS_UNIT", "Results"]
+__all__ = ["BETWEEN", "DIFFERENT", "LEVELS", "NUMBERS", "NUMBERS_UNIT", "Results"]

@@ -155,6 +155,12 @@ def _latents(
     try:
         encoder = runtime.Encoder(encoder_of(engine), backend="onnxruntime")
     except runtime.errors.Error as error:
+        if manifest["latent"]["prior"] == "normal":
+            raise ExportError(
+                f"--calibrate {wanted.source}: images become latents by the encoder of "
+                f"{engine.name}, which has to lie beside it; without --calibrate the latents are "
+                f"of the prior ({error})"
+            ) from error
         raise ExportError(
             f"{engine.name} has no prior to calibrate with; put its encoder beside it, or give "
             f"--calibrate a file of latents float32 [n, {width}], .npy ({error})"
