@@ -198,6 +198,30 @@ def test_plans_with_code_for_the_host(
     runtime.Generator(path).close()
 
 
+@pytest.mark.parametrize(
+    ("precision", "capability", "needs"), [("bf16", "75", "8.0"), ("fp8", "86", "8.9")]
+)
+def test_a_precision_that_the_gpu_has_not(
+    precision: str,
+    capability: str,
+    needs: str,
+    tensorrt: FakeTensorRT,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = pipeline.Options(target="tensorrt-rtx", precision=precision, batch=(1,), samples=16)
+    path = tmp_path / "a.plan"
+    checking = pipeline.Checking(run=False)
+    pipeline.export(WEIGHTS / "dcgan.onnx", path, options, checking=checking)
+    monkeypatch.setenv("HOST_CUDA_CAPABILITY", capability)
+    has = f"{capability[0]}.{capability[1]}"
+    with pytest.raises(
+        BackendUnavailableError,
+        match=rf"in {precision}, which needs .* {needs}; cuda:0.* has {has}",
+    ):
+        runtime.Generator(path)
+
+
 def test_a_plan_bound_to_another_gpu(plan: Plan, tmp_path: Path) -> None:
     """The emulated devices have compute capability 9.0."""
     whole = plan("vae.onnx").read_bytes()

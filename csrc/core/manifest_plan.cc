@@ -55,6 +55,7 @@ void parse_plan(const Json& document, Manifest* manifest) {
   if (plan.contains("compute_capability") && !plan["compute_capability"].is_null()) {
     parsed.capability = require_string(plan, "plan", "compute_capability");
   }
+  parsed.eight_bits = plan.contains("calibration");
   const Json& buckets = require(plan, "plan", "buckets");
   if (!buckets.is_array() || buckets.empty()) fail("plan.buckets", "rising batch sizes", buckets);
   for (const Json& bucket : buckets) {

@@ -50,7 +50,8 @@ const char* device_count(int* count) {
 const char* device(int index, CudaDevice* device) {
   return entry("device", [&](Lock*) {
     if (index < 0 || index >= emulator().devices) return kBadDevice;
-    *device = {"emulated", 9, 0, 8, emulator().memory.total()};
+    const auto capability = static_cast<int32_t>(host_cuda::setting("HOST_CUDA_CAPABILITY", 90));
+    *device = {"emulated", capability / 10, capability % 10, 8, emulator().memory.total()};
     return "";
   });
 }

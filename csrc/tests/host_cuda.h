@@ -9,7 +9,8 @@
 // synchronize all streams, and a failure ends its stream only, not the whole process's CUDA.
 //
 // The environment variables HOST_CUDA_DEVICES (1) and HOST_CUDA_MEMORY (bytes of each device,
-// 1 GiB) are read when the library is first used.
+// 1 GiB) are read when the library is first used, HOST_CUDA_CAPABILITY (90, which is 9.0) whenever
+// a device is asked for.
 #pragma once
 
 #include <cstddef>

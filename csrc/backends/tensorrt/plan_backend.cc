@@ -25,16 +25,29 @@ std::unique_ptr<PlanEngine> open_plan(const std::string& path, const Manifest& m
   return open && *open ? (*open)(path, manifest) : open_plan_natively(path, manifest);
 }
 
+// Ten times the least compute capability that has the plan's precision.
+int least_capability(const Manifest& manifest) {
+  if (manifest.precision == "fp8" && manifest.plan.eight_bits) return 89;
+  return manifest.precision == "bf16" ? 80 : 0;
+}
+
 void check_device(const BackendConfig& config) {
   const CudaDevice device = cuda_device(config.device, "'" + config.path + "' is a TensorRT plan",
                                         "on a CPU use the .onnx engine");
   const std::string here = std::to_string(device.major) + "." + std::to_string(device.minor);
+  const std::string name = "cuda:" + std::to_string(config.device) + " (" + device.name + ")";
+  const int least = least_capability(*config.manifest);
+  if (10 * device.major + device.minor < least) {
+    throw BackendUnavailableError("'" + config.path + "' is in " + config.manifest->precision +
+                                  ", which needs compute capability " + std::to_string(least / 10) +
+                                  "." + std::to_string(least % 10) + "; " + name + " has " + here +
+                                  ". Build it in another --precision, fp16 say");
+  }
   const std::string& bound = config.manifest->plan.capability;
   if (bound.empty() || bound == here) return;
   throw BackendUnavailableError(
-      "'" + config.path + "' is bound to GPUs of compute capability " + bound +
-      "; cuda:" + std::to_string(config.device) + " (" + device.name + ") has " + here +
-      ". Build it there: " + "python -m export ENGINE.onnx --out " + config.path);
+      "'" + config.path + "' is bound to GPUs of compute capability " + bound + "; " + name +
+      " has " + here + ". Build it there: " + "python -m export ENGINE.onnx --out " + config.path);
 }
 
 std::set<std::string> names_of(const std::vector<PlanTensor>& tensors) {

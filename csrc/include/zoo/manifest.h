@@ -51,6 +51,7 @@ struct PlanDescription {
   std::string target;           // tensorrt or tensorrt-rtx
   std::string tensorrt;         // its version
   std::string capability;       // compute capability that it is bound to, "9.0"; empty: to none
+  bool eight_bits = false;      // some products are in eight bits
   std::vector<size_t> buckets;  // rows of a run, rising; one profile each
   std::vector<PlanTensor> inputs;
   std::vector<PlanTensor> outputs;
