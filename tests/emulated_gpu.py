@@ -5,23 +5,21 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from emulated_plans import BUCKETS, DEVICE_BYTES, Plan, same_images
+from emulated_plans import BUCKETS, Plan, same_images
 from fake_tensorrt import FakeTensorRT
 from host_cuda import HostCuda
 from plan_cases import ENGINES, quantized
 from plan_runs import by_itself, by_plan
+from shared_arrays import all_but
 
 import runtime
 from export.plan import pipeline
@@ -97,17 +95,6 @@ def test_graphs_are_replayed(plan: Plan, tensorrt: FakeTensorRT, device: HostCud
         generator.decode(np.zeros((16, generator.latent_width)))
         assert device.counter("captures") == 2, "a graph for each size, and for given latents"
         assert generator.peak_device_bytes == device.counter("device_bytes")
-
-
-@contextmanager
-def all_but(device: HostCuda, left: int) -> Iterator[None]:
-    """Somebody else holds the first device's memory, but for so many bytes."""
-    device.call("set_device", ctypes.c_int(0))
-    held = device.allocate(DEVICE_BYTES - device.counter("device_bytes") - left)
-    try:
-        yield
-    finally:
-        device.call("release", held)
 
 
 def test_too_little_memory(plan: Plan, device: HostCuda) -> None:

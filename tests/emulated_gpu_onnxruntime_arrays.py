@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from host_cuda import HostCuda
-from numpy.typing import NDArray
-from shared_arrays import Interface, maker
+from shared_arrays import Interface, maker, rows_for
 
 import runtime
 from runtime.errors import ArgumentError
@@ -74,14 +73,7 @@ def test_other_roles(
 ) -> None:
     n = 5
     with kind(WEIGHTS / name, device="cuda", instances=1) as engine:
-        if kind is runtime.Mapping:
-            given: NDArray[Any] = runtime.noise.normals(1, 0, n, engine.latent_width)
-        else:
-            shape = engine.input_shape if kind is runtime.Translator else engine.image_shape
-            given = np.random.default_rng(0).integers(0, 256, (n, *shape), np.uint8)
-        more = {}
-        if kind is runtime.Translator and engine.attributes:
-            more["attributes"] = np.eye(n, len(engine.attributes), dtype=np.float32)
+        given, more = rows_for(engine, n)
         call = getattr(engine, method)
         expected = call(given, **more)
         there = put(given)

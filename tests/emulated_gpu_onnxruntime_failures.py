@@ -5,12 +5,9 @@ On emulated devices (`emulated_provider.py`); `test_emulated_gpu.py` runs this f
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ import pytest
 from host_cuda import HostCuda
 from host_onnxruntime import HostOnnxRuntime
 from numpy.typing import NDArray
+from shared_arrays import all_but
 
 import runtime
 from runtime._library import native
@@ -35,17 +33,6 @@ pytest_plugins = ["emulated_provider"]
 
 DEVICE_BYTES = 2**30
 VAE = WEIGHTS / "vae.onnx"
-
-
-@contextmanager
-def all_but(device: HostCuda, left: int) -> Iterator[None]:
-    """Somebody else holds the first device's memory, but for so many bytes."""
-    device.call("set_device", ctypes.c_int(0))
-    held = device.allocate(DEVICE_BYTES - device.counter("device_bytes") - left)
-    try:
-        yield
-    finally:
-        device.call("release", held)
 
 
 def generator_bytes(rows: int) -> int:

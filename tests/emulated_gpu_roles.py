@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from emulated_plans import Plan
 from host_cuda import HostCuda
-from numpy.typing import NDArray
-from shared_arrays import Interface
+from shared_arrays import Interface, rows_for
 
 import runtime
 from runtime.errors import ArgumentError
@@ -34,14 +33,7 @@ def test_all_roles_take_and_give_arrays_of_the_device(
     }
     for name, (kind, method) in engines.items():
         with kind(plan(name)) as engine:
-            if kind is runtime.Mapping:
-                given: NDArray[Any] = runtime.noise.normals(1, 0, n, engine.latent_width)
-            else:
-                shape = engine.input_shape if kind is runtime.Translator else engine.image_shape
-                given = np.random.default_rng(0).integers(0, 256, (n, *shape), np.uint8)
-            more = {}
-            if kind is runtime.Translator and engine.attributes:
-                more["attributes"] = np.eye(n, len(engine.attributes), dtype=np.float32)
+            given, more = rows_for(engine, n)
             call = getattr(engine, method)
             expected = call(given, **more)
             there = put(given)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from onnx import ModelProto
 
 from export.plan import flavours
+from export.plan.builder import fixed_profile
 
 GENERATED = "kgen"
 """The type of layers that round, scale, add and move: they have no products."""
@@ -44,13 +45,7 @@ def layers(model: ModelProto, rows: int = 8) -> list[Layer]:
     assert parser.parse(model.SerializeToString()), lines[-3:]
     config = builder.create_builder_config()
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
-    profile = builder.create_optimization_profile()
-    for index in range(network.num_inputs):
-        tensor = network.get_input(index)
-        if -1 in tensor.shape:
-            shape = [rows if axis == -1 else axis for axis in tensor.shape]
-            profile.set_shape(tensor.name, shape, shape, shape)
-    config.add_optimization_profile(profile)
+    config.add_optimization_profile(fixed_profile(builder, network, rows))
     assert builder.build_serialized_network(network, config) is not None, lines[-3:]
     return [layer for line in lines if (layer := _read(line))]
 

@@ -106,3 +106,23 @@ def by_onnxruntime(name: str, **options: Any) -> NDArray[Any]:
     with KINDS[role_of(name)](WEIGHTS / name, device="cuda", **options) as engine:
         assert engine.backend == "onnxruntime"
         return ask(engine)
+
+
+def assert_near(
+    got: NDArray[Any], want: NDArray[Any], levels: tuple[int, float], numbers: float
+) -> None:
+    """Answers of two precisions.
+
+    Images by the greatest and the mean difference in levels; numbers by their RMS difference in
+    parts of the standard deviation.
+    """
+    assert got.dtype == want.dtype and got.shape == want.shape
+    if want.dtype == np.uint8:
+        difference = np.abs(got.astype(int) - want)
+        greatest, mean = levels
+        assert difference.max() <= greatest and difference.mean() <= mean
+        return
+    known = np.isfinite(want)
+    np.testing.assert_array_equal(known, np.isfinite(got))
+    rms = np.sqrt(np.mean((got[known] - want[known]) ** 2))
+    assert rms <= numbers * want[known].std()

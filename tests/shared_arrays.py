@@ -1,4 +1,4 @@
-"""Arrays of emulated CUDA devices, as other packages have them.
+"""Memory of emulated CUDA devices: arrays, as other packages have them, and what is taken.
 
 The devices' memory is the host's, so that PyTorch on a CPU reads what is handed on by DLPack, once
 the capsule says that the array is on a CPU: that one field is changed here, in the capsule.
@@ -13,8 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from emulated_plans import DEVICE_BYTES
 from host_cuda import HostCuda
 from numpy.typing import NDArray
+
+import runtime
 
 CPU, CUDA = 1, 2
 NAMES = {"dltensor": 0, "dltensor_versioned": 32}
@@ -88,3 +91,26 @@ def maker(device: HostCuda) -> Iterator[Callable[..., Interface]]:
     yield make
     for array in made:
         array.release()
+
+
+@contextmanager
+def all_but(device: HostCuda, left: int) -> Iterator[None]:
+    """Somebody else holds the first device's memory, but for so many bytes."""
+    device.call("set_device", ctypes.c_int(0))
+    held = device.allocate(DEVICE_BYTES - device.counter("device_bytes") - left)
+    try:
+        yield
+    finally:
+        device.call("release", held)
+
+
+def rows_for(engine: Any, n: int) -> tuple[NDArray[Any], dict[str, Any]]:
+    """Rows that go into an engine that is no generator, and what goes in beside them."""
+    if isinstance(engine, runtime.Mapping):
+        return runtime.noise.normals(1, 0, n, engine.latent_width), {}
+    translates = isinstance(engine, runtime.Translator)
+    shape = engine.input_shape if translates else engine.image_shape
+    images = np.random.default_rng(0).integers(0, 256, (n, *shape), np.uint8)
+    if translates and engine.attributes:
+        return images, {"attributes": np.eye(n, len(engine.attributes), dtype=np.float32)}
+    return images, {}

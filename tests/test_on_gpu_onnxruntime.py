@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from plan_cases import ENGINES
-from plan_runs import by_itself, by_onnxruntime
+from plan_runs import assert_near, by_itself, by_onnxruntime
 
 import runtime
 from runtime.errors import BackendUnavailableError, DeviceUnavailableError
@@ -48,16 +48,7 @@ def provider() -> None:
 @pytest.mark.parametrize("name", ENGINES)
 def test_engines_answer_as_on_the_cpu(name: str, precision: str) -> None:
     got, want = by_onnxruntime(name, precision=precision), expected(name)
-    assert got.dtype == want.dtype and got.shape == want.shape
-    if want.dtype == np.uint8:
-        difference = np.abs(got.astype(int) - want)
-        greatest, mean = LEVELS[precision]
-        assert difference.max() <= greatest and difference.mean() <= mean
-        return
-    known = np.isfinite(want)
-    np.testing.assert_array_equal(known, np.isfinite(got))
-    rms = np.sqrt(np.mean((got[known] - want[known]) ** 2))
-    assert rms <= NUMBERS[precision] * want[known].std()
+    assert_near(got, want, LEVELS[precision], NUMBERS[precision])
 
 
 @pytest.mark.filterwarnings("error:.*without CUDA graphs:RuntimeWarning")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from plan_cases import ENGINES, held_out
-from plan_runs import KINDS, ask_real, by_itself, by_plan, role_of
+from plan_runs import KINDS, ask_real, assert_near, by_itself, by_plan, role_of
 
 import runtime
 from export.plan import flavours, pipeline
@@ -63,16 +63,7 @@ def test_plans_answer_as_the_engines_do(
 ) -> None:
     got = run(name, built(name, target, precision, tmp_path))
     want = expected(name)
-    assert got.dtype == want.dtype and got.shape == want.shape
-    if want.dtype == np.uint8:
-        difference = np.abs(got.astype(int) - want)
-        greatest, mean = LEVELS[precision]
-        assert difference.max() <= greatest and difference.mean() <= mean
-        return
-    known = np.isfinite(want)
-    np.testing.assert_array_equal(known, np.isfinite(got))
-    rms = np.sqrt(np.mean((got[known] - want[known]) ** 2))
-    assert rms <= NUMBERS[precision] * want[known].std()
+    assert_near(got, want, LEVELS[precision], NUMBERS[precision])
 
 
 @pytest.mark.parametrize("precision", EIGHT_BITS)

@@ -14,6 +14,10 @@ namespace zoo {
 // As cudaMalloc aligns, and as TensorRT asks of every tensor's address.
 constexpr size_t kDeviceAlignment = 256;
 
+inline size_t device_aligned(size_t bytes) {
+  return (bytes + kDeviceAlignment - 1) / kDeviceAlignment * kDeviceAlignment;
+}
+
 // Rows that the caller has in the device's memory, and where they belong in a run's.
 struct DeviceRows {
   size_t offset;

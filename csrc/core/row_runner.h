@@ -34,8 +34,7 @@ void run_rows(Engine* engine, size_t instance, const LatentSource& source,
               const Images& images);
 
 // A job that makes n images, cut into chunks of at most batch rows, which Engine::prepare
-// has given. The memory
-// behind source, inputs and images must live as long as the job.
+// has given. The memory behind source, inputs and images must live as long as the job.
 std::shared_ptr<Job> generate_job(Engine* engine, const LatentSource& source,
                                   const GraphInputs& inputs, uint64_t n, size_t batch,
                                   const Images& images);

@@ -158,13 +158,18 @@ def _configure(
     if settings.compatible:
         _make_compatible(config, flavour, warn)
     for rows in settings.buckets:
-        profile = builder.create_optimization_profile()
-        for index in range(network.num_inputs):
-            tensor = network.get_input(index)
-            if -1 in tensor.shape:
-                shape = [rows if axis == -1 else axis for axis in tensor.shape]
-                profile.set_shape(tensor.name, shape, shape, shape)
-        config.add_optimization_profile(profile)
+        config.add_optimization_profile(fixed_profile(builder, network, rows))
+
+
+def fixed_profile(builder: Any, network: Any, rows: int) -> Any:
+    """An optimisation profile of one batch size."""
+    profile = builder.create_optimization_profile()
+    for index in range(network.num_inputs):
+        tensor = network.get_input(index)
+        if -1 in tensor.shape:
+            shape = [rows if axis == -1 else axis for axis in tensor.shape]
+            profile.set_shape(tensor.name, shape, shape, shape)
+    return profile
 
 
 def _make_compatible(config: Any, flavour: Flavour, warn: Callable[[str], None]) -> None:

@@ -45,7 +45,7 @@ CudaBucket::CudaBucket(const Manifest& manifest, Ort::Session* session, const Cu
 
 size_t CudaBucket::take(size_t bytes) {
   const size_t begin = end_;
-  end_ += (bytes + kDeviceAlignment - 1) / kDeviceAlignment * kDeviceAlignment;
+  end_ += device_aligned(bytes);
   return begin;
 }
 

@@ -46,7 +46,7 @@ PlanBucket::PlanBucket(const Manifest& manifest, PlanEngine* engine, size_t prof
 
 size_t PlanBucket::take(size_t bytes) {
   const size_t begin = end_;
-  end_ += (bytes + kDeviceAlignment - 1) / kDeviceAlignment * kDeviceAlignment;
+  end_ += device_aligned(bytes);
   return begin;
 }
 

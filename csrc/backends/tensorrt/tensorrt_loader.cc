@@ -53,7 +53,7 @@ const Flavour& flavour_of(const std::string& target) {
 
 struct Opened {
   const TensorRtEntry* entry = nullptr;
-  void* library = nullptr;
+  void* tensorrt = nullptr;
 };
 
 const TensorRtEntry* open_entry(const Flavour& flavour, const std::string& plan) {
@@ -116,8 +116,8 @@ Opened opened(const std::string& target, const std::string& plan) {
   Opened fresh;
   fresh.entry = open_entry(flavour, plan);
   std::string path;
-  fresh.library = open_tensorrt(flavour, fresh.entry->major, &path);
-  fresh.entry->check(fresh.library, path);
+  fresh.tensorrt = open_tensorrt(flavour, fresh.entry->major, &path);
+  fresh.entry->check(fresh.tensorrt, path);
   return all->emplace(target, fresh).first->second;
 }
 
@@ -125,7 +125,7 @@ Opened opened(const std::string& target, const std::string& plan) {
 
 std::unique_ptr<PlanEngine> open_plan_natively(const std::string& path, const Manifest& manifest) {
   const Opened found = opened(manifest.plan.target, path);
-  return found.entry->open(found.library, path, manifest);
+  return found.entry->open(found.tensorrt, path, manifest);
 }
 
 }  // namespace zoo
