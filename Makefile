@@ -8,10 +8,12 @@ export PYTHON VENV
 
 SETUP = scripts/setup.sh
 BIN = $(VENV)/bin
+# Side by side on the machine's cores; speed is not what is tested.
+PYTEST = $(BIN)/python -m pytest -q -p no:benchmark --numprocesses logical --maxprocesses 4 --dist worksteal
 CXX_FILES = $(shell find csrc -name '*.cc' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
 
 .DEFAULT_GOAL := help
-.PHONY: help sample test test-gpu bench bench-gpu gallery lint format wheel sanitize clean distclean
+.PHONY: help sample test test-long test-gpu bench bench-gpu gallery lint format wheel sanitize clean distclean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,10 +22,15 @@ sample: ## install (without PyTorch) and draw 64 images into samples.png
 	@$(SETUP) sample
 	@$(BIN)/python -m zoo.sample --engine vae.onnx -n 64 --out samples.png
 
-test: ## install everything, get Fashion-MNIST and run all tests
+test: ## install everything, get Fashion-MNIST and run all tests but the long ones
 	@$(SETUP) test
 	@scripts/fashion-mnist.sh
-	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+	@$(PYTEST) -m "not long" $(PYTEST_ARGS)
+
+test-long: ## the same for the tests that repeat in more cases what the others hold
+	@$(SETUP) test
+	@scripts/fashion-mnist.sh
+	@$(PYTEST) -m long $(PYTEST_ARGS)
 
 test-gpu: ## on a machine with an NVIDIA GPU: install everything and run the tests that need it, the kernels under compute-sanitizer too
 	@$(SETUP) gpu

@@ -10,6 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+# Before PyTorch and NumPy are imported, for the programs too that the tests start: the threads of
+# their pools spin while they wait, and tests run side by side.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import compute_sanitizer
 import numpy as np
 import pytest
@@ -24,6 +29,7 @@ Run = Callable[..., str]
 
 GPU_SKIPPED = pytest.StashKey[int]()
 SANITIZER_SKIPPED = pytest.StashKey[int]()
+SKIPPED = {"gpu": GPU_SKIPPED, "sanitizer": SANITIZER_SKIPPED}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,6 +51,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.stash[SANITIZER_SKIPPED] = len(tooled) if missing else 0
     for item in tooled if missing else []:
         item.add_marker(pytest.mark.skip(reason="needs compute-sanitizer"))
+    # For the process that started this one, if pytest-xdist did.
+    getattr(config, "workeroutput", {}).update(
+        {name: config.stash[key] for name, key in SKIPPED.items()}
+    )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Count as a process of pytest-xdist did: each of them collects all tests."""
+    for name, key in SKIPPED.items():
+        node.config.stash[key] = getattr(node, "workeroutput", {}).get(name, 0)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

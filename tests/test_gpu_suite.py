@@ -1,7 +1,8 @@
-"""The tests that need a GPU run, or are seen to be skipped: none passes in silence."""
+"""The suite itself: what needs a GPU runs or is seen to be skipped; each test has one thread."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 import compute_sanitizer
 import conftest
 import pytest
+import torch
 from gpus import why_no_gpu
 
 
@@ -32,7 +34,8 @@ def test_gpu_tests_are_skipped_by_name_and_number(repository: Path) -> None:
     count = len(re.findall(r"^tests/test_on_gpu_\S+::", listed, re.MULTILINE))
     assert count > 50
     if why_no_gpu():
-        status, said = pytest_says(repository)
+        # As `make test` runs them: processes of pytest-xdist collect, and another one counts.
+        status, said = pytest_says(repository, "-p", "no:benchmark", "--numprocesses=1")
         assert status == 0 and f"{count} skipped" in said and "passed" not in said
         assert f"{count} tests need a GPU and were not run" in said
         status, said = pytest_says(repository, "--gpu")
@@ -40,6 +43,11 @@ def test_gpu_tests_are_skipped_by_name_and_number(repository: Path) -> None:
     else:
         status, said = pytest_says(repository, "--gpu", "-k", "levels")
         assert status == 0 and "passed" in said
+
+
+def test_each_test_has_one_thread() -> None:
+    """The threads of PyTorch's pool spin against those of other tests, whose time they take."""
+    assert torch.get_num_threads() == int(os.environ["OMP_NUM_THREADS"])
 
 
 def test_tests_under_compute_sanitizer_are_skipped_by_number(
