@@ -257,3 +257,29 @@ def test_training_command_on_own_pairs(tmp_path: Path) -> None:
     done = dry_run()
     assert done.exit_code == 2
     assert "photos-maps holds pairs, and the task edges makes the inputs itself" in done.output
+
+
+def test_projected_discriminator_sees_the_inputs(colours: DataSet) -> None:
+    """In the heads of pixels: other inputs change their verdicts and no others."""
+    model: Any = small()
+    options = {"discriminator": "projected", "loss": "pairs", "fid_images": 0}
+    task = PairTask(Recipe(adversarial=options))
+    task.equip(model)
+    task.prepare(model, colours, Recipe())
+    batch = batch_of(colours.train, slice(0, 8))
+    assert batch.inputs is not None
+    other = Batch(batch.levels, inputs=255 - batch.inputs)
+    verdicts = []
+    for one in (batch, other):
+        judged = task.judged(model, one.images, one)
+        verdicts.append(model.projected.judge(judged.features(model.projected)))
+    same = [torch.equal(*pair) for pair in zip(*verdicts, strict=True)]
+    assert same == [not pixels for pixels in model.projected.sees_pixels()]
+    update = Updates(task.optimizers(model, Recipe()))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    terms = task.step(model, batch, update)  # type: ignore[arg-type]
+    assert "l1" in terms and all(torch.isfinite(value) for value in terms.values())
+    parts = {
+        n.split(".")[0] for n, v in model.state_dict().items() if not torch.equal(v, before[n])
+    }
+    assert parts == {"generator", "projected"}

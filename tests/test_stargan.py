@@ -262,3 +262,22 @@ def test_data_without_attributes(some_faces: DataSet) -> None:
 def test_bad_config(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         registry.get("stargan").make({**OPTIONS, **options})
+
+
+def test_projected_discriminator_leaves_the_classifier_to_the_papers(some_faces: DataSet) -> None:
+    """Both learn: one what is real, the other what the domains are."""
+    model: Any = small()
+    options = {"discriminator": "projected", "loss": "pairs", "fid_images": 0}
+    task = DomainTask(Recipe(adversarial=options))
+    task.equip(model)
+    task.prepare(model, some_faces, Recipe())
+    update = Updates(task.optimizers(model, Recipe()))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    terms = task.step(model, batch_of(some_faces, 0, 8), update)  # type: ignore[arg-type]
+    assert {"classification", "real_classification", "reconstruction"} <= terms.keys()
+    assert all(torch.isfinite(value) for value in terms.values())
+    changed = [n for n, v in model.state_dict().items() if not torch.equal(v, before[n])]
+    assert {name.split(".")[0] for name in changed} == {"generator", "projected", "discriminator"}
+    # Its head that tells real from fake is not asked.
+    assert "discriminator.project.0.weight" in changed
+    assert "discriminator.judge.weight" not in changed

@@ -18,6 +18,7 @@ from zoo.models.equalised import (
     UpsampledConv2d,
 )
 from zoo.models.folding import fold
+from zoo.models.progan import ToRGB
 from zoo.models.style_layers import EPSILON, MinibatchDeviation, PixelNorm, PlainPixelNorm
 
 
@@ -153,3 +154,14 @@ def test_same_images_are_seen_as_collapse() -> None:
     same = rows(1, 2, 2, 2).expand(4, -1, -1, -1)
     assert MinibatchDeviation(4)(same)[:, 2].max() < 0.01
     assert MinibatchDeviation(4)(rows(4, 2, 2, 2))[:, 2].min() > 0.3
+
+
+def test_to_rgb_is_a_convolution_to_the_range_of_images() -> None:
+    layer = ToRGB(7, 3).double()
+    nn.init.normal_(layer.bias)
+    x = rows(2, 7, 5, 6)
+    kernel = layer.weight * layer.scale
+    expected = F.conv2d(x, kernel, layer.bias) / 2 + 0.5
+    torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(layer.folded()(x), expected, rtol=1e-12, atol=1e-12)
+    assert layer.float()(x.bfloat16().float()).dtype == torch.float32

@@ -67,6 +67,19 @@ def test_adaptive_norm() -> None:
     np.testing.assert_allclose(made.std((2, 3)), np.abs(styles[:, :3]), rtol=1e-5)
 
 
+def test_adaptive_norm_as_it_is_exported() -> None:
+    """The form for training and the one written out agree, and so do their gradients."""
+    layer = AdaptiveNorm(style=5, channels=3).double()
+    plain = layer.folded()
+    x, w = (3 + 2 * rows(4, 3, 6, 6)).requires_grad_(), rows(4, 5, seed=1).requires_grad_()
+    weights = rows(4, 3, 6, 6, seed=2)
+    made = [network(x, w) for network in (layer, plain)]
+    torch.testing.assert_close(*made, rtol=1e-12, atol=1e-12)
+    gradients = [torch.autograd.grad((one * weights).sum(), (x, w)) for one in made]
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)
+
+
 def test_style_layer() -> None:
     """Noise with a strength for each channel, then the rectifier, then the style."""
     layer = StyleLayer(nn.Identity(), channels=3, style=5).double()
@@ -272,15 +285,23 @@ def test_training_mixes_styles(seen: int, layers: int) -> None:
     np.testing.assert_allclose(share.numpy(), 1 / (layers - 1), atol=0.06)
 
 
-@pytest.mark.parametrize("mixing", [0.0, 1.0])
-def test_mixing_never_or_always(mixing: float) -> None:
-    model = make("stylegan", GROWN, mixing=mixing).float()
+@pytest.mark.parametrize(
+    ("options", "mixing"),
+    [
+        ({"mixing": 0.0}, 0),
+        ({"mixing": 1.0}, 1),
+        ({"mixing": 1.0, "mixing_from": GROWN}, 1),
+        ({"mixing": 1.0, "mixing_from": GROWN + 1}, 0),
+    ],
+)
+def test_mixing_never_or_always(options: dict[str, Any], mixing: int) -> None:
+    model = make("stylegan", GROWN, **options).float()
     task = StyleTask(Recipe())
     styles = spy(task, model)
     with torch.no_grad():
         task.fake(model, Batch(torch.zeros(64, 16, 16, 3, dtype=torch.uint8)))
     changes = (styles[0][:, 1:] != styles[0][:, :-1]).any(2).sum(1)
-    assert set(changes.tolist()) == {int(mixing)}
+    assert set(changes.tolist()) == {mixing}
 
 
 def test_mean_of_w_is_followed_in_training_only() -> None:

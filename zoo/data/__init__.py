@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.data import celeba
+from zoo.data import celeba, mapped_faces
 from zoo.data.files import load_folder, load_npz
 from zoo.data.idx import read_idx
 from zoo.data.sets import DataSet, Split, as_nhwc, framed, normalise, resize, split_by_seed
@@ -26,15 +26,19 @@ def load(
     A folder that holds `list_attr_celeba.txt` is read as CelebA; `A_FOLDER:B_FOLDER` and
     `pairs:FOLDER` are pairs of pictures, as `zoo.data.pairs` explains.
 
-    `size` and `channels` resize and convert all images; None keeps what they are. The 28 pixels of
-    MNIST and Fashion-MNIST get a black frame where 32 are asked for (LeCun et al. 1998). Raises
-    `DataError`, in one line, for anything that is missing, damaged or of another format.
+    `faces:COUNT` are as many drawn faces (`zoo.data.mapped_faces`); faces of more than 64 pixels
+    are drawn so large. `size` and `channels` resize and convert all images; None keeps what they
+    are. The 28 pixels of MNIST and Fashion-MNIST get a black frame where 32 are asked for (LeCun et
+    al. 1998). Raises `DataError`, in one line, for anything that is missing, damaged or of another
+    format.
     """
     if name in SOURCES:
         loaded = _load_idx(SOURCES[name], download)
         if (loaded.image_size, size) == (28, 32):
             loaded = replace(loaded, train=framed(loaded.train, 2), test=framed(loaded.test, 2))
         return _resized(loaded, size, channels)
+    if mapped_faces.is_mapped(name, size):
+        return _resized(mapped_faces.load(name, size), size, channels)
     if name == "faces":
         from zoo.data import faces
 
@@ -51,7 +55,7 @@ def load(
     if path.is_file() and path.suffix == ".npz":
         return load_npz(path, size, channels)
     problem = "is not an .npz file" if path.is_file() else "is no data set, folder or file"
-    raise DataError(f"{name} {problem}; known data sets: {', '.join(NAMES)}")
+    raise DataError(f"{name} {problem}; known data sets: {', '.join(NAMES)}, faces:COUNT")
 
 
 def _load_idx(source: Source, download: bool) -> DataSet:

@@ -114,43 +114,54 @@ def make(
 
 
 def stream(
-    first: int, count: int, size: int = SIZE, seed: int = 0, processes: int | None = None
+    first: int,
+    count: int,
+    size: int = SIZE,
+    seed: int = 0,
+    processes: int | None = None,
+    step: int = 1,
 ) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
-    """The faces of `make` in blocks, in order, with constant memory; close it when done."""
+    """The faces of `make` in blocks, in order, with constant memory; close it when done.
+
+    With a `step` they are faces `first`, `first + step`, `first + 2 step`, ….
+    """
     _check("count", count, 1, 2**40)
-    _check("first", first, 0, 2**64 - count)
+    _check("step", step, 1, 2**20)
+    _check("first", first, 0, 2**64 - count * step)
     _check("size", size, 8, 4096)
     _check("seed", seed, 0, 2**64 - 1)
     versions()
-    return _stream(first, count, size, seed, processes or os.cpu_count() or 1)
+    return _stream(first, count, step, size, seed, processes or os.cpu_count() or 1)
 
 
 def _stream(
-    first: int, count: int, size: int, seed: int, processes: int
+    first: int, count: int, step: int, size: int, seed: int, processes: int
 ) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
     with ExitStack() as stack:
         sources: list[Iterator[np.ndarray]] = []
-        workers = min(processes, -(-count // _step(size)))
+        workers = min(processes, -(-count // _block_length(size)))
         if workers == 1:
-            sources.append(_draw(_blocks(first, count, size), size, seed))
+            sources.append(_draw(_blocks(first, count, step, size), size, seed))
         else:
             for k in range(workers):
-                worker = stack.enter_context(_Worker(first, count, size, seed, k, workers))
-                sources.append(worker.read(_blocks(first, count, size, k, workers), size))
-        for index, block in enumerate(_blocks(first, count, size)):
+                worker = stack.enter_context(_Worker(first, count, step, size, seed, k, workers))
+                sources.append(worker.read(_blocks(first, count, step, size, k, workers), size))
+        for index, block in enumerate(_blocks(first, count, step, size)):
             rows = [describe(seed, face).row() for face in block]
             yield next(sources[index % workers]), np.stack(rows)
 
 
-def _step(size: int) -> int:
+def _block_length(size: int) -> int:
     return min(max(_BLOCK_BYTES // (3 * size * size), 1), _BLOCK)
 
 
-def _blocks(first: int, count: int, size: int, k: int = 0, workers: int = 1) -> Iterator[range]:
+def _blocks(
+    first: int, count: int, step: int, size: int, k: int = 0, workers: int = 1
+) -> Iterator[range]:
     """The indices of every block, or of worker k's."""
-    step, stop = _step(size), first + count
-    for start in range(first + k * step, stop, workers * step):
-        yield range(start, min(start + step, stop))
+    length, indices = _block_length(size), range(first, first + count * step, step)
+    for start in range(k * length, count, workers * length):
+        yield indices[start : start + length]
 
 
 def _draw(blocks: Iterable[range], size: int, seed: int) -> Iterator[np.ndarray]:
@@ -231,8 +242,8 @@ def work() -> None:
     """What a worker process does: draw the share that its arguments name, to stdout."""
     # Ctrl-C is for the process that asked; it ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    first, count, size, seed, k, workers = map(int, sys.argv[1:])
-    for images in _draw(_blocks(first, count, size, k, workers), size, seed):
+    first, count, step, size, seed, k, workers = map(int, sys.argv[1:])
+    for images in _draw(_blocks(first, count, step, size, k, workers), size, seed):
         sys.stdout.buffer.write(images.tobytes())
         sys.stdout.buffer.flush()
 

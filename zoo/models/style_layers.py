@@ -118,6 +118,32 @@ class AdaptiveNorm(nn.Module):
             self.affine.get_parameter("bias")[:channels] = 1
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """Normalise x and give it the style.
+
+        As one batch normalisation of N·C channels, a kernel that normalises, scales and shifts.
+        """
+        count, channels = len(style), x.shape[1]
+        x = x.expand(count, -1, -1, -1).contiguous()
+        deviation, mean = full_precision(self.affine(style)).chunk(2, 1)
+        flat = x.view(1, count * channels, *x.shape[2:])
+        styled = F.batch_norm(
+            flat, None, None, deviation.reshape(-1), mean.reshape(-1), training=True, eps=EPSILON
+        )
+        return styled.view(x.shape)
+
+    def folded(self) -> nn.Module:
+        """The same in operations that the exporter knows."""
+        return PlainAdaptiveNorm(self.affine)
+
+
+class PlainAdaptiveNorm(nn.Module):
+    """`AdaptiveNorm` written out."""
+
+    def __init__(self, affine: nn.Module) -> None:
+        super().__init__()
+        self.affine = affine
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """Normalise x and give it the style."""
         deviation, mean = self.affine(style).to(x.dtype)[:, :, None, None].chunk(2, 1)
         return F.instance_norm(x, eps=EPSILON) * deviation + mean

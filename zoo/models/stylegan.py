@@ -28,19 +28,20 @@ class StyleGANConfig(ProGANConfig):
 
     `style` is the width of w, and of the `mapping_layers` dense layers that make it; these learn
     with `mapping_rate` times the learning rate. `mixing` is the probability that a training image
-    has two styles (section 3.1).
+    has two styles (section 3.1), once the networks have seen `mixing_from` images.
     """
 
     style: int = 64
     mapping_layers: int = 8
     mapping_rate: float = 0.01
     mixing: float = 0.9
+    mixing_from: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_counts(self, "style", "mapping_layers")
         check_numbers(self, "mapping_rate", positive=True)
-        check_numbers(self, "mixing")
+        check_numbers(self, "mixing", "mixing_from")
         if self.mixing > 1:
             raise ConfigError(f"mixing must be a probability of at most 1, got {self.mixing}")
 

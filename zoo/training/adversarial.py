@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,13 @@ from zoo.errors import ZooError
 from zoo.models.generators import levels
 from zoo.training import collapse
 from zoo.training.adversarial_options import make_options
-from zoo.training.games import GAMES, gradient_penalty, r1_penalty
+from zoo.training.games import GAMES, gradient_penalty, level_term, r1_penalty
 from zoo.training.pictures import grid
+from zoo.training.projected.discriminator import ProjectedDiscriminator
+from zoo.training.projected.game import Judged, play
 from zoo.training.recipe import Recipe
 from zoo.training.task import Batch, Update
+from zoo.training.updates import frozen
 
 DISCRIMINATOR, GENERATOR = 0, 1
 """Numbers of the two optimizers."""
@@ -30,6 +32,11 @@ SHOWN = 80
 ROWS = 200
 """Images that are generated at a time."""
 
+CALIBRATION = 256
+"""Real images that a projected discriminator is calibrated on."""
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
 HELD_OUT = 500
 """Training and held-out images whose scores are compared."""
 
@@ -38,7 +45,9 @@ class AdversarialTask:
     """Training of a `generator` against a `discriminator`, submodules of one model.
 
     A model that plays another game overrides what differs: `networks`, `real`, `fake`, `score`,
-    the two `…_extra`, `after_step`; and what is looked at: `generate` or `samples`.
+    the two `…_extra`, `after_step`; and what is looked at: `generate` or `samples`. Where a
+    projected discriminator judges (`zoo.training.projected`), it is a submodule `projected`, and
+    what it is shown is `judged`.
     """
 
     headline = "generator_loss"
@@ -47,6 +56,7 @@ class AdversarialTask:
 
     def __init__(self, recipe: Recipe | None = None) -> None:
         self.options = make_options(recipe.adversarial if recipe else {})
+        self._precision = recipe.precision if recipe else "fp32"
         self._fid: tuple[str, Any] | None = None
         self._unmeasured: str | None = None
 
@@ -55,6 +65,21 @@ class AdversarialTask:
     def networks(self, model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
         """The modules of the discriminating side and those of the generating side."""
         return [model.discriminator], [model.generator]
+
+    keeps_discriminator = False
+    """Whether the paper's discriminator learns something else too, beside a projected one."""
+
+    def judged(self, model: Any, shown: Tensor, batch: Batch) -> Judged:
+        """What a projected discriminator sees of what `real` or `fake` gave."""
+        return Judged(shown)
+
+    def condition_width(self, model: Any) -> int:
+        """Width of the condition in `judged`."""
+        return 0
+
+    def input_channels(self, model: Any) -> int:
+        """Channels of the inputs in `judged`."""
+        return 0
 
     def real(self, model: Any, batch: Batch) -> Tensor:
         """What the discriminator is shown as real, [N, …] (default: the images)."""
@@ -98,6 +123,25 @@ class AdversarialTask:
 
     # What they share
 
+    def equip(self, model: Any) -> None:
+        """Add the projected discriminator, if the recipe asks for one."""
+        if self.options.projected:
+            model.projected = ProjectedDiscriminator(
+                model.config.image_size,
+                model.config.channels,
+                self.condition_width(model),
+                self.input_channels(model),
+                DTYPES[self._precision],
+            )
+
+    def players(self, model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
+        """The modules that learn on either side."""
+        discriminating, generating = self.networks(model)
+        if self.options.projected:
+            kept = discriminating if self.keeps_discriminator else []
+            discriminating = [model.projected, *kept]
+        return discriminating, generating
+
     def latents(self, model: Any, count: int, device: torch.device) -> Tensor:
         """Draw z of N(0, I), [count, D]."""
         return torch.randn(count, model.config.latent, device=device)
@@ -106,19 +150,28 @@ class AdversarialTask:
         """Adam for each of the two sides."""
         scales = (self.options.discriminator_rate, 1.0)
         made: list[Optimizer] = []
-        for side, scale in zip(self.networks(model), scales, strict=True):
+        for side, scale in zip(self.players(model), scales, strict=True):
             group = {"params": [p for module in side for p in module.parameters()], "scale": scale}
             betas = (self.options.beta1, self.options.beta2)
             made.append(Adam([group], recipe.learning_rate, betas, fused=True))
         return made
 
-    def prepare(self, model: nn.Module, data: DataSet, recipe: Recipe) -> list[dict[str, float]]:
-        """Do nothing."""
+    def prepare(self, model: Any, data: DataSet, recipe: Recipe) -> list[dict[str, float]]:
+        """Calibrate a projected discriminator on real images."""
+        if self.options.projected:
+            rows = min(CALIBRATION, len(data.train))
+            device = next(model.parameters()).device
+            model.projected.calibrate(_batch(data.train, rows, device).images)
         return []
 
     def step(self, model: nn.Module, batch: Batch, update: Update) -> dict[str, Tensor]:
         """Algorithm 1: k updates of the discriminator on a minibatch each, one of the generator."""
-        discriminating, generating = self.networks(model)
+        if self.options.projected:
+            terms = play(self, model, batch, update)
+            with torch.no_grad():
+                self.after_step(model, batch)
+            return terms
+        discriminating, generating = self.players(model)
         parts = batch.split(self.options.discriminator_steps)
         logged: dict[str, Tensor] = {}
         for part in parts:
@@ -146,9 +199,14 @@ class AdversarialTask:
         if options.r1 and update.step % options.r1_every == 0:
             penalty = r1_penalty(lambda images: self.score(model, images, batch), real)
             extra["r1"] = penalty * (options.r1 / 2 * options.r1_every)
+        if options.r2 and update.step % options.r1_every == 0:
+            penalty = r1_penalty(lambda images: self.score(model, images, batch), fake)
+            extra["r2"] = penalty * (options.r2 / 2 * options.r1_every)
         if options.gradient_penalty:
             penalty = gradient_penalty(lambda images: self.score(model, images, batch), real, fake)
             extra["gradient_penalty"] = penalty * options.gradient_penalty
+        if options.level:
+            extra["level"] = level_term(real_scores, fake_scores) * options.level
         if options.drift:
             extra["drift"] = real_scores.square().mean() * options.drift
         right = (real_scores > 0).float().mean() + (fake_scores < 0).float().mean()
@@ -165,7 +223,11 @@ class AdversarialTask:
             fake = self.fake(model, batch)
             scores = self.score(model, fake, batch).float()
             extra = self.generator_extra(model, batch, fake)
-        loss = GAMES[self.options.loss].generator(scores) + sum(extra.values())
+            real_scores = None
+            if GAMES[self.options.loss].relative:
+                real_scores = self.score(model, self.real(model, batch), batch).float()
+        loss = GAMES[self.options.loss].generator(scores, real_scores)
+        loss = self.options.adversarial_weight * loss + sum(extra.values())
         return {"generator_loss": loss, **extra}
 
     # Measuring
@@ -218,7 +280,7 @@ class AdversarialTask:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(0)
             known, unknown, fake = (
-                float(self.score(model, images, batch).float().mean())
+                float(self._judge(model, images, batch).float().mean())
                 for images, batch in (
                     (self.real(model, train), train),
                     (self.real(model, test), test),
@@ -232,6 +294,14 @@ class AdversarialTask:
             "fake_score": fake,
             "overfitting": min(max(gap, -1.0), 1.0),
         }
+
+    def _judge(self, model: Any, shown: Tensor, batch: Batch) -> Tensor:
+        """The scores of whichever discriminator judges."""
+        if not self.options.projected:
+            return self.score(model, shown, batch)
+        judged = self.judged(model, shown, batch)
+        scores: Tensor = model.projected(judged.images, judged.condition, judged.inputs)
+        return scores
 
     def _quality(self, images: np.ndarray, data: DataSet) -> dict[str, float]:
         from runtime.errors import EngineNotFoundError
@@ -269,16 +339,3 @@ def _batch(split: Split, count: int, device: torch.device) -> Batch:
     )
     assert levels is not None
     return Batch(levels, *rest)
-
-
-@contextmanager
-def frozen(modules: list[nn.Module]) -> Iterator[None]:
-    """Let no gradients reach the parameters of these modules."""
-    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)

@@ -9,6 +9,9 @@ from zoo.errors import ConfigError
 from zoo.models.options import check_choice, check_counts, check_numbers
 from zoo.training.games import GAMES
 
+DISCRIMINATORS = ("paper", "projected")
+"""Who judges: the discriminator of the model's paper, or one of projected features."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -18,29 +21,71 @@ class Options:
     et al. 2014): a step's batch is cut into k minibatches, one an update of the discriminator.
     `beta1` and `beta2` are Adam's; `discriminator_rate` is the discriminator's learning rate in
     parts of the recipe's. `r1` is γ of the R1 penalty, taken every `r1_every` steps and weighted by
-    as much; `gradient_penalty` is λ of WGAN-GP, and `drift` the weight of the mean squared real
-    score (Karras et al. 2017, appendix A.1). `fid_images` are drawn after each epoch for the
-    Fréchet distance (0: not measured).
+    as much, `r2` that of the same penalty on generated images; `gradient_penalty` is λ of WGAN-GP,
+    and `drift` the weight of the mean squared real score (Karras et al. 2017, appendix A.1).
+    `level` is the weight of `zoo.training.games.level_term`, `adversarial_weight` that of the game
+    in the generator's loss. `fid_images` are drawn after each epoch for the Fréchet distance (0:
+    not measured).
+
+    `discriminator` is one of `DISCRIMINATORS`. The penalties of a projected one are on its maps of
+    features, in units that do not depend on their size; `pixel_penalty` multiplies that on the
+    pixels. Over the first `anneal_images` of a run γ of R1 and R2 goes to `penalty_end` times its
+    start, and `pixel_penalty` to `pixel_penalty_end`, by the same factor every image.
     """
 
     loss: str = "nonsaturating"
+    discriminator: str = "paper"
     discriminator_steps: int = 1
     beta1: float = 0.5
     beta2: float = 0.999
     discriminator_rate: float = 1.0
     r1: float = 0.0
+    r2: float = 0.0
     r1_every: int = 1
     gradient_penalty: float = 0.0
     drift: float = 0.0
+    level: float = 0.0
+    adversarial_weight: float = 1.0
+    anneal_images: int = 0
+    penalty_end: float = 1.0
+    pixel_penalty: float = 1.0
+    pixel_penalty_end: float = 1.0
     fid_images: int = 2000
 
     def __post_init__(self) -> None:
         check_choice(self, "loss", *GAMES)
         check_counts(self, "discriminator_steps", "r1_every")
-        check_numbers(self, "beta1", "beta2", "r1", "gradient_penalty", "drift", "fid_images")
-        check_numbers(self, "discriminator_rate", positive=True)
+        check_choice(self, "discriminator", *DISCRIMINATORS)
+        check_numbers(self, "beta1", "beta2", "r1", "r2", "gradient_penalty", "drift", "level")
+        check_numbers(self, "adversarial_weight", "anneal_images", "fid_images")
+        check_numbers(self, "discriminator_rate", "penalty_end", positive=True)
+        check_numbers(self, "pixel_penalty", "pixel_penalty_end", positive=True)
+        if self.discriminator == "projected" and (self.gradient_penalty or self.drift):
+            raise ConfigError(
+                "a projected discriminator has no gradient_penalty and no drift: "
+                "use r1, r2 and level"
+            )
         if self.beta1 >= 1 or self.beta2 >= 1:
             raise ConfigError(f"beta1 and beta2 must be below 1, got {self.beta1}, {self.beta2}")
+
+    @property
+    def projected(self) -> bool:
+        """Whether a projected discriminator judges."""
+        return self.discriminator == "projected"
+
+    def annealed(self, weight: float, seen: int) -> float:
+        """γ, `weight` at the start of a run, after so many images."""
+        return weight * self._falling(1.0, self.penalty_end, seen)
+
+    def pixel_penalty_at(self, seen: int) -> float:
+        """The factor of the penalty on pixels after so many images."""
+        return self._falling(self.pixel_penalty, self.pixel_penalty_end, seen)
+
+    def _falling(self, start: float, end: float, seen: int) -> float:
+        if not self.anneal_images:
+            return start
+        share = min(1.0, seen / self.anneal_images)
+        return float(start * (end / start) ** share)
 
 
 def make_options(table: dict[str, Any]) -> Options:

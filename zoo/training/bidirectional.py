@@ -13,7 +13,9 @@ from zoo.data import DataSet, normalise
 from zoo.errors import ConfigError
 from zoo.models.bigan import BiGAN
 from zoo.training.adversarial import AdversarialTask
+from zoo.training.games import GAMES
 from zoo.training.pictures import one_of_each
+from zoo.training.projected.game import Judged
 from zoo.training.recipe import Recipe
 from zoo.training.reconstruction import COLUMNS, psnr, stacked_rows
 from zoo.training.task import Batch
@@ -27,7 +29,7 @@ class BidirectionalTask(AdversarialTask):
 
     def __init__(self, recipe: Recipe | None = None) -> None:
         super().__init__(recipe)
-        if self.options.loss != "nonsaturating":
+        if self.options.loss != "nonsaturating" and not self.options.projected:
             raise ConfigError(f"a bidirectional GAN has no loss {self.options.loss!r}")
 
     def networks(self, model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
@@ -43,16 +45,33 @@ class BidirectionalTask(AdversarialTask):
         z = self.latents(model, len(batch), batch.levels.device)
         return _pair(model.generator(z), z)
 
+    def condition_width(self, model: Any) -> int:
+        """Of the latent."""
+        return int(model.config.latent)
+
+    def judged(self, model: Any, shown: Tensor, batch: Batch) -> Judged:
+        """The image of a pair, on the condition of its latent."""
+        pixels, latents = self._parts(model, shown, batch)
+        return Judged(pixels, latents)
+
+    def _parts(self, model: Any, shown: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        shape = batch.images.shape[1:]
+        pixels, latents = shown.split([shape.numel(), model.config.latent], 1)
+        return pixels.unflatten(1, shape), latents
+
     def score(self, model: Any, images: Tensor, batch: Batch) -> Tensor:
         """The logits of pairs."""
-        shape = batch.images.shape[1:]
-        pixels, latents = images.split([shape.numel(), model.config.latent], 1)
-        scores: Tensor = model.discriminator(pixels.unflatten(1, shape), latents)
+        scores: Tensor = model.discriminator(*self._parts(model, images, batch))
         return scores
 
     def generator_extra(self, model: Any, batch: Batch, fake: Tensor) -> dict[str, Tensor]:
-        """E plays, too: it lowers D(x, E(x)), by -log(1 - D) as G does (section 3.4)."""
-        scores = self.score(model, self.real(model, batch), batch).float()
+        """E plays, too: it lowers D(x, E(x)), by -log(1 - D) as G does (section 3.4).
+
+        Where pairs are compared, their loss is E's as well as G's.
+        """
+        if GAMES[self.options.loss].relative:
+            return {}
+        scores = self._judge(model, self.real(model, batch), batch).float()
         return {"encoder_loss": F.softplus(scores).mean()}
 
     @torch.no_grad()

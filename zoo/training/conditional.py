@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from zoo.errors import ConfigError
 from zoo.training.adversarial import AdversarialTask
+from zoo.training.projected.game import Judged
 from zoo.training.task import Batch
 
 
@@ -22,6 +24,15 @@ class ConditionalTask(AdversarialTask):
         images: Tensor = model.generator(z, _labels(batch))
         return images
 
+    def condition_width(self, model: Any) -> int:
+        """Of the one-hot class."""
+        return int(model.config.classes)
+
+    def judged(self, model: Any, shown: Tensor, batch: Batch) -> Judged:
+        """The images, and their classes as vectors of mean square 1."""
+        classes = model.config.classes
+        return Judged(shown, F.one_hot(_labels(batch), classes).float() * math.sqrt(classes))
+
     def score(self, model: Any, images: Tensor, batch: Batch) -> Tensor:
         """The logits of images of the batch's labels."""
         scores: Tensor = model.discriminator(images, _labels(batch))
@@ -30,9 +41,12 @@ class ConditionalTask(AdversarialTask):
     def discriminator_extra(
         self, model: Any, batch: Batch, real: Tensor, fake: Tensor
     ) -> dict[str, Tensor]:
-        """-log(1 - D(x, y')) for labels y' that are not those of the real images x."""
+        """-log(1 - D(x, y')) for labels y' that are not those of the real images x.
+
+        A projected discriminator learns the classes by its last layer and does without.
+        """
         config = model.config
-        if not config.mismatch:
+        if not config.mismatch or self.options.projected:
             return {}
         labels = _labels(batch)
         others = (labels + torch.randint_like(labels, 1, config.classes)) % config.classes

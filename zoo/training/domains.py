@@ -36,6 +36,7 @@ class DomainTask(AdversarialTask):
     """
 
     best: str | None = "test_spoilt"
+    keeps_discriminator = True
 
     def fake(self, model: Any, batch: Batch) -> Tensor:
         """The images, translated to what other images of the batch are."""

@@ -22,23 +22,41 @@ def _log_loss(real: Tensor, fake: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Game:
-    """The losses of both players: `discriminator(real scores, fake scores)`, `generator(fake)`."""
+    """The losses of both players, of scores of real and of fake images of the same shape.
+
+    `discriminator(real, fake)` and `generator(fake, real)`; where `relative` is False the generator
+    needs no real ones, and real may be None.
+    """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
-    generator: Callable[[Tensor], Tensor]
+    generator: Callable[[Tensor, Tensor | None], Tensor]
+    relative: bool = False
+
+
+def _pairs(fake: Tensor, real: Tensor | None) -> Tensor:
+    assert real is not None
+    return F.softplus(real - fake).mean()
 
 
 GAMES = {
     # Goodfellow et al. 2014, equation 1: the generator lowers log(1 - D(G(z))).
-    "minimax": Game(_log_loss, lambda fake: -F.softplus(fake).mean()),
+    "minimax": Game(_log_loss, lambda fake, real=None: -F.softplus(fake).mean()),
     # The same, section 3: the generator raises log D(G(z)), whose gradient does not vanish.
-    "nonsaturating": Game(_log_loss, lambda fake: F.softplus(-fake).mean()),
+    "nonsaturating": Game(_log_loss, lambda fake, real=None: F.softplus(-fake).mean()),
     # Arjovsky et al. 2017 (arXiv:1701.07875), equation 2.
     "wasserstein": Game(
         lambda real, fake: fake.mean() - real.mean(),
-        lambda fake: -fake.mean(),
+        lambda fake, real=None: -fake.mean(),
     ),
+    # Relativistic pairs (Jolicoeur-Martineau 2018, arXiv:1807.00734, section 4.1; Huang et al.
+    # 2024, arXiv:2501.05441, equation 2): a real image is to look more real than a fake one.
+    "pairs": Game(lambda real, fake: F.softplus(fake - real).mean(), _pairs, relative=True),
 }
+
+
+def level_term(real: Tensor, fake: Tensor) -> Tensor:
+    """(mean D(x) + mean D(G(z)))²: holds scores around 0, whose level pairs leave open."""
+    return (real.mean() + fake.mean()).square()
 
 
 def _gradients(score: Score, images: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ from zoo.training.metrics import MetricsWriter
 from zoo.training.pictures import save_picture
 from zoo.training.recipe import Recipe, from_dict, to_dict
 from zoo.training.task import Batch, Task
-from zoo.training.updates import Updater, average_buffers, copy_first
+from zoo.training.updates import PROJECTED, Updater, average_buffers, copy_first
 
 
 @dataclass
@@ -69,17 +69,21 @@ class Trainer:
         if recipe.precision == "fp16" and self.device.type == "cpu":
             raise ConfigError("precision fp16 needs a GPU; a CPU can train in bf16 or fp32")
         shares = self.accelerator.num_processes
-        self.steps_per_epoch = len(data.train) // recipe.batch_size
+        self.steps_per_pass = len(data.train) // recipe.batch_size
+        self.steps_per_epoch = self.steps_per_pass
+        if recipe.epoch_images:
+            self.steps_per_epoch = max(1, recipe.epoch_images // recipe.batch_size)
         if recipe.batch_size % shares:
             raise ConfigError(
                 f"batch size {recipe.batch_size} cannot be shared by {shares} processes"
             )
-        if self.steps_per_epoch == 0:
+        if self.steps_per_pass == 0:
             raise ConfigError(
                 f"batch size {recipe.batch_size} is more than the {len(data.train)} training images"
             )
         self.steps = self.steps_per_epoch * recipe.epochs
         torch.backends.cudnn.deterministic = True
+        task.equip(model)
         self.model = model.to(self.device, memory_format=torch.channels_last)
         if not task.wrapped:
             copy_first(self.model, self.accelerator)
@@ -95,7 +99,7 @@ class Trainer:
         self.update = Updater(
             self.accelerator, self.optimizers, recipe.gradient_clip, average=not task.wrapped
         )
-        self.images = torch.from_numpy(np.array(data.train.images)).to(self.device)
+        self.images = self._images(data.train.images)
         self.labels = self._targets(data.train.labels)
         self.attributes = self._targets(data.train.attributes)
         self.inputs = self._targets(data.train.inputs)
@@ -146,7 +150,7 @@ class Trainer:
 
     def one_step(self) -> dict[str, float]:
         """Take the first update and return its losses; nothing is written."""
-        return self._step(self._order(0)[: self.recipe.batch_size])
+        return self._step(self._rows(self._order(0)))
 
     def close(self) -> None:
         """Part from the other processes of the run, once all have come here.
@@ -185,6 +189,12 @@ class Trainer:
         self.progress = Progress(**values["progress"])
         self.metrics = values["metrics"]
 
+    def _images(self, images: np.ndarray) -> Tensor:
+        """The training images; those that are mapped into memory stay in their file."""
+        if isinstance(images, np.memmap) and images.flags.writeable and self.device.type == "cpu":
+            return torch.from_numpy(images)
+        return torch.from_numpy(np.array(images)).to(self.device)
+
     def _targets(self, values: np.ndarray | None) -> Tensor | None:
         return None if values is None else torch.from_numpy(np.array(values)).to(self.device)
 
@@ -201,15 +211,21 @@ class Trainer:
         for folder in (self.out / "last", self.out / "pictures"):
             folder.mkdir(parents=True, exist_ok=True)
 
-    def _order(self, epoch: int) -> np.ndarray:
-        """The order of the training images in an epoch, a function of seed and epoch only."""
-        key = np.array([self.recipe.seed, epoch], np.uint64)
+    def _order(self, number: int) -> np.ndarray:
+        """The order of the training images in a pass over them, a function of seed and number."""
+        key = np.array([self.recipe.seed, number], np.uint64)
         return np.random.Generator(np.random.Philox(key=key)).permutation(len(self.images))
+
+    def _rows(self, order: np.ndarray) -> np.ndarray:
+        """The images of the step to come, in the order of its pass."""
+        start = self.progress.step % self.steps_per_pass * self.recipe.batch_size
+        return order[start : start + self.recipe.batch_size]
 
     def _train_epoch(self, interrupt: Interrupt, started: float, max_seconds: float) -> bool:
         """Do the rest of the epoch under way; False when it was cut short."""
         done = self.progress.step - self.progress.epoch * self.steps_per_epoch
-        order = self._order(self.progress.epoch)
+        passed = self.progress.step // self.steps_per_pass
+        order = self._order(passed)
         self.wrapped.train()
         began = time.monotonic()
         with tqdm(
@@ -223,8 +239,10 @@ class Trainer:
             for batch in range(done, self.steps_per_epoch):
                 if self._any(bool(interrupt) or time.monotonic() - started >= max_seconds):
                     return False
-                start = batch * self.recipe.batch_size
-                losses = self._step(order[start : start + self.recipe.batch_size])
+                if self.progress.step // self.steps_per_pass != passed:
+                    passed = self.progress.step // self.steps_per_pass
+                    order = self._order(passed)
+                losses = self._step(self._rows(order))
                 for name, value in losses.items():
                     self.progress.sums[name] = self.progress.sums.get(name, 0.0) + value
                 self.progress.step += 1
@@ -321,9 +339,12 @@ class Trainer:
 
     def _save_results(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
-        checkpoint.save_tensors(
-            folder / "checkpoint.safetensors", self.average.state_dict(), {"format": "pt"}
-        )
+        tensors = {
+            name: value
+            for name, value in self.average.state_dict().items()
+            if not name.startswith(PROJECTED)
+        }
+        checkpoint.save_tensors(folder / "checkpoint.safetensors", tensors, {"format": "pt"})
         whole, rest = divmod(self.progress.step, self.steps_per_epoch)
         description = {
             "model": self.name,

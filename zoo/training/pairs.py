@@ -16,6 +16,7 @@ from zoo.models.pix2pix import l1_loss
 from zoo.training import collapse
 from zoo.training.adversarial import AdversarialTask
 from zoo.training.pictures import one_of_each
+from zoo.training.projected.game import Judged
 from zoo.training.reconstruction import COLUMNS, psnr, stacked_rows
 from zoo.training.task import Batch, unit
 
@@ -33,6 +34,14 @@ class PairTask(AdversarialTask):
         inputs = _inputs(batch)
         images: Tensor = model.generator(inputs, torch_noise(inputs))
         return images
+
+    def input_channels(self, model: Any) -> int:
+        """Of what images are made from."""
+        return int(model.config.input_channels)
+
+    def judged(self, model: Any, shown: Tensor, batch: Batch) -> Judged:
+        """The images, and what they were made from."""
+        return Judged(shown, inputs=_inputs(batch))
 
     def score(self, model: Any, images: Tensor, batch: Batch) -> Tensor:
         """The logits of images as those of the batch's inputs."""

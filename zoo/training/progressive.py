@@ -55,7 +55,8 @@ class StyleTask(ProgressiveTask):
         other = generator.mapping(self.latents(model, count, z.device))
         layers = 2 * generator.synthesis.growth.stage()[0] + 2
         layer = torch.randint(1, layers, (count,), device=z.device)
-        mixed = torch.rand(count, device=z.device) < model.config.mixing
+        begun = int(generator.synthesis.growth.seen) >= model.config.mixing_from
+        mixed = torch.rand(count, device=z.device) < (model.config.mixing if begun else 0.0)
         styles = generator.mix_each(w, other, torch.where(mixed, layer, generator.layers))
         images: Tensor = generator.synthesis.grown(styles, torch_noise(z))
         return images

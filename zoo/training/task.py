@@ -80,6 +80,10 @@ class Task(Protocol):
     wrapped: bool
     best: str | None
 
+    def equip(self, model: nn.Module) -> None:
+        """Add the submodules that only training needs, before the model goes to its device."""
+        ...
+
     def optimizers(self, model: nn.Module, recipe: Recipe) -> list[Optimizer]:
         """Make the optimizers, over disjoint sets of the model's parameters."""
         ...
@@ -122,6 +126,9 @@ class LossTask:
     def __init__(self, recipe: Recipe | None = None) -> None:
         if recipe is not None and recipe.adversarial:
             raise ConfigError("the table adversarial of the recipe is for adversarial models")
+
+    def equip(self, model: nn.Module) -> None:
+        """Add nothing."""
 
     def optimizers(self, model: nn.Module, recipe: Recipe) -> list[Optimizer]:
         """AdamW over all parameters."""

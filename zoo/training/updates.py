@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import Tensor, nn
+
+PROJECTED = "projected."
+"""How the names of a projected discriminator's weights begin, which only training needs."""
 
 
 class Updater:
@@ -71,4 +75,22 @@ def copy_first(model: nn.Module, accelerator: Accelerator) -> None:
 def average_buffers(model: nn.Module, accelerator: Accelerator) -> None:
     """Average what layers measure of their batches, which differs between unwrapped copies."""
     if accelerator.num_processes > 1:
-        average([b for b in model.buffers() if b.is_floating_point()], accelerator)
+        buffers = [
+            buffer
+            for name, buffer in model.named_buffers()
+            if buffer.is_floating_point() and not name.startswith(PROJECTED)
+        ]
+        average(buffers, accelerator)
+
+
+@contextmanager
+def frozen(modules: list[nn.Module]) -> Iterator[None]:
+    """Let no gradients reach the parameters of these modules."""
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
