@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,14 @@ def _log_loss(real: Tensor, fake: Tensor) -> Tensor:
     return F.softplus(-real).mean() + F.softplus(fake).mean()
 
 
+class GeneratorLoss(Protocol):
+    """The generator's loss of fake scores, and of real ones where the game compares them."""
+
+    def __call__(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """Return the mean."""
+        ...
+
+
 @dataclass(frozen=True)
 class Game:
     """The losses of both players, of scores of real and of fake images of the same shape.
@@ -29,24 +38,36 @@ class Game:
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
-    generator: Callable[[Tensor, Tensor | None], Tensor]
+    generator: GeneratorLoss
     relative: bool = False
 
 
-def _pairs(fake: Tensor, real: Tensor | None) -> Tensor:
+def _saturating(fake: Tensor, real: Tensor | None = None) -> Tensor:
+    return -F.softplus(fake).mean()
+
+
+def _nonsaturating(fake: Tensor, real: Tensor | None = None) -> Tensor:
+    return F.softplus(-fake).mean()
+
+
+def _critic(fake: Tensor, real: Tensor | None = None) -> Tensor:
+    return -fake.mean()
+
+
+def _pairs(fake: Tensor, real: Tensor | None = None) -> Tensor:
     assert real is not None
     return F.softplus(real - fake).mean()
 
 
 GAMES = {
     # Goodfellow et al. 2014, equation 1: the generator lowers log(1 - D(G(z))).
-    "minimax": Game(_log_loss, lambda fake, real=None: -F.softplus(fake).mean()),
+    "minimax": Game(_log_loss, _saturating),
     # The same, section 3: the generator raises log D(G(z)), whose gradient does not vanish.
-    "nonsaturating": Game(_log_loss, lambda fake, real=None: F.softplus(-fake).mean()),
+    "nonsaturating": Game(_log_loss, _nonsaturating),
     # Arjovsky et al. 2017 (arXiv:1701.07875), equation 2.
     "wasserstein": Game(
         lambda real, fake: fake.mean() - real.mean(),
-        lambda fake, real=None: -fake.mean(),
+        _critic,
     ),
     # Relativistic pairs (Jolicoeur-Martineau 2018, arXiv:1807.00734, section 4.1; Huang et al.
     # 2024, arXiv:2501.05441, equation 2): a real image is to look more real than a fake one.
