@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,15 @@ SKIPPED = {"gpu": GPU_SKIPPED, "sanitizer": SANITIZER_SKIPPED}
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--gpu`: a machine without a usable GPU is an error."""
     parser.addoption("--gpu", action="store_true", help="fail where no GPU can be used")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Obey Ctrl-C, here and in all children, where the tests were started to ignore it.
+
+    A shell does so for what a script puts into the background.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
+import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import click
+
+from zoo import console, signals
 
 _EXTRAS = {
     "accelerate": "train",
@@ -23,7 +27,6 @@ _EXTRAS = {
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
-EXIT_TERMINATED = 128 + signal.SIGTERM
 
 
 class Integer(click.ParamType):
@@ -58,8 +61,8 @@ class Command(click.Command):
     """A click command whose `main` ends the process with one of these exit codes.
 
     0 done; 2 bad input or a machine that cannot do it, after one line `error: …`
-    on stderr; 130 Ctrl-C and 143 SIGTERM, after removing what was half written.
-    Anything else is a defect of the program, and shows its traceback.
+    on stderr; 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP and 152 SIGXCPU, after removing what
+    was half written. Anything else is a defect of the program, and shows its traceback.
     """
 
     def __init__(self, *args: Any, **extra: Any) -> None:
@@ -86,9 +89,10 @@ class Group(Command, click.Group):
 
 
 def _exit_code(run: Callable[[], Any]) -> int:
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    console.prepare()
     try:
-        result = run()
+        with signals.handled(_Ending(), *signals.ENDING):
+            result = run()
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return EXIT_INTERRUPTED
@@ -98,14 +102,28 @@ def _exit_code(run: Callable[[], Any]) -> int:
             raise
         click.echo(f"error: {message}", err=True)
         return EXIT_BAD_INPUT
-    finally:
-        signal.signal(signal.SIGTERM, previous)
     return result if isinstance(result, int) else 0
 
 
-def _terminate(signal_number: int, frame: FrameType | None) -> NoReturn:
-    # As an exception, so that the context managers on the stack clean up.
-    raise SystemExit(EXIT_TERMINATED)
+class _Ending:
+    """What a signal to end does: an exception, so that the context managers on the stack clean up.
+
+    One that comes while they do would keep them from it, and is obeyed only if that lasts long.
+    """
+
+    PATIENCE_S = 5.0
+
+    def __init__(self) -> None:
+        self._since = -math.inf
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if now - self._since < self.PATIENCE_S:
+            return
+        self._since = now
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + number)
 
 
 def _one_line(error: Exception) -> str | None:
@@ -165,7 +183,6 @@ __all__ = [
     "COUNT",
     "EXIT_BAD_INPUT",
     "EXIT_INTERRUPTED",
-    "EXIT_TERMINATED",
     "UINT64",
     "Command",
     "Group",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
+from zoo.console import rewrites_lines
+
 _TERMINAL_EVERY = 0.1
 _LOG_EVERY = 5.0
 
@@ -19,7 +21,7 @@ class Progress:
     def __init__(self, total: int, verbose: bool = False) -> None:
         self.done = 0
         self.total = total
-        self._terminal = sys.stderr.isatty()
+        self._terminal = rewrites_lines(sys.stderr)
         self._silent = not (self._terminal or verbose)
         self._every = _TERMINAL_EVERY if self._terminal else _LOG_EVERY
         self._start = time.perf_counter()

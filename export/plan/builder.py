@@ -95,7 +95,7 @@ def build(
         ) from error
     cache = settings.cache or timing_cache.default(flavour)
     cached = timing_cache.has_one(flavour, config)
-    if cached:
+    if cached and cache:
         timing_cache.load(config, cache, warn)
     elif settings.cache:
         warn(f"{flavour.title} keeps no timing cache: it measures where a plan is first run")
@@ -103,7 +103,7 @@ def build(
         host = builder.build_serialized_network(network, config)
     if host is None:
         raise ExportError(f"{flavour.title} cannot build {name}: {log.first_error()}")
-    if cached:
+    if cached and cache:
         timing_cache.save(config, cache, warn)
     with memoryview(host) as view:
         data = bytes(view)

@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from export.plan.flavours import Flavour
+from zoo.console import rewrites_lines
 
 
 @contextmanager
 def progress(flavour: Flavour, config: Any, name: str) -> Iterator[None]:
     """A line on a terminal that tells how far the build is, where the bindings can say."""
     base = getattr(flavour.module, "IProgressMonitor", None)
-    if base is None or not hasattr(config, "progress_monitor") or not sys.stderr.isatty():
+    shown = rewrites_lines(sys.stderr) and hasattr(config, "progress_monitor")
+    if base is None or not shown:
         yield
         return
     lock = threading.Lock()

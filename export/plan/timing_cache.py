@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from export.plan.flavours import Flavour
-from zoo.errors import OutputError
+from zoo import cache
+from zoo.errors import ConfigError, OutputError
 from zoo.images.atomic import replacing
 
 
-def default(flavour: Flavour) -> Path:
-    """The file in the user's cache folder, one for each version: others' are of no use."""
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    # A relative path is to be ignored, says the XDG Base Directory Specification.
-    folder = Path(home) if os.path.isabs(home) else Path.home() / ".cache"
-    return folder / "generator-zoo" / f"{flavour.target}-{flavour.version}.timing"
+def default(flavour: Flavour) -> Path | None:
+    """The file in the user's cache folder, one for each version: others' are of no use.
+
+    None where there is no such folder.
+    """
+    try:
+        return cache.folder() / f"{flavour.target}-{flavour.version}.timing"
+    except ConfigError:
+        return None
 
 
 def has_one(flavour: Flavour, config: Any) -> bool:

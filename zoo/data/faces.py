@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
+from zoo import cache
 from zoo.data.avatars import ATTRIBUTES, VERSION, Face, describe
 from zoo.data.sets import DataSet, Split
-from zoo.data.sources import cache_folder
 from zoo.errors import DataError, OutputError
-from zoo.images.atomic import replacing
+from zoo.images.atomic import alone, replacing
 from zoo.progress import Progress
 
 COUNT = 20_000
@@ -48,23 +48,30 @@ def load() -> DataSet:
 
     Drawn when it is asked for the first time, and kept in the cache folder. Raises `DataError`
     where the packages of the extra `faces` are missing, `OutputError` where the cache cannot be
-    written.
+    written, and `ConfigError` where there is none.
     """
-    path = cache_folder() / f"faces-{versions()}.npz"
+    path = cache.folder() / f"faces-{versions()}.npz"
     arrays = _cached(path)
     if arrays is None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            arrays = make(0, COUNT, verbose=True)
-            np.savez(file, images=arrays[0], attributes=arrays[1])
+        with alone(path, wait=True):
+            arrays = _cached(path) or _drawn(path)
     held_out = np.arange(COUNT) % 10 == 9
     train, test = (
         Split(arrays[0][rows], attributes=arrays[1][rows]) for rows in (~held_out, held_out)
     )
     return DataSet("faces", train, test, attributes=list(ATTRIBUTES))
+
+
+def _drawn(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The arrays of `load`, drawn and saved."""
+    with replacing(path, locked=True) as temporary, temporary.open("wb") as file:
+        images, attributes = make(0, COUNT, verbose=True)
+        np.savez(file, images=images, attributes=attributes)
+    return images, attributes
 
 
 def _cached(path: Path) -> tuple[np.ndarray, np.ndarray] | None:

@@ -10,8 +10,9 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.errors import DataError, ZooError
-from zoo.images.atomic import replacing
+from zoo import cache
+from zoo.errors import ConfigError, DataError, ZooError
+from zoo.images.atomic import alone, replacing
 
 SYSTEM_FOLDER = Path("/usr/share/datasets")
 """Where Debian's `dataset-*` packages put their files."""
@@ -92,11 +93,6 @@ SOURCES = {
 }
 
 
-def cache_folder() -> Path:
-    """The folder that downloads are kept in: `generator-zoo` in the user's cache directory."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "generator-zoo"
-
-
 def locate(source: Source, download: bool = True) -> list[Path]:
     """Return the four files of a data set, compressed or plain, downloading them if need be.
 
@@ -104,18 +100,23 @@ def locate(source: Source, download: bool = True) -> list[Path]:
     a folder counts if it has all four. Raises `DataError`, saying where it looked and how to get
     the files, when there are none and a download fails or is not allowed.
     """
-    folders = [SYSTEM_FOLDER / source.name, cache_folder() / source.name]
+    folders = [SYSTEM_FOLDER / source.name]
     if home := os.environ.get("ZOO_DATA"):
         folders = [Path(home) / source.name, Path(home), *folders]
+    kept, problem = None, "it may not be downloaded"
+    try:
+        kept = cache.folder() / source.name
+        folders.append(kept)
+    except ConfigError as error:
+        problem = str(error)
     for folder in folders:
         found = [_either(folder / name) for name in source.sha256]
         files = [file for file in found if file is not None]
         if len(files) == len(source.sha256):
             return files
-    problem = "it may not be downloaded"
-    if download:
+    if download and kept:
         try:
-            return [fetch(source, name, cache_folder() / source.name) for name in source.sha256]
+            return [fetch(source, name, kept) for name in source.sha256]
         except (OSError, ZooError) as error:
             problem = str(error)
     ways = [f"`{source.hint}`"] if source.hint else []
@@ -141,8 +142,14 @@ def fetch(source: Source, name: str, folder: Path) -> Path:
     if target.is_file():
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    address = source.address + name
-    with replacing(target) as temporary, temporary.open("w+b") as file:
+    with alone(target, wait=True):
+        if not target.is_file():
+            _download(source.address + name, target, source.sha256[name])
+    return target
+
+
+def _download(address: str, target: Path, expected: str) -> None:
+    with replacing(target, locked=True) as temporary, temporary.open("w+b") as file:
         try:
             with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:
                 shutil.copyfileobj(answer, file)
@@ -150,8 +157,5 @@ def fetch(source: Source, name: str, folder: Path) -> Path:
             raise DataError(f"the download of {address} failed: {error}") from error
         file.seek(0)
         found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != source.sha256[name]:
-            raise DataError(
-                f"the download of {address} has SHA-256 {found}, expected {source.sha256[name]}"
-            )
-    return target
+        if found != expected:
+            raise DataError(f"the download of {address} has SHA-256 {found}, expected {expected}")

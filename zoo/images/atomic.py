@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NoReturn
 
 from zoo.errors import OutputError
+from zoo.signals import put_off
+
+
+def check_name(path: str | os.PathLike[str]) -> None:
+    """Raise OutputError for `-`, which means the standard output elsewhere."""
+    if os.fspath(path) == "-":
+        raise OutputError(
+            "cannot write -: results go to files, not to the standard output; ./- is a file"
+        )
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
@@ -16,6 +27,7 @@ def check_file(path: str | os.PathLike[str]) -> None:
 
     For asking before a long computation; `replacing` asks again.
     """
+    check_name(path)
     target = _target(path)
     if target.exists() and not target.is_file():
         raise OutputError(f"cannot write {path}: it exists and is not a regular file")
@@ -33,22 +45,25 @@ def check_kind(path: str | os.PathLike[str], suffix: str, what: str) -> None:
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str], locked: bool = False) -> Iterator[Path]:
     """Gives a temporary name beside `path` to write to, and renames it to `path` at the end.
 
     When the body raises anything, Ctrl-C included, the temporary file is removed
     and a file that was at `path` before stays as it was. An OSError of the body
-    becomes an OutputError that names `path`.
+    becomes an OutputError that names `path`. No other run may write it meanwhile;
+    `locked` says that the caller is `alone` with it already.
     """
     check_file(path)
     target = _target(path)
     temporary = target.parent / temporary_name()
-    try:
-        yield temporary
-        os.replace(temporary, target)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        _raise_again(path, error)
+    with nullcontext() if locked else alone(path):
+        try:
+            yield temporary
+            os.replace(temporary, target)
+        except BaseException as error:
+            with put_off():
+                temporary.unlink(missing_ok=True)
+            _raise_again(path, error)
 
 
 def check_folder(path: str | os.PathLike[str], overwrite: bool) -> None:
@@ -56,6 +71,7 @@ def check_folder(path: str | os.PathLike[str], overwrite: bool) -> None:
 
     A folder that is not empty is refused, unless `overwrite`.
     """
+    check_name(path)
     target = _target(path)
     if target.exists() and not target.is_dir():
         raise OutputError(f"cannot write {path}: it exists and is not a folder")
@@ -85,20 +101,66 @@ def replacing_folder(path: str | os.PathLike[str], overwrite: bool = False) -> I
     exists = target.exists()
     # Inside an existing folder, which may be a mount point, to stay on its file system.
     temporary = (target if exists else target.parent) / temporary_name()
-    try:
-        temporary.mkdir()
-        yield temporary
-        if exists:
-            for entry in os.scandir(temporary):
-                os.replace(entry.path, target / entry.name)
-            temporary.rmdir()
-        else:
-            temporary.rename(target)
-    except BaseException as error:
-        import shutil
+    with alone(path):
+        try:
+            temporary.mkdir()
+            yield temporary
+            with put_off():
+                if exists:
+                    for entry in os.scandir(temporary):
+                        os.replace(entry.path, target / entry.name)
+                    temporary.rmdir()
+                else:
+                    temporary.rename(target)
+        except BaseException as error:
+            import shutil
 
-        shutil.rmtree(temporary, ignore_errors=True)
-        _raise_again(path, error)
+            with put_off():
+                shutil.rmtree(temporary, ignore_errors=True)
+            _raise_again(path, error)
+
+
+@contextmanager
+def alone(path: str | os.PathLike[str], wait: bool = False) -> Iterator[None]:
+    """Keeps other runs from writing `path`, a file or a folder, while the body runs.
+
+    Raises OutputError when another one is writing it, or waits for its end. The lock
+    is a file of its own, in the folder or beside the file, which goes at the end;
+    what a run that was killed has left locks nothing.
+    """
+    target = _target(path)
+    folder = target if target.is_dir() else target.parent
+    # A name may be as long as a file system allows: nothing can be added to it.
+    name = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
+    lock = folder / f".zoo-{name}.lock"
+    descriptor = _locked(lock, path, wait)
+    try:
+        yield
+    finally:
+        with put_off():
+            lock.unlink(missing_ok=True)
+            os.close(descriptor)
+
+
+def _locked(lock: Path, path: str | os.PathLike[str], wait: bool) -> int:
+    """A descriptor of the file `lock`, which nobody else holds."""
+    while True:
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            _raise_again(path, error)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise OutputError(f"cannot write {path}: another run is writing it") from error
+        except OSError:
+            # A file system without locks.
+            return descriptor
+        # Who held it before may have removed it since it was opened here.
+        if lock.exists() and os.path.samestat(os.fstat(descriptor), os.stat(lock)):
+            return descriptor
+        os.close(descriptor)
 
 
 def temporary_name() -> str:
@@ -120,9 +182,11 @@ def _target(path: str | os.PathLike[str]) -> Path:
 
 
 __all__ = [
+    "alone",
     "check_file",
     "check_folder",
     "check_kind",
+    "check_name",
     "replacing",
     "replacing_folder",
     "temporary_name",

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+
+from zoo import signals
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _GIGABYTE = 2**30
@@ -30,7 +31,7 @@ def keep_freed_memory() -> None:
 
 
 class Interrupt:
-    """Set by the first Ctrl-C or SIGTERM; `signal` is its number, or None."""
+    """Set by the first of `zoo.signals.ENDING`; `signal` is its number, or None."""
 
     signal: int | None = None
 
@@ -40,22 +41,16 @@ class Interrupt:
 
 @contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Turn the first Ctrl-C (or SIGTERM) of the block into a flag; a second one acts as ever."""
+    """Turn the first signal to end, Ctrl-C or another, into a flag; a second one acts as ever."""
     interrupt = Interrupt()
-    previous: dict[int, Any] = {}
 
     def note(number: int, frame: FrameType | None) -> None:
         interrupt.signal = number
         for one, handler in previous.items():
             signal.signal(one, handler)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        previous[number] = signal.signal(number, note)
-    try:
+    with signals.handled(note, *signals.ENDING) as previous:
         yield interrupt
-    finally:
-        for one, handler in previous.items():
-            signal.signal(one, handler)
 
 
 def setup_threads(count: int | None) -> None:

@@ -8,6 +8,7 @@ import math
 import signal
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from tqdm import tqdm
 
 from zoo.data import DataSet
 from zoo.errors import ConfigError, TrainingError
-from zoo.images.atomic import replacing
+from zoo.images.atomic import alone, check_name, replacing
 from zoo.training import checkpoint, curves
 from zoo.training.host import Interrupt, interruptible
 from zoo.training.metrics import MetricsWriter
@@ -123,7 +124,12 @@ class Trainer:
         Raises `TrainingError` for a loss or a measurement that is not finite, naming the step; the
         checkpoint of the last good epoch stays as it is.
         """
+        check_name(self.out)
         self._make_folders()
+        with alone(self.out) if self.accelerator.is_main_process else nullcontext():
+            return self._run(max_seconds)
+
+    def _run(self, max_seconds: float) -> int | None:
         writer = None
         if self.accelerator.is_main_process:
             writer = MetricsWriter(self.out, self.progress.epoch)
