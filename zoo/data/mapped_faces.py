@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo import cache
 from zoo.data import faces
 from zoo.data.sets import DataSet, Split
-from zoo.data.sources import cache_folder
 from zoo.errors import DataError, OutputError
-from zoo.images.atomic import replacing
+from zoo.images.atomic import alone, replacing
 from zoo.progress import Progress
 
 PREFIX = "faces:"
@@ -59,7 +59,7 @@ def _count(name: str) -> int:
 
 def _part(name: str, count: int, size: int, draw: Callable[[int, int], Blocks]) -> Split:
     """The first `count` faces of a part, from a file that has as many, or is made now."""
-    folder = cache_folder() / f"faces-{faces.versions()}-{size}px"
+    folder = cache.folder() / f"faces-{faces.versions()}-{size}px"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -69,8 +69,11 @@ def _part(name: str, count: int, size: int, draw: Callable[[int, int], Blocks]) 
         if found is not None:
             return found
     path = folder / f"{name}-{count:08}.npy"
-    _write(path, count, size, draw(count, size))
-    found = _mapped(path, count, size)
+    with alone(path, wait=True):
+        found = _mapped(path, count, size)
+        if found is None:
+            _write(path, count, size, draw(count, size))
+            found = _mapped(path, count, size)
     if found is None:
         raise DataError(f"{path} is damaged; remove it")
     return found
@@ -97,7 +100,7 @@ def _mapped(path: Path, count: int, size: int) -> Split | None:
 def _write(path: Path, count: int, size: int, blocks: Blocks) -> None:
     """Write `count` faces to a file, and their attributes to another beside it."""
     rows = []
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with replacing(path, locked=True) as temporary, temporary.open("wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
         np.lib.format.write_array_header_1_0(file, header)
         with closing(blocks), Progress(count, verbose=True) as progress:
