@@ -102,10 +102,10 @@ def test_idx_round_trip(tmp_path: Path, images: np.ndarray, compress: bool) -> N
         (b"\0\0\x0d\x01\0\0\0\x01\0\0\0\0", "elements of type 0x0d"),
         (b"\0\0\x08\x03\0\0\0\x01", "ends inside its header"),
         (b"\0\0\x08\0", "ends inside its header"),
-        (b"\0\0\x08\x01\0\0\0\x05abc", "holds 3 bytes after its header, which announces 5"),
-        (b"\0\0\x08\x01\0\0\0\x02abc", "holds 3 bytes after its header, which announces 2"),
-        (gzip.compress(b"\0\0\x08\x01\0\0\0\x02ab")[:-6], "damaged gzip"),
-        (b"\x1f\x8b" + bytes(30), "damaged gzip"),
+        (b"\0\0\x08\x01\0\0\0\x05abc", "shorter than its header says"),
+        (b"\0\0\x08\x01\0\0\0\x02abc", "longer than its header says"),
+        (gzip.compress(b"\0\0\x08\x01\0\0\0\x02ab")[:-6], "cannot read"),
+        (b"\x1f\x8b" + bytes(30), "cannot read"),
     ],
 )
 def test_damaged_idx(tmp_path: Path, content: bytes, message: str) -> None:
@@ -217,8 +217,8 @@ def test_folder_of_classes(tmp_path: Path) -> None:
 
 def test_folder_with_its_own_split(tmp_path: Path) -> None:
     save_pictures(tmp_path / "train", 3, "L")
-    save_pictures(tmp_path / "test", 2, "RGB", (20, 20))
-    loaded = data.load(str(tmp_path))
+    save_pictures(tmp_path / "test", 2, "L", (20, 20))
+    loaded = data.load(str(tmp_path), size=8)
     assert loaded.train.images.shape == (3, 8, 8, 1)
     assert loaded.test.images.shape == (2, 8, 8, 1)
     assert loaded.classes == [] and loaded.train.labels is None
@@ -237,9 +237,21 @@ def test_folder_without_pictures(tmp_path: Path) -> None:
 
 
 def test_folder_with_a_broken_picture(tmp_path: Path) -> None:
-    save_pictures(tmp_path, 3)
-    (tmp_path / "01.png").write_bytes(b"not a picture")
-    with pytest.raises(DataError, match="01.png"):
+    """It is left out, its label too, and listed."""
+    for name, count in (("cats", 3), ("dogs", 4)):
+        save_pictures(tmp_path / "train" / name, count)
+        save_pictures(tmp_path / "test" / name, count)
+    (tmp_path / "train" / "cats" / "01.png").write_bytes(b"not a picture")
+    loaded = data.load(str(tmp_path))
+    assert loaded.train.labels is not None
+    assert loaded.train.labels.tolist() == [0, 0, 1, 1, 1, 1]
+    levels = loaded.train.images[:, 0, 0, 0]
+    assert levels.tolist() == [0, 20, 0, 10, 20, 30]
+    reason = "is not a picture, .npy, .npz or IDX file"
+    assert loaded.skipped == [(f"{tmp_path}/train/cats/01.png", reason)]
+    for file in (tmp_path / "test").rglob("*.png"):
+        file.write_bytes(b"")
+    with pytest.raises(DataError, match="no image can be used: 7 skipped, the first of them .*00"):
         data.load(str(tmp_path))
 
 
@@ -293,7 +305,7 @@ def test_npz_is_split_the_same_every_time(tmp_path: Path, images: np.ndarray) ->
         ({"images": np.zeros((20, 8, 8), np.uint8), "labels": np.zeros(3)}, "20 images but labels"),
         ({"images": np.zeros((0, 8, 8), np.uint8)}, "no images"),
         ({"images": np.zeros((1, 8, 8), np.uint8)}, "cannot hold"),
-        ({"images": np.array([{}], object)}, "cannot read"),
+        ({"images": np.array([{}], object)}, "Python objects, which are never read"),
     ],
 )
 def test_bad_npz(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
@@ -307,7 +319,7 @@ def test_bad_npz(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) ->
 def test_damaged_npz(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bad.npz"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="as .npz"):
+    with pytest.raises(DataError, match=f"cannot read {path}"):
         data.load(str(path))
 
 

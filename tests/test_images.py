@@ -399,12 +399,12 @@ BAD_INPUTS = {
     "empty": (b"", "is empty"),
     "random": (bytes(range(7, 256)), "not a picture"),
     "truncated png": (_png()[:300], "cannot read the picture"),
-    "truncated npy": (_npy(noise(4))[:500], "cannot read"),
+    "truncated npy": (_npy(noise(4))[:500], "shorter than its header"),
     "npy header": (_npy(noise(4))[:20], "cannot read"),
     "truncated npz": (_npz(images=noise(4))[:500], "cannot read"),
     "empty npz": (_npz(), "holds no arrays; expected"),
     "two arrays": (_npz(a=noise(1), b=noise(1)), "holds a, b; expected"),
-    "pickle": (_npy(np.array([{}], dtype=object)), "cannot read"),
+    "pickle": (_npy(np.array([{}], dtype=object)), "objects, which are never"),
     "nan": (_npy(np.full((1, *GREY), np.nan, np.float32)), "not finite"),
     "infinity": (_npy(np.full((1, *GREY), np.inf)), "not finite"),
     "out of range": (_npy(np.full((1, *GREY), 1.5)), r"floats in \[0, 1\]; got.*\[1.5, 1.5\]"),
@@ -412,8 +412,11 @@ BAD_INPUTS = {
     "wrong size": (_npy(noise(1, (27, 28, 1))), r"expected \[n, 28, 28, 1\].*\[1, 27, 28, 1\]"),
     "no images": (_npy(noise(0)), r"got uint8 \[0, 28, 28, 1\]"),
     "five dimensions": (_npy(noise(1)[None]), r"got uint8 \[1, 1, 28, 28, 1\]"),
-    "truncated gzip": (gzip.compress(b"\0\0\x08\x03" + bytes(99))[:20], "damaged gzip"),
-    "short idx": (struct.pack(">IIII", 0x803, 4, 28, 28) + bytes(99), "holds 99 bytes"),
+    "truncated gzip": (
+        gzip.compress(struct.pack(">IIII", 0x803, 4, 28, 28) + bytes(3136))[:-9],
+        "cannot read",
+    ),
+    "short idx": (struct.pack(">IIII", 0x803, 4, 28, 28) + bytes(99), "shorter than its header"),
 }
 
 

@@ -116,7 +116,7 @@ def _edit(
     out: str,
     overwrite: bool,
 ) -> None:
-    from zoo.applications import editing, points
+    from zoo.applications import editing, inputs, points
     from zoo.applications import editing_pictures as pictures
     from zoo.errors import ConfigError
     from zoo.images import sinks
@@ -135,7 +135,9 @@ def _edit(
         plan = pictures.way(directions, amounts, steps)
     else:
         plan = pictures.single(directions, amounts)
-    sources = points.read(generator, images, seed, resize, **options)
+    skipped: list[tuple[str, str]] = []
+    sources = points.read(generator, images, seed, resize, skipped, **options)
+    inputs.report(skipped)
     pictures.write(generator, sources, plan, out, overwrite)
     those = sources[0].name if len(sources) == 1 else f"{len(sources):,} images"
     click.echo(f"{those}, {plan.title}: {out}")

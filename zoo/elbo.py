@@ -23,6 +23,7 @@ def main(source: Path, data: str | None, samples: int, seed: int) -> None:
     of a shipped one. Runs on the CPU in fp32; the noise is PyTorch's, made from --seed.
     """
     from zoo import data as sets
+    from zoo.applications.inputs import report_skipped
     from zoo.models.vae import VAE
     from zoo.training.elbo import evaluate_elbo
     from zoo.training.weights import load
@@ -34,6 +35,7 @@ def main(source: Path, data: str | None, samples: int, seed: int) -> None:
         raise ConfigError(f"{source} is a {config['model']}, which has no ELBO")
     shape = model.config
     loaded = sets.load(data or config["recipe"]["data"], shape.image_size, shape.channels)
+    report_skipped(loaded)
     measured = evaluate_elbo(model, loaded.test, seed=seed, samples=samples)
     click.echo(f"{source}: {len(loaded.test):,} test images of {loaded.name}, {samples} sample(s)")
     for name, value in measured.items():

@@ -110,6 +110,7 @@ def main(
     """
     from runtime import manifest
     from zoo import data as sets
+    from zoo.applications.inputs import report_skipped
     from zoo.engines import resolve
     from zoo.errors import ConfigError
     from zoo.evaluation import output
@@ -139,6 +140,7 @@ def main(
         opened = stack.enter_context(_open(path, role, options))
         height, _, channels = opened.image_shape
         loaded = sets.load(name, height, channels)
+        report_skipped(loaded)
         network = _network(features, weights, channels, height)
         judge = stack.enter_context(shipped_judge(loaded))
         pairs = measure(opened, loaded, network, judge, request)

@@ -100,19 +100,21 @@ def _originals(
     """The images [n, H, W, C] that are asked for, and their names."""
     import numpy as np
 
-    from zoo.applications import points
+    from zoo.applications import inputs, points
     from zoo.images.read import read_images
 
     parts, names = [], []
+    skipped: list[tuple[str, str]] = []
     for text in texts:
         if points.is_drawn(text):
             point = points.read_one(generator, text, seed)
             parts.append(generator.decode(point.latent[None], **of_class))
             names.append(point.name)
             continue
-        images, its_names = read_images([text], generator.image_shape, resize)
+        images, its_names = read_images([text], generator.image_shape, resize, skipped)
         parts.append(images)
         names += [Path(text).name] if len(images) == 1 else its_names
+    inputs.report(skipped)
     return np.concatenate(parts), names
 
 

@@ -31,6 +31,7 @@ def main(
     import numpy as np
 
     from zoo import data as sets
+    from zoo.applications.inputs import report_skipped
     from zoo.applications.memorisation import copied, nearest
     from zoo.engines import open_generator
     from zoo.images import atomic, rows
@@ -39,6 +40,7 @@ def main(
     with open_generator(engine, **options) as generator:
         height, _, channels = generator.image_shape
         loaded = sets.load(data, size=height, channels=channels)
+        report_skipped(loaded)
         samples = generator.sample(count, seed)
     training, test = loaded.train.images, loaded.test.images[:count]
     found, held_out = nearest(samples, training), nearest(test, training)

@@ -41,6 +41,7 @@ def main(
     squared error over all pixels of all images, 10·log10(255² / MSE).
     """
 
+    from zoo.applications.inputs import report
     from zoo.applications.latents import reconstruct
     from zoo.applications.points import short
     from zoo.applications.quality import decibels
@@ -53,7 +54,9 @@ def main(
         open_generator(engine, **options) as generator,
         open_encoder(generator, **options) as encoder,
     ):
-        originals, names = read_images(images, generator.image_shape, resize)
+        skipped: list[tuple[str, str]] = []
+        originals, names = read_images(images, generator.image_shape, resize, skipped)
+        report(skipped)
         originals, names = originals[:count], names[:count]
         reconstructions = reconstruct(encoder, generator, originals)
         title = f"{Path(generator.path).name}  ·  originals above reconstructions"

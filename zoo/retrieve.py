@@ -218,7 +218,7 @@ def evaluate(
     The test images of --data are the queries and its training images are searched,
     exactly, by their latents and, to compare with, by their raw pixels.
     """
-    from zoo.applications.inputs import load_data, split_source
+    from zoo.applications.inputs import load_data, report_skipped, split_source
     from zoo.applications.optional import require
     from zoo.applications.precision import evaluate as measured
     from zoo.engines import open_encoder_for
@@ -227,6 +227,7 @@ def evaluate(
     require("faiss")
     with open_encoder_for(engine, **options) as encoder:
         loaded = load_data(data, encoder.image_shape, resize)
+        report_skipped(loaded)
         train, queries = split_source(loaded, "train"), split_source(loaded, "test", count)
         with Progress((train.total or 0) + (queries.total or 0), verbose) as progress:
             found = measured(encoder, train, queries, k, progress.advance)

@@ -46,7 +46,7 @@ def main(
     """
     import math
 
-    from zoo.applications import points, tangents
+    from zoo.applications import inputs, points, tangents
     from zoo.applications.optional import require
     from zoo.engines import open_generator
     from zoo.errors import ConfigError
@@ -58,7 +58,9 @@ def main(
     with open_generator(engine, **options) as generator:
         if k > generator.latent_width:
             raise ConfigError(f"-k: expected at most {generator.latent_width} directions, got {k}")
-        found = points.read(generator, images, seed, resize, **options)
+        skipped: list[tuple[str, str]] = []
+        found = points.read(generator, images, seed, resize, skipped, **options)
+        inputs.report(skipped)
         width = generator.latent_width
         columns = 2 + k
         rows = 1 if move is None else 3

@@ -72,6 +72,7 @@ def main(
     metrics.jsonl, tensorboard/, pictures/, and last/, from which --resume goes on. Ctrl-C saves and
     exits with 130. Several GPUs or processes: `accelerate launch -m zoo.train …`.
     """
+    from zoo.applications.inputs import report_skipped
     from zoo.training.host import keep_freed_memory, setup_threads
 
     keep_freed_memory()
@@ -88,6 +89,8 @@ def main(
     if not resume and not dry_run and (out / "last" / "state.safetensors").exists():
         raise ConfigError(f"{out} already holds a run: continue it with --resume, or choose --out")
     trainer = _trainer(model, recipe, out, cpu, quiet)
+    if trainer.accelerator.is_main_process:
+        report_skipped(trainer.data)
     if resume:
         trainer.resume()
     if not trainer.quiet or dry_run:

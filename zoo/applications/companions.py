@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import DataError
-from zoo.images.read import PICTURES, read_picture
+from zoo.images.fitting import read_picture
+from zoo.images.pictures import PICTURES
 from zoo.images.stream import ImageStream
 
 Images = NDArray[np.uint8]

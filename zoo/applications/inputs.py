@@ -59,7 +59,8 @@ class Source:
     @property
     def skipped(self) -> list[tuple[str, str]]:
         """(path, reason) of each picture that was left out so far."""
-        return getattr(self._blocks, "skipped", [])
+        of_data = self.data.skipped if self.data else []
+        return [*of_data, *getattr(self._blocks, "skipped", [])]
 
     def class_name(self, label: int) -> str:
         """The name of a class, or `class 3` where the data have none for it."""
@@ -111,7 +112,7 @@ def open_source(
     one of `images` and `data` is given, and DataError as ImageStream and
     `zoo.data.load` do.
     """
-    from zoo.errors import ConfigError
+    from zoo.errors import ConfigError, DataError
 
     if bool(images) == (data is not None):
         both = "not both" if images else "got neither"
@@ -122,7 +123,11 @@ def open_source(
         stream = ImageStream(images, shape, resize, strict, limit=limit)
         name = Path(images[0]).name if len(images) == 1 else f"{len(images)} files"
         return Source(name, stream, stream.total, limit)
-    return split_source(load_data(data, shape, resize), split, limit)
+    loaded = load_data(data, shape, resize)
+    if strict and loaded.skipped:
+        name, reason = loaded.skipped[0]
+        raise DataError(f"cannot read the picture {name}: {reason}")
+    return split_source(loaded, split, limit)
 
 
 @dataclass(frozen=True)
@@ -204,9 +209,14 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def report_skipped(source: Source | ImageStream) -> None:
+def report_skipped(source: Source | ImageStream | DataSet) -> None:
     """One line on stderr for each picture that was left out."""
-    for name, reason in source.skipped:
+    report(source.skipped)
+
+
+def report(skipped: Iterable[tuple[str, str]]) -> None:
+    """One line on stderr for each (path, reason)."""
+    for name, reason in skipped:
         click.echo(f"skipped {name}: {reason}", err=True)
 
 
@@ -227,6 +237,7 @@ __all__ = [
     "Source",
     "load_data",
     "open_source",
+    "report",
     "report_skipped",
     "source_options",
     "split_source",

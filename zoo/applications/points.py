@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import ConfigError, DataError
+from zoo.images import arrays
 
 if TYPE_CHECKING:
     from runtime import Generator
@@ -35,15 +36,21 @@ class Point:
 
 
 def read(
-    generator: Generator, texts: Sequence[str], seed: int = 0, resize: bool = False, **options: Any
+    generator: Generator,
+    texts: Sequence[str],
+    seed: int = 0,
+    resize: bool = False,
+    skipped: list[tuple[str, str]] | None = None,
+    **options: Any,
 ) -> list[Point]:
     """The points that `texts` name, in order.
 
     A text is what zoo.images.read.read_images takes, whose latent is the encoder's μ (one point
     an image), or `seed:K` (sample 0 of the run with seed K) or `sample:I` (sample I of the run
     with `seed`), unless there is a file of that name, or `latent:FILE`, the rows of an .npy or of
-    the array `latents` of an .npz (one point a row; `latent:FILE:ROW` is one of them). `options`
-    are those of runtime.Encoder. Raises ConfigError for another K or I, or a prior that cannot be
+    the array `latents` of an .npz (one point a row; `latent:FILE:ROW` is one of them). Unusable
+    pictures of a folder go to `skipped`, as those of read_images do. `options` are those of
+    runtime.Encoder. Raises ConfigError for another K or I, or a prior that cannot be
     sampled; DataError for what is no image or no file of latents; the errors of
     zoo.engines.open_encoder.
     """
@@ -59,7 +66,7 @@ def read(
             continue
         from zoo.images.read import read_images
 
-        read, its_names = read_images([text], generator.image_shape, resize)
+        read, its_names = read_images([text], generator.image_shape, resize, skipped)
         images.append(read)
         names += [Path(text).name] if len(read) == 1 else its_names
         points += [None] * len(read)
@@ -116,12 +123,9 @@ def _stored(generator: Generator, text: str) -> list[Point]:
     row = int(number) if path and number.isdecimal() and not Path(place).exists() else None
     file = Path(place if row is None else path)
     try:
-        with open(file, "rb") as stream:
-            loaded = np.load(stream, allow_pickle=False)
-            array = loaded if isinstance(loaded, np.ndarray) else loaded["latents"]
-    except (OSError, ValueError, KeyError) as error:
-        reason = getattr(error, "strerror", None) or "it is no .npy, nor an .npz with latents"
-        raise DataError(f"cannot read latents from {file}: {reason}") from error
+        array = arrays.read(file, "latents")
+    except DataError as error:
+        raise DataError(f"{text}: expected an .npy, or an .npz with latents: {error}") from error
     latents = np.atleast_2d(array)
     width = generator.latent_width
     if latents.ndim != 2 or latents.shape[1] != width or latents.dtype.kind != "f":

@@ -115,15 +115,14 @@ class Index:
         with arrays.readable(self.path), self.path.open("rb") as file:
             if file.read(2) != b"PK":
                 raise DataError(f"{path} is not an index of zoo.retrieve")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as held:
-                self.about = _checked(path, held)
-                self.names = held["names"]
-                labelled = "labels" in held.files and "classes" in held.files
-                self.labels = held["labels"] if labelled else None
-                self.classes = [str(name) for name in held["classes"]] if labelled else []
-                content = held["index"]
-                self.has_pictures = "pictures" in held.files
+        with arrays.opened_archive(self.path) as held:
+            self.about = _checked(path, held)
+            self.names = held.read("names")
+            labelled = "labels" in held and "classes" in held
+            self.labels = held.read("labels") if labelled else None
+            self.classes = [str(name) for name in held.read("classes")] if labelled else []
+            content = held.read("index")
+            self.has_pictures = "pictures" in held
         self.count: int = self.about["count"]
         self.width: int = self.about["width"]
         kind = self.about["kind"]
@@ -200,11 +199,12 @@ class Index:
         return found[places]
 
 
-def _checked(path: str, held: Any) -> dict[str, Any]:
+def _checked(path: str, held: arrays.Archive) -> dict[str, Any]:
     """The `about` of an open index file, if it is one that this version reads."""
     about: Any = None
-    if {"about", "index", "names"} <= set(held.files):
-        about = json.loads(str(held["about"]))
+    if {"about", "index", "names"} <= set(held.names):
+        with arrays.readable(Path(path), "the index"):
+            about = json.loads(str(held.read("about")))
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise DataError(f"{path} is not an index of zoo.retrieve")
     if about.get("version") != VERSION:

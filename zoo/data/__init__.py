@@ -9,10 +9,10 @@ import numpy as np
 
 from zoo.data import celeba, mapped_faces
 from zoo.data.files import load_folder, load_npz
-from zoo.data.idx import read_idx
 from zoo.data.sets import DataSet, Split, as_nhwc, framed, normalise, resize, split_by_seed
 from zoo.data.sources import SOURCES, Source, locate
 from zoo.errors import DataError
+from zoo.images.arrays import read_idx
 
 NAMES = (*SOURCES, "faces")
 """The data sets that have a name."""
@@ -52,7 +52,7 @@ def load(
         return celeba.load_celeba(path, size, channels)
     if path.is_dir():
         return load_folder(path, size, channels)
-    if path.is_file() and path.suffix == ".npz":
+    if path.is_file() and path.suffix.lower() == ".npz":
         return load_npz(path, size, channels)
     problem = "is not an .npz file" if path.is_file() else "is no data set, folder or file"
     raise DataError(f"{name} {problem}; known data sets: {', '.join(NAMES)}, faces:COUNT")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from zoo.data.files import read_picture
+from zoo.data.pictures import read_parts, read_picture
 from zoo.data.sets import DataSet, Split, rows_by_seed
 from zoo.errors import DataError
-from zoo.progress import Progress
+from zoo.images.pictures import listed
 
 IMAGES = "img_align_celeba"
 """The folder of the pictures."""
@@ -32,8 +31,9 @@ def load_celeba(path: Path, size: int | None = None, channels: int | None = None
     It holds the files that `IMAGES`, `ATTRIBUTES` and `PARTITION` name. Trained on is part 0 and
     measured on is part 2; where there is no `PARTITION`, one tenth is held out by a fixed seed.
     Pictures (178×218 in CelebA) are cropped to their central square and resized to `size` pixels
-    (default: the crop of the first one); one at a time is held in full. Raises `DataError`, with
-    the file and the number of the line, for whatever in the tables does not fit.
+    (default: their crop); few at a time are held in full, and those that cannot be read are left
+    out and listed in `skipped`. Raises `DataError`, with the file and the number of the line, for
+    whatever in the tables does not fit.
     """
     names, files, attributes = _read_attributes(path / ATTRIBUTES, path / IMAGES)
     if (path / PARTITION).exists():
@@ -44,28 +44,30 @@ def load_celeba(path: Path, size: int | None = None, channels: int | None = None
                 raise DataError(f"{path / PARTITION} puts no image into part {part}")
     else:
         train, test = rows_by_seed(len(files))
-    _, side, _, depth = (1, *read_picture(path / IMAGES / files[train[0]], size, channels).shape)
-    with Progress(len(train) + len(test)) as progress:
-        splits = [
-            Split(
-                _read_pictures(path / IMAGES, [files[row] for row in rows], side, depth, progress),
-                attributes=attributes[rows],
-            )
-            for rows in (train, test)
-        ]
-    return DataSet(path.resolve().name, splits[0], splits[1], attributes=names)
+    parts = (train, test)
+    items = [[(path / IMAGES / files[row],) for row in rows] for rows in parts]
+    loaded, skipped = read_parts(items, size, [channels])
+    splits = [
+        Split(read.arrays[0], attributes=attributes[rows[read.rows]])
+        for rows, read in zip(parts, loaded, strict=True)
+    ]
+    name = path.resolve().name
+    return DataSet(name, splits[0], splits[1], attributes=names, skipped=skipped)
 
 
 def peek(path: Path) -> tuple[int, int, int] | None:
     """Shape [side, side, C] that `load_celeba` gives the pictures as they are, seen on one of them.
 
-    None where the folder is not in CelebA's layout. Raises `DataError` for a broken picture.
+    None where the folder is not in CelebA's layout, or no picture can be read.
     """
     if not (path / ATTRIBUTES).is_file() or not (path / IMAGES).is_dir():
         return None
-    with os.scandir(path / IMAGES) as entries:
-        first = next(entries, None)
-    return None if first is None else read_picture(Path(first.path), None, None).shape
+    for name in listed(path / IMAGES):
+        try:
+            return read_picture(path / IMAGES / name, None, None).shape
+        except DataError:
+            continue
+    return None
 
 
 def _read_attributes(path: Path, images: Path) -> tuple[list[str], list[str], np.ndarray]:
@@ -142,21 +144,3 @@ def _listed(folder: Path) -> set[str]:
         return set(os.listdir(folder))
     except OSError as error:
         raise DataError(f"cannot read the folder {folder}: {error.strerror}") from error
-
-
-def _read_pictures(
-    folder: Path, files: list[str], size: int, channels: int, progress: Progress
-) -> np.ndarray:
-    images = np.empty((len(files), size, size, channels), np.uint8)
-
-    def read(row: int) -> None:
-        images[row] = read_picture(folder / files[row], size, channels)
-
-    # Pillow decodes and resizes without Python's lock.
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        for _ in pool.map(read, range(len(files))):
-            progress.advance(1)
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return images

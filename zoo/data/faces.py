@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from importlib import metadata, resources
@@ -25,6 +24,7 @@ from zoo import cache
 from zoo.data.avatars import ATTRIBUTES, VERSION, Face, describe
 from zoo.data.sets import DataSet, Split
 from zoo.errors import DataError, OutputError
+from zoo.images.arrays import opened_archive
 from zoo.images.atomic import alone, replacing
 from zoo.progress import Progress
 
@@ -77,9 +77,9 @@ def _drawn(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def _cached(path: Path) -> tuple[np.ndarray, np.ndarray] | None:
     """The arrays that `load` has saved; None where there are none, or damaged ones."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            images, attributes = archive["images"], archive["attributes"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        with opened_archive(path) as archive:
+            images, attributes = archive.read("images"), archive.read("attributes")
+    except DataError:
         return None
     right = (COUNT, SIZE, SIZE, 3), (COUNT, len(ATTRIBUTES))
     return (images, attributes) if (images.shape, attributes.shape) == right else None

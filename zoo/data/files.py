@@ -2,62 +2,46 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from zoo.data.sets import DataSet, Split, as_nhwc, fit, resize, split_by_seed
+from zoo.data import labels as labelled
+from zoo.data.layout import classes_of, parts_of
+from zoo.data.pictures import read_parts
+from zoo.data.sets import DataSet, Split, as_nhwc, resize, split_by_seed
 from zoo.errors import DataError
-from zoo.images.convert import decoding, opened
-from zoo.images.read import PICTURES, no_pictures
+from zoo.images.arrays import opened_archive
 
 
 def load_folder(path: Path, size: int | None = None, channels: int | None = None) -> DataSet:
     """Load a folder of pictures, as a data set of the folder's name.
 
-    Layouts: `train/` and `test/` inside, or no split (one tenth is then held out, by a fixed
-    seed); in either case one folder a class, or pictures without classes. Pictures are cropped to
-    their central square and resized to `size` pixels (default: the size of the first one).
-    Raises `DataError` when there is no picture, or one cannot be read.
+    Layouts: one folder a class, or pictures without folders, of which one tenth is held out by a
+    fixed seed; or either of them in `train/` and `test/` (and `validation/`, or in its place
+    `val/` or `valid/`, which is for the test where there is no `test/`), in any case. Hidden files
+    and folders are not looked at. What is laid out in another way is refused.
+
+    Pictures are turned as their EXIF says, cropped to their central square, put on white where they
+    are transparent, and resized to `size` pixels; None expects one size of all. `channels` None is
+    grey where all are grey. Pictures that cannot be read are left out and listed in `skipped`.
+    Raises `DataError`.
     """
-    if (path / "train").is_dir() and (path / "test").is_dir():
-        classes = _classes(path / "train")
-        train = _read_tree(path / "train", classes, size, channels)
-        _, side, _, depth = train.images.shape
-        test = _read_tree(path / "test", classes, side, depth)
-    else:
-        classes = _classes(path)
-        train, test = split_by_seed(_read_tree(path, classes, size, channels))
-    return DataSet(path.resolve().name, train, test, classes)
-
-
-def _classes(path: Path) -> list[str]:
-    return sorted(entry.name for entry in path.iterdir() if entry.is_dir() and pictures(entry))
-
-
-def pictures(path: Path) -> list[Path]:
-    """All pictures under a folder, sorted."""
-    files = (file for file in path.rglob("*") if file.suffix.lower() in PICTURES)
-    return sorted(file for file in files if file.is_file())
-
-
-def _read_tree(path: Path, classes: list[str], size: int | None, channels: int | None) -> Split:
-    groups = [pictures(path / name) for name in classes] if classes else [pictures(path)]
-    images: list[np.ndarray] = []
-    for file in (file for group in groups for file in group):
-        images.append(read_picture(file, size, channels))
-        _, size, channels = images[0].shape
-    if not images:
-        raise no_pictures(path)
-    labels = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
-    return Split(np.stack(images), labels if classes else None)
-
-
-def read_picture(file: Path, size: int | None, channels: int | None) -> np.ndarray:
-    """A picture as uint8 [size, size, channels], as `fit` makes it; DataError for a bad one."""
-    with decoding(file), opened(file) as picture:
-        return fit(picture, size, channels)
+    parts = parts_of(path)
+    classes = classes_of(parts)
+    items = [[(file,) for file in part.files] for part in parts.values()]
+    loaded, skipped = read_parts(items, size, [channels])
+    splits = {}
+    for (name, part), read in zip(parts.items(), loaded, strict=True):
+        numbers = None
+        if classes:
+            of_files = [classes.index(file.partition("/")[0]) for file in part.names]
+            numbers = np.array(of_files, np.int64)[read.rows]
+        splits[name] = Split(read.arrays[0], numbers)
+    if "test" not in splits:
+        (everything,) = splits.values()
+        splits["train"], splits["test"] = split_by_seed(everything)
+    return DataSet(path.resolve().name, splits["train"], splits["test"], classes, skipped=skipped)
 
 
 def load_npz(path: Path, size: int | None = None, channels: int | None = None) -> DataSet:
@@ -66,45 +50,58 @@ def load_npz(path: Path, size: int | None = None, channels: int | None = None) -
     Arrays: `images` (and `labels`, `attributes`), of which one tenth is held out by a fixed seed;
     or `train_images` and `test_images` (and `train_labels`, `train_attributes`, …). Images are
     uint8 [N, H, W] or [N, H, W, C], attributes [N, K] of 1 and -1; `classes` and
-    `attribute_names` may give the names. Raises `DataError` for anything else.
+    `attribute_names` may give the names. Labels are the numbers of the classes from 0 on, or their
+    names. Raises `DataError` for anything else.
     """
-    try:
-        # Never unpickle: an .npz may come from anywhere.
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"cannot read {path} as .npz: {error}") from error
-    if "train_images" in arrays and "test_images" in arrays:
-        train, test = _arrays(arrays, "train_", path), _arrays(arrays, "test_", path)
-    elif "images" in arrays:
-        train, test = split_by_seed(_arrays(arrays, "", path))
-    else:
-        raise DataError(
-            f"{path} holds {', '.join(arrays) or 'no arrays'}; expected `images`, "
-            "or `train_images` and `test_images`"
-        )
-    classes = _names(arrays, "classes")
+    with opened_archive(path) as archive:
+        if {"train_images", "test_images"} <= set(archive.names):
+            prefixes = ["train_", "test_"]
+        elif "images" in archive:
+            prefixes = [""]
+        else:
+            raise DataError(
+                f"{path} holds {', '.join(archive.names) or 'no arrays'}; expected `images`, "
+                "or `train_images` and `test_images`"
+            )
+        kinds = ("images", "labels", "attributes")
+        wanted = [f"{prefix}{kind}" for prefix in prefixes for kind in kinds]
+        wanted += ["classes", "attribute_names"]
+        arrays = {name: archive.read(name) for name in wanted if name in archive}
+    classes = _names(arrays, "classes", path)
+    numbers, classes = labelled.numbered(
+        {f"{prefix}labels": arrays.get(f"{prefix}labels") for prefix in prefixes}, classes, path
+    )
+    splits = [_split(arrays, prefix, numbers[f"{prefix}labels"], path) for prefix in prefixes]
+    train, test = splits if len(splits) > 1 else split_by_seed(splits[0])
     train = resize(train, size, channels)
     _, side, _, depth = train.images.shape
     test = resize(test, side, depth)
-    if train.attributes is None and test.attributes is None:
-        return DataSet(path.stem, train, test, classes)
-    columns = 0 if train.attributes is None else train.attributes.shape[1]
-    names = _names(arrays, "attribute_names") or [f"attribute_{k}" for k in range(columns)]
+    names: list[str] = []
+    if train.attributes is not None or test.attributes is not None:
+        columns = 0 if train.attributes is None else train.attributes.shape[1]
+        names = _names(arrays, "attribute_names", path)
+        names = names or [f"attribute_{k}" for k in range(columns)]
     return DataSet(path.stem, train, test, classes, names)
 
 
-def _names(arrays: dict[str, np.ndarray], key: str) -> list[str]:
-    return [str(name) for name in np.ravel(arrays.get(key, []))]
+def _names(arrays: dict[str, np.ndarray], key: str, path: Path) -> list[str]:
+    return labelled.texts(np.ravel(arrays.get(key, np.array([], np.str_))), f"{path}: {key}")
 
 
-def _arrays(arrays: dict[str, np.ndarray], prefix: str, path: Path) -> Split:
-    labels = arrays.get(f"{prefix}labels")
+def _split(
+    arrays: dict[str, np.ndarray], prefix: str, labels: np.ndarray | None, path: Path
+) -> Split:
     images = as_nhwc(arrays[f"{prefix}images"], f"{path}: {prefix}images")
     attributes = arrays.get(f"{prefix}attributes")
     if attributes is not None:
         wrong = attributes[(attributes != 1) & (attributes != -1)]
         if wrong.size:
-            raise DataError(f"{path}: {prefix}attributes must be 1 or -1, got {wrong.flat[0]}")
+            raise DataError(
+                f"{path}: {prefix}attributes must be 1 or -1, got {wrong.flat[0]} "
+                f"({attributes.dtype})"
+            )
         attributes = attributes.astype(np.int8)
-    return Split(images, None if labels is None else labels.astype(np.int64), attributes)
+    try:
+        return Split(images, labels, attributes)
+    except DataError as error:
+        raise DataError(f"{path}: {prefix}{error}") from error

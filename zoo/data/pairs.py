@@ -14,16 +14,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from zoo.data.files import pictures
-from zoo.data.sets import DataSet, Split, fit, split_by_seed
+from zoo.data.layout import Part, parts_of
+from zoo.data.pictures import Item, read_parts
+from zoo.data.sets import DataSet, Split, split_by_seed
 from zoo.errors import ConfigError, DataError
-from zoo.images.convert import decoding, opened
-from zoo.images.read import no_pictures
 
 SIDE_BY_SIDE = "pairs:"
 """What a folder of side-by-side pictures is marked with, as in `pairs:facades`."""
 
-SPLITS = ("train", "test", "val")
 _LISTED = 5
 _BLOCK = 256
 
@@ -36,32 +34,34 @@ def is_pairs(name: str) -> bool:
 def load_pairs(name: str, size: int | None = None, channels: int | None = None) -> DataSet:
     """Load pairs; the images are B, the inputs A.
 
-    A folder may hold `train/` and `test/` (or `val/`), else one tenth is held out by a fixed seed.
-    Pictures are cropped to their central square and resized to `size` (default: the size of the
-    first); `channels` is for B only. Raises `DataError`, naming the pictures, for those without a
-    counterpart, of two sizes, of an odd width, or unreadable.
+    A folder may hold `train/` and `test/` (or `val/`, …, as `zoo.data.layout` says), else one tenth
+    is held out by a fixed seed. Pictures are cropped to their central square and resized to `size`
+    (default: one size of all); `channels` is for B only. A pair with a picture that cannot be read
+    is left out, and that picture is listed in `skipped`. Raises `DataError`, naming the pictures,
+    for those without a counterpart, of two sizes, or of an odd width.
     """
     if name.startswith(SIDE_BY_SIDE):
         folder = _folder(Path(name.removeprefix(SIDE_BY_SIDE)), name)
-        parts = _parts(folder)
-        pairs = [_undivided(folder / part) for part in parts]
+        parts = parts_of(folder)
+        items = {part: [(file,) for file in whole.files] for part, whole in parts.items()}
         title = folder.resolve().name
     else:
         a, b = (_folder(Path(text), name) for text in _two(name))
-        parts = _parts(a)
-        if parts != _parts(b):
-            raise DataError(f"{name}: only one of the folders holds train/ and test/")
-        pairs = [_matched(a / part, b / part) for part in parts]
+        inputs, images = parts_of(a), parts_of(b)
+        if inputs.keys() != images.keys():
+            held = f"{_held(a, inputs)} and {_held(b, images)}"
+            raise DataError(f"{name}: {held}: expected the same of both")
+        items = {part: _matched(inputs[part], images[part]) for part in inputs}
         title = f"{a.resolve().name}-{b.resolve().name}"
-    splits = []
-    shapes: list[int | None] = [size, None, channels]
-    for files in pairs:
-        split = _read(files, *shapes)
-        assert split.inputs is not None
-        shapes = [split.images.shape[1], split.inputs.shape[3], split.images.shape[3]]
-        splits.append(split)
-    train, test = splits if len(splits) == 2 else split_by_seed(splits[0])
-    return DataSet(title, train, test)
+    loaded, skipped = read_parts(list(items.values()), size, [None, channels], _cut)
+    splits = {
+        part: Split(read.arrays[1], inputs=read.arrays[0])
+        for part, read in zip(items, loaded, strict=True)
+    }
+    if "test" not in splits:
+        (everything,) = splits.values()
+        splits["train"], splits["test"] = split_by_seed(everything)
+    return DataSet(title, splits["train"], splits["test"], skipped=skipped)
 
 
 def paired(data: DataSet, task: str, direction: str = "AtoB") -> DataSet:
@@ -117,30 +117,18 @@ def _folder(path: Path, name: str) -> Path:
     return path
 
 
-def _parts(folder: Path) -> list[str]:
-    """Names of the folders of the splits, or one for everything."""
-    found = [part for part in SPLITS if (folder / part).is_dir()]
-    return found[:2] if "train" in found and len(found) > 1 else ["."]
+def _held(folder: Path, parts: dict[str, Part]) -> str:
+    split = "not split" if "all" in parts else f"split into {', '.join(sorted(parts))}"
+    return f"{folder} is {split}"
 
 
-def _pictures(folder: Path) -> list[Path]:
-    files = pictures(folder)
-    if not files:
-        raise no_pictures(folder)
-    return files
-
-
-def _undivided(folder: Path) -> list[tuple[Path, Path | None]]:
-    return [(file, None) for file in _pictures(folder)]
-
-
-def _matched(a: Path, b: Path) -> list[tuple[Path, Path | None]]:
+def _matched(a: Part, b: Part) -> list[Item]:
     """The pictures of one name, whatever their kind, in two folders."""
     inputs, images = (
-        {file.relative_to(folder).with_suffix("").as_posix(): file for file in _pictures(folder)}
-        for folder in (a, b)
+        {Path(name).with_suffix("").as_posix(): part.folder / name for name in part.names}
+        for part in (a, b)
     )
-    for folder, have, other in ((b, images, inputs), (a, inputs, images)):
+    for folder, have, other in ((b.folder, images, inputs), (a.folder, inputs, images)):
         missing = [file for name, file in other.items() if name not in have]
         if missing:
             more = f" and {len(missing) - _LISTED:,} more" if len(missing) > _LISTED else ""
@@ -149,45 +137,22 @@ def _matched(a: Path, b: Path) -> list[tuple[Path, Path | None]]:
     return [(inputs[name], images[name]) for name in inputs]
 
 
-def _read(
-    files: list[tuple[Path, Path | None]],
-    size: int | None,
-    input_channels: int | None,
-    channels: int | None,
-) -> Split:
-    inputs: list[np.ndarray] = []
-    images: list[np.ndarray] = []
-    for first, second in files:
-        a, b = _pair(first, second)
-        inputs.append(fit(a, size, input_channels))
-        images.append(fit(b, size, channels))
-        size, input_channels, channels = *inputs[0].shape[1:], images[0].shape[2]
-    return Split(np.stack(images), inputs=np.stack(inputs))
-
-
-def _pair(first: Path, second: Path | None) -> tuple[Image.Image, Image.Image]:
+def _cut(item: Item, found: list[Image.Image]) -> list[Image.Image]:
     """Two pictures, or the left and the right half of one."""
-    a = _picture(first)
-    if second is not None:
-        b = _picture(second)
+    a, b = found[0], found[-1]
+    if len(found) == 2:
         if a.size != b.size:
             raise DataError(
-                f"{first} has {a.width}×{a.height} pixels and {second} {b.width}×{b.height}: "
+                f"{item[0]} has {a.width}×{a.height} pixels and {item[1]} {b.width}×{b.height}: "
                 "expected pairs of one size"
             )
-        return a, b
+        return found
     if a.width % 2:
         raise DataError(
-            f"{first}: expected two pictures side by side, so an even width, got {a.width} pixels"
+            f"{item[0]}: expected two pictures side by side, so an even width, got {a.width} pixels"
         )
     half = a.width // 2
-    return a.crop((0, 0, half, a.height)), a.crop((half, 0, a.width, a.height))
-
-
-def _picture(file: Path) -> Image.Image:
-    with decoding(file), opened(file) as picture:
-        picture.load()
-        return picture
+    return [a.crop((0, 0, half, a.height)), a.crop((half, 0, a.width, a.height))]
 
 
 __all__ = ["SIDE_BY_SIDE", "is_pairs", "load_pairs", "paired"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -9,7 +11,10 @@ import numpy as np
 from PIL import Image
 
 from zoo.errors import DataError
-from zoo.images.convert import eight_bits
+from zoo.images.pictures import composed, plain
+
+MOST_CLASSES = 2**16
+"""As many classes as a data set may have: tables are made for them."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Split:
             raise DataError(
                 f"{len(self.images)} images but labels of shape {list(self.labels.shape)}"
             )
+        if self.labels is not None:
+            self._check_labels(self.labels)
         if self.attributes is not None:
             self._check_attributes(self.attributes)
         if self.inputs is not None:
@@ -46,6 +53,16 @@ class Split:
                     f"inputs must be uint8 {[*self.images.shape[:3], 'C']}, got "
                     f"{self.inputs.dtype} {list(self.inputs.shape)}"
                 )
+
+    def _check_labels(self, labels: np.ndarray) -> None:
+        if labels.dtype.kind not in "iu":
+            raise DataError(f"labels must be integers, got {labels.dtype}")
+        wrong = np.flatnonzero((labels < 0) | (labels >= MOST_CLASSES))
+        if len(wrong):
+            raise DataError(
+                f"labels must be numbers of classes, 0 to {MOST_CLASSES - 1}, got "
+                f"{labels[wrong[0]]} in row {wrong[0]}"
+            )
 
     def _check_attributes(self, attributes: np.ndarray) -> None:
         if attributes.dtype != np.int8 or attributes.ndim != 2:
@@ -72,7 +89,8 @@ class Split:
 class DataSet:
     """A named data set: the images to learn from, those to measure on, and what labels mean.
 
-    `classes` names the labels, `attributes` the columns of the splits' attributes.
+    `classes` names the labels, `attributes` the columns of the splits' attributes. `skipped` has
+    (path, reason) of each picture that could not be read.
     """
 
     name: str
@@ -80,6 +98,7 @@ class DataSet:
     test: Split
     classes: list[str] = field(default_factory=list)
     attributes: list[str] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for part, split in (("train", self.train), ("test", self.test)):
@@ -88,6 +107,15 @@ class DataSet:
                 raise DataError(
                     f"{self.name}: {len(self.attributes)} attribute names but {columns} columns "
                     f"of attributes in {part}"
+                )
+            if (
+                self.classes
+                and split.labels is not None
+                and split.labels.max() >= len(self.classes)
+            ):
+                raise DataError(
+                    f"{self.name}: {len(self.classes)} classes but a label {split.labels.max()} "
+                    f"in {part}"
                 )
         twice = sorted({name for name in self.attributes if self.attributes.count(name) > 1})
         if twice:
@@ -102,6 +130,16 @@ class DataSet:
     def channels(self) -> int:
         """Channels of an image: 1 (grey) or 3 (RGB)."""
         return int(self.train.images.shape[3])
+
+    def digest(self) -> str:
+        """SHA-256 of the images and all that belongs to them, in hexadecimal."""
+        found = hashlib.sha256(json.dumps([self.classes, self.attributes]).encode())
+        for split in (self.train, self.test):
+            for table in (split.images, split.labels, split.attributes, split.inputs):
+                found.update(str(None if table is None else (table.shape, table.dtype)).encode())
+                if table is not None:
+                    found.update(np.ascontiguousarray(table).data)
+        return found.hexdigest()
 
     def without(self, names: Sequence[str]) -> DataSet:
         """The data set without the training images of these classes; the test images all stay.
@@ -165,17 +203,16 @@ def fit(image: Image.Image, size: int | None, channels: int | None) -> np.ndarra
     """Crop a picture to its central square, resize it, and return uint8 [size, size, channels].
 
     `size` None keeps the side of the crop; `channels` None keeps grey pictures grey and makes all
-    others RGB.
+    others RGB. Transparent pictures are put on white.
     """
-    image = eight_bits(image)
+    image = composed(plain(image))
     if channels is None:
-        channels = 1 if image.mode in ("1", "L") else 3
+        channels = 1 if image.mode == "L" else 3
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     target = size or side
     if image.size != (target, target):
         box = (left, top, left + side, top + side)
-        image = image.convert("RGB" if image.mode != "L" else "L")
         image = image.resize((target, target), Image.Resampling.LANCZOS, box=box)
     pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     return pixels.reshape(target, target, channels)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.errors import DataError, OutputError
+from zoo.errors import OutputError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,37 +35,6 @@ def to_pillow(image: NDArray[np.uint8]) -> Image:
     return Image.fromarray(np.ascontiguousarray(image[:, :, 0] if image.shape[2] == 1 else image))
 
 
-def opened(path: Path) -> Image:
-    """The picture at `path`, not decoded yet; raises what Image.open does, without its warning."""
-    from PIL import Image
-
-    with warnings.catch_warnings():
-        # What Pillow takes for an attack is an error; what might be one is only large.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(path)
-
-
-@contextmanager
-def decoding(path: Path) -> Iterator[None]:
-    """What Pillow raises in the body for the picture at `path` becomes a DataError."""
-    from PIL import Image
-
-    try:
-        yield
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        # SyntaxError is what Pillow raises for a broken PNG.
-        raise DataError(f"cannot read the picture {path}: {error}") from error
-
-
-def eight_bits(picture: Image) -> Image:
-    """A picture of 16 bits a pixel with the 8 leading ones, where Pillow would cut off at 255."""
-    if not picture.mode.startswith("I;16"):
-        return picture
-    from PIL import Image
-
-    return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-
-
 def enlarge(images: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     """[…, H, W, C] to […, H·factor, W·factor, C], every pixel repeated."""
     return images.repeat(factor, axis=-3).repeat(factor, axis=-2)
@@ -82,11 +47,8 @@ def display_factor(size: int, target: int = 84) -> int:
 
 __all__ = [
     "MODES",
-    "decoding",
     "display_factor",
-    "eight_bits",
     "enlarge",
     "mode_of",
-    "opened",
     "to_pillow",
 ]

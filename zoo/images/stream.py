@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import DataError
-from zoo.images import arrays
-from zoo.images.read import PICTURES, from_array, no_pictures, read_picture
+from zoo.images import arrays, pictures
+from zoo.images.fitting import from_array, read_picture, with_channels
 
 Images = NDArray[np.uint8]
 Shape = tuple[int, int, int]
@@ -33,15 +33,17 @@ class Block(NamedTuple):
 class ImageStream:
     """The images of `paths` in order, as blocks of at most `block`; may be iterated again.
 
-    A path is a picture, a folder of pictures (with all folders in it, by name),
-    `.npy` or `.npz` (uint8, or floats in [0, 1]; [n, H, W, C], [n, H, W], or one
-    image), or an IDX file, gzip-compressed or not. `shape` is (H, W, C) with C = 1,
-    2 (grey and alpha), 3 or 4. `resize` converts pictures of another size or mode.
+    A path is a picture, a folder of pictures (with all folders in it, by name, as
+    `zoo.images.pictures.listed` finds them), `.npy` or `.npz` (uint8, or floats in
+    [0, 1]; [n, H, W, C], [n, H, W], or one image), or an IDX file, gzip-compressed
+    or not. `shape` is (H, W, C) with C = 1, 2 (grey and alpha), 3 or 4. `resize`
+    converts pictures of another size or mode (`zoo.images.fitting.read_picture`).
 
-    Pictures of a folder that cannot be used are left out and listed in `skipped`,
-    as (path, reason); with `strict` they are errors. Everything else that is wrong
-    is a DataError: here for what can be told from the names and headers, else
-    while iterating. After `limit` images nothing more is read.
+    Folders are listed here, once: a run never reads what it writes into one of
+    them. Pictures of a folder that cannot be used are left out and listed in
+    `skipped`, as (path, reason); with `strict` they are errors. Everything else that
+    is wrong is a DataError: here for what can be told from the names and headers,
+    else while iterating. After `limit` images nothing more is read.
     """
 
     def __init__(
@@ -62,7 +64,9 @@ class ImageStream:
         self._rows = max(1, min(block, _BLOCK_BYTES // max(1, math.prod(shape))))
         if not self._paths:
             raise DataError("no images given")
-        self.total: int | None = sum(self._count(path) for path in self._paths)
+        self._listed: dict[Path, list[str]] = {}
+        self._counts = {path: self._count(path) for path in self._paths}
+        self.total: int | None = sum(self._counts[path] for path in self._paths)
         """Number of images, those that may turn out to be unusable included."""
 
     def __iter__(self) -> Iterator[Block]:
@@ -98,7 +102,7 @@ class ImageStream:
 
     def _parts(self) -> Iterator[Block]:
         for path in self._paths:
-            if path.is_dir():
+            if path in self._listed:
                 yield from self._folder(path)
             elif arrays.is_array(path):
                 yield from self._array(path)
@@ -108,17 +112,18 @@ class ImageStream:
 
     def _count(self, path: Path) -> int:
         if path.is_dir():
-            found = sum(1 for _ in _pictures(path))
-            if not found:
-                raise no_pictures(path)
-            return found
+            self._listed[path] = pictures.listed(path)
+            if not self._listed[path]:
+                raise pictures.no_pictures(path)
+            return len(self._listed[path])
         if not arrays.is_array(path):
             return 1
         with self._opened(path) as array:
             return array.shape[0]
 
     def _folder(self, path: Path) -> Iterator[Block]:
-        for file in _pictures(path):
+        for name in self._listed[path]:
+            file = path / name
             try:
                 if not file.is_file():
                     raise DataError(f"{file} is not a file")
@@ -126,17 +131,15 @@ class ImageStream:
             except DataError as error:
                 if self._strict:
                     raise
-                reason = str(error).removeprefix(f"cannot read the picture {file}: ")
-                reason = reason.removeprefix(f"{file}: ").removeprefix(f"{file} ")
-                self.skipped.append((_printable(str(file)), reason))
+                self.skipped.append((_printable(str(file)), pictures.reason(error, file)))
             else:
-                yield Block(picture[None], [_printable(file.relative_to(path).as_posix())])
+                yield Block(picture[None], [_printable(name)])
 
     @contextmanager
     def _opened(self, path: Path) -> Iterator[arrays.ArrayFile]:
         """The array in the file `path` as [n, H, W, C], checked as far as its header tells."""
         with arrays.opened(path) as array:
-            images = _with_channels(array.shape, self.shape)
+            images = with_channels(array.shape, self.shape)
             numbers = array.dtype == np.uint8 or array.dtype.kind == "f"
             usable = len(images) == 4 and 0 not in images and numbers
             resizable = self._resize and images[3:] in ((1,), (3,), (4,))
@@ -152,6 +155,10 @@ class ImageStream:
     def _array(self, path: Path) -> Iterator[Block]:
         with self._opened(path) as array:
             count = array.shape[0]
+            if count != self._counts[path]:
+                raise DataError(
+                    f"{path} has changed: it held {self._counts[path]} images, now {count}"
+                )
             row_bytes = math.prod(array.shape[1:]) * array.dtype.itemsize
             block = max(1, min(self._rows, _BLOCK_BYTES // row_bytes))
             for start in range(0, count, block):
@@ -164,28 +171,6 @@ class ImageStream:
             return [_printable(path.name)]
         prefix = f"{_printable(path.name)}:" if len(self._paths) > 1 else ""
         return [f"{prefix}{index}" for index in range(start, start + rows)]
-
-
-def _with_channels(shape: tuple[int, ...], image: Shape) -> tuple[int, ...]:
-    """The shape of an array of images with the missing dimensions added."""
-    if len(shape) == 2:
-        return (1, *shape, 1)
-    if len(shape) == 3:
-        return (1, *shape) if shape == image else (*shape, 1)
-    return shape
-
-
-def _pictures(folder: Path) -> Iterator[Path]:
-    """The pictures below a folder, by name; those of a folder before those of its folders."""
-    for path, folders, files in os.walk(folder, onerror=_unreadable):
-        folders.sort()
-        for name in sorted(files):
-            if name.lower().endswith(PICTURES):
-                yield Path(path, name)
-
-
-def _unreadable(error: OSError) -> None:
-    raise DataError(f"cannot read {error.filename}: {error.strerror}") from error
 
 
 def _printable(name: str) -> str:

@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,10 @@ class Trainer:
         """The file that `resume` reads."""
         return self.out / "last" / "state.safetensors"
 
+    @cached_property
+    def _digest(self) -> str:
+        return self.data.digest()
+
     def run(self, max_seconds: float = math.inf) -> int | None:
         """Train to the end of the recipe and write the results to `out`.
 
@@ -171,7 +176,7 @@ class Trainer:
         """Go on from the state in `out`.
 
         Raises `TrainingError` when that run had another recipe (the number of epochs may differ:
-        the learning rate then follows the new one) or another number of processes.
+        the learning rate then follows the new one), other images, or another number of processes.
         """
         tensors, values = checkpoint.load_state(self.state_file)
         saved = to_dict(from_dict(values["recipe"]))
@@ -180,6 +185,11 @@ class Trainer:
                 raise TrainingError(
                     f"cannot resume {self.out} with {name} = {value!r}: the run has {saved[name]!r}"
                 )
+        if values.get("data", self._digest) != self._digest:
+            raise TrainingError(
+                f"cannot resume {self.out}: {self.data.name} holds other images or labels than "
+                "when the run was saved"
+            )
         if values["processes"] != self.accelerator.num_processes:
             raise TrainingError(f"{self.out} was trained with {values['processes']} processes")
         path = self.state_file
@@ -395,6 +405,7 @@ class Trainer:
             "progress": asdict(self.progress),
             "metrics": self.metrics,
             "recipe": to_dict(self.recipe),
+            "data": self._digest,
             "processes": self.accelerator.num_processes,
             "scaler": scaler.state_dict() if scaler is not None else None,
         }

@@ -1,0 +1,132 @@
+"""Many pictures as arrays of one shape; those that cannot be read are left out and listed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL.Image import Image
+
+from zoo.data.sets import fit
+from zoo.errors import DataError
+from zoo.images import pictures
+from zoo.progress import Progress
+
+Item = Sequence[Path]
+"""The files that make one row: a picture, or both pictures of a pair."""
+
+Cut = Callable[[Item, list[Image]], list[Image]]
+"""Makes of an item's pictures one for each array. Raises DataError for what does not fit."""
+
+Skipped = tuple[str, str]
+"""The path of a picture that is left out, and why."""
+
+_AHEAD = 256
+"""Items that may wait to be taken up."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Arrays uint8 [n, side, side, C], and int [n]: which items their rows are."""
+
+    arrays: list[np.ndarray]
+    rows: np.ndarray
+
+
+def read_picture(file: Path, size: int | None, channels: int | None) -> np.ndarray:
+    """A picture as uint8 [size, size, channels], as `fit` makes it; DataError for a bad one."""
+    return fit(pictures.decoded(file), size, channels)
+
+
+def read_parts(
+    parts: Sequence[Sequence[Item]],
+    size: int | None,
+    channels: Sequence[int | None],
+    cut: Cut = lambda item, found: found,
+) -> tuple[list[Loaded], list[Skipped]]:
+    """Read all items of all parts, and list the pictures that cannot be read.
+
+    The arrays have `channels`; None is 3 where any picture of any part has colour, else 1. `size`
+    None is that of the pictures, cropped to their central squares. Raises DataError where those
+    are not of one size, and where no item of a part can be read.
+    """
+    reader = _Reader(size, channels, cut)
+    with Progress(sum(map(len, parts))) as progress, ThreadPoolExecutor(os.cpu_count()) as pool:
+        made = [reader.part(items, pool, progress) for items in parts]
+    # Grey pictures lose nothing where others have colour.
+    depths = [max(loaded.arrays[k].shape[3] for loaded in made) for k in range(len(channels))]
+    whole = [
+        Loaded([_deepened(a, d) for a, d in zip(part.arrays, depths, strict=True)], part.rows)
+        for part in made
+    ]
+    return whole, reader.skipped
+
+
+class _Reader:
+    def __init__(self, size: int | None, channels: Sequence[int | None], cut: Cut) -> None:
+        self.skipped: list[Skipped] = []
+        self._size = size
+        self._channels = channels
+        self._cut = cut
+        self._first: tuple[Path, int] | None = None
+
+    def part(self, items: Sequence[Item], pool: ThreadPoolExecutor, progress: Progress) -> Loaded:
+        arrays = [np.empty((len(items), 0, 0, 1), np.uint8) for _ in self._channels]
+        rows: list[int] = []
+        before = len(self.skipped)
+        for row, images in enumerate(self._images(items, pool)):
+            progress.advance(1)
+            if isinstance(images, tuple):
+                self.skipped.append(images)
+                continue
+            self._check_side(items[row][0], len(images[0]))
+            for k, image in enumerate(images):
+                if not rows:
+                    arrays[k] = np.empty((len(items), *image.shape), np.uint8)
+                arrays[k] = _deepened(arrays[k], image.shape[2])
+                arrays[k][len(rows)] = image
+            rows.append(row)
+        if not rows:
+            file, reason = self.skipped[before]
+            raise DataError(
+                f"no image can be used: {len(self.skipped) - before} skipped, the first of them "
+                f"{file}: {reason}"
+            )
+        return Loaded([array[: len(rows)] for array in arrays], np.array(rows, np.intp))
+
+    def _images(
+        self, items: Sequence[Item], pool: ThreadPoolExecutor
+    ) -> Iterator[list[np.ndarray] | Skipped]:
+        # Pillow decodes and resizes without Python's lock.
+        for start in range(0, len(items), _AHEAD):
+            yield from pool.map(self._read, items[start : start + _AHEAD])
+
+    def _read(self, item: Item) -> list[np.ndarray] | Skipped:
+        found = []
+        for file in item:
+            try:
+                found.append(pictures.decoded(file))
+            except DataError as error:
+                return str(file), pictures.reason(error, file)
+        chosen = zip(self._cut(item, found), self._channels, strict=True)
+        return [fit(picture, self._size, channels) for picture, channels in chosen]
+
+    def _check_side(self, file: Path, side: int) -> None:
+        first, expected = self._first = self._first or (file, side)
+        if side != expected:
+            raise DataError(
+                f"{first} gives {expected}×{expected} pixels and {file} {side}×{side}: expected "
+                "pictures of one size, or a size for all (--image-size, --resize)"
+            )
+
+
+def _deepened(images: np.ndarray, channels: int) -> np.ndarray:
+    """Images [n, H, W, 1] as [n, H, W, channels], where that is more."""
+    return images.repeat(channels, axis=3) if channels > images.shape[3] else images
+
+
+__all__ = ["Cut", "Item", "Loaded", "Skipped", "read_parts", "read_picture"]

@@ -1,0 +1,204 @@
+"""Picture files: which there are below a folder, and their pixels in one of four modes.
+
+Pillow is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zoo.errors import DataError
+from zoo.images.reading import check_regular, readable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+"""What is looked for in a folder; a file given by name may be any picture that Pillow reads."""
+
+BACKGROUND = 255
+"""What is seen through transparent pixels where transparency cannot be kept: white."""
+
+_ORIENTATION = 0x0112
+_QUIET = threading.Lock()
+
+
+def listed(folder: Path) -> list[str]:
+    """The pictures below a folder, as paths relative to it; those of a folder before its folders'.
+
+    Hidden files and folders are left out: what programs keep there, unfinished outputs of this one
+    included, nobody means. Linked folders are looked into, except for those that hold the link.
+    Raises DataError for a folder that cannot be read.
+    """
+    above = frozenset(_identity(parent) for parent in Path(os.path.realpath(folder)).parents)
+    found: list[tuple[tuple[str, ...], list[str]]] = []
+    waiting: list[tuple[tuple[str, ...], frozenset[tuple[int, int]]]] = [((), above)]
+    while waiting:
+        place, holders = waiting.pop()
+        path = os.path.join(folder, *place)
+        with readable(Path(path)):
+            identity = _identity(path)
+            if identity in holders:
+                continue
+            names = []
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir():
+                        waiting.append(((*place, entry.name), holders | {identity}))
+                    elif entry.name.lower().endswith(PICTURES):
+                        names.append(entry.name)
+        found.append((place, sorted(names)))
+    return ["/".join((*place, name)) for place, names in sorted(found) for name in names]
+
+
+def _identity(path: str | Path) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
+def no_pictures(folder: Path) -> DataError:
+    """That there is no picture in a folder."""
+    return DataError(f"{folder} holds no pictures ({', '.join(PICTURES)})")
+
+
+def reason(error: DataError, path: Path) -> str:
+    """What is wrong with a picture, without its name."""
+    text = str(error).removeprefix(f"cannot read the picture {path}: ")
+    return text.removeprefix(f"{path}: ").removeprefix(f"{path} ")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image]:
+    """The picture at `path`, not decoded yet; what Pillow raises for it in the body is a DataError.
+
+    Of an animation it is the first frame.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    with readable(path, "the picture"):
+        check_regular(path)
+        try:
+            with _quietly():
+                picture = Image.open(path)
+        except UnidentifiedImageError:
+            raise DataError(f"{path} is not a picture, .npy, .npz or IDX file") from None
+        with picture:
+            yield picture
+
+
+def decoded(path: Path) -> Image:
+    """The picture at `path`, as `upright` gives it. Raises DataError for a bad one."""
+    with opened(path) as picture:
+        return upright(picture)
+
+
+def upright(picture: Image) -> Image:
+    """An open picture as its EXIF orientation shows it, in mode L, LA, RGB or RGBA (`plain`)."""
+    from PIL import Image
+
+    picture.load()
+    turns = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }
+    turn = turns.get(_orientation(picture))
+    pixels = plain(picture)
+    return pixels if turn is None else pixels.transpose(turn)
+
+
+def _orientation(picture: Image) -> object:
+    # ImageOps.exif_transpose writes the rest of the EXIF again, and fails where that is odd.
+    try:
+        with _quietly():
+            value: object = picture.getexif().get(_ORIENTATION)
+            hash(value)
+    except Exception:  # Pillow raises anything for damaged EXIF, and the pixels are good.
+        return None
+    return value
+
+
+def plain(picture: Image) -> Image:
+    """A picture with the same pixels in mode L or RGB, with transparency LA or RGBA.
+
+    Of 16 bits the 8 leading ones are kept. Raises ValueError for pixels whose range is not known
+    (floats, 32-bit integers), and for other modes that Pillow cannot convert.
+    """
+    grey, deep = picture.mode in ("1", "L", "LA", "La"), _sixteen_bits(picture)
+    if picture.mode in ("I", "F") and not deep:
+        kind = "floats" if picture.mode == "F" else "32-bit integers"
+        raise ValueError(f"its pixels are {kind}, whose range is not known; expected 8 or 16 bits")
+    transparent = bool(picture.has_transparency_data)
+    if deep:
+        return _leading_bits(picture)
+    mode = ("L" if grey else "RGB") + "A" * transparent
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _sixteen_bits(picture: Image) -> bool:
+    # Pillow has numbers of 32 bits for what these two formats hold in 16.
+    of_format = picture.mode == "I" and picture.format in ("PNG", "PPM")
+    return picture.mode.startswith("I;16") or of_format
+
+
+def _leading_bits(picture: Image) -> Image:
+    from PIL import Image
+
+    levels = np.asarray(picture)
+    pixels = Image.fromarray((levels >> 8).astype(np.uint8))
+    hidden = picture.info.get("transparency")
+    if isinstance(hidden, int):
+        alpha = np.where(levels == hidden, 0, 255).astype(np.uint8)
+        pixels.putalpha(Image.fromarray(alpha))
+    return pixels
+
+
+def composed(picture: Image) -> Image:
+    """A picture of mode L, LA, RGB or RGBA on a plain `BACKGROUND`, in mode L or RGB."""
+    if not picture.mode.endswith("A"):
+        return picture
+    from PIL import Image
+
+    mode = picture.mode.removesuffix("A")
+    ground = Image.new(mode, picture.size, (BACKGROUND,) * len(mode))
+    ground.paste(picture.convert(mode), mask=picture.getchannel("A"))
+    return ground
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without Pillow's warnings of odd metadata and large pictures; what is too large is an error.
+
+    Filters of warnings belong to all threads, so one at a time changes them.
+    """
+    with _QUIET, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+__all__ = [
+    "BACKGROUND",
+    "PICTURES",
+    "composed",
+    "decoded",
+    "listed",
+    "no_pictures",
+    "opened",
+    "plain",
+    "reason",
+    "upright",
+]
