@@ -44,12 +44,12 @@ def load_celeba(path: Path, size: int | None = None, channels: int | None = None
                 raise DataError(f"{path / PARTITION} puts no image into part {part}")
     else:
         train, test = rows_by_seed(len(files))
-    parts = (train, test)
-    items = [[(path / IMAGES / files[row],) for row in rows] for rows in parts]
+    chosen = (train, test)
+    items = [[(path / IMAGES / files[row],) for row in rows] for rows in chosen]
     loaded, skipped = read_parts(items, size, [channels])
     splits = [
         Split(read.arrays[0], attributes=attributes[rows[read.rows]])
-        for rows, read in zip(parts, loaded, strict=True)
+        for rows, read in zip(chosen, loaded, strict=True)
     ]
     name = path.resolve().name
     return DataSet(name, splits[0], splits[1], attributes=names, skipped=skipped)

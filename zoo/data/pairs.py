@@ -43,6 +43,7 @@ def load_pairs(name: str, size: int | None = None, channels: int | None = None) 
     if name.startswith(SIDE_BY_SIDE):
         folder = _folder(Path(name.removeprefix(SIDE_BY_SIDE)), name)
         parts = parts_of(folder)
+        items: dict[str, list[Item]] = {}
         items = {part: [(file,) for file in whole.files] for part, whole in parts.items()}
         title = folder.resolve().name
     else:

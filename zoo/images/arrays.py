@@ -31,6 +31,9 @@ _GZIP = b"\x1f\x8b"
 _IDX_UINT8 = 0x08
 _IDX_TYPES = (_IDX_UINT8, 0x09, 0x0B, 0x0C, 0x0D, 0x0E)
 
+_ENCRYPTED = 0x1
+"""The bit of a member's flags that says so."""
+
 _PIECE = 2**24
 """Bytes that are read at a time."""
 
@@ -75,7 +78,7 @@ class ArrayFile:
 
     def _fill(self, array: NDArray[Any]) -> bool:
         """Read all of an array; False where the file ends before."""
-        left = memoryview(array.reshape(-1).view(np.uint8)) if array.nbytes else memoryview(b"")
+        left = array.reshape(-1).view(np.uint8).data if array.nbytes else memoryview(b"")
         while len(left):
             piece = self._file.read(min(_PIECE, len(left)))
             if not piece:
@@ -117,6 +120,8 @@ class Archive:
             with readable(self._path):
                 found = name if name in self.names else self.names[0]
                 member = self._file.getinfo(f"{found}.npy")
+                if member.flag_bits & _ENCRYPTED:
+                    raise DataError(f"cannot read {self._path}: {found} is encrypted")
                 file = stack.enter_context(self._file.open(member))
                 array = _npy(self._path, file, member.file_size)
             yield array

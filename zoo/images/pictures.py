@@ -107,7 +107,7 @@ def upright(picture: Image) -> Image:
     from PIL import Image
 
     picture.load()
-    turns = {
+    turns: dict[object, Image.Transpose] = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
         4: Image.Transpose.FLIP_TOP_BOTTOM,
