@@ -125,7 +125,7 @@ def _stored(generator: Generator, text: str) -> list[Point]:
     try:
         array = arrays.read(file, "latents")
     except DataError as error:
-        raise DataError(f"{text}: expected an .npy, or an .npz with latents: {error}") from error
+        raise DataError(f"{text}: no .npy, nor an .npz with latents: {error}") from error
     latents = np.atleast_2d(array)
     width = generator.latent_width
     if latents.ndim != 2 or latents.shape[1] != width or latents.dtype.kind != "f":

@@ -12,6 +12,7 @@ from zoo import cache
 from zoo.data import faces
 from zoo.data.sets import DataSet, Split
 from zoo.errors import DataError, OutputError
+from zoo.images.arrays import read, readable
 from zoo.images.atomic import alone, replacing
 from zoo.progress import Progress
 
@@ -86,10 +87,11 @@ def _attributes_of(path: Path) -> Path:
 def _mapped(path: Path, count: int, size: int) -> Split | None:
     """The first faces in a file of `_write`; None where it has not as many, or is damaged."""
     try:
-        # Copy on write: nobody changes the file by changing an image.
-        images = np.load(path, mmap_mode="c", allow_pickle=False)
-        attributes = np.load(_attributes_of(path), allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        with readable(path):
+            # Copy on write: nobody changes the file by changing an image.
+            images = np.load(path, mmap_mode="c", allow_pickle=False)
+        attributes = read(_attributes_of(path))
+    except DataError:
         return None
     right = images.dtype == np.uint8 and images.shape[1:] == (size, size, 3)
     if not right or attributes.shape != (len(images), len(faces.ATTRIBUTES)):

@@ -17,6 +17,9 @@ MOST_CLASSES = 2**16
 """As many classes as a data set may have: tables are made for them."""
 
 
+_DIGESTED = 2**30
+
+
 @dataclass(frozen=True)
 class Split:
     """Images uint8 [N, H, W, C] and, where there are any, labels int64 [N], attributes, and inputs.
@@ -132,13 +135,17 @@ class DataSet:
         return int(self.train.images.shape[3])
 
     def digest(self) -> str:
-        """SHA-256 of the images and all that belongs to them, in hexadecimal."""
+        """SHA-256 of the images and all that belongs to them, in hexadecimal.
+
+        Of tables of more than `_DIGESTED` bytes it sees every second row, or third, ….
+        """
         found = hashlib.sha256(json.dumps([self.classes, self.attributes]).encode())
         for split in (self.train, self.test):
             for table in (split.images, split.labels, split.attributes, split.inputs):
                 found.update(str(None if table is None else (table.shape, table.dtype)).encode())
                 if table is not None:
-                    found.update(np.ascontiguousarray(table).data)
+                    step = -(-table.nbytes // _DIGESTED) or 1
+                    found.update(np.ascontiguousarray(table[::step]).data)
         return found.hexdigest()
 
     def without(self, names: Sequence[str]) -> DataSet:

@@ -149,6 +149,8 @@ def opened(path: Path, name: str = "images") -> Iterator[ArrayFile]:
             check_regular(path)
             file = stack.enter_context(path.open("rb"))
             start = file.read(6)
+            if not start:
+                raise DataError(f"{path} is empty")
             file.seek(0)
             size = os.fstat(file.fileno()).st_size
             if start.startswith(_ZIP):
@@ -160,8 +162,10 @@ def opened(path: Path, name: str = "images") -> Iterator[ArrayFile]:
                 array = _idx(path, cast(IO[bytes], unpacked), None)
             elif start.startswith(_NPY):
                 array = _npy(path, file, size)
-            else:
+            elif start.startswith(b"\0\0"):
                 array = _idx(path, file, size)
+            else:
+                raise DataError(f"{path} is no .npy, .npz or IDX file")
         yield array
 
 
