@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.models.style_layers import full_precision
 from zoo.training.projected.heads import ColourHead, Head, PatchHead
 from zoo.training.projected.network import CHANNELS, FrozenNetwork, RandomMixing
 
@@ -85,7 +86,8 @@ class ProjectedDiscriminator(nn.Module):
         self, images: Tensor, condition: Tensor | None = None, inputs: Tensor | None = None
     ) -> Tensor:
         """The mean logit of each image, [N]."""
-        verdicts = self.judge(self.features(images, inputs), condition)
+        maps = [full_precision(x) for x in self.features(images, inputs)]
+        verdicts = self.judge(maps, condition)
         return torch.stack([verdict.float().mean(1) for verdict in verdicts]).mean(0)
 
     def _fitted(self, images: Tensor) -> Tensor:
