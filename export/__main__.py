@@ -144,7 +144,7 @@ def main(context: click.Context, source: Path, out: Path, **options: Any) -> Non
     runs it, each is compared with its engine in fp32: images, batch sizes, FID, images/s. If one
     cannot be built or fails, none is kept.
     """
-    from zoo.engines import resolve
+    from zoo.engines import find, resolve
     from zoo.images.atomic import check_file
 
     plan = out.suffix in SUFFIXES
@@ -153,7 +153,7 @@ def main(context: click.Context, source: Path, out: Path, **options: Any) -> Non
             f"{out}: an engine file ends in .onnx, a plan in .plan", param_hint="--out"
         )
     check_file(out)
-    engine = source.suffix == ".onnx"
+    engine = source.suffix == ".onnx" or not source.exists() and find(source) is not None
     if engine:
         source = resolve(source)
     elif not source.exists():

@@ -158,7 +158,10 @@ def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds `--engine` and the options of runtime.Generator, under the names of its arguments."""
     options = (
         click.option(
-            "--engine", required=True, metavar="FILE", help="Engine file, or a shipped name."
+            "--engine",
+            required=True,
+            metavar="FILE",
+            help="Engine file, or a shipped name; .onnx may be left out.",
         ),
         click.option(
             "--device",

@@ -181,7 +181,7 @@ def _evaluate(
     if report is not None:
         atomic.check_file(report)
     with ExitStack() as stack:
-        classifier = stack.enter_context(Classifier(resolve(evaluate), **options))
+        classifier = stack.enter_context(Classifier(resolve(evaluate, **options), **options))
         if classifier.image_shape != generator.image_shape:
             raise ConfigError(
                 f"{evaluate} takes images of {classifier.image_shape}, and "

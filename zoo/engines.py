@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo import plans
 from zoo.errors import ConfigError
 
 if TYPE_CHECKING:
     from runtime import Encoder, Generator, Mapping
 
+ONNX = ".onnx"
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 
 
@@ -19,36 +21,53 @@ def shipped() -> list[str]:
     return sorted(path.name for path in WEIGHTS.glob("*.onnx") if path.stem.count(".") == 0)
 
 
-def resolve(name: str | os.PathLike[str]) -> Path:
+def resolve(
+    name: str | os.PathLike[str], precision: str = "fp32", device: str = "auto", **options: Any
+) -> Path:
     """Path of the engine file `name`: a file that exists, else the shipped file of that name.
 
-    Raises runtime.errors.EngineNotFoundError, listing the shipped engines, and
-    EngineFileError for a folder. What is in the file is not looked at.
+    `.onnx` may be left out. Where there is an engine file `vae.onnx` and no `vae.plan`, the plan is
+    built once, for that precision and the GPU of that device, options of runtime.Generator, which
+    may have others (`zoo.plans.built`).
+
+    Raises runtime.errors.EngineNotFoundError, listing the shipped engines,
+    EngineFileError for a folder, and as `zoo.plans.built`. What is in the file is not looked at.
     """
-    path = Path(name)
-    if path.is_file():
-        return path
-    from_zoo = WEIGHTS / path.name
-    if path.parent == Path() and path.name and from_zoo.is_file():
-        return from_zoo
+    found = find(name)
+    if found is not None:
+        return found
     from runtime.errors import EngineFileError, EngineNotFoundError
 
-    if path.exists():
+    if os.path.exists(name):
         raise EngineFileError(f"engine {os.fspath(name)!r} is not a file")
+    stem, suffix = os.path.splitext(name)
+    source = find(f"{stem}{ONNX}") if suffix == plans.SUFFIX else None
+    if source is not None:
+        return plans.built(source, precision, device)
     raise EngineNotFoundError(
         f"engine {os.fspath(name)!r}: no such file, and the shipped engines are: "
         + (", ".join(shipped()) or "none")
     )
 
 
-def encoder_of(engine: Path) -> Path:
+def find(name: str | os.PathLike[str]) -> Path | None:
+    """The file of that name, with or without `.onnx`, here or among the shipped ones."""
+    names = [os.fspath(name), f"{os.fspath(name)}{ONNX}"]
+    paths = [Path(text) for text in names if Path(text).name]
+    if not os.path.dirname(name):
+        paths += [WEIGHTS / path for path in paths]
+    return next((path for path in paths if path.is_file()), None)
+
+
+def encoder_of(engine: Path, **options: Any) -> Path:
     """Path of the encoder that belongs to a generator: `vae.onnx` → `vae.encoder.onnx` beside it.
 
-    Beside a plan it may be a plan or an `.onnx` engine.
+    Beside a plan it may be a plan or an `.onnx` engine; that of a plan which was built by `resolve`
+    is built too, by the `options` of runtime.Encoder.
 
-    Raises runtime.errors.EngineNotFoundError.
+    Raises runtime.errors.EngineNotFoundError, and as `zoo.plans.built`.
     """
-    return _beside(engine, "encoder", "its encoder to read images")
+    return beside(engine, "encoder", "its encoder to read images", **options)
 
 
 def has_encoder(engine: Path) -> bool:
@@ -59,15 +78,28 @@ def has_encoder(engine: Path) -> bool:
 def _place(engine: Path, role: str) -> Path:
     """Beside a plan its plan, else the engine file."""
     same = engine.with_name(f"{engine.stem}.{role}{engine.suffix}")
-    return same if same.is_file() else same.with_suffix(".onnx")
+    return same if same.is_file() else same.with_suffix(ONNX)
 
 
-def _beside(engine: Path, role: str, what: str) -> Path:
+def beside(
+    engine: Path,
+    role: str,
+    what: str,
+    precision: str = "fp32",
+    device: str = "auto",
+    **options: Any,
+) -> Path:
+    """Path of the file of another `role` that belongs to an engine, for which it is `what`.
+
+    Raises as `encoder_of`, which is one.
+    """
     path = _place(engine, role)
     if not path.is_file():
         from runtime.errors import EngineNotFoundError
 
         raise EngineNotFoundError(f"{engine.name} needs {what}, and {path} is not there")
+    if path.suffix == ONNX and plans.is_built(engine):
+        return plans.built(path, precision, device)
     return path
 
 
@@ -83,10 +115,11 @@ def open_generator(name: str, **options: Any) -> Generator:
 
     generator: Any
     devices = options.pop("device", "auto").split(",")
+    path = resolve(name, **{**options, "device": devices[0]})
     if len(devices) > 1:
-        generator = Generators(resolve(name), devices, **options)
+        generator = Generators(path, devices, **options)
     else:
-        generator = Generator(resolve(name), devices[0], **options)
+        generator = Generator(path, devices[0], **options)
     dtype = generator.manifest["image"]["dtype"]
     if dtype != "uint8":
         raise ConfigError(f"{name} makes {dtype} images; the commands need an engine for uint8")
@@ -97,7 +130,7 @@ def open_encoder(generator: Generator, **options: Any) -> Encoder:
     """The encoder that belongs to `generator`, loaded. Raises as `encoder_of` and the runtime."""
     from runtime import Encoder
 
-    return Encoder(encoder_of(Path(generator.path)), **options)
+    return Encoder(encoder_of(Path(generator.path), **options), **options)
 
 
 def open_halves(generator: Generator, **options: Any) -> tuple[Mapping, Generator]:
@@ -108,7 +141,7 @@ def open_halves(generator: Generator, **options: Any) -> tuple[Mapping, Generato
     from runtime import Generator
 
     path = Path(generator.path)
-    synthesis = _beside(path, "synthesis", "its synthesis network to mix styles")
+    synthesis = beside(path, "synthesis", "its synthesis network to mix styles", **options)
     return open_mapping(path, **options), Generator(synthesis, **options)
 
 
@@ -120,7 +153,8 @@ def open_mapping(engine: Path, **options: Any) -> Mapping:
     from runtime import Mapping
 
     main = engine.with_name(f"{engine.stem.removesuffix('.synthesis')}{engine.suffix}")
-    return Mapping(_beside(main, "mapping", "its mapping network to make styles"), **options)
+    found = beside(main, "mapping", "its mapping network to make styles", **options)
+    return Mapping(found, **options)
 
 
 def open_encoder_for(name: str, **options: Any) -> Encoder:
@@ -131,16 +165,19 @@ def open_encoder_for(name: str, **options: Any) -> Encoder:
     """
     from runtime import Encoder, manifest
 
-    path = resolve(name)
+    path = resolve(name, **options)
     role = manifest.read(path)["role"]
     if role not in ("generator", "encoder"):
         raise ConfigError(f"{name} is a {role}; expected an encoder, or the generator beside one")
-    return Encoder(path if role == "encoder" else encoder_of(path), **options)
+    return Encoder(path if role == "encoder" else encoder_of(path, **options), **options)
 
 
 __all__ = [
+    "ONNX",
     "WEIGHTS",
+    "beside",
     "encoder_of",
+    "find",
     "has_encoder",
     "open_encoder",
     "open_encoder_for",

@@ -123,7 +123,7 @@ def main(
         raise ConfigError("expected --run or --no-model, got both")
     if out is not None:
         atomic.check_file(out)
-    path = resolve(engine)
+    path = resolve(engine, **options)
     document = manifest.read(path)
     role = document["role"]
     if role not in ("generator", "translator"):

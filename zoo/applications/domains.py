@@ -45,18 +45,15 @@ def opened_classifier(translator: Translator, **options: Any) -> Iterator[Classi
     domains.
     """
     from runtime import Classifier
-    from runtime.errors import EngineNotFoundError
+    from zoo.engines import beside
 
     path = Path(translator.path)
-    beside = path.with_name(f"{path.stem}.classifier.onnx")
-    if not beside.is_file():
-        raise EngineNotFoundError(
-            f"{path.name} needs its classifier to see what pictures have, and {beside} is not there"
-        )
-    with Classifier(beside, **options) as classifier:
+    what = "its classifier to see what pictures have"
+    found = beside(path, "classifier", what, **options)
+    with Classifier(found, **options) as classifier:
         expected = domains_of(translator).seen
         if tuple(classifier.names) != expected or classifier.image_shape != translator.input_shape:
-            raise ConfigError(f"{beside} is not the classifier of {path.name}")
+            raise ConfigError(f"{found} is not the classifier of {path.name}")
         yield classifier
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from zoo import plans
+from zoo.engines import ONNX
 from zoo.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ class Pair:
             self.generator: Generator | None = None
             beside = generator_of(Path(self.encoder.path))
             if beside.is_file():
+                if plans.is_built(Path(self.encoder.path)):
+                    beside = beside.with_suffix(plans.SUFFIX)
                 self.generator = stack.enter_context(open_generator(str(beside), **options))
                 _check(self.encoder, self.generator)
             self._open = stack.pop_all()
@@ -64,8 +68,12 @@ class Pair:
 
 
 def generator_of(encoder: Path) -> Path:
-    """Path of the generator that belongs to an encoder: `vae.encoder.onnx` → `vae.onnx`."""
-    return encoder.with_name(f"{encoder.stem.removesuffix(_ENCODER)}{encoder.suffix}")
+    """Path of the generator that belongs to an encoder: `vae.encoder.onnx` → `vae.onnx`.
+
+    Beside a plan it may be a plan or an `.onnx` engine.
+    """
+    same = encoder.with_name(f"{encoder.stem.removesuffix(_ENCODER)}{encoder.suffix}")
+    return same if same.is_file() else same.with_suffix(ONNX)
 
 
 def _check(encoder: Encoder, generator: Generator) -> None:

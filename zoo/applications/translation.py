@@ -43,7 +43,7 @@ def open_translator(name: str, **options: Any) -> Translator:
     from runtime import Translator, manifest
     from zoo.engines import resolve
 
-    path = resolve(name)
+    path = resolve(name, **options)
     document = manifest.read(path)
     role = document["role"]
     if role != "translator":
