@@ -239,6 +239,25 @@ def test_resume_refuses_another_recipe(toy: data.DataSet, recipe: Recipe, tmp_pa
         trainer(toy, replace(recipe, learning_rate=0.5), tmp_path).resume()
 
 
+def test_resume_refuses_other_data(toy: data.DataSet, recipe: Recipe, tmp_path: Path) -> None:
+    """More images, another image, other labels; a state that does not say goes on."""
+    trainer(toy, replace(recipe, epochs=1), tmp_path).run()
+    images, labels = toy.train.images, toy.train.labels
+    assert labels is not None
+    other = images.copy()
+    other[7, 3, 3] ^= 1
+    grown = np.concatenate([images, images[:64]]), np.concatenate([labels, labels[:64]])
+    for changed in ((other, labels), (images, 1 - labels), grown):
+        found = replace(toy, train=data.Split(*changed))
+        with pytest.raises(TrainingError, match="toy holds other images or labels than when"):
+            trainer(found, recipe, tmp_path).resume()
+    trainer(toy, recipe, tmp_path).resume()
+    path = tmp_path / "last" / "state.safetensors"
+    tensors, values = checkpoint.load_state(path)
+    checkpoint.save_state(path, tensors, {k: v for k, v in values.items() if k != "data"})
+    trainer(replace(toy, train=data.Split(other, labels)), recipe, tmp_path).resume()
+
+
 def test_resume_without_a_run(toy: data.DataSet, recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="state.safetensors"):
         trainer(toy, recipe, tmp_path).resume()

@@ -34,6 +34,9 @@ _IDX_TYPES = (_IDX_UINT8, 0x09, 0x0B, 0x0C, 0x0D, 0x0E)
 _ENCRYPTED = 0x1
 """The bit of a member's flags that says so."""
 
+_MOST_DEFLATED = 1032
+"""Bytes that a compressed byte may stand for, with which a header that announces more is wrong."""
+
 _PIECE = 2**24
 """Bytes that are read at a time."""
 
@@ -43,7 +46,8 @@ class ArrayFile:
 
     `said` is dtype and shape as they are in the file; `shape` may be set to another
     of the same size, before anything is read. `held` is how many bytes follow the
-    header, None where only reading tells. Raises DataError where that is too few or too many.
+    header, or with `exact` false the most that may follow. Raises DataError where that
+    is too few, or too many.
     """
 
     def __init__(
@@ -52,7 +56,8 @@ class ArrayFile:
         file: IO[bytes],
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
-        held: int | None = None,
+        held: int,
+        exact: bool = True,
     ) -> None:
         self.path = path
         self.shape = shape
@@ -60,8 +65,9 @@ class ArrayFile:
         self.said = f"{dtype} {list(shape)}"
         self._file = file
         self._done = 0
-        if held is not None and held != math.prod(shape) * dtype.itemsize:
-            raise self._other_size(held > math.prod(shape) * dtype.itemsize)
+        announced = math.prod(shape) * dtype.itemsize
+        if held < announced or (exact and held > announced):
+            raise self._other_size(held > announced)
 
     def read(self, rows: int) -> NDArray[Any]:
         """The next rows, at most `rows`; none at the end. DataError for a damaged file."""
@@ -159,11 +165,11 @@ def opened(path: Path, name: str = "images") -> Iterator[ArrayFile]:
             elif start.startswith(_GZIP):
                 unpacked = gzip.GzipFile(fileobj=file)
                 stack.callback(unpacked.close)
-                array = _idx(path, cast(IO[bytes], unpacked), None)
+                array = _idx(path, cast(IO[bytes], unpacked), size * _MOST_DEFLATED, exact=False)
             elif start.startswith(_NPY):
                 array = _npy(path, file, size)
             elif start.startswith(b"\0\0"):
-                array = _idx(path, file, size)
+                array = _idx(path, file, size, exact=True)
             else:
                 raise DataError(f"{path} is no .npy, .npz or IDX file")
         yield array
@@ -227,10 +233,11 @@ def _npy(path: Path, file: IO[bytes], size: int) -> ArrayFile:
     # Its rows are not together in the file, so this kind is read whole.
     array.shape = shape[::-1]
     rows = np.ascontiguousarray(_whole(array).T)
-    return ArrayFile(path, io.BytesIO(rows.tobytes()), shape, dtype)
+    return ArrayFile(path, io.BytesIO(rows.tobytes()), shape, dtype, rows.nbytes)
 
 
-def _idx(path: Path, file: IO[bytes], size: int | None) -> ArrayFile:
+def _idx(path: Path, file: IO[bytes], size: int, exact: bool) -> ArrayFile:
+    """The array in IDX of `size` bytes, or at most so many."""
     start = file.read(4)
     if len(start) < 4 or not start.startswith(b"\0\0"):
         raise DataError(f"{path} is not an IDX file")
@@ -242,8 +249,7 @@ def _idx(path: Path, file: IO[bytes], size: int | None) -> ArrayFile:
     if not start[3] or len(sizes) < 4 * start[3]:
         raise DataError(f"{path} ends inside its header")
     shape = struct.unpack(f">{start[3]}I", sizes)
-    held = None if size is None else size - 4 - len(sizes)
-    return ArrayFile(path, file, shape, np.dtype(np.uint8), held)
+    return ArrayFile(path, file, shape, np.dtype(np.uint8), size - 4 - len(sizes), exact)
 
 
 def _is_idx(start: bytes) -> bool:

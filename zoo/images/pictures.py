@@ -9,7 +9,7 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,11 @@ BACKGROUND = 255
 """What is seen through transparent pixels where transparency cannot be kept: white."""
 
 _ORIENTATION = 0x0112
+_INNER_EXIF = (0x8769, 0x8825, 0xA005)
+"""The tags that point to EXIF proper, GPS, and interoperability."""
+
+_SAMPLE_FORMAT, _SIGNED = 339, 2
+
 _QUIET = threading.Lock()
 
 
@@ -106,6 +111,7 @@ def upright(picture: Image) -> Image:
     """An open picture as its EXIF orientation shows it, in mode L, LA, RGB or RGBA (`plain`)."""
     from PIL import Image
 
+    _without_inner_exif(picture)
     picture.load()
     turns: dict[object, Image.Transpose] = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -119,6 +125,14 @@ def upright(picture: Image) -> Image:
     turn = turns.get(_orientation(picture))
     pixels = plain(picture)
     return pixels if turn is None else pixels.transpose(turn)
+
+
+def _without_inner_exif(picture: Image) -> None:
+    """Keeps TIFF from reading what its EXIF points to when it is decoded: that may be odd."""
+    with suppress(Exception), _quietly():
+        if picture.format == "TIFF":
+            for pointer in _INNER_EXIF:
+                picture.getexif().pop(pointer, None)
 
 
 def _orientation(picture: Image) -> object:
@@ -136,17 +150,24 @@ def plain(picture: Image) -> Image:
     """A picture with the same pixels in mode L or RGB, with transparency LA or RGBA.
 
     Of 16 bits the 8 leading ones are kept. Raises ValueError for pixels whose range is not known
-    (floats, 32-bit integers), and for other modes that Pillow cannot convert.
+    (floats, signed and 32-bit integers), and for other modes that Pillow cannot convert.
     """
     grey, deep = picture.mode in ("1", "L", "LA", "La"), _sixteen_bits(picture)
-    if picture.mode in ("I", "F") and not deep:
-        kind = "floats" if picture.mode == "F" else "32-bit integers"
+    kind = {"F": "floats", "I": "32-bit integers"}.get(picture.mode)
+    if _signed(picture):
+        kind = "signed integers"
+    if kind is not None and not deep:
         raise ValueError(f"its pixels are {kind}, whose range is not known; expected 8 or 16 bits")
     transparent = bool(picture.has_transparency_data)
     if deep:
         return _leading_bits(picture)
     mode = ("L" if grey else "RGB") + "A" * transparent
     return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _signed(picture: Image) -> bool:
+    tags = getattr(picture, "tag_v2", {})  # of TIFF, which Pillow decodes as if it were unsigned
+    return _SIGNED in tags.get(_SAMPLE_FORMAT, ())
 
 
 def _sixteen_bits(picture: Image) -> bool:

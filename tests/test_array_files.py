@@ -1,0 +1,265 @@
+"""Arrays and data sets in `.npy`, `.npz` and IDX files: labels of all kinds, and every damage."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zoo import data
+from zoo.errors import DataError
+from zoo.images import arrays
+from zoo.images.stream import ImageStream
+
+COUNT = 40
+IMAGES = np.random.default_rng(0).integers(0, 256, (COUNT, 8, 8), np.uint8)
+LABELS = np.arange(COUNT) % 3
+
+
+def npy(array: np.ndarray, pickled: bool = False) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=pickled)
+    return file.getvalue()
+
+
+def npz(content: bytes, compression: int = zipfile.ZIP_STORED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        archive.writestr("images.npy", content)
+    return file.getvalue()
+
+
+def header(text: str) -> bytes:
+    return b"\x93NUMPY\1\0\x76\0" + text.encode().ljust(117) + b"\n"
+
+
+def damaged(content: bytes, place: int, by: bytes) -> bytes:
+    return content[:place] + by + content[place + len(by) :]
+
+
+def marked(content: bytes, here: int, there: int, by: bytes) -> bytes:
+    """A zip with a field changed in both its places, beside the member and in the directory."""
+    for signature, place in ((b"PK\3\4", here), (b"PK\1\2", there)):
+        content = damaged(content, content.index(signature) + place, by)
+    return content
+
+
+def huge(order: bool) -> bytes:
+    fields = f"'descr': '|u1', 'fortran_order': {order}, 'shape': (1000000000000, 8, 8)"
+    return header(f"{{{fields}, }}") + bytes(99)
+
+
+IDX = struct.pack(">4I", 0x803, COUNT, 8, 8) + IMAGES.tobytes()
+
+DAMAGED = {
+    "empty.npy": (b"", "is empty"),
+    "encrypted.npz": (marked(npz(npy(IMAGES)), 6, 8, b"\1"), "images is encrypted"),
+    "deflate.npz": (
+        damaged(npz(npy(IMAGES), zipfile.ZIP_DEFLATED), 60, b"\xff" * 4),
+        "cannot read",
+    ),
+    "bzip2.npz": (damaged(npz(npy(IMAGES), zipfile.ZIP_BZIP2), 120, bytes(20)), "cannot read"),
+    "lzma.npz": (damaged(npz(npy(IMAGES), zipfile.ZIP_LZMA), 120, bytes(20)), "cannot read"),
+    "method.npz": (marked(npz(npy(IMAGES)), 8, 10, b"\x63"), "cannot read"),
+    "sum.npz": (damaged(npz(npy(IMAGES)), 900, b"\1\2\3"), "Bad CRC-32"),
+    "end.npz": (npz(npy(IMAGES))[:-40], "cannot read"),
+    "cut.npz": (npz(npy(IMAGES)[:-5]), "shorter than its header says"),
+    "long.npz": (npz(npy(IMAGES) + b"!"), "longer than its header says"),
+    "text.npz": (npz(b"hello"), "cannot read"),
+    "brackets.npz": (npz(header("{'shape': (" + "(" * 90)), "not that of an array"),
+    "objects.npz": (npz(npy(np.array([{}], object), True)), "Python objects, which are never read"),
+    "huge.npy": (huge(False), "shorter than its header says"),
+    "huge-columns.npy": (huge(True), "shorter than its header says"),
+    "huge.npz": (npz(huge(False), zipfile.ZIP_DEFLATED), "shorter than its header says"),
+    "negative.npy": (
+        header("{'descr': '|u1', 'fortran_order': False, 'shape': (-4, 8, 8), }"),
+        r"its header says uint8 \[-4, 8, 8\]",
+    ),
+    "nested.npy": (
+        header("{'descr': ('|u1', (8, 8)), 'fortran_order': False, 'shape': (1,), }") + bytes(64),
+        "its header",
+    ),
+    "cut.gz": (gzip.compress(IDX)[:-9], "cannot read"),
+    "junk.gz": (gzip.compress(IDX) + b"junk", "cannot read"),
+    "photos.tar.gz": (gzip.compress(b"photos/a.png" + bytes(500)), "not an IDX file"),
+    "huge.gz": (gzip.compress(struct.pack(">4I", 0x803, 2**31, 8, 8)), "shorter than its header"),
+    "int-idx": (struct.pack(">4I", 0xC03, 1, 8, 8) + bytes(256), "of type 0x0c, expected unsigned"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damage_is_one_line(tmp_path: Path, name: str) -> None:
+    """By every way in, and without memory for what is not there."""
+    content, message = DAMAGED[name]
+    path = tmp_path / name
+    path.write_bytes(content)
+    ways: list[Callable[[], object]] = [
+        lambda: list(ImageStream([str(path)], (8, 8, 1))),
+        lambda: arrays.read(path),
+    ]
+    if path.suffix == ".npz":
+        ways.append(lambda: data.load(str(path)))
+    for way in ways:
+        tracemalloc.start()
+        try:
+            with pytest.raises(DataError, match=message) as raised:
+                way()
+            assert tracemalloc.get_traced_memory()[1] < 2**27
+        finally:
+            tracemalloc.stop()
+        assert name in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_every_bit_of_an_archive_may_be_damaged(tmp_path: Path) -> None:
+    """Nothing but a DataError, or arrays of the right shape from bits that do not matter."""
+    random = np.random.default_rng(1)
+    path = tmp_path / "a.npz"
+    for save in (np.savez, np.savez_compressed):
+        save(path, images=IMAGES[:20] // 200, labels=LABELS[:20])
+        whole = path.read_bytes()
+        for _ in range(100):
+            content = bytearray(whole)
+            for place in random.integers(0, len(content), 3):
+                content[place] = random.integers(256)
+            path.write_bytes(content)
+            try:
+                assert data.load(str(path)).train.images.shape == (18, 8, 8, 1)
+            except DataError as error:
+                assert "\n" not in str(error)
+
+
+def test_pipes_and_folders_are_no_files(tmp_path: Path) -> None:
+    import os
+
+    os.mkfifo(tmp_path / "pipe.npy")
+    (tmp_path / "folder.npz").mkdir()
+    with pytest.raises(DataError, match="pipe.npy is not a file"):
+        ImageStream([str(tmp_path / "pipe.npy")], (8, 8, 1))
+    for name in ("pipe.npy", "folder.npz"):
+        with pytest.raises(DataError, match=f"{name} is not a file"):
+            arrays.read(tmp_path / name)
+    with pytest.raises(DataError, match="pipe.npy is not a file"):
+        data.read_idx(tmp_path / "pipe.npy")
+
+
+@pytest.mark.parametrize("compression", [0, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, 14])
+@pytest.mark.parametrize("name", ["images.npz", "IMAGES.NPZ"])
+def test_archives_of_every_kind(tmp_path: Path, name: str, compression: int) -> None:
+    for array in (IMAGES, np.asfortranarray(IMAGES), IMAGES.astype(">u1")):
+        (tmp_path / name).write_bytes(npz(npy(array), compression))
+        loaded = data.load(str(tmp_path / name))
+        both = np.concatenate([loaded.train.images, loaded.test.images])
+        assert sorted(map(bytes, both)) == sorted(map(bytes, IMAGES))
+
+
+def test_arrays_are_those_of_numpy(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    made = {
+        "scalar": np.array("text"),
+        "names": np.array(["a", "longer", ""]),
+        "none": np.zeros((0, 3), np.float32),
+        "nothing": np.zeros(3, "U0"),
+        "columns": np.asfortranarray(np.arange(24.0).reshape(2, 3, 4)),
+        "big": np.arange(5, dtype=">i8"),
+        "flags": np.array([True, False]),
+        "when": np.array(["2020-01-01"], "datetime64[D]"),
+    }
+    np.savez(path, **made)
+    with arrays.opened_archive(path) as archive:
+        assert archive.names == list(made) and "images" not in archive
+        for name, array in made.items():
+            read = archive.read(name)
+            assert read.dtype == array.dtype and np.array_equal(read, array)
+        with pytest.raises(DataError, match="holds scalar, .*; expected one array named images"):
+            archive.read("images")
+
+
+# Labels
+
+
+def saved(path: Path, **more: object) -> data.DataSet:
+    np.savez(path, images=IMAGES, **more)
+    return data.load(str(path))
+
+
+NAMES = np.array(["cat", "dog", "emu"])
+
+GOOD = {
+    "integers": LABELS,
+    "bytes": LABELS.astype(np.uint8),
+    "floats": LABELS.astype(np.float32),
+    "a column": LABELS[:, None],
+    "names": NAMES[LABELS],
+    "names in bytes": NAMES.astype("S")[LABELS],
+}
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_labels_are_numbers_or_names(tmp_path: Path, kind: str) -> None:
+    loaded = saved(tmp_path / "a.npz", labels=GOOD[kind])
+    train, test = data.split_by_seed(data.Split(IMAGES[..., None], LABELS))
+    for split, expected in ((loaded.train, train), (loaded.test, test)):
+        assert split.labels is not None and split.labels.dtype == np.int64
+        assert np.array_equal(split.labels, expected.labels)
+    assert loaded.classes == (NAMES.tolist() if "names" in kind else [])
+    turned = saved(tmp_path / "a.npz", labels=GOOD[kind], classes=NAMES[::-1])
+    assert turned.classes == ["emu", "dog", "cat"]
+    if "names" in kind:
+        assert np.array_equal(turned.train.labels, 2 - np.asarray(train.labels))
+
+
+BAD = {
+    "nan": (
+        np.where(LABELS == 1, np.nan, LABELS),
+        "labels must be whole numbers, got nan in row 1",
+    ),
+    "infinite": (np.where(LABELS == 2, np.inf, 0), "must be whole numbers, got inf in row 2"),
+    "fraction": (LABELS + 0.5, "must be whole numbers, got 0.5 in row 0"),
+    "negative": (LABELS - 1, "must be numbers of classes, 0 to 65535, got -1 in row 0"),
+    "huge": (LABELS * 10**9, "0 to 65535, got 1000000000 in row 1"),
+    "unsigned": (
+        LABELS.astype(np.uint64) * np.uint64(2**63),
+        "whole numbers, got 9223372036854775",
+    ),
+    "objects": (LABELS.astype(object), "holds Python objects, which are never read"),
+    "dates": (LABELS.astype("datetime64[s]"), "numbers or names of classes, got datetime64"),
+    "complex": (LABELS + 1j, "numbers or names of classes, got complex128"),
+    "one-hot": (np.eye(3)[LABELS], r"40 images but labels of shape \[40, 3\]"),
+    "scalar": (np.array(3), r"40 images but labels of shape \[\]"),
+    "not UTF-8": (np.array([b"\xff"] * COUNT), "labels must be UTF-8"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_other_labels_are_refused(tmp_path: Path, kind: str) -> None:
+    labels, message = BAD[kind]
+    with pytest.raises(DataError, match=message) as raised:
+        saved(tmp_path / "bad.npz", labels=labels)
+    assert "bad.npz" in str(raised.value)
+
+
+def test_labels_without_a_class_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="2 classes but a label 2 in train"):
+        saved(tmp_path / "bad.npz", labels=LABELS, classes=NAMES[:2])
+    with pytest.raises(DataError, match="labels: 'emu' in row 2 is no class; classes: cat, dog$"):
+        saved(tmp_path / "bad.npz", labels=NAMES[LABELS], classes=NAMES[:2])
+    parts = {"train_images": IMAGES, "test_images": IMAGES, "train_labels": NAMES[LABELS % 2]}
+    np.savez(tmp_path / "bad.npz", test_labels=NAMES[LABELS], **parts)
+    with pytest.raises(DataError, match="test_labels: 'emu' in row 2 is no class"):
+        data.load(str(tmp_path / "bad.npz"))
+    split = data.Split(IMAGES[..., None], LABELS)
+    with pytest.raises(DataError, match="toy: 2 classes but a label 2 in train"):
+        data.DataSet("toy", split, split, ["a", "b"])
+
+
+def test_attributes_that_are_no_numbers(tmp_path: Path) -> None:
+    for attributes in (np.array([["1"], ["-1"]])[LABELS % 2], LABELS[:, None] > 0):
+        with pytest.raises(DataError, match=r"attributes must be 1 or -1, got .* \((<U2|bool)\)"):
+            saved(tmp_path / "bad.npz", attributes=attributes)
