@@ -55,8 +55,9 @@ class Study:
                 name, model, entry.make_task(), images, recipe, out, cpu=True, quiet=True
             )
             trainer.run()
+            lines = read_metrics(out / "metrics.jsonl")
             curves: dict[str, Any] = {
-                "test_mse": [line["test_mse"] for line in read_metrics(out / "metrics.jsonl")],
+                "validation_mse": [line["validation_mse"] for line in lines],
                 "preparation": read_metrics(out / "preparation.jsonl"),
             }
         click.echo(f"{name} {options} {list(exclude)}: {trainer.metrics}", err=True)

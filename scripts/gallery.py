@@ -128,9 +128,14 @@ def stacked_ae(path: Path) -> None:
             ("random", "random weights", "#b44"),
             ("pretrained", "pretrained layer by layer", "#478"),
         ):
-            errors = found[key]["test_mse"]
+            (part,) = (name for name in found[key] if name.endswith("_mse"))
+            errors = found[key][part]
             axes.plot(range(1, len(errors) + 1), errors, color=color, label=label)
-        axes.set(xlabel="epoch of fine-tuning", ylabel="test mean squared error", yscale="log")
+        axes.set(
+            xlabel="epoch of fine-tuning",
+            ylabel=f"{part.removesuffix('_mse')} mean squared error",
+            yscale="log",
+        )
         axes.legend(frameon=False)
 
     chart(path, curves)

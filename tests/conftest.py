@@ -118,14 +118,21 @@ def clean_accelerate() -> None:
 
 @pytest.fixture
 def toy() -> DataSet:
-    """Bright squares, left or right: 160 images to learn from and 32 to measure on."""
-    random = np.random.default_rng(0)
-    images = np.zeros((192, 8, 8, 1), np.uint8)
-    labels = random.integers(0, 2, 192)
-    for image, label in zip(images, labels, strict=True):
-        image[2:6, 4 * label : 4 * label + 4] = random.integers(150, 256)
-    parts = (data.Split(images[:160], labels[:160]), data.Split(images[160:], labels[160:]))
-    return DataSet("toy", *parts, ["left", "right"])
+    """Bright squares, left or right: 160 to learn from, 32 to choose by and 32 to measure on."""
+
+    def squares(count: int, seed: int) -> data.Split:
+        random = np.random.default_rng(seed)
+        images = np.zeros((count, 8, 8, 1), np.uint8)
+        labels = random.integers(0, 2, count)
+        for image, label in zip(images, labels, strict=True):
+            image[2:6, 4 * label : 4 * label + 4] = random.integers(150, 256)
+        return data.Split(images, labels)
+
+    both = squares(192, 0)
+    train, test = (
+        data.Split(both.images[s], both.labels[s]) for s in (slice(160), slice(160, 192))
+    )
+    return DataSet("toy", train, test, ["left", "right"], validation=squares(32, 1))
 
 
 @pytest.fixture(scope="module")

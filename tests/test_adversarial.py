@@ -232,7 +232,7 @@ def test_run_learns_two_kinds_of_images(
     before = run.task.draw(run.average.eval(), 200, 0)  # type: ignore[attr-defined]
     assert run.run() is None
     after = run.task.draw(run.average.eval(), 200, 0)  # type: ignore[attr-defined]
-    real = toy.test.images.astype(float).mean(0)
+    real = toy.validation.images.astype(float).mean(0)
     error = [np.abs(images.astype(float).mean(0) - real).mean() for images in (before, after)]
     assert error[1] < 0.5 * error[0]
     left, right = after[:, 2:6, :4].mean((1, 2, 3)), after[:, 2:6, 4:].mean((1, 2, 3))

@@ -61,7 +61,8 @@ def test_celeba(tmp_path: Path) -> None:
     table = write_celeba(folder)
     loaded = data.load(str(folder), size=64)
     assert loaded.name == "celeba" and loaded.attributes == NAMES and loaded.classes == []
-    for split, rows in ((loaded.train, range(12)), (loaded.test, range(15, 20))):
+    places = range(12), range(12, 15), range(15, 20)
+    for split, rows in zip(loaded.parts.values(), places, strict=True):
         assert split.labels is None and split.attributes is not None
         assert split.attributes.dtype == np.int8
         assert np.array_equal(split.attributes, table[rows])
@@ -81,9 +82,10 @@ def test_size_and_channels(folder: Path) -> None:
 def test_without_a_partition_a_tenth_is_held_out(tmp_path: Path) -> None:
     table = write_celeba(tmp_path / "set", partition=False)
     loaded = data.load(str(tmp_path / "set"), size=16)
-    assert len(loaded.train) == 18 and len(loaded.test) == 2
+    assert [len(part) for part in loaded.parts.values()] == [16, 2, 2]
     rows = data.Split(np.zeros((COUNT, 1, 1, 1), np.uint8), np.arange(COUNT))
-    for split, part in zip((loaded.train, loaded.test), data.split_by_seed(rows), strict=True):
+    whole = data.DataSet("rows", *data.split_by_seed(rows))
+    for split, part in zip(loaded.parts.values(), whole.parts.values(), strict=True):
         assert part.labels is not None and split.attributes is not None
         assert np.array_equal(split.attributes, table[part.labels])
         for image, index in zip(split.images, part.labels, strict=True):

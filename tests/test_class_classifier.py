@@ -86,8 +86,11 @@ def test_learns_in_a_few_steps(toy: DataSet) -> None:
         terms["loss"].backward()
         optimizer.step()
     after = task.evaluate(model, toy)
-    assert after["test_accuracy"] > 0.95 and after["test_loss"] < 0.5 * before["test_loss"]
-    assert after["test_worst_accuracy"] <= after["test_accuracy"]
+    assert (
+        after["validation_accuracy"] > 0.95
+        and after["validation_loss"] < 0.5 * before["validation_loss"]
+    )
+    assert after["validation_worst_accuracy"] <= after["validation_accuracy"]
     assert task.picture(model, toy, 0).ndim == 2
 
 

@@ -51,14 +51,15 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_fashion_mnist_is_the_published_one() -> None:
     loaded = data.load("fashion-mnist")
-    assert loaded.train.images.shape == (60_000, 28, 28, 1)
+    training = loaded.seen
+    assert training.images.shape == (60_000, 28, 28, 1)
     assert loaded.test.images.shape == (10_000, 28, 28, 1)
-    assert loaded.train.images.dtype == np.uint8
-    assert loaded.train.labels is not None and loaded.test.labels is not None
-    assert np.array_equal(np.bincount(loaded.train.labels), [6_000] * 10)
+    assert training.images.dtype == np.uint8
+    assert training.labels is not None and loaded.test.labels is not None
+    assert np.array_equal(np.bincount(training.labels), [6_000] * 10)
     assert np.array_equal(np.bincount(loaded.test.labels), [1_000] * 10)
     assert len(loaded.classes) == 10 and loaded.classes[9] == "Ankle boot"
-    pixels = loaded.train.images / 255
+    pixels = training.images / 255
     assert pixels.mean() == pytest.approx(0.2860, abs=1e-4)
     assert pixels.std() == pytest.approx(0.3530, abs=1e-4)
 
@@ -138,7 +139,7 @@ def test_set_is_found(
     monkeypatch.setenv("ZOO_DATA", str(nowhere / "home"))
     write_set(nowhere / place, images, compress)
     loaded = data.load("mnist", download=False)
-    assert np.array_equal(loaded.train.images[..., 0], images)
+    assert np.array_equal(loaded.seen.images[..., 0], images)
     assert loaded.classes[3] == "3"
 
 
@@ -169,7 +170,7 @@ def test_download_is_checked_and_kept(
     cached = nowhere / "cache" / "generator-zoo" / "served"
     assert sorted(file.name for file in cached.iterdir()) == sorted(source.sha256)
     (nowhere / "server").rename(nowhere / "gone")
-    assert len(data.load("served").train) == len(images)
+    assert len(data.load("served").seen) == len(images)
 
 
 def test_download_with_a_wrong_checksum_leaves_nothing(nowhere: Path, images: np.ndarray) -> None:
@@ -209,9 +210,9 @@ def test_folder_of_classes(tmp_path: Path) -> None:
     save_pictures(tmp_path / "set" / "dogs", 8)
     loaded = data.load(str(tmp_path / "set"), size=4)
     assert loaded.name == "set" and loaded.classes == ["cats", "dogs"]
-    assert loaded.train.images.shape == (18, 4, 4, 3) and len(loaded.test) == 2
-    assert loaded.train.labels is not None and loaded.test.labels is not None
-    labels = np.concatenate([loaded.train.labels, loaded.test.labels])
+    assert loaded.seen.images.shape == (18, 4, 4, 3) and len(loaded.test) == 2
+    assert loaded.seen.labels is not None and loaded.test.labels is not None
+    labels = np.concatenate([loaded.seen.labels, loaded.test.labels])
     assert np.array_equal(np.bincount(labels), [12, 8])
 
 
@@ -219,7 +220,7 @@ def test_folder_with_its_own_split(tmp_path: Path) -> None:
     save_pictures(tmp_path / "train", 3, "L")
     save_pictures(tmp_path / "test", 2, "L", (20, 20))
     loaded = data.load(str(tmp_path), size=8)
-    assert loaded.train.images.shape == (3, 8, 8, 1)
+    assert loaded.seen.images.shape == (3, 8, 8, 1)
     assert loaded.test.images.shape == (2, 8, 8, 1)
     assert loaded.classes == [] and loaded.train.labels is None
 
@@ -281,7 +282,7 @@ def test_npz_with_its_own_split(tmp_path: Path, images: np.ndarray) -> None:
     )
     loaded = data.load(str(path))
     assert loaded.name == "toy" and loaded.classes == ["thing"]
-    assert np.array_equal(loaded.train.images[..., 0], images)
+    assert sorted(map(bytes, loaded.seen.images)) == sorted(map(bytes, images))
     assert len(loaded.test) == 5 and loaded.test.labels is None
 
 
@@ -289,9 +290,10 @@ def test_npz_is_split_the_same_every_time(tmp_path: Path, images: np.ndarray) ->
     path = tmp_path / "toy.npz"
     np.savez(path, images=images)
     first, second = data.load(str(path)), data.load(str(path))
-    assert len(first.train) == 18 and len(first.test) == 2
-    assert np.array_equal(first.test.images, second.test.images)
-    together = np.concatenate([first.train.images, first.test.images])[..., 0]
+    assert [len(part) for part in first.parts.values()] == [16, 2, 2]
+    for name, part in first.parts.items():
+        assert np.array_equal(part.images, second.parts[name].images)
+    together = np.concatenate([part.images for part in first.parts.values()])[..., 0]
     assert np.array_equal(np.sort(together, 0), np.sort(images, 0))
 
 
@@ -357,7 +359,7 @@ def test_attributes_stay_with_their_images() -> None:
     assert np.array_equal(rows_of(data.resize(train, 8, 3)), rows_of(train))
     left = data.DataSet("toy", train, test, [str(row) for row in range(20)], list("abcde"))
     kept = left.without(["3", "12"])
-    assert sorted(rows_of(kept.train)) == sorted(set(rows_of(train)) - {3, 12})
+    assert sorted(rows_of(kept.seen)) == sorted(set(rows_of(train)) - {3, 12})
     assert kept.test is test and kept.classes == left.classes and kept.attributes == list("abcde")
     assert left.without([]) is left
 
@@ -397,10 +399,9 @@ def test_fashion_mnist_without_a_class() -> None:
     loaded = data.load("fashion-mnist")
     kept = loaded.without(["Sneaker", "Bag"])
     assert kept.train.labels is not None and loaded.train.labels is not None
-    assert np.array_equal(np.bincount(kept.train.labels), [6_000] * 7 + [0, 0, 6_000])
-    assert np.array_equal(
-        kept.train.images, loaded.train.images[~np.isin(loaded.train.labels, [7, 8])]
-    )
+    assert np.array_equal(np.bincount(np.asarray(kept.seen.labels)), [6_000] * 7 + [0, 0, 6_000])
+    for part, whole in ((kept.train, loaded.train), (kept.validation, loaded.validation)):
+        assert np.array_equal(part.images, whole.images[~np.isin(whole.labels, [7, 8])])
     assert kept.test is loaded.test
 
 
@@ -425,7 +426,7 @@ def test_npz_with_attributes(tmp_path: Path, kind: type) -> None:
     np.savez(path, attributes=split.attributes.astype(kind), **arrays)
     loaded = data.load(str(path))
     assert loaded.attributes == [f"attribute_{k}" for k in range(5)]
-    assert sorted([*rows_of(loaded.train), *rows_of(loaded.test)]) == list(range(20))
+    assert sorted([*rows_of(loaded.seen), *rows_of(loaded.test)]) == list(range(20))
     names = np.array(["Hat", "Beard", "Bald", "Wink", "Smiling"])
     np.savez(path, attributes=split.attributes, attribute_names=names, **arrays)
     assert data.load(str(path), size=8).attributes == names.tolist()
@@ -438,6 +439,42 @@ def test_npz_with_attributes(tmp_path: Path, kind: type) -> None:
     np.savez(path, attribute_names=names, **parts)
     loaded = data.load(str(path))
     assert np.array_equal(rows_of(loaded.test), np.arange(15, 20))
+    assert sorted(rows_of(loaded.seen)) == list(range(15))
+    np.savez(
+        path,
+        attribute_names=names,
+        **parts,
+        **{
+            name.replace("test", "validation"): array[:3]
+            for name, array in parts.items()
+            if name.startswith("test")
+        },
+    )
+    loaded = data.load(str(path))
+    assert np.array_equal(rows_of(loaded.train), np.arange(15))
+    assert len(loaded.validation) == 3 and len(loaded.test) == 5
+
+
+def test_what_is_for_validation() -> None:
+    fashion, again = data.load("fashion-mnist"), data.load("fashion-mnist", size=32)
+    assert [len(part) for part in fashion.parts.values()] == [55_000, 5_000, 10_000]
+    files = sources.locate(sources.SOURCES["fashion-mnist"])
+    published = data.read_idx(files[0])[..., None]
+    assert np.array_equal(fashion.train.images, published[:55_000]), "images keep their numbers"
+    assert np.array_equal(fashion.validation.images, published[55_000:])
+    assert np.array_equal(fashion.validation.labels, data.read_idx(files[1])[55_000:])
+    assert np.array_equal(again.validation.images[:, 2:30, 2:30], fashion.validation.images)
+    assert fashion.mapped(lambda part: part) == fashion
+    one = data.Split(fashion.test.images[:1])
+    assert data.DataSet("one", one, one).validation is one
+
+
+def test_a_class_that_alone_is_for_validation_is_replaced(images: np.ndarray) -> None:
+    split = data.Split(images[..., None], np.zeros(20, np.int64))
+    only = data.Split(images[:3, ..., None], np.ones(3, np.int64))
+    loaded = data.DataSet("toy", split, split, ["a", "b"], validation=only)
+    kept = loaded.without(["b"])
+    assert [len(part) for part in kept.parts.values()] == [18, 2, 20]
 
 
 @pytest.mark.parametrize(

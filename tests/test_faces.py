@@ -32,9 +32,10 @@ def drawn() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data set `faces` of only 40 faces; its cache folder, not yet made."""
+    """A data set `faces` of only 40 + 6 faces; its cache folder, not yet made."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(faces, "COUNT", 40)
+    monkeypatch.setattr(faces, "VALIDATION", 6)
     return tmp_path / "cache" / "generator-zoo"
 
 
@@ -165,6 +166,9 @@ def test_data_set(small: Path, drawn: tuple[np.ndarray, np.ndarray]) -> None:
         assert np.array_equal(split.images, drawn[0][:40][rows])
         assert split.attributes is not None
         assert np.array_equal(split.attributes, drawn[1][:40][rows])
+    images, attributes = faces.make(0, 6, seed=2)
+    assert np.array_equal(loaded.validation.images, images)
+    assert np.array_equal(loaded.validation.attributes, attributes)
     assert loaded.name == "faces" and loaded.attributes == list(faces.ATTRIBUTES)
     assert loaded.image_size == 64 and loaded.channels == 3
     grey = data.load("faces", size=32, channels=1)
@@ -173,19 +177,20 @@ def test_data_set(small: Path, drawn: tuple[np.ndarray, np.ndarray]) -> None:
 
 def test_faces_are_drawn_once(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = data.load("faces")
-    (file,) = small.iterdir()
-    assert faces.versions() in file.name
+    files = sorted(small.iterdir())
+    assert len(files) == 2 and all(faces.versions() in file.name for file in files)
     with monkeypatch.context() as patch:
         patch.setattr(faces, "make", lambda *_, **__: pytest.fail("drawn again"))
         second = data.load("faces")
     assert np.array_equal(first.train.images, second.train.images)
-    assert list(small.iterdir()) == [file]
+    assert np.array_equal(first.validation.images, second.validation.images)
+    assert sorted(small.iterdir()) == files
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "other shape", "other arrays"])
 def test_damaged_cache_is_drawn_again(small: Path, damage: str) -> None:
     first = data.load("faces")
-    (file,) = small.iterdir()
+    (file,) = small.glob("faces-v[0-9]*.npz")
     content = file.read_bytes()
     if damage == "cut":
         file.write_bytes(content[: len(content) // 2])
@@ -322,12 +327,13 @@ def test_command_writes_celebas_layout(
     loaded = data.load(str(folder))
     indices = np.arange(15, 40)
     for split, rows in (
-        (loaded.train, indices[indices % 10 != 9]),
+        (loaded.seen, indices[indices % 10 != 9]),
         (loaded.test, indices[indices % 10 == 9]),
     ):
-        assert np.array_equal(split.images, drawn[0][rows])
         assert split.attributes is not None
-        assert np.array_equal(split.attributes, drawn[1][rows])
+        found = zip(map(bytes, split.images), map(bytes, split.attributes), strict=True)
+        wanted = zip(map(bytes, drawn[0][rows]), map(bytes, drawn[1][rows]), strict=True)
+        assert sorted(found) == sorted(wanted)
     assert loaded.name == "set" and loaded.attributes == list(faces.ATTRIBUTES)
 
 
@@ -338,7 +344,8 @@ def test_command_takes_seed_and_size_and_an_empty_folder(tmp_path: Path) -> None
     )
     loaded = data.load(str(tmp_path / "set"))
     images, _ = faces.make(0, 10, 32, 2**64 - 1)
-    assert np.array_equal(np.concatenate([loaded.train.images, loaded.test.images]), images)
+    assert sorted(map(bytes, loaded.seen.images)) == sorted(map(bytes, images[:9]))
+    assert np.array_equal(loaded.test.images, images[9:])
 
 
 @pytest.mark.parametrize(

@@ -121,15 +121,15 @@ def test_two_folders(folders: tuple[Path, Path], drawn: np.ndarray) -> None:
     a, b = folders
     (a / "003.png").rename(a / "003.bmp")  # Pillow goes by what is in the file.
     loaded = data.load(f"{a}:{b}")
-    assert loaded.name == "a-b" and (len(loaded.train), len(loaded.test)) == (18, 2)
-    for split in (loaded.train, loaded.test):
+    assert loaded.name == "a-b" and (len(loaded.seen), len(loaded.test)) == (18, 2)
+    for split in loaded.parts.values():
         assert split.inputs is not None and split.inputs.shape[3] == 1
         assert np.array_equal(split.inputs, edges(split.images))
-    both = np.concatenate([loaded.train.images, loaded.test.images])
+    both = np.concatenate([part.images for part in loaded.parts.values()])
     assert sorted(map(bytes, both)) == sorted(map(bytes, drawn))
     again = data.load(f"{a}:{b}", size=16, channels=1)
-    assert again.train.images.shape == (18, 16, 16, 1)
-    assert again.train.inputs is not None and again.train.inputs.shape == (18, 16, 16, 1)
+    assert again.train.images.shape == (16, 16, 16, 1)
+    assert again.train.inputs is not None and again.train.inputs.shape == (16, 16, 16, 1)
 
 
 @pytest.mark.parametrize("name", ["test", "val"])
@@ -138,9 +138,19 @@ def test_side_by_side(tmp_path: Path, drawn: np.ndarray, name: str) -> None:
     save(tmp_path / "train", both[:15])
     save(tmp_path / name, both[15:], first=15)
     loaded = data.load(f"pairs:{tmp_path}")
-    for split, part in ((loaded.train, drawn[:15]), (loaded.test, drawn[15:])):
-        assert split.inputs is not None
-        assert np.array_equal(split.inputs, part) and np.array_equal(split.images, 255 - part)
+    for split, part in ((loaded.seen, drawn[:15]), (loaded.test, drawn[15:])):
+        assert split.inputs is not None and np.array_equal(split.images, 255 - split.inputs)
+        assert sorted(map(bytes, split.inputs)) == sorted(map(bytes, part))
+
+
+def test_side_by_side_with_three_parts(tmp_path: Path, drawn: np.ndarray) -> None:
+    both = np.concatenate([drawn, 255 - drawn], axis=2)
+    rows = {"train": slice(12), "validation": slice(12, 15), "test": slice(15, 20)}
+    for name, place in rows.items():
+        save(tmp_path / ("val" if name == "validation" else name), both[place])
+    loaded = data.load(f"pairs:{tmp_path}")
+    for name, place in rows.items():
+        assert np.array_equal(loaded.parts[name].images, 255 - drawn[place])
 
 
 def test_direction(tmp_path: Path, drawn: np.ndarray) -> None:
@@ -251,8 +261,8 @@ def test_inputs_stay_with_their_images(drawn: np.ndarray) -> None:
     for part in split_by_seed(whole, 0.25, seed=3):
         assert part.inputs is not None and np.array_equal(part.inputs, 255 - part.images)
     loaded = DataSet("x", whole, whole, ["even", "odd"]).without(["odd"])
-    assert loaded.train.inputs is not None
-    assert np.array_equal(loaded.train.inputs, 255 - drawn[::2])
+    assert loaded.seen.inputs is not None and np.array_equal(loaded.seen.labels, np.zeros(10))
+    assert sorted(map(bytes, loaded.seen.inputs)) == sorted(map(bytes, 255 - drawn[::2]))
     small = resize(Split(drawn, inputs=corruption.grey(drawn)), 16, 1)
     assert small.inputs is not None and small.inputs.shape == (20, 16, 16, 1)
     bordered = framed(whole, 2).inputs

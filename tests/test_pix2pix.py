@@ -180,8 +180,8 @@ def test_a_few_steps_lower_the_error(colours: DataSet) -> None:
         update.step += 1
     after = task.evaluate(model, colours)
     assert np.mean(errors[-10:]) < 0.6 * np.mean(errors[:5])
-    assert after["test_l1"] < 0.7 * before["test_l1"]
-    assert after["test_psnr"] > before["test_psnr"] + 3
+    assert after["validation_l1"] < 0.7 * before["validation_l1"]
+    assert after["validation_psnr"] > before["validation_psnr"] + 3
     assert task.evaluate(model, colours) == after, "always of the same noise"
     picture = task.picture(model, colours, seed=0)
     assert picture.dtype == np.uint8 and picture.ndim == 3
@@ -190,22 +190,22 @@ def test_a_few_steps_lower_the_error(colours: DataSet) -> None:
 def test_evaluation_against_numpy(colours: DataSet) -> None:
     model, task = small(), PairTask(Recipe(adversarial={"fid_images": 0}))
     measured = task.evaluate(model, colours)
-    assert colours.test.inputs is not None
-    given = torch.from_numpy(colours.test.inputs.transpose(0, 3, 1, 2) / np.float32(255))
+    assert colours.validation.inputs is not None
+    given = torch.from_numpy(colours.validation.inputs.transpose(0, 3, 1, 2) / np.float32(255))
     with torch.no_grad():
         made = model.translate(given, torch_noise(given, torch.Generator().manual_seed(1)))
     levels = np.floor(made.numpy().transpose(0, 2, 3, 1) * 255 + 0.5)
-    difference = levels - colours.test.images
-    assert measured["test_l1"] == pytest.approx(np.abs(difference).mean(), abs=0.01)
+    difference = levels - colours.validation.images
+    assert measured["validation_l1"] == pytest.approx(np.abs(difference).mean(), abs=0.01)
     mse = np.square(difference / 255).mean()
-    assert measured["test_psnr"] == pytest.approx(-10 * np.log10(mse), abs=0.01)
-    blind = (colours.train.images.astype(float).mean(0) - colours.test.images) / 255
+    assert measured["validation_psnr"] == pytest.approx(-10 * np.log10(mse), abs=0.01)
+    blind = (colours.train.images.astype(float).mean(0) - colours.validation.images) / 255
     gain = 10 * np.log10(np.square(blind).mean() / mse)
-    assert measured["test_gain"] == pytest.approx(gain, abs=0.01)
+    assert measured["validation_gain"] == pytest.approx(gain, abs=0.01)
 
 
 def test_data_without_pairs(colours: DataSet) -> None:
-    single = replace(colours, test=Split(colours.test.images))
+    single = replace(colours, validation=Split(colours.validation.images))
     with pytest.raises(ConfigError, match="data of pairs: A_FOLDER:B_FOLDER, or pairs:FOLDER"):
         PairTask().evaluate(small(), single)
     with pytest.raises(ConfigError, match="data of pairs"):

@@ -144,7 +144,7 @@ def test_shipped_recipe() -> None:
     assert model.config.table.hidden_by == {"Eyeglasses": ("Sunglasses",)}
     parameters = sum(p.numel() for p in model.generator.parameters())
     assert 700_000 < parameters < 1_000_000
-    assert DomainTask(recipe).best == "test_spoilt"
+    assert DomainTask(recipe).best == "validation_spoilt"
 
 
 # Losses
@@ -227,10 +227,12 @@ def test_a_few_steps_teach_to_translate_back_and_to_name(some_faces: DataSet) ->
         first, last = (np.mean([t[name] for t in part]) for part in (terms[:3], terms[-5:]))
         assert last < 0.6 * first, name
     after = task.evaluate(model, some_faces)
-    assert after["test_accuracy"] > before["test_accuracy"] + 0.1
-    for name in ("test_success", "test_touched", "test_others"):
+    assert after["validation_accuracy"] > before["validation_accuracy"] + 0.1
+    for name in ("validation_success", "validation_touched", "validation_others"):
         assert 0 <= after[name] <= 1
-    assert after["test_spoilt"] == pytest.approx(1 - after["test_success"] + after["test_touched"])
+    assert after["validation_spoilt"] == pytest.approx(
+        1 - after["validation_success"] + after["validation_touched"]
+    )
     picture = task.picture(model, some_faces, seed=0)
     # Eight images, each beside its eight changes, with gaps of two pixels.
     assert picture.shape == (8 * 34 + 2, 9 * 34 + 2, 3) and picture.dtype == np.uint8

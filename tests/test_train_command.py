@@ -52,7 +52,7 @@ def test_command_trains_and_measures(toy_file: Path, tmp_path: Path) -> None:
     done = run(*toy_options(toy_file, out), "--epochs", 2, "--precision", "fp32")
     assert done.returncode == 0, done.stderr
     assert "epoch 2/2" in done.stderr and "parameters" in done.stdout
-    printed = float(re.findall(r"test_nelbo +([\d.]+)", done.stdout)[0])
+    printed = float(re.findall(r"validation_nelbo +([\d.]+)", done.stdout)[0])
     measured = run(out, module="zoo.elbo")
     assert measured.returncode == 0, measured.stderr
     again = float(re.findall(r"nelbo +([\d.]+) nats", measured.stdout)[0])

@@ -100,10 +100,10 @@ def test_run_learns_and_writes(toy: data.DataSet, recipe: Recipe, tmp_path: Path
     assert run.run() is None
     metrics = read_metrics(out / "metrics.jsonl")
     assert [entry["epoch"] for entry in metrics] == list(range(1, 13))
-    assert metrics[-1]["test_nelbo"] < 0.75 * metrics[0]["test_nelbo"]
+    assert metrics[-1]["validation_nelbo"] < 0.75 * metrics[0]["validation_nelbo"]
     for entry in metrics:
-        parts = entry["test_reconstruction"] + entry["test_kl"]
-        assert entry["test_nelbo"] == pytest.approx(parts)
+        parts = entry["validation_reconstruction"] + entry["validation_kl"]
+        assert entry["validation_nelbo"] == pytest.approx(parts)
         total = entry["train_reconstruction"] + entry["train_kl"]
         assert entry["train_loss"] == pytest.approx(total, rel=1e-5)
         assert entry["images_per_second"] > 0 and entry["step"] == 5 * entry["epoch"]
@@ -114,10 +114,12 @@ def test_run_learns_and_writes(toy: data.DataSet, recipe: Recipe, tmp_path: Path
     config = json.loads((out / "config.json").read_text())
     assert config["model"] == "vae" and config["config"]["latent"] == 4
     assert config["classes"] == ["left", "right"] and config["epochs"] == 12
-    assert config["metrics"]["test_nelbo"] == metrics[-1]["test_nelbo"]
+    assert config["metrics"]["validation_nelbo"] == metrics[-1]["validation_nelbo"]
     assert config["recipe"]["learning_rate"] == 0.02 and config["data"] == "toy"
     model, _ = load_run(out)
-    assert evaluate_elbo(model, toy.test)["nelbo"] == pytest.approx(metrics[-1]["test_nelbo"])
+    found = evaluate_elbo(model, toy.validation)["nelbo"]
+    assert found == pytest.approx(metrics[-1]["validation_nelbo"])
+    assert evaluate_elbo(model, toy.test)["nelbo"] != found
     assert not [file for file in out.rglob("*") if file.name.startswith(".")]
 
 
@@ -126,9 +128,9 @@ def test_tensorboard_has_the_metrics(toy: data.DataSet, recipe: Recipe, tmp_path
 
     trainer(toy, recipe, tmp_path).run()
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    values = [event.value for event in events.Scalars("test_nelbo")]
+    values = [event.value for event in events.Scalars("validation_nelbo")]
     lines = read_metrics(tmp_path / "metrics.jsonl")
-    assert values == pytest.approx([entry["test_nelbo"] for entry in lines])
+    assert values == pytest.approx([entry["validation_nelbo"] for entry in lines])
     assert len(events.Images("picture")) == 4
 
 

@@ -109,7 +109,7 @@ def test_learns_to_undo_the_damage(task: str, some_faces: DataSet) -> None:
     for name in after:
         assert after[name] > before[name] + 1, name
     if task == "denoising":
-        assert after["test_gain_gaussian"] > 1 and after["test_gain_masking"] > 5
+        assert after["validation_gain_gaussian"] > 1 and after["validation_gain_masking"] > 5
     picture = training.picture(model, some_faces, seed=0)
     assert picture.dtype == np.uint8 and picture.ndim == 3 and picture.std() > 20
 
@@ -117,15 +117,17 @@ def test_learns_to_undo_the_damage(task: str, some_faces: DataSet) -> None:
 def test_evaluation_is_the_psnr_of_the_pooled_error(some_faces: DataSet) -> None:
     model = small("denoising")
     measured = TranslationTask().evaluate(model, some_faces)
-    images = some_faces.test.images
+    images = some_faces.validation.images
     noisy = corruption.parse("masking:0.5").apply(images, seed=0)
     x = torch.from_numpy(noisy.transpose(0, 3, 1, 2).copy()).float() / 255
     with torch.no_grad():
         made = model.translate(x).double().numpy().transpose(0, 2, 3, 1)
     after = ((made - images / 255.0) ** 2).mean()
     before = (((noisy.astype(float) - images) / 255) ** 2).mean()
-    assert measured["test_psnr_masking"] == pytest.approx(-10 * np.log10(after), abs=1e-3)
-    assert measured["test_gain_masking"] == pytest.approx(10 * np.log10(before / after), abs=1e-3)
+    assert measured["validation_psnr_masking"] == pytest.approx(-10 * np.log10(after), abs=1e-3)
+    assert measured["validation_gain_masking"] == pytest.approx(
+        10 * np.log10(before / after), abs=1e-3
+    )
 
 
 def test_a_batch_has_every_damage(some_faces: DataSet) -> None:
@@ -174,11 +176,11 @@ def test_classifier_learns_attributes(some_faces: DataSet) -> None:
     task = AttributeTask()
     fit(task, model, some_faces, steps=120)
     measured = task.evaluate(model, some_faces)
-    assert some_faces.test.attributes is not None
-    share = (some_faces.test.attributes > 0).mean(0)
+    assert some_faces.validation.attributes is not None
+    share = (some_faces.validation.attributes > 0).mean(0)
     guess = np.maximum(share, 1 - share).mean()
-    assert measured["test_accuracy"] > guess + 0.02
-    assert measured["test_worst_accuracy"] <= measured["test_accuracy"]
+    assert measured["validation_accuracy"] > guess + 0.02
+    assert measured["validation_worst_accuracy"] <= measured["validation_accuracy"]
     scores = model.scores(torch.rand(3, 3, 32, 32))
     assert scores.shape == (3, len(names)) and 0 <= scores.min() and scores.max() <= 1
     assert task.picture(model, some_faces, 0).ndim == 3
@@ -209,5 +211,7 @@ def test_two_damages_of_a_kind_are_told_apart(some_faces: DataSet) -> None:
     config = TranslatorConfig(32, 3, "denoising", (8,), 0, ("masking:0.1", "masking:0.6"))
     measured = TranslationTask().evaluate(Translator(config), some_faces)
     assert set(measured) == {
-        f"test_{what}_masking:{level}" for what in ("psnr", "gain") for level in ("0.1", "0.6")
+        f"validation_{what}_masking:{level}"
+        for what in ("psnr", "gain")
+        for level in ("0.1", "0.6")
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zoo.applications.inputs import SPLITS
 from zoo.cli import COUNT, UINT64, Command, Integer, engine_options
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ _OPTIONS = {"low": "--from", "high": "--to", "report": "--json", "images": "IMAG
 @click.option("--overwrite", is_flag=True, help="Write into a folder that is not empty.")
 @click.option("--evaluate", metavar="CLASSIFIER", help="Measure on --data how often edits take.")
 @click.option("--data", metavar="SET", help="Data set with attributes or classes.")
-@click.option("--split", type=click.Choice(["train", "test"]), default="test")
+@click.option("--split", type=click.Choice(SPLITS), default="test")
 @click.option("-n", "--count", type=COUNT, metavar="N", help="Only the first n images.")
 @click.option("--amount", type=float, default=1.0, metavar="α", help="α of the evaluation.")
 @click.option("--json", "report", metavar="FILE", help="Write the evaluation as JSON as well.")

@@ -42,7 +42,7 @@ def main(
         loaded = sets.load(data, size=height, channels=channels)
         report_skipped(loaded)
         samples = generator.sample(count, seed)
-    training, test = loaded.train.images, loaded.test.images[:count]
+    training, test = loaded.seen.images, loaded.test.images[:count]
     found, held_out = nearest(samples, training), nearest(test, training)
     share, least = copied(found, held_out)
     click.echo(

@@ -200,7 +200,8 @@ def _describe(trainer: Trainer) -> str:
     return (
         f"{trainer.name}: {parameters:,} parameters, on {trainer.device}, {recipe.precision}, "
         f"{trainer.accelerator.num_processes} process(es)\n"
-        f"{data.name}: {len(data.train):,} training and {len(data.test):,} test images, "
+        f"{data.name}: {len(data.train):,} training, {len(data.validation):,} validation and "
+        f"{len(data.test):,} test images, "
         f"{data.image_size}×{data.image_size}×{data.channels}\n"
         f"{recipe.epochs} epochs of {trainer.steps_per_epoch} steps of {recipe.batch_size} images"
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Shape = tuple[int, int, int]
 
-SPLITS = ("train", "test")
+SPLITS = ("train", "validation", "test")
 
 
 class Source:
@@ -149,10 +149,10 @@ class Selection:
 
 
 def split_source(data: DataSet, split: str, limit: int | None = None) -> Source:
-    """The images of the split "train" or "test" of a data set, at most `limit`."""
+    """The images of one of the `SPLITS` of a data set, at most `limit`."""
     from zoo.images.stream import BLOCK
 
-    part = data.train if split == "train" else data.test
+    part = data.parts[split]
     blocks = _SplitBlocks(part.images, BLOCK)
     return Source(f"{data.name} {split}", blocks, len(part), limit, part, data)
 

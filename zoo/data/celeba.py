@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data.pictures import read_parts, read_picture
-from zoo.data.sets import DataSet, Split, rows_by_seed
+from zoo.data.sets import BY_SEED, DataSet, Split, rows_by_seed
 from zoo.errors import DataError
 from zoo.images.pictures import listed
 
@@ -28,8 +28,9 @@ _PARTS = ("0", "1", "2")
 def load_celeba(path: Path, size: int | None = None, channels: int | None = None) -> DataSet:
     """Load a folder in CelebA's layout, as a data set of the folder's name with attributes.
 
-    It holds the files that `IMAGES`, `ATTRIBUTES` and `PARTITION` name. Trained on is part 0 and
-    measured on is part 2; where there is no `PARTITION`, one tenth is held out by a fixed seed.
+    It holds the files that `IMAGES`, `ATTRIBUTES` and `PARTITION` name. Trained on is part 0,
+    chosen by part 1 and measured on part 2; where there is no `PARTITION`, one tenth is held out by
+    a fixed seed.
     Pictures (178×218 in CelebA) are cropped to their central square and resized to `size` pixels
     (default: their crop); few at a time are held in full, and those that cannot be read are left
     out and listed in `skipped`. Raises `DataError`, with the file and the number of the line, for
@@ -38,13 +39,13 @@ def load_celeba(path: Path, size: int | None = None, channels: int | None = None
     names, files, attributes = _read_attributes(path / ATTRIBUTES, path / IMAGES)
     if (path / PARTITION).exists():
         parts = _read_partition(path / PARTITION, path / ATTRIBUTES, files)
-        train, test = np.flatnonzero(parts == 0), np.flatnonzero(parts == 2)
+        train, validation, test = (np.flatnonzero(parts == part) for part in range(3))
         for rows, part in ((train, "0, train"), (test, "2, test")):
             if not len(rows):
                 raise DataError(f"{path / PARTITION} puts no image into part {part}")
     else:
-        train, test = rows_by_seed(len(files))
-    chosen = (train, test)
+        (train, test), validation = rows_by_seed(len(files)), np.zeros(0, np.int64)
+    chosen = [rows for rows in (train, test, validation) if len(rows)]
     items = [[(path / IMAGES / files[row],) for row in rows] for rows in chosen]
     loaded, skipped = read_parts(items, size, [channels])
     splits = [
@@ -52,7 +53,10 @@ def load_celeba(path: Path, size: int | None = None, channels: int | None = None
         for rows, read in zip(chosen, loaded, strict=True)
     ]
     name = path.resolve().name
-    return DataSet(name, splits[0], splits[1], attributes=names, skipped=skipped)
+    held_out = splits[2] if len(splits) > 2 else BY_SEED
+    return DataSet(
+        name, splits[0], splits[1], attributes=names, skipped=skipped, validation=held_out
+    )
 
 
 def peek(path: Path) -> tuple[int, int, int] | None:

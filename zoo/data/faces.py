@@ -29,7 +29,10 @@ from zoo.images.atomic import alone, replacing
 from zoo.progress import Progress
 
 COUNT = 20_000
-"""Faces of the data set `faces`; face i is held out for the test iff i % 10 == 9."""
+"""Faces of seed 0 in the data set `faces`; face i is held out for the test iff i % 10 == 9."""
+
+VALIDATION, VALIDATION_SEED = 2_000, 2
+"""How many faces of another seed are for validation, and the seed."""
 
 SIZE = 64
 """Side of its images, in pixels."""
@@ -46,42 +49,54 @@ _BLOCK_BYTES = 2**22
 def load() -> DataSet:
     """The data set `faces`: 18,000 faces to learn from and 2,000 to measure on, 64×64 RGB.
 
-    Drawn when it is asked for the first time, and kept in the cache folder. Raises `DataError`
-    where the packages of the extra `faces` are missing, `OutputError` where the cache cannot be
-    written, and `ConfigError` where there is none.
+    Another 2,000 are for validation. Drawn when it is asked for the first time, and kept in the
+    cache folder. Raises `DataError` where the packages of the extra `faces` are missing,
+    `OutputError` where the cache cannot be written, and `ConfigError` where there is none.
     """
-    path = cache.folder() / f"faces-{versions()}.npz"
-    arrays = _cached(path)
+    images, attributes = _kept("faces", COUNT, 0)
+    held_out = np.arange(COUNT) % 10 == 9
+    train, test = (
+        Split(images[rows], attributes=attributes[rows]) for rows in (~held_out, held_out)
+    )
+    return DataSet("faces", train, test, attributes=list(ATTRIBUTES), validation=validation())
+
+
+def validation() -> Split:
+    """Faces to choose by, of another seed than those to learn from; drawn and kept likewise."""
+    images, attributes = _kept("faces-validation", VALIDATION, VALIDATION_SEED)
+    return Split(images, attributes=attributes)
+
+
+def _kept(name: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first `count` faces of a seed from the cache folder, drawn and saved if need be."""
+    path = cache.folder() / f"{name}-{versions()}.npz"
+    arrays = _cached(path, count)
     if arrays is None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
         with alone(path, wait=True):
-            arrays = _cached(path) or _drawn(path)
-    held_out = np.arange(COUNT) % 10 == 9
-    train, test = (
-        Split(arrays[0][rows], attributes=arrays[1][rows]) for rows in (~held_out, held_out)
-    )
-    return DataSet("faces", train, test, attributes=list(ATTRIBUTES))
+            arrays = _cached(path, count) or _drawn(path, count, seed)
+    return arrays
 
 
-def _drawn(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The arrays of `load`, drawn and saved."""
+def _drawn(path: Path, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The arrays of `_kept`, drawn and saved."""
     with replacing(path, locked=True) as temporary, temporary.open("wb") as file:
-        images, attributes = make(0, COUNT, verbose=True)
+        images, attributes = make(0, count, seed=seed, verbose=True)
         np.savez(file, images=images, attributes=attributes)
     return images, attributes
 
 
-def _cached(path: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """The arrays that `load` has saved; None where there are none, or damaged ones."""
+def _cached(path: Path, count: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """The arrays that `_kept` has saved; None where there are none, or damaged ones."""
     try:
         with opened_archive(path) as archive:
             images, attributes = archive.read("images"), archive.read("attributes")
     except DataError:
         return None
-    right = (COUNT, SIZE, SIZE, 3), (COUNT, len(ATTRIBUTES))
+    right = (count, SIZE, SIZE, 3), (count, len(ATTRIBUTES))
     return (images, attributes) if (images.shape, attributes.shape) == right else None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from zoo.data import labels as labelled
 from zoo.data.layout import classes_of, parts_of
 from zoo.data.pictures import read_parts
-from zoo.data.sets import DataSet, Split, as_nhwc, resize, split_by_seed
+from zoo.data.sets import BY_SEED, DataSet, Split, as_nhwc, resize, split_by_seed
 from zoo.errors import DataError
 from zoo.images.arrays import opened_archive
 
@@ -41,21 +41,30 @@ def load_folder(path: Path, size: int | None = None, channels: int | None = None
     if "test" not in splits:
         (everything,) = splits.values()
         splits["train"], splits["test"] = split_by_seed(everything)
-    return DataSet(path.resolve().name, splits["train"], splits["test"], classes, skipped=skipped)
+    return DataSet(
+        path.resolve().name,
+        splits["train"],
+        splits["test"],
+        classes,
+        skipped=skipped,
+        validation=splits.get("validation", BY_SEED),
+    )
 
 
 def load_npz(path: Path, size: int | None = None, channels: int | None = None) -> DataSet:
     """Load an `.npz` as a data set of the file's name.
 
     Arrays: `images` (and `labels`, `attributes`), of which one tenth is held out by a fixed seed;
-    or `train_images` and `test_images` (and `train_labels`, `train_attributes`, …). Images are
-    uint8 [N, H, W] or [N, H, W, C], attributes [N, K] of 1 and -1; `classes` and
-    `attribute_names` may give the names. Labels are the numbers of the classes from 0 on, or their
-    names. Raises `DataError` for anything else.
+    or `train_images` and `test_images`, and perhaps `validation_images` (and `train_labels`,
+    `train_attributes`, …). Images are uint8 [N, H, W] or [N, H, W, C], attributes [N, K] of 1 and
+    -1; `classes` and `attribute_names` may give the names. Labels are the numbers of the classes
+    from 0 on, or their names. Raises `DataError` for anything else.
     """
     with opened_archive(path) as archive:
         if {"train_images", "test_images"} <= set(archive.names):
             prefixes = ["train_", "test_"]
+            if "validation_images" in archive:
+                prefixes.append("validation_")
         elif "images" in archive:
             prefixes = [""]
         else:
@@ -72,16 +81,17 @@ def load_npz(path: Path, size: int | None = None, channels: int | None = None) -
         {f"{prefix}labels": arrays.get(f"{prefix}labels") for prefix in prefixes}, classes, path
     )
     splits = [_split(arrays, prefix, numbers[f"{prefix}labels"], path) for prefix in prefixes]
-    train, test = splits if len(splits) > 1 else split_by_seed(splits[0])
+    train, test, *rest = splits if len(splits) > 1 else split_by_seed(splits[0])
     train = resize(train, size, channels)
     _, side, _, depth = train.images.shape
     test = resize(test, side, depth)
+    validation = resize(rest[0], side, depth) if rest else BY_SEED
     names: list[str] = []
     if train.attributes is not None or test.attributes is not None:
         columns = 0 if train.attributes is None else train.attributes.shape[1]
         names = _names(arrays, "attribute_names", path)
         names = names or [f"attribute_{k}" for k in range(columns)]
-    return DataSet(path.stem, train, test, classes, names)
+    return DataSet(path.stem, train, test, classes, names, validation=validation)
 
 
 def _names(arrays: dict[str, np.ndarray], key: str, path: Path) -> list[str]:

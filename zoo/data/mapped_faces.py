@@ -41,12 +41,12 @@ def load(name: str, size: int | None = None) -> DataSet:
     """
     count, side = _count(name), size or faces.SIZE
     train = _part("train", count, side, _training)
-    test = (
-        faces.load().test
-        if side == faces.SIZE
-        else _part("test", faces.COUNT // 10, side, _held_out)
-    )
-    return DataSet(name, train, test, attributes=list(faces.ATTRIBUTES))
+    if side == faces.SIZE:
+        test, validation = faces.load().test, faces.validation()
+    else:
+        test = _part("test", faces.COUNT // 10, side, _held_out)
+        validation = _part("validation", faces.VALIDATION, side, _chosen_by)
+    return DataSet(name, train, test, attributes=list(faces.ATTRIBUTES), validation=validation)
 
 
 def _count(name: str) -> int:
@@ -134,3 +134,8 @@ def _training(count: int, size: int) -> Blocks:
 def _held_out(count: int, size: int) -> Blocks:
     """The first test faces: 9, 19, 29, …."""
     return faces.stream(9, count, size, step=10)
+
+
+def _chosen_by(count: int, size: int) -> Blocks:
+    """The first faces of the seed for validation."""
+    return faces.stream(0, count, size, faces.VALIDATION_SEED)

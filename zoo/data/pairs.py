@@ -16,7 +16,7 @@ from PIL import Image
 
 from zoo.data.layout import Part, parts_of
 from zoo.data.pictures import Item, read_parts
-from zoo.data.sets import DataSet, Split, split_by_seed
+from zoo.data.sets import BY_SEED, DataSet, Split, split_by_seed
 from zoo.errors import ConfigError, DataError
 
 SIDE_BY_SIDE = "pairs:"
@@ -62,7 +62,8 @@ def load_pairs(name: str, size: int | None = None, channels: int | None = None) 
     if "test" not in splits:
         (everything,) = splits.values()
         splits["train"], splits["test"] = split_by_seed(everything)
-    return DataSet(title, splits["train"], splits["test"], skipped=skipped)
+    validation = splits.get("validation", BY_SEED)
+    return DataSet(title, splits["train"], splits["test"], skipped=skipped, validation=validation)
 
 
 def paired(data: DataSet, task: str, direction: str = "AtoB") -> DataSet:
@@ -78,7 +79,7 @@ def paired(data: DataSet, task: str, direction: str = "AtoB") -> DataSet:
                 f"{data.name} holds single images"
             )
         if direction == "BtoA":
-            data = replace(data, train=_swapped(data.train), test=_swapped(data.test))
+            data = data.mapped(_swapped)
         return data
     if data.train.inputs is not None:
         raise ConfigError(
@@ -91,8 +92,7 @@ def paired(data: DataSet, task: str, direction: str = "AtoB") -> DataSet:
     from zoo.corruption.edges import edges
 
     draw = edges if task == "edges" else corruption.grey
-    train, test = (replace(part, inputs=_drawn(draw, part)) for part in (data.train, data.test))
-    return replace(data, train=train, test=test)
+    return data.mapped(lambda part: replace(part, inputs=_drawn(draw, part)))
 
 
 def _drawn(draw: Callable[[np.ndarray], np.ndarray], split: Split) -> np.ndarray:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
 from PIL import Image
@@ -18,6 +19,15 @@ MOST_CLASSES = 2**16
 
 
 _DIGESTED = 2**30
+
+VALIDATION = 0.1
+"""Part of the training images that is kept for choosing, where a data set has no such part."""
+
+VALIDATION_SEED = 1
+"""Chooses them; another one than that of the test images."""
+
+BY_SEED = cast("Split", None)
+"""In the place of a validation part: take it of the training images."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +100,12 @@ class Split:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A named data set: the images to learn from, those to measure on, and what labels mean.
+    """A named data set: images to learn from, to choose by, and to measure on; what labels mean.
 
     `classes` names the labels, `attributes` the columns of the splits' attributes. `skipped` has
-    (path, reason) of each picture that could not be read.
+    (path, reason) of each picture that could not be read. `validation` is what epochs and options
+    are chosen by, so that nothing is chosen on the test images; `BY_SEED` takes `VALIDATION` of the
+    training images for it, by a fixed seed.
     """
 
     name: str
@@ -102,9 +114,14 @@ class DataSet:
     classes: list[str] = field(default_factory=list)
     attributes: list[str] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    validation: Split = BY_SEED
 
     def __post_init__(self) -> None:
-        for part, split in (("train", self.train), ("test", self.test)):
+        if self.validation is BY_SEED:
+            train, validation = hold_out(self.train)
+            object.__setattr__(self, "train", train)
+            object.__setattr__(self, "validation", validation)
+        for part, split in self.parts.items():
             columns = 0 if split.attributes is None else split.attributes.shape[1]
             if columns != len(self.attributes):
                 raise DataError(
@@ -140,7 +157,7 @@ class DataSet:
         Of tables of more than `_DIGESTED` bytes it sees every second row, or third, ….
         """
         found = hashlib.sha256(json.dumps([self.classes, self.attributes]).encode())
-        for split in (self.train, self.test):
+        for split in self.parts.values():
             for table in (split.images, split.labels, split.attributes, split.inputs):
                 found.update(str(None if table is None else (table.shape, table.dtype)).encode())
                 if table is not None:
@@ -148,11 +165,26 @@ class DataSet:
                     found.update(np.ascontiguousarray(table[::step]).data)
         return found.hexdigest()
 
-    def without(self, names: Sequence[str]) -> DataSet:
-        """The data set without the training images of these classes; the test images all stay.
+    @property
+    def parts(self) -> dict[str, Split]:
+        """The splits by their names: train, validation, test."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
 
-        Classes keep their numbers. Raises `DataError` for a name that is no class, and when no
-        image would be left.
+    @property
+    def seen(self) -> Split:
+        """What a training run has seen: the images that it learned from, and was chosen by."""
+        return _joined(self.train, self.validation)
+
+    def mapped(self, change: Callable[[Split], Split]) -> DataSet:
+        """The data set with every split changed in the same way."""
+        train, validation, test = map(change, self.parts.values())
+        return replace(self, train=train, validation=validation, test=test)
+
+    def without(self, names: Sequence[str]) -> DataSet:
+        """The data set without the images of these classes in training and validation.
+
+        The test images all stay. Classes keep their numbers. Raises `DataError` for a name that is
+        no class, and when no image would be left.
         """
         if not names:
             return self
@@ -164,10 +196,15 @@ class DataSet:
                 f"{self.name} has no class {(unknown or names)[0]!r}; its classes: "
                 f"{', '.join(known) or 'none'}"
             )
-        keep = ~np.isin(labels, [self.classes.index(name) for name in names])
-        if not keep.any():
+        left_out = [self.classes.index(name) for name in names]
+        train, validation = (
+            np.flatnonzero(~np.isin(np.asarray(split.labels), left_out))
+            for split in (self.train, self.validation)
+        )
+        if not len(train):
             raise DataError(f"{self.name} has no training images without {', '.join(names)}")
-        return replace(self, train=_take(self.train, np.flatnonzero(keep)))
+        kept = _take(self.validation, validation) if len(validation) else BY_SEED
+        return replace(self, train=_take(self.train, train), validation=kept)
 
 
 def as_nhwc(images: np.ndarray, source: object) -> np.ndarray:
@@ -201,7 +238,33 @@ def rows_by_seed(
     return np.sort(order[held_out:]), np.sort(order[:held_out])
 
 
-def _take(data: Split, rows: np.ndarray) -> Split:
+def hold_out(train: Split, last: bool = False) -> tuple[Split, Split]:
+    """Split training images into those to learn from and those to choose by.
+
+    The latter are `VALIDATION` of them, at least one: by a fixed seed, or with `last` the last
+    twelfth, as views. A single image is for both.
+    """
+    count = len(train)
+    if count == 1:
+        return train, train
+    if last:
+        kept = count - max(count // 12, 1)
+        return _take(train, slice(kept)), _take(train, slice(kept, count))
+    held_out = max(round(count * VALIDATION), 1)
+    order = np.random.Generator(np.random.Philox(VALIDATION_SEED)).permutation(count)
+    return _take(train, np.sort(order[held_out:])), _take(train, np.sort(order[:held_out]))
+
+
+def _joined(*splits: Split) -> Split:
+    def table(name: str) -> np.ndarray | None:
+        columns = [getattr(split, name) for split in splits]
+        return None if columns[0] is None else np.concatenate(columns)
+
+    images = np.concatenate([split.images for split in splits])
+    return Split(images, table("labels"), table("attributes"), table("inputs"))
+
+
+def _take(data: Split, rows: np.ndarray | slice) -> Split:
     tables = (data.labels, data.attributes, data.inputs)
     return Split(data.images[rows], *(None if table is None else table[rows] for table in tables))
 

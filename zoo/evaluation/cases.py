@@ -111,7 +111,12 @@ def _first(data: DataSet, count: int) -> DataSet:
         inputs = None if split.inputs is None else split.inputs[:rows]
         return Split(split.images[:rows], inputs=inputs)
 
-    return DataSet(data.name, part(data.train, 1), part(data.test, count), data.classes)
+    train, validation, test = (
+        part(data.train, 1),
+        part(data.validation, 1),
+        part(data.test, count),
+    )
+    return DataSet(data.name, train, test, data.classes, validation=validation)
 
 
 def _exchange(domains: Domains, data: DataSet) -> Case:

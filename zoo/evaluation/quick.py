@@ -24,17 +24,22 @@ class QuickFid:
 
     data: the data set; count: how many of its images to compare with, as many as will be measured
     (the distance depends on the number), or half of them all where it has not twice as many;
-    threads: CPU threads of the network (None: one a core).
+    threads: CPU threads of the network (None: one a core); part: the split that is compared with
+    first, "test", or "validation" while there is something to choose.
 
     Draws nothing from any global random generator. Raises `ConfigError` where the network's package
     is missing (the extra `evaluate`), `DataError` for a data set of a handful of images.
     """
 
-    def __init__(self, data: DataSet, count: int = 2000, threads: int | None = 1) -> None:
+    def __init__(
+        self, data: DataSet, count: int = 2000, threads: int | None = 1, part: str = "test"
+    ) -> None:
         name = features.default_name(data.channels)
         self.network = features.load(name, size=data.image_size, threads=threads)
         self._shape = data.train.images.shape[1:]
-        self._reference = references.choose(data, min(count, references.largest(data)))
+        self._reference = references.choose(
+            data, min(count, references.largest(data, part)), part=part
+        )
         self._has_modes = bool(data.classes) and tuple(data.classes) == self.network.classes
         self.histogram: modes.Histogram | None = None
         """Classes of the images that were measured last, where the network knows the data's."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data import DataSet
+from zoo.data import DataSet, Split
 from zoo.errors import DataError
 from zoo.evaluation.features import BATCH
 
@@ -20,41 +21,43 @@ LEAST = 10
 
 @dataclass(frozen=True)
 class Selection:
-    """Rows of the two splits of a data set, as one set of images."""
+    """Rows of two splits of a data set, as one set of images.
+
+    `part` names the split that is held out, "test" or "validation".
+    """
 
     data: DataSet
-    test: NDArray[np.int64]
+    held_out: NDArray[np.int64]
     train: NDArray[np.int64]
+    part: str = "test"
 
     def __len__(self) -> int:
-        return len(self.test) + len(self.train)
+        return len(self.held_out) + len(self.train)
+
+    @property
+    def _rows(self) -> tuple[tuple[Split, NDArray[np.int64]], ...]:
+        return (self.data.parts[self.part], self.held_out), (self.data.train, self.train)
 
     def batches(self) -> Iterator[Images]:
         """The images, uint8 [n, H, W, C] at a time, in order."""
-        for split, rows in ((self.data.test, self.test), (self.data.train, self.train)):
+        for split, rows in self._rows:
             for start in range(0, len(rows), BATCH):
                 yield split.images[rows[start : start + BATCH]]
 
     @property
     def labels(self) -> NDArray[np.int64] | None:
         """Class numbers of the images, [n], where the data set has them."""
-        test, train = self.data.test.labels, self.data.train.labels
-        if test is None or train is None:
-            return None
-        return np.concatenate([test[self.test], train[self.train]])
+        return _concatenated([(split.labels, rows) for split, rows in self._rows])
 
     @property
     def attributes(self) -> NDArray[np.int8] | None:
         """Attributes ±1 of the images, [n, K], where the data set has them."""
-        test, train = self.data.test.attributes, self.data.train.attributes
-        if test is None or train is None:
-            return None
-        return np.concatenate([test[self.test], train[self.train]])
+        return _concatenated([(split.attributes, rows) for split, rows in self._rows])
 
     def __str__(self) -> str:
         parts = [
             f"{len(rows):,} {name}"
-            for name, rows in (("test", self.test), ("training", self.train))
+            for name, rows in ((self.part, self.held_out), ("training", self.train))
             if len(rows)
         ]
         return f"{' and '.join(parts)} images of {self.data.name}"
@@ -71,33 +74,40 @@ class Reference:
     floor: Selection
 
 
-def largest(data: DataSet) -> int:
+def _concatenated(tables: list[tuple[Any, NDArray[np.int64]]]) -> Any:
+    if any(table is None for table, _ in tables):
+        return None
+    return np.concatenate([table[rows] for table, rows in tables])
+
+
+def largest(data: DataSet, part: str = "test") -> int:
     """How many images can be compared with as many others."""
-    return min((len(data.test) + len(data.train)) // 2, len(data.train))
+    return min((len(data.parts[part]) + len(data.train)) // 2, len(data.train))
 
 
-def choose(data: DataSet, count: int, seed: int = 0) -> Reference:
+def choose(data: DataSet, count: int, seed: int = 0, part: str = "test") -> Reference:
     """Choose `count` real images, and `count` others, by a seed.
 
-    The real ones are test images, filled up with training images where there are too few; the
-    others are training images. Raises `DataError` where the data set has not twice as many.
+    The real ones are test images (or those of `part`, "validation"), filled up with training images
+    where there are too few; the others are training images. Raises `DataError` where the data set
+    has not twice as many.
     """
     if count < LEAST:
         raise DataError(f"n: expected at least {LEAST} images, got {count}")
-    most = largest(data)
+    most, held_out = largest(data, part), data.parts[part]
     if count > most:
         raise DataError(
-            f"n: {data.name} has {len(data.test):,} test and {len(data.train):,} training images, "
+            f"n: {data.name} has {len(held_out):,} {part} and {len(data.train):,} training images, "
             f"enough to compare {most:,} with as many others; got {count:,}"
         )
     random = np.random.default_rng(seed)
-    test = random.permutation(len(data.test))[:count]
+    rows = random.permutation(len(held_out))[:count]
     train = random.permutation(len(data.train))
-    filled = count - len(test)
+    filled = count - len(rows)
     none = np.zeros(0, np.int64)
     return Reference(
-        Selection(data, np.sort(test), np.sort(train[:filled])),
-        Selection(data, none, np.sort(train[filled : filled + count])),
+        Selection(data, np.sort(rows), np.sort(train[:filled]), part),
+        Selection(data, none, np.sort(train[filled : filled + count]), part),
     )
 
 

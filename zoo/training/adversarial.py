@@ -262,7 +262,7 @@ class AdversarialTask:
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
         """Fréchet distance where the feature network is installed, diversity, and overfitting."""
         images = self.draw(model, int(self.options.fid_images) or 500, seed=1)
-        measured = collapse.diversity(images, data.test.images)
+        measured = collapse.diversity(images, data.validation.images)
         measured |= self._overfitting(model, data)
         if self.options.fid_images:
             measured |= self._quality(images, data)
@@ -275,15 +275,15 @@ class AdversarialTask:
         discriminator takes held-out images for training images, 1 where it takes them for fakes.
         """
         device = next(model.parameters()).device
-        count = min(HELD_OUT, len(data.test), len(data.train))
-        train, test = (_batch(split, count, device) for split in (data.train, data.test))
+        count = min(HELD_OUT, len(data.validation), len(data.train))
+        train, held_out = (_batch(split, count, device) for split in (data.train, data.validation))
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(0)
             known, unknown, fake = (
                 float(self._judge(model, images, batch).float().mean())
                 for images, batch in (
                     (self.real(model, train), train),
-                    (self.real(model, test), test),
+                    (self.real(model, held_out), held_out),
                     (self.fake(model, train), train),
                 )
             )
@@ -310,7 +310,7 @@ class AdversarialTask:
             from zoo.evaluation.quick import QuickFid
 
             if self._fid is None or self._fid[0] != data.name:
-                self._fid = (data.name, QuickFid(data, len(images)))
+                self._fid = (data.name, QuickFid(data, len(images), part="validation"))
         except (ZooError, EngineNotFoundError, ModuleNotFoundError) as error:
             # Training must not end for want of a package that only measures.
             self._unmeasured = f"no Fréchet distance: {error}"

@@ -76,19 +76,19 @@ class BidirectionalTask(AdversarialTask):
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
-        """As of every generator, and the PSNR in dB of G(E(x)) on the first 1,000 test images."""
+        """As of every generator, and the PSNR in dB of G(E(x)) on 1,000 validation images."""
         bigan = cast(BiGAN, model)
         device = next(model.parameters()).device
-        images = torch.from_numpy(normalise(data.test.images[:1000])).to(device)
+        images = torch.from_numpy(normalise(data.validation.images[:1000])).to(device)
         error = float((bigan.reconstruct(images) - images).square().mean())
-        return super().evaluate(model, data) | {"test_psnr": psnr(error)}
+        return super().evaluate(model, data) | {"validation_psnr": psnr(error)}
 
     @torch.no_grad()
     def picture(self, model: nn.Module, data: DataSet, seed: int) -> np.ndarray:
         """As in the paper: rows of G(z), of x, and of G(E(x))."""
         bigan = cast(BiGAN, model)
         device = next(model.parameters()).device
-        chosen = data.test.images[one_of_each(data.test, 3 * COLUMNS)]
+        chosen = data.validation.images[one_of_each(data.validation, 3 * COLUMNS)]
         images = torch.from_numpy(normalise(chosen)).to(device)
         made = torch.cat(list(self.samples(model, len(images), seed)))
         return stacked_rows(made, images, bigan.reconstruct(images))

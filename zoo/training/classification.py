@@ -31,20 +31,20 @@ class AttributeTask(LossTask):
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
-        """Test accuracy: the mean over all attributes, and that of the worst one."""
-        if data.test.attributes is None:
+        """Accuracy on validation: the mean over all attributes, and that of the worst one."""
+        if data.validation.attributes is None:
             raise ConfigError(f"{data.name} has no attributes to classify")
-        scores = _test_scores(cast(AttributeClassifier, model), data)
-        right = (scores > 0.5) == (data.test.attributes > 0)
+        scores = _scores(cast(AttributeClassifier, model), data)
+        right = (scores > 0.5) == (data.validation.attributes > 0)
         by_attribute = right.mean(0)
         return {
-            "test_accuracy": float(by_attribute.mean()),
-            "test_worst_accuracy": float(by_attribute.min()),
+            "validation_accuracy": float(by_attribute.mean()),
+            "validation_worst_accuracy": float(by_attribute.min()),
         }
 
     @torch.no_grad()
     def picture(self, model: nn.Module, data: DataSet, seed: int) -> np.ndarray:
-        """A row for each attribute: test images that have the highest scores for it."""
+        """A row for each attribute: validation images that have the highest scores for it."""
         return _most_certain(cast(AttributeClassifier, model), data)
 
 
@@ -66,22 +66,24 @@ class ClassTask(LossTask):
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
-        """Test accuracy, that of the worst class, and the cross-entropy in nats."""
-        labels = data.test.labels
+        """Accuracy on validation, that of the worst class, and the cross-entropy in nats."""
+        labels = data.validation.labels
         if labels is None:
             raise ConfigError(f"{data.name} has no labels to classify")
-        scores = _test_scores(cast(ClassClassifier, model), data)
+        scores = _scores(cast(ClassClassifier, model), data)
         right = scores.argmax(1) == labels
         of_label = scores[np.arange(len(labels)), labels].astype(np.float64)
         return {
-            "test_accuracy": float(right.mean()),
-            "test_worst_accuracy": min(float(right[labels == k].mean()) for k in np.unique(labels)),
-            "test_loss": float(-np.log(of_label.clip(1e-12)).mean()),
+            "validation_accuracy": float(right.mean()),
+            "validation_worst_accuracy": min(
+                float(right[labels == k].mean()) for k in np.unique(labels)
+            ),
+            "validation_loss": float(-np.log(of_label.clip(1e-12)).mean()),
         }
 
     @torch.no_grad()
     def picture(self, model: nn.Module, data: DataSet, seed: int) -> np.ndarray:
-        """A row for each class: test images that have the highest scores for it."""
+        """A row for each class: validation images that have the highest scores for it."""
         return _most_certain(cast(ClassClassifier, model), data)
 
 
@@ -100,16 +102,16 @@ def moved(images: Tensor, most: int) -> Tensor:
     return padded[index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def _test_scores(classifier: Classifier, data: DataSet) -> np.ndarray:
-    """Probabilities float32 [N, K] of the test images."""
+def _scores(classifier: Classifier, data: DataSet) -> np.ndarray:
+    """Probabilities float32 [N, K] of the validation images."""
     device = next(classifier.parameters()).device
-    parts = [classifier.scores(images).cpu() for images in image_batches(data.test, device)]
+    parts = [classifier.scores(images).cpu() for images in image_batches(data.validation, device)]
     return torch.cat(parts).numpy()
 
 
 def _most_certain(classifier: Classifier, data: DataSet) -> np.ndarray:
     device = next(classifier.parameters()).device
-    images = torch.from_numpy(normalise(data.test.images[:500])).to(device)
+    images = torch.from_numpy(normalise(data.validation.images[:500])).to(device)
     best = classifier.scores(images).argsort(0, descending=True)[:COLUMNS]
     chosen = images[best.T.flatten()]
     return grid(chosen.cpu().numpy(), len(best))

@@ -22,8 +22,8 @@ from zoo.training.games import r1_penalty
 from zoo.training.pictures import grid
 from zoo.training.task import Batch
 
-TEST_IMAGES = 200
-"""How many of the test images are changed to every domain, and measured, after each epoch."""
+IMAGES = 200
+"""How many of the validation images are changed to every domain, and measured, after each epoch."""
 
 SHOWN = 8
 """Rows of the picture of an epoch."""
@@ -35,7 +35,7 @@ class DomainTask(AdversarialTask):
     The targets of a batch are its own attributes, permuted: a function of the batch alone.
     """
 
-    best: str | None = "test_spoilt"
+    best: str | None = "validation_spoilt"
     keeps_discriminator = True
 
     def fake(self, model: Any, batch: Batch) -> Tensor:
@@ -78,28 +78,28 @@ class DomainTask(AdversarialTask):
 
     @torch.no_grad()
     def evaluate(self, model: Any, data: DataSet) -> dict[str, float]:
-        """Shares of the changes of test images that take, or touch another domain, and accuracy.
+        """Shares of the changes of images that take, or touch another domain, and accuracy.
 
         The judge is the shipped classifier where it knows the attributes, else the model's own.
-        `test_spoilt` is the share of the changes that failed plus that of those that touched
-        another domain. With `fid_images`, the Fréchet distance of translated test images.
+        `validation_spoilt` is the share of the changes that failed plus that of those that touched
+        another domain. With `fid_images`, the Fréchet distance of translated validation images.
         """
         domains: Domains = model.config.table
         measured: dict[str, float] = {}
         with ExitStack() as stack:
             judge, judged = _judge(model, data, stack)
             effects = domain_quality.evaluate(
-                _blocks(model, data, TEST_IMAGES), domains, _translator(model), judge, judged
+                _blocks(model, data, IMAGES), domains, _translator(model), judge, judged
             )
         everything = domain_quality.total(effects)
         if everything.images:
             measured = {
-                "test_success": everything.success,
-                "test_touched": everything.touched,
-                "test_others": everything.others,
-                "test_spoilt": 1 - everything.success + everything.touched,
+                "validation_success": everything.success,
+                "validation_touched": everything.touched,
+                "validation_others": everything.others,
+                "validation_spoilt": 1 - everything.success + everything.touched,
             }
-        measured["test_accuracy"] = _accuracy(model, data)
+        measured["validation_accuracy"] = _accuracy(model, data)
         measured |= self._overfitting(model, data)
         if self.options.fid_images:
             measured |= self._quality(_permuted(model, data, int(self.options.fid_images)), data)
@@ -107,7 +107,7 @@ class DomainTask(AdversarialTask):
 
     @torch.no_grad()
     def picture(self, model: Any, data: DataSet, seed: int) -> np.ndarray:
-        """A row for each of some test images: the image, and its change to every domain."""
+        """A row for each of some validation images: the image, and its change to every domain."""
         domains: Domains = model.config.table
         images, own = next(_blocks(model, data, SHOWN))
         columns = [images]
@@ -141,11 +141,11 @@ def _targets(model: Any, batch: Batch) -> Tensor:
 def _blocks(
     model: Any, data: DataSet, count: int, rows: int = 100
 ) -> Iterator[tuple[np.ndarray, Table]]:
-    """The first test images, and what they have of the domains."""
-    own = _table(model, data.test.attributes)[1]
-    for start in range(0, min(count, len(data.test)), rows):
+    """The first validation images, and what they have of the domains."""
+    own = _table(model, data.validation.attributes)[1]
+    for start in range(0, min(count, len(data.validation)), rows):
         place = slice(start, min(start + rows, count))
-        yield data.test.images[place], own[place]
+        yield data.validation.images[place], own[place]
 
 
 def _translator(model: Any) -> Callable[[np.ndarray, Table], np.ndarray]:
@@ -185,14 +185,14 @@ def _judge(
 
 
 def _accuracy(model: Any, data: DataSet) -> float:
-    """Share of the decisions of the model's own classifier that are right, on test images."""
+    """Share of the decisions of the model's own classifier that are right, on validation images."""
     judge = _classifier(model)
-    right = [judge(images) == own for images, own in _blocks(model, data, TEST_IMAGES)]
+    right = [judge(images) == own for images, own in _blocks(model, data, IMAGES)]
     return float(np.concatenate(right).mean())
 
 
 def _permuted(model: Any, data: DataSet, count: int) -> np.ndarray:
-    """Test images with attributes of others, as in training, uint8 [n, H, W, C]."""
+    """Validation images with attributes of others, as in training, uint8 [n, H, W, C]."""
     translate, domains = _translator(model), model.config.table
     blocks = _blocks(model, data, count)
     return np.concatenate([translate(images, domains.permuted(own)) for images, own in blocks])

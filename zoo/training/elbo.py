@@ -47,19 +47,19 @@ class ElboTask(LossTask):
     """Training of a `VAE` by the negative ELBO."""
 
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
-        """Test negative ELBO and its two terms, one sample an image, noise of seed 0."""
-        measured = evaluate_elbo(cast(VAE, model), data.test)
-        return {f"test_{name}": value for name, value in measured.items()}
+        """Negative ELBO on validation and its two terms, one sample an image, noise of seed 0."""
+        measured = evaluate_elbo(cast(VAE, model), data.validation)
+        return {f"validation_{name}": value for name, value in measured.items()}
 
     @torch.no_grad()
     def picture(self, model: nn.Module, data: DataSet, seed: int) -> np.ndarray:
-        """Four pairs of rows, test images above their reconstructions; then four rows of samples.
+        """Four pairs of rows, images above their reconstructions; then four rows of samples.
 
-        The test images are the first of each class in turn, where there are labels.
+        The images are the first of each class of validation in turn, where there are labels.
         """
         vae, columns = cast(VAE, model), 10
         device = next(model.parameters()).device
-        chosen = data.test.images[one_of_each(data.test, 4 * columns)]
+        chosen = data.validation.images[one_of_each(data.validation, 4 * columns)]
         images = torch.from_numpy(normalise(chosen)).to(device)
         noise = torch.Generator().manual_seed(seed)
         latents = torch.randn(4 * columns, vae.config.latent, generator=noise).to(device)

@@ -20,8 +20,8 @@ from zoo.training.projected.game import Judged
 from zoo.training.reconstruction import COLUMNS, psnr, stacked_rows
 from zoo.training.task import Batch, unit
 
-TEST_IMAGES = 1000
-"""How many of the test images are made and measured after each epoch."""
+IMAGES = 1000
+"""How many of the validation images are made and measured after each epoch."""
 
 
 class PairTask(AdversarialTask):
@@ -54,21 +54,22 @@ class PairTask(AdversarialTask):
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
-        """PSNR in dB and L1 in levels of 255 of images made from the first test inputs.
+        """PSNR in dB and L1 in levels of 255 of images made from the first validation inputs.
 
-        `test_gain` is how many dB better that is than the mean training image, pixel by pixel.
+        `validation_gain` is how many dB better that is than the mean training image, pixel by
+        pixel.
         """
-        count = int(self.options.fid_images) or TEST_IMAGES
-        truth = data.test.images[:count]
-        made = np.concatenate(list(_made(model, data.test, count)))
+        count = int(self.options.fid_images) or IMAGES
+        truth = data.validation.images[:count]
+        made = np.concatenate(list(_made(model, data.validation, count)))
         difference = made.astype(np.int32) - truth
         found = psnr(float(np.square(difference).mean()) / 255**2)
         mean = data.train.images.mean(0, dtype=np.float64)
         blind = psnr(float(np.square(mean - truth).mean()) / 255**2)
         measured = {
-            "test_psnr": found,
-            "test_gain": found - blind,
-            "test_l1": float(np.abs(difference).mean()),
+            "validation_psnr": found,
+            "validation_gain": found - blind,
+            "validation_l1": float(np.abs(difference).mean()),
         }
         measured |= collapse.diversity(made, truth)
         measured |= self._overfitting(model, data)
@@ -78,11 +79,11 @@ class PairTask(AdversarialTask):
 
     @torch.no_grad()
     def picture(self, model: Any, data: DataSet, seed: int) -> np.ndarray:
-        """Triples of rows: test inputs above what becomes of them above the originals."""
+        """Triples of rows: validation inputs above what becomes of them above the originals."""
         device = next(model.parameters()).device
-        rows = one_of_each(data.test, 3 * COLUMNS)
-        images = torch.from_numpy(normalise(data.test.images[rows])).to(device)
-        inputs = torch.from_numpy(normalise(_levels(data.test)[rows])).to(device)
+        rows = one_of_each(data.validation, 3 * COLUMNS)
+        images = torch.from_numpy(normalise(data.validation.images[rows])).to(device)
+        inputs = torch.from_numpy(normalise(_levels(data.validation)[rows])).to(device)
         noise = torch_noise(inputs, torch.Generator().manual_seed(seed))
         made = model.translate(inputs, noise).float()
         shown = inputs if inputs.shape == images.shape else inputs[:, :1].expand_as(images)

@@ -50,14 +50,14 @@ class ReconstructionTask(LossTask):
     """Training of an `Autoencoder` by the loss that its forward returns."""
 
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
-        """`evaluate_autoencoder` on the test images."""
-        measured = evaluate_autoencoder(cast(Autoencoder, model), data.test)
-        return {f"test_{name}": value for name, value in measured.items()}
+        """`evaluate_autoencoder` on the validation images."""
+        measured = evaluate_autoencoder(cast(Autoencoder, model), data.validation)
+        return {f"validation_{name}": value for name, value in measured.items()}
 
     def picture(self, model: nn.Module, data: DataSet, seed: int) -> np.ndarray:
-        """Four pairs of rows: test images, one of each class in turn, above their copies."""
+        """Four pairs of rows: validation images, one of each class in turn, above their copies."""
         device = next(model.parameters()).device
-        chosen = data.test.images[one_of_each(data.test, 4 * COLUMNS)]
+        chosen = data.validation.images[one_of_each(data.validation, 4 * COLUMNS)]
         images = torch.from_numpy(normalise(chosen)).to(device)
         return stacked_rows(images, cast(Autoencoder, model).reconstruct(images))
 

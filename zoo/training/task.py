@@ -104,7 +104,10 @@ class Task(Protocol):
         ...
 
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
-        """Measure on the test images; draws its noise from a generator of its own."""
+        """Measure on the validation images, for what it says chooses the epoch.
+
+        Draws its noise from a generator of its own.
+        """
         ...
 
     def picture(self, model: nn.Module, data: DataSet, seed: int) -> np.ndarray:

@@ -18,8 +18,8 @@ from zoo.training.recipe import Recipe
 from zoo.training.reconstruction import COLUMNS, psnr, stacked_rows
 from zoo.training.task import Batch, LossTask
 
-TEST_IMAGES = 1000
-"""How many of the test images are damaged and measured after each epoch."""
+IMAGES = 1000
+"""How many of the validation images are damaged and measured after each epoch."""
 
 
 def damages(config: TranslatorConfig) -> list[corruption.Corruption]:
@@ -71,15 +71,15 @@ class TranslationTask(LossTask):
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
-        """PSNR in dB of the first test images, damaged by seed 0, and the gain over the input.
+        """PSNR in dB of validation images, damaged by seed 0, and the gain over the input.
 
         One pair a damage; for inpainting of the hidden pixels only and without a gain, for
         colorization without a gain.
         """
         translator = cast(Translator, model)
-        images = data.test.images[:TEST_IMAGES]
+        images = data.validation.images[:IMAGES]
         if not damages(translator.config):
-            return {"test_psnr": psnr(_error(translator, corruption.grey(images), images)[0])}
+            return {"validation_psnr": psnr(_error(translator, corruption.grey(images), images)[0])}
         measured: dict[str, float] = {}
         kinds = [damage.kind for damage in damages(translator.config)]
         for damage in damages(translator.config):
@@ -87,17 +87,17 @@ class TranslationTask(LossTask):
             after, before = _error(translator, inputs, images)
             name = damage.kind if kinds.count(damage.kind) == 1 else str(damage)
             suffix = "" if damage.alpha else f"_{name}"
-            measured[f"test_psnr{suffix}"] = psnr(after)
+            measured[f"validation_psnr{suffix}"] = psnr(after)
             if not damage.alpha:
-                measured[f"test_gain{suffix}"] = psnr(after) - psnr(before)
+                measured[f"validation_gain{suffix}"] = psnr(after) - psnr(before)
         return measured
 
     @torch.no_grad()
     def picture(self, model: nn.Module, data: DataSet, seed: int) -> np.ndarray:
-        """Triples of rows: damaged test images above what becomes of them above the originals."""
+        """Triples of rows: damaged images above what becomes of them above the originals."""
         translator = cast(Translator, model)
         device = next(model.parameters()).device
-        chosen = data.test.images[one_of_each(data.test, 3 * COLUMNS)]
+        chosen = data.validation.images[one_of_each(data.validation, 3 * COLUMNS)]
         inputs = _tensor(damaged(chosen, translator.config, seed), device)
         shown = inputs[:, :-1] if translator.config.alpha else inputs
         images = _tensor(chosen, device)
