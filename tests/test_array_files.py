@@ -130,7 +130,7 @@ def test_every_bit_of_an_archive_may_be_damaged(tmp_path: Path) -> None:
                 content[place] = random.integers(256)
             path.write_bytes(content)
             try:
-                assert data.load(str(path)).train.images.shape == (18, 8, 8, 1)
+                assert data.load(str(path)).seen.images.shape == (18, 8, 8, 1)
             except DataError as error:
                 assert "\n" not in str(error)
 
@@ -155,7 +155,7 @@ def test_archives_of_every_kind(tmp_path: Path, name: str, compression: int) -> 
     for array in (IMAGES, np.asfortranarray(IMAGES), IMAGES.astype(">u1")):
         (tmp_path / name).write_bytes(npz(npy(array), compression))
         loaded = data.load(str(tmp_path / name))
-        both = np.concatenate([loaded.train.images, loaded.test.images])
+        both = np.concatenate([part.images for part in loaded.parts.values()])
         assert sorted(map(bytes, both)) == sorted(map(bytes, IMAGES))
 
 
@@ -204,15 +204,15 @@ GOOD = {
 @pytest.mark.parametrize("kind", GOOD)
 def test_labels_are_numbers_or_names(tmp_path: Path, kind: str) -> None:
     loaded = saved(tmp_path / "a.npz", labels=GOOD[kind])
-    train, test = data.split_by_seed(data.Split(IMAGES[..., None], LABELS))
-    for split, expected in ((loaded.train, train), (loaded.test, test)):
+    whole = data.DataSet("a", *data.split_by_seed(data.Split(IMAGES[..., None], LABELS)))
+    for split, expected in zip(loaded.parts.values(), whole.parts.values(), strict=True):
         assert split.labels is not None and split.labels.dtype == np.int64
         assert np.array_equal(split.labels, expected.labels)
     assert loaded.classes == (NAMES.tolist() if "names" in kind else [])
     turned = saved(tmp_path / "a.npz", labels=GOOD[kind], classes=NAMES[::-1])
     assert turned.classes == ["emu", "dog", "cat"]
     if "names" in kind:
-        assert np.array_equal(turned.train.labels, 2 - np.asarray(train.labels))
+        assert np.array_equal(turned.train.labels, 2 - np.asarray(whole.train.labels))
 
 
 BAD = {

@@ -244,10 +244,10 @@ def test_folder_with_a_broken_picture(tmp_path: Path) -> None:
         save_pictures(tmp_path / "test" / name, count)
     (tmp_path / "train" / "cats" / "01.png").write_bytes(b"not a picture")
     loaded = data.load(str(tmp_path))
-    assert loaded.train.labels is not None
-    assert loaded.train.labels.tolist() == [0, 0, 1, 1, 1, 1]
-    levels = loaded.train.images[:, 0, 0, 0]
-    assert levels.tolist() == [0, 20, 0, 10, 20, 30]
+    training = loaded.seen
+    assert training.labels is not None
+    pairs = zip(training.labels.tolist(), training.images[:, 0, 0, 0].tolist(), strict=True)
+    assert sorted(pairs) == [(0, 0), (0, 20), (1, 0), (1, 10), (1, 20), (1, 30)]
     reason = "is not a picture, .npy, .npz or IDX file"
     assert loaded.skipped == [(f"{tmp_path}/train/cats/01.png", reason)]
     for file in (tmp_path / "test").rglob("*.png"):

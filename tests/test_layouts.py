@@ -87,6 +87,16 @@ def test_names_of_parts(tmp_path: Path, train: str, test: str) -> None:
     assert np.array_equal(loaded.train.labels, loaded.train.images[:, 0, 0, 0] // 100)
 
 
+@pytest.mark.parametrize("name", ["val", "Valid", "validation"])
+def test_a_validation_part_is_its_own_beside_a_test(tmp_path: Path, name: str) -> None:
+    for level, part in enumerate(("train", name, "test")):
+        save(tmp_path / part / "cat", 5 + level, 50 * level)
+    loaded = data.load(str(tmp_path))
+    assert levels(loaded.train) == list(range(5))
+    assert levels(loaded.validation) == list(range(50, 56))
+    assert levels(loaded.test) == list(range(100, 107))
+
+
 def test_a_training_part_alone_and_parts_in_one_folder(tmp_path: Path) -> None:
     save(tmp_path / "wrapped" / "photos" / "train" / "cat", 20)
     loaded = data.load(str(tmp_path / "wrapped"))
@@ -162,7 +172,7 @@ def test_colour_anywhere_is_colour_everywhere(tmp_path: Path) -> None:
     loaded = data.load(str(tmp_path))
     assert loaded.train.images.shape[3] == loaded.test.images.shape[3] == 3
     assert [60] * 3 in loaded.test.images[:, 0, 0].tolist()
-    everything = [*loaded.train.images[:, 0, 0].tolist(), *loaded.test.images[:, 0, 0].tolist()]
+    everything = loaded.seen.images[:, 0, 0].tolist()
     assert [1, 1, 1] in everything and [200, 10, 20] in everything
     assert data.load(str(tmp_path), channels=1).train.images.shape[3] == 1
 

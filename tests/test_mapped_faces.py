@@ -17,6 +17,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the files, not yet made; `faces` has 40 faces."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(faces, "COUNT", 40)
+    monkeypatch.setattr(faces, "VALIDATION", 6)
     return tmp_path / "generator-zoo" / f"faces-{faces.versions()}-64px"
 
 
@@ -33,6 +34,10 @@ def test_faces_are_those_of_the_set_and_then_others(cache: Path) -> None:
     small = data.load("faces")
     assert np.array_equal(small.train.images, found.train.images[:36])
     assert np.array_equal(small.test.images, found.test.images)
+    for loaded in (small, found, data.load("faces", size=80)):
+        chosen_by = faces.make(0, 6, loaded.image_size, seed=2)
+        assert np.array_equal(loaded.validation.images, chosen_by[0])
+        assert np.array_equal(loaded.validation.attributes, chosen_by[1])
 
 
 def test_a_larger_file_serves_a_smaller_set(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,9 +202,9 @@ def test_unreadable(folders: tuple[Path, Path], drawn: np.ndarray) -> None:
     (b / "002.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     loaded = data.load(f"{a}:{b}")
     assert [name for name, _ in loaded.skipped] == [f"{b}/002.png"]
-    kept = np.concatenate([loaded.train.images, loaded.test.images])
+    kept = np.concatenate([part.images for part in loaded.parts.values()])
     assert sorted(map(bytes, kept)) == sorted(map(bytes, np.delete(drawn, 2, axis=0)))
-    for split in (loaded.train, loaded.test):
+    for split in loaded.parts.values():
         assert np.array_equal(split.inputs, edges(split.images))
 
 

@@ -108,7 +108,7 @@ def test_training_obeys_the_orientation(tmp_path: Path, orientation: int) -> Non
         expected = np.asarray(ImageOps.exif_transpose(picture))[..., None]
     loaded = data.load(str(tmp_path))
     streamed, _ = read_images([str(file)], (8, 8, 1))
-    for image in (*loaded.train.images, *loaded.test.images, *streamed):
+    for image in (*loaded.seen.images, *loaded.test.images, *streamed):
         assert np.array_equal(image, expected)
 
 
@@ -210,7 +210,7 @@ def test_a_damaged_picture_is_one_skipped_line(tmp_path: Path) -> None:
     skipped: list[tuple[str, str]] = []
     read, _ = read_images([str(tmp_path)], (8, 8, 1), skipped=skipped)
     loaded = data.load(str(tmp_path))
-    assert len(read) == len(loaded.train) + len(loaded.test) == 20
+    assert len(read) == len(loaded.seen) + len(loaded.test) == 20
     assert skipped == loaded.skipped and skipped[0][0] == f"{tmp_path}/web.jpg"
     assert "\n" not in skipped[0][1]
     with pytest.raises(DataError, match=r"cannot read the picture .*web.jpg"):
