@@ -170,7 +170,10 @@ def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="cpu, cuda:N, or auto: a GPU for a plan, the CPU for an .onnx engine.",
         ),
         click.option(
-            "--backend", default="auto", metavar="NAME", help="auto, onnxruntime or openvino."
+            "--backend",
+            default="auto",
+            metavar="NAME",
+            help="auto, native, onnxruntime or openvino.",
         ),
         click.option(
             "--precision", default="fp32", metavar="NAME", help="fp32, bf16, or tf32 on a GPU."

@@ -1,5 +1,6 @@
 #include "backends/registry.h"
 
+#include "backends/native/native_backend.h"
 #include "backends/onnxruntime/onnxruntime_backend.h"
 #include "backends/openvino/openvino_loader.h"
 #include "zoo/errors.h"
@@ -16,13 +17,15 @@ struct Entry {
 Entry find(const std::string& name) {
   if (name == "onnxruntime") return {onnxruntime_can, onnxruntime_version, make_onnxruntime};
   if (name == "openvino") return {openvino_can, openvino_version, make_openvino};
-  throw ArgumentError("backend: expected auto, onnxruntime or openvino, got '" + name + "'");
+  if (name == "native") return {native_can, native_version, make_native};
+  throw ArgumentError("backend: expected auto, native, onnxruntime or openvino, got '" + name +
+                      "'");
 }
 
 }  // namespace
 
 const std::vector<std::string>& backend_names() {
-  static const std::vector<std::string> names = {"onnxruntime", "openvino"};
+  static const std::vector<std::string> names = {"onnxruntime", "openvino", "native"};
   return names;
 }
 

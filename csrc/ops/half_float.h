@@ -53,4 +53,13 @@ ZOO_HD Float16 from_float<Float16>(float value) {
   return {static_cast<uint16_t>(sign | half)};
 }
 
+ZOO_HD float to_float(Float16 value) {
+  const uint32_t sign = (value.bits & 0x8000u) << 16;
+  const uint32_t magnitude = value.bits & 0x7fffu;
+  // Infinity and what is no number keep their exponent of ones.
+  if (magnitude >= 0x7c00u) return bits_to_float(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
+  // The exponent is rebiased by a product, which is exact for subnormal numbers too.
+  return bits_to_float(sign | float_to_bits(bits_to_float(magnitude << 13) * 0x1p112f));
+}
+
 }  // namespace zoo

@@ -23,8 +23,10 @@ struct Options {
   // "cpu"; "cuda:N" (or "cuda", the first); "auto": a GPU for a plan, else the CPU.
   std::string device = "auto";
   // For plans "auto"; for others on a GPU "auto" or "onnxruntime". Else "onnxruntime", "openvino",
-  // or "auto": the one measured faster for this file (at export, in its manifest) among those
-  // installed here. The choice depends on the file alone, so a repeated run gives the same bytes.
+  // "native" (this library's own kernels, for generators of the layers that they know and fp32; it
+  // needs no other library), or "auto": the one measured faster for this file (at export, in its
+  // manifest) among those installed here. The choice depends on the file alone, so a repeated run
+  // gives the same bytes.
   std::string backend = "auto";
   // Or "bf16" where CPU and backend have it, "tf32" on a GPU; plans have their own
   std::string precision = "fp32";

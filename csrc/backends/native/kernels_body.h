@@ -1,0 +1,215 @@
+// The kernels in GCC's vector extensions: one source for all instruction sets. A file that includes
+// it says ZOO_LANES, the floats of a vector, and ZOO_KERNELS, the name of the table.
+//
+// Nothing with a body from another header may be called here: the linker keeps one copy of such a
+// function, and it could be this one, with instructions that not every CPU has.
+#include "backends/native/kernels.h"
+
+namespace zoo::native {
+namespace {
+
+constexpr int kLanes = ZOO_LANES;
+constexpr int kParts = static_cast<int>(kBlock) / kLanes;  // vectors of a block
+
+typedef float Vec __attribute__((vector_size(kLanes * sizeof(float)), may_alias));
+typedef float Loose
+    __attribute__((vector_size(kLanes * sizeof(float)), may_alias, aligned(sizeof(float))));
+typedef int32_t Ints __attribute__((vector_size(kLanes * sizeof(int32_t)), may_alias));
+typedef uint8_t Bytes __attribute__((vector_size(kLanes), may_alias, aligned(1)));
+
+inline Vec load(const float* from) { return *reinterpret_cast<const Loose*>(from); }
+inline void store(float* to, Vec value) { *reinterpret_cast<Loose*>(to) = value; }
+inline Vec all(float value) { return value - Vec{}; }
+inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
+inline Vec smaller(Vec a, Vec b) { return a < b ? a : b; }
+
+template <int Rows, int Columns, int Step>
+void tile(const TileCall& call) {
+  constexpr int kVectors = Columns * kParts;
+  Vec sums[Rows][kVectors];
+#pragma GCC unroll 16
+  for (int n = 0; n < kVectors; ++n) {
+    const Vec bias = load(call.bias + n * kLanes);
+#pragma GCC unroll 16
+    for (int m = 0; m < Rows; ++m) sums[m][n] = bias;
+  }
+  for (size_t t = 0; t < call.taps; ++t) {
+    const float* in = call.in + call.offsets[t];
+    const float* weights = call.weights + call.places[t] * call.tap_size;
+    for (size_t b = 0; b < call.blocks; ++b) {
+#pragma GCC unroll 16
+      for (int k = 0; k < static_cast<int>(kBlock); ++k) {
+        Vec w[kVectors];
+#pragma GCC unroll 16
+        for (int n = 0; n < kVectors; ++n) {
+          w[n] = load(weights + n / kParts * call.column_size + k * static_cast<int>(kBlock) +
+                      n % kParts * kLanes);
+        }
+#pragma GCC unroll 16
+        for (int m = 0; m < Rows; ++m) {
+          const Vec x = all(in[m * Step * static_cast<int>(kBlock) + k]);
+#pragma GCC unroll 16
+          for (int n = 0; n < kVectors; ++n) sums[m][n] += x * w[n];
+        }
+      }
+      in += call.in_block;
+      weights += kBlock * kBlock;
+    }
+  }
+  const Vec slope = all(call.slope);
+#pragma GCC unroll 16
+  for (int n = 0; n < kVectors; ++n) {
+    float* out = call.out + n / kParts * call.out_block + n % kParts * kLanes;
+#pragma GCC unroll 16
+    for (int m = 0; m < Rows; ++m) {
+      store(out, larger(sums[m][n], sums[m][n] * slope));
+      out += call.out_step;
+    }
+  }
+}
+
+// The sum of 16 numbers: i and i + 8, then i and i + 4, ….
+inline float total(const float* values) {
+  float sums[8];
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) sums[i] = values[i] + values[i + 8];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) sums[i] += sums[i + 4];
+  return (sums[0] + sums[2]) + (sums[1] + sums[3]);
+}
+
+inline float root(float value) {
+  float result;
+#if defined(__x86_64__)
+  __asm__("vsqrtss %1, %1, %0" : "=x"(result) : "x"(value));
+#else
+  result = __builtin_sqrtf(value);
+#endif
+  return result;
+}
+
+void pixel_norm(const float* in, float* out, size_t block, size_t blocks, size_t slots, float scale,
+                float epsilon) {
+  for (size_t slot = 0; slot < slots; ++slot) {
+    Vec squares[kParts] = {};
+    for (size_t b = 0; b < blocks; ++b) {
+#pragma GCC unroll 4
+      for (int p = 0; p < kParts; ++p) {
+        const Vec x = load(in + b * block + slot * kBlock + p * kLanes);
+        squares[p] += x * x;
+      }
+    }
+    float values[kBlock];
+#pragma GCC unroll 4
+    for (int p = 0; p < kParts; ++p) store(values + p * kLanes, squares[p]);
+    const Vec divisor = all(root(total(values) * scale + epsilon));
+    for (size_t b = 0; b < blocks; ++b) {
+#pragma GCC unroll 4
+      for (int p = 0; p < kParts; ++p) {
+        const size_t place = b * block + slot * kBlock + static_cast<size_t>(p * kLanes);
+        store(out + place, load(in + place) / divisor);
+      }
+    }
+  }
+}
+
+// Rows and columns of kLanes × kLanes numbers change places, half by half.
+inline void turn(Vec (&rows)[kLanes]) {
+#pragma GCC unroll 4
+  for (int half = kLanes / 2; half > 0; half /= 2) {
+    Ints first, second;
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) {
+      first[i] = (i & half) == 0 ? i : i - half + kLanes;
+      second[i] = (i & half) == 0 ? i + half : i + kLanes;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) {
+      if ((i & half) != 0) continue;
+      const Vec a = rows[i], b = rows[i + half];
+      rows[i] = __builtin_shuffle(a, b, first);
+      rows[i + half] = __builtin_shuffle(a, b, second);
+    }
+  }
+}
+
+void transpose(const float* in, size_t slots, float* out, size_t stride) {
+  for (size_t slot = 0; slot < slots; slot += kLanes) {
+    for (int p = 0; p < kParts; ++p) {
+      Vec rows[kLanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i) {
+        rows[i] = load(in + (slot + static_cast<size_t>(i)) * kBlock + p * kLanes);
+      }
+      turn(rows);
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i) {
+        store(out + static_cast<size_t>(p * kLanes + i) * stride + slot, rows[i]);
+      }
+    }
+  }
+}
+
+void add(const float* in, size_t count, float* sum) {
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) store(sum + i, load(sum + i) + load(in + i));
+  for (; i < count; ++i) sum[i] += in[i];
+}
+
+// e^x to 2 ulp for x in [-87, 88], which others are brought to; after Cephes' expf.
+inline Vec exponential(Vec x) {
+  x = smaller(larger(x, all(-87.0f)), all(88.0f));
+  const Vec shift = all(12582912.0f);  // 1.5 · 2²³: adding it rounds to whole numbers
+  const Vec n = (x * all(1.44269504f) + shift) - shift;
+  Vec r = x - n * all(0.693359375f);
+  r = r - n * all(-2.12194440e-4f);
+  Vec p = all(1.9875691500e-4f);
+  p = p * r + all(1.3981999507e-3f);
+  p = p * r + all(8.3334519073e-3f);
+  p = p * r + all(4.1665795894e-2f);
+  p = p * r + all(1.6666665459e-1f);
+  p = p * r + all(5.0000001201e-1f);
+  const Vec squared = r * r;
+  const Vec power = p * squared + (r + all(1.0f));
+  const Ints exponent = (__builtin_convertvector(n, Ints) + 127) << 23;
+  return power * reinterpret_cast<const Vec&>(exponent);
+}
+
+inline Vec squashed(Squash squash, float scale, Vec x) {
+  if (squash == Squash::kNone) return x;
+  // (tanh x + 1) / 2 is the logistic function of 2x.
+  const Vec one = all(1.0f);
+  const Vec rate = all(squash == Squash::kSigmoid ? -scale : -2.0f * scale);
+  return one / (one + exponential(x * rate));
+}
+
+void squash(Squash squash, float scale, float low, float high, float* values, size_t count) {
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const Vec y = squashed(squash, scale, load(values + i));
+    store(values + i, smaller(larger(y, all(low)), all(high)));
+  }
+  if (i == count) return;
+  float rest[kLanes] = {};
+  for (size_t k = i; k < count; ++k) rest[k - i] = values[k];
+  const Vec y = squashed(squash, scale, load(rest));
+  store(rest, smaller(larger(y, all(low)), all(high)));
+  for (size_t k = i; k < count; ++k) values[k] = rest[k - i];
+}
+
+void to_levels(const float* values, size_t count, uint8_t* levels) {
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const Vec scaled = load(values + i) * all(255.0f) + all(0.5f);
+    const Ints whole = __builtin_convertvector(scaled, Ints);
+    *reinterpret_cast<Bytes*>(levels + i) = __builtin_convertvector(whole, Bytes);
+  }
+  // Fused here as above.
+  for (; i < count; ++i) {
+    levels[i] = static_cast<uint8_t>(__builtin_fmaf(values[i], 255.0f, 0.5f));
+  }
+}
+
+}  // namespace
+
+}  // namespace zoo::native

@@ -1,0 +1,35 @@
+#include "backends/native/map.h"
+
+namespace zoo::native {
+namespace {
+
+// Distances between blocks are odd numbers of cache lines, or all of them would be in one set.
+size_t odd_lines(size_t floats) {
+  constexpr size_t kLine = 64 / sizeof(float);
+  return ((floats + kLine - 1) / kLine | 1) * kLine;
+}
+
+// Slots after the last one, which tiles that stick out may read.
+constexpr size_t kSlack = 16 * kBlock;
+
+}  // namespace
+
+Place make_place(const Shape& shape, bool grouped, size_t images, size_t padding) {
+  Place place;
+  place.shape = shape;
+  place.grouped = grouped;
+  place.images = images;
+  place.padding = grouped ? 0 : padding;
+  place.column = grouped ? images * kBlock : kBlock;
+  place.row = (shape.width + 2 * place.padding) * place.column;
+  place.block = odd_lines(shape.height * place.row + kSlack);
+  place.image = grouped ? kBlock : place.block * shape.blocks();
+  return place;
+}
+
+size_t Place::size() const {
+  const size_t one = block * shape.blocks();
+  return grouped ? one : one * images;
+}
+
+}  // namespace zoo::native

@@ -1,0 +1,85 @@
+// A network of layers with packed weights, which all instances of a backend share, and the plan by
+// which some images go through it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "backends/native/last_layer.h"
+
+namespace zoo::native {
+
+// Vectors that go in, one beside the other: floats [N, width], or the class of each image, int64
+// [N], as `width` numbers of which one is 1 and the others are 0.
+struct Source {
+  std::string name;
+  size_t width;
+  bool classes = false;
+};
+
+// x / √(mean of x² over the channels + epsilon), in place.
+struct PixelNorm {
+  Shape shape;
+  float scale;  // 1 / channels
+  float epsilon;
+};
+
+using Layer = std::variant<Products, PixelNorm, LastLayer, DenseImage>;
+
+// Layers one after the other.
+struct Network {
+  std::vector<Source> sources;
+  Shape shape;  // of the map that they are
+  std::vector<Layer> layers;
+};
+
+// Pointers to the rows of a run, by name.
+using Rows = std::map<std::string, const void*>;
+
+// What `images` images at a time are computed with: where their maps lie, in which tiles. A run
+// of fewer computes the others too, from zeros.
+class Plan {
+ public:
+  Plan(const Network& network, size_t images);
+
+  size_t images() const { return images_; }
+
+  // Floats that an instance needs; zeros to begin with.
+  size_t memory() const { return memory_; }
+
+  // Rows first … first + count - 1, count ≤ images(), to the same of `out`.
+  void run(const Rows& rows, size_t first, size_t count, float* memory, void* out) const;
+
+ private:
+  struct Norm {
+    const PixelNorm* layer;
+    Place place;
+  };
+  struct Dense {
+    const DenseImage* layer;
+    Place place;
+    size_t scratch;
+  };
+  using Step = std::variant<PlacedProducts, Norm, PlacedLastLayer, Dense>;
+
+  void place_layers();
+  Place place_output(const Products& layer, const Place& in, size_t index);
+  void read(const Rows& rows, size_t first, size_t count, float* memory) const;
+  void run_step(const Step& step, size_t image, size_t count, float* memory, void* out) const;
+  size_t reserve(size_t floats);
+
+  const Network& network_;
+  size_t images_;
+  Place input_;
+  size_t memory_ = 0;
+  size_t buffers_[2] = {0, 0};  // that grouped maps take in turns
+  size_t turn_ = 0;
+  std::vector<Step> steps_;
+  size_t apart_ = 0;  // steps from here on are for one image at a time
+  size_t image_bytes_ = 0;
+};
+
+}  // namespace zoo::native

@@ -1,0 +1,251 @@
+#include "backends/native/products.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace zoo::native {
+namespace {
+
+// Floats between column blocks, so that their lines are not all in one set of the cache.
+constexpr size_t kApart = 16;
+
+size_t padded(size_t channels) { return (channels + kBlock - 1) / kBlock * kBlock; }
+
+// How many products a tile forms for each number that it loads: 0 where it does not fit.
+double worth(const Tile& tile, size_t step, size_t length) {
+  if (tile.step != step || tile.rows > length) return 0.0;
+  const double rows = static_cast<double>(tile.rows);
+  const double vectors = static_cast<double>(tile.columns);
+  // Fewer sums than the multiplier's latency times its width wait for each other.
+  const double busy = std::min(1.0, rows * vectors / 8.0);
+  // What the last tile of a line computes twice.
+  const size_t tiles = (length + tile.rows - 1) / tile.rows;
+  const double used = static_cast<double>(length) / static_cast<double>(tiles * tile.rows);
+  return used * busy * rows * vectors / (rows + vectors);
+}
+
+}  // namespace
+
+std::vector<const Tile*> choose_tiles(size_t step, size_t length, size_t columns) {
+  std::vector<double> costs(columns + 1, 0.0);
+  std::vector<const Tile*> last(columns + 1, nullptr);
+  for (size_t covered = 1; covered <= columns; ++covered) {
+    for (size_t i = 0; i < kernels().tile_count; ++i) {
+      const Tile& tile = kernels().tiles[i];
+      const double found = worth(tile, step, length);
+      if (found == 0.0 || tile.columns > covered) continue;
+      const double cost = costs[covered - tile.columns] + static_cast<double>(tile.columns) / found;
+      if (last[covered] && cost >= costs[covered]) continue;
+      costs[covered] = cost;
+      last[covered] = &tile;
+    }
+  }
+  std::vector<const Tile*> tiles;
+  for (size_t left = columns; left != 0; left -= tiles.back()->columns) {
+    tiles.push_back(last[left]);
+  }
+  return tiles;
+}
+
+size_t Products::padding() const {
+  int most = 0;
+  for (const Phase& phase : phases) {
+    for (const Tap& tap : phase.taps) {
+      const int last = static_cast<int>((columns - 1) * in_stride) + tap.dx;
+      most = std::max({most, -tap.dx, last - static_cast<int>(in.width) + 1});
+    }
+  }
+  return static_cast<size_t>(most);
+}
+
+void Products::allocate(size_t taps, size_t sets) {
+  tap_size = in.blocks() * kBlock * kBlock;
+  column_size = taps * tap_size + kApart;
+  weights.assign(out.blocks() * column_size, 0.0f);
+  biases.assign(sets * padded(out.channels), 0.0f);
+}
+
+void Products::set_weight(size_t tap, size_t input, size_t output, float value) {
+  weights[output / kBlock * column_size + tap * tap_size + input * kBlock + output % kBlock] =
+      value;
+}
+
+void Products::set_bias(size_t set, size_t output, float value) {
+  biases[set * padded(out.channels) + output] = value;
+}
+
+Products make_dense(const float* weights, const float* bias, size_t inputs, const Shape& out,
+                    Activation activation) {
+  Products made;
+  made.in = {inputs, 1, 1};
+  made.out = out;
+  made.activation = activation;
+  made.allocate(out.pixels(), out.pixels());
+  for (size_t pixel = 0; pixel < out.pixels(); ++pixel) {
+    const auto number = static_cast<uint32_t>(pixel);
+    made.phases.push_back({pixel / out.width, pixel % out.width, {{0, 0, number}}, pixel});
+    for (size_t c = 0; c < out.channels; ++c) {
+      const size_t output = c * out.pixels() + pixel;
+      if (bias) made.set_bias(pixel, c, bias[output]);
+      for (size_t k = 0; k < inputs; ++k) {
+        made.set_weight(pixel, k, c, weights[output * inputs + k]);
+      }
+    }
+  }
+  return made;
+}
+
+Products make_convolution(const float* weights, const float* bias, const Shape& in, size_t outputs,
+                          const Window& window, Activation activation) {
+  Products made;
+  made.in = in;
+  made.out.channels = outputs;
+  made.out.height = (in.height + 2 * window.padding - window.size) / window.stride + 1;
+  made.out.width = (in.width + 2 * window.padding - window.size) / window.stride + 1;
+  made.in_stride = window.stride;
+  made.rows = made.out.height;
+  made.columns = made.out.width;
+  made.activation = activation;
+  const size_t places = window.size * window.size;
+  made.allocate(places, 1);
+  Phase phase{0, 0, {}, 0};
+  for (size_t place = 0; place < places; ++place) {
+    const int before = static_cast<int>(window.padding);
+    phase.taps.push_back({static_cast<int>(place / window.size) - before,
+                          static_cast<int>(place % window.size) - before,
+                          static_cast<uint32_t>(place)});
+    for (size_t c = 0; c < outputs; ++c) {
+      for (size_t k = 0; k < in.channels; ++k) {
+        made.set_weight(place, k, c, weights[(c * in.channels + k) * places + place]);
+      }
+    }
+  }
+  made.phases.push_back(std::move(phase));
+  for (size_t c = 0; bias && c < outputs; ++c) made.set_bias(0, c, bias[c]);
+  return made;
+}
+
+Products make_transposed(const float* weights, const float* bias, const Shape& in, size_t outputs,
+                         const Window& window, Activation activation) {
+  Products made;
+  made.in = in;
+  made.out.channels = outputs;
+  made.out.height = (in.height - 1) * window.stride + window.size - 2 * window.padding;
+  made.out.width = (in.width - 1) * window.stride + window.size - 2 * window.padding;
+  made.out_stride = window.stride;
+  made.rows = made.out.height / window.stride;
+  made.columns = made.out.width / window.stride;
+  made.activation = activation;
+  const size_t places = window.size * window.size;
+  made.allocate(places, 1);
+  // Output pixel y gets input pixel i by the kernel's row k where y = i · stride + k - padding.
+  const auto taps_of = [&](size_t phase) {
+    std::vector<std::pair<int, size_t>> taps;
+    const auto stride = static_cast<int>(window.stride);
+    for (size_t k = window.size; k-- > 0;) {
+      const int sum = static_cast<int>(phase + window.padding) - static_cast<int>(k);
+      if (sum % stride == 0) taps.emplace_back(sum / stride, k);
+    }
+    return taps;
+  };
+  for (size_t y = 0; y < window.stride; ++y) {
+    for (size_t x = 0; x < window.stride; ++x) {
+      Phase phase{y, x, {}, 0};
+      for (const auto& [dy, ky] : taps_of(y)) {
+        for (const auto& [dx, kx] : taps_of(x)) {
+          phase.taps.push_back({dy, dx, static_cast<uint32_t>(ky * window.size + kx)});
+        }
+      }
+      made.phases.push_back(std::move(phase));
+    }
+  }
+  for (size_t k = 0; k < in.channels; ++k) {
+    for (size_t c = 0; c < outputs; ++c) {
+      for (size_t place = 0; place < places; ++place) {
+        made.set_weight(place, k, c, weights[(k * outputs + c) * places + place]);
+      }
+    }
+  }
+  for (size_t c = 0; bias && c < outputs; ++c) made.set_bias(0, c, bias[c]);
+  return made;
+}
+
+PlacedProducts::PlacedProducts(const Products& layer, const Place& in, const Place& out)
+    : layer_(layer), in_(in), out_(out) {
+  if (in.grouped) {
+    length_ = in.images;
+    in_step_ = in.image;
+    out_step_ = out.image;
+    for (const Phase& phase : layer.phases) {
+      for (size_t y = 0; y < layer.rows; ++y) {
+        for (size_t x = 0; x < layer.columns; ++x) add_line(phase, y, x);
+      }
+    }
+  } else {
+    length_ = layer.columns;
+    in_step_ = in.column * layer.in_stride;
+    out_step_ = out.column * layer.out_stride;
+    for (const Phase& phase : layer.phases) {
+      for (size_t y = 0; y < layer.rows; ++y) add_line(phase, y, 0);
+    }
+  }
+  tiles_ = choose_tiles(in_step_ / kBlock, length_, layer.out.blocks());
+}
+
+void PlacedProducts::add_line(const Phase& phase, size_t y, size_t x) {
+  const auto inside = [](size_t at, int by, size_t size) {
+    const auto place = static_cast<ptrdiff_t>(at) + by;
+    return place >= 0 && place < static_cast<ptrdiff_t>(size);
+  };
+  const size_t in_y = y * layer_.in_stride;
+  const size_t in_x = x * layer_.in_stride;
+  Line line{offsets_.size(), 0, in_.at(in_y, in_x, 0),
+            out_.at(phase.y + y * layer_.out_stride, phase.x + x * layer_.out_stride, 0),
+            phase.bias * padded(layer_.out.channels)};
+  for (const Tap& tap : phase.taps) {
+    if (!inside(in_y, tap.dy, layer_.in.height)) continue;
+    if (in_.grouped && !inside(in_x, tap.dx, layer_.in.width)) continue;
+    offsets_.push_back(tap.dy * static_cast<ptrdiff_t>(in_.row) +
+                       tap.dx * static_cast<ptrdiff_t>(in_.column));
+    places_.push_back(tap.weights);
+  }
+  line.count = offsets_.size() - line.begin;
+  lines_.push_back(line);
+}
+
+void PlacedProducts::run(float* memory, size_t image) const {
+  const float* in = memory + in_.offset + (in_.grouped ? 0 : image * in_.image);
+  float* out = memory + out_.offset + (out_.grouped || in_.grouped ? 0 : image * out_.image);
+  size_t column = 0;
+  for (const Tile* tile : tiles_) {
+    run_lines(*tile, column, in, out);
+    column += tile->columns;
+  }
+}
+
+void PlacedProducts::run_lines(const Tile& tile, size_t column, const float* in, float* out) const {
+  TileCall call;
+  call.in_block = in_.block;
+  call.blocks = layer_.in.blocks();
+  call.weights = layer_.weights.data() + column * layer_.column_size;
+  call.tap_size = layer_.tap_size;
+  call.column_size = layer_.column_size;
+  call.slope = layer_.activation.slope;
+  call.out_block = out_.block;
+  call.out_step = out_step_;
+  for (const Line& line : lines_) {
+    call.taps = line.count;
+    call.offsets = offsets_.data() + line.begin;
+    call.places = places_.data() + line.begin;
+    call.bias = layer_.biases.data() + line.bias + column * kBlock;
+    for (size_t done = 0; done < length_; done += tile.rows) {
+      // The last tile begins early where it would stick out: it computes some outputs again.
+      const size_t first = std::min(done, length_ - tile.rows);
+      call.in = in + line.in + first * in_step_;
+      call.out = out + line.out + column * out_.block + first * out_step_;
+      tile.run(call);
+    }
+  }
+}
+
+}  // namespace zoo::native

@@ -1,0 +1,296 @@
+// The layers of the native backend against the sums that define them, in double precision, for
+// shapes that fill no tile, in every instruction set that this CPU has.
+#include <cmath>
+#include <random>
+
+#include "backends/native/network.h"
+#include "check.h"
+
+namespace {
+
+using namespace zoo::native;
+
+std::mt19937 generator;
+
+std::vector<float> normal(size_t count, double deviation) {
+  std::normal_distribution<float> distribution(0.0f, static_cast<float>(deviation));
+  std::vector<float> values(count);
+  for (float& value : values) value = distribution(generator);
+  return values;
+}
+
+struct Map {
+  Shape shape;
+  std::vector<double> values;  // [C, H, W]
+
+  double at(size_t c, ptrdiff_t y, ptrdiff_t x) const {
+    if (y < 0 || x < 0 || y >= static_cast<ptrdiff_t>(shape.height) ||
+        x >= static_cast<ptrdiff_t>(shape.width)) {
+      return 0.0;
+    }
+    const size_t place = static_cast<size_t>(y) * shape.width + static_cast<size_t>(x);
+    return values[c * shape.pixels() + place];
+  }
+};
+
+double rectified(double value, float slope) { return value > 0 ? value : slope * value; }
+
+// A layer with its weights, as a network has it and as what defines it.
+struct Case {
+  enum Kind { kDense, kConvolution, kTransposed, kNorm } kind;
+  size_t outputs;
+  size_t size;  // of a kernel, or side of the map that a dense layer makes
+  size_t stride;
+  size_t padding;
+  float slope;
+  std::vector<float> weights = {};
+  std::vector<float> bias = {};
+};
+
+Map apply(const Case& layer, const Map& in) {
+  Map out;
+  const auto& s = in.shape;
+  if (layer.kind == Case::kNorm) {
+    out = in;
+    for (size_t p = 0; p < s.pixels(); ++p) {
+      double sum = 0;
+      for (size_t c = 0; c < s.channels; ++c) sum += std::pow(in.values[c * s.pixels() + p], 2);
+      const double root = std::sqrt(sum / static_cast<double>(s.channels) + 1e-6);
+      for (size_t c = 0; c < s.channels; ++c) out.values[c * s.pixels() + p] /= root;
+    }
+    return out;
+  }
+  if (layer.kind == Case::kDense) {
+    out.shape = {layer.outputs, layer.size, layer.size};
+    for (size_t o = 0; o < layer.outputs * layer.size * layer.size; ++o) {
+      double sum = layer.bias[o];
+      for (size_t k = 0; k < s.channels; ++k) {
+        sum += in.values[k] * static_cast<double>(layer.weights[o * s.channels + k]);
+      }
+      out.values.push_back(rectified(sum, layer.slope));
+    }
+    return out;
+  }
+  const bool turned = layer.kind == Case::kTransposed;
+  const auto side = [&](size_t length) {
+    return turned ? (length - 1) * layer.stride + layer.size - 2 * layer.padding
+                  : (length + 2 * layer.padding - layer.size) / layer.stride + 1;
+  };
+  out.shape = {layer.outputs, side(s.height), side(s.width)};
+  const auto stride = static_cast<ptrdiff_t>(layer.stride);
+  for (size_t o = 0; o < layer.outputs; ++o) {
+    for (size_t y = 0; y < out.shape.height; ++y) {
+      for (size_t x = 0; x < out.shape.width; ++x) {
+        double sum = layer.bias[o];
+        for (size_t k = 0; k < s.channels; ++k) {
+          for (size_t place = 0; place < layer.size * layer.size; ++place) {
+            const auto pad = static_cast<ptrdiff_t>(layer.padding);
+            const auto ky = static_cast<ptrdiff_t>(place / layer.size);
+            const auto kx = static_cast<ptrdiff_t>(place % layer.size);
+            ptrdiff_t in_y = static_cast<ptrdiff_t>(y) * stride + ky - pad;
+            ptrdiff_t in_x = static_cast<ptrdiff_t>(x) * stride + kx - pad;
+            size_t from = o * s.channels + k;
+            if (turned) {
+              in_y = static_cast<ptrdiff_t>(y) + pad - ky;
+              in_x = static_cast<ptrdiff_t>(x) + pad - kx;
+              if (in_y % stride != 0 || in_x % stride != 0) continue;
+              in_y /= stride;
+              in_x /= stride;
+              from = k * layer.outputs + o;
+            }
+            const double weight = layer.weights[from * layer.size * layer.size + place];
+            sum += in.at(k, in_y, in_x) * weight;
+          }
+        }
+        out.values.push_back(rectified(sum, layer.slope));
+      }
+    }
+  }
+  return out;
+}
+
+double squashed(double x, const Finish& finish) {
+  double y = x;
+  if (finish.squash == Squash::kSigmoid) {
+    y = 1 / (1 + std::exp(-x * static_cast<double>(finish.scale)));
+  } else if (finish.squash == Squash::kTanhUnit) {
+    y = (std::tanh(x * static_cast<double>(finish.scale)) + 1) / 2;
+  }
+  return std::min(std::max(y, static_cast<double>(finish.low)), static_cast<double>(finish.high));
+}
+
+// Fills in the weights; the deviation keeps numbers near 1.
+void draw(Case* layer, const Shape& in) {
+  if (layer->kind == Case::kNorm) return;
+  const size_t places = layer->size * layer->size;
+  const bool dense = layer->kind == Case::kDense;
+  const double terms = static_cast<double>(in.channels * (dense ? 1 : places));
+  layer->weights = normal(layer->outputs * in.channels * places, 1 / std::sqrt(terms));
+  layer->bias = normal(layer->outputs * (dense ? places : 1), 0.1);
+}
+
+Layer lowered(const Case& layer, const Shape& in) {
+  const Activation rectifier{layer.slope};
+  const Window window{layer.size, layer.stride, layer.padding};
+  const float* const w = layer.weights.data();
+  const float* const b = layer.bias.data();
+  switch (layer.kind) {
+    case Case::kNorm:
+      return PixelNorm{in, 1.0f / static_cast<float>(in.channels), 1e-6f};
+    case Case::kDense:
+      return make_dense(w, b, in.channels, {layer.outputs, layer.size, layer.size}, rectifier);
+    case Case::kConvolution:
+      return make_convolution(w, b, in, layer.outputs, window, rectifier);
+    default:
+      return make_transposed(w, b, in, layer.outputs, window, rectifier);
+  }
+}
+
+// Runs a network in groups and image by image, and both against the definition; the last layer of
+// the cases is the one that makes the image.
+std::vector<uint8_t> test_network(size_t width, std::vector<Case> cases, Finish finish) {
+  constexpr size_t kImages = 11;
+  Network network;
+  network.sources.push_back({"mu", width});
+  network.shape = {width, 1, 1};
+  const std::vector<float> latents = normal(kImages * width, 1.0);
+  std::vector<Map> maps;
+  for (size_t n = 0; n < kImages; ++n) {
+    const auto begin = latents.begin() + static_cast<ptrdiff_t>(n * width);
+    maps.push_back({network.shape, {begin, begin + static_cast<ptrdiff_t>(width)}});
+  }
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const Shape in = maps.front().shape;
+    Case& layer = cases[i];
+    draw(&layer, in);
+    for (Map& map : maps) map = apply(layer, map);
+    const Shape& made = maps.front().shape;
+    if (i + 1 < cases.size()) {
+      network.layers.push_back(lowered(layer, in));
+    } else if (layer.kind == Case::kDense) {
+      const Shape flat{made.channels * made.pixels(), 1, 1};
+      network.layers.push_back(
+          make_dense(layer.weights.data(), layer.bias.data(), in.channels, flat, {}));
+      network.layers.push_back(DenseImage{made, finish});
+    } else {
+      network.layers.push_back(make_last_layer(
+          layer.weights.data(), layer.bias.data(), in, layer.outputs,
+          {layer.size, layer.stride, layer.padding}, layer.kind == Case::kTransposed, finish));
+    }
+  }
+  const Shape image = maps.front().shape;
+  const size_t numbers = image.channels * image.pixels();
+  const size_t bytes = numbers * (finish.levels ? 1 : sizeof(float));
+  std::vector<uint8_t> grouped(kImages * bytes), single(kImages * bytes);
+  const Rows rows = {{"mu", latents.data()}};
+  const Plan group(network, kGroup), one(network, 1);
+  Floats group_memory(group.memory()), one_memory(one.memory());
+  group.run(rows, 0, kGroup, group_memory.data(), grouped.data());
+  group.run(rows, kGroup, kImages - kGroup, group_memory.data(), grouped.data());
+  for (size_t n = 0; n < kImages; ++n) one.run(rows, n, 1, one_memory.data(), single.data());
+  CHECK(grouped == single);
+
+  double worst = 0;
+  for (size_t n = 0; n < kImages; ++n) {
+    for (size_t c = 0; c < image.channels; ++c) {
+      for (size_t p = 0; p < image.pixels(); ++p) {
+        const double wanted = squashed(maps[n].values[c * image.pixels() + p], finish);
+        double found = 0;
+        if (finish.levels) {
+          const double level = grouped[n * numbers + p * image.channels + c];
+          found = std::abs(level - std::floor(wanted * 255 + 0.5));
+          // Half a level apart, either side is right.
+          if (found == 1 && std::abs(wanted * 255 + 0.5 - std::round(wanted * 255 + 0.5)) < 1e-3) {
+            found = 0;
+          }
+        } else {
+          const auto* const floats = reinterpret_cast<const float*>(grouped.data());
+          found =
+              std::abs(static_cast<double>(floats[n * numbers + c * image.pixels() + p]) - wanted);
+        }
+        worst = std::max(worst, found);
+      }
+    }
+  }
+  CHECK(worst < 2e-5);
+  return grouped;
+}
+
+constexpr float kNone = 1.0f, kRelu = 0.0f, kLeaky = 0.2f;
+const Finish kSigmoidLevels = {Squash::kSigmoid, 2.0f, 0.0f, 1.0f, true};
+const Finish kClippedLevels = {Squash::kNone, 1.0f, 0.0f, 1.0f, true};
+const Finish kTanhFloats = {Squash::kTanhUnit, 1.5f, -1.0f, 2.0f, false};
+
+// All of it, with the same numbers however often it is called.
+std::vector<uint8_t> test_layers() {
+  std::vector<uint8_t> all;
+  const auto keep = [&](std::vector<uint8_t> bytes) {
+    all.insert(all.end(), bytes.begin(), bytes.end());
+  };
+  // Transposed convolutions, channels and sides that fill no tile.
+  keep(test_network(5,
+                    {{Case::kDense, 20, 3, 1, 0, kRelu},
+                     {Case::kTransposed, 33, 4, 2, 1, kLeaky},
+                     {Case::kTransposed, 7, 4, 2, 1, kNone},
+                     {Case::kTransposed, 3, 4, 2, 1, kNone}},
+                    kSigmoidLevels));
+  // Kernels of 2, 3, 5, 6 and 7, strides of 1 and 2.
+  keep(test_network(17,
+                    {{Case::kDense, 16, 13, 1, 0, kLeaky},
+                     {Case::kConvolution, 40, 3, 2, 1, kRelu},
+                     {Case::kTransposed, 12, 2, 2, 0, kRelu},
+                     {Case::kConvolution, 18, 5, 1, 2, kLeaky},
+                     {Case::kConvolution, 5, 7, 1, 3, kNone},
+                     {Case::kTransposed, 2, 6, 2, 2, kNone}},
+                    kTanhFloats));
+  // The map leaves group mode on the way.
+  keep(test_network(24,
+                    {{Case::kNorm, 0, 0, 0, 0, kNone},
+                     {Case::kDense, 64, 8, 1, 0, kLeaky},
+                     {Case::kNorm, 0, 0, 0, 0, kNone},
+                     {Case::kTransposed, 48, 4, 2, 1, kLeaky},
+                     {Case::kNorm, 0, 0, 0, 0, kNone},
+                     {Case::kTransposed, 32, 4, 2, 1, kLeaky},
+                     {Case::kConvolution, 16, 3, 1, 1, kLeaky},
+                     {Case::kNorm, 0, 0, 0, 0, kNone},
+                     {Case::kConvolution, 3, 1, 1, 0, kNone}},
+                    kClippedLevels));
+  // Dense from end to end, grey and in colours.
+  keep(test_network(7, {{Case::kDense, 100, 1, 1, 0, kRelu}, {Case::kDense, 1, 9, 1, 0, kNone}},
+                    kSigmoidLevels));
+  keep(test_network(3, {{Case::kDense, 3, 5, 1, 0, kNone}}, kSigmoidLevels));
+  // A convolution that makes the image smaller, and one pixel.
+  keep(test_network(4, {{Case::kDense, 9, 6, 1, 0, kRelu}, {Case::kConvolution, 1, 3, 1, 0, kNone}},
+                    kSigmoidLevels));
+  keep(test_network(4, {{Case::kDense, 9, 1, 1, 0, kRelu}, {Case::kConvolution, 1, 1, 1, 0, kNone}},
+                    kSigmoidLevels));
+  return all;
+}
+
+void test_squash() {
+  std::vector<float> values;
+  for (int i = -4000; i <= 4000; ++i) values.push_back(static_cast<float>(i) / 40.0f);
+  std::vector<float> made = values;
+  kernels().squash(Squash::kSigmoid, 1.0f, -1.0f, 2.0f, made.data(), made.size());
+  double worst = 0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const double wanted = 1 / (1 + std::exp(-static_cast<double>(values[i])));
+    worst = std::max(worst, std::abs(static_cast<double>(made[i]) - wanted));
+  }
+  CHECK(worst < 3e-7);
+}
+
+}  // namespace
+
+int main() {
+  std::vector<std::vector<uint8_t>> results;
+  for (const Kernels* const kernels : supported_kernels()) {
+    CHECK(use_kernels(kernels->isa));
+    test_squash();
+    generator.seed(1);
+    results.push_back(test_layers());
+    CHECK(results.back() == results.front());
+  }
+  CHECK(!use_kernels("none"));
+  return zoo::test::report();
+}
