@@ -14,10 +14,11 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from zoo.data import DataSet, Split
+from zoo.data import DataSet, Split, normalise
+from zoo.data.pairs import paired
 from zoo.errors import ConfigError
 from zoo.models import registry
-from zoo.training import collapse
+from zoo.training import batch_statistics, collapse
 from zoo.training.adversarial import AdversarialTask, frozen
 from zoo.training.adversarial_options import Options, make_options
 from zoo.training.games import GAMES, gradient_penalty, r1_penalty
@@ -45,6 +46,10 @@ SIZES: dict[str, dict[str, Any]] = {
         "image_size": 8,
     },
 }
+
+
+NORMALISED = {"discriminator_widths": (8, 8), "encoder_widths": (8, 8)}
+"""Deep enough to have batch normalisation: first layers have none."""
 
 
 @pytest.fixture
@@ -282,7 +287,8 @@ sys.path.insert(0, {str(repository / "tests")!r})
 from pathlib import Path
 import numpy as np
 from zoo import data
-from zoo.data import DataSet, Split
+from zoo.data import DataSet, Split, normalise
+from zoo.data.pairs import paired
 from zoo.models import registry
 from zoo.training.loop import Trainer
 from zoo.training.recipe import Recipe
@@ -330,11 +336,26 @@ def test_best_epoch_is_kept(toy: DataSet, recipe: Recipe, tmp_path: Path) -> Non
     assert any(not torch.equal(kept[name], final[name]) for name in kept)
 
 
+def test_the_best_epoch_of_a_translator_is_kept(
+    toy: DataSet, recipe: Recipe, tmp_path: Path
+) -> None:
+    data = paired(toy, "edges")
+    sizes = {"image_size": 8, "channels": 1, "input_channels": 1, "task": "edges"}
+    entry = registry.get("pix2pix-edges")
+    model = entry.make(sizes | {"widths": (4, 4), "discriminator_widths": (4,)})
+    recipe = replace(recipe, epochs=1)
+    run = Trainer("pix2pix-edges", model, entry.make_task(recipe), data, recipe, tmp_path, cpu=True)
+    run.run()
+    best = json.loads((tmp_path / "best" / "config.json").read_text())
+    assert best["metrics"]["validation_joint"] == run.progress.best
+    assert best["metrics"]["validation_psnr"] > 0
+
+
 def test_settling_measures_the_averaged_weights(toy: DataSet) -> None:
     """Batch statistics after settling are the moments of what the layers are given."""
     model: Any = registry.get("dcgan").make(SIZES["dcgan"])
     task = AdversarialTask()
-    task.settle(model)
+    task.settle(model, toy)
     norm = model.generator.layers[1]
     seen = []
     handle = norm.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
@@ -345,6 +366,54 @@ def test_settling_measures_the_averaged_weights(toy: DataSet) -> None:
     assert torch.allclose(norm.running_mean, values.mean(1), atol=0.1 * float(values.std()))
     assert torch.allclose(norm.running_var, values.var(1), rtol=0.2)
     assert norm.momentum == 0.1 and not norm.training
+
+
+def test_settling_measures_the_encoder_of_a_bidirectional_gan(toy: DataSet) -> None:
+    """Of the averaged encoder, too, batch statistics are the moments of what it is given."""
+    entry = registry.get("bigan")
+    model: Any = entry.make(SIZES["bigan"] | NORMALISED)
+    entry.make_task().settle(model, toy)
+    norm = batch_statistics.norms(model.encoder)[0]
+    seen = []
+    handle = norm.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    with torch.no_grad():
+        model.eval().encoder(torch.from_numpy(normalise(toy.train.images)))
+    handle.remove()
+    values = seen[0].transpose(0, 1).flatten(1)
+    assert torch.allclose(norm.running_mean, values.mean(1), atol=1e-5)
+    assert torch.allclose(norm.running_var, values.var(1), rtol=1e-3)
+    assert norm.momentum == 0.1 and not norm.training
+
+
+@pytest.mark.parametrize("name", ["dcgan", "bigan", "cgan"])
+def test_overfitting_is_watched_with_statistics_of_the_batch(name: str, toy: DataSet) -> None:
+    """What running statistics say of other weights changes nothing, and stays as it is."""
+    entry = registry.get(name)
+    options = {key: value for key, value in NORMALISED.items() if key in SIZES[name]}
+    model: Any = entry.make(SIZES[name] | options).eval()
+    task: Any = entry.make_task()
+    measured = task._overfitting(model, toy)
+    norms = batch_statistics.norms(model.discriminator)
+    assert norms and measured["train_score"] != measured["held_out_score"]
+    for norm in norms:
+        norm.running_mean.fill_(50)
+        norm.running_var.fill_(9)
+    assert task._overfitting(model, toy) == measured
+    for norm in norms:
+        assert not norm.training and norm.track_running_stats and norm.num_batches_tracked == 0
+        assert (norm.running_mean == 50).all() and (norm.running_var == 9).all()
+
+
+@pytest.mark.parametrize("name", ["bigan", "pix2pix-colour"])
+def test_best_epochs_make_real_images_and_right_ones(name: str) -> None:
+    task: Any = registry.get(name).make_task()
+    first, nearer, sharper = (
+        task._joint({"fid": fid}, mse)[task.best]
+        for fid, mse in ((40, 0.04), (40, 0.01), (10, 0.04))
+    )
+    assert first == pytest.approx((40 * 0.2) ** 0.5) and nearer < first
+    assert sharper == pytest.approx(first / 2)
+    assert task._joint({}, 0.01)[task.best] < task._joint({}, 0.04)[task.best]
 
 
 # Mode collapse

@@ -59,7 +59,7 @@ def numbered(train: int, test: int) -> DataSet:
         Split(np.arange(first, first + n, dtype=np.uint8)[:, None, None, None])
         for first, n in ((0, train), (200, test))
     ]
-    return DataSet("numbers", *splits)
+    return DataSet("numbers", *splits, validation=splits[1])
 
 
 @pytest.mark.parametrize(("count", "own"), [(20, 20), (40, 30)])

@@ -112,8 +112,8 @@ def test_manifests_tell_the_training(entry: registry.ModelEntry) -> None:
         assert document["model"] == entry.name and document["role"] == role
         assert training["data"] in ("fashion-mnist", "faces")
         whole = training["recipe"]["epochs"]
-        # Of an adversarial run the best epoch is shipped.
-        best = entry.make_task().best in training["metrics"]
+        # Of an adversarial run the best epoch is shipped, if by other measurements than today's.
+        best = entry.make_task().best is not None
         assert 0.5 * whole < training["epochs"] <= whole if best else training["epochs"] == whole
         assert training["metrics"] and all(np.isfinite(list(training["metrics"].values())))
         assert set(document["throughput"]) == {"onnxruntime", "openvino"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch.optim import Adam, Optimizer
 from zoo.data import DataSet, Split
 from zoo.errors import ZooError
 from zoo.models.generators import levels
-from zoo.training import collapse
+from zoo.training import batch_statistics, collapse
 from zoo.training.adversarial_options import make_options
 from zoo.training.games import GAMES, gradient_penalty, level_term, r1_penalty
 from zoo.training.pictures import grid
@@ -36,6 +37,9 @@ CALIBRATION = 256
 """Real images that a projected discriminator is calibrated on."""
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+SETTLING = 2000
+"""Images by which batch statistics are measured."""
 
 HELD_OUT = 500
 """Training and held-out images whose scores are compared."""
@@ -233,25 +237,12 @@ class AdversarialTask:
     # Measuring
 
     @torch.no_grad()
-    def settle(self, model: nn.Module) -> None:
-        """Measure the generator's batch statistics anew, as they are with the averaged weights.
-
-        The "standing statistics" of Brock et al. 2018 (arXiv:1809.11096), section 4.1.
-        """
-        generator: Any = model.generator
-        norms = [m for m in generator.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-        if not norms:
-            return
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # the mean of all batches
-            norm.train()
-        for _ in self.samples(model, 2000, seed=2**32):
-            pass
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-            norm.eval()
+    def settle(self, model: Any, data: DataSet) -> None:
+        """Measure the generator's batch statistics anew, as they are with the averaged weights."""
+        with batch_statistics.measured_anew(model.generator) as anything:
+            if anything:
+                for _ in self.samples(model, SETTLING, seed=2**32):
+                    pass
 
     @torch.no_grad()
     def draw(self, model: nn.Module, count: int, seed: int) -> np.ndarray:
@@ -273,11 +264,16 @@ class AdversarialTask:
 
         `overfitting` is r_v of Karras et al. 2020 (arXiv:2006.06676), equation 1: 0 where the
         discriminator takes held-out images for training images, 1 where it takes them for fakes.
+        It normalises by each of these batches, as in training: the running statistics that lie
+        beside averaged weights are those of other weights.
         """
         device = next(model.parameters()).device
         count = min(HELD_OUT, len(data.validation), len(data.train))
         train, held_out = (_batch(split, count, device) for split in (data.train, data.validation))
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        with (
+            torch.random.fork_rng([device] if device.type == "cuda" else []),
+            batch_statistics.of_the_batch(*self.networks(model)[DISCRIMINATOR]),
+        ):
             torch.manual_seed(0)
             known, unknown, fake = (
                 float(self._judge(model, images, batch).float().mean())
@@ -318,6 +314,14 @@ class AdversarialTask:
         self._unmeasured = None
         measured: dict[str, float] = self._fid[1].measure(images)
         return measured
+
+    def _joint(self, measured: dict[str, float], mse: float) -> dict[str, float]:
+        """`validation_joint`, by which an epoch is best whose images are like real ones and right.
+
+        The geometric mean of the Fréchet distance, where it is measured, and of the root mean
+        squared error, `mse` in units of 1: halving either counts alike, on whatever scale it is.
+        """
+        return {"validation_joint": math.sqrt(measured.get("fid", 1.0) * math.sqrt(mse))}
 
     @torch.no_grad()
     def picture(self, model: nn.Module, data: DataSet, seed: int) -> np.ndarray:

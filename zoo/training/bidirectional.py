@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from zoo.data import DataSet, normalise
 from zoo.errors import ConfigError
 from zoo.models.bigan import BiGAN
-from zoo.training.adversarial import AdversarialTask
+from zoo.training import batch_statistics
+from zoo.training.adversarial import ROWS, SETTLING, AdversarialTask
 from zoo.training.games import GAMES
 from zoo.training.pictures import one_of_each
 from zoo.training.projected.game import Judged
@@ -26,6 +27,8 @@ class BidirectionalTask(AdversarialTask):
 
     A pair is one tensor: the image's values, then the latent's.
     """
+
+    best: str | None = "validation_joint"
 
     def __init__(self, recipe: Recipe | None = None) -> None:
         super().__init__(recipe)
@@ -75,13 +78,24 @@ class BidirectionalTask(AdversarialTask):
         return {"encoder_loss": F.softplus(scores).mean()}
 
     @torch.no_grad()
+    def settle(self, model: Any, data: DataSet) -> None:
+        """As of every generator, and the encoder's batch statistics on training images."""
+        super().settle(model, data)
+        device = next(model.parameters()).device
+        with batch_statistics.measured_anew(model.encoder) as anything:
+            for first in range(0, min(SETTLING, len(data.train)) if anything else 0, ROWS):
+                levels = data.train.images[first : first + ROWS]
+                model.encoder(torch.from_numpy(normalise(levels)).to(device))
+
+    @torch.no_grad()
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
         """As of every generator, and the PSNR in dB of G(E(x)) on 1,000 validation images."""
         bigan = cast(BiGAN, model)
         device = next(model.parameters()).device
         images = torch.from_numpy(normalise(data.validation.images[:1000])).to(device)
         error = float((bigan.reconstruct(images) - images).square().mean())
-        return super().evaluate(model, data) | {"validation_psnr": psnr(error)}
+        measured = super().evaluate(model, data)
+        return measured | {"validation_psnr": psnr(error)} | self._joint(measured, error)
 
     @torch.no_grad()
     def picture(self, model: nn.Module, data: DataSet, seed: int) -> np.ndarray:

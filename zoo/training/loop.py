@@ -311,7 +311,7 @@ class Trainer:
             f"train_{name}": self._mean(total / done) for name, total in progress.sums.items()
         }
         self.average.eval()
-        self.task.settle(self.average)
+        self.task.settle(self.average, self.data)
         self.metrics = self.task.evaluate(self.average, self.data)
         for name, value in self.metrics.items():
             if not math.isfinite(value):

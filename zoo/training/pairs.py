@@ -27,7 +27,7 @@ IMAGES = 1000
 class PairTask(AdversarialTask):
     """Training of a `Pix2Pix`: equation 4."""
 
-    best = None
+    best: str | None = "validation_joint"
 
     def fake(self, model: Any, batch: Batch) -> Tensor:
         """Images made from the inputs of the batch."""
@@ -63,7 +63,8 @@ class PairTask(AdversarialTask):
         truth = data.validation.images[:count]
         made = np.concatenate(list(_made(model, data.validation, count)))
         difference = made.astype(np.int32) - truth
-        found = psnr(float(np.square(difference).mean()) / 255**2)
+        mse = float(np.square(difference).mean()) / 255**2
+        found = psnr(mse)
         mean = data.train.images.mean(0, dtype=np.float64)
         blind = psnr(float(np.square(mean - truth).mean()) / 255**2)
         measured = {
@@ -75,7 +76,7 @@ class PairTask(AdversarialTask):
         measured |= self._overfitting(model, data)
         if self.options.fid_images:
             measured |= self._quality(made, data)
-        return measured
+        return measured | self._joint(measured, mse)
 
     @torch.no_grad()
     def picture(self, model: Any, data: DataSet, seed: int) -> np.ndarray:

@@ -99,8 +99,11 @@ class Task(Protocol):
         """
         ...
 
-    def settle(self, model: nn.Module) -> None:
-        """Make the averaged weights ready to be measured; draws no noise of the run."""
+    def settle(self, model: nn.Module, data: DataSet) -> None:
+        """Make the averaged weights ready to be measured; draws no noise of the run.
+
+        What it measures for that it measures on training images.
+        """
         ...
 
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
@@ -152,7 +155,7 @@ class LossTask:
         update(terms["loss"], 0)
         return terms
 
-    def settle(self, model: nn.Module) -> None:
+    def settle(self, model: nn.Module, data: DataSet) -> None:
         """Do nothing: the averaged weights are ready."""
 
     def notes(self, values: dict[str, float]) -> list[str]:
