@@ -68,6 +68,8 @@ class TorchEager(Contender):
     def forward(self, latents: Any) -> Any:
         torch = self.torch
         image = self.decoder(latents)
+        if not self.decoder.bounded:
+            image = image.clamp(0, 1)
         return (image * 255 + 0.5).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
     def decode(self, latents: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Batch normalisation outside of training: statistics measured anew, or those of the batch itself."""
+"""Batch normalisation outside of training: statistics measured anew, or those of each batch."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-Norm = nn.modules.batchnorm._BatchNorm
 
-
-def norms(*modules: nn.Module) -> list[Norm]:
+def norms(*modules: nn.Module) -> list[_BatchNorm]:
     """The batch normalisations in some modules."""
-    return [part for module in modules for part in module.modules() if isinstance(part, Norm)]
+    return [part for module in modules for part in module.modules() if isinstance(part, _BatchNorm)]
 
 
 @contextmanager
