@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from zoo import data
+from zoo.applications.companions import Companions
 from zoo.errors import DataError
 from zoo.images import pictures
 from zoo.images.read import read_images
@@ -241,3 +242,16 @@ def test_an_array_that_has_grown_meanwhile_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((5, 8, 8), np.uint8))
     with pytest.raises(DataError, match="a.npy has changed: it held 4 images, now 5"):
         list(stream)
+
+
+def test_pictures_of_one_name_whatever_their_kind(tmp_path: Path) -> None:
+    """What belongs to a.png: a.png itself, then other kinds of picture, in any case."""
+    (tmp_path / "b").mkdir()
+    for index, name in enumerate(("a.Png", "b/c.TIFF", "d.bmp", "d.png", "e.jpeg", "e.gif")):
+        Image.fromarray(GREY + np.uint8(index)).save(tmp_path / name, format="PNG")
+    found = Companions(str(tmp_path), (8, 8, 1)).of(
+        ["a.png", "b/c.jpg", "d.bmp", "d.gif", "e.x"], 0
+    )
+    assert (found[:, 0, 0, 0] - GREY[0, 0]).tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(DataError, match="has no truth for f.png, g.png"):
+        Companions(str(tmp_path), (8, 8, 1)).of(["a.png", "f.png", "g.png"], 0)

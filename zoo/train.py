@@ -72,7 +72,6 @@ def main(
     metrics.jsonl, tensorboard/, pictures/, and last/, from which --resume goes on. Ctrl-C saves and
     exits with 130. Several GPUs or processes: `accelerate launch -m zoo.train …`.
     """
-    from zoo.applications.inputs import report_skipped
     from zoo.training.host import keep_freed_memory, setup_threads
 
     keep_freed_memory()
@@ -89,8 +88,6 @@ def main(
     if not resume and not dry_run and (out / "last" / "state.safetensors").exists():
         raise ConfigError(f"{out} already holds a run: continue it with --resume, or choose --out")
     trainer = _trainer(model, recipe, out, cpu, quiet)
-    if trainer.accelerator.is_main_process:
-        report_skipped(trainer.data)
     if resume:
         trainer.resume()
     if not trainer.quiet or dry_run:
@@ -163,6 +160,7 @@ def _trainer(model: str, recipe: Recipe, out: Path, cpu: bool, quiet: bool) -> T
     import torch
 
     from zoo import data
+    from zoo.applications.inputs import report_skipped
     from zoo.models import registry
     from zoo.training.loop import Trainer
 
@@ -170,6 +168,8 @@ def _trainer(model: str, recipe: Recipe, out: Path, cpu: bool, quiet: bool) -> T
     loaded = data.load(
         recipe.data, size=recipe.model.get("image_size"), channels=recipe.model.get("channels")
     )
+    if int(os.environ.get("RANK", "0")) == 0:
+        report_skipped(loaded)
     loaded = loaded.without(recipe.exclude) if recipe.exclude else loaded
     shape: dict[str, Any] = {}
     if "input_channels" in entry.options():

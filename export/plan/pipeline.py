@@ -138,7 +138,7 @@ def export(
     with ExitStack() as stack:
         if source.suffix == ".onnx":
             engines = {out: source}
-        elif (settings.calibrate.source or "").endswith(ARRAY):
+        elif (settings.calibrate.source or "").lower().endswith(ARRAY):
             raise ExportError(
                 f"--calibrate {settings.calibrate.source} holds the rows of one engine; export the "
                 "checkpoint to .onnx, and make a plan of each file"

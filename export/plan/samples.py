@@ -13,7 +13,8 @@ from onnx import TensorProto, ValueInfoProto
 
 from export.errors import ExportError
 from runtime import noise
-from zoo.errors import ZooError
+from zoo.errors import DataError, ZooError
+from zoo.images import arrays
 
 Arrays = dict[str, NDArray[Any]]
 Shape = tuple[int, ...]
@@ -88,7 +89,7 @@ def gather(
     main = next((name for name in ("latent", *IMAGES) if name in shapes), None)
     if main is None:
         raise ExportError(f"{engine.name} has no input of latents or images to calibrate with")
-    if wanted.source is not None and wanted.source.endswith(ARRAY):
+    if wanted.source is not None and wanted.source.lower().endswith(ARRAY):
         rows = _array(Path(wanted.source), main, shapes[main], wanted.count)
         source = Path(wanted.source).name
     elif main in IMAGES:
@@ -112,12 +113,9 @@ def _row(entry: ValueInfoProto) -> Shape:
 def _array(path: Path, main: str, shape: Shape, count: int) -> NDArray[Any]:
     """The rows of a user's file."""
     try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        what = getattr(error, "strerror", None) or "is no array that NumPy reads"
-        raise ExportError(f"--calibrate {path}: {what}") from error
-    if not isinstance(values, np.ndarray):
-        raise ExportError(f"--calibrate {path}: holds several arrays, not one")
+        values = arrays.read(path)
+    except DataError as error:
+        raise ExportError(f"--calibrate: {error}") from error
     dtype = np.uint8 if main in IMAGES else np.float32
     if values.dtype != dtype or values.shape[1:] != shape or values.ndim != len(shape) + 1:
         raise ExportError(

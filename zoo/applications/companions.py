@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import DataError
 from zoo.images.fitting import read_picture
-from zoo.images.pictures import PICTURES
+from zoo.images.pictures import PICTURES, listed
 from zoo.images.stream import ImageStream
 
 Images = NDArray[np.uint8]
@@ -60,7 +60,11 @@ class Companions:
         self._single: Images | None = None
         self._next = 0
         self.ordered = False
+        self._files: dict[str, list[str]] | None = None
         if self._path.is_dir():
+            self._files = {}
+            for file in listed(self._path):
+                self._files.setdefault(str(PurePosixPath(file).with_suffix("")), []).append(file)
             return
         stream = ImageStream([path], shape, resize)
         self._count = stream.total
@@ -74,8 +78,8 @@ class Companions:
 
         Blocks are asked for in order. Lists the images that have none.
         """
-        if self._path.is_dir():
-            return self._by_name(names)
+        if self._files is not None:
+            return self._by_name(names, self._files)
         if self._single is not None:
             return np.broadcast_to(self._single, (len(names), *self._shape))
         found = list(islice(self._images, first - self._next, first - self._next + len(names)))
@@ -86,15 +90,17 @@ class Companions:
             )
         return np.stack(found)
 
-    def _by_name(self, names: Sequence[str]) -> Images:
+    def _by_name(self, names: Sequence[str], files: dict[str, list[str]]) -> Images:
         found = np.empty((len(names), *self._shape), np.uint8)
         missing = []
         for index, name in enumerate(names):
-            file = next((file for file in self._candidates(name) if file.is_file()), None)
-            if file is None:
+            of_name = files.get(stem(name), [])
+            if not of_name:
                 missing.append(name)
             elif not missing:
-                found[index] = read_picture(file, self._shape, self._resize)
+                # The same file name, or the first kind of picture that there is.
+                file = min(of_name, key=lambda file: (file != name, _kind(file)))
+                found[index] = read_picture(self._path / file, self._shape, self._resize)
         if missing:
             more = f" and {len(missing) - _LISTED:,} more" if len(missing) > _LISTED else ""
             raise DataError(
@@ -102,12 +108,9 @@ class Companions:
             )
         return found
 
-    def _candidates(self, name: str) -> Iterator[Path]:
-        yield self._path / name
-        base = stem(name)
-        for suffix in PICTURES:
-            yield self._path / f"{base}{suffix}"
-            yield self._path / f"{base}{suffix.upper()}"
+
+def _kind(file: str) -> int:
+    return PICTURES.index(PurePosixPath(file).suffix.lower())
 
 
 __all__ = ["Companions", "stem"]

@@ -92,6 +92,8 @@ def opened(path: Path) -> Iterator[Image]:
 
     with readable(path, "the picture"):
         check_regular(path)
+        if not path.stat().st_size:
+            raise DataError(f"{path} is empty")
         try:
             with _quietly():
                 picture = Image.open(path)
