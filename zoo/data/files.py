@@ -35,7 +35,8 @@ def load_folder(path: Path, size: int | None = None, channels: int | None = None
     for (name, part), read in zip(parts.items(), loaded, strict=True):
         numbers = None
         if classes:
-            of_files = [classes.index(file.partition("/")[0]) for file in part.names]
+            places = {name: place for place, name in enumerate(classes)}
+            of_files = [places[file.partition("/")[0]] for file in part.names]
             numbers = np.array(of_files, np.int64)[read.rows]
         splits[name] = Split(read.arrays[0], numbers)
     if "test" not in splits:

@@ -80,14 +80,18 @@ def _parts(whole: Part) -> dict[str, Part]:
             found[part] = top
     if found:
         return _checked(whole, tops, found)
-    inner = {top: _tops(whole.inside(top).names) for top in tops}
+    inner: dict[str, set[str]] = {top: set() for top in tops}
+    for name in whole.names:
+        top, *rest = name.split("/", 2)
+        if len(rest) > 1:
+            inner[top].add(rest[0])
     split = [top for top, names in inner.items() if "train" in map(_meaning, names)]
     if len(tops) == 1 and not any("/" not in name for name in whole.names):
         if split:
             return _parts(whole.inside(tops[0]))
-        if inner[tops[0]]:
+        if inside := sorted(inner[tops[0]]):
             raise DataError(
-                f"{whole.folder} holds one folder, {tops[0]}, with {_some(inner[tops[0]])} in it: "
+                f"{whole.folder} holds one folder, {tops[0]}, with {_some(inside)} in it: "
                 f"{RULE}; if those are the classes, give {whole.folder / tops[0]}"
             )
     if split:
