@@ -24,6 +24,7 @@ GENERATORS = [
     "dcgan-faces",
     "gan",
     "progan",
+    "stylegan",
     "vae",
     "vae-faces",
 ]
@@ -67,7 +68,7 @@ def test_decoded_latents_are_those_of_onnx_runtime(name: str) -> None:
         check_close(ours.decode(latents), reference.decode(latents))
 
 
-@pytest.mark.parametrize("name", ["dcgan-faces", "gan", "progan", "vae"])
+@pytest.mark.parametrize("name", ["dcgan-faces", "gan", "progan", "stylegan", "vae"])
 def test_images_are_the_same_for_every_size_of_a_run(name: str) -> None:
     """Groups and single images, whole runs and what is left of them, one instance and two."""
     with opened(name) as one, opened(name, instances=2) as two:
@@ -80,7 +81,7 @@ def test_images_are_the_same_for_every_size_of_a_run(name: str) -> None:
         assert np.array_equal(np.concatenate(parts), images)
 
 
-@pytest.mark.parametrize("name", ["cgan", "dcgan", "progan", "stacked-ae", "vae-faces"])
+@pytest.mark.parametrize("name", ["cgan", "dcgan", "progan", "stacked-ae", "stylegan", "vae-faces"])
 def test_images_are_the_same_in_every_instruction_set(name: str, best_isa: None) -> None:
     isas = _runtime.native_isas()
     assert set(isas) <= {"avx512", "avx2"} and isas
@@ -103,9 +104,18 @@ def test_classes_are_those_that_were_asked_for() -> None:
         check_close(images, reference.sample(len(labels), seed=1, labels=labels))
 
 
+@pytest.mark.parametrize(("truncation", "noise"), [(0.5, 1.0), (1.0, 0.0), (-0.7, 2.5)])
+def test_truncation_and_noise_scale_as_in_onnx_runtime(truncation: float, noise: float) -> None:
+    with opened("stylegan") as ours, opened("stylegan", "onnxruntime") as reference:
+        options = {"seed": 2, "truncation": truncation, "noise": noise}
+        images = ours.sample(9, **options)
+        check_close(images, reference.sample(9, **options))
+        assert not np.array_equal(images, ours.sample(9, seed=2))
+
+
 def test_what_it_has_not_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(BackendUnavailableError, match=r"node '\w+' \(Sub\) is no layer"):
-        opened("stylegan")
+    with pytest.raises(BackendUnavailableError, match="runs generators, and this is a synthesis"):
+        opened("stylegan.synthesis")
     with pytest.raises(BackendUnavailableError, match="runs fp32, not bf16"):
         runtime.Generator(engine("vae"), backend="native", precision="bf16")
     with pytest.raises(BackendUnavailableError, match="runs generators, and this is a encoder"):

@@ -52,6 +52,25 @@ enum class Squash {
   kTanhUnit,  // (tanh(scale·x) + 1) / 2
 };
 
+// One image and 16 channels of a style-based layer (Karras et al. 2019, arXiv:1812.04948, figure
+// 1b): x = leaky(blur(in) + bias + strength · noise), then (x - mean) / deviation · scale + shift
+// with the mean and the deviation of x over the pixels. Distances in floats.
+struct StyleCall {
+  const float* in;
+  float* out;  // not `in` where there is a blur
+  size_t in_row, in_column, out_row, out_column;
+  size_t height, width;
+  const float* blur;  // [9][16], 3×3 with zeros around; null: none
+  const float* bias;  // 16, as the next three
+  const float* strength;
+  const float* scale;
+  const float* shift;
+  const float* noise;  // of each pixel
+  float noise_scale;
+  float slope;
+  float epsilon;
+};
+
 struct Kernels {
   const char* isa;
   const Tile* tiles;
@@ -61,6 +80,7 @@ struct Kernels {
                      float scale, float epsilon);
   // [slots][16] to [16][stride], slots a multiple of 16.
   void (*transpose)(const float* in, size_t slots, float* out, size_t stride);
+  void (*style)(const StyleCall& call);
   void (*add)(const float* in, size_t count, float* sum);
   // In place: squash, then clip to [low, high].
   void (*squash)(Squash squash, float scale, float low, float high, float* values, size_t count);

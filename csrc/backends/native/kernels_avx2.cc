@@ -16,7 +16,7 @@ constexpr Tile kTiles[] = {
 
 extern const Kernels kAvx2Kernels;
 const Kernels kAvx2Kernels = {"avx2",     kTiles,    sizeof kTiles / sizeof kTiles[0],
-                              pixel_norm, transpose, add,
-                              squash,     to_levels};
+                              pixel_norm, transpose, style,
+                              add,        squash,    to_levels};
 
 }  // namespace zoo::native

@@ -22,7 +22,7 @@ constexpr Tile kTiles[] = {
 
 extern const Kernels kAvx512Kernels;
 const Kernels kAvx512Kernels = {"avx512",   kTiles,    sizeof kTiles / sizeof kTiles[0],
-                                pixel_norm, transpose, add,
-                                squash,     to_levels};
+                                pixel_norm, transpose, style,
+                                add,        squash,    to_levels};
 
 }  // namespace zoo::native

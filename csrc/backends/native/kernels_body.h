@@ -113,6 +113,66 @@ void pixel_norm(const float* in, float* out, size_t block, size_t blocks, size_t
   }
 }
 
+// blur(in) + bias + strength · noise of one pixel and one vector of its channels, rectified.
+inline Vec noisy(const StyleCall& call, size_t y, size_t x, int part) {
+  const float* in = call.in + y * call.in_row + x * call.in_column + part * kLanes;
+  Vec value = load(in);
+  if (call.blur) {
+    value = Vec{};
+    for (size_t ky = 0; ky < 3; ++ky) {
+      if (y + ky < 1 || y + ky > call.height) continue;
+      for (size_t kx = 0; kx < 3; ++kx) {
+        if (x + kx < 1 || x + kx > call.width) continue;
+        const float* from = in + ky * call.in_row + kx * call.in_column;
+        value += load(from - call.in_row - call.in_column) *
+                 load(call.blur + (3 * ky + kx) * kBlock + part * kLanes);
+      }
+    }
+  }
+  const float noise = call.noise[y * call.width + x] * call.noise_scale;
+  value = value + load(call.bias + part * kLanes);
+  value = load(call.strength + part * kLanes) * all(noise) + value;
+  return larger(value, value * all(call.slope));
+}
+
+void style(const StyleCall& call) {
+  const float share = 1.0f / static_cast<float>(call.height * call.width);
+  for (int part = 0; part < kParts; ++part) {
+    float* const out = call.out + part * kLanes;
+    // Sums of rows, then their sum: less is lost to rounding than in one long sum.
+    Vec total = {};
+    for (size_t y = 0; y < call.height; ++y) {
+      Vec sum = {};
+      for (size_t x = 0; x < call.width; ++x) {
+        const Vec value = noisy(call, y, x, part);
+        store(out + y * call.out_row + x * call.out_column, value);
+        sum += value;
+      }
+      total += sum;
+    }
+    const Vec mean = total * all(share);
+    Vec squares = {};
+    for (size_t y = 0; y < call.height; ++y) {
+      Vec sum = {};
+      for (size_t x = 0; x < call.width; ++x) {
+        const Vec apart = load(out + y * call.out_row + x * call.out_column) - mean;
+        sum += apart * apart;
+      }
+      squares += sum;
+    }
+    Vec factor = squares * all(share) + all(call.epsilon);
+    for (int i = 0; i < kLanes; ++i) factor[i] = root(factor[i]);
+    factor = load(call.scale + part * kLanes) / factor;
+    const Vec shift = load(call.shift + part * kLanes);
+    for (size_t y = 0; y < call.height; ++y) {
+      for (size_t x = 0; x < call.width; ++x) {
+        float* const at = out + y * call.out_row + x * call.out_column;
+        store(at, (load(at) - mean) * factor + shift);
+      }
+    }
+  }
+}
+
 // Rows and columns of kLanes × kLanes numbers change places, half by half.
 inline void turn(Vec (&rows)[kLanes]) {
 #pragma GCC unroll 4

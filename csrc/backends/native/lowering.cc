@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "backends/backend.h"
+#include "backends/tensors.h"
 #include "zoo/errors.h"
 
 namespace zoo::native {
@@ -27,13 +28,13 @@ class Lowering {
   Network run() {
     read_inputs();
     while (!done_) {
-      if (match_vector_norm() || match_pixel_norm()) continue;
+      if (match_vector_norm() || match_pixel_norm() || match_styles()) continue;
       const auto users = graph_.users(value_);
       const Node* const node = users.empty() ? nullptr : users.front();
       if (!node) refuse(graph_.producer(value_), "is the last, and makes no image");
       if (users.size() > 1) refuse(node, "shares its operand with another node");
       if (!(match_gemm(*node) || match_view(*node) || match_transposed(*node) ||
-            match_convolution(*node))) {
+            match_style_layer(*node) || match_convolution(*node))) {
         refuse(node, "is no layer that it knows");
       }
     }
@@ -181,6 +182,145 @@ class Lowering {
     const float share = 1.0f / static_cast<float>(shape_.channels);
     network_.layers.emplace_back(PixelNorm{shape_, share, epsilon});
     value_ = last.outputs.front();
+  }
+
+  const Constant* floats(std::string_view value, size_t count) const {
+    const Constant* const found = graph_.constant(value);
+    return found && found->floats.size() == count ? found : nullptr;
+  }
+
+  // w̄ + ψ (w - w̄), repeated for every layer; what follows begins with a learned map.
+  bool match_styles() {
+    const Node* const subtract = user(value_, "Sub");
+    if (!subtract || shape_.pixels() != 1) return false;
+    const Constant* const mean = floats(subtract->inputs[1], shape_.channels);
+    const Node* const scaled = user(subtract->outputs.front(), "Mul");
+    const Node* const moved = scaled ? user(scaled->outputs.front(), "Add") : nullptr;
+    if (!mean || !moved || scaled->inputs[0] != io::kTruncation ||
+        floats(moved->inputs[0], shape_.channels) == nullptr) {
+      return false;
+    }
+    const Node* const wide = user(moved->outputs.front(), "Unsqueeze");
+    const Node* const repeated = wide ? user(wide->outputs.front(), "Expand") : nullptr;
+    if (!repeated) refuse(moved, "is no style of every layer");
+    network_.layers.emplace_back(Styles{io::kTruncation, mean->floats});
+    if (scales_noise(manifest_)) network_.noise_scale = io::kNoise;
+    styles_ = repeated->outputs.front();
+    for (const Node& node : graph_.nodes()) {
+      if (node.op != "Add" || !node.domain.empty()) continue;
+      const Constant* const learned = graph_.constant(node.inputs[0]);
+      if (!learned || learned->shape.size() != 4 || learned->shape[0] != 1) continue;
+      const auto side = [&](size_t axis) { return static_cast<size_t>(learned->shape[axis]); };
+      shape_ = {side(1), side(2), side(3)};
+      network_.layers.emplace_back(LearnedMap{shape_, learned->floats});
+      value_ = node.inputs[0];
+      return true;
+    }
+    refuse(repeated, "has no learned map after it");
+  }
+
+  // The stream of a layer's noise: strength · view(noise · scale).
+  std::string noise_of(const Node& product, Floats* strength) const {
+    const Constant* const found = floats(product.inputs[1], shape_.channels);
+    const Node* const view = graph_.producer(product.inputs[0]);
+    const Node* drawn = view && view->op == "Reshape" ? graph_.producer(view->inputs[0]) : nullptr;
+    if (drawn && drawn->op == "Mul" && drawn->inputs[1] == io::kNoise) {
+      drawn = graph_.producer(drawn->inputs[0]);
+    }
+    if (!found || !drawn || drawn->op != "ReparametrizedSample") {
+      refuse(&product, "is no noise of a layer");
+    }
+    strength->assign(found->floats.begin(), found->floats.end());
+    strength->resize(shape_.blocks() * kBlock, 0.0f);
+    return io::layer_noise(static_cast<uint32_t>(drawn->integer("stream", 0)));
+  }
+
+  // Deviations and means of the channels, from w.
+  Products affine_of(const Node& split) const {
+    const Node* const wide = graph_.producer(split.inputs.front());
+    const Node* const dense =
+        wide && wide->op == "Unsqueeze" ? graph_.producer(wide->inputs.front()) : nullptr;
+    const Node* const chosen =
+        dense && dense->op == "Gemm" ? graph_.producer(dense->inputs.front()) : nullptr;
+    if (!chosen || chosen->op != "Gather" || chosen->inputs[0] != styles_ ||
+        dense->integer("transB", 0) != 1) {
+      refuse(&split, "is no style of a layer");
+    }
+    const Constant& w = weights(*dense, 1, 2);
+    const size_t channels = shape_.channels, width = static_cast<size_t>(w.shape[1]);
+    const float* const b = bias(*dense, 2 * channels);
+    Products made;
+    made.in = {width, 1, 1};
+    made.out = {2 * shape_.blocks() * kBlock, 1, 1};
+    made.phases.push_back({0, 0, {{0, 0, 0}}, 0});
+    made.allocate(1, 1);
+    for (size_t c = 0; c < 2 * channels; ++c) {
+      const size_t to = c < channels ? c : c - channels + shape_.blocks() * kBlock;
+      if (b) made.set_bias(0, to, b[c]);
+      for (size_t k = 0; k < width; ++k) made.set_weight(0, k, to, w.floats[c * width + k]);
+    }
+    return made;
+  }
+
+  // [Blur,] noise, leaky ReLU, instance normalisation, style.
+  bool match_style_layer(const Node& node) {
+    if (styles_.empty() || !node.domain.empty()) return false;
+    StyleLayer layer{shape_, {}, {}, {}, {}, {}, 1.0f, 0.0f};
+    layer.bias.assign(shape_.blocks() * kBlock, 0.0f);
+    const Node* sum = &node;
+    if (node.op == "Conv" && node.integer("group", 1) != 1) {
+      read_blur(node, &layer);
+      sum = user(node.outputs.front(), "Add");
+    }
+    if (!sum || sum->op != "Add") return false;
+    const Node* const product = graph_.producer(sum->inputs[1]);
+    if (!product || product->op != "Mul") return false;
+    layer.noise = noise_of(*product, &layer.strength);
+    std::string_view value = sum->outputs.front();
+    layer.slope = activation(&value).slope;
+    const Node* const norm = user(value, "InstanceNormalization");
+    const Node* const scaled = norm ? user(norm->outputs.front(), "Mul") : nullptr;
+    const Node* const shifted = scaled ? user(scaled->outputs.front(), "Add") : nullptr;
+    if (!shifted) refuse(sum, "is no layer with a style");
+    const Node* const split = graph_.producer(scaled->inputs[1]);
+    if (!split || split->op != "Split" || split->outputs.size() != 2 ||
+        scaled->inputs[1] != split->outputs[0] || shifted->inputs[1] != split->outputs[1]) {
+      refuse(scaled, "is no style");
+    }
+    for (size_t operand = 1; operand < 3; ++operand) {
+      const Constant* const plain = floats(norm->inputs[operand], shape_.channels);
+      const float wanted = operand == 1 ? 1.0f : 0.0f;
+      const bool same = plain && std::all_of(plain->floats.begin(), plain->floats.end(),
+                                             [&](float number) { return number == wanted; });
+      if (!same) refuse(norm, "has a scale or a bias of its own");
+    }
+    layer.epsilon = norm->number("epsilon", 1e-5f);
+    layer.affine = affine_of(*split);
+    network_.layers.emplace_back(std::move(layer));
+    value_ = shifted->outputs.front();
+    return true;
+  }
+
+  // A 3×3 convolution of each channel apart.
+  void read_blur(const Node& node, StyleLayer* layer) const {
+    const Constant& w = weights(node, 1, 4);
+    const auto ones = [](const std::vector<int64_t>& values) {
+      return std::all_of(values.begin(), values.end(), [](int64_t value) { return value == 1; });
+    };
+    if (static_cast<size_t>(node.integer("group", 1)) != shape_.channels || w.shape[1] != 1 ||
+        w.shape[2] != 3 || w.shape[3] != 3 || node.integers("pads").size() != 4 ||
+        !ones(node.integers("pads")) || !ones(node.integers("strides")) ||
+        !ones(node.integers("dilations"))) {
+      refuse(&node, "is a convolution of a kind that it has not");
+    }
+    layer->blur.assign(9 * layer->bias.size(), 0.0f);
+    const float* const b = bias(node, shape_.channels);
+    for (size_t c = 0; c < shape_.channels; ++c) {
+      if (b) layer->bias[c] = b[c];
+      for (size_t place = 0; place < 9; ++place) {
+        layer->blur[(c / kBlock * 9 + place) * kBlock + c % kBlock] = w.floats[c * 9 + place];
+      }
+    }
   }
 
   // The shape that a Reshape or Unsqueeze gives a vector [N, C·H·W].
@@ -404,8 +544,9 @@ class Lowering {
   const Graph& graph_;
   const Manifest& manifest_;
   Network network_;
-  std::string_view value_;  // that is computed so far
-  Shape shape_;             // of it
+  std::string_view value_;   // that is computed so far
+  std::string_view styles_;  // w for every layer, of a style-based network
+  Shape shape_;              // of it
   bool done_ = false;
 };
 

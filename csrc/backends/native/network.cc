@@ -15,7 +15,10 @@ size_t padding_from(const Network& network, size_t index) {
     if (const auto* products = std::get_if<Products>(&network.layers[i])) {
       return products->padding();
     }
-    if (!std::holds_alternative<PixelNorm>(network.layers[i])) break;
+    const auto* style = std::get_if<StyleLayer>(&network.layers[i]);
+    const bool same =
+        style ? style->blur.empty() : std::holds_alternative<PixelNorm>(network.layers[i]);
+    if (!same) break;
   }
   return 0;
 }
@@ -32,6 +35,9 @@ size_t largest_grouped(const Network& network, size_t images) {
     const auto* products = std::get_if<Products>(&layer);
     if (products && fits(*products, images)) {
       most = std::max(most, make_place(products->out, true, images, 0).size());
+    }
+    if (const auto* learned = std::get_if<LearnedMap>(&layer)) {
+      most = std::max(most, make_place(learned->shape, true, images, 0).size());
     }
   }
   return most;
@@ -95,6 +101,12 @@ void Plan::place_layers() {
       in = out;
     } else if (const auto* norm = std::get_if<PixelNorm>(&layer)) {
       steps_.emplace_back(Norm{norm, in});
+    } else if (const auto* styles = std::get_if<Styles>(&layer)) {
+      place_styles(*styles, in);
+    } else if (const auto* learned = std::get_if<LearnedMap>(&layer)) {
+      in = place_learned(*learned, in, index);
+    } else if (const auto* style = std::get_if<StyleLayer>(&layer)) {
+      in = place_style(*style, in, index);
     } else if (const auto* last = std::get_if<LastLayer>(&layer)) {
       const size_t scratch = reserve(PlacedLastLayer::scratch_size(*last, in));
       steps_.emplace_back(std::in_place_type<PlacedLastLayer>, *last, in, scratch);
@@ -104,6 +116,41 @@ void Plan::place_layers() {
     }
   }
   if (!apart) apart_ = steps_.size();
+}
+
+// The styles of all layers are computed at once, while the images are together.
+void Plan::place_styles(const Styles& layer, const Place& in) {
+  Place kept = make_place(in.shape, in.grouped, in.images, 0);
+  kept.offset = reserve(kept.size());
+  steps_.emplace_back(Truncate{&layer, in, kept});
+  for (const Layer& other : network_.layers) {
+    const auto* style = std::get_if<StyleLayer>(&other);
+    if (!style) continue;
+    Place made = make_place(style->affine.out, in.grouped, in.images, 0);
+    made.offset = reserve(made.size());
+    steps_.emplace_back(std::in_place_type<PlacedProducts>, style->affine, kept, made);
+    styles_.emplace(style, made);
+  }
+}
+
+Place Plan::place_learned(const LearnedMap& layer, const Place& in, size_t index) {
+  const size_t padding = padding_from(network_, index + 1);
+  Place place = make_place(layer.shape, in.grouped, in.images, padding);
+  place.offset = in.grouped ? buffers_[turn_++ % 2] : reserve(place.size());
+  steps_.emplace_back(Learned{&layer, place});
+  return place;
+}
+
+Place Plan::place_style(const StyleLayer& layer, const Place& in, size_t index) {
+  Place out = in;
+  if (!layer.blur.empty()) {
+    out = make_place(layer.shape, in.grouped, in.grouped ? images_ : 1,
+                     padding_from(network_, index + 1));
+    out.offset = in.grouped ? buffers_[turn_++ % 2] : reserve(out.size());
+    if (!in.grouped) out.image = 0;
+  }
+  steps_.emplace_back(Style{&layer, styles_.at(&layer), in, out});
+  return out;
 }
 
 void Plan::read(const Rows& rows, size_t first, size_t count, float* memory) const {
@@ -128,7 +175,77 @@ void Plan::read(const Rows& rows, size_t first, size_t count, float* memory) con
   }
 }
 
-void Plan::run_step(const Step& step, size_t image, size_t count, float* memory, void* out) const {
+namespace {
+
+// A learned map, for images image … image + count - 1.
+void fill(const LearnedMap& layer, const Place& place, float* memory, size_t image, size_t count) {
+  const Shape& shape = layer.shape;
+  for (size_t n = image; n < image + count; ++n) {
+    for (size_t c = 0; c < shape.channels; ++c) {
+      float* const to = memory + place.offset + c / kBlock * place.block + c % kBlock;
+      for (size_t p = 0; p < shape.pixels(); ++p) {
+        to[place.at(p / shape.width, p % shape.width, n)] = layer.values[c * shape.pixels() + p];
+      }
+    }
+  }
+}
+
+float factor(const Rows& rows, const std::string& name) {
+  return name.empty() ? 1.0f : *static_cast<const float*>(rows.at(name));
+}
+
+}  // namespace
+
+void Plan::run_truncate(const Run& run, const Truncate& step, size_t image, size_t count) const {
+  const float psi = factor(run.rows, step.layer->truncation);
+  for (size_t n = image; n < image + count; ++n) {
+    for (size_t c = 0; c < step.in.shape.channels; ++c) {
+      const size_t lane = c % kBlock, block = c / kBlock;
+      const float w =
+          run.memory[step.in.offset + step.in.at(0, 0, n) + block * step.in.block + lane];
+      float* const to =
+          run.memory + step.out.offset + step.out.at(0, 0, n) + block * step.out.block + lane;
+      *to = w;
+      if (step.layer->mean.empty()) continue;
+      const float mean = step.layer->mean[c];
+      *to = mean + psi * (w - mean);
+    }
+  }
+}
+
+void Plan::run_style(const Run& run, const Style& style, size_t image, size_t count) const {
+  const StyleLayer& layer = *style.layer;
+  const Shape& shape = layer.shape;
+  const auto* const noise = static_cast<const float*>(run.rows.at(layer.noise));
+  StyleCall call{};
+  call.in_row = style.in.row;
+  call.in_column = style.in.column;
+  call.out_row = style.out.row;
+  call.out_column = style.out.column;
+  call.height = shape.height;
+  call.width = shape.width;
+  call.noise_scale = factor(run.rows, network_.noise_scale);
+  call.slope = layer.slope;
+  call.epsilon = layer.epsilon;
+  for (size_t n = image; n < image + count; ++n) {
+    call.noise = noise + (run.first + n) * shape.pixels();
+    for (size_t block = 0; block < shape.blocks(); ++block) {
+      const size_t channel = block * kBlock;
+      call.in = run.memory + style.in.offset + style.in.at(0, 0, n) + block * style.in.block;
+      call.out = run.memory + style.out.offset + style.out.at(0, 0, n) + block * style.out.block;
+      call.blur = layer.blur.empty() ? nullptr : layer.blur.data() + 9 * channel;
+      call.bias = layer.bias.data() + channel;
+      call.strength = layer.strength.data() + channel;
+      call.scale =
+          run.memory + style.styles.offset + style.styles.at(0, 0, n) + block * style.styles.block;
+      call.shift = call.scale + shape.blocks() * style.styles.block;
+      kernels().style(call);
+    }
+  }
+}
+
+void Plan::run_step(const Run& run, const Step& step, size_t image, size_t count, void* out) const {
+  float* const memory = run.memory;
   if (const auto* products = std::get_if<PlacedProducts>(&step)) {
     products->run(memory, image);
   } else if (const auto* last = std::get_if<PlacedLastLayer>(&step)) {
@@ -139,6 +256,12 @@ void Plan::run_step(const Step& step, size_t image, size_t count, float* memory,
     kernels().pixel_norm(map, map, place.block, place.shape.blocks(),
                          place.shape.height * place.row / kBlock, norm->layer->scale,
                          norm->layer->epsilon);
+  } else if (const auto* truncate = std::get_if<Truncate>(&step)) {
+    run_truncate(run, *truncate, image, count);
+  } else if (const auto* learned = std::get_if<Learned>(&step)) {
+    fill(*learned->layer, learned->place, memory, image, count);
+  } else if (const auto* style = std::get_if<Style>(&step)) {
+    run_style(run, *style, image, count);
   } else {
     const auto& dense = std::get<Dense>(step);
     run_dense_image(*dense.layer, dense.place, memory, image, count, memory + dense.scratch, out);
@@ -147,12 +270,13 @@ void Plan::run_step(const Step& step, size_t image, size_t count, float* memory,
 
 void Plan::run(const Rows& rows, size_t first, size_t count, float* memory, void* out) const {
   read(rows, first, count, memory);
+  const Run run{rows, first, memory};
   auto* const bytes = static_cast<uint8_t*>(out) + first * image_bytes_;
-  for (size_t i = 0; i < apart_; ++i) run_step(steps_[i], 0, count, memory, bytes);
+  for (size_t i = 0; i < apart_; ++i) run_step(run, steps_[i], 0, count, bytes);
   if (apart_ == steps_.size()) return;
   for (size_t n = 0; n < count; ++n) {
     for (size_t i = apart_; i < steps_.size(); ++i) {
-      run_step(steps_[i], n, 1, memory, bytes + n * image_bytes_);
+      run_step(run, steps_[i], n, 1, bytes + n * image_bytes_);
     }
   }
 }

@@ -27,12 +27,39 @@ struct PixelNorm {
   float epsilon;
 };
 
-using Layer = std::variant<Products, PixelNorm, LastLayer, DenseImage>;
+// The vector so far is w, for the layers after it; brought closer to its mean first (Karras et al.
+// 2019, appendix B) by the factor of that name, unless it is empty.
+struct Styles {
+  std::string truncation;
+  std::vector<float> mean;
+};
+
+// The map so far is put aside; a learned one, the same for every image, takes its place.
+struct LearnedMap {
+  Shape shape;
+  std::vector<float> values;  // [C, H, W]
+};
+
+// What follows a convolution in a style-based network (StyleCall).
+struct StyleLayer {
+  Shape shape;
+  Floats blur;  // [channels / 16][9][16]; empty: none
+  Floats bias;  // [channels], padded
+  Floats strength;
+  Products affine;    // w to deviations and means, [2 · channels, padded each]
+  std::string noise;  // name of its rows
+  float slope;
+  float epsilon;
+};
+
+using Layer =
+    std::variant<Products, PixelNorm, Styles, LearnedMap, StyleLayer, LastLayer, DenseImage>;
 
 // Layers one after the other.
 struct Network {
   std::vector<Source> sources;
-  Shape shape;  // of the map that they are
+  std::string noise_scale;  // name of the factor of all noise; empty: 1
+  Shape shape;              // of the map that they are
   std::vector<Layer> layers;
 };
 
@@ -63,12 +90,39 @@ class Plan {
     Place place;
     size_t scratch;
   };
-  using Step = std::variant<PlacedProducts, Norm, PlacedLastLayer, Dense>;
+  struct Style {
+    const StyleLayer* layer;
+    Place styles;  // deviations and means
+    Place in;
+    Place out;
+  };
+  struct Truncate {
+    const Styles* layer;
+    Place in;
+    Place out;
+  };
+  struct Learned {
+    const LearnedMap* layer;
+    Place place;
+  };
+  using Step = std::variant<PlacedProducts, Norm, Truncate, Learned, Style, PlacedLastLayer, Dense>;
+
+  // What a run's steps have in common.
+  struct Run {
+    const Rows& rows;
+    size_t first;
+    float* memory;
+  };
 
   void place_layers();
+  void place_styles(const Styles& layer, const Place& in);
+  Place place_learned(const LearnedMap& layer, const Place& in, size_t index);
+  Place place_style(const StyleLayer& layer, const Place& in, size_t index);
   Place place_output(const Products& layer, const Place& in, size_t index);
   void read(const Rows& rows, size_t first, size_t count, float* memory) const;
-  void run_step(const Step& step, size_t image, size_t count, float* memory, void* out) const;
+  void run_step(const Run& run, const Step& step, size_t image, size_t count, void* out) const;
+  void run_style(const Run& run, const Style& style, size_t image, size_t count) const;
+  void run_truncate(const Run& run, const Truncate& step, size_t image, size_t count) const;
   size_t reserve(size_t floats);
 
   const Network& network_;
@@ -77,6 +131,7 @@ class Plan {
   size_t memory_ = 0;
   size_t buffers_[2] = {0, 0};  // that grouped maps take in turns
   size_t turn_ = 0;
+  std::map<const StyleLayer*, Place> styles_;
   std::vector<Step> steps_;
   size_t apart_ = 0;  // steps from here on are for one image at a time
   size_t image_bytes_ = 0;
