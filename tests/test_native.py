@@ -104,7 +104,7 @@ def test_classes_are_those_that_were_asked_for() -> None:
         check_close(images, reference.sample(len(labels), seed=1, labels=labels))
 
 
-@pytest.mark.parametrize(("truncation", "noise"), [(0.5, 1.0), (1.0, 0.0), (-0.7, 2.5)])
+@pytest.mark.parametrize(("truncation", "noise"), [(0.5, 1.0), (1.0, 0.0), (0.0, 2.5)])
 def test_truncation_and_noise_scale_as_in_onnx_runtime(truncation: float, noise: float) -> None:
     with opened("stylegan") as ours, opened("stylegan", "onnxruntime") as reference:
         options = {"seed": 2, "truncation": truncation, "noise": noise}
