@@ -10,6 +10,8 @@ SETUP = scripts/setup.sh
 BIN = $(VENV)/bin
 # Side by side on the machine's cores; speed is not what is tested.
 PYTEST = $(BIN)/python -m pytest -q -p no:benchmark --numprocesses logical --maxprocesses 4 --dist worksteal
+# Fashion-MNIST, and the drawn faces, once and on all cores.
+TEST_DATA = scripts/fashion-mnist.sh && $(BIN)/python -c 'from zoo import data; data.load("faces")'
 CXX_FILES = $(shell find csrc -name '*.cc' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
 
 .DEFAULT_GOAL := help
@@ -24,12 +26,12 @@ sample: ## install (without PyTorch) and draw 64 images into samples.png
 
 test: ## install everything, get Fashion-MNIST and run all tests but the long ones
 	@$(SETUP) test
-	@scripts/fashion-mnist.sh
+	@$(TEST_DATA)
 	@$(PYTEST) -m "not long" $(PYTEST_ARGS)
 
 test-long: ## the same for the tests that repeat in more cases what the others hold
 	@$(SETUP) test
-	@scripts/fashion-mnist.sh
+	@$(TEST_DATA)
 	@$(PYTEST) -m long $(PYTEST_ARGS)
 
 test-gpu: ## on a machine with an NVIDIA GPU: install everything and run the tests that need it, the kernels under compute-sanitizer too

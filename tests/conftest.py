@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import compute_sanitizer
 import numpy as np
 import pytest
+from filelock import FileLock
 from gpus import why_no_gpu
 
 from zoo import data, engine_path
@@ -27,6 +29,7 @@ from zoo.data import DataSet
 ROOT = Path(__file__).resolve().parent.parent
 
 Run = Callable[..., str]
+Alone = Callable[[str], AbstractContextManager[object]]
 
 GPU_SKIPPED = pytest.StashKey[int]()
 SANITIZER_SKIPPED = pytest.StashKey[int]()
@@ -88,6 +91,17 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def repository() -> Path:
     """Root of the source tree."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def alone(repository: Path) -> Alone:
+    """One process at a time: `with alone(NAME)` waits for the others that are in it.
+
+    For builds, which tests do in folders of the repository, where the next one finds them.
+    """
+    folder = repository / "build"
+    folder.mkdir(exist_ok=True)
+    return lambda name: FileLock(folder / f"{name}.lock")
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from conftest import Run
+from conftest import Alone, Run
 from small_engines import write_all
 
 # The sanitizer, and the symbol that shows that a program really was built with it.
@@ -89,11 +89,20 @@ def ctest(build: Path, run: Run, *arguments: str) -> dict[str | None, str | None
     return {case.get("name"): case.get("status") for case in cases}
 
 
+@pytest.fixture
+def build(sanitizer: str, repository: Path, alone: Alone) -> Iterator[Path]:
+    """The folder that the tests are built in with a sanitizer, for nobody else meanwhile."""
+    name = f"cpp-tests-{sanitizer}"
+    with alone(name):
+        yield repository / "build" / name
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("sanitizer", SANITIZERS)
-def test_cpp(sanitizer: str, repository: Path, vae_engine: Path, run: Run, tmp_path: Path) -> None:
+def test_cpp(
+    sanitizer: str, build: Path, repository: Path, vae_engine: Path, run: Run, tmp_path: Path
+) -> None:
     write_all(tmp_path)
-    build = repository / "build" / f"cpp-tests-{sanitizer}"
     options = {
         # As it is shipped, or fast to compile and with lines in the reports.
         "CMAKE_BUILD_TYPE": "Release" if sanitizer == "none" else "Debug",
@@ -122,11 +131,11 @@ def test_cpp(sanitizer: str, repository: Path, vae_engine: Path, run: Run, tmp_p
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="the plugins are built where nvcc is")
-def test_with_a_real_tensorrt(repository: Path, run: Run) -> None:
+@pytest.mark.parametrize("sanitizer", ["none"])
+def test_with_a_real_tensorrt(build: Path, repository: Path, run: Run) -> None:
     """The plugins, as installed, in its registry; and what it says where it finds no driver."""
     library, plugins = real_tensorrt(), installed_plugins()
     assert plugins.is_file()
-    build = repository / "build" / "cpp-tests-none"
     options = {
         "CMAKE_BUILD_TYPE": "Release",
         "ZOO_TEST_PLUGINS": plugins,

@@ -10,7 +10,7 @@ from pathlib import Path
 import host_cuda
 import numpy as np
 import pytest
-from conftest import Run
+from conftest import Alone, Run
 from PIL import Image
 
 from export.plan import pipeline
@@ -23,11 +23,14 @@ FORBIDDEN = ["torch", "onnx", "openvino", "safetensors"]
 
 
 @pytest.fixture(scope="module")
-def wheel(repository: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(
+    repository: Path, run: Run, alone: Alone, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The wheel, built in the folder that the installation was built in."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    run([*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, repository])
+    with alone("wheel"):
+        run([*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, repository])
     (built,) = folder.glob("generator_zoo-*.whl")
     return built
 
