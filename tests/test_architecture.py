@@ -1,0 +1,142 @@
+"""What CONTRIBUTING.md says of the sources: who imports whom, and how long files are."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("runtime", "zoo", "export")
+FILES = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
+
+LONGEST = 600
+"""Lines of a source file."""
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+WITH_PYTORCH = {
+    "zoo.applications.inversion",
+    "zoo.applications.spaces",
+    "zoo.evaluation.efficientnet",
+    "zoo.evaluation.inception",
+    "zoo.evaluation.scores",
+}
+"""Modules that import PyTorch, and that others import in the functions that need them."""
+
+MODULES = {module_name(file): file for file in FILES}
+
+
+def imported(nodes: list[ast.AST], module: str) -> Iterator[str]:
+    """The full names that these statements import."""
+    package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *filter(None, [base])])
+            yield from (f"{base}.{name.name}" for name in node.names)
+
+
+def at_import(node: ast.AST) -> Iterator[ast.AST]:
+    """The statements that run when a module is imported: not those of functions, or for types."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        yield child
+        yield from at_import(child)
+
+
+@cache
+def names(module: str, everywhere: bool) -> frozenset[str]:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    nodes = list(ast.walk(tree) if everywhere else at_import(tree))
+    return frozenset(imported(nodes, module))
+
+
+def needed(module: str) -> set[str]:
+    """All that importing a module imports, through our own modules, by their full names."""
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        parts = name.split(".")
+        for end in range(1, len(parts) + 1):
+            part = ".".join(parts[:end])
+            if part in found:
+                continue
+            found.add(part)
+            if part in MODULES:
+                waiting += names(part, everywhere=False)
+    return found
+
+
+def tops(imports: frozenset[str] | set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in imports}
+
+
+def test_packages_import_those_below_only() -> None:
+    """export → zoo → runtime → NumPy: `zoo` never imports `export`, `runtime` neither of them."""
+    own = {"runtime": {"runtime"}, "zoo": {"zoo", "runtime"}, "export": set(PACKAGES)}
+    for module in MODULES:
+        package = module.partition(".")[0]
+        used = tops(names(module, everywhere=True)) & {*PACKAGES}
+        assert used <= own[package], module
+        if package == "runtime":
+            others = tops(names(module, everywhere=True)) - set(sys.stdlib_module_names)
+            assert others <= {"runtime", "numpy"}, module
+    assert any("zoo" in tops(names(m, True)) for m in MODULES if m.startswith("export."))
+    assert any("runtime" in tops(names(m, True)) for m in MODULES if m.startswith("zoo."))
+
+
+@pytest.mark.parametrize("package", ["zoo.data", "zoo.images", "zoo.corruption", "runtime"])
+def test_what_never_imports_pytorch(package: str) -> None:
+    for module in MODULES:
+        if module == package or module.startswith(f"{package}."):
+            assert not {"torch", "zoo.training"} & tops(names(module, True)), module
+
+
+def test_few_modules_import_pytorch() -> None:
+    """Models, training, export and `WITH_PYTORCH`: all others start fast."""
+    free = [
+        name
+        for name in MODULES
+        if not name.startswith(("zoo.models.", "zoo.training.", "export"))
+        and name not in WITH_PYTORCH
+    ]
+    slow = {name: needed(name) & {"torch", "onnx", "accelerate"} for name in free}
+    assert {name: found for name, found in slow.items() if found} == {}
+    assert len(free) > 80 and "torch" in needed("zoo.models.vae"), "the search finds what is there"
+
+
+def test_applications_come_without_pytorch() -> None:
+    """The interpreter agrees with what the sources say."""
+    applications = {name for name in MODULES if name.startswith("zoo.applications.")}
+    modules = sorted(applications - WITH_PYTORCH)
+    program = (
+        "import importlib, sys; sys.modules['torch'] = None\n"
+        f"for name in {modules}: importlib.import_module(name)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, timeout=120)
+
+
+def test_files_are_not_too_long() -> None:
+    folders = (*PACKAGES, "csrc", "tests", "benchmarks", "scripts")
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*")]
+    sources = [file for file in files if file.suffix in (".py", ".cc", ".cu", ".h", ".sh")]
+    lengths = {str(file): len(file.read_bytes().splitlines()) for file in sources}
+    assert len(lengths) > 300
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST} == {}
+    assert f"none has more than {LONGEST}" in (ROOT / "CONTRIBUTING.md").read_text("utf-8")
