@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
+import re
 import struct
 import tracemalloc
 import zipfile
@@ -136,7 +138,6 @@ def test_every_bit_of_an_archive_may_be_damaged(tmp_path: Path) -> None:
 
 
 def test_pipes_and_folders_are_no_files(tmp_path: Path) -> None:
-    import os
 
     os.mkfifo(tmp_path / "pipe.npy")
     (tmp_path / "folder.npz").mkdir()
@@ -263,3 +264,17 @@ def test_attributes_that_are_no_numbers(tmp_path: Path) -> None:
     for attributes in (np.array([["1"], ["-1"]])[LABELS % 2], LABELS[:, None] > 0):
         with pytest.raises(DataError, match=r"attributes must be 1 or -1, got .* \((<U2|bool)\)"):
             saved(tmp_path / "bad.npz", attributes=attributes)
+
+
+def test_files_are_read_in_one_place(repository: Path) -> None:
+    """Elsewhere what NumPy, Pillow or a decompressor raises would be a traceback."""
+    readers = re.compile(
+        r"np\.load\(|Image\.open\(|gzip\.(open|decompress|GzipFile)\(|fromfile\(|ZipFile\(path\)"
+    )
+    found = {
+        path.relative_to(repository).as_posix()
+        for folder in ("zoo", "export", "runtime")
+        for path in (repository / folder).rglob("*.py")
+        if readers.search(path.read_text("utf-8"))
+    }
+    assert found == {"zoo/images/arrays.py", "zoo/images/pictures.py"}

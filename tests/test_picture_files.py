@@ -255,3 +255,20 @@ def test_pictures_of_one_name_whatever_their_kind(tmp_path: Path) -> None:
     assert (found[:, 0, 0, 0] - GREY[0, 0]).tolist() == [0, 1, 2, 3, 4]
     with pytest.raises(DataError, match="has no truth for f.png, g.png"):
         Companions(str(tmp_path), (8, 8, 1)).of(["a.png", "f.png", "g.png"], 0)
+
+
+def test_a_picture_that_breaks_between_two_readings_is_an_error(tmp_path: Path) -> None:
+    """Else what was found at an index would be another image."""
+    for index in range(4):
+        Image.fromarray(GREY).save(tmp_path / f"{index}.png")
+    whole = (tmp_path / "1.png").read_bytes()
+    (tmp_path / "1.png").write_bytes(whole[:40])
+    stream = ImageStream([str(tmp_path)], (8, 8, 1))
+    assert [len(list(stream)[0].names), len(list(stream)[0].names)] == [3, 3]
+    (tmp_path / "2.png").unlink()
+    with pytest.raises(DataError, match="2.png has changed: is not a file"):
+        list(stream)
+    Image.fromarray(GREY).save(tmp_path / "2.png")
+    (tmp_path / "1.png").write_bytes(whole)
+    with pytest.raises(DataError, match="1.png has changed: it can be read now"):
+        list(stream)

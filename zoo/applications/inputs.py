@@ -217,7 +217,7 @@ def report_skipped(source: Source | ImageStream | DataSet) -> None:
 def report(skipped: Iterable[tuple[str, str]]) -> None:
     """One line on stderr for each (path, reason)."""
     for name, reason in skipped:
-        click.echo(f"skipped {name}: {reason}", err=True)
+        click.echo(" ".join(f"skipped {name}: {reason}".split()), err=True)
 
 
 def __getattr__(name: str) -> Any:

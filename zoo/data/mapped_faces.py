@@ -12,7 +12,7 @@ from zoo import cache
 from zoo.data import faces
 from zoo.data.sets import DataSet, Split
 from zoo.errors import DataError, OutputError
-from zoo.images.arrays import read, readable
+from zoo.images.arrays import mapped, read
 from zoo.images.atomic import alone, replacing
 from zoo.progress import Progress
 
@@ -87,9 +87,7 @@ def _attributes_of(path: Path) -> Path:
 def _mapped(path: Path, count: int, size: int) -> Split | None:
     """The first faces in a file of `_write`; None where it has not as many, or is damaged."""
     try:
-        with readable(path):
-            # Copy on write: nobody changes the file by changing an image.
-            images = np.load(path, mmap_mode="c", allow_pickle=False)
+        images = mapped(path)
         attributes = read(_attributes_of(path))
     except DataError:
         return None

@@ -111,7 +111,7 @@ class _Reader:
             try:
                 found.append(pictures.decoded(file))
             except DataError as error:
-                return str(file), pictures.reason(error, file)
+                return pictures.printable(str(file)), pictures.reason(error, file)
         chosen = zip(self._cut(item, found), self._channels, strict=True)
         return [fit(picture, self._size, channels) for picture, channels in chosen]
 

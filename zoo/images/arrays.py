@@ -191,6 +191,17 @@ def read(path: Path, name: str = "images") -> NDArray[Any]:
         return _whole(array)
 
 
+def mapped(path: Path) -> NDArray[Any]:
+    """The array in an `.npy` file, mapped into memory; what is written to it stays there.
+
+    Raises DataError.
+    """
+    with readable(path):
+        check_regular(path)
+        array: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
+    return array
+
+
 def read_idx(path: Path) -> NDArray[np.uint8]:
     """Read an IDX file of unsigned bytes, gzip-compressed or plain, as a uint8 array.
 
@@ -260,6 +271,7 @@ __all__ = [
     "Archive",
     "ArrayFile",
     "is_array",
+    "mapped",
     "opened",
     "opened_archive",
     "read",

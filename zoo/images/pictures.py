@@ -76,6 +76,11 @@ def no_pictures(folder: Path) -> DataError:
     return DataError(f"{folder} holds no pictures ({', '.join(PICTURES)})")
 
 
+def printable(name: str) -> str:
+    """A file name as valid Unicode, which names of other encodings are not."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
 def reason(error: DataError, path: Path) -> str:
     """What is wrong with a picture, without its name."""
     text = str(error).removeprefix(f"cannot read the picture {path}: ")
@@ -222,6 +227,7 @@ __all__ = [
     "no_pictures",
     "opened",
     "plain",
+    "printable",
     "reason",
     "upright",
 ]

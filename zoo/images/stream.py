@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,7 +42,8 @@ class ImageStream:
     them. Pictures of a folder that cannot be used are left out and listed in
     `skipped`, as (path, reason); with `strict` they are errors. Everything else that
     is wrong is a DataError: here for what can be told from the names and headers,
-    else while iterating. After `limit` images nothing more is read.
+    else while iterating, images that are others than the time before included.
+    After `limit` images nothing more is read.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class ImageStream:
         if not self._paths:
             raise DataError("no images given")
         self._listed: dict[Path, list[str]] = {}
+        self._reasons: dict[Path, list[str]] = {}
         self._counts = {path: self._count(path) for path in self._paths}
         self.total: int | None = sum(self._counts[path] for path in self._paths)
         """Number of images, those that may turn out to be unusable included."""
@@ -108,7 +109,7 @@ class ImageStream:
                 yield from self._array(path)
             else:
                 picture = read_picture(path, self.shape, self._resize)
-                yield Block(picture[None], [_printable(path.name)])
+                yield Block(picture[None], [pictures.printable(path.name)])
 
     def _count(self, path: Path) -> int:
         if path.is_dir():
@@ -122,18 +123,30 @@ class ImageStream:
             return array.shape[0]
 
     def _folder(self, path: Path) -> Iterator[Block]:
-        for name in self._listed[path]:
+        known = self._reasons.setdefault(path, [])
+        for index, name in enumerate(self._listed[path]):
             file = path / name
-            try:
-                if not file.is_file():
-                    raise DataError(f"{file} is not a file")
-                picture = read_picture(file, self.shape, self._resize)
-            except DataError as error:
-                if self._strict:
-                    raise
-                self.skipped.append((_printable(str(file)), pictures.reason(error, file)))
+            picture, reason = self._picture(file)
+            if index == len(known):
+                known.append(reason)
+            elif bool(reason) != bool(known[index]):
+                # The images after it would have other indices than before.
+                raise DataError(f"{file} has changed: {reason or 'it can be read now'}")
+            if picture is None:
+                self.skipped.append((pictures.printable(str(file)), reason))
             else:
-                yield Block(picture[None], [_printable(name)])
+                yield Block(picture[None], [pictures.printable(name)])
+
+    def _picture(self, file: Path) -> tuple[Images | None, str]:
+        """A picture of a folder, or why it cannot be used."""
+        try:
+            if not file.is_file():
+                raise DataError(f"{file} is not a file")
+            return read_picture(file, self.shape, self._resize), ""
+        except DataError as error:
+            if self._strict:
+                raise
+            return None, pictures.reason(error, file)
 
     @contextmanager
     def _opened(self, path: Path) -> Iterator[arrays.ArrayFile]:
@@ -168,14 +181,9 @@ class ImageStream:
 
     def _names(self, path: Path, start: int, rows: int, count: int) -> list[str]:
         if count == 1:
-            return [_printable(path.name)]
-        prefix = f"{_printable(path.name)}:" if len(self._paths) > 1 else ""
+            return [pictures.printable(path.name)]
+        prefix = f"{pictures.printable(path.name)}:" if len(self._paths) > 1 else ""
         return [f"{prefix}{index}" for index in range(start, start + rows)]
-
-
-def _printable(name: str) -> str:
-    """A file name as valid Unicode, which names of other encodings are not."""
-    return os.fsencode(name).decode("utf-8", "replace")
 
 
 __all__ = ["BLOCK", "Block", "ImageStream"]
