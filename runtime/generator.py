@@ -29,7 +29,7 @@ class Generator(LatentEngine):
     path: engine file, or TensorRT plan; device: "cpu", "cuda" or "cuda:N", or "auto" (a GPU
     for a plan, else the CPU); backend: "auto" (the one measured faster for this file among
     those installed), "onnxruntime", which is also the one on a GPU, "openvino", or "native"
-    (kernels of our own, for most generators, in fp32); precision: "fp32", where CPU and backend
+    (kernels of our own, for generators); precision: "fp32", where CPU and backend
     have it "bf16", on a GPU "tf32"; instances: copies that work
     in parallel, by default one a core, of a single thread, and two on a GPU; bucket, on a GPU:
     the one batch size that every run has, so that images are bit-equal whatever is asked for

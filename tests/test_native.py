@@ -42,7 +42,7 @@ def opened(name: str, backend: str = "native", instances: int = 1) -> runtime.Ge
 @pytest.fixture
 def best_isa() -> Iterator[None]:
     yield
-    assert _runtime.use_native_isa(_runtime.native_isas()[0])
+    assert _runtime.use_native_isa(_runtime.native_isas("fp32")[0])
 
 
 def check_close(images: np.ndarray, reference: np.ndarray) -> None:
@@ -83,7 +83,7 @@ def test_images_are_the_same_for_every_size_of_a_run(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["cgan", "dcgan", "progan", "stacked-ae", "stylegan", "vae-faces"])
 def test_images_are_the_same_in_every_instruction_set(name: str, best_isa: None) -> None:
-    isas = _runtime.native_isas()
+    isas = _runtime.native_isas("fp32")
     assert set(isas) <= {"avx512", "avx2"} and isas
     images = []
     for isa in isas:
@@ -104,6 +104,22 @@ def test_classes_are_those_that_were_asked_for() -> None:
         check_close(images, reference.sample(len(labels), seed=1, labels=labels))
 
 
+@pytest.mark.parametrize("name", ["bigan", "dcgan-faces", "gan", "progan", "stylegan", "vae"])
+def test_bf16_is_close_and_the_same_for_every_size_of_a_run(name: str) -> None:
+    """Where the CPU has it; elsewhere it is refused, and the instructions are named."""
+    if not _runtime.native_isas("bf16"):
+        with pytest.raises(BackendUnavailableError, match="has no bf16, which needs AVX512-BF16"):
+            runtime.Generator(engine(name), backend="native", precision="bf16")
+        return
+    ours = runtime.Generator(engine(name), backend="native", precision="bf16", instances=1)
+    with ours, opened(name, "onnxruntime") as reference:
+        images = ours.sample(COUNT, seed=5)
+        error = np.square(images.astype(float) - reference.sample(COUNT, seed=5)).mean()
+        assert 0 < error and 10 * np.log10(255**2 / error) > 44
+        for batch in (*range(1, 10), 16):
+            assert np.array_equal(ours.sample(COUNT, seed=5, batch=batch), images), batch
+
+
 @pytest.mark.parametrize(("truncation", "noise"), [(0.5, 1.0), (1.0, 0.0), (0.0, 2.5)])
 def test_truncation_and_noise_scale_as_in_onnx_runtime(truncation: float, noise: float) -> None:
     with opened("stylegan") as ours, opened("stylegan", "onnxruntime") as reference:
@@ -116,8 +132,6 @@ def test_truncation_and_noise_scale_as_in_onnx_runtime(truncation: float, noise:
 def test_what_it_has_not_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(BackendUnavailableError, match="runs generators, and this is a synthesis"):
         opened("stylegan.synthesis")
-    with pytest.raises(BackendUnavailableError, match="runs fp32, not bf16"):
-        runtime.Generator(engine("vae"), backend="native", precision="bf16")
     with pytest.raises(BackendUnavailableError, match="runs generators, and this is a encoder"):
         runtime.Encoder(zoo.engine_path("vae.encoder.onnx"), backend="native")
     with pytest.raises(ArgumentError, match="expected auto, native, onnxruntime or openvino"):

@@ -8,9 +8,9 @@ namespace zoo::python {
 void bind_backends(py::module_& module) {
   module.def("backend_names", &backend_names);
   module.def("backend_version", &backend_version);
-  module.def("native_isas", [] {
+  module.def("native_isas", [](const std::string& precision) {
     std::vector<std::string> names;
-    for (const native::Kernels* kernels : native::supported_kernels()) {
+    for (const native::Kernels* kernels : native::supported_kernels(precision)) {
       names.emplace_back(kernels->isa);
     }
     return names;

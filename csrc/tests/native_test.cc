@@ -148,7 +148,8 @@ Layer lowered(const Case& layer, const Shape& in) {
 
 // Runs a network in groups and image by image, and both against the definition; the last layer of
 // the cases is the one that makes the image.
-std::vector<uint8_t> test_network(size_t width, std::vector<Case> cases, Finish finish) {
+std::vector<uint8_t> test_network(const char* precision, size_t width, std::vector<Case> cases,
+                                  Finish finish) {
   constexpr size_t kImages = 11;
   Network network;
   network.sources.push_back({"mu", width});
@@ -183,14 +184,20 @@ std::vector<uint8_t> test_network(size_t width, std::vector<Case> cases, Finish 
   const size_t bytes = numbers * (finish.levels ? 1 : sizeof(float));
   std::vector<uint8_t> grouped(kImages * bytes), single(kImages * bytes);
   const Rows rows = {{"mu", latents.data()}};
-  const Plan group(network, kGroup), one(network, 1);
-  Floats group_memory(group.memory()), one_memory(one.memory());
-  group.run(rows, 0, kGroup, group_memory.data(), grouped.data());
-  group.run(rows, kGroup, kImages - kGroup, group_memory.data(), grouped.data());
-  for (size_t n = 0; n < kImages; ++n) one.run(rows, n, 1, one_memory.data(), single.data());
+  network.pack(kernels(precision));
+  const Plan group(kernels(precision), network, kGroup), one(kernels(precision), network, 1);
+  Bytes group_maps(group.maps()), one_maps(one.maps());
+  Floats group_scratch(group.scratch()), one_scratch(one.scratch());
+  for (size_t first = 0; first < kImages; first += kGroup) {
+    group.run(rows, first, std::min(kGroup, kImages - first), group_maps.data(),
+              group_scratch.data(), grouped.data());
+  }
+  for (size_t n = 0; n < kImages; ++n) {
+    one.run(rows, n, 1, one_maps.data(), one_scratch.data(), single.data());
+  }
   CHECK(grouped == single);
 
-  double worst = 0;
+  double worst = 0, squares = 0;
   for (size_t n = 0; n < kImages; ++n) {
     for (size_t c = 0; c < image.channels; ++c) {
       for (size_t p = 0; p < image.pixels(); ++p) {
@@ -209,10 +216,15 @@ std::vector<uint8_t> test_network(size_t width, std::vector<Case> cases, Finish 
               std::abs(static_cast<double>(floats[n * numbers + c * image.pixels() + p]) - wanted);
         }
         worst = std::max(worst, found);
+        squares += std::pow(found / (finish.levels ? 255 : 1), 2);
       }
     }
   }
-  CHECK(worst < 2e-5);
+  if (std::string(precision) == "fp32") {
+    CHECK(worst < 2e-5);
+  } else {
+    CHECK(squares / static_cast<double>(kImages * numbers) < 3e-5);
+  }
   return grouped;
 }
 
@@ -222,20 +234,20 @@ const Finish kClippedLevels = {Squash::kNone, 1.0f, 0.0f, 1.0f, true};
 const Finish kTanhFloats = {Squash::kTanhUnit, 1.5f, -1.0f, 2.0f, false};
 
 // All of it, with the same numbers however often it is called.
-std::vector<uint8_t> test_layers() {
+std::vector<uint8_t> test_layers(const char* precision) {
   std::vector<uint8_t> all;
   const auto keep = [&](std::vector<uint8_t> bytes) {
     all.insert(all.end(), bytes.begin(), bytes.end());
   };
   // Transposed convolutions, channels and sides that fill no tile.
-  keep(test_network(5,
+  keep(test_network(precision, 5,
                     {{Case::kDense, 20, 3, 1, 0, kRelu},
                      {Case::kTransposed, 33, 4, 2, 1, kLeaky},
                      {Case::kTransposed, 7, 4, 2, 1, kNone},
                      {Case::kTransposed, 3, 4, 2, 1, kNone}},
                     kSigmoidLevels));
   // Kernels of 2, 3, 5, 6 and 7, strides of 1 and 2.
-  keep(test_network(17,
+  keep(test_network(precision, 17,
                     {{Case::kDense, 16, 13, 1, 0, kLeaky},
                      {Case::kConvolution, 40, 3, 2, 1, kRelu},
                      {Case::kTransposed, 12, 2, 2, 0, kRelu},
@@ -244,7 +256,7 @@ std::vector<uint8_t> test_layers() {
                      {Case::kTransposed, 2, 6, 2, 2, kNone}},
                     kTanhFloats));
   // The map leaves group mode on the way.
-  keep(test_network(24,
+  keep(test_network(precision, 24,
                     {{Case::kNorm, 0, 0, 0, 0, kNone},
                      {Case::kDense, 64, 8, 1, 0, kLeaky},
                      {Case::kNorm, 0, 0, 0, 0, kNone},
@@ -256,13 +268,16 @@ std::vector<uint8_t> test_layers() {
                      {Case::kConvolution, 3, 1, 1, 0, kNone}},
                     kClippedLevels));
   // Dense from end to end, grey and in colours.
-  keep(test_network(7, {{Case::kDense, 100, 1, 1, 0, kRelu}, {Case::kDense, 1, 9, 1, 0, kNone}},
+  keep(test_network(precision, 7,
+                    {{Case::kDense, 100, 1, 1, 0, kRelu}, {Case::kDense, 1, 9, 1, 0, kNone}},
                     kSigmoidLevels));
-  keep(test_network(3, {{Case::kDense, 3, 5, 1, 0, kNone}}, kSigmoidLevels));
+  keep(test_network(precision, 3, {{Case::kDense, 3, 5, 1, 0, kNone}}, kSigmoidLevels));
   // A convolution that makes the image smaller, and one pixel.
-  keep(test_network(4, {{Case::kDense, 9, 6, 1, 0, kRelu}, {Case::kConvolution, 1, 3, 1, 0, kNone}},
+  keep(test_network(precision, 4,
+                    {{Case::kDense, 9, 6, 1, 0, kRelu}, {Case::kConvolution, 1, 3, 1, 0, kNone}},
                     kSigmoidLevels));
-  keep(test_network(4, {{Case::kDense, 9, 1, 1, 0, kRelu}, {Case::kConvolution, 1, 1, 1, 0, kNone}},
+  keep(test_network(precision, 4,
+                    {{Case::kDense, 9, 1, 1, 0, kRelu}, {Case::kConvolution, 1, 1, 1, 0, kNone}},
                     kSigmoidLevels));
   return all;
 }
@@ -271,7 +286,7 @@ void test_squash() {
   std::vector<float> values;
   for (int i = -4000; i <= 4000; ++i) values.push_back(static_cast<float>(i) / 40.0f);
   std::vector<float> made = values;
-  kernels().squash(Squash::kSigmoid, 1.0f, -1.0f, 2.0f, made.data(), made.size());
+  kernels("fp32").squash(Squash::kSigmoid, 1.0f, -1.0f, 2.0f, made.data(), made.size());
   double worst = 0;
   for (size_t i = 0; i < values.size(); ++i) {
     const double wanted = 1 / (1 + std::exp(-static_cast<double>(values[i])));
@@ -284,13 +299,14 @@ void test_squash() {
 
 int main() {
   std::vector<std::vector<uint8_t>> results;
-  for (const Kernels* const kernels : supported_kernels()) {
+  for (const Kernels* const kernels : supported_kernels("fp32")) {
     CHECK(use_kernels(kernels->isa));
     test_squash();
     generator.seed(1);
-    results.push_back(test_layers());
+    results.push_back(test_layers("fp32"));
     CHECK(results.back() == results.front());
   }
   CHECK(!use_kernels("none"));
+  if (!supported_kernels("bf16").empty()) test_layers("bf16");
   return zoo::test::report();
 }

@@ -25,5 +25,6 @@ struct LineAllocator {
 };
 
 using Floats = std::vector<float, LineAllocator<float>>;
+using Bytes = std::vector<unsigned char, LineAllocator<unsigned char>>;
 
 }  // namespace zoo::native

@@ -8,46 +8,48 @@ namespace zoo::native {
 
 #if defined(__x86_64__)
 extern const Kernels kAvx512Kernels;
+extern const Kernels kAvx512Bf16Kernels;
 extern const Kernels kAvx2Kernels;
 #endif
 
 namespace {
 
-std::atomic<const Kernels*>& chosen() {
-  static std::atomic<const Kernels*> kernels{
-      supported_kernels().empty() ? nullptr : supported_kernels().front()};
-  return kernels;
-}
+// What use_kernels chose.
+std::atomic<const Kernels*> chosen{nullptr};
 
 }  // namespace
 
-const std::vector<const Kernels*>& supported_kernels() {
-  static const std::vector<const Kernels*> supported = [] {
-    std::vector<const Kernels*> list;
+std::vector<const Kernels*> supported_kernels(const std::string& precision) {
+  std::vector<const Kernels*> list;
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")) {
-      list.push_back(&kAvx512Kernels);
-    }
-    if (avx2) list.push_back(&kAvx2Kernels);
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512bw");
+  if (precision == "fp32" && avx512) list.push_back(&kAvx512Kernels);
+  if (precision == "fp32" && avx2) list.push_back(&kAvx2Kernels);
+  if (precision == "bf16" && avx512 && __builtin_cpu_supports("avx512bf16")) {
+    list.push_back(&kAvx512Bf16Kernels);
+  }
 #endif
-    return list;
-  }();
-  return supported;
+  return list;
 }
 
-const Kernels& kernels() {
-  const Kernels* const found = chosen().load(std::memory_order_relaxed);
-  if (found) return *found;
-  throw BackendUnavailableError("backend native needs a CPU with AVX2 and FMA");
+const Kernels& kernels(const std::string& precision) {
+  const Kernels* const wanted = chosen.load();
+  if (wanted && precision == "fp32") return *wanted;
+  const auto supported = supported_kernels(precision);
+  if (!supported.empty()) return *supported.front();
+  throw BackendUnavailableError("backend native: this CPU has no " + precision + ", which needs " +
+                                (precision == "fp32" ? "AVX2 and FMA" : "AVX512-BF16") +
+                                ": use backend='onnxruntime'");
 }
 
 bool use_kernels(const std::string& isa) {
-  for (const Kernels* candidate : supported_kernels()) {
+  for (const Kernels* const candidate : supported_kernels("fp32")) {
     if (candidate->isa != isa) continue;
-    chosen().store(candidate);
+    chosen.store(candidate);
     return true;
   }
   return false;

@@ -1,8 +1,10 @@
-// The inner loops of the native backend, compiled once per instruction set and chosen at run time.
+// The inner loops of the native backend, compiled once per precision and instruction set and chosen
+// at run time.
 //
 // Activations lie in blocks of 16 channels, [channels / 16][slot][16]: what a slot is (an image, a
-// pixel, both) is up to the caller. Sums are formed in the order of the products' index with fused
-// multiply-adds, so results are the same bits in every instruction set and for every tile.
+// pixel, both) is up to the caller. Elements are floats or bfloat16; sums are floats, formed in the
+// order of the products' index, so results are the same bits for every tile. In fp32 they are fused
+// multiply-adds, and the same bits in every instruction set.
 #pragma once
 
 #include <cstddef>
@@ -19,30 +21,32 @@ constexpr size_t kBlock = 16;
 
 // Products of `rows` slots with 16·n columns of weights, n being the tile's:
 //   out[n][row] = activation(bias[n] + Σ_tap Σ_channel in[row + offset(tap)][channel] · weights)
-// Distances are counted in floats.
+// Distances are counted in elements.
 struct TileCall {
-  const float* in = nullptr;  // first row, first block
-  size_t in_block = 0;        // to the next block of channels
-  size_t blocks = 0;          // of channels that go in
+  const void* in = nullptr;  // first row, first block
+  size_t in_block = 0;       // to the next block of channels
+  size_t blocks = 0;         // of channels that go in
   size_t taps = 0;
   const ptrdiff_t* offsets = nullptr;  // of each tap, from `in`
   const uint32_t* places = nullptr;    // of each tap among the packed ones
-  const float* weights = nullptr;      // [column block][tap][channel][16]
+  const void* weights = nullptr;       // [column block][tap] of blocks as `pack` makes them
   size_t tap_size = 0;                 // to the next tap: blocks · 16 · 16
   size_t column_size = 0;              // to the next column block
   const float* bias = nullptr;         // [n][16]
   float slope = 1.0f;                  // leaky ReLU: max(x, slope · x); 1: none, 0: ReLU
-  float* out = nullptr;
+  void* out = nullptr;
   size_t out_block = 0;  // to the next column block
   size_t out_step = 0;   // to the next row
 };
 
-// A tile of `rows` slots, which lie `step` blocks of 16 apart, and 16·columns columns.
+// A tile of `rows` slots, which lie `step` blocks of 16 apart, and 16·columns columns. What it
+// gives are elements; `run_sums` gives the sums themselves, as floats.
 struct Tile {
   size_t rows;
   size_t columns;
   size_t step;
   void (*run)(const TileCall&);
+  void (*run_sums)(const TileCall&);
 };
 
 // What becomes of the network's last numbers x.
@@ -54,17 +58,17 @@ enum class Squash {
 
 // One image and 16 channels of a style-based layer (Karras et al. 2019, arXiv:1812.04948, figure
 // 1b): x = leaky(blur(in) + bias + strength · noise), then (x - mean) / deviation · scale + shift
-// with the mean and the deviation of x over the pixels. Distances in floats.
+// with the mean and the deviation of x over the pixels. Distances in elements.
 struct StyleCall {
-  const float* in;
-  float* out;  // not `in` where there is a blur
+  const void* in;
+  void* out;  // not `in` where there is a blur
   size_t in_row, in_column, out_row, out_column;
   size_t height, width;
   const float* blur;  // [9][16], 3×3 with zeros around; null: none
   const float* bias;  // 16, as the next three
   const float* strength;
-  const float* scale;
-  const float* shift;
+  const void* scale;  // elements
+  const void* shift;
   const float* noise;  // of each pixel
   float noise_scale;
   float slope;
@@ -73,11 +77,18 @@ struct StyleCall {
 
 struct Kernels {
   const char* isa;
+  size_t element;  // bytes
   const Tile* tiles;
   size_t tile_count;
-  // out[i] = x[i] / √(Σ x² · scale + epsilon), over the 16·blocks channels of each slot.
-  void (*pixel_norm)(const float* in, float* out, size_t block, size_t blocks, size_t slots,
-                     float scale, float epsilon);
+  // A block of 16 × 16 weights [channel][column], as tiles read it: 256 elements.
+  void (*pack)(const float* weights, void* packed);
+  // 16 channels of a slot.
+  void (*load)(const void* from, float* values);
+  void (*store)(const float* values, void* to);
+  // x / √(Σ x² · scale + epsilon), over the 16·blocks channels of each slot.
+  // In place.
+  void (*pixel_norm)(void* map, size_t block, size_t blocks, size_t slots, float scale,
+                     float epsilon);
   // [slots][16] to [16][stride], slots a multiple of 16.
   void (*transpose)(const float* in, size_t slots, float* out, size_t stride);
   void (*style)(const StyleCall& call);
@@ -88,13 +99,15 @@ struct Kernels {
   void (*to_levels)(const float* values, size_t count, uint8_t* levels);
 };
 
-// Those of this CPU, best first; empty where it has no fused multiply-add of vectors.
-ZOO_API const std::vector<const Kernels*>& supported_kernels();
+// Those of this CPU for a precision ("fp32", "bf16"), best first; empty where it has none: fp32
+// needs AVX2 and FMA, bf16 AVX512-BF16.
+ZOO_API std::vector<const Kernels*> supported_kernels(const std::string& precision);
 
 // The best, or those that use_kernels chose. Throws BackendUnavailableError where there are none.
-const Kernels& kernels();
+const Kernels& kernels(const std::string& precision);
 
-// For tests: false where this CPU has them not. Not while engines are at work.
+// For tests: engines that are loaded from now on take these in fp32. False where this CPU has them
+// not.
 ZOO_API bool use_kernels(const std::string& isa);
 
 }  // namespace zoo::native

@@ -1,9 +1,14 @@
-// The kernels in GCC's vector extensions: one source for all instruction sets. A file that includes
-// it says ZOO_LANES, the floats of a vector, and ZOO_KERNELS, the name of the table.
+// The kernels in GCC's vector extensions: one source for all precisions and instruction sets. A
+// file that includes it says ZOO_LANES, the floats of a vector; and, where elements are no floats,
+// ZOO_BF16.
 //
 // Nothing with a body from another header may be called here: the linker keeps one copy of such a
 // function, and it could be this one, with instructions that not every CPU has.
 #include "backends/native/kernels.h"
+
+#ifdef ZOO_BF16
+#include <immintrin.h>
+#endif
 
 namespace zoo::native {
 namespace {
@@ -19,11 +24,60 @@ typedef uint8_t Bytes __attribute__((vector_size(kLanes), may_alias, aligned(1))
 
 inline Vec load(const float* from) { return *reinterpret_cast<const Loose*>(from); }
 inline void store(float* to, Vec value) { *reinterpret_cast<Loose*>(to) = value; }
+
+#ifdef ZOO_BF16
+struct Element {
+  uint16_t bits;
+};
+typedef uint16_t Halves
+    __attribute__((vector_size(kLanes * sizeof(uint16_t)), may_alias, aligned(2)));
+typedef uint32_t Words __attribute__((vector_size(kLanes * sizeof(uint32_t)), may_alias));
+
+inline Vec load(const Element* from) {
+  const Halves halves = *reinterpret_cast<const Halves*>(from);
+  const Words words = __builtin_convertvector(halves, Words) << 16;
+  return reinterpret_cast<const Vec&>(words);
+}
+// Rounded to nearest even.
+inline void store(Element* to, Vec value) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh(value));
+}
+#else
+using Element = float;
+#endif
+
 inline Vec all(float value) { return value - Vec{}; }
 inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
 inline Vec smaller(Vec a, Vec b) { return a < b ? a : b; }
 
-template <int Rows, int Columns, int Step>
+#ifdef ZOO_BF16
+// Products of two channels at a time; each channel's weight is beside that of the next.
+constexpr int kTogether = 2;
+using Weights = __m512i;
+using Broadcast = __m512i;
+
+inline Weights weights_at(const Element* from) {
+  return _mm512_loadu_si512(reinterpret_cast<const void*>(from));
+}
+inline Broadcast broadcast(const Element* from) {
+  int pair;
+  __builtin_memcpy(&pair, from, sizeof pair);
+  return _mm512_set1_epi32(pair);
+}
+inline Vec multiplied(Vec sum, Broadcast x, Weights w) {
+  return _mm512_dpbf16_ps(sum, (__m512bh)x, (__m512bh)w);
+}
+#else
+constexpr int kTogether = 1;
+using Weights = Vec;
+using Broadcast = Vec;
+
+inline Weights weights_at(const Element* from) { return load(from); }
+inline Broadcast broadcast(const Element* from) { return all(*from); }
+inline Vec multiplied(Vec sum, Broadcast x, Weights w) { return sum + x * w; }
+#endif
+
+template <int Rows, int Columns, int Step, typename Out>
 void tile(const TileCall& call) {
   constexpr int kVectors = Columns * kParts;
   Vec sums[Rows][kVectors];
@@ -34,22 +88,23 @@ void tile(const TileCall& call) {
     for (int m = 0; m < Rows; ++m) sums[m][n] = bias;
   }
   for (size_t t = 0; t < call.taps; ++t) {
-    const float* in = call.in + call.offsets[t];
-    const float* weights = call.weights + call.places[t] * call.tap_size;
+    const Element* in = static_cast<const Element*>(call.in) + call.offsets[t];
+    const Element* weights =
+        static_cast<const Element*>(call.weights) + call.places[t] * call.tap_size;
     for (size_t b = 0; b < call.blocks; ++b) {
 #pragma GCC unroll 16
-      for (int k = 0; k < static_cast<int>(kBlock); ++k) {
-        Vec w[kVectors];
+      for (int k = 0; k < static_cast<int>(kBlock); k += kTogether) {
+        Weights w[kVectors];
 #pragma GCC unroll 16
         for (int n = 0; n < kVectors; ++n) {
-          w[n] = load(weights + n / kParts * call.column_size + k * static_cast<int>(kBlock) +
-                      n % kParts * kLanes);
+          w[n] = weights_at(weights + n / kParts * call.column_size + k * static_cast<int>(kBlock) +
+                            n % kParts * kLanes);
         }
 #pragma GCC unroll 16
         for (int m = 0; m < Rows; ++m) {
-          const Vec x = all(in[m * Step * static_cast<int>(kBlock) + k]);
+          const Broadcast x = broadcast(in + m * Step * static_cast<int>(kBlock) + k);
 #pragma GCC unroll 16
-          for (int n = 0; n < kVectors; ++n) sums[m][n] += x * w[n];
+          for (int n = 0; n < kVectors; ++n) sums[m][n] = multiplied(sums[m][n], x, w[n]);
         }
       }
       in += call.in_block;
@@ -59,12 +114,43 @@ void tile(const TileCall& call) {
   const Vec slope = all(call.slope);
 #pragma GCC unroll 16
   for (int n = 0; n < kVectors; ++n) {
-    float* out = call.out + n / kParts * call.out_block + n % kParts * kLanes;
+    Out* out = static_cast<Out*>(call.out) + n / kParts * call.out_block + n % kParts * kLanes;
 #pragma GCC unroll 16
     for (int m = 0; m < Rows; ++m) {
       store(out, larger(sums[m][n], sums[m][n] * slope));
       out += call.out_step;
     }
+  }
+}
+
+template <int Rows, int Columns, int Step = 1>
+constexpr Tile make_tile() {
+  return {Rows, Columns, Step, tile<Rows, Columns, Step, Element>,
+          Step == 1 ? tile<Rows, Columns, Step, float> : nullptr};
+}
+
+void pack(const float* weights, void* packed) {
+  Element* to = static_cast<Element*>(packed);
+#ifdef ZOO_BF16
+  for (size_t k = 0; k < kBlock; ++k) {
+    Element row[kBlock];
+    store(row, load(weights + k * kBlock));
+    for (size_t n = 0; n < kBlock; ++n) to[k / 2 * 2 * kBlock + 2 * n + k % 2] = row[n];
+  }
+#else
+  for (size_t i = 0; i < kBlock * kBlock; ++i) to[i] = weights[i];
+#endif
+}
+
+void load_block(const void* from, float* values) {
+  for (int p = 0; p < kParts; ++p) {
+    store(values + p * kLanes, load(static_cast<const Element*>(from) + p * kLanes));
+  }
+}
+
+void store_block(const float* values, void* to) {
+  for (int p = 0; p < kParts; ++p) {
+    store(static_cast<Element*>(to) + p * kLanes, load(values + p * kLanes));
   }
 }
 
@@ -88,8 +174,8 @@ inline float root(float value) {
   return result;
 }
 
-void pixel_norm(const float* in, float* out, size_t block, size_t blocks, size_t slots, float scale,
-                float epsilon) {
+void pixel_norm(void* map, size_t block, size_t blocks, size_t slots, float scale, float epsilon) {
+  Element* const in = static_cast<Element*>(map);
   for (size_t slot = 0; slot < slots; ++slot) {
     Vec squares[kParts] = {};
     for (size_t b = 0; b < blocks; ++b) {
@@ -107,7 +193,7 @@ void pixel_norm(const float* in, float* out, size_t block, size_t blocks, size_t
 #pragma GCC unroll 4
       for (int p = 0; p < kParts; ++p) {
         const size_t place = b * block + slot * kBlock + static_cast<size_t>(p * kLanes);
-        store(out + place, load(in + place) / divisor);
+        store(in + place, load(in + place) / divisor);
       }
     }
   }
@@ -115,7 +201,8 @@ void pixel_norm(const float* in, float* out, size_t block, size_t blocks, size_t
 
 // blur(in) + bias + strength · noise of one pixel and one vector of its channels, rectified.
 inline Vec noisy(const StyleCall& call, size_t y, size_t x, int part) {
-  const float* in = call.in + y * call.in_row + x * call.in_column + part * kLanes;
+  const Element* in =
+      static_cast<const Element*>(call.in) + y * call.in_row + x * call.in_column + part * kLanes;
   Vec value = load(in);
   if (call.blur) {
     value = Vec{};
@@ -123,7 +210,7 @@ inline Vec noisy(const StyleCall& call, size_t y, size_t x, int part) {
       if (y + ky < 1 || y + ky > call.height) continue;
       for (size_t kx = 0; kx < 3; ++kx) {
         if (x + kx < 1 || x + kx > call.width) continue;
-        const float* from = in + ky * call.in_row + kx * call.in_column;
+        const Element* from = in + ky * call.in_row + kx * call.in_column;
         value += load(from - call.in_row - call.in_column) *
                  load(call.blur + (3 * ky + kx) * kBlock + part * kLanes);
       }
@@ -138,7 +225,7 @@ inline Vec noisy(const StyleCall& call, size_t y, size_t x, int part) {
 void style(const StyleCall& call) {
   const float share = 1.0f / static_cast<float>(call.height * call.width);
   for (int part = 0; part < kParts; ++part) {
-    float* const out = call.out + part * kLanes;
+    Element* const out = static_cast<Element*>(call.out) + part * kLanes;
     // Sums of rows, then their sum: less is lost to rounding than in one long sum.
     Vec total = {};
     for (size_t y = 0; y < call.height; ++y) {
@@ -162,11 +249,11 @@ void style(const StyleCall& call) {
     }
     Vec factor = squares * all(share) + all(call.epsilon);
     for (int i = 0; i < kLanes; ++i) factor[i] = root(factor[i]);
-    factor = load(call.scale + part * kLanes) / factor;
-    const Vec shift = load(call.shift + part * kLanes);
+    factor = load(static_cast<const Element*>(call.scale) + part * kLanes) / factor;
+    const Vec shift = load(static_cast<const Element*>(call.shift) + part * kLanes);
     for (size_t y = 0; y < call.height; ++y) {
       for (size_t x = 0; x < call.width; ++x) {
-        float* const at = out + y * call.out_row + x * call.out_column;
+        Element* const at = out + y * call.out_row + x * call.out_column;
         store(at, (load(at) - mean) * factor + shift);
       }
     }

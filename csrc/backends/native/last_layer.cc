@@ -67,12 +67,13 @@ size_t PlacedLastLayer::scratch_size(const LastLayer& layer, const Place& in) {
   return layout(layer, in).size;
 }
 
-PlacedLastLayer::PlacedLastLayer(const LastLayer& layer, const Place& in, size_t scratch)
-    : layer_(layer), in_(in), scratch_(scratch), layout_(layout(layer, in)) {
-  tiles_ = choose_tiles(1, layout_.slots, layer.products.out.blocks());
+PlacedLastLayer::PlacedLastLayer(const Kernels& kernels, const LastLayer& layer, const Place& in,
+                                 size_t scratch)
+    : kernels_(kernels), layer_(layer), in_(in), scratch_(scratch), layout_(layout(layer, in)) {
+  tiles_ = choose_tiles(kernels, 1, layout_.slots, layer.products.out.blocks());
 }
 
-void PlacedLastLayer::multiply(const float* in, size_t y, float* scratch) const {
+void PlacedLastLayer::multiply(const Memory& memory, size_t in, size_t y, float* scratch) const {
   const Products& products = layer_.products;
   const ptrdiff_t offset = 0;
   const uint32_t place = 0;
@@ -88,20 +89,20 @@ void PlacedLastLayer::multiply(const float* in, size_t y, float* scratch) const 
   call.out_step = kBlock;
   size_t column = 0;
   for (const Tile* tile : tiles_) {
-    call.weights = products.weights.data() + column * products.column_size;
+    call.weights = products.packed.data() + column * products.column_size * memory.element;
     call.bias = products.biases.data() + column * kBlock;
     for (size_t done = 0; done < layout_.slots; done += tile->rows) {
       const size_t first = std::min(done, layout_.slots - tile->rows);
-      call.in = in + in_.at(y, 0, 0) + first * kBlock;
+      call.in = memory.at(in + in_.at(y, 0, 0) + first * kBlock);
       call.out = scratch + layout_.products + column * call.out_block + first * kBlock;
-      tile->run(call);
+      tile->run_sums(call);
     }
     column += tile->columns;
   }
   for (size_t block = 0; block < column; ++block) {
-    kernels().transpose(scratch + layout_.products + block * call.out_block, layout_.padded,
-                        scratch + layout_.turned + block * kBlock * (layout_.padded + kBlock),
-                        layout_.padded + kBlock);
+    kernels_.transpose(scratch + layout_.products + block * call.out_block, layout_.padded,
+                       scratch + layout_.turned + block * kBlock * (layout_.padded + kBlock),
+                       layout_.padded + kBlock);
   }
 }
 
@@ -132,9 +133,9 @@ void PlacedLastLayer::add_up(size_t y, float* scratch) const {
         const auto [phase, first] = places(0, kx);
         const float* products =
             scratch + layout_.turned + ((c * size + ky) * size + kx) * (layout_.padded + kBlock);
-        kernels().add(products, layout_.slots,
-                      row + phase * layout_.phase + layout_.margin +
-                          first * static_cast<ptrdiff_t>(layout_.images));
+        kernels_.add(products, layout_.slots,
+                     row + phase * layout_.phase + layout_.margin +
+                         first * static_cast<ptrdiff_t>(layout_.images));
       }
     }
   }
@@ -166,9 +167,9 @@ void PlacedLastLayer::finish(size_t count, float* scratch, void* out) const {
   for (size_t c = 0; c < layer_.out.channels; ++c) {
     for (size_t y = 0; y < layer_.out.height; ++y) {
       float* row = scratch + layout_.sums + (c * layer_.out.height + y) * layout_.row;
-      kernels().squash(f.squash, f.scale, f.low, f.high, row, layout_.row);
+      kernels_.squash(f.squash, f.scale, f.low, f.high, row, layout_.row);
       if (f.levels) {
-        kernels().to_levels(row, layout_.row, levels);
+        kernels_.to_levels(row, layout_.row, levels);
         spread(levels, c, y, count, static_cast<uint8_t*>(out));
       } else {
         spread(row, c, y, count, static_cast<float*>(out));
@@ -177,15 +178,15 @@ void PlacedLastLayer::finish(size_t count, float* scratch, void* out) const {
   }
 }
 
-void PlacedLastLayer::run(float* memory, size_t image, size_t count, void* out) const {
-  float* scratch = memory + scratch_;
-  const float* in = memory + in_.offset + (in_.grouped ? 0 : image * in_.image);
+void PlacedLastLayer::run(const Memory& memory, size_t image, size_t count, void* out) const {
+  float* const scratch = memory.scratch + scratch_;
+  const size_t in = in_.offset + (in_.grouped ? 0 : image * in_.image);
   for (size_t c = 0; c < layer_.out.channels; ++c) {
     std::fill_n(scratch + layout_.sums + c * layer_.out.height * layout_.row,
                 layer_.out.height * layout_.row, layer_.bias[c]);
   }
   for (size_t y = 0; y < layer_.in.height; ++y) {
-    multiply(in, y, scratch);
+    multiply(memory, in, y, scratch);
     add_up(y, scratch);
   }
   finish(count, scratch, out);
@@ -195,23 +196,24 @@ size_t dense_image_scratch(const DenseImage& layer) {
   return 2 * rounded_up(layer.image.channels * layer.image.pixels(), kBlock);
 }
 
-void run_dense_image(const DenseImage& layer, const Place& in, const float* memory, size_t image,
-                     size_t count, float* scratch, void* out) {
+void run_dense_image(const Kernels& kernels, const DenseImage& layer, const Place& in,
+                     const Memory& memory, size_t image, size_t count, size_t place, void* out) {
+  float* const scratch = memory.scratch + place;
   const size_t pixels = layer.image.pixels(), channels = layer.image.channels;
   const size_t size = channels * pixels;
   const Finish& f = layer.finish;
   auto* levels = reinterpret_cast<uint8_t*>(scratch + rounded_up(size, kBlock));
   for (size_t n = 0; n < count; ++n) {
-    const float* from = memory + in.offset + in.at(0, 0, in.grouped ? n : image);
+    const size_t from = in.offset + in.at(0, 0, in.grouped ? n : image);
     for (size_t block = 0; block < in.shape.blocks(); ++block) {
-      std::copy_n(from + block * in.block, kBlock, scratch + block * kBlock);
+      kernels.load(memory.at(from + block * in.block), scratch + block * kBlock);
     }
-    kernels().squash(f.squash, f.scale, f.low, f.high, scratch, size);
+    kernels.squash(f.squash, f.scale, f.low, f.high, scratch, size);
     if (!f.levels) {
       std::copy_n(scratch, size, static_cast<float*>(out) + n * size);
       continue;
     }
-    kernels().to_levels(scratch, size, levels);
+    kernels.to_levels(scratch, size, levels);
     uint8_t* to = static_cast<uint8_t*>(out) + n * size;
     for (size_t c = 0; c < channels; ++c) {
       for (size_t p = 0; p < pixels; ++p) to[p * channels + c] = levels[c * pixels + p];

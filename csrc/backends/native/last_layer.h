@@ -36,13 +36,13 @@ LastLayer make_last_layer(const float* weights, const float* bias, const Shape& 
 
 class PlacedLastLayer {
  public:
-  // `scratch`: where scratch_size() floats of the memory are its own.
-  PlacedLastLayer(const LastLayer& layer, const Place& in, size_t scratch);
+  // `scratch`: where scratch_size() floats of the memory's scratch are its own.
+  PlacedLastLayer(const Kernels& kernels, const LastLayer& layer, const Place& in, size_t scratch);
 
   static size_t scratch_size(const LastLayer& layer, const Place& in);
 
   // Writes `count` images of the group to `out`; in image mode one, number `image`.
-  void run(float* memory, size_t image, size_t count, void* out) const;
+  void run(const Memory& memory, size_t image, size_t count, void* out) const;
 
  private:
   // Of the sums of one row of one channel: those of the columns of each phase side by side, the
@@ -60,12 +60,13 @@ class PlacedLastLayer {
   };
   static Layout layout(const LastLayer& layer, const Place& in);
 
-  void multiply(const float* in, size_t y, float* scratch) const;
+  void multiply(const Memory& memory, size_t in, size_t y, float* scratch) const;
   void add_up(size_t y, float* scratch) const;
   void finish(size_t count, float* scratch, void* out) const;
   template <typename T>
   void spread(const T* row, size_t channel, size_t y, size_t count, T* out) const;
 
+  const Kernels& kernels_;
   const LastLayer& layer_;
   Place in_;
   size_t scratch_;
@@ -81,7 +82,7 @@ struct DenseImage {
 };
 
 size_t dense_image_scratch(const DenseImage& layer);
-void run_dense_image(const DenseImage& layer, const Place& in, const float* memory, size_t image,
-                     size_t count, float* scratch, void* out);
+void run_dense_image(const Kernels& kernels, const DenseImage& layer, const Place& in,
+                     const Memory& memory, size_t image, size_t count, size_t scratch, void* out);
 
 }  // namespace zoo::native

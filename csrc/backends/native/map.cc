@@ -4,9 +4,9 @@ namespace zoo::native {
 namespace {
 
 // Distances between blocks are odd numbers of cache lines, or all of them would be in one set.
-size_t odd_lines(size_t floats) {
-  constexpr size_t kLine = 64 / sizeof(float);
-  return ((floats + kLine - 1) / kLine | 1) * kLine;
+size_t odd_lines(size_t elements) {
+  // Of floats, and of bfloat16 two.
+  return ((elements + 2 * kBlock - 1) / (2 * kBlock) * 2 | 1) * kBlock;
 }
 
 // Slots after the last one, which tiles that stick out may read.

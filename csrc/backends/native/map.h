@@ -26,7 +26,7 @@ struct Shape {
   size_t pixels() const { return height * width; }
 };
 
-// A place for a map. Distances are in floats.
+// A place for a map. Distances are in elements.
 struct Place {
   Shape shape;
   bool grouped = false;
@@ -38,13 +38,22 @@ struct Place {
   size_t column = 0;
   size_t image = 0;
 
-  // Floats from the offset on.
+  // Elements from the offset on.
   size_t size() const;
 
   // Of a pixel, from the map's begin; channel 0.
   size_t at(size_t y, size_t x, size_t which) const {
     return y * row + (x + padding) * column + which * image;
   }
+};
+
+// An instance's memory: maps of elements of some bytes, and floats of the last layer's own.
+struct Memory {
+  unsigned char* maps;
+  size_t element;
+  float* scratch;
+
+  void* at(size_t offset) const { return maps + offset * element; }
 };
 
 // `padding` matters in image mode only.

@@ -9,7 +9,7 @@
 namespace zoo {
 namespace {
 
-using native::Floats;
+using native::Kernels;
 using native::Network;
 using native::Plan;
 
@@ -18,11 +18,11 @@ constexpr size_t kWorthAGroup = 5;
 
 class NativeBackend : public Backend {
  public:
-  NativeBackend(const BackendConfig& config, Network network)
-      : network_(std::move(network)),
-        group_(network_, native::kGroup),
-        single_(network_, 1),
-        instances_(config.instances) {}
+  NativeBackend(const Kernels& kernels, Network network, size_t instances)
+      : network_(packed(std::move(network), kernels)),
+        group_(kernels, network_, native::kGroup),
+        single_(kernels, network_, 1),
+        instances_(instances) {}
 
   NoiseFrom noise_from() const override { return NoiseFrom::kCaller; }
   bool fixed_batch() const override { return false; }
@@ -38,19 +38,29 @@ class NativeBackend : public Backend {
       const bool group = left >= kWorthAGroup;
       const size_t count = group ? std::min(left, native::kGroup) : 1;
       const Plan& plan = group ? group_ : single_;
-      Floats& memory = group ? own.group : own.single;
+      Room& room = group ? own.group : own.single;
       // The first run of an instance makes its memory, in its own thread.
-      if (memory.empty()) memory.resize(plan.memory());
-      plan.run(rows, first, count, memory.data(), image);
+      room.maps.resize(plan.maps());
+      room.scratch.resize(plan.scratch());
+      plan.run(rows, first, count, room.maps.data(), room.scratch.data(), image);
       first += count;
     }
   }
 
  private:
-  struct Instance {
-    Floats group;
-    Floats single;
+  struct Room {
+    native::Bytes maps;
+    native::Floats scratch;
   };
+  struct Instance {
+    Room group;
+    Room single;
+  };
+
+  static Network packed(Network network, const Kernels& kernels) {
+    network.pack(kernels);
+    return network;
+  }
 
   const Network network_;
   const Plan group_;
@@ -61,21 +71,18 @@ class NativeBackend : public Backend {
 }  // namespace
 
 bool native_can(const std::string& precision) {
-  return precision == "fp32" && !native::supported_kernels().empty();
+  return !native::supported_kernels(precision).empty();
 }
 
-std::string native_version() { return native::kernels().isa; }
+std::string native_version() { return native::kernels("fp32").isa; }
 
 std::unique_ptr<Backend> make_native(const BackendConfig& config) {
-  if (config.precision != "fp32") {
-    throw BackendUnavailableError("backend native runs fp32, not " + config.precision +
-                                  ": use backend='openvino' for bf16");
-  }
-  native::kernels();
+  const Kernels& kernels = native::kernels(config.precision);
   const MappedFile file(config.path);
   const std::string_view bytes(reinterpret_cast<const char*>(file.begin()), file.size());
   const native::Graph graph(bytes);
-  return std::make_unique<NativeBackend>(config, native::lower(graph, *config.manifest));
+  return std::make_unique<NativeBackend>(kernels, native::lower(graph, *config.manifest),
+                                         config.instances);
 }
 
 }  // namespace zoo

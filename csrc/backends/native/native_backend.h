@@ -1,5 +1,6 @@
-// The backend of this library's own kernels: no other library, 32-bit floats, CPUs with AVX2 and
-// FMA. Images are the same bytes for every batch size, instance and instruction set.
+// The backend of this library's own kernels, which needs no other library: fp32 on CPUs with AVX2
+// and FMA, bf16 on those with AVX512-BF16. Images are the same bytes for every batch size and
+// instance; in fp32 in every instruction set.
 #pragma once
 
 #include <memory>

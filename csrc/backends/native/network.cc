@@ -23,17 +23,17 @@ size_t padding_from(const Network& network, size_t index) {
   return 0;
 }
 
-bool fits(const Products& layer, size_t images) {
-  const size_t floats =
+bool fits(const Products& layer, size_t images, size_t element) {
+  const size_t elements =
       make_place(layer.in, true, images, 0).size() + make_place(layer.out, true, images, 0).size();
-  return floats * sizeof(float) <= kCached;
+  return elements * element <= kCached;
 }
 
-size_t largest_grouped(const Network& network, size_t images) {
+size_t largest_grouped(const Network& network, size_t images, size_t element) {
   size_t most = 0;
   for (const Layer& layer : network.layers) {
     const auto* products = std::get_if<Products>(&layer);
-    if (products && fits(*products, images)) {
+    if (products && fits(*products, images, element)) {
       most = std::max(most, make_place(products->out, true, images, 0).size());
     }
     if (const auto* learned = std::get_if<LearnedMap>(&layer)) {
@@ -55,13 +55,23 @@ size_t bytes_of(const Network& network) {
 
 }  // namespace
 
-Plan::Plan(const Network& network, size_t images) : network_(network), images_(images) {
+void Network::pack(const Kernels& kernels) {
+  for (Layer& layer : layers) {
+    if (auto* products = std::get_if<Products>(&layer)) products->pack(kernels);
+    if (auto* style = std::get_if<StyleLayer>(&layer)) style->affine.pack(kernels);
+    if (auto* last = std::get_if<LastLayer>(&layer)) last->products.pack(kernels);
+  }
+}
+
+Plan::Plan(const Kernels& kernels, const Network& network, size_t images)
+    : kernels_(kernels), network_(network), images_(images) {
   image_bytes_ = bytes_of(network);
   const bool grouped = images > 1;
   input_ = make_place(network.shape, grouped, images, grouped ? 0 : padding_from(network, 0));
   input_.offset = reserve(input_.size());
   if (grouped) {
-    for (size_t& buffer : buffers_) buffer = reserve(largest_grouped(network, images));
+    for (size_t& buffer : buffers_)
+      buffer = reserve(largest_grouped(network, images, kernels.element));
   }
   place_layers();
 }
@@ -73,7 +83,7 @@ size_t Plan::reserve(size_t floats) {
 }
 
 Place Plan::place_output(const Products& layer, const Place& in, size_t index) {
-  if (in.grouped && fits(layer, images_)) {
+  if (in.grouped && fits(layer, images_, kernels_.element)) {
     Place out = make_place(layer.out, true, images_, 0);
     out.offset = buffers_[turn_++ % 2];
     return out;
@@ -93,7 +103,7 @@ void Plan::place_layers() {
     const Layer& layer = network_.layers[index];
     if (const auto* products = std::get_if<Products>(&layer)) {
       const Place out = place_output(*products, in, index);
-      steps_.emplace_back(std::in_place_type<PlacedProducts>, *products, in, out);
+      steps_.emplace_back(std::in_place_type<PlacedProducts>, kernels_, *products, in, out);
       if (!apart && !out.grouped) {
         apart = true;
         apart_ = steps_.size();
@@ -108,11 +118,12 @@ void Plan::place_layers() {
     } else if (const auto* style = std::get_if<StyleLayer>(&layer)) {
       in = place_style(*style, in, index);
     } else if (const auto* last = std::get_if<LastLayer>(&layer)) {
-      const size_t scratch = reserve(PlacedLastLayer::scratch_size(*last, in));
-      steps_.emplace_back(std::in_place_type<PlacedLastLayer>, *last, in, scratch);
+      scratch_ = PlacedLastLayer::scratch_size(*last, in);
+      steps_.emplace_back(std::in_place_type<PlacedLastLayer>, kernels_, *last, in, 0);
     } else {
       const auto& dense = std::get<DenseImage>(layer);
-      steps_.emplace_back(Dense{&dense, in, reserve(dense_image_scratch(dense))});
+      scratch_ = dense_image_scratch(dense);
+      steps_.emplace_back(Dense{&dense, in});
     }
   }
   if (!apart) apart_ = steps_.size();
@@ -128,7 +139,7 @@ void Plan::place_styles(const Styles& layer, const Place& in) {
     if (!style) continue;
     Place made = make_place(style->affine.out, in.grouped, in.images, 0);
     made.offset = reserve(made.size());
-    steps_.emplace_back(std::in_place_type<PlacedProducts>, style->affine, kept, made);
+    steps_.emplace_back(std::in_place_type<PlacedProducts>, kernels_, style->affine, kept, made);
     styles_.emplace(style, made);
   }
 }
@@ -153,42 +164,40 @@ Place Plan::place_style(const StyleLayer& layer, const Place& in, size_t index) 
   return out;
 }
 
-void Plan::read(const Rows& rows, size_t first, size_t count, float* memory) const {
-  float* const to = memory + input_.offset;
-  const size_t pixels = network_.shape.pixels(), width = network_.shape.width;
-  size_t begin = 0;
-  for (const Source& source : network_.sources) {
-    const void* const data = rows.at(source.name);
-    for (size_t n = 0; n < count; ++n) {
-      const size_t row = first + n;
-      for (size_t k = 0; k < source.width; ++k) {
-        const size_t channel = (begin + k) / pixels, pixel = (begin + k) % pixels;
-        const float value =
-            source.classes
-                ? (static_cast<const int64_t*>(data)[row] == static_cast<int64_t>(k) ? 1.0f : 0.0f)
-                : static_cast<const float*>(data)[row * source.width + k];
-        to[channel / kBlock * input_.block + input_.at(pixel / width, pixel % width, n) +
-           channel % kBlock] = value;
+void Plan::read(const Run& run, size_t count) const {
+  const Shape& shape = network_.shape;
+  const size_t pixels = shape.pixels();
+  std::vector<const void*> data;
+  for (const Source& source : network_.sources) data.push_back(run.rows.at(source.name));
+  // Number k of a row, all sources side by side.
+  const auto number = [&](size_t row, size_t k) {
+    for (size_t i = 0; i < data.size(); ++i) {
+      const Source& source = network_.sources[i];
+      if (k >= source.width) {
+        k -= source.width;
+      } else if (source.classes) {
+        return static_cast<const int64_t*>(data[i])[row] == static_cast<int64_t>(k) ? 1.0f : 0.0f;
+      } else {
+        return static_cast<const float*>(data[i])[row * source.width + k];
       }
     }
-    begin += source.width;
+    return 0.0f;
+  };
+  for (size_t n = 0; n < count; ++n) {
+    for (size_t block = 0; block < shape.blocks(); ++block) {
+      for (size_t p = 0; p < pixels; ++p) {
+        float values[kBlock] = {};
+        for (size_t c = block * kBlock; c < std::min(shape.channels, (block + 1) * kBlock); ++c) {
+          values[c % kBlock] = number(run.first + n, c * pixels + p);
+        }
+        kernels_.store(values, run.memory.at(input_.offset + block * input_.block +
+                                             input_.at(p / shape.width, p % shape.width, n)));
+      }
+    }
   }
 }
 
 namespace {
-
-// A learned map, for images image … image + count - 1.
-void fill(const LearnedMap& layer, const Place& place, float* memory, size_t image, size_t count) {
-  const Shape& shape = layer.shape;
-  for (size_t n = image; n < image + count; ++n) {
-    for (size_t c = 0; c < shape.channels; ++c) {
-      float* const to = memory + place.offset + c / kBlock * place.block + c % kBlock;
-      for (size_t p = 0; p < shape.pixels(); ++p) {
-        to[place.at(p / shape.width, p % shape.width, n)] = layer.values[c * shape.pixels() + p];
-      }
-    }
-  }
-}
 
 float factor(const Rows& rows, const std::string& name) {
   return name.empty() ? 1.0f : *static_cast<const float*>(rows.at(name));
@@ -196,19 +205,36 @@ float factor(const Rows& rows, const std::string& name) {
 
 }  // namespace
 
+void Plan::fill(const Run& run, const Learned& step, size_t image, size_t count) const {
+  const Shape& shape = step.layer->shape;
+  const Place& place = step.place;
+  for (size_t block = 0; block < shape.blocks(); ++block) {
+    for (size_t p = 0; p < shape.pixels(); ++p) {
+      float values[kBlock] = {};
+      for (size_t c = block * kBlock; c < std::min(shape.channels, (block + 1) * kBlock); ++c) {
+        values[c % kBlock] = step.layer->values[c * shape.pixels() + p];
+      }
+      for (size_t n = image; n < image + count; ++n) {
+        kernels_.store(values, run.memory.at(place.offset + block * place.block +
+                                             place.at(p / shape.width, p % shape.width, n)));
+      }
+    }
+  }
+}
+
 void Plan::run_truncate(const Run& run, const Truncate& step, size_t image, size_t count) const {
   const float psi = factor(run.rows, step.layer->truncation);
+  const std::vector<float>& mean = step.layer->mean;
   for (size_t n = image; n < image + count; ++n) {
-    for (size_t c = 0; c < step.in.shape.channels; ++c) {
-      const size_t lane = c % kBlock, block = c / kBlock;
-      const float w =
-          run.memory[step.in.offset + step.in.at(0, 0, n) + block * step.in.block + lane];
-      float* const to =
-          run.memory + step.out.offset + step.out.at(0, 0, n) + block * step.out.block + lane;
-      *to = w;
-      if (step.layer->mean.empty()) continue;
-      const float mean = step.layer->mean[c];
-      *to = mean + psi * (w - mean);
+    for (size_t block = 0; block < step.in.shape.blocks(); ++block) {
+      float values[kBlock];
+      kernels_.load(run.memory.at(step.in.offset + step.in.at(0, 0, n) + block * step.in.block),
+                    values);
+      for (size_t c = block * kBlock; c < std::min(mean.size(), (block + 1) * kBlock); ++c) {
+        values[c % kBlock] = mean[c] + psi * (values[c % kBlock] - mean[c]);
+      }
+      kernels_.store(
+          values, run.memory.at(step.out.offset + step.out.at(0, 0, n) + block * step.out.block));
     }
   }
 }
@@ -227,50 +253,52 @@ void Plan::run_style(const Run& run, const Style& style, size_t image, size_t co
   call.noise_scale = factor(run.rows, network_.noise_scale);
   call.slope = layer.slope;
   call.epsilon = layer.epsilon;
+  const auto at = [&](const Place& place, size_t n, size_t block) {
+    return run.memory.at(place.offset + place.at(0, 0, n) + block * place.block);
+  };
   for (size_t n = image; n < image + count; ++n) {
     call.noise = noise + (run.first + n) * shape.pixels();
     for (size_t block = 0; block < shape.blocks(); ++block) {
       const size_t channel = block * kBlock;
-      call.in = run.memory + style.in.offset + style.in.at(0, 0, n) + block * style.in.block;
-      call.out = run.memory + style.out.offset + style.out.at(0, 0, n) + block * style.out.block;
+      call.in = at(style.in, n, block);
+      call.out = at(style.out, n, block);
       call.blur = layer.blur.empty() ? nullptr : layer.blur.data() + 9 * channel;
       call.bias = layer.bias.data() + channel;
       call.strength = layer.strength.data() + channel;
-      call.scale =
-          run.memory + style.styles.offset + style.styles.at(0, 0, n) + block * style.styles.block;
-      call.shift = call.scale + shape.blocks() * style.styles.block;
-      kernels().style(call);
+      call.scale = at(style.styles, n, block);
+      call.shift = at(style.styles, n, block + shape.blocks());
+      kernels_.style(call);
     }
   }
 }
 
 void Plan::run_step(const Run& run, const Step& step, size_t image, size_t count, void* out) const {
-  float* const memory = run.memory;
+  const Memory& memory = run.memory;
   if (const auto* products = std::get_if<PlacedProducts>(&step)) {
     products->run(memory, image);
   } else if (const auto* last = std::get_if<PlacedLastLayer>(&step)) {
     last->run(memory, image, count, out);
   } else if (const auto* norm = std::get_if<Norm>(&step)) {
     const Place& place = norm->place;
-    float* const map = memory + place.offset + (place.grouped ? 0 : image * place.image);
-    kernels().pixel_norm(map, map, place.block, place.shape.blocks(),
-                         place.shape.height * place.row / kBlock, norm->layer->scale,
-                         norm->layer->epsilon);
+    kernels_.pixel_norm(memory.at(place.offset + (place.grouped ? 0 : image * place.image)),
+                        place.block, place.shape.blocks(), place.shape.height * place.row / kBlock,
+                        norm->layer->scale, norm->layer->epsilon);
   } else if (const auto* truncate = std::get_if<Truncate>(&step)) {
     run_truncate(run, *truncate, image, count);
   } else if (const auto* learned = std::get_if<Learned>(&step)) {
-    fill(*learned->layer, learned->place, memory, image, count);
+    fill(run, *learned, image, count);
   } else if (const auto* style = std::get_if<Style>(&step)) {
     run_style(run, *style, image, count);
   } else {
     const auto& dense = std::get<Dense>(step);
-    run_dense_image(*dense.layer, dense.place, memory, image, count, memory + dense.scratch, out);
+    run_dense_image(kernels_, *dense.layer, dense.place, memory, image, count, 0, out);
   }
 }
 
-void Plan::run(const Rows& rows, size_t first, size_t count, float* memory, void* out) const {
-  read(rows, first, count, memory);
-  const Run run{rows, first, memory};
+void Plan::run(const Rows& rows, size_t first, size_t count, unsigned char* maps, float* scratch,
+               void* out) const {
+  const Run run{rows, first, {maps, kernels_.element, scratch}};
+  read(run, count);
   auto* const bytes = static_cast<uint8_t*>(out) + first * image_bytes_;
   for (size_t i = 0; i < apart_; ++i) run_step(run, steps_[i], 0, count, bytes);
   if (apart_ == steps_.size()) return;

@@ -61,6 +61,9 @@ struct Network {
   std::string noise_scale;  // name of the factor of all noise; empty: 1
   Shape shape;              // of the map that they are
   std::vector<Layer> layers;
+
+  // Brings the weights into the form that these kernels read; once, before plans are made.
+  void pack(const Kernels& kernels);
 };
 
 // Pointers to the rows of a run, by name.
@@ -70,15 +73,18 @@ using Rows = std::map<std::string, const void*>;
 // of fewer computes the others too, from zeros.
 class Plan {
  public:
-  Plan(const Network& network, size_t images);
+  Plan(const Kernels& kernels, const Network& network, size_t images);
 
   size_t images() const { return images_; }
 
-  // Floats that an instance needs; zeros to begin with.
-  size_t memory() const { return memory_; }
+  // Bytes of maps and floats of scratch that an instance needs; zeros to begin with.
+  size_t maps() const { return memory_ * kernels_.element; }
+  size_t scratch() const { return scratch_; }
 
-  // Rows first … first + count - 1, count ≤ images(), to the same of `out`.
-  void run(const Rows& rows, size_t first, size_t count, float* memory, void* out) const;
+  // Rows first … first + count - 1, count ≤ images(), to the same of `out`, in the memory of an
+  // instance.
+  void run(const Rows& rows, size_t first, size_t count, unsigned char* maps, float* scratch,
+           void* out) const;
 
  private:
   struct Norm {
@@ -88,7 +94,6 @@ class Plan {
   struct Dense {
     const DenseImage* layer;
     Place place;
-    size_t scratch;
   };
   struct Style {
     const StyleLayer* layer;
@@ -111,7 +116,7 @@ class Plan {
   struct Run {
     const Rows& rows;
     size_t first;
-    float* memory;
+    Memory memory;
   };
 
   void place_layers();
@@ -119,16 +124,19 @@ class Plan {
   Place place_learned(const LearnedMap& layer, const Place& in, size_t index);
   Place place_style(const StyleLayer& layer, const Place& in, size_t index);
   Place place_output(const Products& layer, const Place& in, size_t index);
-  void read(const Rows& rows, size_t first, size_t count, float* memory) const;
+  void read(const Run& run, size_t count) const;
+  void fill(const Run& run, const Learned& step, size_t image, size_t count) const;
   void run_step(const Run& run, const Step& step, size_t image, size_t count, void* out) const;
   void run_style(const Run& run, const Style& style, size_t image, size_t count) const;
   void run_truncate(const Run& run, const Truncate& step, size_t image, size_t count) const;
   size_t reserve(size_t floats);
 
+  const Kernels& kernels_;
   const Network& network_;
   size_t images_;
   Place input_;
   size_t memory_ = 0;
+  size_t scratch_ = 0;
   size_t buffers_[2] = {0, 0};  // that grouped maps take in turns
   size_t turn_ = 0;
   std::map<const StyleLayer*, Place> styles_;

@@ -26,12 +26,13 @@ double worth(const Tile& tile, size_t step, size_t length) {
 
 }  // namespace
 
-std::vector<const Tile*> choose_tiles(size_t step, size_t length, size_t columns) {
+std::vector<const Tile*> choose_tiles(const Kernels& kernels, size_t step, size_t length,
+                                      size_t columns) {
   std::vector<double> costs(columns + 1, 0.0);
   std::vector<const Tile*> last(columns + 1, nullptr);
   for (size_t covered = 1; covered <= columns; ++covered) {
-    for (size_t i = 0; i < kernels().tile_count; ++i) {
-      const Tile& tile = kernels().tiles[i];
+    for (size_t i = 0; i < kernels.tile_count; ++i) {
+      const Tile& tile = kernels.tiles[i];
       const double found = worth(tile, step, length);
       if (found == 0.0 || tile.columns > covered) continue;
       const double cost = costs[covered - tile.columns] + static_cast<double>(tile.columns) / found;
@@ -72,6 +73,18 @@ void Products::set_weight(size_t tap, size_t input, size_t output, float value) 
 
 void Products::set_bias(size_t set, size_t output, float value) {
   biases[set * padded(out.channels) + output] = value;
+}
+
+void Products::pack(const Kernels& kernels) {
+  constexpr size_t kSquare = kBlock * kBlock;
+  packed.assign(weights.size() * kernels.element, 0);
+  for (size_t column = 0; column < out.blocks(); ++column) {
+    for (size_t at = 0; at + kSquare <= column_size; at += kSquare) {
+      const size_t first = column * column_size + at;
+      kernels.pack(weights.data() + first, packed.data() + first * kernels.element);
+    }
+  }
+  weights = {};
 }
 
 Products make_dense(const float* weights, const float* bias, size_t inputs, const Shape& out,
@@ -170,7 +183,8 @@ Products make_transposed(const float* weights, const float* bias, const Shape& i
   return made;
 }
 
-PlacedProducts::PlacedProducts(const Products& layer, const Place& in, const Place& out)
+PlacedProducts::PlacedProducts(const Kernels& kernels, const Products& layer, const Place& in,
+                               const Place& out)
     : layer_(layer), in_(in), out_(out) {
   if (in.grouped) {
     length_ = in.images;
@@ -189,7 +203,7 @@ PlacedProducts::PlacedProducts(const Products& layer, const Place& in, const Pla
       for (size_t y = 0; y < layer.rows; ++y) add_line(phase, y, 0);
     }
   }
-  tiles_ = choose_tiles(in_step_ / kBlock, length_, layer.out.blocks());
+  tiles_ = choose_tiles(kernels, in_step_ / kBlock, length_, layer.out.blocks());
 }
 
 void PlacedProducts::add_line(const Phase& phase, size_t y, size_t x) {
@@ -213,21 +227,22 @@ void PlacedProducts::add_line(const Phase& phase, size_t y, size_t x) {
   lines_.push_back(line);
 }
 
-void PlacedProducts::run(float* memory, size_t image) const {
-  const float* in = memory + in_.offset + (in_.grouped ? 0 : image * in_.image);
-  float* out = memory + out_.offset + (out_.grouped || in_.grouped ? 0 : image * out_.image);
+void PlacedProducts::run(const Memory& memory, size_t image) const {
+  const size_t in = in_.offset + (in_.grouped ? 0 : image * in_.image);
+  const size_t out = out_.offset + (in_.grouped ? 0 : image * out_.image);
   size_t column = 0;
   for (const Tile* tile : tiles_) {
-    run_lines(*tile, column, in, out);
+    run_lines(*tile, column, memory, in, out);
     column += tile->columns;
   }
 }
 
-void PlacedProducts::run_lines(const Tile& tile, size_t column, const float* in, float* out) const {
+void PlacedProducts::run_lines(const Tile& tile, size_t column, const Memory& memory, size_t in,
+                               size_t out) const {
   TileCall call;
   call.in_block = in_.block;
   call.blocks = layer_.in.blocks();
-  call.weights = layer_.weights.data() + column * layer_.column_size;
+  call.weights = layer_.packed.data() + column * layer_.column_size * memory.element;
   call.tap_size = layer_.tap_size;
   call.column_size = layer_.column_size;
   call.slope = layer_.activation.slope;
@@ -241,8 +256,8 @@ void PlacedProducts::run_lines(const Tile& tile, size_t column, const float* in,
     for (size_t done = 0; done < length_; done += tile.rows) {
       // The last tile begins early where it would stick out: it computes some outputs again.
       const size_t first = std::min(done, length_ - tile.rows);
-      call.in = in + line.in + first * in_step_;
-      call.out = out + line.out + column * out_.block + first * out_step_;
+      call.in = memory.at(in + line.in + first * in_step_);
+      call.out = memory.at(out + line.out + column * out_.block + first * out_step_);
       tile.run(call);
     }
   }

@@ -40,7 +40,8 @@ struct Products {
   size_t columns = 1;
   std::vector<Phase> phases;
   Activation activation;
-  Floats weights;  // [out block][tap][in channel, padded][16]
+  Floats weights;  // [out block][tap][in channel, padded][16]; empty once they are packed
+  Bytes packed;    // the same in blocks as the kernels read them
   size_t tap_size = 0;
   size_t column_size = 0;
   Floats biases;  // [number][out channel, padded]
@@ -52,6 +53,7 @@ struct Products {
   void allocate(size_t taps, size_t sets);
   void set_weight(size_t tap, size_t input, size_t output, float value);
   void set_bias(size_t set, size_t output, float value);
+  void pack(const Kernels& kernels);
 };
 
 // Weights [out, in], of inputs [N, in], for outputs [N, out] seen as maps of that shape.
@@ -74,15 +76,16 @@ Products make_transposed(const float* weights, const float* bias, const Shape& i
 
 // The cheapest tiles for lines of `length` slots, `step` blocks of 16 apart, that cover so many
 // column blocks together.
-std::vector<const Tile*> choose_tiles(size_t step, size_t length, size_t columns);
+std::vector<const Tile*> choose_tiles(const Kernels& kernels, size_t step, size_t length,
+                                      size_t columns);
 
 // A layer between two places: which tiles, and the taps of every output.
 class PlacedProducts {
  public:
-  PlacedProducts(const Products& layer, const Place& in, const Place& out);
+  PlacedProducts(const Kernels& kernels, const Products& layer, const Place& in, const Place& out);
 
   // Of image `image` in image mode, of all of the group in group mode (0).
-  void run(float* memory, size_t image) const;
+  void run(const Memory& memory, size_t image) const;
 
  private:
   // The taps of one run of tiles: outputs of a row in image mode, of a pixel in group mode.
@@ -95,7 +98,8 @@ class PlacedProducts {
   };
 
   void add_line(const Phase& phase, size_t y, size_t x);
-  void run_lines(const Tile& tile, size_t column, const float* in, float* out) const;
+  void run_lines(const Tile& tile, size_t column, const Memory& memory, size_t in,
+                 size_t out) const;
 
   const Products& layer_;
   Place in_, out_;

@@ -23,8 +23,8 @@ struct Options {
   // "cpu"; "cuda:N" (or "cuda", the first); "auto": a GPU for a plan, else the CPU.
   std::string device = "auto";
   // For plans "auto"; for others on a GPU "auto" or "onnxruntime". Else "onnxruntime", "openvino",
-  // "native" (this library's own kernels, for generators of the layers that they know and fp32; it
-  // needs no other library), or "auto": the one measured faster for this file (at export, in its
+  // "native" (this library's own kernels, for generators of the layers that they know; it needs no
+  // other library), or "auto": the one measured faster for this file (at export, in its
   // manifest) among those installed here. The choice depends on the file alone, so a repeated run
   // gives the same bytes.
   std::string backend = "auto";
