@@ -29,14 +29,18 @@ def run(*arguments: object) -> Result:
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
     """What it says of the VAE, and writes."""
     out = tmp_path_factory.mktemp("evaluate") / "vae.json"
-    result = run("--engine", "vae.onnx", "-n", 400, "--seed", 5, "--json", out)
+    result = run("--engine", "vae.onnx", "-n", 400, "--seed", 5, "--seeds", 2, "--json", out)
     assert result.exit_code == 0, result.output
     return result.output, json.loads(out.read_text())
 
 
 def test_table_of_a_generator(measured: tuple[str, dict[str, Any]]) -> None:
     text, _ = measured
-    assert "vae.onnx: 400 images, seed 5, against 400 test images of fashion-mnist" in text
+    assert (
+        "vae.onnx: 400 images, each of seeds 5 to 6 (± 95 %; a difference inside it is none), "
+        in text
+    )
+    assert "against 400 test images of fashion-mnist" in text
     assert "network fashion-classifier " in text and "a frame cut off, else resized" in text
     head = next(line for line in text.splitlines() if line.startswith("metric"))
     assert head.split() == ["metric", "value", "PyTorch", "difference", "floor", "network"]
@@ -49,7 +53,7 @@ def test_document_of_a_generator(measured: tuple[str, dict[str, Any]]) -> None:
     (whole,) = document["reports"]
     assert document["model"] == "vae" and document["role"] == "generator"
     assert document["network"]["name"] == "fashion-classifier"
-    assert (whole["count"], whole["seed"]) == (400, 5)
+    assert (whole["count"], whole["seed"], whole["seeds"]) == (400, 5, 2)
     found = {metric["name"]: metric for metric in whole["metrics"]}
     model = {metric["name"]: metric for metric in whole["pytorch"]["metrics"]}
     assert found["FID"]["value"] > 5 * found["FID"]["baseline"] > 0
@@ -61,6 +65,14 @@ def test_document_of_a_generator(measured: tuple[str, dict[str, Any]]) -> None:
     for name, difference in whole["differences"].items():
         assert abs(difference) < 0.01 * abs(found[name]["value"]) + 1e-3
         assert difference == pytest.approx(found[name]["value"] - model[name]["value"])
+    # Two numbers: Student's t of one degree of freedom.
+    for metric in found.values():
+        one, other = metric["values"]
+        assert metric["value"] == pytest.approx((one + other) / 2)
+        assert metric["interval"] == pytest.approx(12.7062 * abs(one - other) / 2, rel=1e-4)
+    assert found["FID"]["interval"] > 0
+    (row,) = (line.split() for line in measured[0].splitlines() if line.startswith("FID"))
+    assert row[2] == "±" and "none" in row, "the export's difference is inside the interval"
 
 
 def test_numbers_are_those_of_the_engines_images(
@@ -70,11 +82,11 @@ def test_numbers_are_those_of_the_engines_images(
     network = features.load("fashion-classifier")
     yardstick = Yardstick(network, references.choose(fashion_mnist, 400), names=["fid", "modes"])
     with runtime.Generator(engine_path("vae.onnx")) as generator:
-        images = generator.sample(400, seed=5)
-    found = yardstick.metrics(yardstick.measure([images[:150], images[150:]], 400))
-    told = {metric["name"]: metric["value"] for metric in measured[1]["reports"][0]["metrics"]}
-    for metric in found:
-        assert told[metric.name] == pytest.approx(metric.value, rel=1e-6)
+        images = [generator.sample(400, seed=seed) for seed in (5, 6)]
+    told = {metric["name"]: metric["values"] for metric in measured[1]["reports"][0]["metrics"]}
+    for number, drawn in enumerate(images):
+        for metric in yardstick.metrics(yardstick.measure([drawn[:150], drawn[150:]], 400)):
+            assert told[metric.name][number] == pytest.approx(metric.value, rel=1e-6)
 
 
 def test_a_model_draws_the_noise_of_its_engine() -> None:
@@ -90,7 +102,17 @@ def test_a_model_draws_the_noise_of_its_engine() -> None:
 def test_metrics_may_be_chosen(tmp_path: Path) -> None:
     out = tmp_path / "modes.json"
     result = run(
-        "--engine", "vae.onnx", "-n", 100, "--metrics", "modes, fid", "--no-model", "--json", out
+        "--engine",
+        "vae.onnx",
+        "-n",
+        100,
+        "--metrics",
+        "modes, fid",
+        "--no-model",
+        "--json",
+        out,
+        "--seeds",
+        1,
     )
     assert result.exit_code == 0, result.output
     (whole,) = json.loads(out.read_text())["reports"]
@@ -134,7 +156,7 @@ def test_translator_of_faces_is_judged_by_attributes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--engine", "vae.onnx", "-n", 40_000], "enough to compare 35,000 with as many others"),
+        (["--engine", "vae.onnx", "-n", 40_000], "enough to compare 32,500 with as many others"),
         (["--engine", "vae.onnx", "-n", 1], "expected at least 10 images, got 1"),
         (["--engine", "vae.onnx", "--data", "gone"], "gone is no data set, folder or file"),
         (["--engine", "vae.onnx", "--features", "vgg"], "got 'vgg'"),
@@ -149,6 +171,8 @@ def test_translator_of_faces_is_judged_by_attributes(tmp_path: Path) -> None:
         (["--engine", "linear-ae.onnx"], "has no prior, so it cannot sample"),
         (["--engine", "denoising-ae.onnx", "-n", 10_001], "has 10,000 test images to translate"),
         (["--engine", "denoising-ae.onnx", "--metrics", "fid"], "--metrics is for generators"),
+        (["--engine", "denoising-ae.onnx", "--seeds", 2], "--seeds is for generators"),
+        (["--engine", "vae.onnx", "--seed", 2**64 - 2], "expected 3 seeds below 2.64, got 1844"),
         (["--engine", "vae.onnx", "--json", "no/folder.json"], "no/folder.json"),
     ],
 )
@@ -167,7 +191,9 @@ def test_bad_input_is_one_line(
 def test_data_of_another_size_is_resized(tmp_path: Path, toy: DataSet) -> None:
     """Images of a file, in the size of the engine; and an unknown network gives no classes."""
     np.savez(tmp_path / "toy.npz", images=np.concatenate([toy.train.images, toy.test.images]))
-    result = run("--engine", "vae.onnx", "--data", tmp_path / "toy.npz", "-n", 50, "--no-model")
+    result = run(
+        "--engine", "vae.onnx", "--data", tmp_path / "toy.npz", "-n", 50, "--no-model", "--seeds", 1
+    )
     assert result.exit_code == 0, result.output
     assert "class coverage" not in result.output and "of toy" in result.output
     assert "Inception score" not in result.output
@@ -178,7 +204,7 @@ def test_an_engine_without_a_model_is_measured_alone(
 ) -> None:
     """A package that is missing costs the comparison, not the numbers of the engine."""
     monkeypatch.setitem(sys.modules, "onnx", None)
-    result = run("--engine", "vae.onnx", "-n", 50, "--metrics", "modes")
+    result = run("--engine", "vae.onnx", "-n", 50, "--metrics", "modes", "--seeds", 1)
     assert result.exit_code == 0, result.output
     assert "the PyTorch model is left out" in result.output
 
@@ -200,7 +226,18 @@ def test_the_run_of_another_model_shows(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     out = tmp_path / "out.json"
     result = run(
-        "--engine", "vae.onnx", "--run", tmp_path, "-n", 100, "--metrics", "fid", "--json", out
+        "--engine",
+        "vae.onnx",
+        "--run",
+        tmp_path,
+        "-n",
+        100,
+        "--metrics",
+        "fid",
+        "--json",
+        out,
+        "--seeds",
+        1,
     )
     assert result.exit_code == 0, result.output
     assert abs(json.loads(out.read_text())["reports"][0]["differences"]["FID"]) > 1

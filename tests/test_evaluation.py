@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from zoo.data import DataSet, Split
 from zoo.errors import ConfigError, DataError
@@ -135,6 +136,31 @@ def test_reports_of_different_networks_are_never_compared() -> None:
             report.compare(one, other)
         with pytest.raises(ConfigError, match=message):
             report.lines(one, other)
+
+
+def test_several_seeds_give_intervals() -> None:
+    """Against SciPy's own: the t-test of one sample, and Welch's of two."""
+    random = np.random.default_rng(0)
+    samples = random.normal(20, 2, 4), random.normal(22, 3, 5)
+
+    def of_seeds(values: np.ndarray) -> report.Report:
+        metrics = [(report.Metric("FID", float(value), 1.0, "net 1"),) for value in values]
+        reports = [report.Report("x", "these", 10, k, found) for k, found in enumerate(metrics)]
+        return report.over_seeds(reports)
+
+    one, other = map(of_seeds, samples)
+    found = one.metrics[0]
+    expected = stats.ttest_1samp(samples[0], 0).confidence_interval(0.95)
+    assert (one.seed, one.seeds, found.values) == (0, 4, tuple(samples[0]))
+    assert (found.value - found.interval, found.value + found.interval) == pytest.approx(expected)
+    (difference,) = report.compare(one, other)
+    welch = stats.ttest_ind(*samples, equal_var=False)
+    low, high = welch.confidence_interval(0.95)
+    assert difference.interval == pytest.approx((high - low) / 2)
+    assert difference.none == (welch.pvalue >= 0.05) and difference.none
+    assert report.lines(one, other)[1].split()[5] == "none"
+    (clear,) = report.compare(one, of_seeds(samples[1] + 20))
+    assert not clear.none and not report.compare(one, of_seeds(samples[1][:1]))[0].none
 
 
 def test_reports_as_tables_and_documents() -> None:

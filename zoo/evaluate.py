@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 SAMPLES = 10_000
 """Images that a generator is measured by, by default."""
 
+SEEDS = 3
+"""Seeds that they are drawn with, by default."""
+
 
 @dataclass(frozen=True)
 class _Request:
@@ -30,6 +33,7 @@ class _Request:
     engine: str
     count: int | None
     seed: int
+    seeds: int
     model: Path | None
     metrics: list[str] | None
     verbose: bool
@@ -44,6 +48,7 @@ class _Request:
     "-n", "--count", type=COUNT, metavar="N", help="Images [10,000, or all to be translated]."
 )
 @click.option("--seed", type=UINT64, default=0, help="Seed of the samples, or of the damage.")
+@click.option("--seeds", type=COUNT, metavar="N", help="Seeds of the samples, for intervals.  [3]")
 @click.option(
     "--features",
     metavar="NETWORK",
@@ -71,6 +76,7 @@ def main(
     data: str | None,
     count: int | None,
     seed: int,
+    seeds: int | None,
     features: str | None,
     weights: Path | None,
     metrics: str | None,
@@ -98,6 +104,10 @@ def main(
 
     A conditional generator makes images of all classes in turn; the share that the
     network puts into the class asked for is the label accuracy.
+
+    Samples are drawn with --seeds seeds, --seed and those after it; numbers are
+    means over them, with 95 % confidence intervals. Two numbers that differ by less
+    than other seeds might change are not called different.
 
     Beside every number stands its floor: the same number for as many other real
     images, by the same network. A distance means nothing without its network,
@@ -133,7 +143,12 @@ def main(
         raise ConfigError(f"{engine} was trained on {name}, which has no --data name: give --data")
     chosen = None if metrics is None else [part.strip() for part in metrics.split(",")]
     model = None if no_model else run_dir or path
-    request = _Request(str(path), count, seed, model, chosen, verbose)
+    if role != "generator" and seeds is not None:
+        raise ConfigError("--seeds is for generators")
+    seeds = seeds or SEEDS
+    if seed + seeds > 2**64:
+        raise ConfigError(f"seed: expected {seeds} seeds below 2^64, got {seed} and those after it")
+    request = _Request(str(path), count, seed, seeds, model, chosen, verbose)
     started = time.monotonic()
     measure = _generator if role == "generator" else _translator
     with ExitStack() as stack:
@@ -176,28 +191,33 @@ def _generator(
     request: _Request,
 ) -> list[Pair]:
     from zoo.evaluation import references, sampling
-    from zoo.evaluation.report import Report
+    from zoo.evaluation.report import Report, over_seeds
     from zoo.evaluation.yardstick import Yardstick
     from zoo.progress import Progress
 
     count = request.count or SAMPLES
-    images = sampling.of_engine(generator, count, request.seed)
+    seeds = range(request.seed, request.seed + request.seeds)
+    drawn = [sampling.of_engine(generator, count, seed) for seed in seeds]
     reference = references.choose(data, count)
     yardstick = Yardstick(network, reference, judge, request.metrics)
     model = _model(sampling.TorchGenerator, request.model)
-    with Progress(count * (4 if model else 3), request.verbose) as progress:
-        yardstick.prepare(progress.advance)
-        sets = [(Path(generator.path).name, images)]
-        if model is not None:
-            sets.append((_TORCH, model.images(count, request.seed)))
-        measured = [(name, yardstick.measure(s, count, progress.advance)) for name, s in sets]
     asked = sampling.labels(generator.manifest, count)
+    sets = [(Path(generator.path).name, drawn)]
+    if model is not None:
+        sets.append((_TORCH, [model.images(count, seed) for seed in seeds]))
     reports = []
-    for title, found in measured:
-        metrics = yardstick.metrics(found)
-        if asked is not None and (accuracy := yardstick.label_accuracy(found, asked)):
-            metrics = (*metrics, accuracy)
-        reports.append(Report(title, str(reference.real), count, request.seed, metrics))
+    with Progress(count * (2 + len(seeds) * len(sets)), request.verbose) as progress:
+        yardstick.prepare(progress.advance)
+        for title, of_seeds in sets:
+            found = []
+            for seed, images in zip(seeds, of_seeds, strict=True):
+                # The features of one seed at a time.
+                measured = yardstick.measure(images, count, progress.advance)
+                metrics = yardstick.metrics(measured)
+                if asked is not None and (right := yardstick.label_accuracy(measured, asked)):
+                    metrics = (*metrics, right)
+                found.append(Report(title, str(reference.real), count, seed, metrics))
+            reports.append(over_seeds(found))
     return [(reports[0], reports[1] if model else None)]
 
 

@@ -17,10 +17,17 @@ def text(pair: Pair, network: FeatureNetwork) -> list[str]:
     """What was measured, and the table of it."""
     report, other = pair
     return [
-        f"{report.subject}: {report.count:,} images, seed {report.seed}, against {report.against}",
+        f"{report.subject}: {report.count:,} images, {_seeds(report)}, against {report.against}",
         f"network {network}: images of {network.input}",
         *lines(report, other),
     ]
+
+
+def _seeds(report: Report) -> str:
+    if report.seeds == 1:
+        return f"seed {report.seed}"
+    last = report.seed + report.seeds - 1
+    return f"each of seeds {report.seed} to {last} (± 95 %; a difference inside it is none)"
 
 
 def write(path: str, pairs: list[Pair], manifest: dict[str, Any], network: FeatureNetwork) -> None:

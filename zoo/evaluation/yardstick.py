@@ -143,15 +143,16 @@ class Yardstick:
     def label_accuracy(self, images: Measured, labels: NDArray[np.int64]) -> Metric | None:
         """The share of images that the network puts into the class that was asked for, [n].
 
-        Its floor is how often the network is right of real images. None where it does not know the
-        classes of the data set.
+        Its floor is how often the network is right of the real images that are compared with, which
+        are held out as far as there are enough: it was trained on the others. None where it does
+        not know the classes of the data set.
         """
-        real_labels = self.reference.floor.labels
+        real_labels = self.reference.real.labels
         if not self.knows_classes or real_labels is None:
             return None
-        assert images.classes is not None and self.floor.classes is not None
+        assert images.classes is not None and self.real.classes is not None
         right = float((images.classes == labels).mean())
-        floor_right = float((self.floor.classes == real_labels).mean())
+        floor_right = float((self.real.classes == real_labels).mean())
         return Metric("label accuracy", right, floor_right, str(self.network), best="most")
 
     @cached_property
