@@ -260,6 +260,28 @@ def test_labels_without_a_class_are_refused(tmp_path: Path) -> None:
         data.DataSet("toy", split, split, ["a", "b"])
 
 
+def test_parts_of_an_archive_are_alike(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    grey = {"train_images": IMAGES, "validation_images": IMAGES[:5]}
+    np.savez(path, test_images=np.zeros((5, 10, 8), np.uint8), **grey)
+    with pytest.raises(
+        DataError, match="train_images are 8×8 and test_images 10×8: .*--image-size"
+    ):
+        data.load(str(path))
+    assert data.load(str(path), size=6).test.images.shape == (5, 6, 6, 1)
+    colours = np.random.default_rng(3).integers(0, 256, (5, 8, 8, 3), np.uint8)
+    np.savez(path, test_images=colours, **grey)
+    loaded = data.load(str(path))
+    assert np.array_equal(loaded.test.images, colours)
+    assert np.array_equal(loaded.train.images, np.repeat(IMAGES[..., None], 3, 3))
+    assert loaded.validation.images.shape == (5, 8, 8, 3)
+
+
+def test_classes_have_names_of_their_own(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="bad: there are two classes of the name cat"):
+        saved(tmp_path / "bad.npz", labels=LABELS, classes=np.array(["cat", "dog", "cat"]))
+
+
 def test_attributes_that_are_no_numbers(tmp_path: Path) -> None:
     for attributes in (np.array([["1"], ["-1"]])[LABELS % 2], LABELS[:, None] > 0):
         with pytest.raises(DataError, match=r"attributes must be 1 or -1, got .* \((<U2|bool)\)"):

@@ -515,3 +515,9 @@ def test_resize_and_channels(images: np.ndarray) -> None:
     assert larger.images.shape == (20, 16, 16, 3)
     assert np.array_equal(larger.images[..., 0], larger.images[..., 2])
     assert data.resize(larger, None, 1).images.shape == (20, 16, 16, 1)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "pairs:" + "x" * 300, "a:" + "x" * 300, "a\0.npz"])
+def test_names_that_no_file_can_have(name: str) -> None:
+    with pytest.raises(DataError, match="x is no|is no data set|is not a folder"):
+        data.load(name)

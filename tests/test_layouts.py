@@ -50,6 +50,7 @@ def test_linked_folders_are_looked_into_but_not_in_circles(tmp_path: Path) -> No
     (tmp_path / "real" / "up").symlink_to("..")
     (tmp_path / "real" / "self").symlink_to(".")
     (tmp_path / "real" / "a" / "back").symlink_to("../../links")
+    (tmp_path / "real" / "round").symlink_to("round")
     # links/x/back would be links again.
     assert listed(tmp_path / "links") == ["x/00.png", "x/01.png", "y/00.png", "y/01.png"]
     assert listed(tmp_path / "real") == ["a/00.png", "a/01.png"]
@@ -131,6 +132,11 @@ UNCLEAR = {
         "test holds cat/ and 12 pictures beside",
     ),
     "parts in classes": (["cat/train", "cat/test", "dog/train"], "holds cat/ with its own parts"),
+    "other names of parts": (["train_images", "TEST2"], "holds TEST2/, train_images/, which are"),
+    "years of parts": (
+        ["train2017", "val2017", "dog"],
+        "holds train2017/, val2017/, which are part",
+    ),
     "one folder of folders": (
         ["photos/cat", "photos/dog"],
         "with cat/, dog/ in it: .*give .*photos",
@@ -146,6 +152,21 @@ def test_unclear_layouts_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=message) as raised:
         data.load(str(tmp_path))
     assert str(tmp_path) in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_classes_may_begin_like_parts(tmp_path: Path) -> None:
+    names = ["trainer", "testudo", "valve", "train_station"]
+    for name in names:
+        save(tmp_path / name, 12)
+    assert data.load(str(tmp_path)).classes == sorted(names)
+
+
+def test_pairs_of_one_name_are_refused(tmp_path: Path) -> None:
+    save(tmp_path / "a", 12)
+    save(tmp_path / "b", 12)
+    Image.new("L", (8, 8)).save(tmp_path / "a" / "03.bmp")
+    with pytest.raises(DataError, match="a holds 03.bmp and 03.png: which?"):
+        data.load(f"{tmp_path / 'a'}:{tmp_path / 'b'}")
 
 
 def test_pairs_have_the_same_parts(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 from pathlib import Path
@@ -127,6 +128,44 @@ def test_sixteen_bits_of_every_kind(tmp_path: Path) -> None:
         assert np.array_equal(decoded(Image.fromarray(deep), tmp_path / name), deep >> 8)
     (tmp_path / "a.pgm").write_bytes(b"P5 8 8 65535\n" + deep.astype(">u2").tobytes())
     assert np.array_equal(pictures.decoded(tmp_path / "a.pgm"), deep >> 8)
+
+
+def little_tiff(path: Path, levels: np.ndarray, tags: dict[int, int], content: bytes) -> None:
+    """A TIFF of 16 bits as Pillow writes it, with other values of tags and other pixels."""
+    Image.fromarray(levels).save(path)
+    whole = path.read_bytes()
+    with Image.open(path) as picture:
+        place = picture.tag_v2[273][0]  # type: ignore[attr-defined]
+    for tag, value in tags.items():
+        start = re.search(
+            re.escape(struct.pack("<H", tag)) + rb"[\x03\x04]\x00\x01\x00\x00\x00", whole
+        )
+        assert start
+        whole = whole[: start.end()] + struct.pack("<I", value) + whole[start.end() + 4 :]
+    path.write_bytes(whole[:place] + content + whole[place + len(content) :])
+
+
+def test_tiffs_of_12_bits_and_of_white_at_zero(tmp_path: Path) -> None:
+    deep = (np.arange(64, dtype=np.uint16) * 1040).reshape(8, 8)
+    little_tiff(tmp_path / "white.tif", deep, {262: 0}, deep.astype("<u2").tobytes())
+    assert np.array_equal(pictures.decoded(tmp_path / "white.tif"), 255 - (deep >> 8))
+    twelve = deep >> 4
+    a, b = twelve.ravel()[::2], twelve.ravel()[1::2]
+    packed = np.stack([a >> 4, (a & 15) << 4 | b >> 8, b & 255], 1).astype(np.uint8).tobytes()
+    little_tiff(tmp_path / "twelve.tif", deep, {258: 12, 279: 96}, packed)
+    assert np.array_equal(pictures.decoded(tmp_path / "twelve.tif"), deep >> 8)
+
+
+def test_measurements_and_programs_are_no_pictures(tmp_path: Path) -> None:
+    cards = ("SIMPLE  =  T", "BITPIX  = 16", "NAXIS   =  2", "NAXIS1  =  8", "NAXIS2  =  8", "END")
+    header = "".join(card.ljust(80) for card in cards).ljust(2880).encode()
+    (tmp_path / "a.fits").write_bytes(header + bytes(2880))
+    with pytest.raises(DataError, match="16-bit integers, whose range is not known"):
+        pictures.decoded(tmp_path / "a.fits")
+    program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
+    (tmp_path / "a.png").write_bytes(program)
+    with pytest.raises(DataError, match="a.png is EPS, a program, which is not run"):
+        pictures.decoded(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int32])

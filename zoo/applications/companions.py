@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from itertools import islice
@@ -61,7 +62,7 @@ class Companions:
         self._next = 0
         self.ordered = False
         self._files: dict[str, list[str]] | None = None
-        if self._path.is_dir():
+        if os.path.isdir(self._path):
             self._files = {}
             for file in listed(self._path):
                 self._files.setdefault(str(PurePosixPath(file).with_suffix("")), []).append(file)

@@ -5,6 +5,7 @@ Image files, `seed:K`, `sample:I`, and rows of a file of latents: `latent:FILE`,
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ def read(
         if is_drawn(text):
             points.append(_drawn(generator, text, seed))
             continue
-        if text.startswith("latent:") and not Path(text).exists():
+        if text.startswith("latent:") and not os.path.exists(text):
             points += _stored(generator, text)
             continue
         from zoo.images.read import read_images
@@ -91,7 +92,7 @@ def short(name: str) -> str:
 
 def is_drawn(text: str) -> bool:
     """Whether a text is `seed:K` or `sample:I`, and no file of that name."""
-    return text.partition(":")[0] in ("seed", "sample") and not Path(text).exists()
+    return text.partition(":")[0] in ("seed", "sample") and not os.path.exists(text)
 
 
 def _drawn(generator: Generator, text: str, seed: int) -> Point:
@@ -120,7 +121,8 @@ def _stored(generator: Generator, text: str) -> list[Point]:
     """The rows of a file of latents, or the one that is named."""
     place = text.partition(":")[2]
     path, _, number = place.rpartition(":")
-    row = int(number) if path and number.isdecimal() and not Path(place).exists() else None
+    numbered = path and number.isdecimal() and len(number) < 20
+    row = int(number) if numbered and not os.path.exists(place) else None
     file = Path(place if row is None else path)
     try:
         array = arrays.read(file, "latents")
@@ -133,6 +135,10 @@ def _stored(generator: Generator, text: str) -> list[Point]:
             f"{file}: expected latents of floats [n, {width}] for "
             f"{Path(generator.path).name}, got {array.dtype} {list(array.shape)}"
         )
+    if not len(latents):
+        raise DataError(f"{file} holds no latents: {array.dtype} {list(array.shape)}")
+    with np.errstate(over="ignore"):
+        latents = latents.astype(np.float32)
     if not np.isfinite(latents).all():
         raise DataError(f"{file}: not all latents are finite")
     if row is not None and row >= len(latents):
@@ -141,10 +147,7 @@ def _stored(generator: Generator, text: str) -> list[Point]:
         )
     rows = range(len(latents)) if row is None else [row]
     name = file.stem
-    return [
-        Point(name if len(latents) == 1 else f"{name}:{i}", latents[i].astype(np.float32))
-        for i in rows
-    ]
+    return [Point(name if len(latents) == 1 else f"{name}:{i}", latents[i]) for i in rows]
 
 
 def _encoded(

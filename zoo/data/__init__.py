@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -60,13 +61,13 @@ def load(
     if pairs.is_pairs(name):
         return pairs.load_pairs(name, size, channels)
     path = Path(name)
-    if (path / celeba.ATTRIBUTES).is_file():
+    if os.path.isfile(path / celeba.ATTRIBUTES):
         return celeba.load_celeba(path, size, channels)
-    if path.is_dir():
+    if os.path.isdir(path):
         return load_folder(path, size, channels)
-    if path.is_file() and path.suffix.lower() == ".npz":
+    if os.path.isfile(path) and path.suffix.lower() == ".npz":
         return load_npz(path, size, channels)
-    problem = "is not an .npz file" if path.is_file() else "is no data set, folder or file"
+    problem = "is not an .npz file" if os.path.isfile(path) else "is no data set, folder or file"
     raise DataError(f"{name} {problem}; known data sets: {', '.join(NAMES)}, faces:COUNT")
 
 

@@ -57,9 +57,10 @@ def load_npz(path: Path, size: int | None = None, channels: int | None = None) -
 
     Arrays: `images` (and `labels`, `attributes`), of which one tenth is held out by a fixed seed;
     or `train_images` and `test_images`, and perhaps `validation_images` (and `train_labels`,
-    `train_attributes`, …). Images are uint8 [N, H, W] or [N, H, W, C], attributes [N, K] of 1 and
-    -1; `classes` and `attribute_names` may give the names. Labels are the numbers of the classes
-    from 0 on, or their names. Raises `DataError` for anything else.
+    `train_attributes`, …). Images are uint8 [N, H, W] or [N, H, W, C], cropped to their central
+    square where they are not, and of one size, if `size` does not say which. Attributes are [N, K]
+    of 1 and -1; `classes` and `attribute_names` may give the names. Labels are the numbers of the
+    classes from 0 on, or their names. Raises `DataError` for anything else.
     """
     with opened_archive(path) as archive:
         if {"train_images", "test_images"} <= set(archive.names):
@@ -82,11 +83,12 @@ def load_npz(path: Path, size: int | None = None, channels: int | None = None) -
         {f"{prefix}labels": arrays.get(f"{prefix}labels") for prefix in prefixes}, classes, path
     )
     splits = [_split(arrays, prefix, numbers[f"{prefix}labels"], path) for prefix in prefixes]
+    for prefix, split in zip(prefixes, splits, strict=True):
+        _check_alike(f"{path}: {prefixes[0]}images", splits[0], f"{prefix}images", split, size)
+    deep = max(split.images.shape[3] for split in splits)
+    splits = [resize(split, size, channels or deep) for split in splits]
     train, test, *rest = splits if len(splits) > 1 else split_by_seed(splits[0])
-    train = resize(train, size, channels)
-    _, side, _, depth = train.images.shape
-    test = resize(test, side, depth)
-    validation = resize(rest[0], side, depth) if rest else BY_SEED
+    validation = rest[0] if rest else BY_SEED
     names: list[str] = []
     if train.attributes is not None or test.attributes is not None:
         columns = 0 if train.attributes is None else train.attributes.shape[1]
@@ -97,6 +99,16 @@ def load_npz(path: Path, size: int | None = None, channels: int | None = None) -
 
 def _names(arrays: dict[str, np.ndarray], key: str, path: Path) -> list[str]:
     return labelled.texts(np.ravel(arrays.get(key, np.array([], np.str_))), f"{path}: {key}")
+
+
+def _check_alike(name: str, first: Split, other_name: str, other: Split, size: int | None) -> None:
+    """DataError for images of another size than the first, where none is given for all."""
+    shape, other_shape = first.images.shape[1:3], other.images.shape[1:3]
+    if size is None and shape != other_shape:
+        raise DataError(
+            f"{name} are {shape[0]}×{shape[1]} and {other_name} {other_shape[0]}×{other_shape[1]}: "
+            "expected one size, or a size for all (--image-size, --resize)"
+        )
 
 
 def _split(

@@ -5,6 +5,7 @@ Everything is told from the names of the pictures, listed once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,11 @@ PARTS = {
 RULE = (
     "expected one folder a class, or pictures without folders, either of them in train/, test/ and "
     "validation/ or held out by chance"
+)
+
+
+_ALIKE = re.compile(
+    rf"({'|'.join(name for names in PARTS.values() for name in names)})(?![^\W\d_])", re.IGNORECASE
 )
 
 
@@ -80,6 +86,9 @@ def _parts(whole: Part) -> dict[str, Part]:
             found[part] = top
     if found:
         return _checked(whole, tops, found)
+    alike = [top for top in tops if _ALIKE.match(top)]
+    if len({_stem(top) for top in alike}) > 1 and "train" in map(_stem, alike):
+        raise DataError(f"{whole.folder} holds {_some(alike)}, which are parts or classes: {RULE}")
     inner: dict[str, set[str]] = {top: set() for top in tops}
     for name in whole.names:
         top, *rest = name.split("/", 2)
@@ -135,6 +144,12 @@ def classes_of(parts: dict[str, Part]) -> list[str]:
 
 def _meaning(folder: str) -> str | None:
     return next((part for part, names in PARTS.items() if folder.casefold() in names), None)
+
+
+def _stem(folder: str) -> str | None:
+    """What a name like train_images or val2017 begins with."""
+    match = _ALIKE.match(folder)
+    return match and _meaning(match[1])
 
 
 def _tops(names: Iterable[str]) -> list[str]:

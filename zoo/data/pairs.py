@@ -7,6 +7,7 @@ to grey.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ _BLOCK = 256
 
 def is_pairs(name: str) -> bool:
     """Whether a data set's name means pairs: `pairs:FOLDER` or `A_FOLDER:B_FOLDER`."""
-    return name.startswith(SIDE_BY_SIDE) or (":" in name and not Path(name).exists())
+    return name.startswith(SIDE_BY_SIDE) or (":" in name and not os.path.exists(name))
 
 
 def load_pairs(name: str, size: int | None = None, channels: int | None = None) -> DataSet:
@@ -113,7 +114,7 @@ def _two(name: str) -> tuple[str, str]:
 
 
 def _folder(path: Path, name: str) -> Path:
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise DataError(f"{name}: {path} is not a folder")
     return path
 
@@ -125,10 +126,7 @@ def _held(folder: Path, parts: dict[str, Part]) -> str:
 
 def _matched(a: Part, b: Part) -> list[Item]:
     """The pictures of one name, whatever their kind, in two folders."""
-    inputs, images = (
-        {Path(name).with_suffix("").as_posix(): part.folder / name for name in part.names}
-        for part in (a, b)
-    )
+    inputs, images = (_by_name(part) for part in (a, b))
     for folder, have, other in ((b.folder, images, inputs), (a.folder, inputs, images)):
         missing = [file for name, file in other.items() if name not in have]
         if missing:
@@ -136,6 +134,16 @@ def _matched(a: Part, b: Part) -> list[Item]:
             names = ", ".join(file.name for file in missing[:_LISTED])
             raise DataError(f"{folder} has no counterpart of {names}{more}")
     return [(inputs[name], images[name]) for name in inputs]
+
+
+def _by_name(part: Part) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for file in part.names:
+        name = Path(file).with_suffix("").as_posix()
+        if name in found:
+            raise DataError(f"{part.folder} holds {found[name].name} and {Path(file).name}: which?")
+        found[name] = part.folder / file
+    return found
 
 
 def _cut(item: Item, found: list[Image.Image]) -> list[Image.Image]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -137,9 +138,10 @@ class DataSet:
                     f"{self.name}: {len(self.classes)} classes but a label {split.labels.max()} "
                     f"in {part}"
                 )
-        twice = sorted({name for name in self.attributes if self.attributes.count(name) > 1})
-        if twice:
-            raise DataError(f"{self.name}: there are two attributes of the name {twice[0]}")
+        for what, names in (("attributes", self.attributes), ("classes", self.classes)):
+            twice = [name for name, count in Counter(names).items() if count > 1]
+            if twice:
+                raise DataError(f"{self.name}: there are two {what} of the name {twice[0]}")
 
     @property
     def image_size(self) -> int:

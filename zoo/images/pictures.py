@@ -31,7 +31,13 @@ _ORIENTATION = 0x0112
 _INNER_EXIF = (0x8769, 0x8825, 0xA005)
 """The tags that point to EXIF proper, GPS, and interoperability."""
 
+_BITS_PER_SAMPLE = 258
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 _SAMPLE_FORMAT, _SIGNED = 339, 2
+"""Tags of TIFF, and values of them."""
+
+_SIXTEEN_BITS = (None, "PNG", "PPM", "TIFF", "JPEG2000")
+"""Formats of pictures whose 16 bits go from black to white; None: an array."""
 
 _QUIET = threading.Lock()
 
@@ -58,12 +64,19 @@ def listed(folder: Path) -> list[str]:
                 for entry in entries:
                     if entry.name.startswith("."):
                         continue
-                    if entry.is_dir():
+                    if _is_folder(entry):
                         waiting.append(((*place, entry.name), holders | {identity}))
                     elif entry.name.lower().endswith(PICTURES):
                         names.append(entry.name)
         found.append((place, sorted(names)))
     return ["/".join((*place, name)) for place, names in sorted(found) for name in names]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    # A link that leads to itself is none, and entry.is_dir() raises for it.
+    if entry.is_symlink():
+        return os.path.isdir(entry.path)
+    return entry.is_dir(follow_symlinks=False)
 
 
 def _identity(path: str | Path) -> tuple[int, int]:
@@ -102,6 +115,8 @@ def opened(path: Path) -> Iterator[Image]:
         try:
             with _quietly():
                 picture = Image.open(path)
+                if picture.format == "EPS":
+                    raise DataError(f"{path} is EPS, a program, which is not run")
         except UnidentifiedImageError:
             raise DataError(f"{path} is not a picture, .npy, .npz or IDX file") from None
         with picture:
@@ -161,8 +176,10 @@ def plain(picture: Image) -> Image:
     """
     grey, deep = picture.mode in ("1", "L", "LA", "La"), _sixteen_bits(picture)
     kind = {"F": "floats", "I": "32-bit integers"}.get(picture.mode)
-    if _signed(picture):
-        kind = "signed integers"
+    if picture.mode.startswith("I;16"):
+        kind = "16-bit integers"
+    if _SIGNED in _tag(picture, _SAMPLE_FORMAT):
+        kind, deep = "signed integers", False
     if kind is not None and not deep:
         raise ValueError(f"its pixels are {kind}, whose range is not known; expected 8 or 16 bits")
     transparent = bool(picture.has_transparency_data)
@@ -172,22 +189,27 @@ def plain(picture: Image) -> Image:
     return picture if picture.mode == mode else picture.convert(mode)
 
 
-def _signed(picture: Image) -> bool:
-    tags = getattr(picture, "tag_v2", {})  # of TIFF, which Pillow decodes as if it were unsigned
-    return _SIGNED in tags.get(_SAMPLE_FORMAT, ())
+def _tag(picture: Image, number: int) -> tuple[object, ...]:
+    """The values of a tag of a TIFF, in which Pillow leaves some of them to us."""
+    values: object = getattr(picture, "tag_v2", {}).get(number, ())
+    return values if isinstance(values, tuple) else (values,)
 
 
 def _sixteen_bits(picture: Image) -> bool:
-    # Pillow has numbers of 32 bits for what these two formats hold in 16.
-    of_format = picture.mode == "I" and picture.format in ("PNG", "PPM")
-    return picture.mode.startswith("I;16") or of_format
+    if picture.mode == "I":  # Pillow's mode for 16 bits in these two, too
+        return picture.format in ("PNG", "PPM")
+    # Others (FITS, McIDAS) hold measurements, and do not say of what range.
+    return picture.mode.startswith("I;16") and picture.format in _SIXTEEN_BITS
 
 
 def _leading_bits(picture: Image) -> Image:
     from PIL import Image
 
     levels = np.asarray(picture)
-    pixels = Image.fromarray((levels >> 8).astype(np.uint8))
+    shift = 4 if _tag(picture, _BITS_PER_SAMPLE) == (12,) else 8
+    eight = (levels >> shift).astype(np.uint8)
+    # Pillow inverts what is white at 0 only where it has 8 bits or fewer.
+    pixels = Image.fromarray(~eight if _tag(picture, _PHOTOMETRIC) == (_WHITE_IS_ZERO,) else eight)
     hidden = picture.info.get("transparency")
     if isinstance(hidden, int):
         alpha = np.where(levels == hidden, 0, 255).astype(np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,7 +113,7 @@ class ImageStream:
                 yield Block(picture[None], [pictures.printable(path.name)])
 
     def _count(self, path: Path) -> int:
-        if path.is_dir():
+        if os.path.isdir(path):
             self._listed[path] = pictures.listed(path)
             if not self._listed[path]:
                 raise pictures.no_pictures(path)
@@ -140,7 +141,7 @@ class ImageStream:
     def _picture(self, file: Path) -> tuple[Images | None, str]:
         """A picture of a folder, or why it cannot be used."""
         try:
-            if not file.is_file():
+            if not os.path.isfile(file):
                 raise DataError(f"{file} is not a file")
             return read_picture(file, self.shape, self._resize), ""
         except DataError as error:
