@@ -184,16 +184,18 @@ std::vector<uint8_t> test_network(const char* precision, size_t width, std::vect
   const size_t bytes = numbers * (finish.levels ? 1 : sizeof(float));
   std::vector<uint8_t> grouped(kImages * bytes), single(kImages * bytes);
   const Rows rows = {{"mu", latents.data()}};
-  network.pack(kernels(precision));
-  const Plan group(kernels(precision), network, kGroup), one(kernels(precision), network, 1);
+  const Kernels& wide = kernels("fp32");
+  network.pack(kernels(precision), wide);
+  const Plan group(kernels(precision), wide, network, kGroup);
+  const Plan one(kernels(precision), wide, network, 1);
   Bytes group_maps(group.maps()), one_maps(one.maps());
-  Floats group_scratch(group.scratch()), one_scratch(one.scratch());
+  Floats group_floats(group.floats()), one_floats(one.floats());
   for (size_t first = 0; first < kImages; first += kGroup) {
     group.run(rows, first, std::min(kGroup, kImages - first), group_maps.data(),
-              group_scratch.data(), grouped.data());
+              group_floats.data(), grouped.data());
   }
   for (size_t n = 0; n < kImages; ++n) {
-    one.run(rows, n, 1, one_maps.data(), one_scratch.data(), single.data());
+    one.run(rows, n, 1, one_maps.data(), one_floats.data(), single.data());
   }
   CHECK(grouped == single);
 

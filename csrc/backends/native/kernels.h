@@ -67,8 +67,8 @@ struct StyleCall {
   const float* blur;  // [9][16], 3×3 with zeros around; null: none
   const float* bias;  // 16, as the next three
   const float* strength;
-  const void* scale;  // elements
-  const void* shift;
+  const float* scale;
+  const float* shift;
   const float* noise;  // of each pixel
   float noise_scale;
   float slope;

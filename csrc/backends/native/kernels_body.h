@@ -249,8 +249,8 @@ void style(const StyleCall& call) {
     }
     Vec factor = squares * all(share) + all(call.epsilon);
     for (int i = 0; i < kLanes; ++i) factor[i] = root(factor[i]);
-    factor = load(static_cast<const Element*>(call.scale) + part * kLanes) / factor;
-    const Vec shift = load(static_cast<const Element*>(call.shift) + part * kLanes);
+    factor = load(call.scale + part * kLanes) / factor;
+    const Vec shift = load(call.shift + part * kLanes);
     for (size_t y = 0; y < call.height; ++y) {
       for (size_t x = 0; x < call.width; ++x) {
         Element* const at = out + y * call.out_row + x * call.out_column;

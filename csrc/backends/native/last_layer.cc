@@ -93,7 +93,7 @@ void PlacedLastLayer::multiply(const Memory& memory, size_t in, size_t y, float*
     call.bias = products.biases.data() + column * kBlock;
     for (size_t done = 0; done < layout_.slots; done += tile->rows) {
       const size_t first = std::min(done, layout_.slots - tile->rows);
-      call.in = memory.at(in + in_.at(y, 0, 0) + first * kBlock);
+      call.in = memory.at(in_, in + in_.at(y, 0, 0) + first * kBlock);
       call.out = scratch + layout_.products + column * call.out_block + first * kBlock;
       tile->run_sums(call);
     }
@@ -179,8 +179,8 @@ void PlacedLastLayer::finish(size_t count, float* scratch, void* out) const {
 }
 
 void PlacedLastLayer::run(const Memory& memory, size_t image, size_t count, void* out) const {
-  float* const scratch = memory.scratch + scratch_;
-  const size_t in = in_.offset + (in_.grouped ? 0 : image * in_.image);
+  float* const scratch = memory.floats + scratch_;
+  const size_t in = (in_.grouped ? 0 : image * in_.image);
   for (size_t c = 0; c < layer_.out.channels; ++c) {
     std::fill_n(scratch + layout_.sums + c * layer_.out.height * layout_.row,
                 layer_.out.height * layout_.row, layer_.bias[c]);
@@ -198,15 +198,15 @@ size_t dense_image_scratch(const DenseImage& layer) {
 
 void run_dense_image(const Kernels& kernels, const DenseImage& layer, const Place& in,
                      const Memory& memory, size_t image, size_t count, size_t place, void* out) {
-  float* const scratch = memory.scratch + place;
+  float* const scratch = memory.floats + place;
   const size_t pixels = layer.image.pixels(), channels = layer.image.channels;
   const size_t size = channels * pixels;
   const Finish& f = layer.finish;
   auto* levels = reinterpret_cast<uint8_t*>(scratch + rounded_up(size, kBlock));
   for (size_t n = 0; n < count; ++n) {
-    const size_t from = in.offset + in.at(0, 0, in.grouped ? n : image);
+    const size_t from = in.at(0, 0, in.grouped ? n : image);
     for (size_t block = 0; block < in.shape.blocks(); ++block) {
-      kernels.load(memory.at(from + block * in.block), scratch + block * kBlock);
+      kernels.load(memory.at(in, from + block * in.block), scratch + block * kBlock);
     }
     kernels.squash(f.squash, f.scale, f.low, f.high, scratch, size);
     if (!f.levels) {

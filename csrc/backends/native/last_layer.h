@@ -36,7 +36,7 @@ LastLayer make_last_layer(const float* weights, const float* bias, const Shape& 
 
 class PlacedLastLayer {
  public:
-  // `scratch`: where scratch_size() floats of the memory's scratch are its own.
+  // `scratch`: where scratch_size() floats of the memory are its own.
   PlacedLastLayer(const Kernels& kernels, const LastLayer& layer, const Place& in, size_t scratch);
 
   static size_t scratch_size(const LastLayer& layer, const Place& in);

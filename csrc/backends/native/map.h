@@ -30,6 +30,7 @@ struct Shape {
 struct Place {
   Shape shape;
   bool grouped = false;
+  bool wide = false;   // floats, whatever the other maps' elements are
   size_t images = 1;   // that there is memory for
   size_t padding = 0;  // columns of zeros on either side
   size_t offset = 0;   // of the map in the memory
@@ -47,13 +48,16 @@ struct Place {
   }
 };
 
-// An instance's memory: maps of elements of some bytes, and floats of the last layer's own.
+// An instance's memory: maps of elements of some bytes, and floats, among them wide maps.
 struct Memory {
   unsigned char* maps;
   size_t element;
-  float* scratch;
+  float* floats;
 
-  void* at(size_t offset) const { return maps + offset * element; }
+  void* at(const Place& place, size_t from_begin) const {
+    const size_t offset = place.offset + from_begin;
+    return place.wide ? static_cast<void*>(floats + offset) : maps + offset * element;
+  }
 };
 
 // `padding` matters in image mode only.

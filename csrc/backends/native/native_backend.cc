@@ -18,10 +18,10 @@ constexpr size_t kWorthAGroup = 5;
 
 class NativeBackend : public Backend {
  public:
-  NativeBackend(const Kernels& kernels, Network network, size_t instances)
-      : network_(packed(std::move(network), kernels)),
-        group_(kernels, network_, native::kGroup),
-        single_(kernels, network_, 1),
+  NativeBackend(const Kernels& kernels, const Kernels& wide, Network network, size_t instances)
+      : network_(packed(std::move(network), kernels, wide)),
+        group_(kernels, wide, network_, native::kGroup),
+        single_(kernels, wide, network_, 1),
         instances_(instances) {}
 
   NoiseFrom noise_from() const override { return NoiseFrom::kCaller; }
@@ -41,8 +41,8 @@ class NativeBackend : public Backend {
       Room& room = group ? own.group : own.single;
       // The first run of an instance makes its memory, in its own thread.
       room.maps.resize(plan.maps());
-      room.scratch.resize(plan.scratch());
-      plan.run(rows, first, count, room.maps.data(), room.scratch.data(), image);
+      room.floats.resize(plan.floats());
+      plan.run(rows, first, count, room.maps.data(), room.floats.data(), image);
       first += count;
     }
   }
@@ -50,15 +50,15 @@ class NativeBackend : public Backend {
  private:
   struct Room {
     native::Bytes maps;
-    native::Floats scratch;
+    native::Floats floats;
   };
   struct Instance {
     Room group;
     Room single;
   };
 
-  static Network packed(Network network, const Kernels& kernels) {
-    network.pack(kernels);
+  static Network packed(Network network, const Kernels& kernels, const Kernels& wide) {
+    network.pack(kernels, wide);
     return network;
   }
 
@@ -78,10 +78,11 @@ std::string native_version() { return native::kernels("fp32").isa; }
 
 std::unique_ptr<Backend> make_native(const BackendConfig& config) {
   const Kernels& kernels = native::kernels(config.precision);
+  const Kernels& wide = native::kernels("fp32");
   const MappedFile file(config.path);
   const std::string_view bytes(reinterpret_cast<const char*>(file.begin()), file.size());
   const native::Graph graph(bytes);
-  return std::make_unique<NativeBackend>(kernels, native::lower(graph, *config.manifest),
+  return std::make_unique<NativeBackend>(kernels, wide, native::lower(graph, *config.manifest),
                                          config.instances);
 }
 

@@ -55,20 +55,31 @@ size_t bytes_of(const Network& network) {
 
 }  // namespace
 
-void Network::pack(const Kernels& kernels) {
-  for (Layer& layer : layers) {
-    if (auto* products = std::get_if<Products>(&layer)) products->pack(kernels);
-    if (auto* style = std::get_if<StyleLayer>(&layer)) style->affine.pack(kernels);
+size_t Network::style_layers() const {
+  for (size_t i = 0; i < layers.size(); ++i) {
+    if (std::holds_alternative<LearnedMap>(layers[i])) return i;
+  }
+  return 0;
+}
+
+void Network::pack(const Kernels& kernels, const Kernels& wide) {
+  for (size_t i = 0; i < layers.size(); ++i) {
+    Layer& layer = layers[i];
+    if (auto* products = std::get_if<Products>(&layer)) {
+      products->pack(i < style_layers() ? wide : kernels);
+    }
+    if (auto* style = std::get_if<StyleLayer>(&layer)) style->affine.pack(wide);
     if (auto* last = std::get_if<LastLayer>(&layer)) last->products.pack(kernels);
   }
 }
 
-Plan::Plan(const Kernels& kernels, const Network& network, size_t images)
-    : kernels_(kernels), network_(network), images_(images) {
+Plan::Plan(const Kernels& kernels, const Kernels& wide, const Network& network, size_t images)
+    : kernels_(kernels), wide_(wide), network_(network), images_(images) {
   image_bytes_ = bytes_of(network);
   const bool grouped = images > 1;
   input_ = make_place(network.shape, grouped, images, grouped ? 0 : padding_from(network, 0));
-  input_.offset = reserve(input_.size());
+  input_.wide = network.style_layers() != 0;
+  input_.offset = reserve(input_.size(), input_.wide);
   if (grouped) {
     for (size_t& buffer : buffers_)
       buffer = reserve(largest_grouped(network, images, kernels.element));
@@ -76,13 +87,20 @@ Plan::Plan(const Kernels& kernels, const Network& network, size_t images)
   place_layers();
 }
 
-size_t Plan::reserve(size_t floats) {
-  const size_t offset = memory_;
-  memory_ += (floats + kBlock - 1) / kBlock * kBlock;
+size_t Plan::reserve(size_t count, bool wide) {
+  size_t& end = wide ? floats_ : elements_;
+  const size_t offset = end;
+  end += (count + kBlock - 1) / kBlock * kBlock;
   return offset;
 }
 
 Place Plan::place_output(const Products& layer, const Place& in, size_t index) {
+  if (in.wide) {
+    Place out = make_place(layer.out, in.grouped, in.images, 0);
+    out.wide = true;
+    out.offset = reserve(out.size(), true);
+    return out;
+  }
   if (in.grouped && fits(layer, images_, kernels_.element)) {
     Place out = make_place(layer.out, true, images_, 0);
     out.offset = buffers_[turn_++ % 2];
@@ -103,7 +121,7 @@ void Plan::place_layers() {
     const Layer& layer = network_.layers[index];
     if (const auto* products = std::get_if<Products>(&layer)) {
       const Place out = place_output(*products, in, index);
-      steps_.emplace_back(std::in_place_type<PlacedProducts>, kernels_, *products, in, out);
+      steps_.emplace_back(std::in_place_type<PlacedProducts>, kernels_of(in), *products, in, out);
       if (!apart && !out.grouped) {
         apart = true;
         apart_ = steps_.size();
@@ -118,12 +136,11 @@ void Plan::place_layers() {
     } else if (const auto* style = std::get_if<StyleLayer>(&layer)) {
       in = place_style(*style, in, index);
     } else if (const auto* last = std::get_if<LastLayer>(&layer)) {
-      scratch_ = PlacedLastLayer::scratch_size(*last, in);
-      steps_.emplace_back(std::in_place_type<PlacedLastLayer>, kernels_, *last, in, 0);
+      const size_t scratch = reserve(PlacedLastLayer::scratch_size(*last, in), true);
+      steps_.emplace_back(std::in_place_type<PlacedLastLayer>, kernels_, *last, in, scratch);
     } else {
       const auto& dense = std::get<DenseImage>(layer);
-      scratch_ = dense_image_scratch(dense);
-      steps_.emplace_back(Dense{&dense, in});
+      steps_.emplace_back(Dense{&dense, in, reserve(dense_image_scratch(dense), true)});
     }
   }
   if (!apart) apart_ = steps_.size();
@@ -132,14 +149,16 @@ void Plan::place_layers() {
 // The styles of all layers are computed at once, while the images are together.
 void Plan::place_styles(const Styles& layer, const Place& in) {
   Place kept = make_place(in.shape, in.grouped, in.images, 0);
-  kept.offset = reserve(kept.size());
+  kept.wide = true;
+  kept.offset = reserve(kept.size(), true);
   steps_.emplace_back(Truncate{&layer, in, kept});
   for (const Layer& other : network_.layers) {
     const auto* style = std::get_if<StyleLayer>(&other);
     if (!style) continue;
     Place made = make_place(style->affine.out, in.grouped, in.images, 0);
-    made.offset = reserve(made.size());
-    steps_.emplace_back(std::in_place_type<PlacedProducts>, kernels_, style->affine, kept, made);
+    made.wide = true;
+    made.offset = reserve(made.size(), true);
+    steps_.emplace_back(std::in_place_type<PlacedProducts>, wide_, style->affine, kept, made);
     styles_.emplace(style, made);
   }
 }
@@ -190,8 +209,8 @@ void Plan::read(const Run& run, size_t count) const {
         for (size_t c = block * kBlock; c < std::min(shape.channels, (block + 1) * kBlock); ++c) {
           values[c % kBlock] = number(run.first + n, c * pixels + p);
         }
-        kernels_.store(values, run.memory.at(input_.offset + block * input_.block +
-                                             input_.at(p / shape.width, p % shape.width, n)));
+        const size_t pixel = input_.at(p / shape.width, p % shape.width, n);
+        kernels_of(input_).store(values, run.memory.at(input_, block * input_.block + pixel));
       }
     }
   }
@@ -215,8 +234,8 @@ void Plan::fill(const Run& run, const Learned& step, size_t image, size_t count)
         values[c % kBlock] = step.layer->values[c * shape.pixels() + p];
       }
       for (size_t n = image; n < image + count; ++n) {
-        kernels_.store(values, run.memory.at(place.offset + block * place.block +
-                                             place.at(p / shape.width, p % shape.width, n)));
+        const size_t pixel = place.at(p / shape.width, p % shape.width, n);
+        kernels_.store(values, run.memory.at(place, block * place.block + pixel));
       }
     }
   }
@@ -227,14 +246,15 @@ void Plan::run_truncate(const Run& run, const Truncate& step, size_t image, size
   const std::vector<float>& mean = step.layer->mean;
   for (size_t n = image; n < image + count; ++n) {
     for (size_t block = 0; block < step.in.shape.blocks(); ++block) {
-      float values[kBlock];
-      kernels_.load(run.memory.at(step.in.offset + step.in.at(0, 0, n) + block * step.in.block),
-                    values);
+      // Both are floats.
+      const auto* const from = static_cast<const float*>(
+          run.memory.at(step.in, step.in.at(0, 0, n) + block * step.in.block));
+      auto* const to = static_cast<float*>(
+          run.memory.at(step.out, step.out.at(0, 0, n) + block * step.out.block));
+      std::copy_n(from, kBlock, to);
       for (size_t c = block * kBlock; c < std::min(mean.size(), (block + 1) * kBlock); ++c) {
-        values[c % kBlock] = mean[c] + psi * (values[c % kBlock] - mean[c]);
+        to[c % kBlock] = mean[c] + psi * (to[c % kBlock] - mean[c]);
       }
-      kernels_.store(
-          values, run.memory.at(step.out.offset + step.out.at(0, 0, n) + block * step.out.block));
     }
   }
 }
@@ -254,7 +274,7 @@ void Plan::run_style(const Run& run, const Style& style, size_t image, size_t co
   call.slope = layer.slope;
   call.epsilon = layer.epsilon;
   const auto at = [&](const Place& place, size_t n, size_t block) {
-    return run.memory.at(place.offset + place.at(0, 0, n) + block * place.block);
+    return run.memory.at(place, place.at(0, 0, n) + block * place.block);
   };
   for (size_t n = image; n < image + count; ++n) {
     call.noise = noise + (run.first + n) * shape.pixels();
@@ -265,8 +285,8 @@ void Plan::run_style(const Run& run, const Style& style, size_t image, size_t co
       call.blur = layer.blur.empty() ? nullptr : layer.blur.data() + 9 * channel;
       call.bias = layer.bias.data() + channel;
       call.strength = layer.strength.data() + channel;
-      call.scale = at(style.styles, n, block);
-      call.shift = at(style.styles, n, block + shape.blocks());
+      call.scale = static_cast<const float*>(at(style.styles, n, block));
+      call.shift = static_cast<const float*>(at(style.styles, n, block + shape.blocks()));
       kernels_.style(call);
     }
   }
@@ -280,9 +300,10 @@ void Plan::run_step(const Run& run, const Step& step, size_t image, size_t count
     last->run(memory, image, count, out);
   } else if (const auto* norm = std::get_if<Norm>(&step)) {
     const Place& place = norm->place;
-    kernels_.pixel_norm(memory.at(place.offset + (place.grouped ? 0 : image * place.image)),
-                        place.block, place.shape.blocks(), place.shape.height * place.row / kBlock,
-                        norm->layer->scale, norm->layer->epsilon);
+    kernels_of(place).pixel_norm(memory.at(place, place.grouped ? 0 : image * place.image),
+                                 place.block, place.shape.blocks(),
+                                 place.shape.height * place.row / kBlock, norm->layer->scale,
+                                 norm->layer->epsilon);
   } else if (const auto* truncate = std::get_if<Truncate>(&step)) {
     run_truncate(run, *truncate, image, count);
   } else if (const auto* learned = std::get_if<Learned>(&step)) {
@@ -291,13 +312,13 @@ void Plan::run_step(const Run& run, const Step& step, size_t image, size_t count
     run_style(run, *style, image, count);
   } else {
     const auto& dense = std::get<Dense>(step);
-    run_dense_image(kernels_, *dense.layer, dense.place, memory, image, count, 0, out);
+    run_dense_image(kernels_, *dense.layer, dense.place, memory, image, count, dense.scratch, out);
   }
 }
 
-void Plan::run(const Rows& rows, size_t first, size_t count, unsigned char* maps, float* scratch,
+void Plan::run(const Rows& rows, size_t first, size_t count, unsigned char* maps, float* floats,
                void* out) const {
-  const Run run{rows, first, {maps, kernels_.element, scratch}};
+  const Run run{rows, first, {maps, kernels_.element, floats}};
   read(run, count);
   auto* const bytes = static_cast<uint8_t*>(out) + first * image_bytes_;
   for (size_t i = 0; i < apart_; ++i) run_step(run, steps_[i], 0, count, bytes);

@@ -55,15 +55,20 @@ struct StyleLayer {
 using Layer =
     std::variant<Products, PixelNorm, Styles, LearnedMap, StyleLayer, LastLayer, DenseImage>;
 
-// Layers one after the other.
+// Layers one after the other. Of a style-based network those that make the styles, before its
+// learned map, compute in floats in every precision: a style is worth more than a pixel.
 struct Network {
   std::vector<Source> sources;
   std::string noise_scale;  // name of the factor of all noise; empty: 1
   Shape shape;              // of the map that they are
   std::vector<Layer> layers;
 
-  // Brings the weights into the form that these kernels read; once, before plans are made.
-  void pack(const Kernels& kernels);
+  // Layers that make styles; 0: not style-based.
+  size_t style_layers() const;
+
+  // Brings the weights into the form that these kernels read; once, before plans are made. `wide`
+  // are those of floats.
+  void pack(const Kernels& kernels, const Kernels& wide);
 };
 
 // Pointers to the rows of a run, by name.
@@ -73,17 +78,17 @@ using Rows = std::map<std::string, const void*>;
 // of fewer computes the others too, from zeros.
 class Plan {
  public:
-  Plan(const Kernels& kernels, const Network& network, size_t images);
+  Plan(const Kernels& kernels, const Kernels& wide, const Network& network, size_t images);
 
   size_t images() const { return images_; }
 
-  // Bytes of maps and floats of scratch that an instance needs; zeros to begin with.
-  size_t maps() const { return memory_ * kernels_.element; }
-  size_t scratch() const { return scratch_; }
+  // Bytes of maps, and floats, that an instance needs; zeros to begin with.
+  size_t maps() const { return elements_ * kernels_.element; }
+  size_t floats() const { return floats_; }
 
   // Rows first … first + count - 1, count ≤ images(), to the same of `out`, in the memory of an
   // instance.
-  void run(const Rows& rows, size_t first, size_t count, unsigned char* maps, float* scratch,
+  void run(const Rows& rows, size_t first, size_t count, unsigned char* maps, float* floats,
            void* out) const;
 
  private:
@@ -94,6 +99,7 @@ class Plan {
   struct Dense {
     const DenseImage* layer;
     Place place;
+    size_t scratch;
   };
   struct Style {
     const StyleLayer* layer;
@@ -129,14 +135,16 @@ class Plan {
   void run_step(const Run& run, const Step& step, size_t image, size_t count, void* out) const;
   void run_style(const Run& run, const Style& style, size_t image, size_t count) const;
   void run_truncate(const Run& run, const Truncate& step, size_t image, size_t count) const;
-  size_t reserve(size_t floats);
+  const Kernels& kernels_of(const Place& place) const { return place.wide ? wide_ : kernels_; }
+  size_t reserve(size_t count, bool wide = false);
 
   const Kernels& kernels_;
+  const Kernels& wide_;
   const Network& network_;
   size_t images_;
   Place input_;
-  size_t memory_ = 0;
-  size_t scratch_ = 0;
+  size_t elements_ = 0;
+  size_t floats_ = 0;
   size_t buffers_[2] = {0, 0};  // that grouped maps take in turns
   size_t turn_ = 0;
   std::map<const StyleLayer*, Place> styles_;

@@ -228,8 +228,8 @@ void PlacedProducts::add_line(const Phase& phase, size_t y, size_t x) {
 }
 
 void PlacedProducts::run(const Memory& memory, size_t image) const {
-  const size_t in = in_.offset + (in_.grouped ? 0 : image * in_.image);
-  const size_t out = out_.offset + (in_.grouped ? 0 : image * out_.image);
+  const size_t in = in_.grouped ? 0 : image * in_.image;
+  const size_t out = in_.grouped ? 0 : image * out_.image;
   size_t column = 0;
   for (const Tile* tile : tiles_) {
     run_lines(*tile, column, memory, in, out);
@@ -242,7 +242,8 @@ void PlacedProducts::run_lines(const Tile& tile, size_t column, const Memory& me
   TileCall call;
   call.in_block = in_.block;
   call.blocks = layer_.in.blocks();
-  call.weights = layer_.packed.data() + column * layer_.column_size * memory.element;
+  const size_t element = in_.wide ? sizeof(float) : memory.element;
+  call.weights = layer_.packed.data() + column * layer_.column_size * element;
   call.tap_size = layer_.tap_size;
   call.column_size = layer_.column_size;
   call.slope = layer_.activation.slope;
@@ -256,8 +257,8 @@ void PlacedProducts::run_lines(const Tile& tile, size_t column, const Memory& me
     for (size_t done = 0; done < length_; done += tile.rows) {
       // The last tile begins early where it would stick out: it computes some outputs again.
       const size_t first = std::min(done, length_ - tile.rows);
-      call.in = memory.at(in + line.in + first * in_step_);
-      call.out = memory.at(out + line.out + column * out_.block + first * out_step_);
+      call.in = memory.at(in_, in + line.in + first * in_step_);
+      call.out = memory.at(out_, out + line.out + column * out_.block + first * out_step_);
       tile.run(call);
     }
   }
