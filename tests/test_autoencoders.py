@@ -20,7 +20,7 @@ from zoo.models.sparse_ae import SparseAE, SparseConfig, kl_sparsity
 from zoo.models.stacked_ae import StackedAE, StackedConfig
 from zoo.models.stochastic_ae import StochasticAE
 from zoo.training.recipe import Recipe
-from zoo.training.reconstruction import StackedTask, evaluate_autoencoder
+from zoo.training.reconstruction import ReconstructionTask, StackedTask, evaluate_autoencoder
 from zoo.training.task import Batch
 
 FAMILY = [
@@ -66,6 +66,22 @@ def train(model: Any, data: DataSet, epochs: int = 3, rate: float = 2e-3) -> lis
             optimizer.step()
             losses.append(float(loss.detach()))
     return losses
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_columns_of_a_sparse_decoder_are_held_to_unit_norm(bounded: bool, some: DataSet) -> None:
+    """After every step of a task's optimizer, whatever the step was."""
+    torch.manual_seed(0)
+    model = SparseAE(SparseConfig(latent=32, unit_columns=bounded))
+    (optimizer,) = ReconstructionTask().optimizers(model, Recipe(learning_rate=0.02))
+    images = pixels(some.train)[:200]
+    for _ in range(20):
+        optimizer.zero_grad()
+        model(images)["loss"].backward()
+        optimizer.step()
+        norms = model.decoder.layers[0].weight.detach().norm(dim=0)
+        assert len(norms) == 32 and (not bounded or norms.max() <= 1 + 1e-5)
+    assert norms.max() > 0.999 if bounded else norms.max() > 1.1
 
 
 @pytest.mark.parametrize("name", FAMILY)

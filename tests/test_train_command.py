@@ -27,6 +27,8 @@ def toy_file(toy: DataSet, tmp_path: Path) -> Path:
     np.savez(
         path,
         train_images=toy.train.images,
+        validation_images=toy.validation.images,
+        validation_labels=toy.validation.labels,
         test_images=toy.test.images,
         train_labels=toy.train.labels,
         test_labels=toy.test.labels,
@@ -53,7 +55,7 @@ def test_command_trains_and_measures(toy_file: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "epoch 2/2" in done.stderr and "parameters" in done.stdout
     printed = float(re.findall(r"validation_nelbo +([\d.]+)", done.stdout)[0])
-    measured = run(out, module="zoo.elbo")
+    measured = run(out, "--split", "validation", module="zoo.elbo")
     assert measured.returncode == 0, measured.stderr
     again = float(re.findall(r"nelbo +([\d.]+) nats", measured.stdout)[0])
     assert again == pytest.approx(printed, abs=0.002)
@@ -67,7 +69,10 @@ def test_command_trains_and_measures(toy_file: Path, tmp_path: Path) -> None:
 def test_dry_run_writes_nothing(toy_file: Path, tmp_path: Path) -> None:
     done = run(*toy_options(toy_file, tmp_path / "run"), "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "first step: loss" in done.stdout and "160 training and 32 test" in done.stdout
+    assert (
+        "first step: loss" in done.stdout
+        and "160 training, 32 validation and 32 test" in done.stdout
+    )
     assert sorted(file.name for file in tmp_path.iterdir()) == ["toy.npz"]
 
 

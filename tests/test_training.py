@@ -374,6 +374,29 @@ def test_recipes_for_gpus_are_valid_and_larger() -> None:
         assert counts[1] > counts[0]
 
 
+def test_weights_of_the_recipes_for_gpus_can_be_shipped() -> None:
+    """All together, in half precision, each file by itself: 24 MiB."""
+    total = 0
+    for name, entry in registry.MODELS.items():
+        if "gpu" not in tomllib.loads((FOLDER / f"{name}.toml").read_text()):
+            continue
+        options = shipped(name, "gpu")[1]
+        if "input_channels" in entry.options():
+            options["input_channels"] = 1
+        model: Any = entry.make(options)
+        parts = {
+            "generator": lambda model: model.generator,
+            "translator": lambda model: model.generator,
+            "encoder": lambda model: model.encoder,
+            "classifier": lambda model: getattr(model, "discriminator", model),
+            "mapping": lambda model: model.generator.mapping,
+            "synthesis": lambda model: model.generator.synthesis,
+        }
+        files = [parts[role](model) for role in entry.roles]
+        total += 2 * sum(parameter.numel() for file in files for parameter in file.parameters())
+    assert 15 * 2**20 < total < 23.5 * 2**20, "graphs and manifests take a little more"
+
+
 def test_size_of_a_recipe(tmp_path: Path) -> None:
     """The table comes before the rest of the file, and what is asked for before both."""
     path = tmp_path / "r.toml"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from zoo.applications.inputs import SPLITS
 from zoo.cli import COUNT, Command
 from zoo.engines import WEIGHTS
 from zoo.errors import ConfigError
@@ -14,10 +15,11 @@ from zoo.errors import ConfigError
 @click.command(cls=Command)
 @click.argument("source", type=click.Path(path_type=Path), metavar="RUN_OR_WEIGHTS")
 @click.option("--data", metavar="SET", help="Data set [the one it was trained on].")
+@click.option("--split", type=click.Choice(SPLITS), default="test", help="Which part of it.")
 @click.option("--samples", type=COUNT, default=1, help="Draws of the latent vector per image.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Seed of the draws.")
-def main(source: Path, data: str | None, samples: int, seed: int) -> None:
-    """Print the negative ELBO on the test images, in nats per image, and its two terms.
+def main(source: Path, data: str | None, split: str, samples: int, seed: int) -> None:
+    """Print the negative ELBO on the images of a split, in nats per image, and its two terms.
 
     RUN_OR_WEIGHTS is the folder of a training run, a .safetensors file, an engine file, or the name
     of a shipped one. Runs on the CPU in fp32; the noise is PyTorch's, made from --seed.
@@ -36,8 +38,9 @@ def main(source: Path, data: str | None, samples: int, seed: int) -> None:
     shape = model.config
     loaded = sets.load(data or config["recipe"]["data"], shape.image_size, shape.channels)
     report_skipped(loaded)
-    measured = evaluate_elbo(model, loaded.test, seed=seed, samples=samples)
-    click.echo(f"{source}: {len(loaded.test):,} test images of {loaded.name}, {samples} sample(s)")
+    part = loaded.parts[split]
+    measured = evaluate_elbo(model, part, seed=seed, samples=samples)
+    click.echo(f"{source}: {len(part):,} {split} images of {loaded.name}, {samples} sample(s)")
     for name, value in measured.items():
         click.echo(f"{name:15} {value:.3f} nats per image")
 

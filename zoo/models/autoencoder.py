@@ -101,6 +101,9 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.config = config
 
+    def constrain(self) -> None:
+        """Called before training and after each step: brings weights to where they must be."""
+
     def penalty(self, h: Tensor, images: Tensor) -> Tensor | None:
         """Ω(h, x), the batch mean, with its weight; None where the model has none."""
         return None

@@ -7,10 +7,10 @@ mean activation of unit j over the minibatch (Ng 2011, *Sparse autoencoder*).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zoo.errors import ConfigError
 from zoo.models.autoencoder import Autoencoder, DenseConfig, DenseDecoder, DenseEncoder
@@ -22,12 +22,18 @@ ACTIVE = 1e-3
 
 @dataclass(frozen=True)
 class SparseConfig(DenseConfig):
-    """Options of a `SparseAE`: the kind of `sparsity`, λ or β as `strength`, and the target ρ."""
+    """Options of a `SparseAE`: the kind of `sparsity`, λ or β as `strength`, and the target ρ.
+
+    `unit_columns` holds the columns of the decoder's first matrix, one a unit of h, to norms of at
+    most 1. Without it they grow while activations shrink, so that λ asks for less and less
+    (Olshausen & Field 1996, Nature 381, bound them likewise).
+    """
 
     latent: int = 196
     sparsity: Literal["l1", "kl"] = "l1"
     strength: float = 0.1
     rho: float = 0.05
+    unit_columns: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,6 +60,12 @@ class SparseAE(Autoencoder):
         code = "relu" if self.config.sparsity == "l1" else "sigmoid"
         self.encoder = DenseEncoder(self.config, code)
         self.decoder = DenseDecoder(self.config)
+
+    @torch.no_grad()
+    def constrain(self) -> None:
+        """Bring columns of the decoder that have grown longer than 1 back to it."""
+        if self.config.unit_columns:
+            cast(nn.Linear, self.decoder.layers[0]).weight.renorm_(2, 1, 1.0)
 
     def penalty(self, h: Tensor, images: Tensor) -> Tensor:
         """λ·Σ|a|, the mean over the batch, or β·Σ_j KL(ρ ‖ ρ̂_j)."""

@@ -49,6 +49,15 @@ def psnr(mse: float) -> float:
 class ReconstructionTask(LossTask):
     """Training of an `Autoencoder` by the loss that its forward returns."""
 
+    def optimizers(self, model: nn.Module, recipe: Recipe) -> list[Optimizer]:
+        """AdamW over all parameters, after each step of which the model constrains them."""
+        made = super().optimizers(model, recipe)
+        constrain = cast(Autoencoder, model).constrain
+        constrain()
+        for optimizer in made:
+            optimizer.register_step_post_hook(lambda *_: constrain())
+        return made
+
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
         """`evaluate_autoencoder` on the validation images."""
         measured = evaluate_autoencoder(cast(Autoencoder, model), data.validation)
