@@ -200,6 +200,7 @@ def test_a_perfect_translator(own: Table) -> None:
     assert effects["all"].images == sum(counts.values())
     for effect in effects.values():
         assert (effect.success, effect.touched, effect.others) == (1, 0, 0)
+        assert effect.spilled == 0
 
 
 def test_a_translator_that_does_nothing(own: Table) -> None:
@@ -218,6 +219,19 @@ def test_a_translator_that_changes_smiles_too(own: Table) -> None:
     assert effects["all"].success == pytest.approx(1 - smiles / images)
 
 
+def test_a_translator_that_changes_what_is_no_domain(own: Table) -> None:
+    """No domain is touched then, but an attribute that the judge knows."""
+
+    def shaded(images: np.ndarray, targets: Table) -> np.ndarray:
+        made = perfect(images, targets)
+        made[::2, 0, SUNGLASSES] = 255 - made[::2, 0, SUNGLASSES]
+        return made
+
+    for effect in evaluated(own, shaded).values():
+        assert (effect.success, effect.touched) == (1, 0)
+        assert effect.spilled == pytest.approx(0.5, abs=0.02) and 0 < effect.others < effect.spilled
+
+
 def test_images_that_the_judge_sees_otherwise_do_not_count(own: Table) -> None:
     wrong = own.copy()
     wrong[::2, 6] ^= True
@@ -233,11 +247,12 @@ def test_report_of_effects(own: Table) -> None:
     document = domain_quality.document(effects)
     assert document["domains"][0] == {
         "name": "Black_Hair", "images": 0, "success": None, "touched": None, "others": None,
+        "spilled": None,
     }  # fmt: skip
     assert document["all"]["images"] == 40 and document["all"]["success"] == 1
     lines = domain_quality.lines(effects)
     assert len(lines) == 1 + 8 + 1 and lines[1].split()[:3] == ["Black_Hair", "0", "-"]
-    assert lines[-1].split() == ["all", "40", "100.0%", "0.0%", "0.0%"]
+    assert lines[-1].split() == ["all", "40", "100.0%", "0.0%", "0.0%", "0.0%"]
     with pytest.raises(ConfigError, match="does not know Smiling, Eyeglasses"):
         domain_quality.evaluate([], DOMAINS, perfect, judge, list(HAIR))
 

@@ -24,9 +24,9 @@ class DomainEffect:
     """What changing one domain does, as a judge sees it.
 
     A change takes (`success`) when the judge sees what was wanted, of a group in all its domains.
-    `touched` is the share of the changes after which it decides otherwise on any other domain;
-    `others` is the mean share of all its other attributes on which it does. A share of no images
-    is NaN.
+    `touched` is the share of the changes after which it decides otherwise on any other domain,
+    `spilled` that on any other attribute that it knows; `others` is the mean share of all its other
+    attributes on which it does. A share of no images is NaN.
     """
 
     name: str
@@ -34,6 +34,7 @@ class DomainEffect:
     success: float
     touched: float
     others: float
+    spilled: float
 
 
 def evaluate(
@@ -52,8 +53,9 @@ def evaluate(
     unknown = [name for name in domains.names if name not in judged]
     if unknown:
         raise ConfigError(f"the classifier does not know {', '.join(unknown)}")
-    # Images, changes that took, those that touched another domain, decisions that changed.
-    counts = {name: np.zeros(4) for name in domains.names}
+    # Images, changes that took, those that touched another domain, decisions that changed, changes
+    # with any such decision.
+    counts = {name: np.zeros(5) for name in domains.names}
     for images, own in blocks:
         before = judge(images)
         for name, rows, targets in domains.edits(own):
@@ -70,16 +72,17 @@ def evaluate(
             took = (after[:, changed] == targets[:, places]).all(axis=1)
             touched = flips[:, others].any(axis=1)
             rest = np.delete(flips, changed, axis=1)
-            counts[name] += len(rows), took.sum(), touched.sum(), rest.sum()
+            spilled = rest.any(axis=1)
+            counts[name] += len(rows), took.sum(), touched.sum(), rest.sum(), spilled.sum()
     return [_effect(name, counts[name], len(judged) - len(domains.choice(name))) for name in counts]
 
 
 def _effect(name: str, counts: NDArray[np.float64], others: int) -> DomainEffect:
-    images, took, touched, flips = counts.tolist()
+    images, took, touched, flips, spilled = counts.tolist()
     if not images:
-        return DomainEffect(name, 0, np.nan, np.nan, np.nan)
+        return DomainEffect(name, 0, np.nan, np.nan, np.nan, np.nan)
     rest = flips / images / others if others else 0.0
-    return DomainEffect(name, int(images), took / images, touched / images, rest)
+    return DomainEffect(name, int(images), took / images, touched / images, rest, spilled / images)
 
 
 def total(effects: Sequence[DomainEffect]) -> DomainEffect:
@@ -90,7 +93,7 @@ def total(effects: Sequence[DomainEffect]) -> DomainEffect:
         sum(getattr(effect, share) * effect.images for effect in known) / images
         if images
         else np.nan
-        for share in ("success", "touched", "others")
+        for share in ("success", "touched", "others", "spilled")
     )
     return DomainEffect("all", images, *shares)
 
@@ -107,10 +110,16 @@ def document(effects: Sequence[DomainEffect]) -> dict[str, Any]:
 def lines(effects: Sequence[DomainEffect]) -> list[str]:
     """A table: a line for each domain, and one for all changes."""
     width = max(len("domain"), *(len(effect.name) for effect in effects))
-    heads = ("images", "took", "another domain changed", "attributes changed")
+    heads = (
+        "images",
+        "took",
+        "another domain changed",
+        "another attribute changed",
+        "attributes changed",
+    )
     rows = [f"{'domain':{width}}  " + "  ".join(heads)]
     for effect in (*effects, total(effects)):
-        shares = (effect.success, effect.touched, effect.others)
+        shares = (effect.success, effect.touched, effect.spilled, effect.others)
         cells = [f"{effect.images:,}", *("-" if s != s else f"{s:.1%}" for s in shares)]
         rows.append(
             f"{effect.name:{width}}  "

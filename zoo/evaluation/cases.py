@@ -155,6 +155,7 @@ def _effects(effects: list[domain_quality.DomainEffect], judge: AttributeJudge) 
     ]
     for name, value in (
         ("another domain changed", everything.touched),
+        ("another attribute changed", everything.spilled),
         ("attributes changed", everything.others),
     ):
         found.append(Metric(name, value, None, str(judge)))
