@@ -399,6 +399,8 @@ def test_precision_is_that_of_brute_force(tmp_path: Path, fashion_mnist: DataSet
         train_labels=train.labels[:1200],
         test_images=test.images[:150],
         test_labels=test.labels[:150],
+        validation_images=train.images[1200:1210],
+        validation_labels=train.labels[1200:1210],
         classes=np.array(fashion_mnist.classes),
     )
     linear = random(3)
