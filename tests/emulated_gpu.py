@@ -17,7 +17,7 @@ import pytest
 from emulated_plans import BUCKETS, Plan, same_images
 from fake_tensorrt import FakeTensorRT
 from host_cuda import HostCuda
-from plan_cases import ENGINES, quantized
+from plan_cases import CASES, quantized
 from plan_runs import by_itself, by_plan
 from shared_arrays import all_but
 
@@ -37,7 +37,7 @@ from zoo.engines import WEIGHTS
 pytest_plugins = ["emulation"]
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", CASES)
 def test_plans_answer_as_the_engines_do(name: str, plan: Plan) -> None:
     expected, got = by_itself(name), by_plan(name, plan(name))
     if expected.dtype == np.uint8:

@@ -17,7 +17,7 @@ from host_cuda import HostCuda
 from host_onnxruntime import HostOnnxRuntime
 from numpy.typing import NDArray
 from onnx import TensorProto
-from plan_cases import ENGINES
+from plan_cases import CASES
 from plan_runs import by_itself, by_onnxruntime
 from small_engines import Graph, manifest
 
@@ -31,7 +31,7 @@ pytest_plugins = ["emulated_provider"]
 VAE = WEIGHTS / "vae.onnx"
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", CASES)
 def test_engines_answer_on_the_device_as_on_the_cpu(name: str, devices: HostCuda) -> None:
     """Bit for bit: the same kernels, and the noise drawn in the graph by ours."""
     np.testing.assert_array_equal(by_onnxruntime(name), by_itself(name))

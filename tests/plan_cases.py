@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
@@ -29,6 +30,31 @@ ENGINES = sorted(path.name for path in WEIGHTS.glob("*.onnx"))
 @cache
 def load(path: Path) -> tuple[ModelProto, dict[str, Any]]:
     return onnx.load(path), runtime.manifest.read(path)
+
+
+def _twins() -> set[str]:
+    """Engines with the role and the operators of a smaller one."""
+    seen, twins = set[Any](), set[str]()
+    for path in sorted(map(WEIGHTS.joinpath, ENGINES), key=lambda path: path.stat().st_size):
+        model, document = load(path)
+        kind = document["role"], frozenset(node.op_type for node in model.graph.node)
+        if kind in seen:
+            twins.add(path.name)
+        seen.add(kind)
+    return twins
+
+
+TWINS = _twins()
+"""Engines whose role and operators are those of a smaller one."""
+
+
+def case(name: str, *rest: Any) -> Any:
+    """A set of parameters that begins with an engine; those of twins are for `make test-long`."""
+    return pytest.param(name, *rest, marks=[pytest.mark.long] if name in TWINS else [])
+
+
+CASES = [case(name) for name in ENGINES]
+"""`ENGINES`, as parameters of tests that are long."""
 
 
 def lowered(path: Path, precision: Precision) -> tuple[ModelProto, list[str]]:

@@ -26,11 +26,24 @@ def devices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return host_cuda.build(tmp_path_factory.mktemp("devices"))
 
 
-def run_cases(cases: Sequence[Path], devices: Path, **variables: str) -> None:
+def run_cases(
+    cases: Sequence[Path], devices: Path, which: str = "not long", **variables: str
+) -> None:
     """Run the tests of some files, with two emulated devices; each must run and pass."""
     given = {"ZOO_CUDA_LIBRARY": str(devices), "HOST_CUDA_DEVICES": "2", **variables}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs", *cases],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-rs",
+            "-m",
+            which,
+            *cases,
+        ],
         env=os.environ | given,
         capture_output=True,
         text=True,
@@ -51,3 +64,11 @@ def test_plans_on_an_emulated_gpu(cases: Path, devices: Path) -> None:
 def test_onnxruntime_on_an_emulated_gpu(devices: Path, tmp_path: Path) -> None:
     library = host_onnxruntime.build(tmp_path)
     run_cases(ONNXRUNTIME, devices, **host_onnxruntime.variables(library))
+
+
+@pytest.mark.long
+def test_engines_like_others_on_an_emulated_gpu(devices: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx_bindings")
+    run_cases(PLANS, devices, "long")
+    library = host_onnxruntime.build(tmp_path)
+    run_cases(ONNXRUNTIME, devices, "long", **host_onnxruntime.variables(library))

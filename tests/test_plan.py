@@ -15,7 +15,7 @@ import small_inputs
 from adversarial_runs import STYLEGAN, write_run
 from exported import GREY, invoke
 from exported import write_run as write_vae
-from plan_cases import ENGINES, quantized
+from plan_cases import CASES, quantized
 from shell import contents, refuses, succeeds
 
 import runtime
@@ -37,7 +37,7 @@ def ends(document: dict[str, Any], which: str) -> dict[str, tuple[str, list[Any]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8", "fp8"])
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", CASES)
 def test_every_shipped_engine(
     engine: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

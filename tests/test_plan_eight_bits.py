@@ -13,7 +13,7 @@ import plan_cases
 import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
-from plan_cases import ENGINES, made_of, node, operands, quantized, run
+from plan_cases import CASES, made_of, node, operands, quantized, run
 from small_engines import manifest
 
 from export.errors import ExportError
@@ -66,7 +66,7 @@ def products_by_hand(model: ModelProto) -> set[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", CASES)
 def test_eight_bits_change_little(name: str, kind: EightBits) -> None:
     """Every product is named where it is; the graph is what TensorRT takes; images stay near."""
     path = WEIGHTS / name

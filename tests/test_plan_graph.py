@@ -12,7 +12,7 @@ import plan_cases
 import pytest
 import small_inputs
 from onnx import ModelProto, TensorProto
-from plan_cases import ENGINES, lowered, operands, raised, rounded, run
+from plan_cases import CASES, lowered, operands, raised, rounded, run
 
 from export import functions
 from export.graph import opset
@@ -81,7 +81,7 @@ def assert_same(path: Path) -> None:
         assert TensorProto.UINT8 not in types or node.op_type == "Cast", "TensorRT takes no other"
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", CASES)
 def test_prepared_graphs_compute_the_same(name: str) -> None:
     assert_same(WEIGHTS / name)
 
@@ -94,7 +94,7 @@ def test_prepared_graphs_of_all_kinds_of_inputs(small: Path) -> None:
 
 
 @pytest.mark.parametrize("half", ["fp16", "bf16"])
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", CASES)
 def test_half_precision_changes_little(name: str, half: Precision) -> None:
     """Ends keep their types; every operator has operands of one type, sums are in fp32."""
     whole, none = lowered(WEIGHTS / name, "fp32")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, helper, numpy_helper
-from plan_cases import ENGINES, lowered, quantized
+from plan_cases import ENGINES, case, lowered, quantized
 from plan_layers import GENERATED, layers, products_in
 from test_plan_eight_bits import has_eight_bits
 
@@ -21,7 +21,7 @@ from zoo.engines import WEIGHTS
 pytest.importorskip("tensorrt_rtx_bindings")
 
 TYPES = {"int8": "Int8", "fp8": "FP8"}
-SOME = [(name, kind) for name in ENGINES for kind in TYPES if has_eight_bits(name, kind)]
+SOME = [case(name, kind) for name in ENGINES for kind in TYPES if has_eight_bits(name, kind)]
 
 
 def products(model: ModelProto) -> set[str]:
