@@ -128,7 +128,7 @@ class _Ending:
 
 def _one_line(error: Exception) -> str | None:
     """The message of an error that is the user's or the machine's; None for a defect of ours."""
-    from zoo.errors import ZooError
+    from zoo.errors import ZooError, is_out_of_memory
 
     # An error of the runtime can only exist once its module is there.
     runtime_errors = sys.modules.get("runtime.errors")
@@ -143,7 +143,7 @@ def _one_line(error: Exception) -> str | None:
     elif isinstance(error, ModuleNotFoundError) and _package(error) in _EXTRAS:
         extra = _EXTRAS[_package(error)]
         text = f"this needs {_package(error)}: pip install 'generator-zoo[{extra}]'"
-    elif isinstance(error, MemoryError):
+    elif is_out_of_memory(error):
         text = f"out of memory: {error}" if str(error) else "out of memory"
     else:
         return None

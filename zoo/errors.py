@@ -21,4 +21,25 @@ class TrainingError(ZooError):
     """Training cannot go on: a loss that is not finite, or a checkpoint that does not fit."""
 
 
-__all__ = ["ConfigError", "DataError", "OutputError", "TrainingError", "ZooError"]
+_EXHAUSTED = (
+    *("out of memory", "allocate memory", "enough memory", "bad_alloc", "alloc_failed"),
+    "size calculation overflowed",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, PyTorch's RuntimeError among them, says that there is too little memory."""
+    if isinstance(error, MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(part in text for part in _EXHAUSTED)
+
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "OutputError",
+    "TrainingError",
+    "ZooError",
+    "is_out_of_memory",
+]

@@ -72,8 +72,10 @@ def main(
     metrics.jsonl, tensorboard/, pictures/, and last/, from which --resume goes on. Ctrl-C saves and
     exits with 130. Several GPUs or processes: `accelerate launch -m zoo.train …`.
     """
-    from zoo.training.host import keep_freed_memory, setup_threads
+    from zoo.training.host import keep_freed_memory, memory_errors, setup_threads
 
+    if max_seconds is not None and math.isnan(max_seconds):
+        raise ConfigError("--max-seconds: expected a number of seconds, got nan")
     keep_freed_memory()
     setup_threads(threads)
     out = out or Path("runs") / model
@@ -87,7 +89,8 @@ def main(
     recipe = _recipe(model, recipe_file, overrides, out if resume else None)
     if not resume and not dry_run and (out / "last" / "state.safetensors").exists():
         raise ConfigError(f"{out} already holds a run: continue it with --resume, or choose --out")
-    trainer = _trainer(model, recipe, out, cpu, quiet)
+    with memory_errors(recipe.batch_size):
+        trainer = _trainer(model, recipe, out, cpu, quiet)
     if resume:
         trainer.resume()
     if not trainer.quiet or dry_run:
@@ -137,7 +140,7 @@ def _settings(settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
             raise ConfigError(f"--set {setting}: expected NAME=VALUE or adversarial.NAME=VALUE")
         try:
             chosen[option] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             chosen[option] = value
     return tables
 

@@ -66,6 +66,8 @@ class Corruption:
         Raises runtime.errors.ArgumentError for a seed or an index of more than 64 bits.
         """
         n, height, width, _ = images.shape
+        if n == 0:
+            return with_alpha(images, images[..., :1]) if self.alpha else images.copy()
         if self.alpha:
             return with_alpha(images, holes(n, height, width, seed, first))
         return _NOISES[self.kind](images, self.levels(n, seed, first), seed, first)

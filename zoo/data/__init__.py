@@ -20,8 +20,11 @@ from zoo.data.sets import (
     split_by_seed,
 )
 from zoo.data.sources import SOURCES, Source, locate
-from zoo.errors import DataError
+from zoo.errors import ConfigError, DataError
 from zoo.images.arrays import read_idx
+
+LARGEST_SIZE = 4096
+"""Side of images, in pixels."""
 
 NAMES = (*SOURCES, "faces")
 """The data sets that have a name."""
@@ -43,8 +46,14 @@ def load(
     are drawn so large. `size` and `channels` resize and convert all images; None keeps what they
     are. The 28 pixels of MNIST and Fashion-MNIST get a black frame where 32 are asked for (LeCun et
     al. 1998). Raises `DataError`, in one line, for anything that is missing, damaged or of another
-    format.
+    format, and `ConfigError` for a size or a number of channels that no images have.
     """
+    if size is not None and (type(size) is not int or not 1 <= size <= LARGEST_SIZE):
+        raise ConfigError(
+            f"the size of the images must be an integer from 1 to {LARGEST_SIZE}, got {size!r}"
+        )
+    if channels is not None and (type(channels) is not int or channels not in (1, 3)):
+        raise ConfigError(f"channels must be 1 or 3, got {channels!r}")
     if name in SOURCES:
         loaded = _load_idx(SOURCES[name], download)
         if (loaded.image_size, size) == (28, 32):

@@ -6,7 +6,7 @@ import importlib
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, is_out_of_memory
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,9 +56,16 @@ class ModelEntry:
                 )
         try:
             made = config(**(options or {}))
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise ConfigError(f"the model {self.name} cannot be made so: {error}") from error
-        module: nn.Module = _load(self.module)(made)
+        try:
+            module: nn.Module = _load(self.module)(made)
+        except (TypeError, ValueError, OverflowError, RuntimeError, MemoryError) as error:
+            # What the checks of the config let pass, PyTorch may refuse: sizes, most of all.
+            problem = str(error).partition("\n")[0]
+            if is_out_of_memory(error):
+                problem = f"out of memory ({problem})"
+            raise ConfigError(f"the model {self.name} cannot be made so: {problem}") from error
         return module
 
     def options(self) -> set[str]:

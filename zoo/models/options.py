@@ -7,25 +7,48 @@ from typing import Any
 
 from zoo.errors import ConfigError
 
+DEEPEST = 1000
+"""Layers of one kind."""
+
+LARGEST = 2**31 - 1
+"""Count of anything in a model."""
+
 
 def is_count(value: object) -> bool:
-    """Whether a value is an integer of at least 1."""
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    """Whether a value is an integer from 1 to `LARGEST`."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number, as PyTorch can take it."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) < 2**63 if isinstance(value, int) else math.isfinite(value)
 
 
 def check_counts(config: Any, *names: str) -> None:
-    """Raise `ConfigError` unless these fields are integers of at least 1."""
+    """Raise `ConfigError` unless these fields are integers from 1 to `LARGEST`."""
     for name in names:
-        if not is_count(getattr(config, name)):
-            raise ConfigError(f"{name} must be a positive integer, got {getattr(config, name)!r}")
+        value = getattr(config, name)
+        if not is_count(value):
+            most = f" up to {LARGEST:,}" if isinstance(value, int) and value > LARGEST else ""
+            raise ConfigError(f"{name} must be a positive integer{most}, got {value!r}")
+
+
+def check_depths(config: Any, *names: str, low: int = 0) -> None:
+    """Raise `ConfigError` unless these fields are integers from `low` to `DEEPEST`."""
+    for name in names:
+        value = getattr(config, name)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= DEEPEST:
+            what = "0 or more" if low == 0 else f"{low} or more"
+            raise ConfigError(f"{name} must be {what}, up to {DEEPEST}, got {value!r}")
 
 
 def check_numbers(config: Any, *names: str, positive: bool = False) -> None:
     """Raise `ConfigError` unless these fields are finite numbers, of at least 0 or above it."""
     for name in names:
         value = getattr(config, name)
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or value < 0 or (positive and value == 0):
+        if not is_number(value) or value < 0 or (positive and value == 0):
             expected = "positive" if positive else "0 or more"
             raise ConfigError(f"{name} must be {expected}, got {value!r}")
 
@@ -43,8 +66,18 @@ def as_widths(config: Any, name: str, low: int = 0) -> None:
     value = getattr(config, name)
     widths = tuple(value) if isinstance(value, (list, tuple)) else (value,)
     object.__setattr__(config, name, widths)
-    if len(widths) < low or not all(map(is_count, widths)):
+    if not low <= len(widths) <= DEEPEST or not all(map(is_count, widths)):
         raise ConfigError(f"{name} must be {low} or more positive integers, got {list(widths)}")
 
 
-__all__ = ["as_widths", "check_choice", "check_counts", "check_numbers", "is_count"]
+__all__ = [
+    "DEEPEST",
+    "LARGEST",
+    "as_widths",
+    "check_choice",
+    "check_counts",
+    "check_depths",
+    "check_numbers",
+    "is_count",
+    "is_number",
+]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from zoo.data.domains import Domains
 from zoo.errors import ConfigError
 from zoo.models.classifier import Classifier
-from zoo.models.options import as_widths, check_counts, check_numbers
+from zoo.models.options import as_widths, check_counts, check_depths, check_numbers
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class StarGANConfig:
     def __post_init__(self) -> None:
         as_widths(self, "widths", low=1)
         as_widths(self, "discriminator_widths", low=1)
-        check_counts(self, "image_size", "channels", "blocks")
+        check_counts(self, "image_size", "channels")
+        check_depths(self, "blocks", low=1)
         check_numbers(self, "classification", "reconstruction", "smoothness", "change")
         for name in ("attributes", "domains"):
             object.__setattr__(self, name, tuple(getattr(self, name)))

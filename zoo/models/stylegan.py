@@ -17,7 +17,7 @@ from zoo.errors import ConfigError
 from zoo.models.equalised import EqualisedConv2d, EqualisedLinear, UpsampledConv2d
 from zoo.models.generators import FIRST_LAYER_STREAM, NoiseSource, torch_noise
 from zoo.models.growth import SMALLEST, enlarge, mix
-from zoo.models.options import check_counts, check_numbers
+from zoo.models.options import check_counts, check_depths, check_numbers
 from zoo.models.progan import Discriminator, ProGANConfig, ToRGB
 from zoo.models.style_layers import PixelNorm, StyleLayer
 
@@ -39,7 +39,8 @@ class StyleGANConfig(ProGANConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_counts(self, "style", "mapping_layers")
+        check_counts(self, "style")
+        check_depths(self, "mapping_layers", low=1)
         check_numbers(self, "mapping_rate", positive=True)
         check_numbers(self, "mixing", "mixing_from")
         if self.mixing > 1:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError
-from zoo.models.options import as_widths, check_choice, check_counts
+from zoo.models.options import as_widths, check_choice, check_counts, check_depths
 from zoo.models.vae import ResidualBlock
 
 TASKS = ("denoising", "inpainting", "colorization")
@@ -42,9 +42,11 @@ class TranslatorConfig:
         as_widths(self, "widths", low=1)
         check_counts(self, "image_size", "channels")
         check_choice(self, "task", *TASKS)
-        object.__setattr__(self, "corruption", tuple(self.corruption))
-        if not isinstance(self.blocks, int) or self.blocks < 0:
-            raise ConfigError(f"blocks must be 0 or more, got {self.blocks!r}")
+        given = self.corruption
+        if not isinstance(given, (list, tuple)) or not all(isinstance(c, str) for c in given):
+            raise ConfigError(f"corruption must be a list of texts, got {given!r}")
+        object.__setattr__(self, "corruption", tuple(given))
+        check_depths(self, "blocks")
         if self.image_size % 2 ** len(self.widths):
             raise ConfigError(
                 f"image_size must be a multiple of {2 ** len(self.widths)}, got {self.image_size}"

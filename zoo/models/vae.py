@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError
-from zoo.models.options import as_widths, check_choice, check_counts, check_numbers
+from zoo.models.options import as_widths, check_choice, check_counts, check_depths, check_numbers
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,7 @@ class VAEConfig:
                 raise ConfigError(
                     f"image_size must be a multiple of {factor}, got {self.image_size}"
                 )
-        if not isinstance(self.encoder_blocks, int) or self.encoder_blocks < 0:
-            raise ConfigError(f"encoder_blocks must be 0 or more, got {self.encoder_blocks!r}")
+        check_depths(self, "encoder_blocks")
         check_choice(self, "decoder", "bernoulli", "gaussian")
         check_numbers(self, "sigma", positive=True)
         check_numbers(self, "beta")

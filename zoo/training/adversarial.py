@@ -156,7 +156,7 @@ class AdversarialTask:
         made: list[Optimizer] = []
         for side, scale in zip(self.players(model), scales, strict=True):
             group = {"params": [p for module in side for p in module.parameters()], "scale": scale}
-            betas = (self.options.beta1, self.options.beta2)
+            betas = (float(self.options.beta1), float(self.options.beta2))
             made.append(Adam([group], recipe.learning_rate, betas, fused=True))
         return made
 

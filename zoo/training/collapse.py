@@ -61,8 +61,11 @@ def diversity(samples: np.ndarray, real: np.ndarray) -> dict[str, float]:
     """`pair_distance` and `nearest_distance` of samples, in parts of those of real images.
 
     Both uint8 [N, H, W, C]; 1 is as different from each other as real images are, 0 all the same.
+    Of fewer than two images nothing can be said: empty.
     """
     count = min(len(samples), len(real), IMAGES)
+    if count < 2:
+        return {}
     mean, nearest = distances(samples[:count])
     real_mean, real_nearest = distances(real[:count])
     return {

@@ -25,7 +25,7 @@ from zoo.data import DataSet
 from zoo.errors import ConfigError, TrainingError
 from zoo.images.atomic import alone, check_name, replacing
 from zoo.training import checkpoint, curves
-from zoo.training.host import Interrupt, interruptible
+from zoo.training.host import Interrupt, interruptible, memory_errors
 from zoo.training.metrics import MetricsWriter
 from zoo.training.pictures import save_picture
 from zoo.training.recipe import Recipe, from_dict, to_dict
@@ -131,7 +131,8 @@ class Trainer:
         """
         check_name(self.out)
         self._make_folders()
-        with alone(self.out) if self.accelerator.is_main_process else nullcontext():
+        lock = alone(self.out) if self.accelerator.is_main_process else nullcontext()
+        with lock, memory_errors(self.recipe.batch_size):
             return self._run(max_seconds)
 
     def _run(self, max_seconds: float) -> int | None:
@@ -161,7 +162,8 @@ class Trainer:
 
     def one_step(self) -> dict[str, float]:
         """Take the first update and return its losses; nothing is written."""
-        return self._step(self._rows(self._order(0)))
+        with memory_errors(self.recipe.batch_size):
+            return self._step(self._rows(self._order(0)))
 
     def close(self) -> None:
         """Part from the other processes of the run, once all have come here.

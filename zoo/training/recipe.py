@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ConfigError
+from zoo.models.options import is_number
 
 FOLDER = Path(__file__).parent.parent / "recipes"
 """The folder of the shipped recipes, one `<model>.toml` each."""
@@ -64,12 +65,11 @@ class Recipe:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
                 raise ConfigError(f"{name} must be an integer of at least {lowest}, got {value!r}")
-        if self.seed >= 2**63:
-            raise ConfigError(f"seed must be below 2**63, got {self.seed}")
+            if value >= 2**63:
+                raise ConfigError(f"{name} must be below 2**63, got {value}")
         for name in ("learning_rate", "weight_decay", "ema_decay", "gradient_clip"):
             value = getattr(self, name)
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not math.isfinite(value) or value < 0:
+            if not is_number(value) or value < 0:
                 raise ConfigError(f"{name} must be a number of at least 0, got {value!r}")
         if self.learning_rate == 0 or self.ema_decay >= 1:
             raise ConfigError("learning_rate must be above 0 and ema_decay below 1")
@@ -116,15 +116,16 @@ def load_recipe(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
     With `size` "gpu" among them, what the file's table `gpu` says comes before the rest of it.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        # Editors of other systems mark UTF-8 by three bytes in front.
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"cannot read the recipe {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
     overrides = dict(overrides or {})
     larger = values.pop("gpu", None)
     if overrides.get("size") == "gpu":
-        if larger is None:
+        if not isinstance(larger, dict):
             raise ConfigError(f"{path.name} has no size for GPUs: no table 'gpu'")
         values = merged(values, larger)
     return from_dict(merged(values, overrides))
@@ -132,9 +133,13 @@ def load_recipe(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
 
 def merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """A recipe's table with another's fields put over it, the tables inside field by field."""
-    tables = {
-        name: {**values.get(name, {}), **over.get(name, {})} for name in ("model", "adversarial")
-    }
+    tables = {}
+    for name in ("model", "adversarial"):
+        parts = values.get(name, {}), over.get(name, {})
+        for part in parts:
+            if not isinstance(part, dict):
+                raise ConfigError(f"{name} must be a table, got {part!r}")
+        tables[name] = {**parts[0], **parts[1]}
     return {**values, **over, **tables}
 
 

@@ -51,8 +51,15 @@ class Batch:
         return unit(self.levels)
 
     def split(self, parts: int) -> list[Batch]:
-        """The batch in equal parts; what does not divide is left out."""
+        """The batch in equal parts; what does not divide is left out.
+
+        Raises `ConfigError` where there would be nothing in a part.
+        """
         size = len(self) // parts
+        if size == 0:
+            raise ConfigError(
+                f"discriminator_steps: {len(self)} images of a step cannot be cut into {parts}"
+            )
         places = [slice(row, row + size) for row in range(0, size * parts, size)]
         tables = (self.labels, self.attributes, self.inputs)
         return [
