@@ -78,7 +78,7 @@ def build(
             "metrics": dict(config.get("metrics") or {}),
             "recipe": _without_folders(config.get("recipe") or {}),
         }
-        | {name: config[name] for name in ("seconds", "device") if name in config},
+        | {name: config[name] for name in ("seconds", "device", "measured_on") if name in config},
         "parameters": parameters,
         "checkpoint_sha256": checkpoint.sha256,
         "versions": {

@@ -16,7 +16,7 @@ import runtime
 from zoo import engine_path, evaluate
 from zoo.data import DataSet
 from zoo.engines import WEIGHTS
-from zoo.evaluation import features, references, sampling
+from zoo.evaluation import features, output, references, sampling
 from zoo.evaluation.yardstick import Yardstick
 
 
@@ -241,6 +241,22 @@ def test_the_run_of_another_model_shows(tmp_path: Path) -> None:
     )
     assert result.exit_code == 0, result.output
     assert abs(json.loads(out.read_text())["reports"][0]["differences"]["FID"]) > 1
+
+
+@pytest.mark.parametrize(
+    ("recipe", "measured_on", "noted"),
+    [
+        ({"adversarial": {"loss": "nonsaturating"}}, None, True),
+        ({"adversarial": {"loss": "nonsaturating"}}, "validation", False),
+        ({"adversarial": {}}, None, False),
+    ],
+)
+def test_weights_that_were_chosen_on_the_test_images_are_told(
+    recipe: dict[str, Any], measured_on: str | None, noted: bool
+) -> None:
+    training = {"data": "faces", "recipe": recipe, "measured_on": measured_on}
+    found = output.note({"training": training})
+    assert (found is not None and "on the test images of faces" in found) == noted
 
 
 def test_help_is_quick_and_says_what_is_measured() -> None:

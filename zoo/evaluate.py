@@ -161,6 +161,8 @@ def main(
         pairs = measure(opened, loaded, network, judge, request)
     for pair in pairs:
         click.echo("\n".join([*output.text(pair, network), ""]))
+    if (found := output.note(document)) is not None:
+        click.echo(f"note: {found}")
     click.echo(f"{time.monotonic() - started:.0f} s")
     if out is not None:
         output.write(out, pairs, document, network)

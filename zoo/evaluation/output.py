@@ -23,6 +23,19 @@ def text(pair: Pair, network: FeatureNetwork) -> list[str]:
     ]
 
 
+def note(manifest: dict[str, Any]) -> str | None:
+    """What somebody should know of where the weights come from; None where there is nothing."""
+    training = manifest["training"]
+    adversarial = (training.get("recipe") or {}).get("adversarial")
+    if not adversarial or training.get("measured_on") == "validation":
+        return None
+    return (
+        f"these weights were watched on the test images of {training['data']} while they were "
+        "trained, and the best epoch, where one was kept, was chosen by them: their numbers on those "
+        "images owe a little to that"
+    )
+
+
 def _seeds(report: Report) -> str:
     if report.seeds == 1:
         return f"seed {report.seed}"
@@ -41,6 +54,7 @@ def write(path: str, pairs: list[Pair], manifest: dict[str, Any], network: Featu
             "weights_sha256": network.identity,
             "input": network.input,
         },
+        "note": note(manifest),
         "reports": [_entry(*pair) for pair in pairs],
     }
     with replacing(path) as temporary:
@@ -56,4 +70,4 @@ def _entry(report: Report, other: Report | None) -> dict[str, Any]:
     }
 
 
-__all__ = ["Pair", "text", "write"]
+__all__ = ["Pair", "note", "text", "write"]

@@ -374,6 +374,7 @@ class Trainer:
             "seconds": round(self.progress.seconds),
             "device": self._device_name(),
             "metrics": self.metrics,
+            "measured_on": "validation",
             "classes": self.data.classes,
             "attributes": self.data.attributes,
         }
