@@ -31,8 +31,8 @@ def note(manifest: dict[str, Any]) -> str | None:
         return None
     return (
         f"these weights were watched on the test images of {training['data']} while they were "
-        "trained, and the best epoch, where one was kept, was chosen by them: their numbers on those "
-        "images owe a little to that"
+        "trained, and the best epoch, where one was kept, was chosen by them: their numbers on "
+        "those images owe a little to that"
     )
 
 
