@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -253,6 +254,9 @@ def test_an_index_of_another_engine_is_refused(folder: Path, tmp_path: Path) -> 
 
 def test_damaged_files_are_refused(folder: Path, tmp_path: Path) -> None:
     """Cut anywhere, or a bit flipped anywhere in what is read: never another answer."""
+    os.mkfifo(tmp_path / "pipe.index")
+    with pytest.raises(DataError, match=r"pipe\.index is not a file"):
+        Index(str(tmp_path / "pipe.index"))
     random_ = np.random.default_rng(1)
     for kind in ("flat", "hnsw", "ivf"):
         content = (folder / f"{kind}.index").read_bytes()
@@ -293,6 +297,7 @@ def test_files_whose_parts_do_not_fit_are_refused(folder: Path, tmp_path: Path) 
         ({"labels": np.zeros(3, np.int64)}, "do not belong together"),
         ({"about": np.array("{}")}, "is not an index"),
         ({"about": np.array("not JSON")}, "cannot read"),
+        ({"about": np.array("[" * 100_000)}, "cannot read the index"),
         ({"about": np.array(json.dumps(about | {"version": 2}))}, "is of version 2, and this"),
         ({"about": np.array(json.dumps(about | {"kind": "hnsw"}))}, "not of the kind hnsw"),
         ({"about": np.array(json.dumps(about | {"count": "many"}))}, "is damaged"),

@@ -162,7 +162,7 @@ def _evaluate(
 
     from runtime import Classifier
     from zoo.applications import editing_quality
-    from zoo.applications.inputs import open_source
+    from zoo.applications.inputs import open_source, report_skipped
     from zoo.engines import has_encoder, open_encoder, resolve
     from zoo.errors import ConfigError
     from zoo.images import atomic
@@ -191,6 +191,7 @@ def _evaluate(
         source = None
         if data is not None:
             source = open_source((), data, split, generator.image_shape, resize, limit=count)
+            report_skipped(source)
         names = editing_quality.shared(directions, classifier.names, source)
         total = (count or SAMPLES) if source is None else source.total or 0
         progress = stack.enter_context(Progress(total))

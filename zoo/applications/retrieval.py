@@ -22,6 +22,7 @@ from zoo.applications.latents import Latents, embed_blocks
 from zoo.applications.optional import require
 from zoo.errors import ConfigError, DataError
 from zoo.images import arrays
+from zoo.images.reading import check_regular, readable
 
 if TYPE_CHECKING:
     from runtime import Encoder
@@ -112,9 +113,11 @@ class Index:
     def __init__(self, path: str) -> None:
         require("faiss")
         self.path = Path(path)
-        with arrays.readable(self.path), self.path.open("rb") as file:
-            if file.read(2) != b"PK":
-                raise DataError(f"{path} is not an index of zoo.retrieve")
+        with readable(self.path):
+            check_regular(self.path)
+            with self.path.open("rb") as file:
+                if file.read(2) != b"PK":
+                    raise DataError(f"{path} is not an index of zoo.retrieve")
         with arrays.opened_archive(self.path) as held:
             self.about = _checked(path, held)
             self.names = held.read("names")
@@ -203,7 +206,7 @@ def _checked(path: str, held: arrays.Archive) -> dict[str, Any]:
     """The `about` of an open index file, if it is one that this version reads."""
     about: Any = None
     if {"about", "index", "names"} <= set(held.names):
-        with arrays.readable(Path(path), "the index"):
+        with readable(Path(path), "the index"):
             about = json.loads(str(held.read("about")))
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise DataError(f"{path} is not an index of zoo.retrieve")

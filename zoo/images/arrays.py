@@ -276,5 +276,4 @@ __all__ = [
     "opened_archive",
     "read",
     "read_idx",
-    "readable",
 ]
