@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 from dataclasses import asdict
 from importlib import metadata
 from typing import Any, Literal
@@ -19,6 +21,12 @@ KEY = "zoo.manifest"
 SCHEMA = 1
 INPUTS_SCHEMA = 2
 """Of files with conditions, styles or noise in layers, which older runtimes must refuse."""
+
+DIGEST = "file_blake2b"
+"""The field that has the digest of the file (csrc/core/engine_file.h), and what it has until then:
+BLAKE2b of 32 bytes, in hexadecimal, of the file with zeros in the place of these digits."""
+
+_BLANK = "0" * 64
 
 NOISE = {"algorithm": "philox4x32-10", "transform": "box-muller"}
 MAX_BATCH = 4096
@@ -185,7 +193,9 @@ def version(distribution: str) -> str:
 
 
 def attach(model: ModelProto, document: dict[str, Any]) -> None:
-    """Store the manifest in a model, in place of one that is there.
+    """Store the manifest in a model, in place of one that is there, with the digest of the file.
+
+    The model is to be written as it is: a change afterwards makes it a damaged file.
 
     Raises:
         runtime.errors.ManifestError: it is not valid (checked where the
@@ -197,9 +207,38 @@ def attach(model: ModelProto, document: dict[str, Any]) -> None:
         pass
     else:
         checker.validate(document)
+    document = unsealed(document)
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     kept = [entry for entry in model.metadata_props if entry.key != KEY]
     del model.metadata_props[:]
     model.metadata_props.extend(kept)
     entry = model.metadata_props.add()
     entry.key, entry.value = KEY, text
+    sealed = seal(model.SerializeToString(deterministic=True))
+    entry.value = text.replace(_BLANK, digest_in(sealed), 1)
+
+
+def unsealed(document: dict[str, Any]) -> dict[str, Any]:
+    """A manifest with room for its file's digest, near its beginning: it stands in one piece."""
+    rest = {name: value for name, value in document.items() if name not in ("schema", DIGEST)}
+    return {"schema": document.get("schema"), DIGEST: _BLANK} | rest
+
+
+_FIELD = re.compile(rb'"' + DIGEST.encode() + rb'": ?"([0-9a-f]{64})"')
+
+
+def seal(content: bytes) -> bytes:
+    """An engine file with its digest in the room that `unsealed` has left for it.
+
+    A plan may hold its manifest, or a part of it, more than once.
+    """
+    digest = hashlib.blake2b(content, digest_size=32).hexdigest().encode()
+    return _FIELD.sub(lambda found: found[0].replace(found[1], digest), content)
+
+
+def digest_in(content: bytes) -> str:
+    """The digest that an engine file holds. Raises ValueError where it holds none."""
+    found = _FIELD.search(content)
+    if found is None:
+        raise ValueError("the file has no digest")
+    return found[1].decode()

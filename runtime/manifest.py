@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 from runtime._library import native
+from runtime.errors import ManifestError
 
 SCHEMA: int = native.MANIFEST_SCHEMA
 """Newest schema that this runtime reads."""
@@ -24,12 +25,30 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     return document
 
 
+def verify(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The manifest of an engine file whose graph is checked too, as it is before it runs.
+
+    The graph is whole and is what the manifest says, and the file has the digest that stands in its
+    manifest, `file_blake2b`, if it has one. Raises what `read` raises, and EngineFileError.
+    """
+    document: dict[str, Any] = json.loads(native.read_checked_manifest(os.fspath(path)))
+    return document
+
+
 def validate(document: dict[str, Any] | str) -> dict[str, Any]:
     """The document as a dict if it is a valid manifest.
 
     Raises ManifestError naming the field, or SchemaVersionError naming both versions.
     """
-    text = document if isinstance(document, str) else json.dumps(document)
+    text = document if isinstance(document, str) else _text(document)
     native.check_manifest(text)
     checked: dict[str, Any] = json.loads(text)
     return checked
+
+
+def _text(document: dict[str, Any]) -> str:
+    try:
+        return json.dumps(document)
+    except (RecursionError, TypeError, ValueError) as error:
+        # Nested too deep, within itself, or of what JSON has not.
+        raise ManifestError(f"the manifest is no JSON document: {error}") from error

@@ -163,10 +163,18 @@ class Engine:
         if self.engine is None:
             raise _refused(path, target, built_by, found)
         self.inputs: list[tuple[str, Sequence[int]]] = []
+        self.tensors: list[tuple[str, str, list[int]]] = []
         for index in range(self.engine.num_io_tensors):
             name = self.engine.get_tensor_name(index)
+            shape = list(self.engine.get_tensor_shape(name))
             if self.engine.get_tensor_mode(name) == found.module.TensorIOMode.INPUT:
-                self.inputs.append((name, tuple(self.engine.get_tensor_shape(name))))
+                self.inputs.append((name, shape))
+            self.tensors.append((name, self._dtype(name), shape))
+
+    def _dtype(self, name: str) -> str:
+        """The type of an input or output, as a manifest calls it."""
+        kind = str(self.engine.get_tensor_dtype(name).name)
+        return {"FLOAT": "float32", "UINT8": "uint8", "INT64": "int64"}.get(kind, kind)
 
     def context(self, profile: int, rows: int, stream: int) -> Context:
         """The network for one of the plan's batch sizes, by its index."""

@@ -2,12 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <set>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "backends/backend.h"
-#include "zoo/errors.h"
 
 namespace zoo {
 
@@ -87,6 +86,11 @@ inline std::vector<std::string> input_names(const Manifest& manifest, bool draws
   return names;
 }
 
+// Whether the first axis of that input or output is the rows of a run.
+inline bool has_rows(const std::string& name) {
+  return name != io::kSeed && name != io::kFirst && name != io::kTruncation && name != io::kNoise;
+}
+
 // The outputs that the graph of a role must have; others are left alone.
 inline std::vector<std::string> output_names(const Manifest& manifest) {
   if (manifest.role == "classifier") return {io::kScores};
@@ -96,19 +100,19 @@ inline std::vector<std::string> output_names(const Manifest& manifest) {
   return {io::kMu, io::kLogvar};
 }
 
-// Throws EngineFileError where the graph is not what its manifest says.
-inline void check_names(const std::string& path, const Manifest& manifest, bool draws,
-                        const std::set<std::string>& inputs, const std::set<std::string>& outputs) {
-  const auto fail = [&](const char* what, const std::string& name) {
-    throw EngineFileError("engine file '" + path + "': its graph has no " + what + " '" + name +
-                          "', which the role '" + manifest.role + "' needs");
-  };
-  for (const std::string& name : input_names(manifest, draws)) {
-    if (inputs.count(name) == 0) fail("input", name);
-  }
-  for (const std::string& name : output_names(manifest)) {
-    if (outputs.count(name) == 0) fail("output", name);
-  }
-}
+// An input or output of a graph, as its file or a library says.
+struct GraphTensor {
+  std::string name;
+  std::optional<TensorType> type;  // none: another one
+  std::vector<int64_t> shape;      // -1: any length
+};
+
+// Throws EngineFileError where the graph is not what its manifest says: an input or output that it
+// must have is missing, has another type or shape, or an input is there that the manifest does not
+// know. `draws`: the graph has the noise operator. Further outputs are left alone, unless their
+// name is that of an output that the manifest says it has not.
+ZOO_API void check_tensors(const std::string& path, const Manifest& manifest, bool draws,
+                           const std::vector<GraphTensor>& inputs,
+                           const std::vector<GraphTensor>& outputs);
 
 }  // namespace zoo

@@ -11,6 +11,7 @@
 #include "backends/registry.h"
 #include "backends/tensorrt/plan_backend.h"
 #include "backends/tensors.h"
+#include "core/engine_file.h"
 #include "core/row_check.h"
 #include "core/warnings.h"
 #include "zoo/errors.h"
@@ -142,13 +143,15 @@ Engine::Engine(const std::string& path, const Options& options,
     throw ArgumentError("instances: expected at most 4096, got " +
                         std::to_string(options.instances));
   }
-  manifest_ = Manifest::read(path);
+  const MappedFile file(path);
+  manifest_ = read_manifest(file);
   if (std::find(roles.begin(), roles.end(), manifest_.role) == roles.end()) {
     std::string expected;
     for (const auto& role : roles) expected += (expected.empty() ? "'" : " or '") + role + "'";
     throw ArgumentError("'" + path + "' has the role '" + manifest_.role + "', expected " +
                         expected);
   }
+  check_engine_file(file, manifest_);
   device_ = parse_device(options.device, path, manifest_);
   if (device_ < 0) {
     check_precision(options.precision);

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <set>
 
+#include "backends/tensors.h"
+#include "core/engine_file.h"
 #include "core/manifest_fields.h"
 #include "core/onnx_file.h"
 #include "core/plan_file.h"
@@ -11,6 +13,69 @@
 
 namespace zoo {
 namespace {
+
+// Ours nest five deep, and are at most 200 kB long.
+constexpr size_t kDeepest = 64;
+constexpr size_t kLongest = size_t{16} << 20;
+
+// Fewest rows of a run that are asked for; no library is known that needs more than 16 of them for
+// the bits that all runs have (export/rows.py).
+constexpr size_t kMostLeastRows = 256;
+
+// Values nested without end: what reads, copies or prints them calls itself for each level.
+void check_depth(const std::string& text) {
+  if (text.size() > kLongest) {
+    throw ManifestError("the manifest is " + std::to_string(text.size()) +
+                        " bytes long, expected at most " + std::to_string(kLongest));
+  }
+  size_t depth = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted) {
+      if (c == '\\') ++i;
+      quoted = c != '"';
+      continue;
+    }
+    quoted = c == '"';
+    if (c == '[' || c == '{') ++depth;
+    if ((c == ']' || c == '}') && depth != 0) --depth;
+    if (depth > kDeepest) {
+      throw ManifestError("the manifest is nested deeper than " + std::to_string(kDeepest) +
+                          " levels");
+    }
+  }
+}
+
+// All memory of a run of batch.max rows can be counted in 64 bits, with room for what is added:
+// nothing that is computed from the manifest later overflows.
+void check_sizes(const Manifest& manifest) {
+  uint64_t row = 0;
+  const auto add = [&](uint64_t bytes) {
+    if (__builtin_add_overflow(row, bytes, &row)) row = UINT64_MAX;
+  };
+  // Each of these is far below 2^62 by itself.
+  std::vector<std::string> names = input_names(manifest, /*draws=*/false);
+  const std::vector<std::string> outputs = output_names(manifest);
+  names.insert(names.end(), outputs.begin(), outputs.end());
+  for (const std::string& name : names) add(tensor_info(name, manifest, 1).bytes());
+  for (const PlanTensor& tensor : manifest.plan.inputs) add(tensor.row_bytes);
+  for (const PlanTensor& tensor : manifest.plan.outputs) add(tensor.row_bytes);
+  uint64_t all = 0;
+  if (!__builtin_mul_overflow(row, uint64_t{manifest.batch_max}, &all) && all >> 62 == 0) return;
+  fail("batch.max", "runs that fit in memory, whose rows have " + std::to_string(row) + " bytes",
+       Json(manifest.batch_max));
+}
+
+void parse_digest(const Json& document, Manifest* manifest) {
+  const auto digest = document.find(kDigestField);
+  if (digest == document.end()) return;
+  const std::string text = digest->is_string() ? digest->get<std::string>() : "";
+  if (text.size() != 64 || text.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    fail(kDigestField, "64 hexadecimal digits", *digest);
+  }
+  manifest->file_blake2b = text;
+}
 
 ImageFormat parse_size(const Json& image, const char* field) {
   ImageFormat format;
@@ -102,6 +167,7 @@ void parse_scores(const Json& document, Manifest* manifest) {
 }  // namespace
 
 Manifest Manifest::parse(const std::string& text) {
+  check_depth(text);
   const Json document = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (document.is_discarded()) throw ManifestError("the manifest is not valid JSON");
   if (!document.is_object()) fail("(document)", "an object", document);
@@ -126,7 +192,7 @@ Manifest Manifest::parse(const std::string& text) {
   manifest.image = parse_image(require_object(document, "image"));
   manifest.precision = require_string(document, "", "precision");
   const Json& batch = require_object(document, "batch");
-  manifest.batch_min = require_count(batch, "batch", "min", 1 << 24);
+  manifest.batch_min = require_count(batch, "batch", "min", kMostLeastRows);
   manifest.batch_max = require_count(batch, "batch", "max", 1 << 24);
   if (manifest.batch_max < manifest.batch_min) fail("batch.max", "at least batch.min", batch);
   const std::set<std::string> with_latent = {"encoder", "generator", "interpolator", "mapping",
@@ -142,16 +208,19 @@ Manifest Manifest::parse(const std::string& text) {
   require_string(require_object(document, "versions"), "versions", "zoo");
   parse_throughput(document, &manifest);
   parse_plan(document, &manifest);
+  parse_digest(document, &manifest);
+  check_sizes(manifest);
   return manifest;
 }
 
-Manifest Manifest::read(const std::string& path) {
-  const MappedFile mapped(path);
-  const bool plan = is_plan(mapped) || is_plan_name(path);
+Manifest Manifest::read(const std::string& path) { return read_manifest(MappedFile(path)); }
+
+Manifest read_manifest(const MappedFile& mapped) {
+  const bool plan = is_plan(mapped) || is_plan_name(mapped.path());
   const std::string document = plan ? read_plan_manifest(mapped) : read_onnx_manifest(mapped);
-  const std::string file = "engine file '" + path + "': ";
+  const std::string file = "engine file '" + mapped.path() + "': ";
   try {
-    Manifest manifest = parse(document);
+    Manifest manifest = Manifest::parse(document);
     if (plan == manifest.plan.buckets.empty()) {
       throw ManifestError(plan ? "'plan': a plan's manifest has it"
                                : "'plan': expected none, for the file is no plan");

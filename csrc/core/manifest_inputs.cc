@@ -12,6 +12,8 @@ namespace {
 // The first schema with conditions, noise in layers and truncation.
 constexpr int kInputsSchema = 2;
 
+constexpr size_t kMostLayers = 4096;
+
 void require_schema(const Manifest& manifest, const std::string& field) {
   if (manifest.schema >= kInputsSchema) return;
   fail("schema", std::to_string(kInputsSchema) + " with " + field, Json(manifest.schema));
@@ -27,7 +29,9 @@ uint32_t require_stream(const Json& parent, const std::string& path, const char*
 
 void parse_layers(const Json& layers, bool has_latent, Manifest* manifest) {
   const std::string field = "noise.streams.layers";
-  if (!layers.is_array()) fail(field, "an array", layers);
+  if (!layers.is_array() || layers.size() > kMostLayers) {
+    fail(field, "an array of at most " + std::to_string(kMostLayers), layers);
+  }
   std::set<uint32_t> taken;
   if (has_latent) taken.insert(manifest->latent_stream);
   for (const Json& entry : layers) {

@@ -1,11 +1,16 @@
+#include <algorithm>
+#include <set>
+
+#include "backends/tensors.h"
 #include "core/manifest_fields.h"
 
 namespace zoo {
 namespace {
 
+constexpr uint64_t kLongestAxis = INT32_MAX;
+
 // Bytes of one value. Throws ManifestError for a type that no plan of ours has.
-size_t value_bytes(const Json& tensor, const std::string& path) {
-  const std::string type = require_string(tensor, path, "dtype");
+size_t value_bytes(const std::string& type, const std::string& path) {
   require_one_of(path + ".dtype", type, {"float32", "int64", "uint8"});
   return type == "float32" ? 4 : type == "int64" ? 8 : 1;
 }
@@ -13,7 +18,8 @@ size_t value_bytes(const Json& tensor, const std::string& path) {
 PlanTensor parse_tensor(const Json& tensor, const std::string& path) {
   PlanTensor parsed;
   parsed.name = require_string(tensor, path, "name");
-  parsed.row_bytes = value_bytes(tensor, path);
+  parsed.type = require_string(tensor, path, "dtype");
+  parsed.row_bytes = value_bytes(parsed.type, path);
   const Json& shape = require(tensor, path, "shape");
   if (!shape.is_array()) fail(path + ".shape", "an array of lengths and names", shape);
   for (size_t axis = 0; axis < shape.size(); ++axis) {
@@ -23,11 +29,66 @@ PlanTensor parse_tensor(const Json& tensor, const std::string& path) {
     }
     if (named) {
       parsed.rows = true;
-    } else {
-      parsed.row_bytes *= shape[axis].get<size_t>();
+      parsed.shape.push_back(-1);
+      continue;
     }
+    const auto length = shape[axis].get<uint64_t>();
+    if (length > kLongestAxis ||
+        __builtin_mul_overflow(parsed.row_bytes, length, &parsed.row_bytes)) {
+      fail(path + ".shape", "a tensor that fits in memory", shape);
+    }
+    parsed.shape.push_back(static_cast<int64_t>(length));
   }
   return parsed;
+}
+
+// What that input or output is by the fields above "plan", as a plan says it.
+Json described(const std::string& name, const Manifest& manifest) {
+  // A plan takes the finished latent, which has the shape of the operand of a graph that draws.
+  const bool latent = name == io::kLatent && takes_latents(manifest);
+  const TensorInfo info = tensor_info(latent ? input_name(manifest) : name, manifest, 1);
+  Json shape = info.shape;
+  if (has_rows(name)) shape[0] = "N";
+  const char* type = info.type == TensorType::kFloat32 ? "float32" : "uint8";
+  if (info.type == TensorType::kInt64) type = "int64";
+  return {{"name", name}, {"dtype", type}, {"shape", shape}};
+}
+
+Json described(const PlanTensor& tensor) {
+  Json shape = tensor.shape;
+  if (tensor.rows) shape[0] = "N";
+  return {{"name", tensor.name}, {"dtype", tensor.type}, {"shape", shape}};
+}
+
+// `tensors` are those of that name, of the same types and shapes; others may be there where
+// `more` is true.
+void check_tensors(const std::string& field, const std::vector<PlanTensor>& tensors,
+                   const std::vector<std::string>& names, bool more, const Manifest& manifest) {
+  std::set<std::string> found;
+  for (const PlanTensor& tensor : tensors) {
+    if (!found.insert(tensor.name).second) {
+      fail(field, "tensors of different names", described(tensor));
+    }
+    if (std::find(names.begin(), names.end(), tensor.name) == names.end()) {
+      if (!more) fail(field, "no tensor that the role has not", described(tensor));
+      continue;
+    }
+    const Json wanted = described(tensor.name, manifest);
+    if (described(tensor) != wanted) fail(field, wanted.dump(), described(tensor));
+  }
+  for (const std::string& name : names) {
+    if (found.count(name) == 0) {
+      fail(field, described(name, manifest).dump(), Json(Json::value_t::discarded));
+    }
+  }
+}
+
+void check_ends(const Manifest& manifest) {
+  std::vector<std::string> inputs = input_names(manifest, /*draws=*/false);
+  if (takes_latents(manifest)) inputs.front() = io::kLatent;
+  check_tensors("plan.inputs", manifest.plan.inputs, inputs, /*more=*/false, manifest);
+  check_tensors("plan.outputs", manifest.plan.outputs, output_names(manifest), /*more=*/true,
+                manifest);
 }
 
 std::vector<PlanTensor> parse_tensors(const Json& plan, const char* which) {
@@ -63,11 +124,16 @@ void parse_plan(const Json& document, Manifest* manifest) {
     if (!bucket.is_number_unsigned() || bucket.get<size_t>() <= last) {
       fail("plan.buckets", "rising batch sizes", buckets);
     }
+    if (bucket.get<uint64_t>() > manifest->batch_max) {
+      fail("plan.buckets", "batch sizes up to batch.max, " + std::to_string(manifest->batch_max),
+           buckets);
+    }
     parsed.buckets.push_back(bucket.get<size_t>());
   }
   parsed.inputs = parse_tensors(plan, "inputs");
   parsed.outputs = parse_tensors(plan, "outputs");
   require_strings(require(plan, "plan", "fp32_layers"), "plan.fp32_layers");
+  check_ends(*manifest);
 }
 
 }  // namespace zoo

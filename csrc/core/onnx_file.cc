@@ -1,7 +1,9 @@
 #include "core/onnx_file.h"
 
 #include <cstdint>
+#include <optional>
 
+#include "core/onnx_graph.h"
 #include "zoo/errors.h"
 #include "zoo/manifest.h"
 
@@ -15,60 +17,18 @@ constexpr uint32_t kEntryKey = 1;
 constexpr uint32_t kEntryValue = 2;
 constexpr uint32_t kKnownFields[] = {1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26};
 
-constexpr uint32_t kVarint = 0;
-constexpr uint32_t kLengthDelimited = 2;
-
-enum class Wire { kOk, kTruncated, kMalformed };
-
-struct Field {
-  uint32_t number = 0;
-  uint32_t type = 0;
-  const uint8_t* begin = nullptr;  // payload of a length-delimited field
-  const uint8_t* end = nullptr;
-};
-
-Wire read_varint(const uint8_t** at, const uint8_t* end, uint64_t* value) {
-  *value = 0;
-  for (int shift = 0; shift < 64; shift += 7) {
-    if (*at == end) return Wire::kTruncated;
-    const uint8_t byte = *(*at)++;
-    *value |= static_cast<uint64_t>(byte & 0x7f) << shift;
-    if ((byte & 0x80) == 0) return Wire::kOk;
+// The manifest in one metadata entry; none where its key is another one's.
+std::optional<std::string_view> read_entry(std::string_view entry) {
+  std::string_view key;
+  std::string_view value;
+  WireField field;
+  for (WireReader reader(entry); next_field(&reader, "its metadata", &field);) {
+    if (field.type != WireType::kBytes) continue;
+    if (field.number == kEntryKey) key = field.bytes;
+    if (field.number == kEntryValue) value = field.bytes;
   }
-  return Wire::kMalformed;
-}
-
-Wire read_field(const uint8_t** at, const uint8_t* end, Field* field) {
-  uint64_t tag = 0;
-  if (const Wire w = read_varint(at, end, &tag); w != Wire::kOk) return w;
-  field->number = static_cast<uint32_t>(tag >> 3);
-  field->type = static_cast<uint32_t>(tag & 7);
-  uint64_t value = 0;
-  if (field->type != kVarint && field->type != kLengthDelimited) return Wire::kMalformed;
-  if (const Wire w = read_varint(at, end, &value); w != Wire::kOk) return w;
-  if (field->type == kVarint) return Wire::kOk;
-  if (value > static_cast<uint64_t>(end - *at)) return Wire::kTruncated;
-  field->begin = *at;
-  field->end = *at += value;
-  return Wire::kOk;
-}
-
-// The value of one metadata entry if its key is the manifest's.
-bool read_entry(const Field& entry, std::string* value) {
-  std::string key;
-  std::string text;
-  const uint8_t* at = entry.begin;
-  while (at != entry.end) {
-    Field field;
-    if (read_field(&at, entry.end, &field) != Wire::kOk) return false;
-    std::string* target = field.number == kEntryKey     ? &key
-                          : field.number == kEntryValue ? &text
-                                                        : nullptr;
-    if (target && field.begin) target->assign(field.begin, field.end);
-  }
-  if (key != kManifestKey) return false;
-  *value = std::move(text);
-  return true;
+  if (key != kManifestKey) return std::nullopt;
+  return value;
 }
 
 bool known_field(uint32_t number) {
@@ -81,32 +41,38 @@ bool known_field(uint32_t number) {
 }  // namespace
 
 std::string read_onnx_manifest(const MappedFile& file) {
-  const std::string& path = file.path();
+  const std::string name = "engine file '" + file.path() + "'";
   bool has_graph = false;
-  bool has_manifest = false;
-  std::string manifest;
-  const uint8_t* at = file.begin();
-  while (at != file.end()) {
-    Field field;
-    const Wire wire = read_field(&at, file.end(), &field);
-    if (wire == Wire::kTruncated && known_field(field.number) && at - file.begin() > 2) {
-      throw EngineFileError("engine file '" + path + "' is truncated at byte " +
-                            std::to_string(file.end() - file.begin()));
+  std::optional<std::string_view> manifest;
+  WireReader reader({reinterpret_cast<const char*>(file.begin()), file.size()});
+  WireField field;
+  while (true) {
+    const Wire wire = reader.next(&field);
+    if (wire == Wire::kEnd) break;
+    const bool within = file.size() - reader.left() > 2;
+    if (wire == Wire::kTruncated && known_field(field.number) && within) {
+      throw EngineFileError(name + " is truncated at byte " + std::to_string(file.size()));
     }
     if (wire != Wire::kOk || !known_field(field.number)) {
-      throw EngineFileError("engine file '" + path + "' is not an ONNX file");
+      throw EngineFileError(name + " is not an ONNX file");
     }
+    if (field.type != WireType::kBytes) continue;
     if (field.number == kGraph) has_graph = true;
-    if (field.number == kMetadataProps && field.begin && !has_manifest) {
-      has_manifest = read_entry(field, &manifest);
+    if (field.number != kMetadataProps) continue;
+    try {
+      const auto found = read_entry(field.bytes);
+      if (found && manifest) throw EngineFileError("it has two manifests");
+      if (found) manifest = found;
+    } catch (const EngineFileError& error) {
+      throw EngineFileError(name + " is damaged: " + error.what());
     }
   }
-  if (!has_graph) throw EngineFileError("engine file '" + path + "' is not an ONNX file");
-  if (!has_manifest) {
-    throw NotAnEngineError("'" + path + "' is an ONNX file but no engine: it has no " +
+  if (!has_graph) throw EngineFileError(name + " is not an ONNX file");
+  if (!manifest) {
+    throw NotAnEngineError("'" + file.path() + "' is an ONNX file but no engine: it has no " +
                            kManifestKey + " in its metadata; make one with python -m export");
   }
-  return manifest;
+  return std::string(*manifest);
 }
 
 }  // namespace zoo

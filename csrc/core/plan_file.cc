@@ -69,7 +69,8 @@ size_t object_length(std::string_view text) {
 }
 
 // A manifest that is too long for a name stands in pieces, each as KEY[index/count,length]:text,
-// in any order and some of them more than once (export/plan/name.py).
+// in any order and some of them more than once (export/plan/name.py). Pieces do not overlap: what
+// looks like one within another is its text.
 struct Pieces {
   uint64_t count = 0;
   std::map<uint64_t, std::string_view> texts;
@@ -97,6 +98,7 @@ Pieces find_pieces(std::string_view text) {
     if (!good || (pieces.count != 0 && count != pieces.count)) continue;
     pieces.count = count;
     pieces.texts.emplace(index, rest.substr(1, length));
+    at = static_cast<size_t>(rest.data() - text.data()) + 1 + length;
   }
   return pieces;
 }

@@ -1,3 +1,4 @@
+#include "core/engine_file.h"
 #include "python/bindings.h"
 
 namespace zoo::python {
@@ -5,6 +6,8 @@ namespace zoo::python {
 void bind_manifest(py::module_& module) {
   module.attr("MANIFEST_SCHEMA") = kManifestSchema;
   module.attr("MANIFEST_KEY") = kManifestKey;
+  module.def("read_checked_manifest",
+             [](const std::string& path) { return read_checked(path).json; });
   module.def("read_manifest", [](const std::string& path) { return Manifest::read(path).json; });
   module.def("check_manifest", [](const std::string& json) { Manifest::parse(json); });
 }

@@ -4,6 +4,8 @@
 #include "python/bindings.h"
 #include "zoo/errors.h"
 
+#include <tuple>
+
 namespace zoo::python {
 namespace {
 
@@ -67,6 +69,22 @@ class PyPlanContext : public PlanContext {
 class PyPlanEngine : public PlanEngine {
  public:
   explicit PyPlanEngine(py::object object) : held_(std::move(object)) {}
+
+  std::vector<PlanTensor> tensors() const override {
+    return with_gil([&] {
+      std::vector<PlanTensor> tensors;
+      if (!py::hasattr(held_.get(), "tensors")) return tensors;
+      for (const py::handle entry : held_.get().attr("tensors")) {
+        const auto [name, type, shape] =
+            entry.cast<std::tuple<std::string, std::string, std::vector<int64_t>>>();
+        tensors.emplace_back();
+        tensors.back().name = name;
+        tensors.back().type = type;
+        tensors.back().shape = shape;
+      }
+      return tensors;
+    });
+  }
 
   std::unique_ptr<PlanContext> context(size_t profile, size_t rows, void* stream) override {
     return with_gil([&]() -> std::unique_ptr<PlanContext> {

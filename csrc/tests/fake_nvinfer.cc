@@ -160,6 +160,7 @@ class Engine final : public nvinfer1::ICudaEngine {
       made->put<&Engine::name_of>(&V::getIOTensorName);
       made->put<&Engine::mode_of>(&V::getTensorIOMode);
       made->put<&Engine::shape_of>(&V::getTensorShape);
+      made->put<&Engine::type_of>(&V::getTensorDataType);
       made->put<&Engine::make_context>(&V::createExecutionContext);
       return made;
     }();
@@ -179,8 +180,12 @@ class Engine final : public nvinfer1::ICudaEngine {
   }
   Dims shape_of(const char* name) const {
     if (name == std::string("label")) return {1, {-1}};
-    const bool latent = name == std::string("latent");
-    return {2, {-1, static_cast<int64_t>(latent ? network_.width : network_.values)}};
+    if (name == std::string("latent")) return {2, {-1, static_cast<int64_t>(network_.width)}};
+    return {4, {-1, 6, 5, static_cast<int64_t>(network_.values / 30)}};
+  }
+  nvinfer1::DataType type_of(const char* name) const {
+    if (name == std::string("label")) return nvinfer1::DataType::kINT64;
+    return name == std::string("latent") ? nvinfer1::DataType::kFLOAT : nvinfer1::DataType::kUINT8;
   }
   nvinfer1::IExecutionContext* make_context(nvinfer1::ExecutionContextAllocationStrategy strategy) {
     if (told_to_fail(logger_, "createExecutionContext")) return nullptr;

@@ -2,10 +2,10 @@
 // (host_cuda.h), opened in the place of libnvinfer.so by ZOO_TENSORRT_LIBRARY.
 //
 // It opens plans with the text "toy.network: WIDTH CLASSES VALUES BUCKETS SIZE...;" in them: inputs
-// latent, float32 [N, WIDTH], and label, int64 [N]; output image, uint8 [N, VALUES]. What it
-// computes is in the comment of toy_level. Like TensorRT it tells what is wrong to the logger and
-// returns false or null; unlike it, it checks that every address is device memory of its own, and
-// fills the scratch memory with bytes of its own.
+// latent, float32 [N, WIDTH], and label, int64 [N]; output image, uint8 [N, 6, 5, VALUES / 30].
+// What it computes is in the comment of toy_level. Like TensorRT it tells what is wrong to the
+// logger and returns false or null; unlike it, it checks that every address is device memory of its
+// own, and fills the scratch memory with bytes of its own.
 //
 // The environment variable FAKE_NVINFER_VERSION is its version, as TensorRT counts: 101401.
 #pragma once

@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 
 #include <mutex>
-#include <set>
 
 #include "backends/library.h"
 #include "zoo/errors.h"
@@ -93,18 +92,36 @@ ONNXTensorElementDataType ort_element_type(TensorType type) {
   return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
 }
 
+namespace {
+
+GraphTensor graph_tensor(Ort::AllocatedStringPtr name, const Ort::TypeInfo& type) {
+  GraphTensor tensor{name.get(), std::nullopt, {}};
+  if (type.GetONNXType() != ONNX_TYPE_TENSOR) return tensor;
+  const auto info = type.GetTensorTypeAndShapeInfo();
+  for (const TensorType known : {TensorType::kFloat32, TensorType::kUint8, TensorType::kInt64}) {
+    if (info.GetElementType() == ort_element_type(known)) tensor.type = known;
+  }
+  tensor.shape = info.GetShape();
+  return tensor;
+}
+
+}  // namespace
+
 bool graph_draws(const Ort::Session& session, const std::string& path, const Manifest& manifest) {
   Ort::AllocatorWithDefaultOptions allocator;
-  std::set<std::string> inputs;
-  std::set<std::string> outputs;
+  std::vector<GraphTensor> inputs;
+  std::vector<GraphTensor> outputs;
+  bool draws = false;
   for (size_t i = 0; i < session.GetInputCount(); ++i) {
-    inputs.insert(session.GetInputNameAllocated(i, allocator).get());
+    inputs.push_back(
+        graph_tensor(session.GetInputNameAllocated(i, allocator), session.GetInputTypeInfo(i)));
+    draws = draws || inputs.back().name == io::kSeed;
   }
   for (size_t i = 0; i < session.GetOutputCount(); ++i) {
-    outputs.insert(session.GetOutputNameAllocated(i, allocator).get());
+    outputs.push_back(
+        graph_tensor(session.GetOutputNameAllocated(i, allocator), session.GetOutputTypeInfo(i)));
   }
-  const bool draws = inputs.count(io::kSeed) != 0;
-  check_names(path, manifest, draws, inputs, outputs);
+  check_tensors(path, manifest, draws, inputs, outputs);
   return draws;
 }
 

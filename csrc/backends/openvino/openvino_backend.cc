@@ -3,11 +3,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <openvino/frontend/onnx/extension/conversion.hpp>
 #include <openvino/openvino.hpp>
-#include <set>
 
 #include "backends/openvino/openvino_loader.h"
 #include "backends/tensors.h"
@@ -28,11 +28,34 @@ ov::element::Type element_type(TensorType type) {
   return ov::element::i64;
 }
 
-std::set<std::string> names(const std::vector<ov::Output<ov::Node>>& tensors) {
-  std::set<std::string> all;
-  for (const auto& tensor : tensors)
-    all.insert(tensor.get_names().begin(), tensor.get_names().end());
-  return all;
+// Inputs or outputs as OpenVINO has inferred them. One may have several names: of those that are
+// wanted it goes by the one that it has.
+std::vector<GraphTensor> tensors_of(const std::vector<ov::Output<ov::Node>>& ports,
+                                    const std::vector<std::string>& wanted,
+                                    const Manifest& manifest) {
+  std::vector<GraphTensor> tensors;
+  for (const auto& port : ports) {
+    const auto& names = port.get_names();
+    GraphTensor tensor;
+    for (const std::string& name : names) {
+      const bool known = std::find(wanted.begin(), wanted.end(), name) != wanted.end();
+      if (known || tensor.name.empty()) tensor.name = name;
+      if (known) break;
+    }
+    for (const TensorType known : {TensorType::kFloat32, TensorType::kUint8, TensorType::kInt64}) {
+      if (port.get_element_type() == element_type(known)) tensor.type = known;
+    }
+    const ov::PartialShape& shape = port.get_partial_shape();
+    if (shape.rank().is_static()) {
+      for (const ov::Dimension& length : shape) {
+        tensor.shape.push_back(length.is_static() ? length.get_length() : -1);
+      }
+    } else {
+      tensor.shape.assign(tensor_info(tensor.name, manifest, 1).shape.size(), -1);
+    }
+    tensors.push_back(std::move(tensor));
+  }
+  return tensors;
 }
 
 // The noise operator, between the reading of a file and the making of its inputs: the CPU
@@ -84,20 +107,36 @@ ov::Core& shared_core() {
   return *core;
 }
 
+[[noreturn]] void fail_stream(const std::string& path, uint32_t stream, const std::string& why) {
+  throw EngineFileError("engine file '" + path + "': its graph draws the noise stream " +
+                        std::to_string(stream) + why);
+}
+
 // Makes inputs of what the noise operators give: of the latent's its own first input, of each
-// layer's a new one, [n, width].
-void add_noise_inputs(ov::Model* model, const Manifest& manifest) {
+// layer's a new one, [n, width]. Throws EngineFileError for a stream that the manifest does not
+// know: nothing would draw it.
+void add_noise_inputs(ov::Model* model, const std::string& path, const Manifest& manifest) {
   for (const auto& node : model->get_ordered_ops()) {
     const auto noise = ov::as_type_ptr<NoiseNode>(node);
     if (!noise) continue;
     ov::Output<ov::Node> drawn = noise->input_value(0);
+    const bool latent = manifest.role == "generator" && noise->stream() == manifest.latent_stream;
+    const LayerNoise* of_layer = nullptr;
     for (const LayerNoise& layer : manifest.layer_noise) {
-      if (layer.stream != noise->stream()) continue;
-      const ov::PartialShape shape{-1, static_cast<int64_t>(layer.width)};
+      if (layer.stream == noise->stream()) of_layer = &layer;
+    }
+    if (of_layer) {
+      const auto width = static_cast<int64_t>(of_layer->width);
+      const ov::PartialShape shape{-1, width};
+      if (!drawn.get_partial_shape().compatible(shape)) {
+        fail_stream(path, noise->stream(), ", and another number of it than its manifest says");
+      }
       const auto input = std::make_shared<ov::op::v0::Parameter>(ov::element::f32, shape);
-      input->output(0).set_names({io::layer_noise(layer.stream)});
+      input->output(0).set_names({io::layer_noise(of_layer->stream)});
       model->add_parameters({input});
       drawn = input->output(0);
+    } else if (!latent) {
+      fail_stream(path, noise->stream(), ", which its manifest does not know");
     }
     noise->output(0).replace(drawn);
   }
@@ -106,12 +145,14 @@ void add_noise_inputs(ov::Model* model, const Manifest& manifest) {
 std::shared_ptr<ov::Model> read_graph(ov::Core* core, const std::string& path,
                                       const Manifest& manifest) {
   auto model = core->read_model(path);
-  add_noise_inputs(model.get(), manifest);
+  add_noise_inputs(model.get(), path, manifest);
   const ov::ParameterVector parameters = model->get_parameters();
   for (const auto& parameter : parameters) {
     if (parameter->output(0).get_target_inputs().empty()) model->remove_parameter(parameter);
   }
-  check_names(path, manifest, /*draws=*/false, names(model->inputs()), names(model->outputs()));
+  check_tensors(path, manifest, /*draws=*/false,
+                tensors_of(model->inputs(), input_names(manifest, /*draws=*/false), manifest),
+                tensors_of(model->outputs(), output_names(manifest), manifest));
   return model;
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
-#include <set>
 
 #include "backends/tensorrt/plan_bucket.h"
 #include "backends/tensorrt/tensorrt_loader.h"
@@ -23,6 +22,44 @@ ProcessFunction<PlanLoader>& loader() {
 std::unique_ptr<PlanEngine> open_plan(const std::string& path, const Manifest& manifest) {
   const auto open = loader().get();
   return open && *open ? (*open)(path, manifest) : open_plan_natively(path, manifest);
+}
+
+std::string text_of(const PlanTensor& tensor) {
+  std::string text = tensor.type + " [";
+  for (size_t axis = 0; axis < tensor.shape.size(); ++axis) {
+    const int64_t length = tensor.shape[axis];
+    text += (axis ? ", " : "") + (length < 0 ? "N" : std::to_string(length));
+  }
+  return text + "]";
+}
+
+// The memory of every input and output is as large as the manifest says, and TensorRT reads and
+// writes as much of it as the plan says. Throws EngineFileError where that is not the same.
+void check_engine(const std::string& path, const Manifest& manifest, const PlanEngine& engine) {
+  const std::vector<PlanTensor> found = engine.tensors();
+  if (found.empty()) return;
+  const std::string file = "engine file '" + path + "': ";
+  const PlanDescription& plan = manifest.plan;
+  size_t matched = 0;
+  for (const auto* described : {&plan.inputs, &plan.outputs}) {
+    for (const PlanTensor& wanted : *described) {
+      const auto same = std::find_if(found.begin(), found.end(), [&](const PlanTensor& tensor) {
+        return tensor.name == wanted.name;
+      });
+      if (same == found.end()) {
+        throw EngineFileError(file + "its network has no '" + wanted.name +
+                              "', which its manifest has");
+      }
+      if (same->type != wanted.type || same->shape != wanted.shape) {
+        throw EngineFileError(file + "'" + wanted.name + "' is " + text_of(*same) +
+                              " in its network, and " + text_of(wanted) + " in its manifest");
+      }
+      ++matched;
+    }
+  }
+  if (matched == found.size()) return;
+  throw EngineFileError(file + "its network has " + std::to_string(found.size()) +
+                        " inputs and outputs, its manifest " + std::to_string(matched));
 }
 
 // Ten times the least compute capability that has the plan's precision.
@@ -50,12 +87,6 @@ void check_device(const BackendConfig& config) {
       " has " + here + ". Build it there: " + "python -m export ENGINE.onnx --out " + config.path);
 }
 
-std::set<std::string> names_of(const std::vector<PlanTensor>& tensors) {
-  std::set<std::string> names;
-  for (const PlanTensor& tensor : tensors) names.insert(tensor.name);
-  return names;
-}
-
 // What one thread at a time uses.
 struct Instance {
   CudaStream stream;
@@ -67,14 +98,10 @@ class PlanBackend : public Backend {
   explicit PlanBackend(const BackendConfig& config)
       : manifest_(*config.manifest), device_(config.device), path_(config.path) {
     check_device(config);
-    const auto& plan = manifest_.plan;
-    // "latent" stands for the operands of a graph that draws.
-    std::set<std::string> inputs = names_of(plan.inputs);
-    if (inputs.count(io::kLatent) != 0) inputs.insert(io::kMu);
-    check_names(path_, manifest_, /*draws=*/false, inputs, names_of(plan.outputs));
     draws_ = !manifest_.layer_noise.empty() || manifest_.role == "generator";
     const OnDevice here(device_);
     engine_ = open_plan(path_, manifest_);
+    check_engine(path_, manifest_, *engine_);
     for (size_t i = 0; i < config.instances; ++i) {
       instances_.push_back(std::make_unique<Instance>());
       instances_.back()->stream = make_cuda_stream();

@@ -35,6 +35,10 @@ class PlanEngine {
  public:
   virtual ~PlanEngine() = default;
 
+  // Its inputs and outputs as TensorRT says: names, types, and shapes with -1 for the rows. None
+  // where it does not say.
+  virtual std::vector<PlanTensor> tensors() const = 0;
+
   // profile: index of the batch size among the plan's; rows: that size.
   virtual std::unique_ptr<PlanContext> context(size_t profile, size_t rows, void* stream) = 0;
 };

@@ -137,6 +137,20 @@ struct Input {
   nvinfer1::Dims shape;
 };
 
+// As a manifest calls it; what no plan of ours has, by its number.
+std::string name_of(nvinfer1::DataType type) {
+  switch (type) {
+    case nvinfer1::DataType::kFLOAT:
+      return "float32";
+    case nvinfer1::DataType::kUINT8:
+      return "uint8";
+    case nvinfer1::DataType::kINT64:
+      return "int64";
+    default:
+      return "type " + std::to_string(static_cast<int>(type));
+  }
+}
+
 std::string text_of(const nvinfer1::Dims& shape) {
   std::string text;
   for (int axis = 0; axis < shape.nbDims; ++axis) {
@@ -202,11 +216,19 @@ class Engine : public PlanEngine {
     if (!engine_) refuse(path, plan);
     for (int32_t index = 0; index < engine_->getNbIOTensors(); ++index) {
       const char* const name = engine_->getIOTensorName(index);
+      const nvinfer1::Dims shape = engine_->getTensorShape(name);
       if (engine_->getTensorIOMode(name) == nvinfer1::TensorIOMode::kINPUT) {
-        inputs_.push_back({name, engine_->getTensorShape(name)});
+        inputs_.push_back({name, shape});
       }
+      PlanTensor tensor;
+      tensor.name = name;
+      tensor.type = name_of(engine_->getTensorDataType(name));
+      tensor.shape.assign(shape.d, shape.d + std::max(0, shape.nbDims));
+      tensors_.push_back(std::move(tensor));
     }
   }
+
+  std::vector<PlanTensor> tensors() const override { return tensors_; }
 
   std::unique_ptr<PlanContext> context(size_t profile, size_t rows, void* stream) override {
     return std::make_unique<Context>(runtime_, engine_.get(), inputs_, profile, rows,
@@ -231,6 +253,7 @@ class Engine : public PlanEngine {
   const Runtime& runtime_;
   std::unique_ptr<nvinfer1::ICudaEngine> engine_;
   std::vector<Input> inputs_;
+  std::vector<PlanTensor> tensors_;
 };
 
 void check(void* library, const std::string& library_path) {

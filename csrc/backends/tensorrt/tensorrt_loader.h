@@ -23,6 +23,6 @@ struct TensorRtEntry {
   std::unique_ptr<PlanEngine> (*open)(void* library, const std::string& path,
                                       const Manifest& manifest);
 };
-constexpr int kTensorRtInterface = 1;
+constexpr int kTensorRtInterface = 2;
 
 }  // namespace zoo

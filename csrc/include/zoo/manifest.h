@@ -40,8 +40,10 @@ struct LayerNoise {
 // An input or output of a plan.
 struct PlanTensor {
   std::string name;
-  size_t row_bytes = 0;  // of one row, or of all of it where it is no rows
-  bool rows = false;     // its first axis is the batch
+  std::string type;            // float32, int64 or uint8
+  std::vector<int64_t> shape;  // -1 in the place of the batch, which is the first axis
+  size_t row_bytes = 0;        // of one row, or of all of it where it is no rows
+  bool rows = false;           // its first axis is the batch
 
   size_t bytes(size_t count) const { return rows ? count * row_bytes : row_bytes; }
 };
@@ -106,7 +108,9 @@ struct ZOO_API Manifest {
   // images/s measured at export: backend -> geometric mean over batch sizes.
   std::map<std::string, double> throughput;
   PlanDescription plan;  // no buckets: the file is no plan
-  std::string json;      // the whole document as it stands in the file
+  // BLAKE2b of the file (core/engine_file.h), 64 hexadecimal digits; empty: it has none.
+  std::string file_blake2b;
+  std::string json;  // the whole document as it stands in the file
 
   // The number of a class of a conditional generator. Throws ArgumentError, listing the classes.
   int64_t label(const std::string& name) const;

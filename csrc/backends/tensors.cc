@@ -1,0 +1,86 @@
+#include "backends/tensors.h"
+
+#include <algorithm>
+
+#include "core/onnx_graph.h"
+#include "zoo/errors.h"
+
+namespace zoo {
+namespace {
+
+constexpr const char* kOutputs[] = {io::kImage, io::kLogvar, io::kMu, io::kScores, io::kStyles};
+
+std::string text_of(std::optional<TensorType> type, const std::vector<int64_t>& shape) {
+  std::string text = "another type";
+  if (type == TensorType::kFloat32) text = "float32";
+  if (type == TensorType::kUint8) text = "uint8";
+  if (type == TensorType::kInt64) text = "int64";
+  text += " [";
+  for (size_t axis = 0; axis < shape.size(); ++axis) {
+    text += (axis ? ", " : "") + (shape[axis] < 0 ? "N" : std::to_string(shape[axis]));
+  }
+  return text + "]";
+}
+
+// Whether a graph of that shape runs the rows that the manifest says.
+bool same_shape(const std::vector<int64_t>& found, const std::vector<int64_t>& wanted,
+                bool has_rows, const Manifest& manifest) {
+  if (found.size() != wanted.size()) return false;
+  for (size_t axis = 0; axis < found.size(); ++axis) {
+    if (found[axis] < 0) continue;
+    const bool rows = has_rows && axis == 0;
+    if (rows ? manifest.batch_min != manifest.batch_max ||
+                   found[axis] != static_cast<int64_t>(manifest.batch_max)
+             : found[axis] != wanted[axis]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+void check_tensors(const std::string& path, const Manifest& manifest, bool draws,
+                   const std::vector<GraphTensor>& inputs,
+                   const std::vector<GraphTensor>& outputs) {
+  const std::string file = "engine file '" + path + "': its graph has ";
+  const auto find = [](const std::vector<GraphTensor>& all, const std::string& name) {
+    return std::find_if(all.begin(), all.end(),
+                        [&](const GraphTensor& tensor) { return tensor.name == name; });
+  };
+  const auto check = [&](const char* what, const std::vector<GraphTensor>& all,
+                         const std::string& name) {
+    const auto found = find(all, name);
+    if (found == all.end()) {
+      throw EngineFileError(file + "no " + what + " '" + name + "', which the role '" +
+                            manifest.role + "' needs");
+    }
+    TensorInfo wanted = tensor_info(name, manifest, 1);
+    if (found->type == wanted.type &&
+        same_shape(found->shape, wanted.shape, has_rows(name), manifest)) {
+      return;
+    }
+    if (has_rows(name)) wanted.shape[0] = -1;
+    throw EngineFileError(file + "the " + what + " '" + name + "' of " +
+                          text_of(found->type, found->shape) + ", which is " +
+                          text_of(wanted.type, wanted.shape) + " by its manifest");
+  };
+  std::vector<std::string> names = input_names(manifest, draws);
+  // The noise operator's second operand, beside its first.
+  if (draws && manifest.role == "generator") names.push_back(io::kLogvar);
+  for (const std::string& name : names) check("input", inputs, name);
+  for (const GraphTensor& input : inputs) {
+    if (std::count(names.begin(), names.end(), input.name) != 0) continue;
+    throw EngineFileError(file + "the input " + quoted(input.name) +
+                          ", which its manifest does not know");
+  }
+  const std::vector<std::string> made = output_names(manifest);
+  for (const std::string& name : made) check("output", outputs, name);
+  for (const char* name : kOutputs) {
+    if (std::count(made.begin(), made.end(), name) != 0) continue;
+    if (find(outputs, name) == outputs.end()) continue;
+    throw EngineFileError(file + "the output '" + name + "', which it has not by its manifest");
+  }
+}
+
+}  // namespace zoo

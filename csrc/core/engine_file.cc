@@ -1,0 +1,58 @@
+#include "core/engine_file.h"
+
+#include <string_view>
+
+#include "core/blake2b.h"
+#include "core/graph_check.h"
+#include "core/onnx_check.h"
+#include "zoo/errors.h"
+
+namespace zoo {
+namespace {
+
+std::string_view text_of(const MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.begin()), file.size()};
+}
+
+// Of the file with zeros in the place of these digits.
+std::string digest_without(std::string_view text, const std::string& digits) {
+  const std::string zeros(digits.size(), '0');
+  Blake2b hash;
+  size_t at = 0;
+  for (size_t found; (found = text.find(digits, at)) != std::string_view::npos;) {
+    hash.update(text.data() + at, found - at);
+    hash.update(zeros.data(), zeros.size());
+    at = found + digits.size();
+  }
+  hash.update(text.data() + at, text.size() - at);
+  return hash.hex_digest();
+}
+
+}  // namespace
+
+void check_engine_file(const MappedFile& file, const Manifest& manifest) {
+  const std::string name = "engine file '" + file.path() + "'";
+  if (manifest.plan.buckets.empty()) {
+    OnnxModel model;
+    try {
+      model = parse_onnx(text_of(file));
+      check_onnx(model);
+    } catch (const EngineFileError& error) {
+      throw EngineFileError(name + " cannot be used: " + error.what());
+    }
+    check_graph(file.path(), manifest, model);
+  }
+  const std::string& digest = manifest.file_blake2b;
+  if (digest.empty() || digest_without(text_of(file), digest) == digest) return;
+  throw EngineFileError(name + " is damaged, or was changed after its export: its digest is not " +
+                        "that of its manifest, " + kDigestField);
+}
+
+Manifest read_checked(const std::string& path) {
+  const MappedFile file(path);
+  Manifest manifest = read_manifest(file);
+  check_engine_file(file, manifest);
+  return manifest;
+}
+
+}  // namespace zoo

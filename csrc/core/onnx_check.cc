@@ -1,0 +1,211 @@
+#include "core/onnx_check.h"
+
+#include <algorithm>
+#include <iterator>
+#include <sstream>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "zoo/errors.h"
+
+namespace zoo {
+namespace {
+
+// From 13 on, operators take as operands what had been attributes: what is said of them below
+// holds. The newest is far from what there is, and small enough to be counted down from.
+constexpr int64_t kOldestOpset = 13;
+constexpr int64_t kNewestOpset = 1000;
+
+// That may call one another.
+constexpr size_t kMostFunctions = 1000;
+
+constexpr int64_t kOldestFormat = 3;
+constexpr int64_t kNewestFormat = 1000;
+
+// Standard operators by the number of operands that they cannot do without (ONNX Operators.md);
+// those that are not named need one.
+struct Operands {
+  size_t needed;
+  const char* operators;
+};
+constexpr Operands kOperands[] = {
+    {0, "Constant Optional OptionalHasElement RandomNormal RandomUniform SequenceEmpty"},
+    {2,
+     "Add AffineGrid And BitShift BitwiseAnd BitwiseOr BitwiseXor CastLike CausalConvWithState "
+     "CenterCropPad Compress Conv ConvInteger ConvTranspose CumProd CumSum DequantizeLinear Div "
+     "Equal Expand Gather GatherElements GatherND Gemm Greater GreaterOrEqual GridSample "
+     "LayerNormalization Less LessOrEqual MatMul MatMulInteger MaxRoiPool MaxUnpool Mod Mul "
+     "NegativeLogLikelihoodLoss NonMaxSuppression Or PRelu Pad Pow QuantizeLinear "
+     "RMSNormalization Reshape ReverseSequence STFT SequenceAt SequenceInsert "
+     "SoftmaxCrossEntropyLoss StringConcat Sub SwiGLU TensorScatter Tile TopK Unsqueeze Xor"},
+    {3,
+     "Attention Col2Im DeformConv GRU GroupNormalization InstanceNormalization LSTM "
+     "LinearAttention OneHot RNN Range RoiAlign RotaryEmbedding Scatter ScatterElements "
+     "ScatterND Slice Where"},
+    {5, "BatchNormalization MelWeightMatrix"},
+    {8, "QLinearConv QLinearMatMul"}};
+
+// The project's own.
+constexpr const char* kDomain = "zoo";
+constexpr Operands kOwnOperands[] = {{4, "ReparametrizedSample"}, {3, "BatchedInterpolate"}};
+
+using Needed = std::unordered_map<std::string, size_t>;
+
+template <size_t N>
+Needed needed_by(const Operands (&table)[N]) {
+  Needed needed;
+  for (const Operands& row : table) {
+    std::istringstream names(row.operators);
+    for (std::string name; names >> name;) needed[name] = row.needed;
+  }
+  return needed;
+}
+
+using Names = std::unordered_set<std::string_view>;
+
+// What a graph can name: its own and what is around it.
+struct Scope {
+  const Scope* around;
+  Names names;
+
+  bool has(std::string_view name) const {
+    return names.count(name) != 0 || (around && around->has(name));
+  }
+  void define(std::string_view name) {
+    if (name.empty() || !names.insert(name).second) {
+      throw EngineFileError("its graph defines " + quoted(name) + " twice");
+    }
+  }
+};
+
+using FunctionName = std::pair<std::string_view, std::string_view>;  // domain, name
+using Functions = std::map<FunctionName, const OnnxFunction*>;
+
+class Checker {
+ public:
+  explicit Checker(const OnnxModel& model) : model_(model) {
+    if (model.functions.size() > kMostFunctions) {
+      throw EngineFileError("it has " + std::to_string(model.functions.size()) +
+                            " functions, expected at most " + std::to_string(kMostFunctions));
+    }
+    for (const OnnxFunction& function : model.functions) {
+      if (!functions_.emplace(FunctionName(function.domain, function.name), &function).second) {
+        throw EngineFileError("it defines the function " + quoted(function.name) + " twice");
+      }
+    }
+  }
+
+  void check() {
+    check_version("format", model_.ir_version, kOldestFormat, kNewestFormat);
+    check_opsets(model_.opsets);
+    check_graph(model_.graph, nullptr);
+    for (const OnnxFunction& function : model_.functions) {
+      check_opsets(function.opsets);
+      Scope scope{nullptr, {}};
+      for (const std::string_view input : function.inputs) scope.define(input);
+      for (const OnnxNode& node : function.nodes) check_node(node, &scope);
+      for (const std::string_view output : function.outputs) need(scope, output);
+      check_calls(&function);
+    }
+  }
+
+ private:
+  static void check_version(const std::string& of, int64_t version, int64_t oldest,
+                            int64_t newest) {
+    if (version >= oldest && version <= newest) return;
+    throw EngineFileError("its graph has version " + std::to_string(version) + " of the " + of +
+                          ", expected " + std::to_string(oldest) + " to " + std::to_string(newest));
+  }
+
+  static void check_opsets(const OnnxOpsets& opsets) {
+    for (const auto& [domain, version] : opsets) {
+      const int64_t oldest = domain.empty() ? kOldestOpset : 1;
+      const std::string of = domain.empty() ? "standard operators" : "operators " + quoted(domain);
+      check_version(of, version, oldest, kNewestOpset);
+    }
+  }
+
+  static void need(const Scope& scope, std::string_view name) {
+    if (scope.has(name)) return;
+    throw EngineFileError("its graph uses " + quoted(name) + ", which nothing before it makes");
+  }
+
+  size_t needed(const OnnxNode& node) const {
+    static const Needed standard = needed_by(kOperands);
+    static const Needed own = needed_by(kOwnOperands);
+    const Needed& known = node.domain == kDomain ? own : standard;
+    const auto found = known.find(std::string(node.op));
+    const bool named = node.domain.empty() || node.domain == kDomain;
+    if (named && found != known.end()) return found->second;
+    return functions_.count({node.domain, node.op}) != 0 ? 0 : 1;
+  }
+
+  void check_node(const OnnxNode& node, Scope* scope) const {
+    if (node.op.empty()) throw EngineFileError("a node of its graph has no operator");
+    // A loop's count and condition may be left out, not those of others.
+    const bool may_be_left_out = node.domain.empty() && node.op == "Loop";
+    const size_t count = needed(node);
+    const auto given = std::min(count, node.inputs.size());
+    const auto left_out = std::count(node.inputs.begin(), node.inputs.begin() + given, "");
+    if (given < count || (left_out != 0 && !may_be_left_out)) {
+      throw EngineFileError("a node " + quoted(node.op) + " of its graph needs " +
+                            std::to_string(count) + " operands");
+    }
+    for (const std::string_view input : node.inputs) {
+      if (!input.empty()) need(*scope, input);
+    }
+    for (const OnnxGraph& graph : node.graphs) check_graph(graph, scope);
+    if (node.outputs.empty()) {
+      throw EngineFileError("a node " + quoted(node.op) + " of its graph makes nothing");
+    }
+    for (const std::string_view output : node.outputs) {
+      if (!output.empty()) scope->define(output);
+    }
+  }
+
+  void check_graph(const OnnxGraph& graph, const Scope* around) const {
+    Scope scope{around, {}};
+    for (const OnnxTensor& weights : graph.initializers) scope.define(weights.name);
+    Names inputs;
+    for (const OnnxValue& input : graph.inputs) {
+      // An input may have weights of its name: its value where none is given.
+      if (input.name.empty() || !inputs.insert(input.name).second) {
+        throw EngineFileError("its graph has the input " + quoted(input.name) + " twice");
+      }
+    }
+    scope.names.insert(inputs.begin(), inputs.end());
+    for (const OnnxNode& node : graph.nodes) check_node(node, &scope);
+    for (const OnnxValue& output : graph.outputs) need(scope, output.name);
+  }
+
+  // Follows the calls of functions by functions, each function once.
+  void check_calls(const OnnxFunction* function) {
+    if (done_.count(function) != 0) return;
+    if (!open_.insert(function).second) {
+      throw EngineFileError("its function " + quoted(function->name) + " calls itself");
+    }
+    for (const OnnxNode& node : function->nodes) follow(node);
+    open_.erase(function);
+    done_.insert(function);
+  }
+
+  void follow(const OnnxNode& node) {
+    const auto called = functions_.find({node.domain, node.op});
+    if (called != functions_.end()) check_calls(called->second);
+    for (const OnnxGraph& graph : node.graphs) {
+      for (const OnnxNode& inner : graph.nodes) follow(inner);
+    }
+  }
+
+  const OnnxModel& model_;
+  Functions functions_;
+  std::unordered_set<const OnnxFunction*> open_;
+  std::unordered_set<const OnnxFunction*> done_;
+};
+
+}  // namespace
+
+void check_onnx(const OnnxModel& model) { Checker(model).check(); }
+
+}  // namespace zoo

@@ -1,0 +1,47 @@
+"""Shipped engine files with something changed in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import ModelProto
+
+from export.manifest import DIGEST, KEY
+from zoo.engines import WEIGHTS
+
+Document = dict[str, Any]
+
+
+def manifest_of(model: ModelProto) -> Any:
+    """The metadata entry with the manifest."""
+    return next(entry for entry in model.metadata_props if entry.key == KEY)
+
+
+def changed(
+    name: str,
+    folder: Path,
+    document: Callable[[Document], Any] = lambda document: None,
+    model: Callable[[ModelProto], Any] = lambda model: None,
+) -> Path:
+    """A shipped engine, changed in place by two functions, and without a digest.
+
+    Args:
+        name: of the shipped file.
+        folder: where the new one goes, under the same name.
+        document: changes its manifest.
+        model: changes its graph.
+    """
+    made = onnx.load(WEIGHTS / name)
+    entry = manifest_of(made)
+    fields = json.loads(entry.value)
+    fields.pop(DIGEST)
+    document(fields)
+    entry.value = json.dumps(fields)
+    model(made)
+    path = folder / name
+    path.write_bytes(made.SerializeToString())
+    return path

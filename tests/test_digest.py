@@ -1,0 +1,90 @@
+"""The digest of an engine file: any damage is noticed, and Python computes it too."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from changed_engines import manifest_of
+
+import runtime
+from export.manifest import DIGEST, attach, digest_in, seal, unsealed
+from runtime.errors import EngineFileError, ManifestError
+from zoo.engines import WEIGHTS
+
+SHIPPED = sorted(WEIGHTS.glob("*.onnx"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_shipped_files(path: Path) -> None:
+    """By hashlib, and by the runtime."""
+    content = path.read_bytes()
+    digest = runtime.manifest.verify(path)[DIGEST]
+    assert content.count(digest.encode()) == 1
+    blank = content.replace(digest.encode(), b"0" * 64)
+    assert hashlib.blake2b(blank, digest_size=32).hexdigest() == digest
+
+
+@pytest.mark.parametrize("length", [0, 1, 63, 64, 127, 128, 129, 255, 256, 257, 1000])
+def test_files_of_any_length(length: int, tmp_path: Path) -> None:
+    """Blocks are of 128 bytes; a last one that is full is treated as one that is not."""
+    model = onnx.load(WEIGHTS / "linear-ae.onnx")
+    document = json.loads(manifest_of(model).value)
+    attach(model, document | {"filling": "x" * length})
+    (tmp_path / "a.onnx").write_bytes(model.SerializeToString())
+    assert runtime.manifest.verify(tmp_path / "a.onnx")["filling"] == "x" * length
+
+
+def test_damage_anywhere(tmp_path: Path) -> None:
+    """One bit, a block of zeros, two bytes in each other's place: no such file gives images."""
+    whole = (WEIGHTS / "linear-ae.onnx").read_bytes()
+    random = np.random.default_rng(5)
+    path = tmp_path / "damaged.onnx"
+    tried = 0
+    for place in random.integers(0, len(whole) - 8, 300):
+        content = bytearray(whole)
+        kind = tried % 3
+        if kind == 0:
+            content[place] ^= 1 << int(random.integers(8))
+        elif kind == 1:
+            content[place : place + 8] = bytes(8)
+        else:
+            content[place], content[place + 5] = content[place + 5], content[place]
+        if content == whole:
+            continue
+        path.write_bytes(content)
+        with pytest.raises(EngineFileError):
+            runtime.Generator(path)
+        tried += 1
+    assert tried > 200
+
+
+def test_a_changed_manifest(tmp_path: Path) -> None:
+    model = onnx.load(WEIGHTS / "linear-ae.onnx")
+    entry = manifest_of(model)
+    entry.value = json.dumps(json.loads(entry.value) | {"attributes": ["old"]})
+    path = tmp_path / "a.onnx"
+    onnx.save(model, path)
+    with pytest.raises(EngineFileError, match=r"a\.onnx' is damaged, or was changed .* digest"):
+        runtime.Generator(path)
+    assert runtime.manifest.read(path)["attributes"] == ["old"], "it can be looked at"
+
+
+@pytest.mark.parametrize("digest", ["", "0" * 63, "g" * 64, "A" * 64, 5, None])
+def test_what_is_no_digest(digest: object) -> None:
+    document = runtime.manifest.read(WEIGHTS / "linear-ae.onnx")
+    with pytest.raises(ManifestError, match="'file_blake2b': expected 64 hexadecimal digits"):
+        runtime.manifest.validate(document | {DIGEST: digest})
+
+
+def test_seal_fills_every_copy() -> None:
+    text = json.dumps(unsealed({"schema": 2, "model": "a", DIGEST: "f" * 64})).encode()
+    content = b"head" + text + b"middle" + text
+    sealed = seal(content)
+    digest = digest_in(sealed)
+    assert sealed.count(digest.encode()) == 2
+    assert hashlib.blake2b(content, digest_size=32).hexdigest() == digest
