@@ -230,8 +230,9 @@ _FIELD = re.compile(rb'"' + DIGEST.encode() + rb'": ?"([0-9a-f]{64})"')
 def seal(content: bytes) -> bytes:
     """An engine file with its digest in the room that `unsealed` has left for it.
 
-    A plan may hold its manifest, or a part of it, more than once.
+    A digest that is there already is made anew. A plan may hold it more than once.
     """
+    content = _FIELD.sub(lambda found: found[0].replace(found[1], _BLANK.encode()), content)
     digest = hashlib.blake2b(content, digest_size=32).hexdigest().encode()
     return _FIELD.sub(lambda found: found[0].replace(found[1], digest), content)
 

@@ -22,6 +22,7 @@ from plan_runs import by_itself, by_plan
 from shared_arrays import all_but
 
 import runtime
+from export.manifest import seal
 from export.plan import pipeline
 from runtime import plans
 from runtime.errors import (
@@ -227,7 +228,7 @@ def test_a_plan_bound_to_another_gpu(plan: Plan, tmp_path: Path) -> None:
     assert blanks >= padding
     changed = changed.replace(b": ", b":", padding)
     path = tmp_path / "bound.plan"
-    path.write_bytes(whole[:start] + changed)
+    path.write_bytes(seal(whole[:start] + changed))
     with pytest.raises(BackendUnavailableError, match=r"capability 8\.9; cuda:0 .* has 9\.0"):
         runtime.Generator(path)
 

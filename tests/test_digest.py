@@ -12,10 +12,13 @@ import pytest
 from changed_engines import manifest_of
 
 import runtime
+from export import manifest
 from export.manifest import DIGEST, attach, digest_in, seal, unsealed
+from export.plan import pipeline
 from runtime.errors import EngineFileError, ManifestError
 from zoo.engines import WEIGHTS
 
+OPTIONS = pipeline.Options("tensorrt-rtx", batch=(1,))
 SHIPPED = sorted(WEIGHTS.glob("*.onnx"))
 
 
@@ -79,6 +82,35 @@ def test_what_is_no_digest(digest: object) -> None:
     document = runtime.manifest.read(WEIGHTS / "linear-ae.onnx")
     with pytest.raises(ManifestError, match="'file_blake2b': expected 64 hexadecimal digits"):
         runtime.manifest.validate(document | {DIGEST: digest})
+
+
+def test_plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorRT builds the same plan around other digits, so that they may be filled in afterwards;
+    and a plan with one bit wrong is refused, without a GPU."""
+    pytest.importorskip("tensorrt_rtx_bindings")
+    built = []
+    monkeypatch.setattr(pipeline, "seal", lambda content: built.append(content) or seal(content))
+    path = tmp_path / "a.plan"
+    for digit in "07":
+        monkeypatch.setattr(manifest, "_BLANK", 64 * digit)
+        if digit == "7":
+            # The digest is of a file with zeros.
+            with pytest.raises(EngineFileError, match="digest"):
+                pipeline.export(WEIGHTS / "linear-ae.onnx", path, OPTIONS)
+        else:
+            pipeline.export(WEIGHTS / "linear-ae.onnx", path, OPTIONS)
+    first, second = built
+    assert second.count(b"7" * 64) == 1
+    assert second.replace(b"7" * 64, b"0" * 64) == first
+    whole = path.read_bytes()
+    digest = runtime.manifest.verify(path)[DIGEST]
+    assert whole.replace(digest.encode(), b"0" * 64) == first
+    for place in range(100, len(whole), len(whole) // 20):
+        content = bytearray(whole)
+        content[place] ^= 16
+        path.write_bytes(content)
+        with pytest.raises(EngineFileError):
+            runtime.manifest.verify(path)
 
 
 def test_seal_fills_every_copy() -> None:

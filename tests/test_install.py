@@ -13,6 +13,7 @@ import pytest
 from conftest import Alone, Run
 from PIL import Image
 
+from export.manifest import seal
 from export.plan import pipeline
 from zoo.engines import WEIGHTS
 
@@ -181,7 +182,7 @@ def test_a_program_opens_plans(grid: Path, tmp_path: Path) -> None:
     of_rtx, of_other = b'"target": "tensorrt-rtx"', b'"target": "tensorrt"    '
     plan = rtx.read_bytes()
     assert plan.startswith(b"vtrt") and plan.count(of_rtx) == 1
-    enterprise.write_bytes(b"ftrt" + plan[4:].replace(of_rtx, of_other))
+    enterprise.write_bytes(seal(b"ftrt" + plan[4:].replace(of_rtx, of_other)))
     environment = {
         "ZOO_CUDA_LIBRARY": str(host_cuda.build(tmp_path)),
         "ZOO_TENSORRT_LIBRARY": str(tmp_path),

@@ -107,6 +107,19 @@ void images() {
   CHECK(decoded == whole);
 }
 
+// A plan whose manifest is not that of its network: no memory is made for it.
+void other_networks() {
+  const std::pair<const char*, const char*> networks[] = {
+      {"toy.network: 9 3 30 3 1 4 16;",
+       "'latent' is float32 [N, 9] in its network, and float32 [N, 8] in its manifest"},
+      {"toy.network: 8 3 60 3 1 4 16;", "'image' is uint8 [N, 6, 5, 2] in its network"}};
+  for (const auto& [network, problem] : networks) {
+    const Plan plan("10.14.1", network);
+    THROWS(zoo::Generator(plan.path()), zoo::EngineFileError, problem);
+  }
+  CHECK(counter("contexts") == 0);
+}
+
 void several_at_once() {
   const Plan plan("10.14.1", kNetwork);
   const Bytes whole = expected(0, 40);
@@ -309,6 +322,7 @@ int main(int argc, char** argv) {
     other_libraries(library);
     refused_plans();
     images();
+    other_networks();
     several_at_once();
     failures();
     too_little_memory();
