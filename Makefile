@@ -15,7 +15,7 @@ TEST_DATA = scripts/fashion-mnist.sh && $(BIN)/python -c 'from zoo import data; 
 CXX_FILES = $(shell find csrc -name '*.cc' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
 
 .DEFAULT_GOAL := help
-.PHONY: help sample test test-long test-gpu bench bench-gpu gallery lint format wheel sanitize clean distclean
+.PHONY: help sample test test-long test-gpu bench bench-gpu gallery lint format wheel sanitize fuzz clean distclean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -69,6 +69,10 @@ wheel: ## build a wheel into dist/
 	@$(SETUP) build
 	@$(BIN)/python -m pip -q wheel --no-deps --no-build-isolation --wheel-dir dist .
 	@ls dist/*.whl
+
+fuzz: ## build and run the fuzzers of engine files for FUZZ_SECONDS (60)
+	@$(SETUP) test
+	@scripts/fuzz.sh $(or $(FUZZ_SECONDS),60) $(FUZZ_SEED)
 
 sanitize: ## build and run the C++ tests with AddressSanitizer and ThreadSanitizer
 	@$(SETUP) test

@@ -1,0 +1,17 @@
+// Plans: where their manifest is, and what it says.
+
+#include "core/plan_file.h"
+#include "fuzz/memory_file.h"
+#include "zoo/errors.h"
+#include "zoo/manifest.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const zoo::fuzz::MemoryFile input(data, size);
+  try {
+    const zoo::MappedFile file(input.path());
+    zoo::Manifest::parse(zoo::read_plan_manifest(file));
+  } catch (const zoo::Error&) {
+    // As in engine_fuzz.cc.
+  }
+  return 0;
+}

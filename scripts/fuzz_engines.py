@@ -1,0 +1,254 @@
+"""Changed engine files, loaded and run by every backend in processes of their own.
+
+    python scripts/fuzz_engines.py --seconds 60 csrc/fuzz/corpus/engines
+
+Files are taken as they are first, then changed: bytes anywhere, or parts of the graph, for which a
+library has to be prepared. Each must give an answer or an error of the project. What ends a
+process, takes longer than `SLOW` seconds or raises something else is a failure: it is kept in the
+folder `--out`, and the exit status is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import onnx
+from onnx import ModelProto
+
+KEY, DIGEST = "zoo.manifest", "file_blake2b"
+BACKENDS = ("native", "onnxruntime", "openvino")
+SLOW = 30.0
+MEMORY = 16 << 30
+"""Bytes of address space of a process: libraries reserve more than they use."""
+OPERATORS = "Add Cast Concat Conv Expand Gather Gemm MatMul Reshape Slice Softmax Split".split()
+NUMBERS = (-1, 0, 1, 2, 3, 7, 255, 2**31 - 1, 2**31, -(2**31), 2**62)
+
+
+def work() -> None:
+    """The process: paths on standard input, an answer a line on standard output."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    import numpy as np
+
+    import runtime
+
+    def use(path: str, role: str, backend: str) -> None:
+        if role in ("generator", "synthesis"):
+            made = runtime.Generator(path, backend=backend, instances=1)
+            made.decode(np.zeros((1, made.latent_width), np.float32))
+            if made.manifest["latent"]["prior"] == "normal" and role == "generator":
+                made.sample(2, seed=1)
+            return
+        if role == "mapping":
+            mapping = runtime.Mapping(path, backend=backend, instances=1)
+            mapping.map(np.zeros((1, mapping.manifest["latent"]["width"]), np.float32))
+            return
+        kinds = {
+            "encoder": (runtime.Encoder, "encode", "image"),
+            "classifier": (runtime.Classifier, "classify", "image"),
+            "translator": (runtime.Translator, "translate", "input"),
+        }
+        kind, method, name = kinds.get(role, kinds["encoder"])
+        engine = kind(path, backend=backend, instances=1)
+        size = engine.manifest[name]
+        image = np.zeros((1, size["height"], size["width"], size["channels"]), np.uint8)
+        getattr(engine, method)(image)
+
+    for line in sys.stdin:
+        path, backend = line.rstrip("\n").split("\t")
+        try:
+            use(path, runtime.manifest.read(path)["role"], backend)
+            answer = "ran"
+        except runtime.errors.Error as error:
+            answer = type(error).__name__
+            str(error).encode()
+        except Exception as error:  # whatever it is, it is what is looked for
+            answer = f"UNTYPED {type(error).__name__}: {error!r}"
+        print(answer.replace("\n", " ")[:300], flush=True)
+
+
+@dataclass
+class Worker:
+    """One process, made anew when it has ended."""
+
+    process: subprocess.Popen[str] | None = field(default=None)
+
+    def ask(self, path: Path, backend: str) -> str:
+        """What became of a file; "DIED …" or "SLOW"."""
+        if self.process is None:
+            self.process = subprocess.Popen(
+                [sys.executable, __file__, "--work"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        assert self.process.stdin and self.process.stdout
+        try:
+            self.process.stdin.write(f"{path}\t{backend}\n")
+            self.process.stdin.flush()
+            ready, _, _ = select.select([self.process.stdout], [], [], SLOW)
+            answer = self.process.stdout.readline() if ready else "SLOW"
+        except BrokenPipeError:
+            answer = ""
+        if answer and answer != "SLOW":
+            return answer.rstrip("\n")
+        if answer == "SLOW":
+            self.process.kill()
+        status = self.process.wait()
+        self.process = None
+        return answer or f"DIED with status {status}"
+
+    def close(self) -> None:
+        """End the process."""
+        if self.process is not None and self.process.stdin:
+            self.process.stdin.close()
+            self.process.wait()
+
+
+def change_bytes(chance: random.Random, content: bytes) -> bytes:
+    """A few bytes anywhere."""
+    made = bytearray(content)
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(len(made))
+        if chance.random() < 0.7:
+            made[at] ^= 1 << chance.randrange(8)
+        elif chance.random() < 0.5:
+            del made[at : at + chance.randint(1, 30)]
+        else:
+            made[at:at] = bytes(chance.randbytes(chance.randint(1, 10)))
+    return bytes(made)
+
+
+def change_graph(chance: random.Random, content: bytes) -> bytes:
+    """A part of the graph that is valid Protocol Buffers afterwards; the digest is left out."""
+    model = onnx.load_from_string(content)
+    _leave_out_digest(model)
+    for _ in range(chance.randint(1, 3)):
+        chance.choice(CHANGES)(chance, model)
+    return model.SerializeToString()
+
+
+def _leave_out_digest(model: ModelProto) -> None:
+    for entry in model.metadata_props:
+        if entry.key == KEY:
+            try:
+                document = json.loads(entry.value)
+            except ValueError:
+                return
+            if isinstance(document, dict) and document.pop(DIGEST, None):
+                entry.value = json.dumps(document)
+
+
+def _attribute(chance: random.Random, model: ModelProto) -> None:
+    with_some = [node for node in model.graph.node if node.attribute]
+    if not with_some:
+        return
+    attribute = chance.choice(chance.choice(with_some).attribute)
+    attribute.i = chance.choice(NUMBERS)
+    if attribute.ints:
+        attribute.ints[chance.randrange(len(attribute.ints))] = chance.choice(NUMBERS)
+
+
+def _operands(chance: random.Random, model: ModelProto) -> None:
+    node = chance.choice(model.graph.node)
+    names = [name for other in model.graph.node for name in other.input]
+    if node.input and chance.random() < 0.5:
+        del node.input[chance.randrange(len(node.input))]
+    elif names:
+        node.input.append(chance.choice(names))
+
+
+def _operator(chance: random.Random, model: ModelProto) -> None:
+    chance.choice(model.graph.node).op_type = chance.choice(OPERATORS)
+
+
+def _weights(chance: random.Random, model: ModelProto) -> None:
+    if not model.graph.initializer:
+        return
+    tensor = chance.choice(model.graph.initializer)
+    if tensor.dims and chance.random() < 0.4:
+        tensor.dims[chance.randrange(len(tensor.dims))] = chance.choice((0, 1, 2, 5, 2**31 - 1))
+    elif tensor.raw_data:
+        data = bytearray(tensor.raw_data)
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        tensor.raw_data = bytes(data)
+
+
+def _shape(chance: random.Random, model: ModelProto) -> None:
+    value = chance.choice([*model.graph.input, *model.graph.output])
+    if value.type.tensor_type.shape.dim:
+        axis = chance.choice(value.type.tensor_type.shape.dim)
+        axis.dim_value = chance.choice((0, 1, 2, 2**31, 2**40))
+
+
+def _node_gone(chance: random.Random, model: ModelProto) -> None:
+    if len(model.graph.node) > 1:
+        del model.graph.node[chance.randrange(len(model.graph.node))]
+
+
+CHANGES: tuple[Callable[[random.Random, ModelProto], None], ...] = (
+    _attribute,
+    _operands,
+    _operator,
+    _weights,
+    _shape,
+    _node_gone,
+)
+
+
+def main() -> int:
+    """Run; the number of failures decides the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("corpus", type=Path, nargs="*", help="folders of engine files")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("build/fuzz/failures"))
+    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        work()
+        return 0
+    seeds = sorted(path for folder in options.corpus for path in folder.glob("*.onnx"))
+    if not seeds:
+        parser.error("expected folders of engine files")
+    options.out.mkdir(parents=True, exist_ok=True)
+    chance, worker, answers, failures = random.Random(options.seed), Worker(), {}, 0
+    end, count = time.monotonic() + options.seconds, 0
+    case = options.out / "case.onnx"
+    while count < len(seeds) or time.monotonic() < end:
+        if count < len(seeds):
+            content = seeds[count].read_bytes()
+        else:
+            change = change_bytes if chance.random() < 0.4 else change_graph
+            content = change(chance, chance.choice(seeds).read_bytes())
+        case.write_bytes(content)
+        for backend in BACKENDS:
+            answer = worker.ask(case, backend)
+            kind = answer.split(":")[0].split(" with")[0]
+            answers[kind] = answers.get(kind, 0) + 1
+            if kind.startswith(("UNTYPED", "DIED", "SLOW")):
+                failures += 1
+                kept = options.out / f"{backend}-{count}.onnx"
+                kept.write_bytes(content)
+                print(f"{kept}: {answer}", flush=True)
+        count += 1
+    worker.close()
+    case.unlink()
+    said = ", ".join(f"{name} {answers[name]}" for name in sorted(answers))
+    print(f"{count} files, {failures} failures: {said}")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
