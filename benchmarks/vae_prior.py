@@ -35,7 +35,7 @@ def prior(count: int) -> dict[str, Any]:
         mu, logvar = encoder.encode(images)
     noise = runtime.noise.normals(0, 0, count, mu.shape[1])
     posterior = mu + np.exp(logvar / 2) * noise
-    mixture = GaussianMixture(COMPONENTS, random_state=0).fit(posterior)
+    mixture = GaussianMixture(COMPONENTS, random_state=0).fit(posterior.astype(np.float64))
     with runtime.Generator(engine_path("vae.onnx")) as generator:
         made = {
             "N(0, I)": generator.sample(count, seed=0),

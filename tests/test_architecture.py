@@ -132,6 +132,21 @@ def test_applications_come_without_pytorch() -> None:
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, timeout=120)
 
 
+def test_training_never_sees_the_test_images() -> None:
+    """What chooses is measured on the validation part: nothing there reads the part `test`."""
+    found = {}
+    for module, file in MODULES.items():
+        if module.startswith("zoo.training."):
+            tree = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+            found[module] = [
+                node.lineno
+                for node in tree
+                if (isinstance(node, ast.Attribute) and node.attr == "test")
+                or (isinstance(node, ast.Constant) and node.value == "test")
+            ]
+    assert len(found) > 20 and not any(found.values()), found
+
+
 def test_files_are_not_too_long() -> None:
     folders = (*PACKAGES, "csrc", "tests", "benchmarks", "scripts")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*")]

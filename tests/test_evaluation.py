@@ -16,6 +16,7 @@ from zoo.evaluation import features, modes, references, report
 from zoo.evaluation.features import FeatureNetwork
 from zoo.evaluation.quick import QuickFid
 from zoo.evaluation.yardstick import Yardstick
+from zoo.training.adversarial import AdversarialTask
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +183,21 @@ def test_reports_as_tables_and_documents() -> None:
 
 
 # While training
+
+
+def test_quick_fid_compares_with_the_part_that_it_is_told() -> None:
+    """Of training, the validation images: another task's measure is that of these numbers."""
+    parts = [
+        Split(np.full((20, 28, 28, 1), level, np.uint8), np.zeros(20, np.int64))
+        for level in (0, 100, 200)
+    ]
+    data = DataSet("levels", parts[0], parts[2], validation=parts[1])
+    for part, level in (("validation", 100), ("test", 200)):
+        quick = QuickFid(data, 15, part=part)
+        assert {int(b.mean()) for b in quick._reference.real.batches()} == {level}
+        assert str(quick._reference.real) == f"15 {part} images of levels"
+    task = AdversarialTask()
+    assert task._quality(parts[1].images, data)["fid"] < task._quality(parts[2].images, data)["fid"]
 
 
 def test_quick_fid(fashion_mnist: DataSet) -> None:
