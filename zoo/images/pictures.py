@@ -151,10 +151,11 @@ def upright(picture: Image) -> Image:
 
 def _without_inner_exif(picture: Image) -> None:
     """Keeps TIFF from reading what its EXIF points to when it is decoded: that may be odd."""
+    if picture.format != "TIFF":
+        return
     with suppress(Exception), _quietly():
-        if picture.format == "TIFF":
-            for pointer in _INNER_EXIF:
-                picture.getexif().pop(pointer, None)
+        for pointer in _INNER_EXIF:
+            picture.getexif().pop(pointer, None)
 
 
 def _orientation(picture: Image) -> object:
