@@ -254,6 +254,12 @@ def test_a_run_has_its_output_alone(tmp_path: Path, name: str) -> None:
     assert sorted(os.listdir(tmp_path)) == sorted([name, f"other-{name}"])
 
 
+def test_a_name_with_a_nul() -> None:
+    for write in (atomic.replacing, atomic.replacing_folder):
+        with pytest.raises(OutputError, match="NUL"), write("a\0.npy"):
+            pass
+
+
 def test_what_a_killed_run_left_locks_nothing(tmp_path: Path) -> None:
     code = (
         "import os; from zoo.images import atomic\n"
@@ -291,6 +297,13 @@ def test_two_runs_into_one_output(tmp_path: Path) -> None:
     assert done.stderr == "error: cannot write a.npy: another run is writing it\n"
 
 
-@pytest.mark.parametrize("out", ["-", "/dev/stdout"])
+@pytest.mark.parametrize("out", ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
 def test_no_results_on_the_standard_output(tmp_path: Path, out: str) -> None:
-    assert "cannot write" in refuses(*SAMPLE, "--out", out, cwd=tmp_path)
+    """Not even where that is a file, which would be replaced."""
+
+    def before() -> None:
+        os.dup2(os.open(tmp_path / "said", os.O_WRONLY), 1)
+
+    (tmp_path / "said").touch()
+    said = refuses(*SAMPLE, "--out", out, cwd=tmp_path, before=before)
+    assert f"cannot write {out}: results go to files" in said

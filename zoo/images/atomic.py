@@ -13,13 +13,16 @@ from typing import NoReturn
 from zoo.errors import OutputError
 from zoo.signals import put_off
 
+_STREAMS = ("/dev/stdin", "/dev/stdout", "/dev/stderr")
+
 
 def check_name(path: str | os.PathLike[str]) -> None:
-    """Raise OutputError for `-`, which means the standard output elsewhere."""
-    if os.fspath(path) == "-":
-        raise OutputError(
-            "cannot write -: results go to files, not to the standard output; ./- is a file"
-        )
+    """Raise OutputError for `-`, which means the standard output elsewhere, and for its files."""
+    if "\0" in os.fspath(path):
+        raise OutputError(f"cannot write {os.fspath(path)!r}: no name has a NUL in it")
+    place = os.path.abspath(path)
+    if os.fspath(path) == "-" or place in _STREAMS or place.startswith(("/dev/fd/", "/proc/")):
+        raise OutputError(f"cannot write {path}: results go to files, not to the standard output")
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
