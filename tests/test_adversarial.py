@@ -351,6 +351,23 @@ def test_the_best_epoch_of_a_translator_is_kept(
     assert best["metrics"]["validation_psnr"] > 0
 
 
+@pytest.mark.parametrize("name", ["gan", "dcgan", "cgan"])
+def test_penalties_are_four_times_those_of_papers(name: str) -> None:
+    """They act on images in [0, 1], and the networks of papers see [-1, 1]."""
+    torch.manual_seed(0)
+    model: Any = registry.get(name).make(SIZES[name]).eval()
+    images = torch.rand(6, 1, 8, 8)
+    rest = (torch.arange(6) % 2,) if name == "cgan" else ()
+
+    def score(x: Tensor) -> Tensor:
+        scores: Tensor = model.discriminator(x, *rest)
+        return scores
+
+    papers = r1_penalty(lambda y: score((y + 1) / 2), 2 * images - 1)
+    found = r1_penalty(score, images)
+    assert float(found.detach()) == pytest.approx(4 * float(papers.detach()), rel=1e-5)
+
+
 def test_settling_measures_the_averaged_weights(toy: DataSet) -> None:
     """Batch statistics after settling are the moments of what the layers are given."""
     model: Any = registry.get("dcgan").make(SIZES["dcgan"])

@@ -41,8 +41,11 @@ def small(**options: Any) -> StarGAN:
 def some_faces() -> DataSet:
     """320 drawn faces of 32×32 to learn from, 40 to measure on."""
     images, attributes = faces.make(0, 360, size=32)
-    parts = (Split(images[a:b], attributes=attributes[a:b]) for a, b in ((0, 320), (320, 360)))
-    return DataSet("faces", *parts, attributes=list(faces.ATTRIBUTES))
+    train, held_out = (
+        Split(images[a:b], attributes=attributes[a:b]) for a, b in ((0, 320), (320, 360))
+    )
+    names = list(faces.ATTRIBUTES)
+    return DataSet("faces", train, held_out, attributes=names, validation=held_out)
 
 
 def batch_of(data: DataSet, start: int, count: int) -> Batch:

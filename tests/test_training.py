@@ -532,7 +532,7 @@ def test_batches_keep_images_labels_and_attributes_together(
     left = np.where(np.asarray(toy.train.labels) == 0, 1, -1).astype(np.int8)
     split = data.Split(toy.train.images, toy.train.labels, np.stack([left, -left], 1))
     test = data.Split(toy.test.images, toy.test.labels, np.ones((len(toy.test), 2), np.int8))
-    both = data.DataSet("toy", split, test, toy.classes, ["Left", "Right"])
+    both = data.DataSet("toy", split, test, toy.classes, ["Left", "Right"], validation=test)
     task = Recording()
     trainer(both, replace(recipe, epochs=1), tmp_path / "run", task).run()
     assert sum(len(batch.levels) for batch in task.batches) == len(both.train) // 32 * 32

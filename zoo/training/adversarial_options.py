@@ -24,8 +24,9 @@ class Options:
     as much, `r2` that of the same penalty on generated images; `gradient_penalty` is λ of WGAN-GP,
     and `drift` the weight of the mean squared real score (Karras et al. 2017, appendix A.1).
     `level` is the weight of `zoo.training.games.level_term`, `adversarial_weight` that of the game
-    in the generator's loss. `fid_images` are drawn after each epoch for the Fréchet distance (0:
-    not measured).
+    in the generator's loss. Penalties are on images in [0, 1], where gradients are twice what they
+    are in the papers' [-1, 1]: γ is four times theirs, and a norm of 1 is their ½. `fid_images` are
+    drawn after each epoch for the Fréchet distance (0: not measured).
 
     `discriminator` is one of `DISCRIMINATORS`. The penalties of a projected one are on its maps of
     features, in units that do not depend on their size; `pixel_penalty` multiplies that on the
