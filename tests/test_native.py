@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from changed_engines import changed
 
 import runtime
 import zoo
@@ -147,16 +148,16 @@ def test_what_it_has_not_is_refused_by_name(tmp_path: Path) -> None:
     ],
 )
 def test_other_graphs_are_refused_by_their_node(change: str, message: str, tmp_path: Path) -> None:
-    model = onnx.load(engine("vae"))
-    nodes = {node.output[0]: node for node in model.graph.node}
-    if change == "operator":
-        nodes["relu_1"].op_type = "Elu"
-    elif change == "dilation":
-        attributes = {entry.name: entry for entry in nodes["convolution"].attribute}
-        attributes["dilations"].ints[:] = [2, 2]
-    else:
-        model.graph.node.append(onnx.helper.make_node("Abs", ["relu_1"], ["unused"]))
-    path = tmp_path / "changed.onnx"
-    onnx.save(model, path)
+    def edit(model: onnx.ModelProto) -> None:
+        nodes = {node.output[0]: node for node in model.graph.node}
+        if change == "operator":
+            nodes["relu_1"].op_type = "Elu"
+        elif change == "dilation":
+            attributes = {entry.name: entry for entry in nodes["convolution"].attribute}
+            attributes["dilations"].ints[:] = [2, 2]
+        else:
+            model.graph.node.append(onnx.helper.make_node("Abs", ["relu_1"], ["unused"]))
+
+    path = changed("vae.onnx", tmp_path, model=edit)
     with pytest.raises(BackendUnavailableError, match=message):
         runtime.Generator(path, backend="native")
