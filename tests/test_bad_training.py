@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from accelerate.state import AcceleratorState
 from test_train_command import run, toy_options
 from test_training import MODEL, Hooked, states_equal, trainer
 
-from zoo import corruption, data
+from zoo import corruption, data, signals
 from zoo.cli import _one_line
 from zoo.data import DataSet, Split
 from zoo.errors import ConfigError, OutputError, TrainingError, is_out_of_memory
@@ -245,3 +246,24 @@ def test_two_runs_into_one_folder(toy: DataSet, tmp_path: Path) -> None:
                 trainer(toy, RECIPE, tmp_path / "run").run()
 
     assert trainer(toy, RECIPE, tmp_path / "run", Hooked(hook)).run() is None
+
+
+@pytest.mark.parametrize("number", signals.ENDING)
+def test_every_signal_to_end_saves_first(number: int, toy: DataSet, tmp_path: Path) -> None:
+    trained = trainer(toy, RECIPE, tmp_path, Hooked(lambda step: os.kill(os.getpid(), number)))
+    before = signal.getsignal(number)
+    assert trained.run() == number
+    assert signal.getsignal(number) is before
+    _, values = checkpoint.load_state(tmp_path / "last" / "state.safetensors")
+    assert values["progress"]["step"] == 1
+
+
+def test_what_is_ignored_does_not_end_training() -> None:
+    """As after `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with host.interruptible() as interrupt:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert not interrupt
+    finally:
+        signal.signal(signal.SIGHUP, before)
