@@ -43,7 +43,6 @@ def command(*arguments: object, **environment: str) -> subprocess.CompletedProce
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("", "GPU|driver|device"),
         ("--models nothing", "'nothing.onnx': no such file"),
         ("--models cgan", "cgan needs classes"),
         ("--models linear-ae", "linear-ae has no prior"),
@@ -52,7 +51,6 @@ def command(*arguments: object, **environment: str) -> subprocess.CompletedProce
         ("--batch many", "got 'many'"),
         ("--batch 1,5000", "from 1 to 4096, got 5000"),
         ("--contenders torch-fp32,caffe", "unknown 'caffe'; known: torch-fp32"),
-        ("--device cpu", "expected cuda or cuda:N, got 'cpu'"),
         ("--rehearse", "needs --out"),
         ("--out results.png", "expected a file that ends in .json, got results.png"),
         ("--out benchmarks", "ends in .json, got benchmarks"),
@@ -61,7 +59,21 @@ def command(*arguments: object, **environment: str) -> subprocess.CompletedProce
         ("--models=", "expected names like vae,dcgan,progan,stylegan, got ''"),
     ],
 )
-def test_errors_are_one_line(arguments: str, said: str) -> None:
+def test_errors_are_one_line(arguments: str, said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        gpu_throughput.main(arguments.split())
+    printed = capfd.readouterr()
+    assert stopped.value.code == 2 and printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert line.startswith("error: ") and said in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [("", "GPU|driver|device"), ("--device cpu", "expected cuda or cuda:N, got 'cpu'")],
+)
+def test_errors_of_devices_are_one_line(arguments: str, said: str) -> None:
+    """In a process of its own, which asks for CUDA's devices."""
     done = command(*arguments.split(), CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 2 and done.stdout == ""
     (line,) = done.stderr.splitlines()
