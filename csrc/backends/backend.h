@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "zoo/export.h"
@@ -35,7 +36,10 @@ struct RunArguments {
 };
 
 struct BackendConfig {
-  std::string path;
+  std::string path;  // for messages, and of a plan to open it
+  // Else the file's bytes, which live as long as the backend: what the manifest is of, whatever has
+  // become of the file.
+  std::string_view graph;
   std::string precision;
   size_t instances = 1;
   const Manifest* manifest = nullptr;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "backends/library.h"
+#include "core/fork.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -61,6 +62,7 @@ const CudaOps& cuda_ops() {
   static std::mutex mutex;
   static const CudaOps* opened = nullptr;
   static pid_t owner = 0;
+  const ForkGuard guard;
   const std::lock_guard<std::mutex> lock(mutex);
   if (opened && owner != getpid()) {
     throw DeviceUnavailableError(

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <vector>
 
+#include "core/fork.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -35,6 +36,7 @@ bool is_folder(const std::string& path) {
 std::vector<std::string> search_roots() {
   std::vector<std::string> roots;
   {
+    const ForkGuard guard;
     const std::lock_guard<std::mutex> lock(search_mutex);
     roots = search_folders();
   }
@@ -136,6 +138,7 @@ void* library_symbol(void* library, const char* name, const std::string& path) {
 }
 
 void add_search_folder(const std::string& folder) {
+  const ForkGuard guard;
   const std::lock_guard<std::mutex> lock(search_mutex);
   for (const auto& known : search_folders()) {
     if (known == folder) return;

@@ -1,7 +1,6 @@
 #include "core/engine.h"
 
 #include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -129,13 +128,6 @@ size_t next_power_of_two(size_t value) {
 
 }  // namespace
 
-// Backend before pool: workers stop before what they run goes away.
-struct Engine::Live {
-  std::unique_ptr<Backend> backend;
-  std::unique_ptr<InstancePool> pool;
-  pid_t process;
-};
-
 Engine::Engine(const std::string& path, const Options& options,
                const std::vector<std::string>& roles)
     : path_(path), options_(options) {
@@ -143,15 +135,15 @@ Engine::Engine(const std::string& path, const Options& options,
     throw ArgumentError("instances: expected at most 4096, got " +
                         std::to_string(options.instances));
   }
-  const MappedFile file(path);
-  manifest_ = read_manifest(file);
+  file_ = std::make_unique<const MappedFile>(path);
+  manifest_ = read_manifest(*file_);
   if (std::find(roles.begin(), roles.end(), manifest_.role) == roles.end()) {
     std::string expected;
     for (const auto& role : roles) expected += (expected.empty() ? "'" : " or '") + role + "'";
     throw ArgumentError("'" + path + "' has the role '" + manifest_.role + "', expected " +
                         expected);
   }
-  check_engine_file(file, manifest_);
+  check_engine_file(*file_, manifest_);
   device_ = parse_device(options.device, path, manifest_);
   if (device_ < 0) {
     check_precision(options.precision);
@@ -168,29 +160,21 @@ Engine::Engine(const std::string& path, const Options& options,
     run_sizes_ = plan ? manifest_.plan.buckets : onnxruntime_cuda_sizes(manifest_);
     sizes_ = run_sizes_.size();
     check_bucket(run_sizes_, options.bucket);
+    // TensorRT opens it by itself, once.
+    if (plan) file_.reset();
   }
   live();
 }
 
-Engine::~Engine() {
-  Live* live = live_.load();
-  // A child cannot join its parent's threads; what they hold is left to the exit.
-  if (live && live->process == getpid()) delete live;
-}
-
 Engine::Live& Engine::live() {
-  const pid_t process = getpid();
-  Live* current = live_.load(std::memory_order_acquire);
-  if (current && current->process == process) return *current;
-  const std::lock_guard<std::mutex> lock(mutex_);
-  current = live_.load();
-  if (current && current->process == process) return *current;
-  auto fresh = std::make_unique<Live>();
-  fresh->backend = make();
-  fresh->pool = std::make_unique<InstancePool>(instances_);
-  fresh->process = process;
-  live_.store(fresh.get(), std::memory_order_release);
-  return *fresh.release();
+  Live& here = live_.get();
+  if (here.ready.load(std::memory_order_acquire)) return here;
+  const std::lock_guard<std::mutex> lock(here.mutex);
+  if (here.ready) return here;
+  here.backend = make();
+  here.pool = std::make_unique<InstancePool>(instances_);
+  here.ready.store(true, std::memory_order_release);
+  return here;
 }
 
 std::string Engine::device() const {
@@ -198,7 +182,9 @@ std::string Engine::device() const {
 }
 
 std::unique_ptr<Backend> Engine::make() const {
-  const BackendConfig config{path_, options_.precision, instances_, &manifest_, device_};
+  std::string_view graph;
+  if (file_) graph = {reinterpret_cast<const char*>(file_->begin()), file_->size()};
+  const BackendConfig config{path_, graph, options_.precision, instances_, &manifest_, device_};
   if (device_ < 0) return make_backend(backend_name_, config);
   return manifest_.plan.buckets.empty() ? make_onnxruntime_cuda(config) : make_plan_backend(config);
 }
@@ -226,16 +212,17 @@ size_t Engine::with_usual_bits(size_t rows) {
   // two that both have bf16, only one may have matrix units, which other sizes of a run use.
   const size_t usual = std::max(manifest_.batch_min, std::min(kRunRows, manifest_.batch_max));
   if (device_ >= 0 || options_.precision == "fp32" || rows == usual) return rows;
-  const std::lock_guard<std::mutex> lock(sizes_mutex_);
-  const auto found = usual_.find(rows);
-  if (found != usual_.end()) return found->second ? rows : usual;
+  Live& here = live();
+  const std::lock_guard<std::mutex> lock(here.sizes_mutex);
+  const auto found = here.usual.find(rows);
+  if (found != here.usual.end()) return found->second ? rows : usual;
   bool same = false;
   const auto work = [&](size_t instance, size_t) {
-    same = rows_stand_alone(&backend(), manifest_, instance, std::min(rows, usual),
+    same = rows_stand_alone(here.backend.get(), manifest_, instance, std::min(rows, usual),
                             std::max(rows, usual));
   };
-  pool().run(std::make_shared<Job>(1, work), {});
-  usual_.emplace(rows, same);
+  here.pool->run(std::make_shared<Job>(1, work), {});
+  here.usual.emplace(rows, same);
   return same ? rows : usual;
 }
 

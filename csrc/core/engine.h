@@ -1,15 +1,17 @@
 // An engine file at work: its manifest, a backend that runs it, and the pool.
 #pragma once
 
-#include <sys/types.h>
-
+#include <atomic>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "backends/backend.h"
+#include "core/fork.h"
 #include "core/instance_pool.h"
+#include "core/mapped_file.h"
 #include "zoo/manifest.h"
 #include "zoo/options.h"
 
@@ -19,7 +21,6 @@ class Engine {
  public:
   // roles: the file must have one of them.
   Engine(const std::string& path, const Options& options, const std::vector<std::string>& roles);
-  ~Engine();
 
   const Manifest& manifest() const { return manifest_; }
   const std::string& backend_name() const { return backend_name_; }
@@ -56,10 +57,21 @@ class Engine {
   bool leave_out(size_t rows);
   std::unique_ptr<Backend> make() const;
 
-  struct Live;
+  // What works, and what was seen of it.
+  struct Live {
+    std::mutex mutex;
+    std::unique_ptr<Backend> backend;
+    std::unique_ptr<InstancePool> pool;  // goes first: workers stop before what they run goes away
+    std::atomic<bool> ready{false};
+    std::mutex sizes_mutex;
+    std::map<size_t, bool> usual;  // whether runs of that size have the usual bits
+  };
   Live& live();
 
   const std::string path_;
+  // Of what is no plan: a child makes its own backend, wherever it is then and whatever has become
+  // of the file.
+  std::unique_ptr<const MappedFile> file_;
   Manifest manifest_;
   Options options_;
   std::string backend_name_;
@@ -67,10 +79,7 @@ class Engine {
   int device_ = 0;
   std::vector<size_t> run_sizes_;  // on a GPU: the rows that a run can have, rising
   std::atomic<size_t> sizes_{0};   // how many of them are in use
-  std::mutex sizes_mutex_;
-  std::map<size_t, bool> usual_;  // whether runs of that size have the usual bits
-  std::mutex mutex_;
-  std::atomic<Live*> live_{nullptr};
+  PerProcess<Live> live_;
 };
 
 }  // namespace zoo

@@ -109,10 +109,12 @@ Pieces find_pieces(std::string_view text) {
 
 }  // namespace
 
-bool is_plan(const MappedFile& file) {
-  const std::string_view start = text_of(file).substr(0, kMagic.size());
+bool begins_as_plan(std::string_view text) {
+  const std::string_view start = text.substr(0, kMagic.size());
   return start == kMagic || start == kRtxMagic;
 }
+
+bool is_plan(const MappedFile& file) { return begins_as_plan(text_of(file)); }
 
 bool is_plan_name(const std::string& path) {
   const std::string_view name = path;

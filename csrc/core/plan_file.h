@@ -2,12 +2,14 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "core/mapped_file.h"
 
 namespace zoo {
 
-// Whether the file is a plan by its first bytes.
+// Whether it is a plan by its first bytes: of a text, of a file.
+bool begins_as_plan(std::string_view text);
 bool is_plan(const MappedFile& file);
 
 // Whether the name ends as a plan's does, .plan or .engine.

@@ -5,6 +5,8 @@
 #include <mutex>
 #include <utility>
 
+#include "core/fork.h"
+
 namespace zoo {
 
 // Hold it in memory that is never freed: what Python sets may not be destroyed after Python is.
@@ -13,6 +15,7 @@ class ProcessFunction {
  public:
   void set(Function given) {
     auto fresh = std::make_shared<const Function>(std::move(given));
+    const ForkGuard guard;
     const std::lock_guard<std::mutex> lock(mutex_);
     function_.swap(fresh);
   }
@@ -20,6 +23,7 @@ class ProcessFunction {
   // Null or empty where none is set. Shared, not copied: to copy or destroy a function of
   // Python's takes Python's lock.
   std::shared_ptr<const Function> get() const {
+    const ForkGuard guard;
     const std::lock_guard<std::mutex> lock(mutex_);
     return function_;
   }

@@ -5,8 +5,10 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 #include "core/engine.h"
+#include "core/fork.h"
 #include "core/inputs.h"
 #include "zoo/generator.h"
 
@@ -27,8 +29,18 @@ struct Stream::State {
     std::shared_ptr<Job> job;
   };
 
-  void fill();
-  void restart_after_fork();
+  // A forked child begins anew after what was handed out: the batches ahead belong to its parent's
+  // threads, which may still be writing there.
+  struct Work {
+    std::mutex mutex;  // one consumer at a time
+    std::atomic<std::thread::id> consumer{};
+    std::deque<Ahead> ahead;
+  };
+
+  bool take(Work* work, Batch* batch, const Cancel& cancel);
+  void fill(Work* work);
+  Ahead begin(uint64_t index);
+  void drop(Work* work);
 
   const std::shared_ptr<Engine> engine_;
   const uint64_t n_;
@@ -38,11 +50,8 @@ struct Stream::State {
   const size_t prefetch_;
   const size_t run_rows_;
   std::atomic<bool> closed_{false};
-  std::mutex mutex_;  // one consumer at a time
-  std::deque<Ahead> ahead_;
-  uint64_t begun_ = 0;      // images submitted
-  uint64_t delivered_ = 0;  // images handed out
-  pid_t process_;
+  std::atomic<uint64_t> delivered_{0};  // images handed out
+  PerProcess<Work> work_;
 };
 
 }  // namespace zoo

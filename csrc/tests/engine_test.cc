@@ -1,12 +1,15 @@
 // A real engine file, loaded, shared between threads, streamed and refused.
 // Arguments: the generator's file, the backend.
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -72,6 +75,60 @@ void streams(const zoo::Generator& generator) {
   }
 }
 
+// However a call of next() ends, what comes next is right: the images that come next.
+void a_stream_goes_on_after_a_cancel(const zoo::Generator& generator) {
+  constexpr size_t kRows = 1024;
+  const size_t bytes = generator.manifest().image.bytes();
+  const auto expected = sample(generator, 3 * kRows, 0, 0);
+  zoo::Stream stream = generator.stream(3 * kRows, 11, 0, kRows, 1);
+  zoo::Stream::Batch batch;
+  size_t cancelled = 0;
+  for (uint64_t at = 0; at < 3; ++at) {
+    while (true) {
+      bool again = false;
+      try {
+        // The stream is closed, or asked for more, by what it calls itself.
+        stream.next(&batch, [&]() -> bool {
+          THROWS(stream.next(&batch), zoo::ArgumentError, "while it waits");
+          if (++cancelled % 2 == 0) throw std::runtime_error("from the callback");
+          return true;
+        });
+      } catch (const zoo::CancelledError&) {
+        again = true;
+      } catch (const std::runtime_error& error) {
+        again = true;
+        CHECK(std::string(error.what()) == "from the callback");
+      }
+      if (!again) break;
+    }
+    CHECK(batch.first == at * kRows && batch.rows == kRows);
+    CHECK(std::memcmp(batch.images.get(), expected.data() + at * kRows * bytes, kRows * bytes) ==
+          0);
+  }
+  CHECK(cancelled > 0);
+  CHECK(!stream.next(&batch));
+
+  zoo::Stream closed = generator.stream(3 * kRows, 11, 0, kRows, 1);
+  const zoo::Cancel close = [&] {
+    closed.close();
+    return false;
+  };
+  THROWS(closed.next(&batch, close), zoo::ClosedError, "closed");
+  THROWS(closed.next(&batch), zoo::ClosedError, "closed");
+}
+
+void a_throwing_cancel_leaves_the_images_alone(const zoo::Generator& generator) {
+  zoo::SampleRequest request;
+  request.n = 4000;
+  std::vector<uint8_t> images(request.n * generator.manifest().image.bytes());
+  const zoo::Cancel fails = []() -> bool { throw std::runtime_error("from the callback"); };
+  THROWS(generator.sample(request, images.data(), fails), std::runtime_error, "from the callback");
+  const std::vector<uint8_t> marks(images.size(), 0xab);
+  images = marks;
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  CHECK(images == marks);
+}
+
 void decoding_a_drawn_latent_is_sampling(const zoo::Generator& generator) {
   const size_t width = generator.manifest().latent_width;
   const std::vector<float> zero(3 * width, 0.0f);
@@ -108,6 +165,12 @@ void bad_files(const std::string& engine) {
   THROWS(zoo::Manifest::read(path), zoo::EngineFileError, "not an ONNX file");
   THROWS(zoo::Manifest::read(path + ".missing"), zoo::EngineNotFoundError, "does not exist");
   THROWS(zoo::Manifest::read("/"), zoo::EngineFileError, "not a regular file");
+  // A pipe that nobody writes to, and more than any ONNX file has.
+  CHECK(::mkfifo((path + ".pipe").c_str(), 0600) == 0);
+  THROWS(zoo::Manifest::read(path + ".pipe"), zoo::EngineFileError, "not a regular file");
+  std::remove((path + ".pipe").c_str());
+  CHECK(::truncate(path.c_str(), off_t{1} << 40) == 0);
+  THROWS(zoo::Manifest::read(path), zoo::EngineFileError, "1099511627776 bytes");
   std::remove(path.c_str());
 }
 
@@ -154,6 +217,8 @@ int main(int argc, char** argv) {
   images_do_not_depend_on_the_batch(generator);
   threads_share_a_generator(generator);
   streams(generator);
+  a_stream_goes_on_after_a_cancel(generator);
+  a_throwing_cancel_leaves_the_images_alone(generator);
   decoding_a_drawn_latent_is_sampling(generator);
   bad_files(argv[1]);
   bad_arguments(argv[1], generator);

@@ -1,7 +1,11 @@
 // The instance pool under contention, with errors and cancellation.
 
+#include <pthread.h>
+
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <numeric>
 #include <stdexcept>
 
 #include "core/instance_pool.h"
@@ -75,6 +79,110 @@ void cancellation_drops_the_rest() {
   CHECK(begun > 0 && begun < 1000);
 }
 
+// What a job writes into, as a caller has it: whoever writes after the call is over is seen.
+struct Memory {
+  std::vector<std::atomic<int>> writes = std::vector<std::atomic<int>>(1000);
+
+  std::shared_ptr<Job> job() {
+    return std::make_shared<Job>(writes.size(), [this](size_t, size_t chunk) {
+      ++writes[chunk];
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    });
+  }
+  int sum() const { return std::accumulate(writes.begin(), writes.end(), 0); }
+};
+
+void a_throwing_cancel_ends_the_job() {
+  InstancePool pool(2);
+  Memory memory;
+  const zoo::Cancel fails = []() -> bool { throw std::runtime_error("from the callback"); };
+  THROWS(pool.run(memory.job(), fails), std::runtime_error, "from the callback");
+  const int written = memory.sum();
+  CHECK(written > 0 && written < 1000);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  CHECK(memory.sum() == written);
+  // Nor is what it throws an exception of the standard library, of necessity.
+  bool thrown = false;
+  try {
+    pool.run(memory.job(), []() -> bool { throw 7; });
+  } catch (int) {
+    thrown = true;
+  }
+  const int more = memory.sum();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  CHECK(thrown && memory.sum() == more);
+}
+
+void who_joins_leaves_the_job() {
+  InstancePool pool(2);
+  std::atomic<int> done{0};
+  const auto job = std::make_shared<Job>(60, [&done](size_t, size_t) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(4));
+    ++done;
+  });
+  pool.submit(job);
+  CHECK(!pool.join(job, [] { return true; }));
+  THROWS(pool.join(job, []() -> bool { throw std::runtime_error("later"); }), std::runtime_error,
+         "later");
+  CHECK(pool.join(job, {}));
+  CHECK(done == 60);
+}
+
+void what_was_dropped_is_no_result() {
+  InstancePool pool(1);
+  Memory memory;
+  const auto job = memory.job();
+  pool.submit(job);
+  pool.abandon(job);
+  THROWS(pool.join(job, {}), zoo::CancelledError, "abandoned");
+  THROWS(pool.wait(job, {}), zoo::CancelledError, "abandoned");
+}
+
+void threads_that_cannot_be_made() {
+  pthread_attr_t usual;
+  pthread_attr_t huge;
+  CHECK(pthread_getattr_default_np(&usual) == 0);
+  pthread_attr_init(&huge);
+  // More memory than there are addresses.
+  CHECK(pthread_attr_setstacksize(&huge, size_t{1} << 47) == 0);
+  CHECK(pthread_setattr_default_np(&huge) == 0);
+  THROWS(InstancePool(3), zoo::ExecutionError, "instances: 3 threads are needed, and 0 could");
+  CHECK(pthread_setattr_default_np(&usual) == 0);
+  std::atomic<int> done{0};
+  InstancePool pool(3);
+  pool.run(std::make_shared<Job>(9, [&done](size_t, size_t) { ++done; }), {});
+  CHECK(done == 9);
+}
+
+// As when the process ends by this thread, which goes on alone.
+void the_end() {
+  InstancePool before(2);
+  Memory memory;
+  const auto ahead = memory.job();
+  before.submit(ahead);
+  InstancePool::stop_all();
+  const int written = memory.sum();
+  CHECK(written < 1000);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  CHECK(memory.sum() == written);
+
+  const auto caller = std::this_thread::get_id();
+  std::atomic<int> mine{0};
+  const auto work = [&](size_t, size_t) { mine += std::this_thread::get_id() == caller; };
+  InstancePool after(2);
+  for (InstancePool* pool : {&before, &after}) {
+    for (const size_t chunks : {1u, 7u}) pool->run(std::make_shared<Job>(chunks, work), {});
+  }
+  CHECK(mine == 16);
+  std::thread other([&] {
+    THROWS(before.run(std::make_shared<Job>(3, work), {}), zoo::ClosedError, "ending");
+  });
+  other.join();
+  CHECK(mine == 16);
+  before.abandon(ahead);
+  InstancePool::stop_all();
+}
+
 void destruction_drops_the_queue() {
   std::atomic<int> begun{0};
   {
@@ -95,6 +203,11 @@ int main() {
   an_instance_has_one_user();
   first_error_comes_out();
   cancellation_drops_the_rest();
+  a_throwing_cancel_ends_the_job();
+  who_joins_leaves_the_job();
+  what_was_dropped_is_no_result();
+  threads_that_cannot_be_made();
   destruction_drops_the_queue();
+  the_end();
   return zoo::test::report();
 }

@@ -109,7 +109,7 @@ struct Opened {
 // Throws OutOfMemoryError.
 Opened open_session(const BackendConfig& config, const Ort::SessionOptions& options) {
   try {
-    return {Ort::Session(ort_environment(), config.path.c_str(), options), ""};
+    return {Ort::Session(ort_environment(), config.graph.data(), config.graph.size(), options), ""};
   } catch (const Ort::Exception& error) {
     if (exhausted(error.what())) {
       throw OutOfMemoryError("ONNX Runtime, loading '" + config.path + "': " + error.what());

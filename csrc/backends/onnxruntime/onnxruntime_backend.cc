@@ -2,6 +2,7 @@
 
 #include "backends/onnxruntime/ort_api.h"
 #include "backends/tensors.h"
+#include "core/fork.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -11,11 +12,16 @@ class OnnxRuntimeBackend : public Backend {
  public:
   explicit OnnxRuntimeBackend(const BackendConfig& config)
       : manifest_(*config.manifest),
-        session_(open_session(config.path)),
+        session_(open_session(config.graph)),
         memory_(Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault)) {
     // A graph without the noise operator takes the finished latent.
     const bool draws = graph_draws(session_, config.path, manifest_);
     noise_from_ = draws ? NoiseFrom::kGraph : NoiseFrom::kCaller;
+  }
+
+  ~OnnxRuntimeBackend() override {
+    const ForkGuard guard;
+    session_ = Ort::Session(nullptr);
   }
 
   NoiseFrom noise_from() const override { return noise_from_; }
@@ -29,6 +35,7 @@ class OnnxRuntimeBackend : public Backend {
     std::vector<Ort::Value> outputs;
     bind(arguments.inputs, arguments.rows, &input_names, &inputs);
     bind(arguments.outputs, arguments.rows, &output_names, &outputs);
+    const ForkGuard guard;
     session_.Run(Ort::RunOptions{nullptr}, input_names.data(), inputs.data(), inputs.size(),
                  output_names.data(), outputs.data(), outputs.size());
   } catch (const Ort::Exception& error) {
@@ -36,7 +43,7 @@ class OnnxRuntimeBackend : public Backend {
   }
 
  private:
-  static Ort::Session open_session(const std::string& path) {
+  static Ort::Session open_session(std::string_view graph) {
     Ort::SessionOptions options;
     // Parallelism comes from instances; one session serves them all and holds
     // the weights once.
@@ -44,7 +51,7 @@ class OnnxRuntimeBackend : public Backend {
     options.SetInterOpNumThreads(1);
     options.SetGraphOptimizationLevel(ORT_ENABLE_ALL);
     options.Add(custom_op_domain());
-    return Ort::Session(ort_environment(), path.c_str(), options);
+    return Ort::Session(ort_environment(), graph.data(), graph.size(), options);
   }
 
   void bind(const std::vector<Binding>& bindings, size_t rows, std::vector<const char*>* names,
@@ -75,6 +82,7 @@ std::unique_ptr<Backend> make_onnxruntime(const BackendConfig& config) {
     throw BackendUnavailableError("backend onnxruntime runs fp32 on the CPU, not " +
                                   config.precision + ": use backend='openvino' for bf16");
   }
+  const ForkGuard guard;
   ort_api_base();
   try {
     return std::make_unique<OnnxRuntimeBackend>(config);

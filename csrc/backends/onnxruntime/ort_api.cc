@@ -2,15 +2,20 @@
 
 #include <dlfcn.h>
 
+#include <cstdlib>
 #include <mutex>
 
 #include "backends/library.h"
+#include "core/fork.h"
 #include "zoo/errors.h"
 
 namespace zoo {
 namespace {
 
 constexpr const char* kEnvironment = "ZOO_ONNXRUNTIME_LIBRARY";
+// From 1.32 on its builds for Linux look up hosts, write to the home folder, and keep a thread that
+// a forked child waits for in vain when it ends, unless this is "1" when the library is opened.
+constexpr const char* kTelemetry = "ORT_DISABLE_TELEMETRY";
 constexpr const char* kHint =
     "install it with pip install onnxruntime, or set ZOO_ONNXRUNTIME_LIBRARY to libonnxruntime.so";
 
@@ -30,6 +35,7 @@ std::string find_ort_library() {
 }
 
 Library open_ort_library() {
+  ::setenv(kTelemetry, "1", /*overwrite=*/1);
   const std::string path = find_ort_library();
   void* library = nullptr;
   if (!path.empty()) {
@@ -49,6 +55,7 @@ Library open_ort_library() {
 const Library& ort_library() {
   static std::mutex mutex;
   static auto* const opened = new Library;
+  const ForkGuard guard;
   const std::lock_guard<std::mutex> lock(mutex);
   if (!opened->base) {
     const Library found = open_ort_library();
@@ -76,7 +83,11 @@ std::string ort_name() {
 
 // Never destroyed: sessions of a static generator may outlive any order of exit.
 const Ort::Env& ort_environment() {
-  static const Ort::Env* const env = new Ort::Env(ORT_LOGGING_LEVEL_ERROR, "zoo");
+  static const Ort::Env* const env = [] {
+    auto* const made = new Ort::Env(ORT_LOGGING_LEVEL_ERROR, "zoo");
+    made->DisableTelemetryEvents();
+    return made;
+  }();
   return *env;
 }
 

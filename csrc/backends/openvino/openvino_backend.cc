@@ -8,9 +8,11 @@
 #include <mutex>
 #include <openvino/frontend/onnx/extension/conversion.hpp>
 #include <openvino/openvino.hpp>
+#include <system_error>
 
 #include "backends/openvino/openvino_loader.h"
 #include "backends/tensors.h"
+#include "core/fork.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -142,9 +144,10 @@ void add_noise_inputs(ov::Model* model, const std::string& path, const Manifest&
   }
 }
 
-std::shared_ptr<ov::Model> read_graph(ov::Core* core, const std::string& path,
-                                      const Manifest& manifest) {
-  auto model = core->read_model(path);
+std::shared_ptr<ov::Model> read_graph(ov::Core* core, const BackendConfig& config) {
+  const std::string& path = config.path;
+  const Manifest& manifest = *config.manifest;
+  auto model = core->read_model(std::string(config.graph), ov::Tensor());
   add_noise_inputs(model.get(), path, manifest);
   const ov::ParameterVector parameters = model->get_parameters();
   for (const auto& parameter : parameters) {
@@ -172,13 +175,20 @@ class OpenVinoBackend : public Backend {
         instances_(config.instances),
         core_(shared_core()),
         precision_(inference_precision(&core_, config.precision)),
-        graph_(read_graph(&core_, config.path, *config.manifest)) {}
+        graph_(read_graph(&core_, config)) {}
+
+  ~OpenVinoBackend() override {
+    const ForkGuard guard;
+    requests_.clear();
+    graph_.reset();
+  }
 
   NoiseFrom noise_from() const override { return NoiseFrom::kCaller; }
   bool fixed_batch() const override { return true; }
 
   // Static shapes: the plugin plans its kernels and memory once per batch size.
   void prepare(size_t rows) override try {
+    const ForkGuard guard;
     const std::lock_guard<std::mutex> lock(mutex_);
     if (requests_.count(rows)) return;
     auto sized = graph_->clone();
@@ -202,9 +212,14 @@ class OpenVinoBackend : public Backend {
     requests_.emplace(rows, std::move(made));
   } catch (const ov::Exception& error) {
     throw ExecutionError(std::string("OpenVINO: ") + error.what());
+  } catch (const std::system_error& error) {
+    // It makes a thread for each instance.
+    throw ExecutionError("instances: OpenVINO cannot have " + std::to_string(instances_) + ": " +
+                         error.what());
   }
 
   void run(size_t instance, const RunArguments& arguments) override try {
+    const ForkGuard guard;
     Request& request = find(arguments.rows)[instance];
     for (const Binding& binding : arguments.inputs) {
       request.infer.set_tensor(binding.name, tensor(binding, arguments.rows));
@@ -249,11 +264,13 @@ class OpenVinoBackend : public Backend {
 };
 
 std::string version() {
+  const ForkGuard guard;
   const std::string build = ov::get_openvino_version().buildNumber;
   return build.substr(0, build.find('-'));
 }
 
 std::unique_ptr<Backend> make(const BackendConfig& config) {
+  const ForkGuard guard;
   try {
     return std::make_unique<OpenVinoBackend>(config);
   } catch (const ov::Exception& error) {

@@ -3,6 +3,7 @@
 #include <mutex>
 
 #include "backends/library.h"
+#include "core/fork.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -56,6 +57,7 @@ const OpenVinoEntry* open_entry() {
 const OpenVinoEntry* entry() {
   static std::mutex mutex;
   static const OpenVinoEntry* opened = nullptr;
+  const ForkGuard guard;
   const std::lock_guard<std::mutex> lock(mutex);
   if (!opened) opened = open_entry();
   return opened;

@@ -19,6 +19,6 @@ struct OpenVinoEntry {
   std::string (*version)();
   std::unique_ptr<Backend> (*make)(const BackendConfig&);
 };
-constexpr int kOpenVinoInterface = 4;
+constexpr int kOpenVinoInterface = 5;
 
 }  // namespace zoo
