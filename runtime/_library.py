@@ -1,5 +1,7 @@
 """Loads the compiled module and tells it where this Python keeps its packages."""
 
+import atexit
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -30,6 +32,10 @@ def _import() -> ModuleType:
     return _runtime
 
 
+# ONNX Runtime's Linux builds from 1.32 on send what they are used for to their maker, unless this is
+# set when the library is opened: by C++, or by an import of the package.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 _runtime = _import()
 for _folder in dict.fromkeys(filter(None, sys.path)):
     # Packages of a virtual environment that sees another's, or of an editable install.
@@ -50,5 +56,7 @@ def _warn(message: str) -> None:
     warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 
+# Threads that nobody waits for may be at work when Python ends.
+atexit.register(native.stop_pools)
 native.set_plan_loader(_load_plan)
 native.set_warning_handler(_warn)

@@ -16,10 +16,11 @@
 namespace zoo {
 namespace {
 
+// Never destroyed: engines may be loaded while the process ends.
 std::mutex search_mutex;
 std::vector<std::string>& search_folders() {
-  static std::vector<std::string> folders;
-  return folders;
+  static auto* const folders = new std::vector<std::string>;
+  return *folders;
 }
 
 std::string parent(const std::string& path) {

@@ -25,8 +25,9 @@ Entry find(const std::string& name) {
 }  // namespace
 
 const std::vector<std::string>& backend_names() {
-  static const std::vector<std::string> names = {"onnxruntime", "openvino", "native"};
-  return names;
+  static const auto* const names =
+      new std::vector<std::string>{"onnxruntime", "openvino", "native"};
+  return *names;
 }
 
 bool backend_can(const std::string& name, const std::string& precision) {

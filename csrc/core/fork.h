@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 
 #include "zoo/export.h"
 
@@ -21,6 +22,17 @@ class ZOO_API ForkGuard {
   ForkGuard(const ForkGuard&) = delete;
   ForkGuard& operator=(const ForkGuard&) = delete;
 };
+
+// Called by the thread that forks, before it does, when there are no guards. Does not throw, and
+// makes no guard. For the life of the process.
+ZOO_API void call_before_forks(void (*call)());
+
+// For the end of the process, by the calling thread: waits until there are no guards. Other threads
+// get no more of them, or late, should the process be waiting for just them.
+void end_guarded_calls();
+
+// How long that is: what a thread sleeps that has no part in the end of the process.
+constexpr auto kEnding = std::chrono::seconds(2);
 
 // A T of each process: a child gets a new one at its first call of get(), and the one of its parent
 // is left as it is. For what is locked for longer than a fork can wait.

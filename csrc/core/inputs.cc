@@ -5,13 +5,13 @@
 #include <cstring>
 
 #include "backends/tensors.h"
+#include "core/thread_memory.h"
 #include "ops/reparametrized_sample.h"
 #include "zoo/errors.h"
 
 namespace zoo {
 namespace {
 
-// Working memory of a thread, kept between runs.
 struct Scratch {
   int64_t key[2];
   float truncation;
@@ -21,10 +21,7 @@ struct Scratch {
   std::vector<std::vector<float>> layers;
 };
 
-Scratch& scratch() {
-  static thread_local Scratch instance;
-  return instance;
-}
+Scratch& scratch() { return thread_memory<Scratch>(); }
 
 void check_scale(const char* name, float value, bool known, const std::string& path) {
   if (!std::isfinite(value) || value < 0.0f) {

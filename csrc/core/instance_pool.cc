@@ -14,9 +14,6 @@ namespace {
 
 constexpr auto kPoll = std::chrono::milliseconds(50);
 
-// How long the end of a process may take. A thread that it does not wait for never sees more.
-constexpr auto kEnding = std::chrono::seconds(2);
-
 struct Pools {
   std::mutex mutex;
   std::set<InstancePool*> all;
@@ -92,10 +89,14 @@ void InstancePool::stop(std::thread::id by) {
 
 void InstancePool::stop_all() {
   Pools& known = pools();
-  const std::lock_guard<std::mutex> lock(known.mutex);
-  known.ending = true;
-  known.ended_by = std::this_thread::get_id();
-  for (InstancePool* pool : known.all) pool->stop(known.ended_by);
+  {
+    const std::lock_guard<std::mutex> lock(known.mutex);
+    known.ending = true;
+    known.ended_by = std::this_thread::get_id();
+    for (InstancePool* pool : known.all) pool->stop(known.ended_by);
+  }
+  // Engines may be loaded just now.
+  end_guarded_calls();
 }
 
 void InstancePool::submit(const std::shared_ptr<Job>& job) {

@@ -5,12 +5,12 @@
 #include <limits>
 
 #include "backends/tensors.h"
+#include "core/thread_memory.h"
 #include "ops/reparametrized_sample.h"
 
 namespace zoo {
 namespace {
 
-// Working memory of a thread, kept between runs.
 struct Scratch {
   std::vector<float> mu;
   std::vector<float> logvar;
@@ -18,10 +18,7 @@ struct Scratch {
   std::vector<unsigned char> images;
 };
 
-Scratch& scratch() {
-  static thread_local Scratch instance;
-  return instance;
-}
+Scratch& scratch() { return thread_memory<Scratch>(); }
 
 // Rows of a call's operand as they stand, or gathered into `copy` where one row
 // serves all or the run has more rows than the call.

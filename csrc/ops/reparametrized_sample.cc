@@ -108,10 +108,11 @@ ZOO_TARGET_AVX512 void reparametrize_avx512(const float* mu, const float* logvar
 }
 #endif
 
-// Best first.
+// Best first. Never destroyed: what exit() calls may sample.
 const std::vector<Kernels>& supported_kernels() {
-  static const std::vector<Kernels> supported = [] {
-    std::vector<Kernels> list;
+  static const auto* const supported = [] {
+    auto* const made = new std::vector<Kernels>;
+    std::vector<Kernels>& list = *made;
 #ifdef ZOO_X86_KERNELS
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
@@ -123,9 +124,9 @@ const std::vector<Kernels>& supported_kernels() {
     }
 #endif
     list.push_back({"baseline", fill_baseline, reparametrize_baseline});
-    return list;
+    return made;
   }();
-  return supported;
+  return *supported;
 }
 
 std::atomic<const Kernels*>& chosen_kernels() {

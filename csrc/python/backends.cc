@@ -1,12 +1,14 @@
 #include "backends/library.h"
 #include "backends/native/kernels.h"
 #include "backends/registry.h"
+#include "core/instance_pool.h"
 #include "python/bindings.h"
 
 namespace zoo::python {
 
 void bind_backends(py::module_& module) {
   module.def("backend_names", &backend_names);
+<<<<<<< HEAD
   module.def("backend_version", &backend_version);
   module.def("native_isas", [](const std::string& precision) {
     std::vector<std::string> names;
@@ -16,8 +18,15 @@ void bind_backends(py::module_& module) {
     return names;
   });
   module.def("use_native_isa", &native::use_kernels);
+=======
+  module.def("backend_version", [](const std::string& name) {
+    return without_gil([&] { return backend_version(name); });
+  });
+>>>>>>> bd666e4 (Hold Python's lock nowhere where C++ waits, end quietly beside daemon threads, and test processes)
   module.def("add_search_folder", &add_search_folder);
   module.def("own_folder", &own_folder);
+  // Python calls it when it begins to end (runtime/_library.py).
+  module.def("stop_pools", [] { without_gil(&InstancePool::stop_all); });
 }
 
 }  // namespace zoo::python

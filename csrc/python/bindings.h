@@ -5,6 +5,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "python/gil.h"
 #include "zoo/engine.h"
 #include "zoo/options.h"
 
@@ -37,7 +38,7 @@ bool signal_raised();
 template <typename Body>
 auto without_gil(const Body& body) {
   try {
-    const py::gil_scoped_release release;
+    const GilReleased released;
     return body();
   } catch (const CancelledError&) {
     if (PyErr_Occurred()) throw py::error_already_set();
@@ -50,15 +51,14 @@ py::array empty_images(const ImageFormat& format, std::vector<py::ssize_t> leadi
 
 // What the classes of all roles have in common.
 template <typename Engine>
-py::class_<Engine> bind_engine(py::module_& module, const char* name) {
+py::class_<Engine, Owned<Engine>> bind_engine(py::module_& module, const char* name) {
   const auto make = [](const std::string& path, const std::string& device,
                        const std::string& backend, const std::string& precision, size_t instances,
                        size_t bucket) {
     const Options options{device, backend, precision, instances, bucket};
-    return without_gil([&] { return std::make_unique<Engine>(path, options); });
+    return without_gil([&] { return Owned<Engine>(new Engine(path, options)); });
   };
-  // What ends then may be waiting for Python's lock: a plan that calls TensorRT.
-  py::class_<Engine> bound(module, name, py::release_gil_before_calling_cpp_dtor());
+  py::class_<Engine, Owned<Engine>> bound(module, name);
   bound.def(py::init(make))
       .def_property_readonly("manifest_json",
                              [](const Engine& self) { return self.manifest().json; })
@@ -66,9 +66,9 @@ py::class_<Engine> bind_engine(py::module_& module, const char* name) {
       .def_property_readonly("instances", &Engine::instances)
       .def_property_readonly("device", &Engine::device)
       // Whoever prepares a size holds a lock, and may wait for Python's.
-      .def_property_readonly(
-          "peak_device_bytes",
-          py::cpp_function(&Engine::peak_device_bytes, py::call_guard<py::gil_scoped_release>()));
+      .def_property_readonly("peak_device_bytes", [](const Engine& self) {
+        return without_gil([&] { return self.peak_device_bytes(); });
+      });
   return bound;
 }
 

@@ -65,6 +65,11 @@ class DeviceBlock {
 
 using Block = std::shared_ptr<DeviceBlock>;
 
+// To let go of a device's memory waits for the device.
+Block make_block(int device, size_t bytes) {
+  return Block(new DeviceBlock(device, bytes), DeleteWithoutGil<DeviceBlock>());
+}
+
 // What a capsule keeps alive.
 template <typename Tensor>
 struct Export {
@@ -179,8 +184,12 @@ class Borrowed {
 class CurrentDevice {
  public:
   explicit CurrentDevice(int device) : device_(device) {}
-  void enter() { here_ = std::make_unique<OnDevice>(device_); }
-  void leave(const py::args&) { here_.reset(); }
+  void enter() {
+    without_gil([this] { here_ = std::make_unique<OnDevice>(device_); });
+  }
+  void leave(const py::args&) {
+    without_gil([this] { here_.reset(); });
+  }
 
  private:
   const int device_;
@@ -191,7 +200,7 @@ Block to_device(const py::array& array, int device) {
   const auto bytes = static_cast<size_t>(array.nbytes());
   void* const data = const_cast<void*>(array.data());
   return without_gil([&] {
-    auto block = std::make_shared<DeviceBlock>(device, bytes);
+    Block block = make_block(device, bytes);
     block->copy(data, /*up=*/true);
     return block;
   });
@@ -224,9 +233,9 @@ int device_of(uintptr_t memory) {
 }  // namespace
 
 void bind_device_arrays(py::module_& module) {
-  py::class_<DeviceBlock, Block>(module, "DeviceBlock", py::release_gil_before_calling_cpp_dtor())
+  py::class_<DeviceBlock, Block>(module, "DeviceBlock")
       .def(py::init([](int device, size_t bytes) {
-        return without_gil([&] { return std::make_shared<DeviceBlock>(device, bytes); });
+        return without_gil([&] { return make_block(device, bytes); });
       }))
       .def_property_readonly("address", &DeviceBlock::address)
       .def_property_readonly("device", &DeviceBlock::device)

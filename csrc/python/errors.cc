@@ -3,7 +3,7 @@
 namespace zoo::python {
 
 bool signal_raised() {
-  const py::gil_scoped_acquire acquire;
+  const GilHeld held;
   return PyErr_CheckSignals() != 0;
 }
 

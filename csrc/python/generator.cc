@@ -1,5 +1,7 @@
 #include "zoo/generator.h"
 
+#include <optional>
+
 #include "python/arrays.h"
 
 namespace zoo::python {
@@ -23,19 +25,29 @@ class PyStream {
 
   py::object next() {
     Stream::Batch batch;
-    if (!without_gil([&] { return stream_.next(&batch, signal_raised); })) {
+    if (kept_) {
+      batch = std::move(*kept_);
+      kept_.reset();
+    } else if (!without_gil([&] { return stream_.next(&batch, signal_raised); })) {
       throw py::stop_iteration();
+    }
+    // Python looks for signals when this returns, and would drop what it has just been given.
+    if (PyErr_CheckSignals() != 0) {
+      kept_ = std::move(batch);
+      throw py::error_already_set();
     }
     return adopt(format_, std::move(batch));
   }
 
   void close() {
     without_gil([&] { stream_.close(); });
+    kept_.reset();
   }
 
  private:
   Stream stream_;
   const ImageFormat format_;
+  std::optional<Stream::Batch> kept_;  // for the next call; guarded by Python's lock
 };
 
 // The request's labels, which `labels` keeps alive; None: the request's own default.
@@ -113,7 +125,7 @@ py::object interpolate(const Generator& self, const Floats& a, const Floats& b, 
   return target.array();
 }
 
-std::unique_ptr<PyStream> stream(const Generator& self, uint64_t n, uint64_t seed, uint64_t first,
+Owned<PyStream> stream(const Generator& self, uint64_t n, uint64_t seed, uint64_t first,
                                  size_t batch, const py::object& labels, bool cycle,
                                  float truncation, float noise) {
   SampleRequest request;
@@ -125,7 +137,10 @@ std::unique_ptr<PyStream> stream(const Generator& self, uint64_t n, uint64_t see
   request.cycle = cycle;
   request.truncation = truncation;
   request.noise = noise;
-  return std::make_unique<PyStream>(self.stream(request), self.manifest().image);
+  // It prepares what it needs: a plan's size by a loader in Python, in OpenVINO for seconds.
+  return without_gil([&] {
+    return Owned<PyStream>(new PyStream(self.stream(request), self.manifest().image));
+  });
 }
 
 }  // namespace
@@ -143,7 +158,7 @@ py::array empty_images(const ImageFormat& format, std::vector<py::ssize_t> shape
 }
 
 void bind_generator(py::module_& module) {
-  py::class_<PyStream>(module, "Stream", py::release_gil_before_calling_cpp_dtor())
+  py::class_<PyStream, Owned<PyStream>>(module, "Stream")
       .def("next", &PyStream::next)
       .def("close", &PyStream::close);
 

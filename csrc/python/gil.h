@@ -5,7 +5,7 @@
 #include <pybind11/pybind11.h>
 #include <unistd.h>
 
-#include <exception>
+#include <memory>
 
 namespace zoo::python {
 
@@ -52,10 +52,14 @@ class GilHeld {
   const PyGILState_STATE state_;
 };
 
-// Deletes an object that may wait for other threads, and they for Python's lock.
+// Deletes an object whose end may wait for other threads, and they for Python's lock. In any thread.
 template <typename T>
 struct DeleteWithoutGil {
   void operator()(T* object) const {
+    if (!PyGILState_Check()) {
+      delete object;
+      return;
+    }
     const GilReleased released;
     delete object;
   }

@@ -13,7 +13,7 @@ namespace {
 // for which there are fewer rows to try; other exceptions as they are.
 template <typename Call>
 auto with_gil(const Call& call) {
-  const py::gil_scoped_acquire acquire;
+  const GilHeld held;
   try {
     return call();
   } catch (py::error_already_set& error) {
@@ -29,7 +29,7 @@ class Held {
   explicit Held(py::object object) : object_(std::move(object)) {}
   Held(const Held&) = delete;
   ~Held() {
-    const py::gil_scoped_acquire acquire;
+    const GilHeld held;
     object_ = py::object();
   }
   const py::object& get() const { return object_; }
@@ -109,7 +109,7 @@ void set_loader(const py::function& load) {
 // In a thread that waits for C++. A filter may turn the warning into an exception.
 void set_handler(const py::function& call) {
   set_warning_handler([call](const std::string& message) {
-    const py::gil_scoped_acquire acquire;
+    const GilHeld held;
     call(message);
   });
 }

@@ -43,7 +43,8 @@ void ends(const char* what, const std::function<void()>& prepare) {
   }
   int status = 0;
   waitpid(child, &status, 0);
-  zoo::test::check(WIFEXITED(status) && WEXITSTATUS(status) == 0, what, __FILE__, __LINE__);
+  const std::string how = std::string(what) + ": status " + std::to_string(status);
+  zoo::test::check(WIFEXITED(status) && WEXITSTATUS(status) == 0, how.c_str(), __FILE__, __LINE__);
 }
 
 void use_in_the_end() {

@@ -1,6 +1,4 @@
 // Sessions of the emulated CUDA provider, and their runs.
-#include <sys/stat.h>
-
 #include "tests/host_onnxruntime_state.h"
 
 namespace zoo::host_ort {
@@ -31,14 +29,14 @@ void let_go(Session* session) {
   if (session->kernels) ops.destroy_stream(session->kernels);
 }
 
-OrtStatus* create_session(const OrtEnv* env, const char* path, const OrtSessionOptions* options,
-                          OrtSession** made) noexcept {
+OrtStatus* create_session(const OrtEnv* env, const void* graph, size_t bytes,
+                          const OrtSessionOptions* options, OrtSession** made) noexcept {
   auto session = std::make_unique<Session>();
   {
     const Guard lock(state().mutex);
     const auto found = state().appended.find(options);
     if (found == state().appended.end()) {
-      return real().CreateSession(env, path, options, made);
+      return real().CreateSessionFromArray(env, graph, bytes, options, made);
     }
     session->provider = found->second;
   }
@@ -46,12 +44,11 @@ OrtStatus* create_session(const OrtEnv* env, const char* path, const OrtSessionO
   if (told("session", &message)) return failure(message);
   const bool graph = session->provider.settings["enable_cuda_graph"] == "1";
   if (graph && told("graph", &message)) return failure(message);
-  struct stat file{};
-  ::stat(path, &file);
-  OrtStatus* status = take(session.get(), static_cast<size_t>(file.st_size));
+  OrtStatus* status = take(session.get(), bytes);
   if (!status) {
     const char* failed = devices().ops->make_stream(&session->kernels);
-    status = failed ? failure(failed) : real().CreateSession(env, path, options, made);
+    status = failed ? failure(failed)
+                    : real().CreateSessionFromArray(env, graph, bytes, options, made);
   }
   if (status) {
     let_go(session.get());
@@ -176,7 +173,7 @@ OrtStatus* kernels_stream(const OrtKernelContext*, void** stream) noexcept {
 }  // namespace
 
 void use_sessions(OrtApi* table) {
-  table->CreateSession = create_session;
+  table->CreateSessionFromArray = create_session;
   table->ReleaseSession = release_session;
   table->BindOutput = bind_output;
   table->ReleaseIoBinding = release_binding;

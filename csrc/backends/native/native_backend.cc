@@ -3,7 +3,6 @@
 #include <vector>
 
 #include "backends/native/lowering.h"
-#include "core/mapped_file.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -79,9 +78,7 @@ std::string native_version() { return native::kernels("fp32").isa; }
 std::unique_ptr<Backend> make_native(const BackendConfig& config) {
   const Kernels& kernels = native::kernels(config.precision);
   const Kernels& wide = native::kernels("fp32");
-  const MappedFile file(config.path);
-  const std::string_view bytes(reinterpret_cast<const char*>(file.begin()), file.size());
-  const native::Graph graph(bytes);
+  const native::Graph graph(config.graph);
   return std::make_unique<NativeBackend>(kernels, wide, native::lower(graph, *config.manifest),
                                          config.instances);
 }

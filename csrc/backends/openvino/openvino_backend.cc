@@ -9,6 +9,7 @@
 #include <openvino/frontend/onnx/extension/conversion.hpp>
 #include <openvino/openvino.hpp>
 #include <system_error>
+#include <thread>
 
 #include "backends/openvino/openvino_loader.h"
 #include "backends/tensors.h"
@@ -92,6 +93,21 @@ std::shared_ptr<ov::Extension> noise_extension() {
       });
 }
 
+// The threads of compiled models that are gone are kept, and given to the next one: to a forked
+// child's too, which would wait for them in vain. They end with any CPU plugin (OpenVINO has no call
+// for it); in a thread of its own, for the plugin changes its thread's signal stack.
+void end_idle_threads() {
+  try {
+    std::thread([] {
+      try {
+        ov::Core().get_property("CPU", ov::device::capabilities);
+      } catch (const std::exception&) {
+      }
+    }).join();
+  } catch (const std::system_error&) {
+  }
+}
+
 // One for the process, never destroyed. The CPU plugin of a Core gives the thread
 // that makes it a signal stack, and takes it away in its destructor; with several
 // Cores, not destroyed in the reverse order, the next signal (Ctrl-C) would be
@@ -101,6 +117,7 @@ ov::Core& shared_core() {
   static ov::Core* core = nullptr;
   static pid_t owner = 0;
   const std::lock_guard<std::mutex> lock(mutex);
+  if (owner == 0) call_before_forks(end_idle_threads);
   if (!core || owner != getpid()) {
     core = new ov::Core;
     core->add_extension(noise_extension());
