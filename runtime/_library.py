@@ -32,8 +32,8 @@ def _import() -> ModuleType:
     return _runtime
 
 
-# ONNX Runtime's Linux builds from 1.32 on send what they are used for to their maker, unless this is
-# set when the library is opened: by C++, or by an import of the package.
+# ONNX Runtime's builds for Linux tell their maker what they are used for from 1.32 on, unless this
+# is set when the library is opened: by C++, or by an import of its package.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _runtime = _import()

@@ -251,7 +251,11 @@ class Stream(Iterator[NDArray[Any]]):
         return self
 
     def __next__(self) -> NDArray[Any]:
-        """The next batch. Raises ClosedError after close()."""
+        """The next batch. Raises ClosedError after close().
+
+        Where a signal's handler raises (Ctrl-C), nothing is lost: the next call gives that batch.
+        In a forked child, the batch after the last one that was given before.
+        """
         if self._native is None:
             raise ClosedError("the stream was closed")
         batch: NDArray[Any] = self._native.next()

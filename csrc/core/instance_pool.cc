@@ -59,8 +59,8 @@ void InstancePool::start() {
     while (threads_.size() < instances_) threads_.emplace_back([this] { worker(); });
   } catch (const std::system_error& error) {
     throw ExecutionError("instances: " + std::to_string(instances_) + " threads are needed, and " +
-                         std::to_string(threads_.size()) + " could be made: " +
-                         error.code().message());
+                         std::to_string(threads_.size()) +
+                         " could be made: " + error.code().message());
   }
 }
 

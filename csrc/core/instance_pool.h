@@ -26,8 +26,8 @@ class Job {
   friend class InstancePool;
   const size_t chunks_;
   std::function<void(size_t, size_t)> work_;
-  size_t next_ = 0;  // guarded by the pool's mutex, as is all below
-  size_t open_;      // chunks not finished
+  size_t next_ = 0;       // guarded by the pool's mutex, as is all below
+  size_t open_;           // chunks not finished
   bool dropped_ = false;  // some chunks were never begun
   std::exception_ptr error_;
   std::condition_variable done_;
@@ -35,8 +35,8 @@ class Job {
 
 // When the process ends, by exit() or by the end of main or of Python, the threads of all pools are
 // stopped before the libraries whose code they run fall apart. The thread that ends the process can
-// go on using its pools, and does the work itself; calls by others do not return any more, or, should
-// the process be waiting for just them, throw ClosedError.
+// go on using its pools, and does the work itself; calls by others do not return any more, or,
+// should the process be waiting for just them, throw ClosedError.
 class InstancePool {
  public:
   // Throws ExecutionError where there cannot be so many threads.

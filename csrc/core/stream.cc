@@ -29,8 +29,7 @@ Stream::State::Ahead Stream::State::begin(uint64_t index) {
   Ahead ahead;
   ahead.batch.first = inputs.first;
   ahead.batch.rows = static_cast<size_t>(std::min<uint64_t>(batch_, n_ - index));
-  ahead.batch.images.reset(
-      new unsigned char[ahead.batch.rows * engine_->manifest().image.bytes()]);
+  ahead.batch.images.reset(new unsigned char[ahead.batch.rows * engine_->manifest().image.bytes()]);
   ahead.job = generate_job(engine_.get(), LatentSource{}, inputs, ahead.batch.rows, run_rows_,
                            {ahead.batch.images.get()});
   return ahead;

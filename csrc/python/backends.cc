@@ -8,8 +8,9 @@ namespace zoo::python {
 
 void bind_backends(py::module_& module) {
   module.def("backend_names", &backend_names);
-<<<<<<< HEAD
-  module.def("backend_version", &backend_version);
+  module.def("backend_version", [](const std::string& name) {
+    return without_gil([&] { return backend_version(name); });
+  });
   module.def("native_isas", [](const std::string& precision) {
     std::vector<std::string> names;
     for (const native::Kernels* kernels : native::supported_kernels(precision)) {
@@ -18,11 +19,6 @@ void bind_backends(py::module_& module) {
     return names;
   });
   module.def("use_native_isa", &native::use_kernels);
-=======
-  module.def("backend_version", [](const std::string& name) {
-    return without_gil([&] { return backend_version(name); });
-  });
->>>>>>> bd666e4 (Hold Python's lock nowhere where C++ waits, end quietly beside daemon threads, and test processes)
   module.def("add_search_folder", &add_search_folder);
   module.def("own_folder", &own_folder);
   // Python calls it when it begins to end (runtime/_library.py).

@@ -126,8 +126,8 @@ py::object interpolate(const Generator& self, const Floats& a, const Floats& b, 
 }
 
 Owned<PyStream> stream(const Generator& self, uint64_t n, uint64_t seed, uint64_t first,
-                                 size_t batch, const py::object& labels, bool cycle,
-                                 float truncation, float noise) {
+                       size_t batch, const py::object& labels, bool cycle, float truncation,
+                       float noise) {
   SampleRequest request;
   request.n = n;
   request.seed = seed;
@@ -138,9 +138,8 @@ Owned<PyStream> stream(const Generator& self, uint64_t n, uint64_t seed, uint64_
   request.truncation = truncation;
   request.noise = noise;
   // It prepares what it needs: a plan's size by a loader in Python, in OpenVINO for seconds.
-  return without_gil([&] {
-    return Owned<PyStream>(new PyStream(self.stream(request), self.manifest().image));
-  });
+  return without_gil(
+      [&] { return Owned<PyStream>(new PyStream(self.stream(request), self.manifest().image)); });
 }
 
 }  // namespace

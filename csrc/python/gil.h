@@ -11,8 +11,8 @@ namespace zoo::python {
 
 // Python ends a thread that asks for its lock while the interpreter ends: by unwinding, through
 // destructors that would touch objects without the lock, and out of functions that may not throw,
-// which aborts the process. Here such a thread sleeps until the process is gone, as Python itself has
-// it from 3.14 on.
+// which aborts the process. Here such a thread sleeps until the process is gone, as Python itself
+// has it from 3.14 on.
 template <typename Take>
 auto take_gil(const Take& take) noexcept {
 #ifdef __GLIBCXX__
@@ -52,7 +52,8 @@ class GilHeld {
   const PyGILState_STATE state_;
 };
 
-// Deletes an object whose end may wait for other threads, and they for Python's lock. In any thread.
+// Deletes an object whose end may wait for other threads, and they for Python's lock. In any
+// thread.
 template <typename T>
 struct DeleteWithoutGil {
   void operator()(T* object) const {

@@ -12,9 +12,11 @@ void bind_manifest(py::module_& module) {
   module.def("read_manifest", [](const std::string& path) {
     return without_gil([&] { return Manifest::read(path); }).json;
   });
-  module.def("check_manifest", [](const std::string& json) {
-    without_gil([&] { Manifest::parse(json); });
+  module.def("check_manifest",
+             [](const std::string& json) { without_gil([&] { Manifest::parse(json); }); });
   });
+  module.def("check_manifest",
+             [](const std::string& json) { without_gil([&] { Manifest::parse(json); }); });
 }
 
 }  // namespace zoo::python

@@ -30,7 +30,8 @@ struct Work {
       : generator(path, options(backend)), stream(generator.stream(1000000, 7, 0, 1024, 8)) {}
 };
 
-// Never destroyed, as what a program has on its heap or on the stack of main() when it calls exit().
+// Never destroyed, as what a program has on its heap or on the stack of main() when it calls
+// exit().
 Work* work = nullptr;
 
 // Leaves by exit(), whose status is 0; what does not end is killed.
@@ -64,9 +65,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   const auto load = [&] { work = new Work(argv[1], argv[2]); };
-  const auto sleep = [](int time) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(time));
-  };
+  const auto sleep = [](int time) { std::this_thread::sleep_for(std::chrono::milliseconds(time)); };
   // No thread is made here: each child makes its own.
   for (const int time : {0, 20}) {
     ends("exit with a stream at work", [&] {

@@ -16,9 +16,9 @@
 
 namespace {
 
+using std::chrono::milliseconds;
 using zoo::ForkGuard;
 using zoo::PerProcess;
-using std::chrono::milliseconds;
 
 // Whether a child that does this ends well, in time.
 bool child_ends_well(const std::function<bool()>& work) {

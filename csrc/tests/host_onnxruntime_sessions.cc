@@ -47,8 +47,8 @@ OrtStatus* create_session(const OrtEnv* env, const void* graph, size_t bytes,
   OrtStatus* status = take(session.get(), bytes);
   if (!status) {
     const char* failed = devices().ops->make_stream(&session->kernels);
-    status = failed ? failure(failed)
-                    : real().CreateSessionFromArray(env, graph, bytes, options, made);
+    status =
+        failed ? failure(failed) : real().CreateSessionFromArray(env, graph, bytes, options, made);
   }
   if (status) {
     let_go(session.get());

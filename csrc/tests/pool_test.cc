@@ -174,9 +174,8 @@ void the_end() {
     for (const size_t chunks : {1u, 7u}) pool->run(std::make_shared<Job>(chunks, work), {});
   }
   CHECK(mine == 16);
-  std::thread other([&] {
-    THROWS(before.run(std::make_shared<Job>(3, work), {}), zoo::ClosedError, "ending");
-  });
+  std::thread other(
+      [&] { THROWS(before.run(std::make_shared<Job>(3, work), {}), zoo::ClosedError, "ending"); });
   other.join();
   CHECK(mine == 16);
   before.abandon(ahead);

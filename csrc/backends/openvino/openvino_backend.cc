@@ -94,8 +94,8 @@ std::shared_ptr<ov::Extension> noise_extension() {
 }
 
 // The threads of compiled models that are gone are kept, and given to the next one: to a forked
-// child's too, which would wait for them in vain. They end with any CPU plugin (OpenVINO has no call
-// for it); in a thread of its own, for the plugin changes its thread's signal stack.
+// child's too, which would wait for them in vain. They end with any CPU plugin (OpenVINO has no
+// call for it); in a thread of its own, for the plugin changes its thread's signal stack.
 void end_idle_threads() {
   try {
     std::thread([] {

@@ -45,7 +45,7 @@ ZOO_DECLARE_ERROR(DeviceUnavailableError, BackendUnavailableError);
 ZOO_DECLARE_ERROR(ExecutionError, Error);
 // The device has not enough memory.
 ZOO_DECLARE_ERROR(OutOfMemoryError, ExecutionError);
-// The stream was closed before.
+// The stream was closed before, or the process is ending, by another thread.
 ZOO_DECLARE_ERROR(ClosedError, Error);
 // The caller's cancellation function returned true.
 ZOO_DECLARE_ERROR(CancelledError, Error);

@@ -137,10 +137,13 @@ class ZOO_API Stream {
   Stream& operator=(Stream&&) noexcept;
   ~Stream();
 
-  // The next batch, or false at the end. Throws ClosedError after close().
+  // The next batch, or false at the end. Throws ClosedError after close(), also where it was
+  // waiting. Where cancel returns true or throws, and where making the batch fails, nothing is
+  // lost: the next call hands out that batch. In a forked child, the batch after the last one
+  // handed out before.
   bool next(Batch* batch, const Cancel& cancel = {});
 
-  // Abandons what is computed ahead. Idempotent, callable from any thread.
+  // Abandons what is computed ahead. Idempotent, callable from any thread, and by cancel.
   void close();
 
  private:

@@ -37,7 +37,8 @@ struct Options {
 };
 
 // Called now and then (at least every 50 ms) by the thread that waits; returning
-// true abandons the work and makes the call throw CancelledError.
+// true abandons the work and makes the call throw CancelledError. What it throws comes out of the
+// call, which abandons the work too. Either way nothing is written any more when the call is over.
 using Cancel = std::function<bool()>;
 
 // Called with one line for what is done differently than was asked, in the thread that asked.
