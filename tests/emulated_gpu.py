@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -231,6 +233,25 @@ def test_a_plan_bound_to_another_gpu(plan: Plan, tmp_path: Path) -> None:
     path.write_bytes(seal(whole[:start] + changed))
     with pytest.raises(BackendUnavailableError, match=r"capability 8\.9; cuda:0 .* has 9\.0"):
         runtime.Generator(path)
+
+
+def test_a_stream_is_made_without_pythons_lock(plan: Plan, monkeypatch: Any) -> None:
+    """Another thread prepares a size under C++'s lock, and needs Python's to do so."""
+    context = plans.Engine.context
+
+    def slow(self: plans.Engine, *arguments: int) -> plans.Context:
+        time.sleep(0.1)  # gives the lock away, as TensorRT's bindings do
+        return context(self, *arguments)
+
+    monkeypatch.setattr(plans.Engine, "context", slow)
+    faulthandler.dump_traceback_later(60, exit=True)
+    with runtime.Generator(plan("vae.onnx")) as generator, ThreadPoolExecutor(1) as pool:
+        small = pool.submit(generator.sample, 1)
+        time.sleep(0.03)
+        with generator.stream(100, batch=max(BUCKETS)) as stream:
+            part = next(stream)
+        same_images(small.result(), part[:1])
+    faulthandler.cancel_dump_traceback_later()
 
 
 def test_a_forked_child_is_told(plan: Plan) -> None:

@@ -43,8 +43,8 @@ def test_a_stream_goes_on_after_ctrl_c(vae_engine: Path, backend: str) -> None:
         f"""
         import os, signal, threading, numpy as np, runtime
         g = runtime.Generator({str(vae_engine)!r}, backend={backend!r}, instances=1)
-        expected = g.sample(6000, seed=3)
-        stream, parts, interrupts = g.stream(6000, seed=3, batch=2000), [], 0
+        expected = g.sample(3000, seed=3)
+        stream, parts, interrupts = g.stream(3000, seed=3, batch=1000), [], 0
         threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
         while True:
             try:

@@ -14,9 +14,6 @@ void bind_manifest(py::module_& module) {
   });
   module.def("check_manifest",
              [](const std::string& json) { without_gil([&] { Manifest::parse(json); }); });
-  });
-  module.def("check_manifest",
-             [](const std::string& json) { without_gil([&] { Manifest::parse(json); }); });
 }
 
 }  // namespace zoo::python
