@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from changed_engines import manifest_of
+from shell import succeeds
 
 import runtime
 from export import manifest
@@ -17,6 +18,8 @@ from export.manifest import DIGEST, attach, digest_in, seal, unsealed
 from export.plan import pipeline
 from runtime.errors import EngineFileError, ManifestError
 from zoo.engines import WEIGHTS
+from zoo.evaluation.engine_features import EngineFeatures
+from zoo.training import weights
 
 OPTIONS = pipeline.Options("tensorrt-rtx", batch=(1,))
 SHIPPED = sorted(WEIGHTS.glob("*.onnx"))
@@ -75,6 +78,23 @@ def test_a_changed_manifest(tmp_path: Path) -> None:
     with pytest.raises(EngineFileError, match=r"a\.onnx' is damaged, or was changed .* digest"):
         runtime.Generator(path)
     assert runtime.manifest.read(path)["attributes"] == ["old"], "it can be looked at"
+    said = succeeds("inspect", path, cwd=tmp_path)
+    assert "old" in said and "unusable  engine file" in said and "digest" in said
+
+
+def test_what_reads_weights_looks_at_the_digest(tmp_path: Path) -> None:
+    """PyTorch's model of an engine, an engine as a feature network, and what a plan is made of."""
+    pytest.importorskip("tensorrt_rtx_bindings")
+    for name, read in (
+        ("vae.onnx", weights.load_engine),
+        ("fashion-classifier.onnx", lambda path: EngineFeatures(str(path))),
+        ("linear-ae.onnx", lambda path: pipeline.export(path, tmp_path / "a.plan", OPTIONS)),
+    ):
+        content = bytearray((WEIGHTS / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(EngineFileError, match="digest"):
+            read(tmp_path / name)
 
 
 @pytest.mark.parametrize("digest", ["", "0" * 63, "g" * 64, "A" * 64, 5, None])

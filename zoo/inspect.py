@@ -62,9 +62,19 @@ def _text(value: Any) -> str:
 
 
 def tensors(path: Path) -> list[str]:
-    """The graph's inputs and outputs, as ONNX Runtime sees them; none where it cannot load it."""
+    """The graph's inputs and outputs, as ONNX Runtime sees them; none where it cannot load it.
+
+    For a file that is not to be given to a library, a line that says why.
+    """
     import onnxruntime
 
+    from runtime import manifest
+    from runtime.errors import EngineFileError
+
+    try:
+        manifest.verify(path)
+    except EngineFileError as error:
+        return [f"unusable  {error}"]
     settings = onnxruntime.SessionOptions()
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     settings.log_severity_level = 4

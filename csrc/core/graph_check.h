@@ -8,8 +8,8 @@
 
 namespace zoo {
 
-// Inputs, outputs, noise streams and the number of classes are the same in both. Throws
-// EngineFileError that names the file.
+// Inputs, outputs, noise streams and the number of classes are the same in both, of the roles that
+// the runtime runs. Throws EngineFileError that names the file.
 void check_graph(const std::string& path, const Manifest& manifest, const OnnxModel& model);
 
 }  // namespace zoo

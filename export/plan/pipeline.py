@@ -181,7 +181,7 @@ def _write(
     settings: Settings,
     checks: dict[str, Any] | None = None,
 ) -> Plan:
-    source = manifest.read(engine)
+    source = manifest.verify(engine)
     if source["role"] not in ROLES:
         raise ExportError(f"{engine.name} has the role {source['role']}, which is no plan")
     progress(f"building {plan.name} for {settings.flavour.title}")

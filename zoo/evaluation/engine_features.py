@@ -22,7 +22,7 @@ class EngineFeatures(FeatureNetwork):
     """A classifier engine of the kind "classes" whose graph gives `features` beside its scores.
 
     engine: its file, or a shipped name; threads: of one run (None: one a core). Raises the errors
-    of `zoo.engines.resolve` and of `runtime.manifest.read`, and `ConfigError` for another engine.
+    of `zoo.engines.resolve` and of `runtime.manifest.verify`, and `ConfigError` for another engine.
     """
 
     def __init__(self, engine: str, threads: int | None = None) -> None:
@@ -33,7 +33,7 @@ class EngineFeatures(FeatureNetwork):
         from zoo.engines import resolve
 
         path = resolve(engine)
-        document = manifest.read(path)
+        document = manifest.verify(path)
         kind = document.get("scores", {}).get("kind")
         if document["role"] != "classifier" or kind != "classes":
             raise ConfigError(

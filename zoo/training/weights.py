@@ -151,7 +151,7 @@ def _manifest_of(path: Path) -> dict[str, Any]:
     """
     from runtime import manifest
 
-    document = manifest.read(path)
+    document = manifest.verify(path)
     if "config" not in document.get("training", {}):
         raise TrainingError(f"{path} does not say how its model was made")
     return document
