@@ -45,6 +45,8 @@ def write_npz(path: Path, toy: data.DataSet) -> Path:
         path,
         train_images=toy.train.images,
         train_attributes=np.asarray(toy.train.attributes),
+        validation_images=toy.validation.images,
+        validation_attributes=np.asarray(toy.validation.attributes),
         test_images=toy.test.images,
         test_attributes=np.asarray(toy.test.attributes),
         attribute_names=np.array(toy.attributes),
