@@ -29,14 +29,14 @@ void let_go(Session* session) {
   if (session->kernels) ops.destroy_stream(session->kernels);
 }
 
-OrtStatus* create_session(const OrtEnv* env, const void* graph, size_t bytes,
+OrtStatus* create_session(const OrtEnv* env, const void* model, size_t bytes,
                           const OrtSessionOptions* options, OrtSession** made) noexcept {
   auto session = std::make_unique<Session>();
   {
     const Guard lock(state().mutex);
     const auto found = state().appended.find(options);
     if (found == state().appended.end()) {
-      return real().CreateSessionFromArray(env, graph, bytes, options, made);
+      return real().CreateSessionFromArray(env, model, bytes, options, made);
     }
     session->provider = found->second;
   }
@@ -48,7 +48,7 @@ OrtStatus* create_session(const OrtEnv* env, const void* graph, size_t bytes,
   if (!status) {
     const char* failed = devices().ops->make_stream(&session->kernels);
     status =
-        failed ? failure(failed) : real().CreateSessionFromArray(env, graph, bytes, options, made);
+        failed ? failure(failed) : real().CreateSessionFromArray(env, model, bytes, options, made);
   }
   if (status) {
     let_go(session.get());
