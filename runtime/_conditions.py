@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from runtime._arguments import floats
+from runtime._arguments import array, floats, shown
 from runtime.errors import ArgumentError
 
 Labels = int | str | Sequence[int | str] | NDArray[np.integer[Any]]
@@ -33,15 +33,18 @@ class Classes:
             return None
         if not self.count:
             raise ArgumentError("labels: expected none, for the engine knows no classes")
-        if isinstance(labels, (int, str)) or np.ndim(labels) == 0:
-            return np.array([self._number(labels)], np.int64)
-        if np.ndim(labels) != 1:
-            raise ArgumentError(f"labels: expected shape (n,), got {np.shape(labels)}")
-        if isinstance(labels, np.ndarray) and labels.dtype.kind in "iu":
-            for label in labels[(labels < 0) | (labels >= self.count)][:1]:
+        # A list is looked into as it is: NumPy would make one type of names and numbers.
+        given = labels if isinstance(labels, (int, str, list, tuple)) else array("labels", labels)
+        if not isinstance(given, np.ndarray):
+            each = given if isinstance(given, (list, tuple)) else [given]
+            return np.array([self._number(label) for label in each], np.int64)
+        if given.ndim > 1:
+            raise ArgumentError(f"labels: expected shape (n,), got {given.shape}")
+        if given.dtype.kind in "iu" and given.ndim == 1:
+            for label in given[(given < 0) | (given >= self.count)][:1]:
                 self._number(label)
-            return labels.astype(np.int64)
-        return np.array([self._number(label) for label in labels], np.int64)
+            return given.astype(np.int64)
+        return np.array([self._number(label) for label in np.atleast_1d(given)], np.int64)
 
     def _number(self, label: Any) -> int:
         if isinstance(label, str):
@@ -52,23 +55,19 @@ class Classes:
                 return int(label)
             label = int(label)
         else:
-            raise ArgumentError(f"labels: expected integers or names of classes, got {label!r}")
-        raise ArgumentError(f"labels: expected a class from {self}, got {label!r}")
+            raise ArgumentError(
+                f"labels: expected integers or names of classes, got {shown(label)}"
+            )
+        raise ArgumentError(f"labels: expected a class from {self}, got {shown(label)}")
 
     def __str__(self) -> str:
         names = ", ".join(self.names[:_LISTED]) + (", …" if len(self.names) > _LISTED else "")
         return f"0 to {self.count - 1}" + (f" ({names})" if names else "")
 
 
-def scale(name: str, value: Any) -> float:
-    """`value` as a float; raises ArgumentError for what is no number."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise ArgumentError(f"{name}: expected a number, got {value!r}")
-    return float(value)
-
-
 def rows(name: str, value: ArrayLike, n: int, width: int) -> NDArray[np.float32]:
     """`value` [width] as [1, width], or [n, width] as it is."""
-    if np.ndim(value) == 1:
-        return floats(name, np.atleast_2d(np.asarray(value)), (1, width))
-    return floats(name, value, (n, width))
+    given = array(name, value)
+    if given.ndim == 1:
+        return floats(name, given[np.newaxis], (1, width))
+    return floats(name, given, (n, width))

@@ -5,9 +5,10 @@ import os
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
-from runtime._arguments import integer
+from runtime._arguments import integer, shown, text
+from runtime._arguments import path as _path
 from runtime._library import native
-from runtime.errors import ArgumentError, ClosedError
+from runtime.errors import ClosedError
 
 _Self = TypeVar("_Self", bound="Engine")
 
@@ -26,15 +27,13 @@ class Engine:
         instances: int | None = None,
         bucket: int | None = None,
     ) -> None:
-        for name, value in (("device", device), ("backend", backend), ("precision", precision)):
-            if not isinstance(value, str):
-                raise ArgumentError(f"{name}: expected a string, got {value!r}")
-        self.path = os.fspath(path)
-        self._open: Any = getattr(native, self._native_class)(
-            self.path,
-            device,
-            backend,
-            precision,
+        self._open: Any = None
+        self.path = _path("path", path)
+        self._open = getattr(native, self._native_class)(
+            os.fsencode(self.path),
+            text("device", device),
+            text("backend", backend),
+            text("precision", precision),
             0 if instances is None else integer("instances", instances, 1, 4096),
             0 if bucket is None else integer("bucket", bucket, 1, 2**31),
         )
@@ -42,7 +41,7 @@ class Engine:
     @property
     def _native(self) -> Any:
         if self._open is None:
-            raise ClosedError(f"the engine '{self.path}' was closed")
+            raise ClosedError(f"the engine {shown(self.path)} was closed")
         return self._open
 
     @cached_property

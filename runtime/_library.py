@@ -36,11 +36,29 @@ def _import() -> ModuleType:
 # is set when the library is opened: by C++, or by an import of its package.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
+
+def _package_folders() -> list[str]:
+    """Folders of packages: of a virtual environment that sees another's, or an editable install.
+
+    Not the folder that the process works in, which `python -m` and PYTHONPATH put first: anyone's
+    library may lie in it.
+    """
+    try:
+        here = os.path.realpath(os.getcwd())
+    except OSError:  # it was deleted
+        here = ""
+    return [
+        folder
+        for folder in dict.fromkeys(sys.path)
+        if os.path.isabs(folder)
+        and os.path.realpath(folder) != here
+        and any((Path(folder) / part).is_dir() for part in _PARTS)
+    ]
+
+
 _runtime = _import()
-for _folder in dict.fromkeys(filter(None, sys.path)):
-    # Packages of a virtual environment that sees another's, or of an editable install.
-    if any((Path(_folder) / _part).is_dir() for _part in _PARTS):
-        _runtime.add_search_folder(_folder)
+for _folder in _package_folders():
+    _runtime.add_search_folder(os.fsencode(_folder))
 
 native = _runtime
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from runtime._arguments import floats
+from runtime._arguments import floats, shown
 from runtime._arguments import pictures as _pictures
 from runtime._conditions import rows
 from runtime.device_array import View, empty, finished
@@ -83,13 +83,15 @@ def target(out: Any, device: str, shape: Sequence[int], dtype: DTypeLike) -> Tar
         if out == "numpy":
             return Target(None)
         if out != "device":
-            raise ArgumentError(f"out: expected 'numpy', 'device' or an array, got {out!r}")
+            raise ArgumentError(f"out: expected 'numpy', 'device' or an array, got {shown(out)}")
         if device == "cpu":
             raise ArgumentError("out: the engine runs on the CPU, expected 'numpy' or an array")
         made = empty(shape, dtype, int(device.removeprefix("cuda:")))
         return Target((made.address, True), made)
     kind = np.dtype(dtype)
     if isinstance(out, np.ndarray):
+        if isinstance(out, np.ma.MaskedArray):
+            raise ArgumentError("out: expected an array without a mask")
         view = View(
             out.__array_interface__["data"][0],
             out.shape,
@@ -105,7 +107,5 @@ def target(out: Any, device: str, shape: Sequence[int], dtype: DTypeLike) -> Tar
                 f"out: expected 'numpy', 'device' or an array of NumPy or a GPU, got {type(out)}"
             )
         view = found
-    view.check("out", (kind.str,), tuple(shape))
-    if view.read_only:
-        raise ArgumentError("out: expected an array that can be written")
+    view.check("out", (kind.str,), tuple(shape)).check_writable("out")
     return Target((view.address, not isinstance(out, np.ndarray)), out, view.owner)

@@ -48,12 +48,29 @@ def devices() -> list[Device]:
 
 
 def _array(name: str, value: Any, kinds: tuple[str, ...], shape: tuple[int | None, ...]) -> View:
-    view = by_interface(value)
+    view = by_interface(name, value)
     if view is None:
         raise ArgumentError(
             f"{name}: expected an array with __cuda_array_interface__, got {type(value).__name__}"
         )
     return view.check(name, kinds, shape)
+
+
+def _on_one_device(**operands: View | None) -> None:
+    """Raise ArgumentError unless all are in the memory of one device, that of the first."""
+    owner = place = None
+    for name, view in operands.items():
+        if view is None:
+            continue
+        index = native.cuda_device_of(view.address)
+        if index < 0:
+            raise ArgumentError(f"{name}: expected memory of a GPU, got memory of the host")
+        if owner is None:
+            owner, place = name, index
+        elif index != place:
+            raise ArgumentError(
+                f"{name}: expected memory of cuda:{place} as {owner}, got memory of cuda:{index}"
+            )
 
 
 def _queue(value: Any) -> int:
@@ -74,31 +91,35 @@ def reparametrized_sample(
     device memory when the kernel runs; mu, logvar: float32 [N, D], None for 0. `stream` is the
     place in the model that draws. Raises ArgumentError, ExecutionError, and what `devices` raises.
     """
-    target = _array("out", out, tuple(_REALS), (None, None))
-    pairs = (("mu", mu), ("logvar", logvar))
-    given = [
-        0 if value is None else _array(name, value, _FLOAT, target.shape).address
-        for name, value in pairs
-    ]
+    target = _array("out", out, tuple(_REALS), (None, None)).check_writable("out")
+    means, logvars = (
+        None if value is None else _array(name, value, _FLOAT, target.shape)
+        for name, value in (("mu", mu), ("logvar", logvar))
+    )
+    seed = _array("key", key, _KEY, (2,))
+    stream, queue = integer("stream", stream, 0, 2**32 - 1), _queue(queue)
+    _on_one_device(out=target, key=seed, mu=means, logvar=logvars)
     rows, width = target.shape
-    seed = _array("key", key, _KEY, (2,)).address
     native.cuda_sample(
-        *given,
-        seed,
-        seed + 8,
-        integer("stream", stream, 0, 2**32 - 1),
+        means.address if means else 0,
+        logvars.address if logvars else 0,
+        seed.address,
+        seed.address + 8,
+        stream,
         rows,
         width,
         _REALS[target.kind],
         target.address,
-        _queue(queue),
+        queue,
     )
 
 
 def advance(key: Any, samples: int, queue: int = 0) -> None:
     """key[1] += samples, on the device: what follows a batch in a graph that is replayed."""
-    first = _array("key", key, _KEY, (2,)).address + 8
-    native.cuda_advance(first, integer("samples", samples, 0, UINT64_MAX), _queue(queue))
+    pair = _array("key", key, _KEY, (2,)).check_writable("key")
+    samples, queue = integer("samples", samples, 0, UINT64_MAX), _queue(queue)
+    _on_one_device(key=pair)
+    native.cuda_advance(pair.address + 8, samples, queue)
 
 
 def batched_interpolate(
@@ -113,18 +134,20 @@ def batched_interpolate(
     second = _array("b", b, _FLOAT, first.shape)
     steps = _array("t", t, _FLOAT, (None,))
     rows, width = first.shape
-    target = _array("out", out, tuple(_REALS), (rows, steps.shape[0], width))
+    target = _array("out", out, tuple(_REALS), (rows, steps.shape[0], width)).check_writable("out")
+    on_the_arc, queue = spherical(mode), _queue(queue)
+    _on_one_device(out=target, a=first, b=second, t=steps)
     native.cuda_interpolate(
         first.address,
         second.address,
         steps.address,
-        spherical(mode),
+        on_the_arc,
         rows,
         steps.shape[0],
         width,
         _REALS[target.kind],
         target.address,
-        _queue(queue),
+        queue,
     )
 
 
@@ -135,7 +158,7 @@ def image_levels(out: Any, images: Any, queue: int = 0) -> None:
     """
     source = _array("images", images, _FLOAT, (None,) * 4)
     rows, channels, height, width = source.shape
-    target = _array("out", out, ("|u1",), (rows, height, width, channels))
-    native.cuda_levels(
-        source.address, rows, channels, height * width, target.address, _queue(queue)
-    )
+    target = _array("out", out, ("|u1",), (rows, height, width, channels)).check_writable("out")
+    queue = _queue(queue)
+    _on_one_device(out=target, images=source)
+    native.cuda_levels(source.address, rows, channels, height * width, target.address, queue)

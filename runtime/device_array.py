@@ -8,6 +8,7 @@ PyTorch, CuPy, JAX, Numba and PyCUDA read and write the same memory, without a c
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from runtime._arguments import UINT64_MAX, integer
+from runtime._arguments import UINT64_MAX, dense, integer, line, new
+from runtime._arguments import array as _array
 from runtime._library import native
 from runtime.errors import ArgumentError, DeviceUnavailableError, Error
 
@@ -56,9 +58,9 @@ class DeviceArray:
 
     def numpy(self) -> NDArray[Any]:
         """A copy in the host's memory."""
-        array = np.empty(self.shape, self.dtype)
-        self._block.to_host(array)
-        return array
+        copy = new("array", self.shape, self.dtype)
+        self._block.to_host(copy)
+        return copy
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
@@ -116,8 +118,9 @@ def empty(shape: Sequence[int], dtype: DTypeLike, device: int = 0) -> DeviceArra
 
 def to_device(array: Any, device: int = 0) -> DeviceArray:
     """A copy of an array of the host, float32 or uint8, in a GPU's memory. Raises as `empty`."""
-    given = np.ascontiguousarray(array)
+    given = _array("array", array)
     kind = _known(given.dtype)
+    given = dense("array", given, kind)
     return DeviceArray(native.to_device(given, _index(device)), given.shape, kind)
 
 
@@ -130,8 +133,8 @@ def _known(dtype: DTypeLike) -> np.dtype[Any]:
 
 def _index(device: int) -> int:
     """Of a device that is there."""
-    count = len(native.cuda_devices())
     index = integer("device", device, 0, 2**31 - 1)
+    count = len(native.cuda_devices())
     if index >= count:
         raise DeviceUnavailableError(f"device {index}: there are {count}, from 0 on")
     return index
@@ -151,7 +154,8 @@ class View:
     """That its owner works on; 0, the default one, where it does not say."""
 
     def check(self, name: str, kinds: Sequence[str], shape: Sequence[int | None]) -> View:
-        """Itself, if it has one of these types, a shape (None: any size above 0), no gaps."""
+        """Itself, if it has one of these types, a shape (None: any size above 0), no gaps, and
+        an address that its type may have."""
         if self.kind not in kinds:
             wanted = ", ".join(kinds)
             expected = f"one of the types {wanted}" if len(kinds) > 1 else f"the type {wanted}"
@@ -165,18 +169,36 @@ class View:
             raise ArgumentError(f"{name}: expected shape ({sizes}), got {self.shape}")
         if not self.dense:
             raise ArgumentError(f"{name}: expected a contiguous array, got one with strides")
+        if not self.address:
+            raise ArgumentError(f"{name}: expected memory of a GPU, got a null pointer")
+        if self.address % np.dtype(self.kind).itemsize:
+            raise ArgumentError(f"{name}: expected an aligned array")
+        return self
+
+    def check_writable(self, name: str) -> View:
+        """Itself, if it may be written."""
+        if self.read_only:
+            raise ArgumentError(f"{name}: expected an array that can be written")
         return self
 
 
-def by_interface(value: Any) -> View | None:
-    """The array by `__cuda_array_interface__`, without waiting for anything; None: it has none."""
-    interface = getattr(value, "__cuda_array_interface__", None)
-    if not isinstance(interface, dict):
-        return None
+def by_interface(name: str, value: Any) -> View | None:
+    """The array by `__cuda_array_interface__`, without waiting for anything; None: it has none.
+
+    Raises ArgumentError for one whose owner does not share it, and for an interface that is none.
+    """
+    try:
+        interface = getattr(value, "__cuda_array_interface__", None)
+        return _view(interface, value) if isinstance(interface, dict) else None
+    except Exception as error:  # of any package: a tensor's that needs a gradient, say
+        raise ArgumentError(f"{name}: {_said(error)}") from error
+
+
+def _view(interface: dict[str, Any], value: Any) -> View:
     if interface.get("mask") is not None:
-        raise ArgumentError("expected an array without a mask")
-    shape, kind = tuple(interface["shape"]), str(interface["typestr"])
-    strides = interface.get("strides")
+        raise ValueError("expected an array without a mask")
+    shape = tuple(operator.index(size) for size in interface["shape"])
+    kind, strides = str(interface["typestr"]), interface.get("strides")
     packed = _packed(shape, int(kind[2:]))
     # The stride of an axis of one place is nobody's.
     dense = strides is None or all(
@@ -185,7 +207,12 @@ def by_interface(value: Any) -> View | None:
     )
     address, read_only = interface["data"]
     stream = interface.get("stream") or 0
-    return View(int(address), shape, kind, dense, bool(read_only), value, stream)
+    return View(operator.index(address), shape, kind, dense, bool(read_only), value, stream)
+
+
+def _said(error: Exception) -> str:
+    """What was wrong with an array of another package."""
+    return line(error) if str(error) else type(error).__name__
 
 
 def finished(name: str, value: Any) -> View | None:
@@ -196,15 +223,15 @@ def finished(name: str, value: Any) -> View | None:
     """
     try:
         device = value.__dlpack_device__() if hasattr(value, "__dlpack__") else None
-    except (AttributeError, BufferError, ValueError):
+        place = None if device is None else [operator.index(part) for part in device]
+    except Exception:
         # An array of several devices, say; the other protocol may do.
-        device = None
-    if device is not None:
-        kind, index = (int(part) for part in device)
-        return _borrowed(name, value, index) if kind in CUDA else None
-    view = by_interface(value)
+        place = None
+    if place is not None and len(place) == 2:
+        return _borrowed(name, value, place[1]) if place[0] in CUDA else None
+    view = by_interface(name, value)
     if view is not None and view.address:
-        stream = integer("stream", view.stream, 0, UINT64_MAX)
+        stream = integer(f"{name}: stream", view.stream, 0, UINT64_MAX)
         index = native.cuda_device_of(view.address)
         if index < 0:
             raise ArgumentError(f"{name}: expected memory of a GPU, got memory of the host")
@@ -223,10 +250,10 @@ def _borrowed(name: str, value: Any, index: int) -> View:
             except TypeError:
                 capsule = value.__dlpack__(stream=1)
         borrowed = native.BorrowedArray(capsule)
-    except (BufferError, RuntimeError, TypeError, ValueError) as error:
-        if isinstance(error, Error):
+    except Exception as error:
+        if isinstance(error, Error) and not isinstance(error, ArgumentError):
             raise
-        raise ArgumentError(f"{name}: {error}") from error
+        raise ArgumentError(f"{name}: {_said(error)}") from error
     native.cuda_synchronize(index, 0)
     shape = tuple(borrowed.shape)
     return View(

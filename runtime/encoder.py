@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from runtime._arguments import shown
 from runtime._engine import LatentEngine
 from runtime._placement import pictures, target
 from runtime.device_array import to_device
@@ -28,7 +29,7 @@ class Encoder(LatentEngine):
         Raises ArgumentError for another dtype or shape, ExecutionError.
         """
         if not isinstance(out, str):
-            raise ArgumentError(f"out: expected 'numpy' or 'device', got {type(out)}")
+            raise ArgumentError(f"out: expected 'numpy' or 'device', got {shown(out)}")
         given = pictures("images", images, self.image_shape)
         shape = (given.rows, self.latent_width)
         mu = target(out, self.device, shape, np.float32)

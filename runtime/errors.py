@@ -41,8 +41,8 @@ class ExecutionError(Error):
     """The backend failed while compiling or running a graph."""
 
 
-class OutOfMemoryError(ExecutionError):
-    """The device has not enough memory."""
+class OutOfMemoryError(ExecutionError, MemoryError):
+    """The device, or the host, has not enough memory."""
 
 
 class ClosedError(Error):

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from runtime._arguments import UINT64_MAX, floats, integer
-from runtime._conditions import Classes, Labels, scale
+from runtime._arguments import UINT64_MAX, array, flag, floats, integer, number
+from runtime._conditions import Classes, Labels
 from runtime._engine import LatentEngine
 from runtime._placement import Target, of_host, target
 from runtime._placement import latents as _latents
@@ -119,9 +119,9 @@ class Generator(LatentEngine):
             means and means.native,
             logvars and logvars.native,
             self._classes.numbers(labels),
-            bool(cycle),
-            scale("truncation", truncation),
-            scale("noise", noise),
+            flag("cycle", cycle),
+            number("truncation", truncation),
+            number("noise", noise),
             place.native,
         )
         return place.filled(made)
@@ -150,7 +150,7 @@ class Generator(LatentEngine):
             None if seed is None else integer("seed", seed, 0, UINT64_MAX),
             integer("first", first, 0, UINT64_MAX),
             self._classes.numbers(labels),
-            scale("truncation", truncation),
+            number("truncation", truncation),
             place.native,
         )
         return place.filled(made)
@@ -175,9 +175,10 @@ class Generator(LatentEngine):
         """
         of_host("a", a)
         of_host("b", b)
-        single = np.ndim(a) == 1
-        a = floats("a", np.atleast_2d(np.asarray(a)), (None, self.latent_width))
-        b = floats("b", np.atleast_2d(np.asarray(b)), (a.shape[0], self.latent_width))
+        starts, ends = array("a", a), array("b", b)
+        single = starts.ndim == 1
+        a = floats("a", starts[np.newaxis] if single else starts, (None, self.latent_width))
+        b = floats("b", ends[np.newaxis] if ends.ndim == 1 else ends, (len(a), self.latent_width))
         steps = integer("steps", steps, 1, 2**31)
         leading = (steps + 1,) if single else (a.shape[0], steps + 1)
         place = self._target(out, *leading)
@@ -187,7 +188,7 @@ class Generator(LatentEngine):
             steps,
             spherical(mode),
             self._classes.numbers(labels),
-            scale("truncation", truncation),
+            number("truncation", truncation),
             place.native,
         )
         if place.native is not None:
@@ -218,9 +219,9 @@ class Generator(LatentEngine):
                 integer("first", first, 0, UINT64_MAX),
                 0 if batch is None else integer("batch", batch, 1, _MOST),
                 self._classes.numbers(labels),
-                bool(cycle),
-                scale("truncation", truncation),
-                scale("noise", noise),
+                flag("cycle", cycle),
+                number("truncation", truncation),
+                number("noise", noise),
             )
         )
 

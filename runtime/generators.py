@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime import cuda
-from runtime._arguments import UINT64_MAX, floats, integer
+from runtime._arguments import UINT64_MAX, flag, floats, integer, new, shown, text
 from runtime._conditions import rows
 from runtime._placement import of_host, target
 from runtime.errors import ArgumentError, ClosedError
@@ -46,7 +47,11 @@ class Generators:
     ) -> None:
         if devices is None:
             devices = [f"cuda:{index}" for index in range(len(cuda.devices()))]
-        names = [devices] if isinstance(devices, str) else list(devices)
+        try:
+            given = [devices] if isinstance(devices, str) else list(devices)
+        except TypeError:
+            raise ArgumentError(f"devices: expected names, got {shown(devices)}") from None
+        names = [text("devices", name) for name in given]
         if not names or len(set(names)) != len(names):
             raise ArgumentError(f"devices: expected one or more different ones, got {names}")
         self._generators = [Generator(path, device=name, **options) for name in names]
@@ -65,7 +70,7 @@ class Generators:
     def _threads(self) -> ThreadPoolExecutor:
         """Of this process: a forked child has none of its parent's."""
         if self._closed:
-            raise ClosedError(f"the engine '{self.path}' was closed")
+            raise ClosedError(f"the engine {shown(self.path)} was closed")
         if self._made is None or self._made[0] != os.getpid():
             threads = ThreadPoolExecutor(_AHEAD * len(self._generators), "generators")
             self._made = os.getpid(), threads
@@ -108,6 +113,8 @@ class Generators:
             of_host(name, value)
         means = None if mu is None else rows("mu", mu, n, width)
         logvars = None if logvar is None else rows("logvar", logvar, n, width)
+        classes = self._generators[0]._classes.numbers(labels)
+        cycle = flag("cycle", cycle)
         common: dict[str, Any] = {
             "batch": batch,
             "truncation": truncation,
@@ -123,7 +130,7 @@ class Generators:
                 first + begin,
                 mu=_part(means, begin, count),
                 logvar=_part(logvars, begin, count),
-                labels=labels if cycle else self._labels(labels, begin, count, n),
+                labels=classes if cycle else _of_part(classes, begin, count, n),
                 out=images,
                 **common,
             )
@@ -143,6 +150,7 @@ class Generators:
         of_host("latents", latents)
         given = floats("latents", latents, (None, self.latent_width))
         first = integer("first", first, 0, UINT64_MAX)
+        classes = self._generators[0]._classes.numbers(labels)
         n = len(given)
 
         def part(generator: Generator, begin: int, images: NDArray[Any]) -> None:
@@ -152,7 +160,7 @@ class Generators:
                 seed,
                 first + begin,
                 truncation,
-                self._labels(labels, begin, count, n),
+                _of_part(classes, begin, count, n),
                 images,
             )
 
@@ -170,7 +178,11 @@ class Generators:
         cycle: bool = False,
     ) -> Stream:
         """As Generator.stream; the devices take turns at the batches."""
-        # What is wrong with the arguments is said now, not with the first batch.
+        n = integer("n", n, 1, UINT64_MAX)
+        first = integer("first", first, 0, UINT64_MAX)
+        classes = self._generators[0]._classes.numbers(labels)
+        cycle = flag("cycle", cycle)
+        # What else is wrong with the arguments is said now, not with the first batch.
         options: dict[str, Any] = {
             "batch": batch,
             "truncation": truncation,
@@ -178,13 +190,13 @@ class Generators:
             "cycle": cycle,
         }
         generators = self._generators
-        generators[0].stream(n, seed, first, labels=labels, **options).close()
-        size = batch or min(_STREAM_BATCH, self.manifest["batch"]["max"])
+        generators[0].stream(n, seed, first, labels=classes, **options).close()
+        size = operator.index(batch or min(_STREAM_BATCH, self.manifest["batch"]["max"]))
 
         def block(index: int) -> NDArray[Any]:
             begin = index * size
             count = min(size, n - begin)
-            chosen = labels if cycle else self._labels(labels, begin, count, n)
+            chosen = classes if cycle else _of_part(classes, begin, count, n)
             images: NDArray[Any] = generators[index % len(generators)].sample(
                 count, seed, first + begin, labels=chosen, **options
             )
@@ -216,7 +228,7 @@ class Generators:
             raise ArgumentError("out: several devices make them, expected 'numpy' or a NumPy array")
         threads, stop = self._threads, Event()
         shape, dtype = self._generators[0]._format(n)
-        images = np.empty(shape, dtype) if isinstance(out, str) else out
+        images = new("n", shape, dtype) if isinstance(out, str) else out
         if not isinstance(images, np.ndarray):
             raise ArgumentError(f"out: expected 'numpy' or a NumPy array, got {type(out)}")
         target(images, "cpu", shape, dtype)
@@ -241,14 +253,6 @@ class Generators:
         if failures:
             raise failures[0]
         return images
-
-    def _labels(self, labels: Any, begin: int, count: int, n: int) -> Any:
-        """Those of a part."""
-        if labels is None or isinstance(labels, str) or np.ndim(labels) == 0 or len(labels) == 1:
-            return labels
-        if len(labels) != n:
-            raise ArgumentError(f"labels: expected 1 or n = {n}, got {len(labels)}")
-        return labels[begin : begin + count]
 
 
 class _Ahead:
@@ -292,6 +296,17 @@ class _Ahead:
             if not future.cancelled():
                 future.exception()
         self._running.clear()
+
+
+def _of_part(
+    labels: NDArray[np.int64] | None, begin: int, count: int, n: int
+) -> NDArray[np.int64] | None:
+    """Those of the images begin … begin + count - 1 of n."""
+    if labels is None or len(labels) == 1:
+        return labels
+    if len(labels) != n:
+        raise ArgumentError(f"labels: expected 1 or n = {n}, got {len(labels)}")
+    return labels[begin : begin + count]
 
 
 def _part(operand: NDArray[Any] | None, begin: int, count: int) -> NDArray[Any] | None:

@@ -4,6 +4,8 @@ import json
 import os
 from typing import Any
 
+from runtime._arguments import line
+from runtime._arguments import path as _path
 from runtime._library import native
 from runtime.errors import ManifestError
 
@@ -21,7 +23,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises EngineNotFoundError, EngineFileError (empty, truncated, neither ONNX nor
     a plan), NotAnEngineError, ManifestError and SchemaVersionError.
     """
-    document: dict[str, Any] = json.loads(native.read_manifest(os.fspath(path)))
+    document: dict[str, Any] = json.loads(native.read_manifest(os.fsencode(_path("path", path))))
     return document
 
 
@@ -40,15 +42,16 @@ def validate(document: dict[str, Any] | str) -> dict[str, Any]:
 
     Raises ManifestError naming the field, or SchemaVersionError naming both versions.
     """
-    text = document if isinstance(document, str) else _text(document)
-    native.check_manifest(text)
+    text, encoded = _text(document)
+    native.check_manifest(encoded)
     checked: dict[str, Any] = json.loads(text)
     return checked
 
 
-def _text(document: dict[str, Any]) -> str:
+def _text(document: dict[str, Any] | str) -> tuple[str, bytes]:
     try:
-        return json.dumps(document)
+        text = document if isinstance(document, str) else json.dumps(document)
+        return text, text.encode()
     except (RecursionError, TypeError, ValueError) as error:
-        # Nested too deep, within itself, or of what JSON has not.
-        raise ManifestError(f"the manifest is no JSON document: {error}") from error
+        # Nested too deep, within itself, of what JSON has not, or of half a character.
+        raise ManifestError(f"the manifest is no JSON document: {line(error)}") from error

@@ -9,11 +9,13 @@ numbers are the same bits on every machine.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from runtime._arguments import UINT64_MAX, integer
+from runtime._arguments import UINT64_MAX, array, integer
 from runtime._library import native
 from runtime.errors import ArgumentError
 
 UINT32_MAX = 2**32 - 1
+_MOST_WIDE = 2**34
+"""The counter has 32 bits for blocks of four elements."""
 
 
 def normal(seed: int, sample: int, stream: int, count: int) -> NDArray[np.float32]:
@@ -21,6 +23,8 @@ def normal(seed: int, sample: int, stream: int, count: int) -> NDArray[np.float3
 
     seed and sample have 64 bits, stream 32. Raises ArgumentError.
     """
+    sample = integer("sample", sample, 0, UINT64_MAX)
+    count = integer("count", count, 1, _MOST_WIDE)
     return normals(seed, sample, 1, count, stream)[0]
 
 
@@ -30,7 +34,7 @@ def normals(seed: int, first: int, n: int, width: int, stream: int = 0) -> NDArr
     first = integer("first", first, 0, UINT64_MAX)
     stream = integer("stream", stream, 0, UINT32_MAX)
     n = integer("n", n, 1, 2**40)
-    width = integer("width", width, 1, 2**34)
+    width = integer("width", width, 1, _MOST_WIDE)
     if first + n - 1 > UINT64_MAX:
         raise ArgumentError(f"first + n: sample indices have 64 bits, got {first} + {n}")
     return native.normals(seed, first, n, width, stream)
@@ -38,12 +42,14 @@ def normals(seed: int, first: int, n: int, width: int, stream: int = 0) -> NDArr
 
 def philox(counter: ArrayLike, key: ArrayLike) -> NDArray[np.uint32]:
     """One block of Philox4x32-10: counter uint32[4], key uint32[2] → uint32[4]."""
-    words = [np.asarray(counter), np.asarray(key)]
-    if words[0].shape != (4,) or words[1].shape != (2,):
-        raise ArgumentError(
-            f"counter, key: expected shapes (4,) and (2,), got {words[0].shape}, {words[1].shape}"
-        )
-    return native.philox(*(word.astype(np.uint32) for word in words))
+    return native.philox(_words("counter", counter, 4), _words("key", key, 2))
+
+
+def _words(name: str, value: ArrayLike, count: int) -> NDArray[np.uint32]:
+    given = array(name, value)
+    if given.shape != (count,):
+        raise ArgumentError(f"{name}: expected shape ({count},), got {given.shape}")
+    return np.array([integer(name, word, 0, UINT32_MAX) for word in given], np.uint32)
 
 
 def kernel_isa() -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from runtime._arguments import UINT64_MAX, floats, integer
+from runtime._arguments import UINT64_MAX, floats, integer, shown
 from runtime._library import native
 from runtime.errors import ArgumentError, BackendUnavailableError
 
@@ -20,11 +20,14 @@ def reparametrized_sample(
     """
     mu = floats("mu", mu, (None, None))
     logvar = floats("logvar", logvar, mu.shape)
+    first = integer("first", first, 0, UINT64_MAX)
+    if first + len(mu) - 1 > UINT64_MAX:
+        raise ArgumentError(f"first: sample indices have 64 bits, got {first} for {len(mu)} rows")
     return native.reparametrized_sample(
         mu,
         logvar,
         integer("seed", seed, 0, UINT64_MAX),
-        integer("first", first, 0, UINT64_MAX),
+        first,
         integer("stream", stream, 0, 2**32 - 1),
     )
 
@@ -46,8 +49,8 @@ def batched_interpolate(
 
 def spherical(mode: str) -> bool:
     """Whether mode is "spherical" rather than "linear"; raises ArgumentError for another."""
-    if mode not in ("linear", "spherical"):
-        raise ArgumentError(f"mode: expected 'linear' or 'spherical', got {mode!r}")
+    if not isinstance(mode, str) or mode not in ("linear", "spherical"):
+        raise ArgumentError(f"mode: expected 'linear' or 'spherical', got {shown(mode)}")
     return mode == "spherical"
 
 

@@ -14,6 +14,13 @@ inline void check_count(uint64_t n, const char* name = "n") {
   if (n == 0) throw ArgumentError(std::string(name) + ": expected at least 1, got 0");
 }
 
+// Whoever opens a file would take what is before a NUL for its whole name.
+inline void check_path(const std::string& path) {
+  const size_t end = path.find('\0');
+  if (end == std::string::npos) return;
+  throw ArgumentError("path: expected no NUL in it, got one after '" + path.substr(0, end) + "'");
+}
+
 // Samples first … first + n - 1 must have 64-bit indices, and n images must fit in memory.
 inline void check_range(uint64_t n, uint64_t first, size_t image_bytes) {
   check_count(n);

@@ -136,20 +136,31 @@ void Generator::interpolate(const InterpolateRequest& request, void* images,
   const size_t width = manifest().latent_width;
   check_finite("a", request.a, request.rows, width);
   check_finite("b", request.b, request.rows, width);
+  size_t count = 0;
+  size_t bytes = 0;
+  if (request.steps == SIZE_MAX ||
+      __builtin_mul_overflow(request.rows, request.steps + 1, &count) ||
+      __builtin_mul_overflow(count, width * sizeof(float), &bytes)) {
+    throw ArgumentError("steps: " + std::to_string(request.steps) + " of " +
+                        std::to_string(request.rows) + " ways do not fit in memory");
+  }
+  check_range(count, 0, manifest().image.bytes());
   std::vector<float> t(request.steps + 1);
   for (size_t i = 0; i < t.size(); ++i) {
     t[i] = static_cast<float>(static_cast<double>(i) / static_cast<double>(request.steps));
   }
-  std::vector<float> latents(request.rows * t.size() * width);
+  std::vector<float> latents(count * width);
   batched_interpolate(request.a, request.b, t.data(),
                       request.spherical ? Interpolation::kSpherical : Interpolation::kLinear,
                       request.rows, t.size(), width, latents.data());
+  // Finite ends of opposite signs may be further apart than the largest number.
+  check_finite("a and b", latents.data(), count, width);
 
   GraphInputs of_ways;
   set_labels(*engine_, request.labels, request.label_count, false, request.rows, &of_ways);
   std::vector<int64_t> labels;
   if (manifest().condition_classes != 0) {
-    for (size_t i = 0; i < request.rows * t.size(); ++i) {
+    for (size_t i = 0; i < count; ++i) {
       const size_t way = i / t.size();
       labels.push_back(request.labels ? request.labels[way % request.label_count]
                                       : static_cast<int64_t>(way % manifest().condition_classes));
@@ -157,7 +168,7 @@ void Generator::interpolate(const InterpolateRequest& request, void* images,
   }
   DecodeRequest points;
   points.latents = latents.data();
-  points.n = request.rows * t.size();
+  points.n = count;
   points.labels = labels.empty() ? nullptr : labels.data();
   points.label_count = labels.size();
   points.truncation = request.truncation;

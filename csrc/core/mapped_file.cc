@@ -9,6 +9,7 @@
 #include <cstring>
 #include <new>
 
+#include "core/checks.h"
 #include "core/plan_file.h"
 #include "zoo/errors.h"
 
@@ -53,6 +54,7 @@ int64_t read_all(int file, uint8_t* bytes, size_t size) {
 }  // namespace
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
+  check_path(path);
   const std::string name = "engine file '" + path + "'";
   const Descriptor file(path);
   if (file.number() < 0) {

@@ -12,7 +12,7 @@ namespace zoo {
 class MappedFile {
  public:
   // Throws EngineNotFoundError, and EngineFileError for what is empty, no regular file, cannot be
-  // read, or is longer than what it begins as can be.
+  // read, or is longer than what it begins as can be; ArgumentError for a path with a NUL.
   explicit MappedFile(const std::string& path);
 
   const std::string& path() const { return path_; }

@@ -59,15 +59,20 @@ class Target {
   py::object array_ = py::none();
 };
 
-// Of images, n of them or more: `leading` is their shape before that of one.
-inline Target image_target(const py::object& given, const ImageFormat& format,
+// Of images, n of them or more: `leading` is their shape before that of one. argument: of the call,
+// which says how many there are.
+inline Target image_target(const py::object& given, const char* argument, const ImageFormat& format,
                            std::vector<py::ssize_t> leading) {
-  return Target(given, [&] { return empty_images(format, std::move(leading)); });
+  return Target(given, [&] { return empty_images(argument, format, std::move(leading)); });
 }
 
 // Of rows of numbers.
-inline Target float_target(const py::object& given, size_t rows, size_t width) {
-  return Target(given, [&] { return py::array_t<float>({rows, width}); });
+inline Target float_target(const py::object& given, const char* argument, size_t rows,
+                           size_t width) {
+  return Target(given, [&] {
+    return new_array<float>(argument,
+                            {static_cast<py::ssize_t>(rows), static_cast<py::ssize_t>(width)});
+  });
 }
 
 }  // namespace zoo::python

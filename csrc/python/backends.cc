@@ -9,7 +9,7 @@ namespace zoo::python {
 void bind_backends(py::module_& module) {
   module.def("backend_names", &backend_names);
   module.def("backend_version", [](const std::string& name) {
-    return without_gil([&] { return backend_version(name); });
+    return text(without_gil([&] { return backend_version(name); }));
   });
   module.def("native_isas", [](const std::string& precision) {
     std::vector<std::string> names;
@@ -20,7 +20,7 @@ void bind_backends(py::module_& module) {
   });
   module.def("use_native_isa", &native::use_kernels);
   module.def("add_search_folder", &add_search_folder);
-  module.def("own_folder", &own_folder);
+  module.def("own_folder", [] { return path_text(own_folder()); });
   // Python calls it when it begins to end (runtime/_library.py).
   module.def("stop_pools", [] { without_gil(&InstancePool::stop_all); });
 }

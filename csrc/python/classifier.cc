@@ -7,7 +7,7 @@ namespace {
 
 py::object classify(const Classifier& self, const py::object& images, const py::object& out) {
   const Input<uint8_t> given(images);
-  const Target target = float_target(out, given.rows, self.manifest().score_names.size());
+  const Target target = float_target(out, "images", given.rows, self.manifest().score_names.size());
   const Memories memory{given.memory, target.memory};
   auto* const scores = static_cast<float*>(target.data);
   without_gil([&] { self.classify(given.data, given.rows, scores, signal_raised, memory); });

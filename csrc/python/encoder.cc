@@ -11,9 +11,9 @@ py::tuple encode(const Encoder& self, const py::object& images, bool want_logvar
                  const py::object& mu_out, const py::object& logvar_out) {
   const Input<uint8_t> given(images);
   const size_t width = self.manifest().latent_width;
-  const Target mu = float_target(mu_out, given.rows, width);
+  const Target mu = float_target(mu_out, "images", given.rows, width);
   std::optional<Target> logvar;
-  if (want_logvar) logvar.emplace(float_target(logvar_out, given.rows, width));
+  if (want_logvar) logvar.emplace(float_target(logvar_out, "images", given.rows, width));
   const Memories memory{given.memory, mu.memory};
   auto* const m = static_cast<float*>(mu.data);
   auto* const v = logvar ? static_cast<float*>(logvar->data) : nullptr;

@@ -82,7 +82,8 @@ py::object sample(const Generator& self, uint64_t n, uint64_t seed, uint64_t fir
   request.cycle = cycle;
   request.truncation = truncation;
   request.noise = noise;
-  const Target target = image_target(out, self.manifest().image, {static_cast<py::ssize_t>(n)});
+  const Target target =
+      image_target(out, "n", self.manifest().image, {static_cast<py::ssize_t>(n)});
   request.image_memory = target.memory;
   without_gil([&] { self.sample(request, target.data, signal_raised); });
   return target.array();
@@ -101,7 +102,7 @@ py::object decode(const Generator& self, const py::object& latents,
   const Labels classes = set_labels(labels, &request);
   request.truncation = truncation;
   const Target target =
-      image_target(out, self.manifest().image, {static_cast<py::ssize_t>(given.rows)});
+      image_target(out, "latents", self.manifest().image, {static_cast<py::ssize_t>(given.rows)});
   request.image_memory = target.memory;
   without_gil([&] { self.decode(request, target.data, signal_raised); });
   return target.array();
@@ -118,8 +119,8 @@ py::object interpolate(const Generator& self, const Floats& a, const Floats& b, 
   request.spherical = spherical;
   const Labels classes = set_labels(labels, &request);
   request.truncation = truncation;
-  const Target target =
-      image_target(out, self.manifest().image, {a.shape(0), static_cast<py::ssize_t>(steps + 1)});
+  const Target target = image_target(out, "steps", self.manifest().image,
+                                     {a.shape(0), static_cast<py::ssize_t>(steps + 1)});
   request.image_memory = target.memory;
   without_gil([&] { self.interpolate(request, target.data, signal_raised); });
   return target.array();
@@ -144,16 +145,17 @@ Owned<PyStream> stream(const Generator& self, uint64_t n, uint64_t seed, uint64_
 
 }  // namespace
 
-py::array empty_images(const ImageFormat& format, std::vector<py::ssize_t> shape) {
+py::array empty_images(const char* argument, const ImageFormat& format,
+                       std::vector<py::ssize_t> shape) {
   const auto h = static_cast<py::ssize_t>(format.height);
   const auto w = static_cast<py::ssize_t>(format.width);
   const auto c = static_cast<py::ssize_t>(format.channels);
   if (format.type == ImageType::kUint8) {
     shape.insert(shape.end(), {h, w, c});
-    return py::array_t<uint8_t>(shape);
+    return new_array<uint8_t>(argument, shape);
   }
   shape.insert(shape.end(), {c, h, w});
-  return py::array_t<float>(shape);
+  return new_array<float>(argument, shape);
 }
 
 void bind_generator(py::module_& module) {

@@ -7,7 +7,7 @@ namespace {
 
 py::object map(const Mapping& self, const py::object& latents, const py::object& out) {
   const Input<float> given(latents);
-  const Target target = float_target(out, given.rows, self.style_width());
+  const Target target = float_target(out, "latents", given.rows, self.style_width());
   const Memories memory{given.memory, target.memory};
   auto* const styles = static_cast<float*>(target.data);
   without_gil([&] { self.map(given.data, given.rows, styles, signal_raised, memory); });

@@ -7,9 +7,13 @@ namespace {
 
 // Shapes are checked by runtime/noise.py and runtime/ops.py.
 
+std::vector<py::ssize_t> shape_of(const std::vector<size_t>& sizes) {
+  return {sizes.begin(), sizes.end()};
+}
+
 py::array_t<float> normals(uint64_t seed, uint64_t first, size_t rows, size_t width,
                            uint32_t stream) {
-  py::array_t<float> eps({rows, width});
+  auto eps = new_array<float>("n", shape_of({rows, width}));
   float* out = eps.mutable_data();
   without_gil([&] { fill_normal({seed, first, stream}, rows, width, out); });
   return eps;
@@ -32,7 +36,7 @@ py::array_t<float> sample(const Floats& mu, const Floats& logvar, uint64_t seed,
                           uint32_t stream) {
   const auto rows = static_cast<size_t>(mu.shape(0));
   const auto width = static_cast<size_t>(mu.shape(1));
-  py::array_t<float> h({rows, width});
+  auto h = new_array<float>("mu", shape_of({rows, width}));
   float* out = h.mutable_data();
   const float* m = mu.data();
   const float* v = logvar.data();
@@ -44,7 +48,7 @@ py::array_t<float> interpolate(const Floats& a, const Floats& b, const Floats& t
   const auto rows = static_cast<size_t>(a.shape(0));
   const auto width = static_cast<size_t>(a.shape(1));
   const auto steps = static_cast<size_t>(t.shape(0));
-  py::array_t<float> h({rows, steps, width});
+  auto h = new_array<float>("t", shape_of({rows, steps, width}));
   float* out = h.mutable_data();
   const float* pa = a.data();
   const float* pb = b.data();

@@ -9,6 +9,12 @@
 namespace zoo::python {
 namespace {
 
+// Of a text that may hold what is not valid UTF-8: half of a pair of UTF-16.
+std::string bytes_of(const py::str& text) {
+  return py::reinterpret_steal<py::bytes>(
+      PyUnicode_AsEncodedString(text.ptr(), "utf-8", "backslashreplace"));
+}
+
 // Calls with Python's lock held. runtime.errors.OutOfMemoryError comes out as the C++ class,
 // for which there are fewer rows to try; other exceptions as they are.
 template <typename Call>
@@ -19,7 +25,7 @@ auto with_gil(const Call& call) {
   } catch (py::error_already_set& error) {
     const py::object exhausted = py::module_::import("runtime.errors").attr("OutOfMemoryError");
     if (!error.matches(exhausted)) throw;
-    throw OutOfMemoryError(py::str(error.value()).cast<std::string>());
+    throw OutOfMemoryError(bytes_of(py::str(error.value())));
   }
 }
 
@@ -52,7 +58,7 @@ class PyPlanContext : public PlanContext {
     with_gil([&] {
       py::dict addresses;
       for (const Binding& tensor : tensors) {
-        addresses[py::str(tensor.name)] = address(tensor.data);
+        addresses[text(tensor.name)] = address(tensor.data);
       }
       held_.get().attr("bind")(addresses, address(scratch), bytes);
     });
@@ -101,7 +107,7 @@ void set_loader(const py::function& load) {
   set_plan_loader([load](const std::string& path, const Manifest& manifest) {
     return with_gil([&]() -> std::unique_ptr<PlanEngine> {
       return std::make_unique<PyPlanEngine>(
-          load(path, manifest.plan.target, manifest.plan.tensorrt));
+          load(path_text(path), text(manifest.plan.target), text(manifest.plan.tensorrt)));
     });
   });
 }
@@ -110,7 +116,7 @@ void set_loader(const py::function& load) {
 void set_handler(const py::function& call) {
   set_warning_handler([call](const std::string& message) {
     const GilHeld held;
-    call(message);
+    call(text(message));
   });
 }
 

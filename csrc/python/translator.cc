@@ -20,7 +20,7 @@ py::object translate(const Translator& self, const py::object& images, const py:
     request.shared = values.shape(0) == 1;
   }
   const Target target =
-      image_target(out, self.manifest().image, {static_cast<py::ssize_t>(given.rows)});
+      image_target(out, "images", self.manifest().image, {static_cast<py::ssize_t>(given.rows)});
   request.memory = {given.memory, target.memory};
   without_gil([&] { self.translate(request, target.data, signal_raised); });
   return target.array();

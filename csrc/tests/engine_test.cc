@@ -192,6 +192,17 @@ void bad_arguments(const std::string& engine, const zoo::Generator& generator) {
   options.device = "cuda:0";
   THROWS(zoo::Generator(engine, options), zoo::DeviceUnavailableError, "cuda:0");
   THROWS(zoo::Encoder(engine), zoo::ArgumentError, "role");
+  const std::string hidden = engine + std::string(1, '\0') + ".evil";
+  THROWS(zoo::Generator(hidden), zoo::ArgumentError, "path: expected no NUL");
+  THROWS(zoo::Manifest::read(hidden), zoo::ArgumentError, "path: expected no NUL");
+  const std::vector<float> ends(generator.manifest().latent_width);
+  zoo::InterpolateRequest ways;
+  ways.a = ways.b = ends.data();
+  ways.rows = 1;
+  for (const size_t steps : {SIZE_MAX, SIZE_MAX / 8, SIZE_MAX / 1000}) {
+    ways.steps = steps;
+    THROWS(generator.interpolate(ways, &byte), zoo::ArgumentError, "do not fit in memory");
+  }
 }
 
 void manifests() {
