@@ -53,8 +53,8 @@ def integer(name: str, value: Any, low: int, high: int) -> int:
     return number
 
 
-def number(name: str, value: Any) -> float:
-    """`value` as a float that float32 can hold; a bool or a string is refused."""
+def scale(name: str, value: Any) -> float:
+    """`value` as a float of at least 0 that float32 can hold; a bool or a string is refused."""
     known = isinstance(value, (int, float, np.integer, np.floating))
     if not known or isinstance(value, bool):
         raise ArgumentError(f"{name}: expected a number, got {shown(value)}")
@@ -62,8 +62,8 @@ def number(name: str, value: Any) -> float:
         real = float(value)
     except OverflowError:
         real = math.inf
-    if not abs(real) <= _FLOAT_MAX:
-        raise ArgumentError(f"{name}: expected a finite number of 32 bits, got {shown(value)}")
+    if not 0 <= real <= _FLOAT_MAX:
+        raise ArgumentError(f"{name}: expected a finite number of at least 0, got {shown(value)}")
     return real
 
 

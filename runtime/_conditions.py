@@ -33,18 +33,20 @@ class Classes:
             return None
         if not self.count:
             raise ArgumentError("labels: expected none, for the engine knows no classes")
-        # A list is looked into as it is: NumPy would make one type of names and numbers.
-        given = labels if isinstance(labels, (int, str, list, tuple)) else array("labels", labels)
-        if not isinstance(given, np.ndarray):
-            each = given if isinstance(given, (list, tuple)) else [given]
-            return np.array([self._number(label) for label in each], np.int64)
-        if given.ndim > 1:
-            raise ArgumentError(f"labels: expected shape (n,), got {given.shape}")
-        if given.dtype.kind in "iu" and given.ndim == 1:
-            for label in given[(given < 0) | (given >= self.count)][:1]:
-                self._number(label)
-            return given.astype(np.int64)
-        return np.array([self._number(label) for label in np.atleast_1d(given)], np.int64)
+        # A plain list is looked into as it is: NumPy would make one type of names and numbers.
+        flat = isinstance(labels, (list, tuple)) and not any(map(_is_sequence, labels))
+        given = labels if flat or isinstance(labels, (int, str)) else array("labels", labels)
+        if isinstance(given, np.ndarray):
+            if given.ndim > 1:
+                raise ArgumentError(f"labels: expected shape (n,), got {given.shape}")
+            if given.dtype.kind in "iu":
+                given = np.atleast_1d(given)
+                for label in given[(given < 0) | (given >= self.count)][:1]:
+                    self._number(label)
+                return given.astype(np.int64)
+            given = labels if given.ndim == 0 else list(given)
+        each = given if isinstance(given, (list, tuple)) else [given]
+        return np.array([self._number(label) for label in each], np.int64)
 
     def _number(self, label: Any) -> int:
         if isinstance(label, str):
@@ -63,6 +65,10 @@ class Classes:
     def __str__(self) -> str:
         names = ", ".join(self.names[:_LISTED]) + (", …" if len(self.names) > _LISTED else "")
         return f"0 to {self.count - 1}" + (f" ({names})" if names else "")
+
+
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, (list, tuple, np.ndarray))
 
 
 def rows(name: str, value: ArrayLike, n: int, width: int) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from runtime._arguments import UINT64_MAX, array, flag, floats, integer, number
+from runtime._arguments import UINT64_MAX, array, flag, floats, integer, scale
 from runtime._conditions import Classes, Labels
 from runtime._engine import LatentEngine
 from runtime._placement import Target, of_host, target
@@ -120,8 +120,8 @@ class Generator(LatentEngine):
             logvars and logvars.native,
             self._classes.numbers(labels),
             flag("cycle", cycle),
-            number("truncation", truncation),
-            number("noise", noise),
+            scale("truncation", truncation),
+            scale("noise", noise),
             place.native,
         )
         return place.filled(made)
@@ -150,7 +150,7 @@ class Generator(LatentEngine):
             None if seed is None else integer("seed", seed, 0, UINT64_MAX),
             integer("first", first, 0, UINT64_MAX),
             self._classes.numbers(labels),
-            number("truncation", truncation),
+            scale("truncation", truncation),
             place.native,
         )
         return place.filled(made)
@@ -188,7 +188,7 @@ class Generator(LatentEngine):
             steps,
             spherical(mode),
             self._classes.numbers(labels),
-            number("truncation", truncation),
+            scale("truncation", truncation),
             place.native,
         )
         if place.native is not None:
@@ -220,8 +220,8 @@ class Generator(LatentEngine):
                 0 if batch is None else integer("batch", batch, 1, _MOST),
                 self._classes.numbers(labels),
                 flag("cycle", cycle),
-                number("truncation", truncation),
-                number("noise", noise),
+                scale("truncation", truncation),
+                scale("noise", noise),
             )
         )
 

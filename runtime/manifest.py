@@ -33,7 +33,9 @@ def verify(path: str | os.PathLike[str]) -> dict[str, Any]:
     The graph is whole and is what the manifest says, and the file has the digest that stands in its
     manifest, `file_blake2b`, if it has one. Raises what `read` raises, and EngineFileError.
     """
-    document: dict[str, Any] = json.loads(native.read_checked_manifest(os.fspath(path)))
+    document: dict[str, Any] = json.loads(
+        native.read_checked_manifest(os.fsencode(_path("path", path)))
+    )
     return document
 
 

@@ -57,7 +57,7 @@ def spherical(mode: str) -> bool:
 def ops_library() -> Path:
     """Library with the operators' native kernels for any ONNX Runtime session:
     `SessionOptions.register_custom_ops_library(str(ops_library()))`."""
-    return Path(native.own_folder()) / "libzoo.so"
+    return Path(native.own_library())
 
 
 def plugin_library() -> Path:

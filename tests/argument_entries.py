@@ -299,6 +299,7 @@ def file_entries(folder: Path) -> dict[str, Entry]:
             },
         ),
         "manifest.read": Entry(manifest.read, {"path": engine}, {"path": paths}),
+        "manifest.verify": Entry(manifest.verify, {"path": engine}, {"path": paths}),
         "manifest.validate": Entry(
             manifest.validate, {}, {"document": [*documents, {"role": {1}}, {"a": math.nan}]}
         ),

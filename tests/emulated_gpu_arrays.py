@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -179,10 +178,8 @@ def test_arrays_of_another_device_than_the_current_one(plan: Plan, device: HostC
                 return there.__dlpack_device__()
 
             def __dlpack__(self, **options: Any) -> Any:
-                index = ctypes.c_int(-1)
-                device.call("current_device", ctypes.byref(index))
-                if index.value != 1:
-                    raise BufferError(f"Expected: 1. Current device: {index.value}")
+                if device.current_device() != 1:
+                    raise BufferError(f"Expected: 1. Current device: {device.current_device()}")
                 return there.__dlpack__(**options)
 
         np.testing.assert_array_equal(generator.decode(Strict()), generator.decode(given))
@@ -222,9 +219,9 @@ def test_unusable_arrays(
     masked.entries["mask"] = put(host)
     elsewhere = put(host)
     elsewhere.entries["data"] = (host.ctypes.data, False)
-    device.call("set_device", ctypes.c_int(1))
+    device.set_device(1)
     other = put(host)
-    device.call("set_device", ctypes.c_int(0))
+    device.set_device(0)
     for out, message in (
         ("gpu", "out: expected 'numpy', 'device' or an array, got 'gpu'"),
         (None, "out: expected 'numpy', 'device' or an array of NumPy or a GPU"),
@@ -275,22 +272,17 @@ def test_too_little_memory_for_the_images(vae: runtime.Generator, device: HostCu
 
 
 def test_the_current_device_is_left_as_it_was(plan: Plan, device: HostCuda) -> None:
-    def current() -> int:
-        index = ctypes.c_int(-1)
-        device.call("current_device", ctypes.byref(index))
-        return index.value
-
     for mine, other in ((0, 1), (1, 0)):
-        device.call("set_device", ctypes.c_int(mine))
+        device.set_device(mine)
         with runtime.Generator(plan("vae.onnx"), device=f"cuda:{other}") as generator:
             assert generator.device == f"cuda:{other}"
             made = generator.sample(1, out="device")
-            assert made.device == f"cuda:{other}" and current() == mine
+            assert made.device == f"cuda:{other}" and device.current_device() == mine
             made.numpy()
             del made
-            assert current() == mine
-        assert current() == mine
-    device.call("set_device", ctypes.c_int(0))
+            assert device.current_device() == mine
+        assert device.current_device() == mine
+    device.set_device(0)
 
 
 def test_exact_mode(

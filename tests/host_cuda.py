@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import interfaces
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
@@ -34,7 +35,8 @@ def build(folder: Path) -> Path:
     library = folder / "libzoo_cuda.so"
     compiler = os.environ.get("CXX") or "c++"
     options = ["-std=c++17", "-O2", "-shared", "-fPIC", "-pthread", "-fvisibility=hidden", *EXACT]
-    folders = [f"-I{CSRC}", f"-I{CSRC / 'include'}"]
+    interfaces.write_header(folder)
+    folders = [f"-I{CSRC}", f"-I{CSRC / 'include'}", f"-I{folder}"]
     sources = [CSRC / source for source in SOURCES]
     command = [*compiler.split(), *options, *folders, *map(str, sources), "-o", str(library)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -74,10 +76,9 @@ class HostCuda:
         """The functions of CudaOps by name, in the order in which the header declares them."""
         text = (CSRC / "ops" / "cuda_ops.h").read_text()
         names = re.findall(r"^  const char\* \(\*(\w+)\)\(", text, re.MULTILINE)
-        version = re.search(r"kCudaOpsVersion = (\d+);", text)
-        assert names and version is not None
+        assert names
         self._library.zoo_cuda_ops.restype = ctypes.POINTER(ctypes.c_void_p * len(names))
-        table = self._library.zoo_cuda_ops(ctypes.c_uint32(int(version[1])))
+        table = self._library.zoo_cuda_ops(ctypes.c_uint64(interfaces.number("ops/cuda_ops.cu")))
         assert table, "the library was built from another version of the header"
         kind = ctypes.CFUNCTYPE(ctypes.c_char_p)
         return {name: kind(address) for name, address in zip(names, table.contents, strict=True)}
@@ -101,6 +102,15 @@ class HostCuda:
         failure = self._table[function](*given)
         if failure is not None:
             raise HostCudaError(failure.decode())
+
+    def set_device(self, index: int) -> None:
+        """As a program's own cudaSetDevice, in this thread."""
+        if self._library.host_cuda_set_device(ctypes.c_int(index)):
+            raise HostCudaError(self._library.host_cuda_error().decode())
+
+    def current_device(self) -> int:
+        """As cudaGetDevice."""
+        return int(self._library.host_cuda_current_device())
 
     def make(self, function: str, *arguments: Any) -> int:
         """What a function of the table puts where its last argument points: a handle."""

@@ -23,9 +23,11 @@ _PROJECT = """
 cmake_minimum_required(VERSION 3.22)
 project(host_onnxruntime CXX)
 include("{csrc}/cmake/OnnxRuntimeHeaders.cmake")
+include("{csrc}/cmake/ZooInterfaces.cmake")
 add_library(onnxruntime MODULE {sources})
 target_compile_features(onnxruntime PRIVATE cxx_std_17)
-target_include_directories(onnxruntime PRIVATE "{csrc}" "{csrc}/include")
+target_include_directories(onnxruntime PRIVATE "{csrc}" "{csrc}/include"
+  ${{ZOO_INTERFACES_INCLUDE}})
 target_link_libraries(onnxruntime PRIVATE onnxruntime::headers ${{CMAKE_DL_LIBS}})
 set_target_properties(onnxruntime PROPERTIES CXX_VISIBILITY_PRESET hidden)
 """

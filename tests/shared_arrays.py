@@ -81,7 +81,7 @@ class Capsule:
 @contextmanager
 def maker(device: HostCuda) -> Iterator[Callable[..., Interface]]:
     """Makes arrays of the current device, the first one to begin with; they go at the end."""
-    device.call("set_device", ctypes.c_int(0))
+    device.set_device(0)
     made: list[Interface] = []
 
     def make(values: Any, stream: int | None = None) -> Interface:
@@ -96,7 +96,7 @@ def maker(device: HostCuda) -> Iterator[Callable[..., Interface]]:
 @contextmanager
 def all_but(device: HostCuda, left: int) -> Iterator[None]:
     """Somebody else holds the first device's memory, but for so many bytes."""
-    device.call("set_device", ctypes.c_int(0))
+    device.set_device(0)
     held = device.allocate(DEVICE_BYTES - device.counter("device_bytes") - left)
     try:
         yield

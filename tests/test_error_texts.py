@@ -105,7 +105,7 @@ def test_no_library_is_loaded_from_the_working_folder(tmp_path: Path, how: str) 
         (here / name).write_text("no library")
     code = (
         "import runtime, sys; from runtime.errors import DeviceUnavailableError as E; "
-        "b = runtime.backends(); assert len(b) == 2 and 'unavailable' not in str(b), b; "
+        "b = runtime.backends(); assert len(b) >= 2 and 'unavailable' not in str(b), b; "
         f"g = runtime.Generator({str(zoo.engine_path(ENGINE))!r}, backend='openvino')\n"
         "try:\n    runtime.cuda.devices()\n"
         "except runtime.errors.Error as error:\n    assert 'cannot open' not in str(error), error\n"

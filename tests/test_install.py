@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import host_cuda
@@ -70,7 +71,8 @@ def test_the_wheel_has_everything_and_nothing_else(unpacked: Path, repository: P
                 assert str(source.relative_to(repository)) in files
     for header in (repository / "csrc" / "include" / "zoo").glob("*.h"):
         assert f"runtime/include/zoo/{header.name}" in files
-    assert "runtime/lib/libzoo.so" in files
+    series = ".".join(version("generator-zoo").split(".")[:2])
+    assert {"runtime/lib/libzoo.so", f"runtime/lib/libzoo.so.{series}"} <= files
     assert "runtime/lib/libzoo_openvino.so" in files
     assert "runtime/lib/cmake/zoo/zooConfig.cmake" in files
     assert any(re.fullmatch(r"runtime/_runtime\..+\.so", name) for name in files)
@@ -86,8 +88,10 @@ def test_the_wheel_requires_no_training_packages(unpacked: Path) -> None:
 
 
 def test_the_libraries_can_be_moved_and_need_only_the_system(unpacked: Path, run: Run) -> None:
-    system = re.compile(r"lib(stdc\+\+|m|gcc_s|c|dl|pthread|rt)\.so\.\d+|ld-linux-.*|libzoo\.so")
-    libraries = sorted(unpacked.glob("runtime/**/*.so"))
+    system = re.compile(
+        r"lib(stdc\+\+|m|gcc_s|c|dl|pthread|rt)\.so\.\d+|ld-linux-.*|libzoo\.so\.\d+\.\d+"
+    )
+    libraries = sorted(unpacked.glob("runtime/**/*.so*"))
     names = {library.name.split(".")[0] for library in libraries}
     cpu = {"_runtime", "libzoo", "libzoo_openvino"}
     gpu = {"libzoo_cuda", "libzoo_plugins", "libzoo_tensorrt"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from export.errors import ExportError
 from export.plan import flavours, name, pipeline, timing_cache
 from export.plan.builder import Settings
+from export.plan.checked import Checking
 from export.plan.flavours import Flavour
 from export.plan.pipeline import Options
 from export.plan.precision import PRECISIONS
@@ -177,3 +179,36 @@ def test_precision_flags() -> None:
         builder._configure(made, network, config, settings, print)
         assert config.get_flag(trt.BuilderFlag.TF32) == (precision != "fp32")
         assert config.num_optimization_profiles == 1
+
+
+@pytest.mark.parametrize(
+    ("here", "listed"),
+    [("7.5", True), ("8.0", True), ("8.6", True), ("8.9", True), ("12.0", True), ("12.1", True)]
+    + [("9.0", False), ("10.0", False), ("7.0", False), ("1.2", False), (None, True)],
+)
+def test_a_gpu_that_tensorrt_for_rtx_does_not_list(
+    here: str | None, listed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flavours, "compute_capability", lambda: here)
+    module: Any = SimpleNamespace(__version__="1.7.1")
+    said = flavours.unlisted(Flavour("tensorrt-rtx", module, module))
+    assert (said is None) == listed
+    if said:
+        assert f"compute capability {here}" in said and "7.5, 8.0, 8.6, 8.9, 12.x" in said
+    assert flavours.unlisted(Flavour("tensorrt", module, module)) is None
+
+
+def test_an_unlisted_gpu_is_told_of_before_building(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorrt_rtx_bindings")
+    monkeypatch.setattr(flavours, "compute_capability", lambda: "9.0")
+    lines: list[str] = []
+    pipeline.export(
+        resolve("linear-ae.onnx"),
+        tmp_path / "a.plan",
+        Options("tensorrt-rtx", batch=(1,)),
+        progress=lines.append,
+        checking=Checking(run=False),
+    )
+    assert "9.0" in lines[0] and lines[1].startswith("building a.plan")

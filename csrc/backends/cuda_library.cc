@@ -9,6 +9,7 @@
 #include "backends/library.h"
 #include "core/fork.h"
 #include "zoo/errors.h"
+#include "zoo_interfaces.h"
 
 namespace zoo {
 namespace {
@@ -23,32 +24,42 @@ void require_driver() {
 }
 
 const CudaOps* open_ops() {
-  std::string path = own_folder() + "/" + kName;
-  if (const std::string found = find_library("ZOO_CUDA_LIBRARY", "runtime/lib", kName);
-      !found.empty()) {
-    path = found;
-  } else if (void* there = ::dlopen(path.c_str(), RTLD_LAZY | RTLD_LOCAL)) {
-    ::dlclose(there);
-  } else {
+  const std::string path = find_own_library("ZOO_CUDA_LIBRARY", kName);
+  if (path.empty()) {
     require_driver();
     throw BackendUnavailableError(
         "this build has no CUDA kernels: no nvcc was found when it was made; put nvcc on the PATH, "
         "or pip install nvidia-cuda-nvcc, and install generator-zoo from source again");
   }
   void* library = open_library(path, /*global=*/false);
-  using Entry = const CudaOps* (*)(uint32_t);
+  using Entry = const CudaOps* (*)(uint64_t);
   const auto entry = reinterpret_cast<Entry>(library_symbol(library, "zoo_cuda_ops", path));
-  const CudaOps* ops = entry(kCudaOpsVersion);
+  const CudaOps* ops = entry(kCudaInterface);
   if (!ops) {
     throw BackendUnavailableError("'" + path + "' belongs to another version of generator-zoo");
   }
   return ops;
 }
 
+std::string cuda_version(int number) {
+  return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+}
+
+void require_new_driver(const CudaOps& ops) {
+  int driver = 0;
+  int runtime = 0;
+  if (ops.versions(&driver, &runtime) || driver == 0 || driver >= runtime) return;
+  throw DeviceUnavailableError("the NVIDIA driver here is for CUDA " + cuda_version(driver) +
+                               " and older, but this build is of CUDA " + cuda_version(runtime) +
+                               "; update the driver, or install generator-zoo from source again " +
+                               "with an nvcc of CUDA " + cuda_version(driver));
+}
+
 int count_devices(const CudaOps& ops) {
   int count = 0;
   if (const char* failure = ops.device_count(&count)) {
     const std::string message = failure;
+    require_new_driver(ops);
     require_driver();
     throw DeviceUnavailableError("no CUDA device can be used: " + message);
   }
@@ -100,33 +111,6 @@ CudaDevice cuda_device(int number, const std::string& who, const std::string& wi
                                (count == 1 ? "is" : "are") + " " + std::to_string(count) +
                                " (cuda:0" +
                                (count == 1 ? "" : " to cuda:" + std::to_string(count - 1)) + ")");
-}
-
-namespace {
-
-// Whether this process uses the device; true where that cannot be told.
-bool is_in_use(int device) {
-  using Get = int (*)(int* device, int ordinal);
-  using State = int (*)(int device, unsigned* flags, int* active);
-  static void* const driver = ::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
-  if (!driver) return true;
-  static const auto get = reinterpret_cast<Get>(::dlsym(driver, "cuDeviceGet"));
-  static const auto state = reinterpret_cast<State>(::dlsym(driver, "cuDevicePrimaryCtxGetState"));
-  int handle = 0;
-  unsigned flags = 0;
-  int active = 1;
-  if (!get || !state || get(&handle, device) != 0) return true;
-  return state(handle, &flags, &active) != 0 || active != 0;
-}
-
-}  // namespace
-
-void return_to_device(int before) {
-  try {
-    if (is_in_use(before)) cuda_ops().set_device(before);
-  } catch (const Error&) {
-    // A forked child, which has no device.
-  }
 }
 
 void check_cuda(const char* failure) {

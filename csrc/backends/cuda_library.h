@@ -21,10 +21,6 @@ ZOO_API std::vector<CudaDevice> cuda_devices();
 // and ends with what can be done without; else throws as cuda_ops.
 CudaDevice cuda_device(int number, const std::string& who, const std::string& without);
 
-// Makes the device of before the calling thread's current one again, unless that would be the first
-// use of it, which takes hundreds of MB of its memory. Never throws.
-ZOO_API void return_to_device(int before);
-
 // Throws ExecutionError for a message that one of CudaOps returned.
 ZOO_API void check_cuda(const char* failure);
 

@@ -7,23 +7,23 @@
 
 namespace zoo {
 
-OnDevice::OnDevice(int device) : device_(device) {
-  check_cuda(cuda_ops().current_device(&before_));
-  if (before_ != device_) check_cuda(cuda_ops().set_device(device_));
-}
+OnDevice::OnDevice(int device) : entered_(true) { check_cuda(cuda_ops().enter_device(device)); }
 
-OnDevice::OnDevice(int device, std::nothrow_t) noexcept : device_(device), before_(device) {
+OnDevice::OnDevice(int device, std::nothrow_t) noexcept {
   try {
-    if (cuda_ops().current_device(&before_)) before_ = device_;
-    if (before_ != device_) cuda_ops().set_device(device_);
+    entered_ = !cuda_ops().enter_device(device);
   } catch (const Error&) {
     // A forked child: nothing of CUDA can be let go of there.
-    before_ = device_;
   }
 }
 
 OnDevice::~OnDevice() {
-  if (before_ != device_) return_to_device(before_);
+  if (!entered_) return;
+  try {
+    cuda_ops().leave_device();
+  } catch (const Error&) {
+    // Forked meanwhile.
+  }
 }
 
 DeviceMemory allocate_device_memory(size_t bytes) {

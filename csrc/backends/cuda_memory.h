@@ -41,7 +41,7 @@ using PinnedMemory = CudaHandle<&CudaOps::release_pinned>;
 using CudaStream = CudaHandle<&CudaOps::destroy_stream>;
 using CudaGraph = CudaHandle<&CudaOps::destroy_graph>;
 
-// Makes a device the calling thread's current one, for a scope.
+// Makes a device the calling thread's current one, for a scope; then what was before is again.
 class ZOO_API OnDevice {
  public:
   // Throws ExecutionError.
@@ -52,8 +52,7 @@ class ZOO_API OnDevice {
   ~OnDevice();
 
  private:
-  const int device_;
-  int before_ = 0;
+  bool entered_ = false;
 };
 
 // Throw ExecutionError; the first OutOfMemoryError where the device has not so much.

@@ -25,7 +25,7 @@ std::vector<std::string>& search_folders() {
 
 std::string parent(const std::string& path) {
   const size_t slash = path.find_last_of('/');
-  if (slash == std::string::npos) return ".";
+  if (slash == std::string::npos) return "";
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
@@ -42,7 +42,7 @@ std::vector<std::string> search_roots() {
     roots = search_folders();
   }
   // Installed in a wheel, libzoo lies in site-packages/runtime/lib.
-  roots.push_back(parent(parent(own_folder())));
+  if (const std::string own = parent(parent(own_folder())); !own.empty()) roots.push_back(own);
   return roots;
 }
 
@@ -56,6 +56,11 @@ std::vector<std::string> entries(const std::string& folder) {
   return names;
 }
 
+std::string value_of(const char* environment) {
+  const char* value = std::getenv(environment);
+  return value ? value : "";
+}
+
 std::string first_with_prefix(const std::string& folder, const std::string& prefix) {
   for (const std::string& name : entries(folder)) {
     if (name.compare(0, prefix.size(), prefix) == 0) return folder + "/" + name;
@@ -65,22 +70,36 @@ std::string first_with_prefix(const std::string& folder, const std::string& pref
 
 }  // namespace
 
-std::string own_folder() {
+std::string own_library() {
   Dl_info info{};
-  if (::dladdr(reinterpret_cast<const void*>(&own_folder), &info) && info.dli_fname) {
-    if (char* real = ::realpath(info.dli_fname, nullptr)) {
-      const std::string folder = parent(real);
-      std::free(real);
-      return folder;
-    }
+  if (!::dladdr(reinterpret_cast<const void*>(&own_library), &info) || !info.dli_fname) return "";
+  char* real = ::realpath(info.dli_fname, nullptr);
+  if (!real) return "";
+  const std::string path = real;
+  std::free(real);
+  return path;
+}
+
+std::string own_folder() { return parent(own_library()); }
+
+std::string find_own_library(const char* environment, const std::string& name) {
+  if (const std::string told = value_of(environment); !told.empty()) {
+    return is_folder(told) ? first_with_prefix(told, name) : told;
   }
-  return ".";
+  // Another installation's may be of another version.
+  std::vector<std::string> folders = {own_folder()};
+  for (const auto& root : search_roots()) folders.push_back(root + "/runtime/lib");
+  for (const auto& folder : folders) {
+    const std::string path = folder + "/" + name;
+    if (!folder.empty() && ::access(path.c_str(), F_OK) == 0) return path;
+  }
+  return "";
 }
 
 std::string find_library(const char* environment, const std::string& relative,
                          const std::string& prefix) {
-  if (const char* value = std::getenv(environment); value && *value) {
-    return is_folder(value) ? first_with_prefix(value, prefix) : value;
+  if (const std::string told = value_of(environment); !told.empty()) {
+    return is_folder(told) ? first_with_prefix(told, prefix) : told;
   }
   for (const auto& root : search_roots()) {
     const std::string found = first_with_prefix(root + "/" + relative, prefix);
@@ -139,6 +158,7 @@ void* library_symbol(void* library, const char* name, const std::string& path) {
 }
 
 void add_search_folder(const std::string& folder) {
+  if (folder.empty() || folder.front() != '/') return;
   const ForkGuard guard;
   const std::lock_guard<std::mutex> lock(search_mutex);
   for (const auto& known : search_folders()) {

@@ -7,8 +7,13 @@
 
 namespace zoo {
 
-// Folder that holds this library itself.
+// Path of this library's own file, and its folder; empty where the loader does not tell.
+ZOO_API std::string own_library();
 ZOO_API std::string own_folder();
+
+// A library that is built with this one: where the environment variable says (a file or a folder),
+// else beside this one, else in runtime/lib of another folder of packages. Empty where it is not.
+std::string find_own_library(const char* environment, const std::string& name);
 
 // First file whose name begins with prefix in relative (a folder) below one of:
 // the value of the environment variable (a file or a folder), the site-packages
@@ -35,7 +40,8 @@ bool has_nvidia_driver();
 void* library_symbol(void* library, const char* name, const std::string& path);
 
 // Adds a folder in which find_library looks, as Python does for each sys.path entry
-// that holds a backend's package. Thread-safe.
+// that holds a backend's package. One that is not absolute is left out: it would be looked for in
+// the folder that the process works in, which may hold anyone's libraries. Thread-safe.
 ZOO_API void add_search_folder(const std::string& folder);
 
 }  // namespace zoo

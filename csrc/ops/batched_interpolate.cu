@@ -1,5 +1,6 @@
 #include "ops/cuda_launch.h"
 #include "ops/half_float.h"
+#include "ops/interpolate_parts.h"
 
 namespace zoo {
 namespace {
@@ -34,19 +35,22 @@ __device__ float row_cosine(const float* a, const float* b, size_t width, double
   return norms > 0.0 ? static_cast<float>(dot / norms) : 1.0f;
 }
 
-// A block makes a row's steps: neighbouring threads write neighbouring values.
+// A block makes a part of a row's steps: neighbouring threads write neighbouring values.
 template <typename Out>
 __global__ void __launch_bounds__(kThreads)
     interpolate_kernel(const float* a, const float* b, const float* t, bool spherical, size_t rows,
-                       size_t steps, size_t width, Out* h) {
+                       size_t steps, size_t width, size_t parts, Out* h) {
   __shared__ double partial[kThreads / 32];
   __shared__ float weights[2][kSteps];
-  for (size_t row = blockIdx.x; row < rows; row += gridDim.x) {
-    const float* from = a + row * width;
-    const float* to = b + row * width;
+  for (size_t block = blockIdx.x; block < rows * parts; block += gridDim.x) {
+    const InterpolatePart part = interpolate_part(block, parts, steps, width);
+    const float* from = a + part.row * width;
+    const float* to = b + part.row * width;
     const float cosine = spherical ? row_cosine(from, to, width, partial) : 0.0f;
-    for (size_t start = 0; start < steps; start += kSteps) {
-      const size_t count = min(static_cast<size_t>(kSteps), steps - start);
+    Out* out = h + part.row * steps * width;
+    const size_t last = (part.end + width - 1) / width;
+    for (size_t start = part.begin / width; start < last; start += kSteps) {
+      const size_t count = min(static_cast<size_t>(kSteps), last - start);
       __syncthreads();
       if (threadIdx.x < count) {
         const float step = t[start + threadIdx.x];
@@ -57,10 +61,12 @@ __global__ void __launch_bounds__(kThreads)
         }
       }
       __syncthreads();
-      Out* out = h + (row * steps + start) * width;
-      for (size_t i = threadIdx.x; i < count * width; i += kThreads) {
-        const size_t step = i / width;
-        const size_t element = i - step * width;
+      const size_t begin = max(part.begin, start * width);
+      const size_t end = min(part.end, (start + count) * width);
+      for (size_t i = begin + threadIdx.x; i < end; i += kThreads) {
+        const size_t at = i / width;
+        const size_t element = i - at * width;
+        const size_t step = at - start;
         const float value = spherical
                                 ? weights[0][step] * from[element] + weights[1][step] * to[element]
                                 : interpolate_linear(from[element], to[element], weights[0][step]);
@@ -73,9 +79,10 @@ __global__ void __launch_bounds__(kThreads)
 template <typename Out>
 const char* launch_as(const float* a, const float* b, const float* t, Interpolation mode,
                       size_t rows, size_t steps, size_t width, Out* h, cudaStream_t stream) {
-  const auto blocks = static_cast<unsigned>(std::min(rows, size_t{1} << 30));
+  const size_t parts = interpolate_parts(rows, steps, width);
+  const auto blocks = static_cast<unsigned>(std::min(rows * parts, size_t{1} << 30));
   interpolate_kernel<Out><<<blocks, kThreads, 0, stream>>>(
-      a, b, t, mode == Interpolation::kSpherical, rows, steps, width, h);
+      a, b, t, mode == Interpolation::kSpherical, rows, steps, width, parts, h);
   return ZOO_CUDA(cudaGetLastError());
 }
 

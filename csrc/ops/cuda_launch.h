@@ -59,6 +59,10 @@ const char* launch_interpolate(const float* a, const float* b, const float* t, I
 const char* launch_levels(const float* images, size_t rows, size_t channels, size_t pixels,
                           uint8_t* levels, void* stream);
 
+// The current device (cuda_context.cu).
+const char* enter_device(int index);
+const char* leave_device();
+
 // Memory, streams and graphs (cuda_device.cu).
 const char* device_memory(uint64_t* free, uint64_t* total);
 const char* allocate_device(size_t bytes, void** memory, bool* exhausted);

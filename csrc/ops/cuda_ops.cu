@@ -1,6 +1,7 @@
 #include "ops/cuda_ops.h"
 
 #include "ops/cuda_launch.h"
+#include "zoo_interfaces.h"
 
 namespace zoo {
 namespace {
@@ -21,9 +22,11 @@ const char* device(int index, CudaDevice* device) {
   return nullptr;
 }
 
-const char* set_device(int index) { return ZOO_CUDA(cudaSetDevice(index)); }
-
-const char* current_device(int* index) { return ZOO_CUDA(cudaGetDevice(index)); }
+const char* versions(int* driver, int* runtime) {
+  *driver = *runtime = 0;
+  if (const char* failure = ZOO_CUDA(cudaRuntimeGetVersion(runtime))) return failure;
+  return ZOO_CUDA(cudaDriverGetVersion(driver));
+}
 
 const char* device_of(const void* memory, int* index) {
   *index = -1;
@@ -37,24 +40,16 @@ const char* device_of(const void* memory, int* index) {
   return nullptr;
 }
 
-const char* enter_device_of(const void* memory, int* before) {
-  int index = -1;
-  if (const char* failure = device_of(memory, &index)) return failure;
-  if (index < 0) return "the memory is not a CUDA device's";
-  if (const char* failure = current_device(before)) return failure;
-  return set_device(index);
-}
-
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) const CudaOps* zoo_cuda_ops(uint32_t version) {
+extern "C" __attribute__((visibility("default"))) const CudaOps* zoo_cuda_ops(uint64_t interface) {
   static const CudaOps table{
-      device_count,  device,          enter_device_of, set_device,         current_device,
-      device_of,     launch_sample,   launch_advance,  launch_interpolate, launch_levels,
-      device_memory, allocate_device, release_device,  allocate_pinned,    release_pinned,
-      copy_async,    make_stream,     destroy_stream,  synchronize_stream, begin_capture,
+      device_count,  device,          versions,       enter_device,       leave_device,
+      device_of,     launch_sample,   launch_advance, launch_interpolate, launch_levels,
+      device_memory, allocate_device, release_device, allocate_pinned,    release_pinned,
+      copy_async,    make_stream,     destroy_stream, synchronize_stream, begin_capture,
       end_capture,   launch_graph,    destroy_graph};
-  return version == kCudaOpsVersion ? &table : nullptr;
+  return interface == kCudaInterface ? &table : nullptr;
 }
 
 }  // namespace zoo

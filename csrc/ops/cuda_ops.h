@@ -27,11 +27,13 @@ struct CudaDevice {
 struct CudaOps {
   const char* (*device_count)(int* count);
   const char* (*device)(int index, CudaDevice* device);
-  // Makes the device of this memory the current one, and tells which was; fails for
-  // memory that no device has.
-  const char* (*enter_device_of)(const void* memory, int* before);
-  const char* (*set_device)(int index);
-  const char* (*current_device)(int* index);
+  // Versions of CUDA, as 1000 * major + 10 * minor: the newest that the driver knows (0: there is
+  // no driver), and the one that this library was built with.
+  const char* (*versions)(int* driver, int* runtime);
+  // Makes a device the calling thread's current one, until the same thread leaves it. What was
+  // current before is so again then, be it no device at all, without being used for that.
+  const char* (*enter_device)(int index);
+  const char* (*leave_device)();
   // Index of the device of this memory; -1 for memory that no device has.
   const char* (*device_of)(const void* memory, int* index);
   // h[rows, width] of type `real`; mu, logvar null: the prior. Seed and index of row
@@ -69,9 +71,7 @@ struct CudaOps {
   const char* (*destroy_graph)(void* graph);
 };
 
-constexpr uint32_t kCudaOpsVersion = 3;
-
-// The table, or null for another version than the library's.
-extern "C" const CudaOps* zoo_cuda_ops(uint32_t version);
+// The table, or null for another number than the library's kCudaInterface (zoo_interfaces.h).
+extern "C" const CudaOps* zoo_cuda_ops(uint64_t interface);
 
 }  // namespace zoo

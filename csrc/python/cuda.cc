@@ -1,4 +1,4 @@
-#include "backends/cuda_library.h"
+#include "backends/cuda_memory.h"
 #include "python/bindings.h"
 #include "zoo/errors.h"
 
@@ -22,17 +22,16 @@ py::list devices() {
   return list;
 }
 
-// Calls on the device that has the memory, and goes back to the one that was current.
+// Calls on the device that has the memory.
 template <typename Call>
 void on_device_of(uintptr_t memory, const Call& call) {
   without_gil([&] {
     const CudaOps& ops = cuda_ops();
-    int before = 0;
-    check_cuda(ops.enter_device_of(pointer<const void>(memory), &before));
-    const char* failure = call(ops);
-    const std::string message = failure ? failure : "";
-    return_to_device(before);
-    if (failure) throw ExecutionError(message);
+    int index = -1;
+    check_cuda(ops.device_of(pointer<const void>(memory), &index));
+    if (index < 0) throw ArgumentError("the memory is not a CUDA device's");
+    const OnDevice here(index);
+    check_cuda(call(ops));
   });
 }
 

@@ -1,12 +1,14 @@
 // What the CUDA kernels' threads do, run on the CPU: every thread of a grid, against the CPU
 // operators bit for bit; and the rounding to half precision against its definition.
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
 
 #include "ops/half_float.h"
 #include "ops/image_levels.h"
+#include "ops/interpolate_parts.h"
 #include "ops/sample_thread.h"
 #include "tests/check.h"
 
@@ -157,6 +159,34 @@ void levels() {
   CHECK(zoo::image_level(INFINITY) == 255);
 }
 
+// The parts of the blocks are all of the values, each once, and enough to fill a GPU where there
+// are values enough, be they of one way.
+void interpolation() {
+  for (const size_t rows : {1, 2, 7, 2047, 2048, 5000}) {
+    for (const size_t steps : {1, 2, 255, 256, 257, 1000}) {
+      for (const size_t width : {1, 3, 64, 512}) {
+        const size_t values = steps * width;
+        const size_t parts = zoo::interpolate_parts(rows, steps, width);
+        bool whole = parts > 0;
+        for (const size_t row : {size_t{0}, rows - 1}) {
+          size_t next = 0;
+          for (size_t part = 0; part < parts; ++part) {
+            const auto got = zoo::interpolate_part(row * parts + part, parts, steps, width);
+            whole = whole && got.row == row && got.begin == next && got.end >= next;
+            next = got.end;
+          }
+          whole = whole && next == values;
+        }
+        CHECK(whole);
+        const size_t possible = rows * (values / zoo::kInterpolateValues);
+        CHECK(rows * parts >= std::min(possible, zoo::kInterpolateBlocks));
+        CHECK(rows < zoo::kInterpolateBlocks || parts == 1);
+      }
+    }
+  }
+  CHECK(zoo::interpolate_parts(1, 1024, 512) == zoo::kInterpolateBlocks);
+}
+
 }  // namespace
 
 int main() {
@@ -167,5 +197,6 @@ int main() {
   samples<Float16>();
   samples<BFloat16>();
   levels();
+  interpolation();
   return zoo::test::report();
 }

@@ -10,6 +10,7 @@
 
 #include "tests/host_cuda_emulator.h"
 #include "tests/host_cuda_kernels.h"
+#include "zoo_interfaces.h"
 
 namespace zoo {
 namespace {
@@ -42,6 +43,9 @@ const char* put(const char* name, void* stream, std::vector<Extent> extents,
 const char* device_count(int* count) {
   *count = 0;
   return entry("device_count", [&](Lock*) {
+    if (host_cuda::setting("HOST_CUDA_DRIVER", host_cuda::kVersion) < host_cuda::kVersion) {
+      return "cudaErrorInsufficientDriver: CUDA driver version is insufficient";
+    }
     *count = emulator().devices;
     return "";
   });
@@ -56,11 +60,11 @@ const char* device(int index, CudaDevice* device) {
   });
 }
 
-const char* enter_device_of(const void* memory, int* before) {
-  return entry("enter_device_of", [&](Lock*) {
-    const int found = emulator().memory.device_of(memory, 1);
-    if (found < 0) return "the memory is not a CUDA device's";
-    *before = std::exchange(current, found);
+const char* versions(int* driver, int* runtime) {
+  *driver = *runtime = 0;
+  return entry("versions", [&](Lock*) {
+    *driver = static_cast<int>(host_cuda::setting("HOST_CUDA_DRIVER", host_cuda::kVersion));
+    *runtime = host_cuda::kVersion;
     return "";
   });
 }
@@ -68,14 +72,26 @@ const char* enter_device_of(const void* memory, int* before) {
 const char* set_device(int index) {
   return entry("set_device", [&](Lock*) {
     if (index < 0 || index >= emulator().devices) return kBadDevice;
+    emulator().contexts.insert(index);
     current = index;
     return "";
   });
 }
 
-const char* current_device(int* index) {
-  return entry("current_device", [&](Lock*) {
-    *index = current;
+const char* enter_device(int index) {
+  return entry("enter_device", [&](Lock*) {
+    if (index < 0 || index >= emulator().devices) return kBadDevice;
+    emulator().contexts.insert(index);
+    host_cuda::entered.push_back(std::exchange(current, index));
+    return "";
+  });
+}
+
+const char* leave_device() {
+  return entry("leave_device", [&](Lock*) {
+    if (host_cuda::entered.empty()) return "CUDA_ERROR_INVALID_CONTEXT";
+    current = host_cuda::entered.back();
+    host_cuda::entered.pop_back();
     return "";
   });
 }
@@ -239,13 +255,13 @@ const char* destroy_graph(void* graph) {
 
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) const CudaOps* zoo_cuda_ops(uint32_t version) {
+extern "C" __attribute__((visibility("default"))) const CudaOps* zoo_cuda_ops(uint64_t interface) {
   static const CudaOps table{
-      device_count, device,          enter_device_of, set_device, current_device, device_of,
-      sample,       advance,         interpolate,     levels,     memory,         allocate,
-      release,      allocate_pinned, release_pinned,  copy,       make_stream,    destroy_stream,
-      synchronize,  begin_capture,   end_capture,     launch,     destroy_graph};
-  return version == kCudaOpsVersion ? &table : nullptr;
+      device_count, device,          versions,       enter_device, leave_device, device_of,
+      sample,       advance,         interpolate,    levels,       memory,       allocate,
+      release,      allocate_pinned, release_pinned, copy,         make_stream,  destroy_stream,
+      synchronize,  begin_capture,   end_capture,    launch,       destroy_graph};
+  return interface == kCudaInterface ? &table : nullptr;
 }
 
 }  // namespace zoo
@@ -260,6 +276,10 @@ void host_cuda_break(const char* message) {
 
 const char* host_cuda_error() { return zoo::host_cuda::message; }
 
+int host_cuda_set_device(int device) { return zoo::set_device(device) ? -1 : 0; }
+
+int host_cuda_current_device() { return zoo::host_cuda::current; }
+
 int host_cuda_is_device(const void* memory, size_t bytes) {
   zoo::Emulator& all = zoo::emulator();
   const zoo::Lock lock(all.mutex);
@@ -273,7 +293,8 @@ uint64_t host_cuda_counter(const char* name) {
                                             {"pinned_bytes", all.memory.pinned_bytes()},
                                             {"peak_device_bytes", all.memory.peak()},
                                             {"streams", all.streams.streams()},
-                                            {"graphs", all.streams.graphs()}};
+                                            {"graphs", all.streams.graphs()},
+                                            {"contexts", all.contexts.size()}};
   if (const auto found = now.find(name); found != now.end()) return found->second;
   for (const char* known :
        {"launches", "captures", "copies_up", "bytes_up", "copies_down", "bytes_down", "samples"}) {

@@ -10,7 +10,8 @@
 //
 // The environment variables HOST_CUDA_DEVICES (1) and HOST_CUDA_MEMORY (bytes of each device,
 // 1 GiB) are read when the library is first used, HOST_CUDA_CAPABILITY (90, which is 9.0) whenever
-// a device is asked for.
+// a device is asked for, HOST_CUDA_DRIVER (13000, the newest CUDA that the driver knows: 13.0)
+// whenever its version or the number of devices is.
 #pragma once
 
 #include <cstddef>
@@ -30,6 +31,10 @@ HOST_CUDA_API void host_cuda_break(const char* message);
 // What the last call of this thread that failed said.
 HOST_CUDA_API const char* host_cuda_error();
 
+// As cudaSetDevice and cudaGetDevice, which a program calls itself. Not 0: it failed.
+HOST_CUDA_API int host_cuda_set_device(int device);
+HOST_CUDA_API int host_cuda_current_device();
+
 // 1 where all of these bytes are memory of one device that was not released; asked by work of a
 // stream, not released before that was put there.
 HOST_CUDA_API int host_cuda_is_device(const void* memory, size_t bytes);
@@ -37,7 +42,8 @@ HOST_CUDA_API int host_cuda_is_device(const void* memory, size_t bytes);
 // Since the last reset: "launches" and "captures" of graphs, "copies_up" and "bytes_up" (pinned to
 // device), "copies_down" and "bytes_down", "samples" (runs of the sampling kernel),
 // "peak_device_bytes". Copies and samples count when they run. What there is now: "device_bytes",
-// "pinned_bytes", "streams", "graphs". UINT64_MAX for another name.
+// "pinned_bytes", "streams", "graphs", "contexts" (of devices that were ever current in a thread).
+// UINT64_MAX for another name.
 HOST_CUDA_API uint64_t host_cuda_counter(const char* name);
 HOST_CUDA_API void host_cuda_reset();
 

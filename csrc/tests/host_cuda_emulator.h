@@ -6,13 +6,18 @@
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "tests/host_cuda_memory.h"
 #include "tests/host_cuda_streams.h"
 
 namespace zoo::host_cuda {
+
+// Of CUDA: the emulated runtime's, 13.0.
+constexpr int kVersion = 13000;
 
 inline uint64_t setting(const char* name, uint64_t otherwise) {
   const char* value = std::getenv(name);
@@ -24,6 +29,7 @@ struct Emulator {
   std::mutex mutex;  // guards all that follows
   Memory memory{devices, setting("HOST_CUDA_MEMORY", uint64_t{1} << 30)};
   Streams streams{devices, &memory};
+  std::set<int> contexts;  // devices that a thread had as its current one
   std::map<std::string, uint64_t> counts;
   std::map<std::string, std::pair<int, std::string>> failures;
 };
@@ -36,6 +42,7 @@ inline Emulator& emulator() {
 
 // Of the calling thread: its device, and what failed last.
 inline thread_local int current = 0;
+inline thread_local std::vector<int> entered;  // those that were current before
 inline thread_local char message[512];
 
 // One function of the table: null, or what call(&lock) returned, or was told to fail with.

@@ -8,10 +8,11 @@
 
 #include "ops/cuda_ops.h"
 #include "tests/check.h"
+#include "zoo_interfaces.h"
 
 namespace zoo::test {
 
-inline const CudaOps& ops() { return *zoo_cuda_ops(kCudaOpsVersion); }
+inline const CudaOps& ops() { return *zoo_cuda_ops(kCudaInterface); }
 
 inline bool good(const char* failure) {
   if (failure) std::fprintf(stderr, "%s\n", failure);

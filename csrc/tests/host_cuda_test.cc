@@ -52,39 +52,43 @@ std::vector<Out> rounded(const std::vector<float>& values) {
 }
 
 void devices() {
-  CHECK(zoo::zoo_cuda_ops(zoo::kCudaOpsVersion + 1) == nullptr);
+  CHECK(zoo::zoo_cuda_ops(zoo::kCudaInterface + 1) == nullptr);
   int count = 0;
   CHECK(good(ops().device_count(&count)) && count == 2);
   zoo::CudaDevice device{};
   CHECK(good(ops().device(1, &device)) && device.memory == kTotal && device.major == 9);
   CHECK(std::string(device.name) == "emulated" && device.multiprocessors > 0);
   CHECK(told(ops().device(2, &device), "cudaErrorInvalidDevice"));
-  CHECK(told(ops().set_device(-1), "cudaErrorInvalidDevice"));
+  CHECK(host_cuda_set_device(-1) != 0 && told(host_cuda_error(), "cudaErrorInvalidDevice"));
 
-  CHECK(good(ops().set_device(1)));
+  CHECK(host_cuda_set_device(1) == 0);
   int before = -1;
   {
     const Block<float> there(4);
-    CHECK(good(ops().set_device(0)));
+    CHECK(host_cuda_set_device(0) == 0);
     // Each thread has its own.
     std::thread([&] {
-      int other = -1;
-      CHECK(good(ops().enter_device_of(there.data + 3, &other)) && other == 0);
+      CHECK(told(ops().leave_device(), "CUDA_ERROR_INVALID_CONTEXT"));
+      CHECK(good(ops().enter_device(1)) && host_cuda_current_device() == 1);
     }).join();
-    CHECK(good(ops().enter_device_of(there.data, &before)) && before == 0);
-    CHECK(good(ops().enter_device_of(there.data, &before)) && before == 1);
-    CHECK(told(ops().enter_device_of(&before, &before), "not a CUDA device's"));
-    CHECK(good(ops().current_device(&before)) && before == 1);
+    CHECK(host_cuda_current_device() == 0);
+    // They are left in the order of a stack, whatever was set meanwhile.
+    CHECK(good(ops().enter_device(1)) && good(ops().enter_device(0)));
+    CHECK(host_cuda_set_device(1) == 0);
+    CHECK(good(ops().leave_device()) && host_cuda_current_device() == 1);
+    CHECK(good(ops().leave_device()) && host_cuda_current_device() == 0);
+    CHECK(told(ops().enter_device(2), "cudaErrorInvalidDevice"));
+    CHECK(host_cuda_set_device(1) == 0);
     CHECK(good(ops().device_of(there.data + 3, &before)) && before == 1);
     CHECK(good(ops().device_of(&before, &before)) && before == -1);
-    CHECK(good(ops().set_device(0)));
+    CHECK(host_cuda_set_device(0) == 0);
     // Neither its memory nor its streams are the other device's.
     const Stream stream;
     CHECK(told(ops().image_levels(there.data, 1, 1, 1, nullptr, stream.handle), "IllegalAddress"));
-    CHECK(good(ops().set_device(1)));
+    CHECK(host_cuda_set_device(1) == 0);
     CHECK(told(ops().copy(there.data, there.data + 2, 8, stream.handle), "InvalidResource"));
     CHECK(good(stream.wait()));
-    CHECK(good(ops().set_device(0)));
+    CHECK(host_cuda_set_device(0) == 0);
   }
 }
 
@@ -185,9 +189,9 @@ void exhaustion() {
     const Block<char> rest(kTotal / 2 - 1);
     CHECK(free_bytes() == 0);
     // The other device's memory, and pinned memory, are others.
-    CHECK(good(ops().set_device(1)));
+    CHECK(host_cuda_set_device(1) == 0);
     CHECK(free_bytes() == kTotal);
-    CHECK(good(ops().set_device(0)));
+    CHECK(host_cuda_set_device(0) == 0);
     const Block<char> pinned(kTotal, false);
     CHECK(host_cuda_counter("pinned_bytes") == kTotal);
   }
@@ -251,7 +255,7 @@ void failures() {
   // Of the thread that it happened in.
   const char* here = ops().release(&exhausted);
   const std::string kept = here;
-  std::thread([] { CHECK(told(ops().set_device(9), "set_device")); }).join();
+  std::thread([] { CHECK(told(ops().enter_device(9), "enter_device")); }).join();
   CHECK(kept == here);
 }
 

@@ -120,13 +120,9 @@ void release_memory_info(OrtMemoryInfo* info) noexcept {
 }
 
 bool memory_of_device(const void* data, size_t bytes, int device) {
-  const CudaOps& ops = *devices().ops;
-  int before = 0;
-  int found = 0;
-  if (!devices().is_device(data, bytes) || ops.enter_device_of(data, &before)) return false;
-  const char* failed = ops.enter_device_of(data, &found);
-  ops.set_device(before);
-  return !failed && found == device;
+  int found = -1;
+  if (!devices().is_device(data, bytes) || devices().ops->device_of(data, &found)) return false;
+  return found == device;
 }
 
 OrtStatus* create_tensor(const OrtMemoryInfo* info, void* data, size_t bytes, const int64_t* shape,

@@ -11,8 +11,8 @@ constexpr size_t kWorking = 2;
 OrtStatus* take(Session* session, size_t bytes) {
   void* memory = nullptr;
   bool exhausted = false;
-  const char* failed = devices().ops->set_device(session->provider.device());
-  if (!failed) failed = devices().ops->allocate(bytes, &memory, &exhausted);
+  devices().set_device(session->provider.device());
+  const char* failed = devices().ops->allocate(bytes, &memory, &exhausted);
   if (exhausted) {
     return failure("bfc_arena.cc: Failed to allocate memory for requested buffer of size " +
                    std::to_string(bytes));
@@ -24,7 +24,7 @@ OrtStatus* take(Session* session, size_t bytes) {
 
 void let_go(Session* session) {
   const CudaOps& ops = *devices().ops;
-  ops.set_device(session->provider.device());
+  devices().set_device(session->provider.device());
   for (void* memory : session->memory) ops.release(memory);
   if (session->kernels) ops.destroy_stream(session->kernels);
 }
@@ -121,7 +121,7 @@ void work(void* data) {
   const Run& run = *static_cast<Run*>(data);
   count("runs");
   if (run.elided) return;
-  devices().ops->set_device(run.session->provider.device());
+  devices().set_device(run.session->provider.device());
   running = run.session;
   OrtStatus* status = real().RunWithBinding(run.session->real, nullptr, run.binding);
   running = nullptr;
@@ -155,7 +155,7 @@ OrtStatus* run(OrtSession* given, const OrtRunOptions* options,
   session->runs.push_back(
       std::make_unique<Run>(Run{session, const_cast<OrtIoBinding*>(binding), elided}));
   void* const stream = session->provider.stream;
-  devices().ops->set_device(session->provider.device());
+  devices().set_device(session->provider.device());
   if (devices().enqueue(stream, work, session->runs.back().get())) {
     return failure(devices().error());
   }

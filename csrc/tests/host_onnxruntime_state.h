@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "ops/cuda_ops.h"
+#include "zoo_interfaces.h"
 
 #if __has_include(<onnxruntime/onnxruntime_c_api.h>)
 #include <onnxruntime/onnxruntime_c_api.h>
@@ -44,10 +45,11 @@ Function symbol(void* library, const char* name) {
 struct Devices {
   void* const library = open_named("ZOO_CUDA_LIBRARY");
   const CudaOps* const ops =
-      symbol<const CudaOps* (*)(uint32_t)>(library, "zoo_cuda_ops")(kCudaOpsVersion);
+      symbol<const CudaOps* (*)(uint64_t)>(library, "zoo_cuda_ops")(kCudaInterface);
   int (*const enqueue)(void*, void (*)(void*),
                        void*) = symbol<int (*)(void*, void (*)(void*), void*)>(library,
                                                                                "host_cuda_enqueue");
+  int (*const set_device)(int) = symbol<int (*)(int)>(library, "host_cuda_set_device");
   void (*const fail)(const char*) = symbol<void (*)(const char*)>(library, "host_cuda_break");
   const char* (*const error)() = symbol<const char* (*)()>(library, "host_cuda_error");
   int (*const is_device)(const void*,

@@ -97,6 +97,23 @@ def _load(target: Target) -> Flavour:
     return Flavour(target, module, log_of(module))
 
 
+LISTED = ("7.5", "8.0", "8.6", "8.9", "12")
+"""Compute capabilities that TensorRT for RTX is made for (its support matrix): a number before the
+point alone stands for all that begin so."""
+
+
+def unlisted(flavour: Flavour) -> str | None:
+    """What to say before a plan is built that the GPU here may not run; None where it may."""
+    here = compute_capability() if flavour.portable else None
+    if here is None or here in LISTED or here.split(".")[0] in LISTED:
+        return None
+    listed = ", ".join(name if "." in name else f"{name}.x" for name in LISTED)
+    return (
+        f"the GPU here has compute capability {here}, which is not in the list of {flavour.title} "
+        f"({listed}): the plan may not run on it; --target tensorrt is for every GPU"
+    )
+
+
 def compute_capability() -> str | None:
     """Of the first GPU here, as "9.0"; None without a driver or a GPU."""
     try:

@@ -132,6 +132,8 @@ def export(
         zoo.errors.ZooError, runtime.errors.Error: the source or the place is unusable.
     """
     settings, checking = (options or Options()).settings(), checking or Checking()
+    if problem := flavours.unlisted(settings.flavour):
+        progress(problem)
     checking.require(settings)
     check_file(out)
     if source.suffix in SUFFIXES:

@@ -15,6 +15,7 @@
 #include "backends/tensors.h"
 #include "core/fork.h"
 #include "zoo/errors.h"
+#include "zoo_interfaces.h"
 
 namespace zoo {
 namespace {

@@ -5,6 +5,7 @@
 #include "backends/library.h"
 #include "core/fork.h"
 #include "zoo/errors.h"
+#include "zoo_interfaces.h"
 
 namespace zoo {
 namespace {
@@ -18,16 +19,15 @@ std::string find_openvino() {
   return find_library(kEnvironment, "openvino/libs", "libopenvino.so");
 }
 
-std::string backend_library() {
-  return find_library("ZOO_OPENVINO_BACKEND", "runtime/lib", "libzoo_openvino.so");
-}
-
 const OpenVinoEntry* open_entry() {
   const std::string library = find_openvino();
   if (library.empty())
     throw BackendUnavailableError(std::string("OpenVINO is not installed: ") + kHint);
-  std::string own = own_folder() + "/libzoo_openvino.so";
-  if (const std::string found = backend_library(); !found.empty()) own = found;
+  const std::string own = find_own_library("ZOO_OPENVINO_BACKEND", "libzoo_openvino.so");
+  if (own.empty()) {
+    throw BackendUnavailableError("this build has no backend for OpenVINO: libzoo_openvino.so is " +
+                                  std::string("not beside libzoo.so"));
+  }
 
   // Global: libzoo_openvino.so names no library of its own, since OpenVINO's
   // sonames change with every patch release while its interface does not.

@@ -19,6 +19,7 @@
 #include "backends/tensorrt/tensorrt_log.h"
 #include "core/mapped_file.h"
 #include "zoo/errors.h"
+#include "zoo_interfaces.h"
 
 namespace zoo::tensorrt {
 namespace {

@@ -1,7 +1,6 @@
 #include "backends/tensorrt/tensorrt_loader.h"
 
 #include <dlfcn.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <map>
@@ -9,6 +8,7 @@
 
 #include "backends/library.h"
 #include "zoo/errors.h"
+#include "zoo_interfaces.h"
 
 namespace zoo {
 namespace {
@@ -57,10 +57,8 @@ struct Opened {
 };
 
 const TensorRtEntry* open_entry(const Flavour& flavour, const std::string& plan) {
-  std::string path = own_folder() + "/" + flavour.own;
-  if (const std::string found = find_library("", "runtime/lib", flavour.own); !found.empty()) {
-    path = found;
-  } else if (::access(path.c_str(), F_OK) != 0) {
+  const std::string path = find_own_library("", flavour.own);
+  if (path.empty()) {
     throw BackendUnavailableError(
         "'" + plan + "' is a plan of " + flavour.title + ", and " + flavour.own +
         ", which opens it without Python, is not beside libzoo.so: no C++ headers of " +

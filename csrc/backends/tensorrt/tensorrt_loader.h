@@ -2,6 +2,7 @@
 // are installed. No Python.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -15,14 +16,13 @@ std::unique_ptr<PlanEngine> open_plan_natively(const std::string& path, const Ma
 
 // What libzoo_tensorrt.so and libzoo_tensorrt_rtx.so export under the name zoo_tensorrt_entry.
 struct TensorRtEntry {
-  int interface;  // kTensorRtInterface of both sides must agree
-  int major;      // of the headers that it was built with: the library's name ends with it
+  uint64_t interface;  // kTensorRtInterface of both sides must agree (zoo_interfaces.h)
+  int major;           // of the headers that it was built with: the library's name ends with it
   // Throws BackendUnavailableError where the library is no TensorRT of that major version.
   void (*check)(void* library, const std::string& library_path);
   // Opens a plan with a library that was checked; the library stays open from then on.
   std::unique_ptr<PlanEngine> (*open)(void* library, const std::string& path,
                                       const Manifest& manifest);
 };
-constexpr int kTensorRtInterface = 2;
 
 }  // namespace zoo
