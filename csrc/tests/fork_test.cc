@@ -2,7 +2,9 @@
 
 #include "core/fork.h"
 
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstring>
@@ -23,7 +25,9 @@ using zoo::PerProcess;
 // Whether a child that does this ends well, in time.
 bool child_ends_well(const std::function<bool()>& work) {
   const pid_t child = fork();
-  if (child == 0) _exit(work() ? 0 : 1);
+  // By the system's own call: ThreadSanitizer's _exit() misses the threads that only the parent
+  // has.
+  if (child == 0) ::syscall(SYS_exit_group, work() ? 0 : 1);
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   int status = 0;
   while (waitpid(child, &status, WNOHANG) == 0) {
