@@ -30,6 +30,8 @@ BACKENDS = ("native", "onnxruntime", "openvino")
 SLOW = 30.0
 MEMORY = 16 << 30
 """Bytes of address space of a process: libraries reserve more than they use."""
+FILES = 300
+"""That a process is given: what a library keeps of each adds up, until there is no memory left."""
 OPERATORS = "Add Cast Concat Conv Expand Gather Gemm MatMul Reshape Slice Softmax Split".split()
 NUMBERS = (-1, 0, 1, 2, 3, 7, 255, 2**31 - 1, 2**31, -(2**31), 2**62)
 
@@ -79,13 +81,17 @@ def work() -> None:
 
 @dataclass
 class Worker:
-    """One process, made anew when it has ended."""
+    """One process, made anew when it has ended, or has had its share of files."""
 
     process: subprocess.Popen[str] | None = field(default=None)
+    asked: int = 0
 
     def ask(self, path: Path, backend: str) -> str:
         """What became of a file; "DIED …" or "SLOW"."""
+        if self.asked == FILES:
+            self.close()
         if self.process is None:
+            self.asked = 0
             self.process = subprocess.Popen(
                 [sys.executable, __file__, "--work"],
                 stdin=subprocess.PIPE,
@@ -94,6 +100,7 @@ class Worker:
                 text=True,
             )
         assert self.process.stdin and self.process.stdout
+        self.asked += 1
         try:
             self.process.stdin.write(f"{path}\t{backend}\n")
             self.process.stdin.flush()
@@ -114,6 +121,7 @@ class Worker:
         if self.process is not None and self.process.stdin:
             self.process.stdin.close()
             self.process.wait()
+            self.process = None
 
 
 def change_bytes(chance: random.Random, content: bytes) -> bytes:

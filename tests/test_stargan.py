@@ -256,7 +256,7 @@ def test_data_without_attributes(some_faces: DataSet) -> None:
         ({"groups": [["Smiling", "Sunglasses"]]}, "Sunglasses is no domain"),
         ({"hidden_by": {"Smiling": ["Eyeglasses"]}}, "what hides Smiling must not be a domain"),
         ({"hidden_by": {"Smiling": ["Mask"]}}, "no attribute 'Mask'"),
-        ({"blocks": 0}, "blocks must be a positive integer, got 0"),
+        ({"blocks": 0}, "blocks must be 1 or more, up to 1000, got 0"),
         ({"widths": []}, "widths must be 1 or more positive integers"),
         ({"discriminator_widths": [8] * 6}, "image_size must be a multiple of 64, got 32"),
         ({"reconstruction": -1}, "reconstruction must be 0 or more, got -1"),
