@@ -5,11 +5,13 @@
 #include <memory>
 #include <string>
 
+#include "zoo/export.h"
+
 namespace zoo {
 
 // The bytes that a file has when it is opened: read, not mapped, for whoever writes to a mapped
 // file changes it under its reader, and whoever truncates it ends the process.
-class MappedFile {
+class ZOO_API MappedFile {
  public:
   // Throws EngineNotFoundError, and EngineFileError for what is empty, no regular file, cannot be
   // read, or is longer than what it begins as can be; ArgumentError for a path with a NUL.
