@@ -72,7 +72,7 @@ wheel: ## build a wheel into dist/
 
 fuzz: ## build and run the fuzzers of engine files for FUZZ_SECONDS (60)
 	@$(SETUP) test
-	@scripts/fuzz.sh $(or $(FUZZ_SECONDS),60) $(FUZZ_SEED)
+	@scripts/fuzz.sh $(or $(FUZZ_SECONDS),60) $(or $(FUZZ_SEED),1) $(FUZZ_FILES)
 
 sanitize: ## build and run the C++ tests with AddressSanitizer and ThreadSanitizer
 	@$(SETUP) test

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes the readers of engine files: scripts/fuzz.sh SECONDS [SEED]
+# Fuzzes the readers of engine files: scripts/fuzz.sh SECONDS [SEED [FILES]]
 #
 # The time is shared by the fuzzers (csrc/fuzz), which run side by side with sanitizers, and by whole
 # engines in every backend (scripts/fuzz_engines.py). Builds into build/fuzz; what is found lies
@@ -9,6 +9,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 seconds=${1:?usage: scripts/fuzz.sh SECONDS [SEED]}
 seed=${2:-1}
+# Whole engines at most: what a seed makes of a number of files is the same on every machine.
+files=${3:-1000000000}
 bin=$PWD/${VENV:-.venv}/bin
 build=build/fuzz
 corpus=csrc/fuzz/corpus
@@ -41,6 +43,6 @@ fuzz onnx "$corpus/engines"
 fuzz plan "$corpus/plans"
 fuzz manifest "$corpus/manifests"
 for process in "${running[@]}"; do wait "$process" || failed=1; done
-"$bin/python" scripts/fuzz_engines.py --seconds "$((seconds / 2))" --seed "$seed" \
+"$bin/python" scripts/fuzz_engines.py --seconds "$((seconds / 2))" --seed "$seed" --files "$files" \
   --out "$build/failures" "$corpus/engines" || failed=1
 exit "$failed"

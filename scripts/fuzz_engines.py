@@ -221,6 +221,7 @@ def main() -> int:
     parser.add_argument("corpus", type=Path, nargs="*", help="folders of engine files")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--files", type=int, default=10**9, help="most of them")
     parser.add_argument("--out", type=Path, default=Path("build/fuzz/failures"))
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -234,7 +235,7 @@ def main() -> int:
     chance, worker, answers, failures = random.Random(options.seed), Worker(), {}, 0
     end, count = time.monotonic() + options.seconds, 0
     case = options.out / "case.onnx"
-    while count < len(seeds) or time.monotonic() < end:
+    while count < len(seeds) or (count < options.files and time.monotonic() < end):
         if count < len(seeds):
             content = seeds[count].read_bytes()
         else:

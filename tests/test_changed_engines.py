@@ -343,6 +343,12 @@ HOSTILE: dict[str, tuple[Callable[[ModelProto], Any], str]] = {
     "no operator": (lambda model: setattr(model.graph.node[-1], "op_type", ""), "no operator"),
     "function that calls itself": (calls_itself, "calls itself"),
     "function twice": (lambda model: model.functions.append(model.functions[0]), "twice"),
+    "computed lengths of a split": (
+        lambda model: model.graph.node.append(
+            helper.make_node("Split", ["mu", "seed"], ["unused"], axis=0)
+        ),
+        "lengths that are no weights",
+    ),
     "bodies in bodies": (nested, "bodies in bodies"),
     "training": (lambda model: model.training_info.add(), "training"),
     "sparse weights": (lambda model: model.graph.sparse_initializer.add(), "sparse"),

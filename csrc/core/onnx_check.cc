@@ -156,6 +156,11 @@ class Checker {
       if (!input.empty()) need(*scope, input);
     }
     for (const OnnxGraph& graph : node.graphs) check_graph(graph, scope);
+    // OpenVINO writes beyond its memory where lengths that are computed are negative.
+    if (node.domain.empty() && node.op == "Split" && node.inputs.size() > 1 &&
+        !node.inputs[1].empty() && weights_.count(node.inputs[1]) == 0) {
+      throw EngineFileError("a node 'Split' of its graph has lengths that are no weights");
+    }
     if (node.outputs.empty()) {
       throw EngineFileError("a node " + quoted(node.op) + " of its graph makes nothing");
     }
@@ -167,6 +172,7 @@ class Checker {
   void check_graph(const OnnxGraph& graph, const Scope* around) const {
     Scope scope{around, {}};
     for (const OnnxTensor& weights : graph.initializers) scope.define(weights.name);
+    for (const OnnxTensor& weights : graph.initializers) weights_.insert(weights.name);
     Names inputs;
     for (const OnnxValue& input : graph.inputs) {
       // An input may have weights of its name: its value where none is given.
@@ -200,6 +206,7 @@ class Checker {
 
   const OnnxModel& model_;
   Functions functions_;
+  mutable Names weights_;  // of all graphs
   std::unordered_set<const OnnxFunction*> open_;
   std::unordered_set<const OnnxFunction*> done_;
 };
