@@ -198,7 +198,7 @@ def test_encoder_is_missing(tmp_path: Path, engine_bytes: bytes) -> None:
         (("--out", "full"), "full.*not empty"),
         (("--out", "device.npy"), "device.npy.*not a regular file"),
         (("--out", "/proc/new.npy"), "/proc/new.npy"),
-        (("--out", ""), "cannot write"),
+        (("--out", ""), "an argument is empty, after '--out'"),
         (("--from", "missing.png"), "missing.png.*No such file"),
         (("--from", "large.png"), "28×28 pixels, mode L; got 30×28, mode L .*--resize"),
         (("--from", "color.png"), "28×28 pixels, mode L; got 28×28, mode RGB .*--resize"),

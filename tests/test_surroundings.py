@@ -260,6 +260,19 @@ def test_a_name_with_a_nul() -> None:
             pass
 
 
+def test_an_empty_name(tmp_path: Path) -> None:
+    for write in (atomic.replacing, atomic.replacing_folder):
+        with pytest.raises(OutputError, match="the name is empty"), write(""):
+            pass
+    # As a shell gives it for a variable that is not set.
+    for name, arguments in (
+        ("sample", ("--engine", "vae.onnx", "-n", 4, "--out", "")),
+        ("sample", ("--engine", "vae.onnx", "-n", 4, "--overwrite", "--out=")),
+        ("train", ("linear-ae", "--out", "")),
+    ):
+        assert "an argument is empty, after '--out" in refuses(name, *arguments, cwd=tmp_path)
+
+
 def test_what_a_killed_run_left_locks_nothing(tmp_path: Path) -> None:
     code = (
         "import os; from zoo.images import atomic\n"

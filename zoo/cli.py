@@ -77,6 +77,13 @@ class Command(click.Command):
             return run(*args, standalone_mode=False, **extra)
         sys.exit(_exit_code(lambda: run(*args, standalone_mode=False, **extra)))
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, but refuse an empty argument: as a path it means the working folder."""
+        for before, argument in zip(["", *args], args, strict=False):
+            if not argument or (argument.startswith("--") and argument.endswith("=")):
+                raise click.UsageError(f"an argument is empty, after {argument or before!r}")
+        return super().parse_args(ctx, args)
+
 
 class Group(Command, click.Group):
     """Several commands in one program, `python -m zoo.NAME COMMAND`; ends as Command does."""

@@ -17,7 +17,12 @@ _STREAMS = ("/dev/stdin", "/dev/stdout", "/dev/stderr")
 
 
 def check_name(path: str | os.PathLike[str]) -> None:
-    """Raise OutputError for `-`, which means the standard output elsewhere, and for its files."""
+    """Raise OutputError for `-`, which means the standard output elsewhere, and for its files.
+
+    An empty name, which means the working folder where it is made absolute, is refused too.
+    """
+    if not os.fspath(path):
+        raise OutputError("cannot write '': the name is empty")
     if "\0" in os.fspath(path):
         raise OutputError(f"cannot write {os.fspath(path)!r}: no name has a NUL in it")
     place = os.path.abspath(path)
