@@ -251,7 +251,7 @@ def test_contraction_shrinks_the_jacobian(hidden: tuple[int, ...], some: DataSet
     for strength in (0.0, 1.0):
         torch.manual_seed(0)
         model = ContractiveAE(ContractiveConfig(latent=32, hidden=hidden, strength=strength))
-        train(model, some, epochs=8)
+        train(model, some, epochs=16)
         norms.append(evaluate_autoencoder(model, some.test)["jacobian"])
     assert norms[1] < 0.6 * norms[0]
 
