@@ -271,6 +271,8 @@ def test_an_empty_name(tmp_path: Path) -> None:
         ("train", ("linear-ae", "--out", "")),
     ):
         assert "an argument is empty, after '--out" in refuses(name, *arguments, cwd=tmp_path)
+    said = refuses("embed", "--engine", "vae.onnx", "", "--out", "a.npz", cwd=tmp_path)
+    assert "an argument is empty, after 'vae.onnx'" in said
 
 
 def test_what_a_killed_run_left_locks_nothing(tmp_path: Path) -> None:

@@ -78,9 +78,10 @@ class Command(click.Command):
         sys.exit(_exit_code(lambda: run(*args, standalone_mode=False, **extra)))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does, but refuse an empty argument: as a path it means the working folder."""
+        """As click does, but refuse an empty --out or path, which would be the working folder."""
         for before, argument in zip(["", *args], args, strict=False):
-            if not argument or (argument.startswith("--") and argument.endswith("=")):
+            # The values of other options have errors of their own.
+            if argument == "--out=" or (not argument and (before == "--out" or before[:1] != "-")):
                 raise click.UsageError(f"an argument is empty, after {argument or before!r}")
         return super().parse_args(ctx, args)
 
