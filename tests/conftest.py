@@ -25,6 +25,7 @@ from gpus import why_no_gpu
 
 from zoo import data, engine_path
 from zoo.data import DataSet
+from zoo.signals import ENDING
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -46,8 +47,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
     A shell does so for what a script puts into the background.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in ENDING:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            own = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, own)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -254,7 +254,7 @@ def test_the_layers_of_one_band_are_exchanged(
         (["--truncation", "1e300"], "truncation: 1e+300 makes styles that are not finite"),
         (["--across", "seed:-1"], "seed:-1: expected seed:K"),
         (["--down", "sample:x"], "sample:x: expected sample:K"),
-        (["--down", "latent:none.npy"], "cannot read latents from none.npy: No such file"),
+        (["--down", "latent:none.npy"], "cannot read none.npy: No such file"),
         (["--down", "none.png"], "none.png"),
         (["--out", "mixed.gif"], "cannot write mixed.gif: expected a .png (the grid) or an .npy"),
         (["--out", "mixed"], "cannot write mixed: expected a .png (the grid) or an .npy"),
