@@ -91,6 +91,7 @@ def test_the_fid_is_that_of_zoo_evaluate(tmp_path: Path) -> None:
     found = checks_of(tmp_path / "a.plan")["fid"]
     for engine, name in ((WEIGHTS / "vae.onnx", "fp32"), (tmp_path / "a.plan", "plan")):
         arguments = ["--engine", engine, "-n", IMAGES, "--metrics", "fid", "--no-model"]
+        arguments += ["--seeds", 1]
         backend = ["--backend", "onnxruntime"] if name == "fp32" else []
         out = tmp_path / "report.json"
         result = CliRunner().invoke(

@@ -46,13 +46,13 @@ def network() -> FeatureNetwork:
 def test_a_copying_translator_is_its_input(network: FeatureNetwork, fashion_mnist: DataSet) -> None:
     """It changes nothing, so its pixel metrics are those of the damaged images."""
     copying = StandIn(1, 1, corruption=["gaussian:0.2", "masking:0.3"])
-    yardstick = translators.make_yardstick(network, fashion_mnist, 40, None)
+    yardstick = translators.make_yardstick(network, fashion_mnist, 200, None)
     ways = cases(copying, fashion_mnist)
     assert [case.name for case in ways] == ["gaussian:0.2", "masking:0.3"]
     for case in ways:
         report = translators.evaluate(copying, "x", case, yardstick, seed=3)
         found = {metric.name: metric for metric in report.metrics}
-        truth = fashion_mnist.test.images[:40]
+        truth = fashion_mnist.test.images[:200]
         damaged = corruption.parse(case.name).apply(truth, 3)
         squares = np.square(damaged.astype(float) - truth).mean((1, 2, 3))
         assert found["PSNR [dB]"].value == found["PSNR [dB]"].baseline
@@ -60,7 +60,7 @@ def test_a_copying_translator_is_its_input(network: FeatureNetwork, fashion_mnis
         levels = np.abs(damaged.astype(float) - truth).mean()
         assert found["L1 [levels]"].value == pytest.approx(levels)
         assert found["FID"].value > 2 * found["FID"].baseline
-        assert report.count == 40 and "40 training images" in report.against
+        assert report.count == 200 and "200 training images" in report.against
 
 
 def test_pairs_are_made_of_the_test_images(network: FeatureNetwork, fashion_mnist: DataSet) -> None:

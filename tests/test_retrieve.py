@@ -343,7 +343,7 @@ REFUSED = {
     "in the way": (("build", "good.npy", "--out", "empty"), "is not a regular file"),
     "no such kind": (("build", "good.npy", "--out", "a.index", "--kind", "lsh"), "'lsh'"),
     "no file": (("query", "good.npy", "--index", "no.index"), "cannot read no.index"),
-    "a folder": (("query", "good.npy", "--index", "empty"), "cannot read empty: Is a directory"),
+    "a folder": (("query", "good.npy", "--index", "empty"), "empty is not a file"),
     "an array": (("query", "good.npy", "--index", "good.npy"), "good.npy is not an index"),
     "an archive": (("query", "good.npy", "--index", "a.npz"), "a.npz is not an index"),
     "nothing in it": (("query", "good.npy", "--index", "none"), "none is not an index"),

@@ -338,7 +338,7 @@ def test_samples_follow_from_the_seed(model: Any) -> None:
     ("options", "message"),
     [
         ({"style": 0}, "style must be a positive integer, got 0"),
-        ({"mapping_layers": -1}, "mapping_layers must be a positive integer, got -1"),
+        ({"mapping_layers": -1}, "mapping_layers must be 1 or more, up to 1000, got -1"),
         ({"mapping_rate": 0}, "mapping_rate must be positive, got 0"),
         ({"mixing": 1.5}, "mixing must be a probability of at most 1, got 1.5"),
         ({"mixing": float("nan")}, "mixing must be 0 or more, got nan"),

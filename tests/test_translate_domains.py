@@ -137,8 +137,9 @@ def test_without_its_classifier(tmp_path: Path, engine: Path, own: np.ndarray) -
     message = refuses("translate", *args, cwd=tmp_path)
     assert "toy.onnx needs its classifier to see what pictures have" in message
     (tmp_path / "other").mkdir()
-    condition = {"kind": "attributes", "names": ["Smiling"]}
-    other = toy_domains.write(tmp_path / "other", condition=condition, training={"config": {}})
+    names = list(reversed(toy_domains.DOMAINS.names))
+    condition = {"kind": "attributes", "names": names}
+    other = toy_domains.write(tmp_path / "other", condition=condition)
     message = refuses("translate", "--engine", other, *args[2:], cwd=tmp_path)
     assert "toy.classifier.onnx is not the classifier of toy.onnx" in message
 
