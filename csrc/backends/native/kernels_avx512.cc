@@ -1,23 +1,10 @@
 // AVX-512: 16 floats a vector, 32 registers. Compiled for it (csrc/CMakeLists.txt).
 #define ZOO_LANES 16
 #include "backends/native/kernels_body.h"
+// Below the kernels that it names.
+#include "backends/native/kernels_tiles16.h"
 
 namespace zoo::native {
-namespace {
-
-constexpr Tile kTiles[] = {
-    make_tile<8, 3>(),    make_tile<8, 2>(),    make_tile<8, 1>(),    make_tile<14, 2>(),
-    make_tile<14, 1>(),   make_tile<16, 1>(),   make_tile<7, 4>(),    make_tile<7, 2>(),
-    make_tile<7, 1>(),    make_tile<4, 6>(),    make_tile<4, 4>(),    make_tile<4, 2>(),
-    make_tile<4, 1>(),    make_tile<2, 4>(),    make_tile<2, 2>(),    make_tile<2, 1>(),
-    make_tile<1, 4>(),    make_tile<1, 2>(),    make_tile<1, 1>(),    make_tile<8, 2, 2>(),
-    make_tile<8, 1, 2>(), make_tile<7, 4, 2>(), make_tile<7, 2, 2>(), make_tile<7, 1, 2>(),
-    make_tile<4, 4, 2>(), make_tile<4, 2, 2>(), make_tile<4, 1, 2>(), make_tile<1, 4, 2>(),
-    make_tile<1, 1, 2>(),
-};
-
-}  // namespace
-
 extern const Kernels kAvx512Kernels;
 const Kernels kAvx512Kernels = {
     "avx512",  sizeof(Element), kTiles,      sizeof kTiles / sizeof kTiles[0],
