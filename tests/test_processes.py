@@ -29,10 +29,10 @@ def run_python(code: str, **options: Any) -> subprocess.CompletedProcess[str]:
     )
 
 
-def prints(expected: str, code: str, **options: Any) -> None:
-    """The program prints this, and ends well."""
+def prints(expected: str, code: str, status: int = 0, **options: Any) -> None:
+    """The program prints this, and ends with this status."""
     done = run_python(code, **options)
-    assert (done.returncode, done.stdout.strip()) == (0, expected), done.stdout + done.stderr
+    assert (done.returncode, done.stdout.strip()) == (status, expected), done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -112,6 +112,31 @@ def test_daemon_threads_at_the_end(vae_engine: Path, backend: str, work: str) ->
         time.sleep(0.2)
         print("leaving", flush=True)
         """,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("work", AT_EXIT)
+def test_threads_outlive_python(vae_engine: Path, work: str) -> None:
+    """The interpreter is gone for a second before the process is."""
+    prints(
+        "leaving",
+        f"""
+        import ctypes, threading, time, runtime
+        path, backend = {str(vae_engine)!r}, "native"
+        g = runtime.Generator(path, backend=backend, instances=2)
+        s = g.stream(10**9, batch=16)
+        def work():
+            {AT_EXIT[work]}
+        for _ in range(3):
+            threading.Thread(target=work, daemon=True).start()
+        time.sleep(0.2)
+        libc = ctypes.CDLL(None)
+        libc.on_exit(libc.sleep, None)  # sleep(1), the exit status
+        print("leaving", flush=True)
+        raise SystemExit(1)
+        """,
+        status=1,
         timeout=60,
     )
 

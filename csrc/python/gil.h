@@ -40,16 +40,41 @@ class GilReleased {
   PyThreadState* const state_;
 };
 
-// While one lives, this thread has the lock.
+// While one lives, this thread has the lock. Once Python has ended, a thread that asks for it
+// sleeps, as above: PyGILState_Ensure would make it a state of an interpreter that is gone.
 class GilHeld {
  public:
-  GilHeld() : state_(take_gil([] { return PyGILState_Ensure(); })) {}
+  GilHeld() : state_(take_gil(&take)) {}
   GilHeld(const GilHeld&) = delete;
   GilHeld& operator=(const GilHeld&) = delete;
-  ~GilHeld() { PyGILState_Release(state_); }
+  ~GilHeld() {
+    if (state_.saved) PyEval_SaveThread();
+    if (state_.ensured) PyGILState_Release(state_.before);
+  }
 
  private:
-  const PyGILState_STATE state_;
+  struct State {
+    bool saved = false;
+    bool ensured = false;
+    PyGILState_STATE before = PyGILState_UNLOCKED;
+  };
+
+  static State take() {
+    State state;
+    PyThreadState* const own = PyGILState_GetThisThreadState();
+    if (own == nullptr) {
+      // A thread that Python has not seen yet, or one that outlives it.
+      while (!Py_IsInitialized()) ::pause();
+      state.ensured = true;
+      state.before = PyGILState_Ensure();
+    } else if (own != pybind11::detail::get_thread_state_unchecked()) {
+      PyEval_RestoreThread(own);
+      state.saved = true;
+    }
+    return state;
+  }
+
+  const State state_;
 };
 
 // Deletes an object whose end may wait for other threads, and they for Python's lock. In any
