@@ -76,7 +76,7 @@ fuzz: ## build and run the fuzzers of engine files for FUZZ_SECONDS (60)
 
 sanitize: ## build and run the C++ tests with AddressSanitizer and ThreadSanitizer
 	@$(SETUP) test
-	@$(BIN)/python -m pytest -q tests/test_cpp.py
+	@$(BIN)/python -m pytest -q tests/runtime/test_cpp.py
 
 clean: ## remove what was built, keep the virtual environment
 	rm -rf build dist .pytest_cache .ruff_cache samples.png

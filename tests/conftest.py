@@ -7,30 +7,27 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from fixture_types import Alone, Run
+from repository import ROOT
 
 # Before PyTorch and NumPy are imported, for the programs too that the tests start: the threads of
 # their pools spin while they wait, and tests run side by side.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import compute_sanitizer
 import numpy as np
 import pytest
 from filelock import FileLock
-from gpus import why_no_gpu
 
+import compute_sanitizer
+from gpus import why_no_gpu
 from zoo import data, engine_path
 from zoo.data import DataSet
 from zoo.signals import ENDING
-
-ROOT = Path(__file__).resolve().parent.parent
-
-Run = Callable[..., str]
-Alone = Callable[[str], AbstractContextManager[object]]
 
 GPU_SKIPPED = pytest.StashKey[int]()
 SANITIZER_SKIPPED = pytest.StashKey[int]()

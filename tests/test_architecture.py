@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from repository import ROOT
+
 PACKAGES = ("runtime", "zoo", "export")
 FILES = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
 

@@ -8,14 +8,14 @@ import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
-import host_cuda
 import numpy as np
 import pytest
-from conftest import Alone, Run
 from PIL import Image
 
+import host_cuda
 from export.manifest import seal
 from export.plan import pipeline
+from fixture_types import Alone, Run
 from zoo.engines import WEIGHTS
 
 pytestmark = pytest.mark.slow

@@ -1,4 +1,4 @@
-// Engines that take more than latents or images, on the small files of tests/small_inputs.py:
+// Engines that take more than latents or images, on the files of tests/support/small_inputs.py:
 // classes, styles and the noise of layers, attributes. Arguments: their folder, the backend.
 
 #include <algorithm>

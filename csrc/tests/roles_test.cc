@@ -1,5 +1,5 @@
 // Encoders, translators, classifiers and a plain autoencoder's decoder, on the small
-// engine files of tests/small_engines.py. Arguments: their folder, the backend.
+// engine files of tests/support/small_engines.py. Arguments: their folder, the backend.
 
 #include <atomic>
 #include <cmath>

@@ -209,7 +209,7 @@ def _write(
 
     built = build(model, plan.name, describe, settings, progress)
     # Where a plan has its network's name, nothing in it counts on the letters: TensorRT takes it
-    # with others of the same number (tests/test_plan.py).
+    # with others of the same number (tests/export/test_plan.py).
     temporary.write_bytes(seal(built.data))
     if unsealed(manifest.verify(temporary)) != described[-1]:
         raise ExportError(f"{settings.flavour.title} does not keep the manifest in {plan.name}")

@@ -1,0 +1,315 @@
+"""Plans, really built by TensorRT-RTX, which needs no GPU to build; read back without it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import runtime
+import small_inputs
+from adversarial_runs import STYLEGAN, write_run
+from export.errors import ExportError
+from export.pipeline import Options as OnnxOptions
+from export.plan import name, pipeline, quantization
+from export.plan.pipeline import Options
+from export.plan.precision import EIGHT_BITS
+from exported import GREY, invoke
+from exported import write_run as write_vae
+from plan_cases import CASES, quantized
+from repository import ROOT
+from runtime.errors import DeviceUnavailableError, EngineFileError
+from shell import contents, refuses, succeeds
+from zoo.engines import WEIGHTS, resolve
+
+RTX = "tensorrt-rtx"
+KEY = {"mu", "logvar", "seed", "first"}
+
+
+def ends(document: dict[str, Any], which: str) -> dict[str, tuple[str, list[Any]]]:
+    return {entry["name"]: (entry["dtype"], entry["shape"]) for entry in document["plan"][which]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8", "fp8"])
+@pytest.mark.parametrize("engine", CASES)
+def test_every_shipped_engine(
+    engine: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "made.plan"
+    eight = precision in EIGHT_BITS
+    if eight:
+        # One calibration for all tests of an engine; others look at what it is made of.
+        made_before = quantized(WEIGHTS / engine, precision)
+        monkeypatch.setattr(quantization, "lower", lambda *_: made_before)
+    plan = pipeline.export(WEIGHTS / engine, out, Options(RTX, precision, (8,)))[0]
+    print(f"{engine} {precision}: {plan.seconds:.2f} s, {plan.size:,} bytes")
+    assert plan.size == out.stat().st_size > 0 and plan.layers > 0
+    source, document = runtime.manifest.read(WEIGHTS / engine), runtime.manifest.read(out)
+    for field in ("model", "role", "image", "schema", "latent", "directions", "scores", "input"):
+        assert document.get(field) == source.get(field), field
+    assert document["precision"] == precision
+    assert document["batch"] == {"min": 1, "max": 8}
+    made = document["plan"]
+    assert (made["target"], made["buckets"]) == (RTX, [8])
+    assert made["fp32_layers"] == plan.fp32_layers
+    assert bool(plan.fp32_layers) == (precision != "fp32")
+    assert made.get("fp16_layers", []) == plan.fp16_layers
+    assert bool(plan.fp16_layers) == eight, "the first and the last product at least"
+    if eight:
+        expected = quantized(WEIGHTS / engine, precision).calibration
+        assert made.get("calibration") == expected
+        assert expected is None or expected["samples"] == 256
+    assert "compute_capability" not in made, "such a plan is bound to no GPU"
+
+    inputs, outputs, image = ends(document, "inputs"), ends(document, "outputs"), source["image"]
+    shape = ["N", image["height"], image["width"], image["channels"]]
+    assert not KEY & inputs.keys()
+    if source["role"] == "generator":
+        assert inputs["latent"] == ("float32", ["N", source["latent"]["width"]])
+    if source["role"] in ("encoder", "classifier"):
+        assert inputs["image"] == ("uint8", shape)
+    if source["role"] in ("generator", "synthesis", "translator"):
+        assert outputs == {"image": ("uint8", shape)}
+    else:
+        assert {dtype for dtype, _ in outputs.values()} == {"float32"}
+
+
+def test_from_a_shell(tmp_path: Path) -> None:
+    """A shipped name, three batch sizes; the summary; inspect; and why it cannot run here."""
+    done = subprocess.run(
+        [sys.executable, "-m", "export", "vae.onnx", "--out", "my.plan", "--target", RTX]
+        + ["--precision", "fp16", "--batch", "64,1,8"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    building, unchecked = done.stderr.splitlines()[-2:]
+    assert building.startswith("building my.plan for TensorRT-RTX")
+    assert unchecked.startswith("my.plan is not checked: ") and "NVIDIA" in unchecked
+    size = (tmp_path / "my.plan").stat().st_size
+    for part in (f"{size:,} bytes", "layers", "fp16", "batch 1, 8, 64", "in fp32: node_sigmoid"):
+        assert part in done.stdout
+    assert list(tmp_path.iterdir()) == [tmp_path / "my.plan"]
+    said = succeeds("inspect", "my.plan", cwd=tmp_path)
+    assert "latent  float32 [N, 32]" in said and "image  uint8 [N, 28, 28, 1]" in said
+    assert "buckets" in said and "none, none" not in said
+    document = json.loads(succeeds("inspect", "my.plan", "--json", cwd=tmp_path))
+    assert document["plan"]["buckets"] == [1, 8, 64] and document["batch"]["max"] == 64
+    assert "plan" in refuses("sample", "--engine", "my.plan", "--out", "a.png", cwd=tmp_path)
+    with pytest.raises(DeviceUnavailableError, match=r"my\.plan"):
+        runtime.Generator(tmp_path / "my.plan")
+
+
+def test_truncated_plans(tmp_path: Path) -> None:
+    """Bytes that are missing at the end are missed, however few."""
+    pipeline.export(resolve("linear-ae.onnx"), tmp_path / "a.plan", Options(RTX, batch=(1,)))
+    whole = (tmp_path / "a.plan").read_bytes()
+    assert whole.count(name.MARKER.encode()) == 1
+    for length in (1, 20, 63, 64, 1000, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "b.plan").write_bytes(whole[:length])
+        problem = "not a TensorRT plan" if length < 4 else "truncated"
+        with pytest.raises(EngineFileError, match=problem):
+            runtime.manifest.read(tmp_path / "b.plan")
+    # Known by what is in it, whatever its name.
+    (tmp_path / "c.onnx").write_bytes(whole)
+    assert runtime.manifest.read(tmp_path / "c.onnx") == runtime.manifest.read(tmp_path / "a.plan")
+
+
+@pytest.mark.slow
+def test_a_whole_family(tmp_path: Path) -> None:
+    """Of a StyleGAN's checkpoint: three plans, noise of the layers as inputs of the network."""
+    write_run(tmp_path / "run", "stylegan", STYLEGAN, gain=1.0)
+    out = tmp_path / "out"
+    out.mkdir()
+    result = invoke(
+        *(tmp_path / "run", "--out", out / "s.plan", "--no-runtime-check"),
+        *("--target", RTX, "--precision", "fp16", "--batch", 4),
+    )
+    assert result.exit_code == 0, result.stderr
+    plans = sorted(path.name for path in out.iterdir())
+    assert plans == ["s.mapping.plan", "s.plan", "s.synthesis.plan"]
+    documents = {plan: runtime.manifest.read(out / plan) for plan in plans}
+    assert [documents[plan]["role"] for plan in plans] == ["mapping", "generator", "synthesis"]
+    noise = documents["s.plan"]["noise"]["streams"]["layers"]
+    inputs = ends(documents["s.plan"], "inputs")
+    assert inputs["latent"] == ("float32", ["N", 16])
+    assert inputs["truncation"] == inputs["noise"] == ("float32", [1])
+    for layer in noise:
+        assert inputs[f"noise.{layer['stream']}"] == ("float32", ["N", layer["width"]])
+    assert len(noise) >= 2 and len(inputs) == 3 + len(noise)
+    assert len(result.stdout.splitlines()) == 3
+
+
+@pytest.mark.parametrize("precision", EIGHT_BITS)
+def test_eight_bits_from_a_shell(precision: str, tmp_path: Path) -> None:
+    """Latents of one's own; the lines that are said; what the file and `inspect` tell of them."""
+    latents = np.random.default_rng(0).normal(size=(50, 32)).astype(np.float32)
+    np.save(tmp_path / "mine.npy", latents)
+    out = tmp_path / "a.plan"
+    result = invoke(
+        *("vae.onnx", "--out", out, "--target", RTX, "--precision", precision, "--batch", 4),
+        *("--calibrate", tmp_path / "mine.npy", "--calibration-samples", 40),
+    )
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.splitlines()[1] == "calibrating vae.onnx with 40 samples: mine.npy"
+    assert result.stdout.rstrip("\n").endswith("in fp16: node_linear, node_conv2d")
+    document = runtime.manifest.read(out)
+    assert document["precision"] == precision
+    made = document["plan"]["calibration"]
+    assert made == {"method": "percentile 99.999", "source": "mine.npy", "samples": 40}
+    said = succeeds("inspect", "a.plan", cwd=tmp_path)
+    assert "fp16_layers  node_linear, node_conv2d" in said and "mine.npy" in said
+    assert ends(document, "inputs") == {"latent": ("float32", ["N", 32])}
+
+
+@pytest.mark.slow
+def test_eight_bits_of_a_family(tmp_path: Path) -> None:
+    """Pictures for the encoder, what it makes of them for the decoder."""
+    write_vae(tmp_path / "run", GREY)
+    pictures = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 1), np.uint8)
+    np.savez(tmp_path / "set.npz", images=pictures)
+    out = tmp_path / "out"
+    out.mkdir()
+    arguments = (tmp_path / "run", "--out", out / "v.plan", "--no-runtime-check", "--target", RTX)
+    data = tmp_path / "set.npz"
+    result = invoke(*arguments, "--precision", "int8", "--calibrate", data, "--batch", 2)
+    assert result.exit_code == 0, result.stderr
+    plans = {path.name: runtime.manifest.read(path)["plan"] for path in out.iterdir()}
+    assert sorted(plans) == ["v.encoder.plan", "v.plan"]
+    assert plans["v.encoder.plan"]["calibration"]["source"] == "set.npz"
+    assert plans["v.plan"]["calibration"]["source"] == "encodings of set.npz"
+
+
+def test_engines_without_eight_bits_say_so(tmp_path: Path) -> None:
+    """Nothing between the first and the last product; no samples are looked for either."""
+    small_inputs.conditional(tmp_path / "a.onnx")
+    lines: list[str] = []
+    options = Options(RTX, "int8", (3,))
+    made = pipeline.export(tmp_path / "a.onnx", tmp_path / "a.plan", options, progress=lines.append)
+    assert "no layer of a.onnx runs in int8: products are in fp16" in lines
+    assert len(made[0].fp16_layers) == 1
+    assert "calibration" not in runtime.manifest.read(tmp_path / "a.plan")["plan"]
+
+
+def test_without_a_gpu_nothing_is_chosen(tmp_path: Path) -> None:
+    """Before anything is built; the other way round, without a check nobody is told of a GPU."""
+    arguments = ("vae.onnx", "--out", tmp_path / "a.plan", "--target", RTX, "--batch", 1)
+    result = invoke(*arguments, "--max-quality-loss", 1)
+    assert result.exit_code == 2 and list(tmp_path.iterdir()) == []
+    assert result.stderr.startswith("error: max-quality-loss: ") and "NVIDIA" in result.stderr
+    assert "give --precision instead" in result.stderr and result.stderr.count("\n") == 1
+    result = invoke(*arguments, "--no-runtime-check")
+    assert result.exit_code == 0 and "not checked" not in result.stderr
+    assert "checks" not in runtime.manifest.read(tmp_path / "a.plan")["plan"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["tf32", "fp16", "bf16"])
+def test_all_kinds_of_inputs(tmp_path: Path, precision: str) -> None:
+    """Classes, attributes, styles and noise of layers, all roles."""
+    small_inputs.write_all(tmp_path)
+    for path in sorted(tmp_path.glob("*.onnx")):
+        pipeline.export(path, path.with_suffix(".plan"), Options(RTX, precision, (3,)))
+        document = runtime.manifest.read(path.with_suffix(".plan"))
+        assert document["precision"] == precision and not KEY & ends(document, "inputs").keys()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--precision", "fp7"], "fp32, tf32, fp16, bf16, int8, fp8, got 'fp7'"),
+        (["--batch", "0"], "1 to 4096, got 0"),
+        (["--batch", "1,5000"], "1 to 4096, got 1,5000"),
+        (["--batch", "1,,2"], "commas between, got 1,,2"),
+        (["--batch", "many"], "got many"),
+        (["--max-quality-loss", "-1"], "0 or more, got -1"),
+        (["--max-quality-loss", "nan"], "0 or more, got nan"),
+        (["--max-quality-loss", "1", "--precision", "fp16"], "--precision is what"),
+        (["--check-images", "9"], "10 to 1,000,000, got 9"),
+        (["--check-images", "50", "--no-runtime-check"], "that --no-runtime-check omits"),
+        (["--target", "abacus"], "tensorrt or tensorrt-rtx, got 'abacus'"),
+        (["--weights", "fp32"], "--weights is for a checkpoint"),
+        (["--data", "faces"], "--data is for a checkpoint"),
+    ],
+)
+def test_bad_options(arguments: list[str], words: str, tmp_path: Path) -> None:
+    """One line, exit code 2; the old file stays as it was."""
+    (tmp_path / "a.plan").write_bytes(b"older")
+    before = contents(tmp_path)
+    result = invoke("vae.onnx", "--out", tmp_path / "a.plan", *arguments)
+    assert result.exit_code == 2 and result.stdout == ""
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+    assert words in result.stderr and contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("source", "out", "options", "words"),
+    [
+        ("nothing.onnx", "a.plan", [], "the shipped engines are"),
+        ("nothing", "a.plan", [], "no such file or folder"),
+        ("vae.onnx", "a.trt", [], "a plan in .plan"),
+        ("vae.onnx", "folder.plan", [], "not a regular file"),
+        ("vae.onnx", "a.onnx", ["--precision", "fp16"], "--precision is for a plan"),
+        ("vae.onnx", "a.onnx", ["--timing-cache", "c"], "--timing-cache is for a plan"),
+        ("vae.onnx", "a.onnx", ["--max-quality-loss", "1"], "--max-quality-loss is for a plan"),
+        ("folder.plan", "a.plan", [], "is a plan already"),
+    ],
+)
+def test_bad_places(
+    source: str,
+    out: str,
+    options: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.plan").mkdir()
+    result = invoke(source, "--out", out, *options)
+    assert result.exit_code == 2 and words in result.stderr.splitlines()[-1]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.plan"]
+
+
+def test_what_has_no_plan(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"export it to \.onnx"):
+        options = OnnxOptions(interpolator="linear")
+        pipeline.export(tmp_path / "run", tmp_path / "a.plan", Options(RTX), options)
+
+
+def test_a_refused_graph_keeps_the_old_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorRT's own words and its node: bytes that are transposed, as the engine has them."""
+    (tmp_path / "a.plan").write_bytes(b"older")
+    monkeypatch.setattr(pipeline, "lowered", lambda model, source, wanted: (model, []))
+    with pytest.raises(ExportError, match=r"refuses .* a\.plan: node node_permute \(Transpose\)"):
+        pipeline.export(resolve("vae.encoder.onnx"), tmp_path / "a.plan", Options(RTX))
+    assert contents(tmp_path).keys() == {str(tmp_path), str(tmp_path / "a.plan")}
+    assert (tmp_path / "a.plan").read_bytes() == b"older"
+
+
+def test_a_failed_build_keeps_the_old_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole family or nothing: the second file's failure takes the first with it."""
+    for plan in ("a.plan", "a.encoder.plan"):
+        (tmp_path / plan).write_bytes(b"older")
+    engines = {tmp_path / "a.plan": "linear-ae.onnx", tmp_path / "a.encoder.plan": "vae.onnx"}
+    monkeypatch.setattr(
+        pipeline, "_family", lambda *_: {plan: resolve(engine) for plan, engine in engines.items()}
+    )
+    # A transposed convolution in bfloat16, which its compiler has not.
+    monkeypatch.setattr("export.plan.precision.NO_BFLOAT16", frozenset())
+    monkeypatch.setattr("export.plan.phases.where_they_fit", lambda model: model)
+    with pytest.raises(ExportError, match=r"cannot build a\.encoder\.plan: .*Myelin"):
+        pipeline.export(tmp_path, tmp_path / "a.plan", Options(RTX, "bf16", (1,)))
+    assert {path.read_bytes() for path in tmp_path.iterdir()} == {b"older"}

@@ -1,0 +1,505 @@
+"""Style-based generators: noise of their layers, truncation, and their two halves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnxruntime import InferenceSession
+
+import runtime
+import small_inputs
+from adversarial_runs import STYLEGAN, write_run
+from export import pipeline, rows, style_modules
+from export.errors import ExportError, ParityError
+from export.pipeline import Options
+from oracles.noise import normals
+from runtime.errors import ArgumentError, EngineFileError, ManifestError
+from shell import refuses, succeeds
+from small_engines import manifest
+from small_inputs import NOISE, SHAPE, STYLE, WIDTH, Style
+from zoo.evaluation.sampling import TorchGenerator
+from zoo.models.folding import fold
+from zoo.models.generators import no_noise
+from zoo.training.weights import load_generator
+
+BACKENDS = ["onnxruntime", "openvino"]
+SEED, FIRST = 2**63 + 5, 2**32 - 9
+
+
+@dataclass(frozen=True)
+class Small:
+    """The small family in a folder, and what it computes."""
+
+    folder: Path
+    style: Style
+
+    def path(self, role: str = "") -> Path:
+        return self.folder / (f"small.{role}.onnx" if role else "small.onnx")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
+    folder = tmp_path_factory.mktemp("style")
+    return Small(folder, small_inputs.style(folder, "small"))
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def generator(small: Small, request: pytest.FixtureRequest) -> Any:
+    with runtime.Generator(small.path(), backend=request.param, instances=2) as generator:
+        yield generator
+
+
+def close(got: Any, wanted: Any) -> bool:
+    difference = np.abs(got.astype(int) - wanted)
+    return bool(difference.max() <= 1 and difference.mean() < 0.01)
+
+
+@pytest.mark.parametrize("truncation", [1.0, 0.7, 0.0, 1.5])
+@pytest.mark.parametrize("scale", [1.0, 0.25, 0.0])
+def test_images_are_those_of_the_formula(
+    small: Small, generator: runtime.Generator, truncation: float, scale: float
+) -> None:
+    got = generator.sample(40, SEED, FIRST, truncation=truncation, noise=scale)
+    assert close(got, small.style.sample(40, SEED, FIRST, truncation, scale))
+
+
+def test_truncation_and_noise_change_images(generator: runtime.Generator) -> None:
+    whole = generator.sample(8, SEED)
+    assert not close(generator.sample(8, SEED, truncation=0.5), whole.astype(int))
+    assert not close(generator.sample(8, SEED, noise=0.0), whole.astype(int))
+    mean = generator.sample(8, SEED, truncation=0, noise=0)
+    assert (mean == mean[0]).all()
+
+
+@pytest.mark.parametrize("batch", [1, 7, 64])
+def test_batches_and_offsets_do_not_change_images(generator: runtime.Generator, batch: int) -> None:
+    options: Any = {"truncation": 0.8, "noise": 0.5}
+    whole = generator.sample(70, SEED, FIRST, **options)
+    assert np.array_equal(generator.sample(70, SEED, FIRST, batch=batch, **options), whole)
+    part = generator.sample(17, SEED, FIRST + 33, batch=batch, **options)
+    assert np.array_equal(part, whole[33:50])
+    with generator.stream(70, SEED, FIRST, batch=batch, **options) as stream:
+        assert np.array_equal(np.concatenate(list(stream)), whole)
+
+
+def test_backends_and_instances_agree(small: Small) -> None:
+    with (
+        runtime.Generator(small.path(), backend="onnxruntime", instances=1) as one,
+        runtime.Generator(small.path(), backend="onnxruntime", instances=3) as same,
+        runtime.Generator(small.path(), backend="openvino", instances=3) as other,
+    ):
+        images = one.sample(50, SEED, truncation=0.6)
+        assert np.array_equal(same.sample(50, SEED, truncation=0.6), images)
+        assert close(other.sample(50, SEED, truncation=0.6), images.astype(int))
+
+
+def test_a_latent_alone_has_one_image(small: Small, generator: runtime.Generator) -> None:
+    latents = runtime.noise.normals(SEED, FIRST, 30, WIDTH)
+    whole = generator.decode(latents)
+    assert close(whole, small.style.sample(30, SEED, FIRST, scale=0))
+    order = np.random.default_rng(0).permutation(30)
+    assert np.array_equal(generator.decode(latents[order]), whole[order])
+    truncated = generator.decode(latents, truncation=0.5)
+    assert close(truncated, small.style.sample(30, SEED, FIRST, 0.5, scale=0))
+
+
+def test_latents_with_a_seed_are_the_samples(generator: runtime.Generator) -> None:
+    latents = runtime.noise.normals(SEED, FIRST, 30, WIDTH)
+    for truncation in (1.0, 0.5):
+        decoded = generator.decode(latents, seed=SEED, first=FIRST, truncation=truncation)
+        sampled = generator.sample(30, SEED, FIRST, truncation=truncation)
+        assert np.array_equal(decoded, sampled)
+    other = generator.decode(latents, seed=SEED + 1, first=FIRST)
+    assert not np.array_equal(other, sampled)
+    part = generator.decode(latents[11:], seed=SEED, first=FIRST + 11)
+    assert np.array_equal(part, generator.sample(19, SEED, FIRST + 11))
+
+
+def test_a_way_is_without_noise(small: Small, generator: runtime.Generator) -> None:
+    a, b = normals(1, 0, 1, WIDTH)[0], normals(2, 0, 1, WIDTH)[0]
+    points = a + (b - a) * np.arange(6)[:, None] / 5
+    styles = small.style.styles(points, 0.75)
+    expected = small.style.synthesis(np.stack([styles] * 2, 1))
+    assert close(generator.interpolate(a, b, 5, truncation=0.75), expected)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_halves_make_the_whole(small: Small, backend: str) -> None:
+    latents = runtime.noise.normals(SEED, FIRST, 40, WIDTH)
+    with (
+        runtime.Generator(small.path(), backend=backend) as generator,
+        runtime.Mapping(small.path("mapping"), backend=backend) as mapping,
+        runtime.Generator(small.path("synthesis"), backend=backend) as synthesis,
+    ):
+        assert generator.style_layers == 2
+        assert (mapping.style_width, mapping.latent_width) == (STYLE, WIDTH)
+        assert np.array_equal(mapping.style_mean, small.style.mean)
+        styles = mapping.map(latents)
+        assert styles.dtype == np.float32
+        np.testing.assert_allclose(styles, small.style.styles(latents), rtol=0, atol=1e-6)
+        whole = np.concatenate([styles, styles], axis=1)
+        drawn = synthesis.decode(whole, seed=SEED, first=FIRST)
+        assert close(drawn, generator.sample(40, SEED, FIRST).astype(int))
+        mixed = np.concatenate([styles, styles[::-1]], axis=1)
+        expected = small.style.synthesis(mixed.reshape(40, 2, STYLE).astype(np.float64))
+        assert close(synthesis.decode(mixed), expected)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_styles_do_not_depend_on_the_batch(small: Small, backend: str) -> None:
+    latents = runtime.noise.normals(SEED, 0, 70, WIDTH)
+    with runtime.Mapping(small.path("mapping"), backend=backend) as mapping:
+        # The rows of a run are as many as batch.min says at least: see export/rows.py.
+        whole = mapping.map(latents)
+        parts = [mapping.map(latents[start : start + 16]) for start in range(0, 70, 16)]
+        np.testing.assert_allclose(np.concatenate(parts), whole, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["truncation", "noise"])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (-0.1, "expected a finite number of at least 0, got -0.1"),
+        (float("nan"), "expected a finite number of at least 0, got nan"),
+        (float("inf"), "expected a finite number of at least 0, got inf"),
+        ("half", "expected a number, got 'half'"),
+        (None, "expected a number, got None"),
+        (True, "expected a number, got True"),
+    ],
+)
+def test_bad_scales(generator: runtime.Generator, name: str, value: Any, words: str) -> None:
+    with pytest.raises(ArgumentError, match=f"^{name}: {words}"):
+        generator.sample(2, **{name: value})
+    with pytest.raises(ArgumentError, match=f"^{name}: {words}"):
+        generator.stream(2, **{name: value})
+    if name == "truncation":
+        with pytest.raises(ArgumentError, match=f"^{name}: {words}"):
+            generator.decode(np.zeros((1, WIDTH)), truncation=value)
+
+
+@pytest.mark.parametrize("name", ["truncation", "noise"])
+def test_other_engines_have_neither(vae_engine: Path, name: str) -> None:
+    with runtime.Generator(vae_engine) as generator:
+        assert generator.style_layers == 0
+        generator.sample(1, **{name: 1.0})
+        with pytest.raises(ArgumentError, match=f"{name}: .*vae.onnx' has no such input"):
+            generator.sample(1, **{name: 0.7})
+
+
+def test_synthesis_alone_only_decodes(small: Small) -> None:
+    with runtime.Generator(small.path("synthesis")) as synthesis:
+        assert synthesis.prior == "none"
+        for call in (
+            lambda: synthesis.sample(1),
+            lambda: synthesis.stream(1),
+            lambda: synthesis.sample(1, mu=np.zeros(6), logvar=np.zeros(6)),
+        ):
+            with pytest.raises(ArgumentError, match="is a synthesis network: it decodes styles"):
+                call()
+        with pytest.raises(ArgumentError, match="truncation: .* has no such input"):
+            synthesis.decode(np.zeros((1, 6)), truncation=0.5)
+    with pytest.raises(ArgumentError, match="role 'mapping', expected 'generator' or 'synthesis'"):
+        runtime.Generator(small.path("mapping"))
+    with pytest.raises(ArgumentError, match="role 'generator', expected 'mapping'"):
+        runtime.Mapping(small.path())
+
+
+@pytest.mark.parametrize("latents", [np.zeros((2, 5)), np.zeros(WIDTH), np.zeros((0, WIDTH))])
+def test_bad_latents(small: Small, latents: Any) -> None:
+    with runtime.Mapping(small.path("mapping")) as mapping:
+        with pytest.raises(ArgumentError, match="latents: expected shape"):
+            mapping.map(latents)
+        with pytest.raises(ArgumentError, match="latents: expected finite values, got nan"):
+            mapping.map(np.full((2, WIDTH), np.nan))
+
+
+GOOD: dict[str, Any] = {
+    "schema": 2,
+    "latent": {"width": 3, "prior": "normal"},
+    "noise": NOISE | {"streams": {"latent": 0, "layers": [{"stream": 1, "width": 4}]}},
+    "truncation": {"mean": [0.5, 0], "layers": 2, "width": 2},
+}
+LAYERS = "noise.streams.layers"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        (LAYERS, {}, f"'{LAYERS}': expected an array"),
+        (LAYERS, [3], f"'{LAYERS}': expected objects"),
+        (LAYERS, [{"stream": -1, "width": 4}], f"'{LAYERS}.stream': expected an integer"),
+        (LAYERS, [{"stream": 1}], f"'{LAYERS}.width': expected a value"),
+        (LAYERS, [{"stream": 1, "width": 0}], f"'{LAYERS}.width': expected an integer from 1"),
+        (LAYERS, [{"stream": 0, "width": 4}], f"'{LAYERS}.stream': expected a stream that"),
+        (LAYERS, [{"stream": 5, "width": 4}] * 2, f"'{LAYERS}.stream': expected a stream that"),
+        ("truncation", 0.5, "'truncation': expected an object"),
+        ("truncation.width", 3, r"'truncation.mean': expected 3 finite numbers"),
+        ("truncation.mean", [0, None], r"'truncation.mean': expected 2 finite numbers"),
+        ("truncation.layers", 0, "'truncation.layers': expected an integer from 1"),
+        ("schema", 1, "'schema': expected 2 with noise.streams.layers"),
+    ],
+)
+def test_bad_manifests(field: str, value: Any, words: str) -> None:
+    document = manifest("generator", SHAPE, **GOOD)
+    assert runtime.manifest.validate(document) == document
+    at = document = runtime.manifest.validate(document)
+    *parents, last = field.split(".")
+    for parent in parents:
+        at = at[parent]
+    at[last] = value
+    with pytest.raises(ManifestError, match=f"manifest field {words}"):
+        runtime.manifest.validate(document)
+
+
+def test_a_mapping_must_say_its_styles() -> None:
+    document = manifest("mapping", SHAPE, schema=2, latent=GOOD["latent"])
+    with pytest.raises(ManifestError, match="'truncation': expected a value"):
+        runtime.manifest.validate(document)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("missing", ["truncation", "noise"])
+def test_a_graph_without_its_inputs_is_refused(
+    small: Small, tmp_path: Path, backend: str, missing: str
+) -> None:
+    model = onnx.load(small.path())
+    for entry in model.graph.input:
+        if entry.name == missing:
+            entry.name = "another"
+    for node in model.graph.node:
+        node.input[:] = ["another" if name == missing else name for name in node.input]
+    path = tmp_path / "other.onnx"
+    onnx.save(model, path)
+    with pytest.raises(EngineFileError, match=f"its graph has no input '{missing}'"):
+        runtime.Generator(path, backend=backend)
+
+
+# The command
+
+
+def sampled(small: Small, folder: Path, *options: object) -> Any:
+    fixed = "--engine", small.path(), "-n", 20, "--seed", SEED, "--first", FIRST
+    succeeds("sample", *fixed, *options, "--out", "images.npy", cwd=folder)
+    return np.load(folder / "images.npy")
+
+
+def test_the_command_truncates(small: Small, tmp_path: Path) -> None:
+    got = sampled(small, tmp_path, "--truncation", 0.5)
+    assert close(got, small.style.sample(20, SEED, FIRST, 0.5))
+
+
+def test_the_command_walks_among_truncated_styles(small: Small, tmp_path: Path) -> None:
+    walk = "interpolate", "seed:1", "seed:2", "--engine", small.path(), "--steps", 4
+    succeeds(*walk, "--truncation", 0.5, "--out", "walk.npy", cwd=tmp_path)
+    a, b = (normals(seed, 0, 1, WIDTH)[0] for seed in (1, 2))
+    styles = small.style.styles(a + (b - a) * np.arange(5)[:, None] / 4, 0.5)
+    expected = small.style.synthesis(np.stack([styles] * 2, 1))
+    assert close(np.load(tmp_path / "walk.npy"), expected)
+
+
+@pytest.mark.parametrize("truncation", [None, 0.5])
+def test_the_command_mixes_styles(small: Small, tmp_path: Path, truncation: float | None) -> None:
+    """The second layer takes the style of the latent of stream 32."""
+    options = () if truncation is None else ("--truncation", truncation)
+    one, two = (
+        small.style.styles(normals(SEED, FIRST, 20, WIDTH, stream), truncation or 1.0)
+        for stream in (0, 32)
+    )
+    expected = small.style.synthesis(np.stack([one, two], 1), SEED, FIRST, scale=1.0)
+    assert close(sampled(small, tmp_path, "--mix", 1, *options), expected)
+    assert not close(sampled(small, tmp_path, *options), expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--mix", "0"], "--mix: expected a layer from 1 to 1, got 0"),
+        (["--mix", "2"], "--mix: expected a layer from 1 to 1, got 2"),
+        (["--truncation", "-0.5"], "truncation: expected a finite number of at least 0, got -0.5"),
+        (["--truncation", "nan"], "truncation: expected a finite number of at least 0, got nan"),
+        (["--truncation", "some"], "'some' is not a valid float"),
+        (["--label", "0"], "--label: small.onnx knows no classes"),
+    ],
+)
+def test_bad_options(small: Small, tmp_path: Path, options: list[str], words: str) -> None:
+    assert words in refuses("sample", "--engine", small.path(), *options, cwd=tmp_path)
+
+
+def test_mixing_needs_the_halves(small: Small, vae_engine: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone.onnx"
+    alone.write_bytes(small.path().read_bytes())
+    said = refuses("sample", "--engine", alone, "--mix", 1, cwd=tmp_path)
+    assert "alone.onnx needs its synthesis network to mix styles" in said
+    said = refuses("sample", "--engine", vae_engine, "--mix", 1, cwd=tmp_path)
+    assert "--mix: vae.onnx is not style-based" in said
+    said = refuses("sample", "--engine", small.path("synthesis"), cwd=tmp_path)
+    assert "has no prior" in said
+
+
+# Export
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, quick_throughput: None) -> tuple[Path, Any]:
+    """The folder of the engines of a StyleGAN with random weights, and the model."""
+    folder = tmp_path_factory.mktemp("stylegan")
+    model: Any = write_run(folder / "run", "stylegan", STYLEGAN, gain=1.0)
+    pipeline.export(folder / "run", folder / "stylegan.onnx", Options(weights="fp32"))
+    return folder, model
+
+
+def by_torch(model: Any, latents: Any, truncation: float, scale: float) -> Any:
+    """Levels, not rounded, of the samples from FIRST on, with the noise of the NumPy oracle."""
+
+    def noise(stream: int, width: int) -> torch.Tensor:
+        drawn = scale * normals(SEED, FIRST, len(latents), width, stream)
+        return torch.from_numpy(drawn.astype(np.float32))
+
+    with torch.no_grad():
+        h = torch.from_numpy(latents.astype(np.float32))
+        made = model.generator(h, truncation=truncation, noise=noise).clamp(0, 1)
+    return 255 * made.permute(0, 2, 3, 1).numpy().astype(np.float64)
+
+
+def test_exported_engines_say_their_styles(exported: tuple[Path, Any]) -> None:
+    folder, model = exported
+    documents = {
+        role: runtime.manifest.read(folder / f"stylegan{role}.onnx")
+        for role in ("", ".mapping", ".synthesis")
+    }
+    assert all(document["schema"] == 2 for document in documents.values())
+    widths = (16, 16, 64, 64)
+    layers = [{"stream": stream, "width": width} for stream, width in enumerate(widths, 1)]
+    assert documents[""]["noise"]["streams"] == {"latent": 0, "layers": layers}
+    assert documents[".synthesis"]["noise"]["streams"] == {"layers": layers}
+    assert documents[".synthesis"]["latent"] == {"width": 64, "prior": "none"}
+    for role in ("", ".mapping"):
+        truncation = documents[role]["truncation"]
+        assert (truncation["layers"], truncation["width"]) == (4, 16)
+        mean = model.generator.style_mean.numpy()
+        np.testing.assert_allclose(truncation["mean"], mean, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("truncation", "scale"), [(1.0, 1.0), (0.6, 1.0), (1.0, 0.0), (0.5, 0.25)])
+def test_exported_engines_make_the_images_of_the_model(
+    exported: tuple[Path, Any], truncation: float, scale: float
+) -> None:
+    folder, model = exported
+    latents = normals(SEED, FIRST, 12, 16)
+    expected = by_torch(model, latents, truncation, scale)
+    assert expected.std() > 10
+    words = np.array([SEED, FIRST], np.uint64).view(np.int64)
+    zeros = np.zeros((12, 16), np.float32)
+    feed = {"mu": zeros, "logvar": zeros, "seed": words[:1], "first": words[1:]}
+    feed["truncation"] = np.array([truncation], np.float32)
+    feed["noise"] = np.array([scale], np.float32)
+    session = InferenceSession(str(folder / "stylegan.onnx"), providers=["CPUExecutionProvider"])
+    (stock,) = session.run(None, feed)
+    assert np.abs(stock - expected).max() <= 0.5 + 5e-2
+    for backend in BACKENDS:
+        with runtime.Generator(folder / "stylegan.onnx", backend=backend) as generator:
+            got = generator.sample(12, SEED, FIRST, truncation=truncation, noise=scale)
+            assert np.abs(got - expected).max() <= 0.5 + 5e-2
+
+
+def test_exported_halves_make_the_whole(exported: tuple[Path, Any]) -> None:
+    folder, model = exported
+    latents = runtime.noise.normals(SEED, FIRST, 12, 16)
+    with (
+        runtime.Generator(folder / "stylegan.onnx") as generator,
+        runtime.Mapping(folder / "stylegan.mapping.onnx") as mapping,
+        runtime.Generator(folder / "stylegan.synthesis.onnx") as synthesis,
+    ):
+        styles = mapping.map(latents)
+        with torch.no_grad():
+            expected = model.generator.mapping(torch.from_numpy(latents)).numpy()
+        np.testing.assert_allclose(styles, expected, rtol=1e-4, atol=1e-5)
+        drawn = synthesis.decode(np.tile(styles, 4), seed=SEED, first=FIRST)
+        assert close(drawn, generator.sample(12, SEED, FIRST).astype(int))
+
+
+def test_a_mean_is_called_so_only_if_it_is_the_image(exported: tuple[Path, Any]) -> None:
+    """Programs find the mean image by its name, and the exporter names sums over rows alike."""
+    names = {"": ["mean"], ".mapping": ["styles"], ".synthesis": ["mean"]}
+    for role, outputs in names.items():
+        part = rows.float_part(onnx.load(exported[0] / f"stylegan{role}.onnx"))
+        assert [output.name for output in part.graph.output] == outputs
+
+
+def test_a_style_based_generator_comes_back(exported: tuple[Path, Any]) -> None:
+    """With its noise: what zoo.evaluate measures beside the engine."""
+    folder, model = exported
+    latents = normals(SEED, 0, 12, 16).astype(np.float32)
+    with torch.no_grad():
+        z = torch.from_numpy(latents)
+        still = fold(model.generator)(z, 0.5, no_noise(z))
+    with runtime.Generator(folder / "stylegan.onnx") as generator:
+        drawn = generator.sample(12, SEED)
+        assert not close(generator.decode(latents), drawn)
+    for path in (folder / "run", folder / "stylegan.onnx"):
+        network: Any = load_generator(path)[0]
+        torch.testing.assert_close(network(z, 0.5, no_noise(z)), still, rtol=0, atol=2e-4)
+        (made,) = TorchGenerator(path).images(12, SEED)
+        assert close(made, drawn.astype(int))
+
+
+def test_inversion_in_w(exported: tuple[Path, Any], tmp_path: Path) -> None:
+    """An image made without noise comes from a style, which the other commands take."""
+    synthesis = exported[0] / "stylegan.synthesis.onnx"
+    with (
+        runtime.Mapping(exported[0] / "stylegan.mapping.onnx") as mapping,
+        runtime.Generator(synthesis) as generator,
+    ):
+        styles = np.tile(mapping.map(normals(5, 0, 2, 16).astype(np.float32)), 4)
+        np.save(tmp_path / "images.npy", generator.decode(styles))
+        said = succeeds(
+            *("invert", "images.npy", "--engine", synthesis, "--save", "found.npz"),
+            *("--starts", 8, "--steps", 200),
+            cwd=tmp_path,
+        )
+        assert "2 images: PSNR" in said
+        with np.load(tmp_path / "found.npz") as found:
+            assert found["latents"].shape == styles.shape
+            assert found["psnr"].min() > 35
+            again = generator.decode(found["latents"])
+        assert np.abs(again.astype(int) - np.load(tmp_path / "images.npy")).mean() < 4
+    ends = "latent:found.npz:0", "latent:found.npz:1"
+    succeeds("interpolate", *ends, "--engine", synthesis, "--out", "walk.npy", cwd=tmp_path)
+    assert np.array_equal(np.load(tmp_path / "walk.npy")[[0, -1]], again)
+    assert "samples are drawn from the main file" in refuses(
+        "invert", "seed:1", "--engine", synthesis, cwd=tmp_path
+    )
+
+
+@pytest.mark.slow
+def test_a_graph_whose_noise_cannot_be_turned_off_is_not_kept(
+    exported: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = style_modules.drawn
+    monkeypatch.setattr(
+        style_modules,
+        "drawn",
+        lambda like, seed, first, scale: honest(like, seed, first, scale * 0 + 1),
+    )
+    with pytest.raises(ParityError) as caught:
+        pipeline.export(exported[0] / "run", tmp_path / "bad.onnx")
+    failed = [line for line in caught.value.report.splitlines() if line.endswith("FAILED")]
+    assert any("truncation 1, noise 0: PyTorch" in line for line in failed)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_interpolator_of_a_style_based_generator(
+    exported: tuple[Path, Any], tmp_path: Path
+) -> None:
+    """Refused before anything else is done."""
+    options, said = Options(interpolator="linear", runtime_check=False), list[str]()
+    with pytest.raises(ExportError, match="an interpolator of a style-based generator"):
+        pipeline.export(exported[0] / "run", tmp_path / "stylegan.onnx", options, said.append)
+    assert [line.split()[0] for line in said] == ["loading"]
+    assert not list(tmp_path.iterdir())

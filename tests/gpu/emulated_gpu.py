@@ -1,0 +1,267 @@
+"""Plans of every shipped engine through the whole GPU runtime, on emulated CUDA devices.
+
+`emulation.py` says what is emulated; `test_emulated_gpu.py` runs this file.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import runtime
+from emulated_plans import BUCKETS, Plan, same_images
+from export.manifest import seal
+from export.plan import pipeline
+from fake_tensorrt import FakeTensorRT
+from host_cuda import HostCuda
+from plan_cases import CASES, quantized
+from plan_runs import by_itself, by_plan
+from runtime import plans
+from runtime.errors import (
+    ArgumentError,
+    BackendUnavailableError,
+    DeviceUnavailableError,
+    EngineFileError,
+    ExecutionError,
+    OutOfMemoryError,
+)
+from shared_arrays import all_but
+from zoo.engines import WEIGHTS
+
+pytest_plugins = ["emulation"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_plans_answer_as_the_engines_do(name: str, plan: Plan) -> None:
+    expected, got = by_itself(name), by_plan(name, plan(name))
+    if expected.dtype == np.uint8:
+        same_images(expected, got)
+    else:
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
+def test_plans_in_eight_bits(precision: Any, tensorrt: FakeTensorRT, tmp_path: Path) -> None:
+    """Built of the graph that runs here: near to the engine's images, and not the same."""
+    path = tmp_path / "vae.plan"
+    options = pipeline.Options(target="tensorrt-rtx", precision=precision, batch=BUCKETS)
+    pipeline.export(WEIGHTS / "vae.onnx", path, options)
+    tensorrt.graphs = {path.read_bytes(): quantized(WEIGHTS / "vae.onnx", precision).model}
+    difference = np.abs(by_plan("vae.onnx", path).astype(int) - by_itself("vae.onnx"))
+    assert 0.1 < difference.mean() < 1 and difference.max() < 60
+    with runtime.Generator(path) as generator:
+        assert generator.manifest["precision"] == precision
+        whole = generator.sample(40, seed=8)
+        np.testing.assert_array_equal(generator.sample(9, seed=8, first=20), whole[20:29])
+
+
+def test_images_do_not_depend_on_the_request(plan: Plan) -> None:
+    with runtime.Generator(plan("vae.onnx")) as generator:
+        assert generator.instances == 2
+        whole = generator.sample(60, seed=8, first=100)
+        for first, n, batch in ((0, 1, None), (3, 2, None), (59, 1, 1), (7, 40, 4), (0, 60, 5)):
+            part = generator.sample(n, seed=8, first=100 + first, batch=batch)
+            np.testing.assert_array_equal(part, whole[first : first + n])
+        with generator.stream(60, seed=8, first=100, batch=7) as blocks:
+            np.testing.assert_array_equal(np.concatenate(list(blocks)), whole)
+        with generator.stream(10**12, seed=8, first=100) as blocks:
+            np.testing.assert_array_equal(next(blocks), whole[: BUCKETS[-1]])
+        with ThreadPoolExecutor(6) as pool:
+            parts = pool.map(lambda i: generator.sample(9, seed=8, first=100 + i), range(24))
+            for i, part in enumerate(parts):
+                np.testing.assert_array_equal(part, whole[i : i + 9])
+
+
+def test_graphs_are_replayed(plan: Plan, tensorrt: FakeTensorRT, device: HostCuda) -> None:
+    """TensorRT is called once outside a graph and once into it; each run copies up only a key."""
+    with runtime.Generator(plan("vae.onnx"), instances=1) as generator:
+        generator.sample(16)
+        assert tensorrt.executions == 2 and device.counter("captures") == 1
+        device.reset()
+        generator.sample(16 * 5, seed=1)
+        assert tensorrt.executions == 2 and device.counter("captures") == 0
+        counts = {name: device.counter(name) for name in ("launches", "copies_up", "copies_down")}
+        assert counts == {"launches": 5, "copies_up": 5, "copies_down": 5}
+        assert device.counter("bytes_up") <= 5 * 256
+        # Rows of 784 bytes, and what aligns the memory.
+        assert 5 * 16 * 784 <= device.counter("bytes_down") <= 5 * (16 * 784 + 256)
+        generator.sample(1)
+        generator.decode(np.zeros((16, generator.latent_width)))
+        assert device.counter("captures") == 2, "a graph for each size, and for given latents"
+        assert generator.peak_device_bytes == device.counter("device_bytes")
+
+
+def test_too_little_memory(plan: Plan, device: HostCuda) -> None:
+    """The largest size that fits is used, and one line says so; the images are the same."""
+    path = plan("vae.onnx")
+    with runtime.Generator(path, instances=1) as generator:
+        expected = generator.sample(40)
+        needed = generator.peak_device_bytes
+    with all_but(device, needed - 1), runtime.Generator(path, instances=1) as generator:
+        with pytest.warns(RuntimeWarning, match="fewer images at a time than 16") as said:
+            same_images(expected, generator.sample(40))
+        assert len(said) == 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            same_images(expected, generator.sample(40))
+    with (
+        all_but(device, 2000),
+        runtime.Generator(path) as generator,
+        pytest.warns(RuntimeWarning),
+        pytest.raises(OutOfMemoryError, match="2000 of .* bytes are free"),
+    ):
+        generator.sample(40)
+
+
+def test_devices(plan: Plan, device: HostCuda) -> None:
+    path = plan("vae.onnx")
+    with runtime.Generator(path) as first, runtime.Generator(path, device="cuda:1") as second:
+        np.testing.assert_array_equal(first.sample(5), second.sample(5))
+    with pytest.raises(DeviceUnavailableError, match=r"'cuda:2': there are 2 \(cuda:0 to cuda:1\)"):
+        runtime.Generator(path, device="cuda:2")
+    with pytest.raises(DeviceUnavailableError, match=r"use the \.onnx engine"):
+        runtime.Generator(path, device="cpu")
+    with pytest.raises(BackendUnavailableError, match="pip install onnxruntime-gpu"):
+        runtime.Generator(WEIGHTS / "vae.onnx", device="cuda")
+    with pytest.raises(ArgumentError, match="this plan is in fp32"):
+        runtime.Generator(path, precision="bf16")
+    device.fail("device_count", 1, "cudaErrorInsufficientDriver: the driver is too old")
+    with pytest.raises(DeviceUnavailableError, match="the driver is too old|no NVIDIA driver"):
+        runtime.Generator(path)
+
+
+@pytest.mark.parametrize("call", ["launch", "synchronize", "copy", "end_capture", "begin_capture"])
+def test_a_failure_is_told_and_the_engine_lives_on(plan: Plan, device: HostCuda, call: str) -> None:
+    with runtime.Generator(plan("vae.onnx"), instances=1) as generator:
+        if call in ("launch", "synchronize"):
+            generator.sample(1)
+        device.fail(call, 1, "cudaErrorUnknown: told to")
+        with pytest.raises(ExecutionError, match="told to"):
+            generator.sample(1)
+        with runtime.Generator(WEIGHTS / "vae.onnx", backend="onnxruntime") as expected:
+            same_images(expected.sample(3), generator.sample(3))
+
+
+def test_plans_that_tensorrt_does_not_open(
+    plan: Plan, tensorrt: FakeTensorRT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = plan("vae.onnx")
+    graphs, tensorrt.graphs = tensorrt.graphs, {}
+    tensorrt.__version__ = "1.9.0"
+    with pytest.raises(
+        BackendUnavailableError, match=r"here is 1\.9\.0; build it again: python -m"
+    ):
+        runtime.Generator(path)
+    tensorrt.__version__ = runtime.manifest.read(path)["plan"]["tensorrt"]
+    with pytest.raises(EngineFileError, match="unknown plan"):
+        runtime.Generator(path)
+    tensorrt.graphs = graphs
+    runtime.Generator(path).close()
+    for name in plans.MODULES["tensorrt-rtx"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    plans.flavour.cache_clear()
+    with pytest.raises(
+        BackendUnavailableError, match=r"pip install 'generator-zoo\[tensorrt-rtx\]'"
+    ):
+        runtime.Generator(path)
+
+
+def test_plans_with_code_for_the_host(
+    plan: Plan, tensorrt: FakeTensorRT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = plan("vae.onnx")
+    tensorrt.__version__ = runtime.manifest.read(path)["plan"]["tensorrt"]
+    tensorrt.host_code = True
+    with pytest.raises(EngineFileError, match="host code, which is not allowed"):
+        runtime.Generator(path)
+    monkeypatch.setenv(plans.HOST_CODE, "1")
+    plans.flavour.cache_clear()
+    runtime.Generator(path).close()
+
+
+@pytest.mark.parametrize(
+    ("precision", "capability", "needs"), [("bf16", "75", "8.0"), ("fp8", "86", "8.9")]
+)
+def test_a_precision_that_the_gpu_has_not(
+    precision: str,
+    capability: str,
+    needs: str,
+    tensorrt: FakeTensorRT,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = pipeline.Options(target="tensorrt-rtx", precision=precision, batch=(1,), samples=16)
+    path = tmp_path / "a.plan"
+    checking = pipeline.Checking(run=False)
+    pipeline.export(WEIGHTS / "dcgan.onnx", path, options, checking=checking)
+    monkeypatch.setenv("HOST_CUDA_CAPABILITY", capability)
+    has = f"{capability[0]}.{capability[1]}"
+    with pytest.raises(
+        BackendUnavailableError,
+        match=rf"in {precision}, which needs .* {needs}; cuda:0.* has {has}",
+    ):
+        runtime.Generator(path)
+
+
+def test_a_plan_bound_to_another_gpu(plan: Plan, tmp_path: Path) -> None:
+    """The emulated devices have compute capability 9.0."""
+    whole = plan("vae.onnx").read_bytes()
+    marked = whole.replace(b'"buckets"', b'"Buckets"', 1)
+    assert marked != whole
+    bound = b'{"compute_capability": "8.9", '
+    # As many bytes as before: the inputs' entry gives up its blanks for it.
+    text = whole[whole.index(b'"plan": {') :]
+    old = text[len(b'"plan": ') : text.index(b'"inputs"')]
+    new = bound + old[1:]
+    padding = len(new) - len(old)
+    start = whole.index(b"zoo.manifest:")
+    manifest = whole[start:]
+    changed = manifest.replace(old, new, 1)
+    blanks = changed.count(b": ")
+    assert blanks >= padding
+    changed = changed.replace(b": ", b":", padding)
+    path = tmp_path / "bound.plan"
+    path.write_bytes(seal(whole[:start] + changed))
+    with pytest.raises(BackendUnavailableError, match=r"capability 8\.9; cuda:0 .* has 9\.0"):
+        runtime.Generator(path)
+
+
+def test_a_stream_is_made_without_pythons_lock(plan: Plan, monkeypatch: Any) -> None:
+    """Another thread prepares a size under C++'s lock, and needs Python's to do so."""
+    context = plans.Engine.context
+
+    def slow(self: plans.Engine, *arguments: int) -> plans.Context:
+        time.sleep(0.1)  # gives the lock away, as TensorRT's bindings do
+        return context(self, *arguments)
+
+    monkeypatch.setattr(plans.Engine, "context", slow)
+    faulthandler.dump_traceback_later(60, exit=True)
+    with runtime.Generator(plan("vae.onnx")) as generator, ThreadPoolExecutor(1) as pool:
+        small = pool.submit(generator.sample, 1)
+        time.sleep(0.03)
+        with generator.stream(100, batch=max(BUCKETS)) as stream:
+            part = next(stream)
+        same_images(small.result(), part[:1])
+    faulthandler.cancel_dump_traceback_later()
+
+
+def test_a_forked_child_is_told(plan: Plan) -> None:
+    with runtime.Generator(plan("vae.onnx")) as generator:
+        generator.sample(1)
+        child = os.fork()
+        if child == 0:
+            try:
+                generator.sample(1)
+            except DeviceUnavailableError as error:
+                os._exit(7 if "spawn" in str(error) else 1)
+            os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

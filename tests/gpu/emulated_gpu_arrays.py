@@ -1,0 +1,320 @@
+"""Images and latents in a GPU's memory, on emulated CUDA devices."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+import runtime
+from emulated_plans import BUCKETS, DEVICE_BYTES, Plan, same_images
+from fake_tensorrt import FakeTensorRT
+from host_cuda import HostCuda
+from runtime.errors import ArgumentError, DeviceUnavailableError, OutOfMemoryError
+from shared_arrays import CPU, CUDA, NAMES, Capsule, Interface, marked
+from zoo.engines import WEIGHTS
+
+pytest_plugins = ["emulation"]
+
+
+@pytest.fixture
+def vae(plan: Plan) -> Iterator[runtime.Generator]:
+    with runtime.Generator(plan("vae.onnx")) as generator:
+        yield generator
+
+
+def latents(n: int, generator: runtime.Generator) -> NDArray[np.float32]:
+    return runtime.noise.normals(5, 2, n, generator.latent_width)
+
+
+@pytest.mark.parametrize("n", [1, 5, 37])
+def test_images_stay_on_the_device(
+    n: int, vae: runtime.Generator, device: HostCuda, put: Callable[..., Interface]
+) -> None:
+    given = latents(n, vae)
+    calls: dict[str, Callable[..., Any]] = {
+        "prior": lambda out: vae.sample(n, seed=3, first=9, out=out),
+        "posterior": lambda out: vae.sample(n, 3, 9, mu=given, logvar=given, out=out),
+        "given": lambda out: vae.decode(given, out=out),
+        "ways": lambda out: vae.interpolate(given, given[::-1].copy(), 3, out=out),
+        "one way": lambda out: vae.interpolate(given[0], -given[0], 4, out=out),
+    }
+    for name, call in calls.items():
+        expected = call("numpy")
+        device.reset()
+        made = call("device")
+        assert device.counter("copies_down") == 0, name
+        assert (made.shape, made.dtype, made.device) == (expected.shape, np.uint8, "cuda:0")
+        assert len(made) == len(expected) and made.nbytes == expected.nbytes
+        np.testing.assert_array_equal(made.numpy(), expected, err_msg=name)
+        into = put(np.zeros_like(expected))
+        assert call(into) is into
+        np.testing.assert_array_equal(into.host, expected, err_msg=name)
+        host = np.zeros_like(expected)
+        assert call(host) is host
+        np.testing.assert_array_equal(host, expected, err_msg=name)
+
+
+def test_a_view_is_filled_and_nothing_beside_it(
+    vae: runtime.Generator, device: HostCuda, put: Callable[..., Interface]
+) -> None:
+    """The last run is padded to 16 rows; the padding is not written."""
+    expected = vae.sample(21, seed=1)
+    whole = put(np.full((30, *vae.image_shape), 7, np.uint8))
+    row = int(np.prod(vae.image_shape))
+    part = Interface.__new__(Interface)
+    part.entries = whole.entries | {
+        "shape": expected.shape,
+        "data": (whole.address + 4 * row, False),
+    }
+    vae.sample(21, seed=1, out=part)
+    np.testing.assert_array_equal(whole.host[4:25], expected)
+    assert (whole.host[:4] == 7).all() and (whole.host[25:] == 7).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dlpack_shares_the_memory(name: str, vae: runtime.Generator, device: HostCuda) -> None:
+    expected = vae.sample(5, seed=2)
+    before = device.counter("device_bytes")
+    made = vae.sample(5, seed=2, out="device")
+    assert made.__dlpack_device__() == (CUDA, 0)
+    version = None if name == "dltensor" else (1, 0)
+    capsule = marked(made.__dlpack__(stream=7, max_version=version), name, CPU)
+    tensor = torch.from_dlpack(capsule)
+    assert tensor.data_ptr() == made.address and tensor.dtype == torch.uint8
+    np.testing.assert_array_equal(tensor.numpy(), expected)
+    del made, capsule
+    gc.collect()
+    np.testing.assert_array_equal(tensor.numpy(), expected)
+    assert device.counter("device_bytes") > before, "the tensor has it still"
+    del tensor
+    gc.collect()
+    assert device.counter("device_bytes") == before
+    # One that nobody took.
+    vae.sample(5, out="device").__dlpack__(max_version=version)
+    gc.collect()
+    assert device.counter("device_bytes") == before
+    made = vae.sample(1, out="device")
+    for refused in ({"copy": True}, {"dl_device": (CUDA, 1)}, {"dl_device": (CPU, 0)}):
+        with pytest.raises(BufferError):
+            made.__dlpack__(**refused)
+    made.__dlpack__(copy=False, dl_device=(CUDA, 0))
+
+
+def test_floats_by_dlpack(device: HostCuda, tensorrt: FakeTensorRT) -> None:
+    values = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
+    array = runtime.to_device(values)
+    tensor = torch.from_dlpack(marked(array.__dlpack__(), "dltensor", CPU))
+    assert tensor.dtype == torch.float32
+    np.testing.assert_array_equal(tensor.numpy(), values)
+    np.testing.assert_array_equal(array.numpy(), values)
+    interface = array.__cuda_array_interface__
+    assert interface["shape"] == (3, 4) and interface["typestr"] == "<f4"
+    read = device.array(interface["data"][0], interface["shape"], interface["typestr"])
+    np.testing.assert_array_equal(read, values)
+    with pytest.raises(ArgumentError, match="expected float32 or uint8, got float64"):
+        runtime.to_device(values.astype(float))
+
+
+@pytest.mark.parametrize("n", [1, 5, 37])
+def test_latents_from_the_device(
+    n: int, vae: runtime.Generator, device: HostCuda, put: Callable[..., Interface]
+) -> None:
+    """By each protocol, as from the host, and nothing but the noise's key is copied up."""
+    given, spread = latents(n, vae), -np.abs(latents(n, vae))
+    expected = vae.decode(given)
+    around = vae.sample(n, seed=4, first=2, mu=given, logvar=spread)
+    mu, logvar = put(given), put(spread)
+    as_tensor = Capsule(torch.from_numpy(mu.host))
+    versioned = Capsule(torch.from_numpy(mu.host), version="dltensor_versioned")
+    ours = runtime.to_device(given)
+    vae.sample(n, mu=mu, logvar=logvar)
+    device.reset()
+    for source in (mu, as_tensor, versioned, ours):
+        np.testing.assert_array_equal(vae.decode(source), expected)
+        images = vae.sample(n, seed=4, first=2, mu=source, logvar=logvar)
+        np.testing.assert_array_equal(images, around)
+        made = vae.decode(source, out="device")
+        np.testing.assert_array_equal(made.numpy(), expected)
+    assert as_tensor.streams == versioned.streams == [1, 1, 1]
+    runs = device.counter("launches") + device.counter("captures")  # and once before each capture
+    assert device.counter("bytes_up") <= 256 * runs
+
+
+def test_styles_from_the_device(plan: Plan, put: Callable[..., Interface]) -> None:
+    with (
+        runtime.Mapping(plan("stylegan.mapping.onnx")) as mapping,
+        runtime.Generator(plan("stylegan.synthesis.onnx")) as synthesis,
+    ):
+        one = mapping.map(runtime.noise.normals(1, 0, 6, mapping.latent_width))
+        styles = np.tile(one, synthesis.latent_width // one.shape[1])
+        expected = synthesis.decode(styles, seed=3, first=8)
+        same_images(expected, synthesis.decode(put(styles), seed=3, first=8))
+        same_images(expected, synthesis.decode(put(styles), 3, 8, out="device").numpy())
+
+
+def test_an_axis_of_one_place_has_any_stride(
+    vae: runtime.Generator, put: Callable[..., Interface]
+) -> None:
+    given = latents(1, vae)
+    place = put(given)
+    place.entries["strides"] = (4000, 4)
+    np.testing.assert_array_equal(vae.decode(place), vae.decode(given))
+
+
+def test_arrays_of_another_device_than_the_current_one(plan: Plan, device: HostCuda) -> None:
+    """PyTorch hands on those of the current device only."""
+    with runtime.Generator(plan("vae.onnx"), device="cuda:1") as generator:
+        given = latents(3, generator)
+        there = runtime.to_device(given, 1)
+
+        class Strict:
+            def __dlpack_device__(self) -> tuple[int, int]:
+                return there.__dlpack_device__()
+
+            def __dlpack__(self, **options: Any) -> Any:
+                if device.current_device() != 1:
+                    raise BufferError(f"Expected: 1. Current device: {device.current_device()}")
+                return there.__dlpack__(**options)
+
+        np.testing.assert_array_equal(generator.decode(Strict()), generator.decode(given))
+        with pytest.raises(ArgumentError, match="expected memory of cuda:1.* got memory of cuda:0"):
+            generator.decode(runtime.to_device(given, 0))
+    with pytest.raises(DeviceUnavailableError, match="device 2: there are 2, from 0 on"):
+        runtime.to_device(given, 2)
+
+
+def test_what_is_queued_is_waited_for(
+    vae: runtime.Generator, device: HostCuda, put: Callable[..., Interface]
+) -> None:
+    """The latents are copied into their place by a stream that nobody has waited for."""
+    given = latents(5, vae)
+    expected = vae.decode(given)
+    for known in (True, False):
+        source, place = put(given), put(np.full_like(given, np.nan))
+        stream = device.make("make_stream")
+        place.entries["stream"] = stream if known else None
+        device.call("copy", place.address, source.address, given.nbytes, stream)
+        np.testing.assert_array_equal(vae.decode(place), expected)
+        device.call("destroy_stream", stream)
+
+
+def test_unusable_arrays(
+    vae: runtime.Generator, device: HostCuda, put: Callable[..., Interface]
+) -> None:
+    shape = (4, *vae.image_shape)
+    host = np.zeros(shape, np.uint8)
+    frozen = host.copy()
+    frozen.flags.writeable = False
+    locked = put(host)
+    locked.entries["data"] = (locked.address, True)
+    strided = put(host)
+    strided.entries["strides"] = (2, 2, 2, 2)
+    masked = put(host)
+    masked.entries["mask"] = put(host)
+    elsewhere = put(host)
+    elsewhere.entries["data"] = (host.ctypes.data, False)
+    device.set_device(1)
+    other = put(host)
+    device.set_device(0)
+    for out, message in (
+        ("gpu", "out: expected 'numpy', 'device' or an array, got 'gpu'"),
+        (None, "out: expected 'numpy', 'device' or an array of NumPy or a GPU"),
+        (host[:3], r"out: expected shape \(4, 28, 28, 1\), got \(3, 28, 28, 1\)"),
+        (host.astype(np.int8), r"out: expected the type \|u1, got \|i1"),
+        (np.zeros((8, *shape[1:]), np.uint8)[::2], "out: expected a contiguous array"),
+        (frozen, "out: expected an array that can be written"),
+        (put(host[:3]), r"out: expected shape \(4, 28, 28, 1\)"),
+        (locked, "out: expected an array that can be written"),
+        (strided, "out: expected a contiguous array"),
+        (masked, "expected an array without a mask"),
+        (elsewhere, "out: expected memory of a GPU, got memory of the host"),
+        (other, "images: expected memory of cuda:0, where '.*' runs, got memory of cuda:1"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            vae.sample(4, out=out)
+    given = latents(4, vae)
+    values = put(given)
+    gradients = torch.from_numpy(values.host.copy()).requires_grad_()
+    for call, message in (
+        (lambda: vae.decode(put(given[:, :3])), r"latents: expected shape \(any, \d+\), got"),
+        (lambda: vae.decode(put(given.astype(float))), "latents: expected the type <f4, got <f8"),
+        (lambda: vae.decode(Capsule(gradients)), "latents: .*require"),
+        (lambda: vae.interpolate(values, given, 3), "a: expected an array in the host's memory"),
+        (lambda: vae.sample(2**60, out="device"), "does not fit in memory"),
+        (lambda: vae.sample(3, mu=values, logvar=values), r"mu: expected shape \(3, \d+\)"),
+        (lambda: vae.sample(4, mu=values, logvar=given), "expected both in the same memory"),
+        (lambda: vae.sample(4, mu=put(given[0]), logvar=values), "expected in the host's memory"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            call()
+    with runtime.Generator(WEIGHTS / "vae.onnx") as on_cpu:
+        assert on_cpu.device == "cpu"
+        with pytest.raises(ArgumentError, match="the engine runs on the CPU, expected 'numpy'"):
+            on_cpu.sample(4, out="device")
+        with pytest.raises(ArgumentError, match="images: expected memory of the host"):
+            on_cpu.sample(4, out=put(host))
+        with pytest.raises(ArgumentError, match="latents: expected memory of the host"):
+            on_cpu.decode(values)
+        assert on_cpu.sample(4, out=host) is host and host.any()
+
+
+def test_too_little_memory_for_the_images(vae: runtime.Generator, device: HostCuda) -> None:
+    vae.sample(1)
+    with pytest.raises(OutOfMemoryError, match="bytes are free"):
+        vae.sample(DEVICE_BYTES // 784 + 1, out="device")
+    assert vae.sample(2, out="device").shape[0] == 2
+
+
+def test_the_current_device_is_left_as_it_was(plan: Plan, device: HostCuda) -> None:
+    for mine, other in ((0, 1), (1, 0)):
+        device.set_device(mine)
+        with runtime.Generator(plan("vae.onnx"), device=f"cuda:{other}") as generator:
+            assert generator.device == f"cuda:{other}"
+            made = generator.sample(1, out="device")
+            assert made.device == f"cuda:{other}" and device.current_device() == mine
+            made.numpy()
+            del made
+            assert device.current_device() == mine
+        assert device.current_device() == mine
+    device.set_device(0)
+
+
+def test_exact_mode(
+    plan: Plan, tensorrt: FakeTensorRT, device: HostCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One size for all runs; without it, a request for one image takes the size for one."""
+    path = plan("vae.onnx")
+    size = BUCKETS[1]
+    with runtime.Generator(path, bucket=size, instances=1) as generator:
+        whole = generator.sample(11, seed=5)
+        assert device.counter("captures") == 1
+        for first, n, batch in ((0, 1, None), (3, 8, 1), (10, 1, 16), (0, 11, 2)):
+            part = generator.sample(n, seed=5, first=first, batch=batch)
+            np.testing.assert_array_equal(part, whole[first : first + n])
+        with generator.stream(11, seed=5, batch=3) as blocks:
+            np.testing.assert_array_equal(np.concatenate(list(blocks)), whole)
+        assert device.counter("captures") == 1, "no other size was prepared"
+        needed = generator.peak_device_bytes
+    with runtime.Generator(path, instances=1) as generator:
+        generator.sample(1)
+        generator.sample(11)
+        assert device.counter("captures") == 3
+    with pytest.raises(ArgumentError, match="bucket: expected one of .* 1, 4, 16, got 5"):
+        runtime.Generator(path, bucket=5)
+    with pytest.raises(ArgumentError, match="bucket: expected at least 1, got 0"):
+        runtime.Generator(path, bucket=0)
+    with pytest.raises(ArgumentError, match="bucket: '.*' runs on the CPU"):
+        runtime.Generator(WEIGHTS / "vae.onnx", bucket=4)
+    held = device.allocate(DEVICE_BYTES - device.counter("device_bytes") - needed + 1)
+    with (
+        runtime.Generator(path, bucket=size, instances=1) as generator,
+        pytest.raises(OutOfMemoryError),
+    ):
+        generator.sample(1)
+    device.call("release", held)

@@ -1,0 +1,134 @@
+"""Plans that a command builds when they are first asked for, on emulated CUDA devices.
+
+`python -m export` builds them in a process of its own, with the real TensorRT for RTX.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emulated_plans import same_images
+from fake_tensorrt import FakeTensorRT
+from host_cuda import HostCuda
+from plan_cases import lowered
+from runtime.errors import (
+    ArgumentError,
+    BackendUnavailableError,
+    DeviceUnavailableError,
+    EngineNotFoundError,
+)
+from zoo import engines, plans
+from zoo.applications.pairs import Pair
+from zoo.engines import WEIGHTS
+
+pytest_plugins = ["emulation"]
+
+NAME = "linear-ae.plan"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tensorrt: FakeTensorRT) -> Path:
+    """An empty cache folder; the stand-in for TensorRT knows the plans of `linear-ae`."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    tensorrt.buckets = (1, 64, 512)
+
+    def find(plan: bytes) -> object:
+        role = b"encoder" if b'"role": "encoder"' in plan else b"generator"
+        name = "linear-ae.encoder.onnx" if role == b"encoder" else "linear-ae.onnx"
+        return lowered(WEIGHTS / name, "fp32")[0]
+
+    tensorrt.find = find  # type: ignore[assignment]
+    return tmp_path / "cache" / "generator-zoo" / plans.FOLDER
+
+
+def test_a_plan_is_built_once_and_used(
+    place: Path, capfd: pytest.CaptureFixture[str], device: HostCuda
+) -> None:
+    # What lies in the working folder is not taken for the program that builds.
+    Path("export.py").write_text("raise SystemExit('not this one')")
+    latents = np.random.default_rng(0).normal(size=(5, 32)).astype(np.float32)
+    with engines.open_generator("linear-ae") as engine:
+        latents = latents[:, : engine.latent_width]
+        expected = engine.decode(latents)
+    with engines.open_generator(NAME, device="cuda:1") as generator:
+        same_images(expected, generator.decode(latents))
+        assert generator.backend == "tensorrt-rtx"
+        path = Path(generator.path)
+        said = capfd.readouterr()
+        first, *_ = said.err.splitlines()
+        assert first.startswith(f"building {NAME} for ") and str(path.parent) in first
+        assert said.out == ""
+        # The encoder that belongs to it is found by the links beside it, and built too.
+        with engines.open_encoder(generator) as encoder:
+            assert Path(encoder.path).name == "linear-ae.encoder.plan"
+    assert plans.is_built(path) and path.is_relative_to(place)
+    assert "building linear-ae.encoder.plan" in capfd.readouterr().err
+    changed = path.stat().st_mtime_ns
+    assert engines.resolve(NAME) == path and path.stat().st_mtime_ns == changed
+    with Pair("linear-ae.encoder.plan") as pair:
+        assert pair.generator is not None and pair.generator.path == str(path)
+    assert capfd.readouterr().err == ""
+    # A damaged one is built again.
+    path.write_bytes(b"")
+    assert engines.resolve(NAME) == path and path.stat().st_size > 0
+    assert not list(place.rglob(".zoo-*"))
+
+
+def test_what_the_key_is_of(
+    place: Path, monkeypatch: pytest.MonkeyPatch, tensorrt: FakeTensorRT
+) -> None:
+    """The engine's bytes, the GPU, the TensorRT and the precision."""
+    asked = []
+
+    def build(source: Path, plan: Path, target: str, precision: str, index: int, _: str) -> None:
+        asked.append((plan, target, precision, index))
+
+    monkeypatch.setattr(plans, "_build", build)
+    source = WEIGHTS / "linear-ae.onnx"
+    other = Path("linear-ae.onnx")
+    other.write_bytes((WEIGHTS / "linear-ae.encoder.onnx").read_bytes())
+    plans.built(source)
+    plans.built(source, device="cuda:1")
+    assert asked[0][0] == asked[1][0] and [index for *_, index in asked] == [0, 1]
+    plans.built(source, "fp16")
+    plans.built(other)
+    tensorrt.__version__ = "1.8.0"
+    plans.built(source)
+    monkeypatch.setenv("HOST_CUDA_CAPABILITY", "89")
+    plans.built(source)
+    assert len({plan for plan, *_ in asked}) == 5
+    assert {target for _, target, *_ in asked} == {"tensorrt-rtx"}
+
+
+def test_what_stops_a_build(place: Path, device: HostCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BackendUnavailableError, match=r"precision: expected .*use linear-ae\.onnx"):
+        engines.resolve(NAME, "fp7")
+    with pytest.raises(EngineNotFoundError, match=r"'cuda:2': the last one here is cuda:1"):
+        engines.resolve(NAME, device="cuda:2")
+    with pytest.raises(DeviceUnavailableError, match=r"use the \.onnx engine, linear-ae\.onnx"):
+        engines.resolve(NAME, device="cpu")
+    with pytest.raises(ArgumentError, match="device: expected"):
+        engines.resolve(NAME, device="toaster")
+    assert not list(place.rglob("*.plan")) and not list(place.rglob(".zoo-*"))
+    device.fail("device_count", 1, "cudaErrorInsufficientDriver: the driver is too old")
+    monkeypatch.setattr(plans, "_builder", no_builder)
+    with pytest.raises(
+        EngineNotFoundError, match=r"not here: .+; none\. Elsewhere: python -m export .*bf16$"
+    ):
+        engines.resolve(NAME, "bf16")
+
+
+def no_builder() -> tuple[str, str]:
+    raise BackendUnavailableError("none")
+
+
+def test_names_that_are_files(place: Path) -> None:
+    """A plan that is there is taken, whatever is in it."""
+    Path(NAME).write_bytes(b"mine")
+    assert engines.resolve(NAME) == Path(NAME)
+    assert os.listdir(".").count("cache") == 0

@@ -1,0 +1,275 @@
+"""What is checked of a plan after its build, on emulated CUDA devices.
+
+`test_emulated_gpu.py` runs this file, with ZOO_CUDA_LIBRARY set.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from onnx import ModelProto
+
+import runtime
+from checked_plans import (
+    EVERYWHERE,
+    IMAGES,
+    RTX,
+    Spoil,
+    add_levels,
+    checks_of,
+    document_of,
+    export,
+)
+from emulated_plans import DEVICE_BYTES
+from export.errors import ExportError, ParityError
+from export.plan import name as name_in_plan
+from exported import invoke
+from fake_tensorrt import FakeTensorRT
+from host_cuda import HostCuda
+from shell import contents
+from zoo import data as sets
+from zoo import evaluate, inspect
+from zoo.engines import WEIGHTS
+from zoo.evaluation import features, sampling, scores
+
+pytest_plugins = ["emulation", "checked_fixtures"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "wanted"),
+    [
+        *[("vae.encoder.onnx", "fp32"), ("vae.encoder.onnx", "fp16"), ("cgan.onnx", "fp32")],
+        *[("linear-ae.encoder.onnx", "fp16"), ("fashion-classifier.onnx", "fp16")],
+        *[("stylegan.mapping.onnx", "fp16"), ("stylegan.synthesis.onnx", "fp32")],
+        *[("stargan.onnx", "fp16"), ("pix2pix-edges.onnx", "fp32")],
+        *[("inpainting-ae.onnx", "fp16"), ("overcomplete-ae.onnx", "fp16")],
+    ],
+)
+def test_every_role(engine: str, wanted: str, tmp_path: Path, no_data: None) -> None:
+    plan, said = export(engine, tmp_path / "a.plan", wanted)
+    assert plan.checked is not None, said
+    found = checks_of(tmp_path / "a.plan")
+    assert list(found["throughput"]) == ["1", "4", "16"]
+    assert all(rate > 0 for rate in found["throughput"].values())
+    assert found["device"] == runtime.cuda.devices()[0].name
+    assert found["loss"]["of"] == "RMS" and found["loss"]["percent"] < 1
+    role = runtime.manifest.read(WEIGHTS / engine)["role"]
+    assert ("fid" in found) == (role == "generator")
+    for entry in (*found["parity"].values(), *found["between_batch_sizes"].values()):
+        images = role in ("generator", "synthesis", "translator")
+        assert entry.keys() == ({"max", "mean"} if images else {"rms"})
+    # Half precision really rounds, and that is seen.
+    worst = max(entry.get("max", entry.get("rms")) for entry in found["parity"].values())
+    if role not in ("generator", "synthesis", "translator"):
+        assert (worst > 1e-5) == (wanted == "fp16")
+
+
+def test_real_pictures_are_what_encoders_are_asked(tmp_path: Path) -> None:
+    """The RMS of the loss, by hand, of the held-out images of Fashion-MNIST."""
+    plan, said = export("vae.encoder.onnx", tmp_path / "a.plan", "fp16")
+    images = sets.load("fashion-mnist").test.images[:32]
+    with runtime.Encoder(WEIGHTS / "vae.encoder.onnx", backend="onnxruntime") as encoder:
+        expected = np.concatenate(encoder.encode(images), axis=1)
+    with runtime.Encoder(tmp_path / "a.plan") as encoder:
+        got = np.concatenate(encoder.encode(images), axis=1)
+    rms = 100 * float(np.sqrt(np.mean((got - expected) ** 2)) / expected.std())
+    assert plan.checked is not None and plan.checked.rms == pytest.approx(rms, rel=1e-4)
+    assert plan.checked.loss == round(rms, 2) > 0
+    assert not any("no images" in line for line in said)
+
+
+def test_the_fid_is_that_of_zoo_evaluate(tmp_path: Path) -> None:
+    """Of the same images by torchmetrics, for the engine and for its plan."""
+    plan, _ = export("vae.onnx", tmp_path / "a.plan", "bf16")
+    found = checks_of(tmp_path / "a.plan")["fid"]
+    for engine, name in ((WEIGHTS / "vae.onnx", "fp32"), (tmp_path / "a.plan", "plan")):
+        arguments = ["--engine", engine, "-n", IMAGES, "--metrics", "fid", "--no-model"]
+        arguments += ["--seeds", 1]
+        backend = ["--backend", "onnxruntime"] if name == "fp32" else []
+        out = tmp_path / "report.json"
+        result = CliRunner().invoke(
+            evaluate.main, [*map(str, arguments), *backend, "--json", str(out)]
+        )
+        assert result.exit_code == 0, result.output
+        report = json.loads(out.read_text())
+        (metric,) = report["reports"][0]["metrics"]
+        assert metric["name"] == "FID"
+        assert found[name] == pytest.approx(metric["value"], rel=1e-6)
+        assert found["network"] == metric["network"]
+    assert found["fp32"] != found["plan"]
+    assert found["images"] == IMAGES and found["real"] == "fashion-mnist"
+    assert plan.checked is not None and plan.checked.loss_of == "FID"
+    growth = max(0, round(100 * (found["plan"] / found["fp32"] - 1), 2))
+    assert plan.checked.loss == checks_of(tmp_path / "a.plan")["loss"]["percent"] == growth
+
+
+def test_without_real_images_the_two_are_compared(tmp_path: Path, no_data: None) -> None:
+    plan, said = export("vae.onnx", tmp_path / "a.plan", "fp16")
+    assert any("no images of fashion-mnist: they are elsewhere" in line for line in said)
+    found = checks_of(tmp_path / "a.plan")["fid"]
+    assert found.keys() == {"network", "images", "between"}
+    network = features.load(features.FASHION)
+    measured = []
+    for path in (WEIGHTS / "vae.onnx", tmp_path / "a.plan"):
+        backend = "onnxruntime" if path.suffix == ".onnx" else "auto"
+        with runtime.Generator(path, backend=backend) as generator:
+            images = np.concatenate(list(sampling.of_engine(generator, IMAGES, 0)))
+        measured.append(network(images)[0])
+    assert found["between"] == pytest.approx(scores.frechet(*measured), rel=1e-3, abs=1e-6)
+    assert plan.checked is not None and plan.checked.loss_of == "RMS"
+
+
+def test_a_generator_without_a_prior_has_no_fid(tmp_path: Path) -> None:
+    export("linear-ae.onnx", tmp_path / "a.plan")
+    found = checks_of(tmp_path / "a.plan")
+    assert "no prior" in found["fid"]["missing"]
+    assert found["parity"].keys() == {"images of latents"}
+
+
+count = itertools.count()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (add_levels(lambda graph, rows: True, 3, EVERYWHERE), "images, batch 1: fp32"),
+        (add_levels(lambda graph, rows: rows == 16, 2, EVERYWHERE), "images, batch 16: fp32"),
+        (add_levels(lambda graph, rows: rows == 4, 1, np.s_[:, ::3]), "images, batch 4: fp32"),
+        # An image that depends on its place in the batch, on what ran before.
+        (
+            add_levels(lambda graph, rows: rows == 4, 1, np.s_[0, 0, 0]),
+            "images, batch 4: its own again",
+        ),
+        (
+            add_levels(lambda graph, rows: rows == 16 and next(count) % 3 == 1, 1, np.s_[:, 0, 0]),
+            "images, batch 16: its own again",
+        ),
+    ],
+)
+def test_a_wrong_plan_is_refused(
+    spoil: Spoil, words: str, tmp_path: Path, tensorrt: FakeTensorRT
+) -> None:
+    (tmp_path / "a.plan").write_bytes(b"older")
+    before = contents(tmp_path)
+    tensorrt.spoil = spoil
+    with pytest.raises(ParityError, match=f"a.plan fails .*the first is '{words}'") as caught:
+        export("vae.onnx", tmp_path / "a.plan")
+    assert contents(tmp_path).keys() == before.keys()
+    assert (tmp_path / "a.plan").read_bytes() == b"older"
+    (line,) = [line for line in caught.value.report.splitlines() if f" {words} " in line]
+    assert line.endswith("FAILED")
+
+
+def test_numbers_that_are_wrong(tmp_path: Path, tensorrt: FakeTensorRT) -> None:
+    def spoil(graph: ModelProto, rows: int, made: list[Any]) -> None:
+        made[0][rows - 1] = np.nan
+
+    tensorrt.spoil = spoil
+    with pytest.raises(ParityError, match="latents, batch 1: fp32'.*nan"):
+        export("vae.encoder.onnx", tmp_path / "a.plan")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_build_that_differs(tmp_path: Path, tensorrt: FakeTensorRT) -> None:
+    """One pixel, within the bounds: checked again, and the manifest says so; more, and refused."""
+
+    def numbered(graph: ModelProto, rows: int) -> bool:
+        return "checks" in document_of(graph)["plan"]
+
+    tensorrt.spoil = add_levels(numbered, 1, np.s_[:, 5, 5])
+    plan, said = export("vae.onnx", tmp_path / "a.plan")
+    assert [line.split(" ")[0] for line in said] == ["building", "checking"] + ["building"] + [
+        "a.plan,",
+        "building",
+    ]
+    assert "gives other answers" in said[3]
+    found = checks_of(tmp_path / "a.plan")
+    assert found["repeatable"] is False
+    assert found["parity"]["images"]["max"] == 1
+    assert found["parity"]["images"]["mean"] >= 1 / 784 * 0.9
+    assert plan.checked is not None and plan.checked.document() == {
+        name: value for name, value in found.items() if name != "repeatable"
+    }
+    tensorrt.spoil = add_levels(numbered, 5, EVERYWHERE)
+    with pytest.raises(ParityError):
+        export("vae.onnx", tmp_path / "b.plan")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.plan"]
+
+
+def test_the_same_build_is_checked_once(tmp_path: Path) -> None:
+    _, said = export("vae.onnx", tmp_path / "a.plan")
+    assert [line.split(" ")[0] for line in said] == ["building", "checking", "building"]
+    assert "repeatable" not in checks_of(tmp_path / "a.plan")
+    result = CliRunner().invoke(inspect.main, [str(tmp_path / "a.plan")])
+    assert result.exit_code == 0
+    for part in ("checks", "between_batch_sizes", "throughput", "fashion-classifier", "loss"):
+        assert part in result.output
+
+
+def test_a_manifest_that_has_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers hold what a name does not; where they are too few, the plan is kept as it is."""
+    put = name_in_plan.put
+
+    def full(network: Any, text: str) -> bool:
+        if '"checks"' in text:
+            raise ExportError("the manifest needs 9 layers")
+        return put(network, text)
+
+    monkeypatch.setattr(name_in_plan, "put", full)
+    plan, said = export("vae.onnx", tmp_path / "a.plan")
+    assert said[-1].startswith("what the checks found is not in the manifest of a.plan: ")
+    assert plan.checked is not None and plan.size == (tmp_path / "a.plan").stat().st_size
+    assert "checks" not in runtime.manifest.read(tmp_path / "a.plan")["plan"]
+    with runtime.Generator(tmp_path / "a.plan") as generator:
+        assert generator.sample(3).shape == (3, 28, 28, 1)
+
+
+def test_left_out_and_not_possible(tmp_path: Path, tensorrt: FakeTensorRT) -> None:
+    plan, said = export("vae.onnx", tmp_path / "a.plan", run=False)
+    assert plan.checked is None and len(said) == 1
+    assert "checks" not in runtime.manifest.read(tmp_path / "a.plan")["plan"]
+    # A portable plan may be for other GPUs.
+    tensorrt.find = lambda plan: None
+    plan, said = export("vae.onnx", tmp_path / "b.plan")
+    assert plan.checked is None
+    assert said[-1].startswith("b.plan is not checked: ") and "unknown plan" in said[-1]
+
+
+def test_a_batch_size_without_room(
+    tmp_path: Path, tensorrt: FakeTensorRT, device: HostCuda
+) -> None:
+    """What a smaller one gave in its place says nothing about it."""
+    tensorrt.scratch_per_row = 2**16
+    held = device.allocate(DEVICE_BYTES - 2**21)
+    try:
+        plan, said = export("vae.onnx", tmp_path / "a.plan")
+        assert plan.checked is None and said[-1].startswith("a.plan is not checked: ")
+        assert "fewer images at a time than 16" in said[-1]
+        with pytest.raises(ParityError, match="no precision") as caught:
+            export("vae.onnx", tmp_path / "b.plan", loss=1)
+        assert caught.value.report.count("fewer images at a time than 16") == 4
+    finally:
+        device.call("release", ctypes.c_void_p(held))
+
+
+def test_the_command(tmp_path: Path) -> None:
+    arguments = ("--target", RTX, "--batch", "1,4,16", "--check-images", IMAGES)
+    result = invoke("vae.onnx", "--out", tmp_path / "a.plan", *arguments)
+    assert result.exit_code == 0, result.stderr
+    assert "images, batch 16: fp32" in result.stdout and "FAILED" not in result.stdout
+    assert "levels of fp32; FID " in result.stdout.splitlines()[-1]
+    result = invoke(
+        *("vae.onnx", "--out", tmp_path / "b.plan", *arguments, "--max-quality-loss", "5")
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "kept" in result.stdout and "loss %" in result.stdout
+    unchecked = ("--target", RTX, "--batch", "1,4,16", "--no-runtime-check")
+    result = invoke("vae.onnx", "--out", tmp_path / "c.plan", *unchecked)
+    assert result.exit_code == 0 and len(result.stdout.splitlines()) == 1

@@ -1,0 +1,149 @@
+"""The fastest plan that is good enough, on emulated CUDA devices that are slowed.
+
+`test_emulated_gpu.py` runs this file, with ZOO_CUDA_LIBRARY set.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import ModelProto
+
+import runtime
+from checked_plans import (
+    Spoil,
+    add_levels,
+    checks_of,
+    document_of,
+    export,
+)
+from export.errors import ExportError, ParityError
+from export.plan import precision
+from exported import invoke
+from fake_tensorrt import FakeTensorRT
+from shell import contents
+
+pytest_plugins = ["emulation", "checked_fixtures"]
+
+
+def precision_of(graph: ModelProto) -> str:
+    return str(document_of(graph)["precision"])
+
+
+def slow(**seconds: float) -> Spoil:
+    """Each run of 16 rows takes so long more, by precision."""
+
+    def spoil(graph: ModelProto, rows: int, made: list[Any]) -> None:
+        if rows == 16:
+            time.sleep(seconds[precision_of(graph)])
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("seconds", "loss", "winner"),
+    [
+        ({"fp32": 0.1, "tf32": 0.1, "fp16": 0, "bf16": 0.1}, 10, "fp16"),
+        ({"fp32": 0.1, "tf32": 0, "fp16": 0.1, "bf16": 0.1}, 10, "tf32"),
+        # bf16 is the fastest, and loses too much; of the others fp16 is.
+        ({"fp32": 0.2, "tf32": 0.2, "fp16": 0.1, "bf16": 0}, 0.1, "fp16"),
+    ],
+)
+def test_the_fastest_that_is_good_enough(
+    seconds: dict[str, float], loss: float, winner: str, tmp_path: Path, tensorrt: FakeTensorRT
+) -> None:
+    """An encoder, whose loss is a matter of rounding: fp16 0.04 %, bf16 0.3 %."""
+    tensorrt.spoil = slow(**seconds)
+    plan, _ = export("vae.encoder.onnx", tmp_path / "a.plan", loss=loss)
+    document = runtime.manifest.read(tmp_path / "a.plan")
+    assert plan.precision == document["precision"] == winner
+    assert document["plan"]["checks"]["loss"]["percent"] <= loss
+    table = [line.split() for line in plan.candidates.splitlines()]
+    assert [row[0] for row in table] == ["precision", "fp32", "tf32", "fp16", "bf16"]
+    assert [row[0] for row in table if row[-1] == "kept"] == [winner]
+    losses = {row[0]: float(row[1]) for row in table[1:]}
+    assert losses["fp32"] == losses["tf32"] == 0 < losses["fp16"] < losses["bf16"]
+    assert {row[0] for row in table[1:] if row[3:] and "above" in row} == {
+        name for name, value in losses.items() if value > loss
+    }
+
+
+@pytest.mark.parametrize("name", ["vae.onnx", "vae.encoder.onnx"])
+def test_eight_bits_may_be_chosen(
+    name: str, tmp_path: Path, tensorrt: FakeTensorRT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "PRECISIONS", ("fp32", "int8"))
+    tensorrt.spoil = slow(fp32=0.1, int8=0)
+    plan, _ = export(name, tmp_path / "a.plan", loss=50)
+    assert plan.precision == "int8" and plan.fp16_layers
+    assert 0 < checks_of(tmp_path / "a.plan")["loss"]["percent"] <= 50
+    assert runtime.manifest.read(tmp_path / "a.plan")["plan"]["calibration"]["samples"] == 256
+
+
+def test_eight_bits_without_layers_are_no_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The encoder's one product stays in fp16, which is another candidate."""
+    monkeypatch.setattr(precision, "PRECISIONS", ("fp32", "int8"))
+    plan, _ = export("linear-ae.encoder.onnx", tmp_path / "a.plan", loss=50)
+    assert plan.precision == "fp32"
+    (row,) = [line for line in plan.candidates.splitlines() if line.startswith("int8")]
+    assert row.endswith("no layer in eight bits")
+
+
+def test_generators_are_chosen_by_their_fid(tmp_path: Path, tensorrt: FakeTensorRT) -> None:
+    """bf16 is the fastest, and its images have stripes that its bounds allow."""
+    stripes = add_levels(lambda graph, _: precision_of(graph) == "bf16", 24, np.s_[:, ::16])
+    late = slow(fp32=0.1, tf32=0.1, fp16=0.05, bf16=0)
+
+    def spoil(graph: ModelProto, rows: int, made: list[Any]) -> None:
+        stripes(graph, rows, made)
+        late(graph, rows, made)
+
+    tensorrt.spoil = spoil
+    plan, _ = export("vae.onnx", tmp_path / "a.plan", loss=3)
+    (bf16,) = [line.split() for line in plan.candidates.splitlines() if line.startswith("bf16")]
+    assert float(bf16[1]) > 3 and bf16[2] == "FID" and "above 3 %" in " ".join(bf16)
+    assert plan.precision == "fp16"
+    found = checks_of(tmp_path / "a.plan")
+    assert found["loss"] == {"percent": plan.checked and plan.checked.loss, "of": "FID"}
+
+
+def test_none_is_good_enough(tmp_path: Path, tensorrt: FakeTensorRT) -> None:
+    """Each plan adds two levels, which half precisions may, and fp32 must not."""
+    tensorrt.spoil = add_levels(lambda graph, rows: True, 2, np.s_[:, ::9])
+    with pytest.raises(ParityError, match=r"no precision of a\.plan loses at most 0 %") as caught:
+        export("vae.onnx", tmp_path / "a.plan", loss=0)
+    assert list(tmp_path.iterdir()) == []
+    rows = caught.value.report.splitlines()
+    assert len(rows) == 5 and "a.plan fails" in rows[1]
+    assert all("above 0 %" in row for row in rows[3:])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--max-quality-loss", "-1"], "0 or more, got -1"),
+        (["--max-quality-loss", "nan"], "0 or more, got nan"),
+        (["--max-quality-loss", "inf"], "0 or more, got inf"),
+        (["--max-quality-loss", "much"], "max-quality-loss"),
+        (["--max-quality-loss", "1", "--precision", "fp32"], "--precision is what"),
+        (["--max-quality-loss", "1", "--no-runtime-check"], "checks, which are off"),
+        (["--check-images", "50", "--no-runtime-check"], "--check-images is of the checks"),
+        (["--check-images", "9"], "10 to 1,000,000, got 9"),
+        (["--check-images", "-1"], "got -1"),
+    ],
+)
+def test_bad_options(arguments: list[str], words: str, tmp_path: Path) -> None:
+    (tmp_path / "a.plan").write_bytes(b"older")
+    before = contents(tmp_path)
+    result = invoke("vae.onnx", "--out", tmp_path / "a.plan", *arguments)
+    assert result.exit_code == 2 and result.stdout == ""
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+    assert words in result.stderr and contents(tmp_path) == before
+    with pytest.raises(ExportError, match="expected none, got fp16"):
+        export("vae.onnx", tmp_path / "a.plan", "fp16", loss=1)

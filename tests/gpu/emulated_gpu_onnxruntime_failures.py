@@ -1,0 +1,215 @@
+"""What ONNX Runtime's CUDA provider does where something is missing, fails, or does not fit.
+
+On emulated devices (`emulated_provider.py`); `test_emulated_gpu.py` runs this file.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import runtime
+from host_cuda import HostCuda
+from host_onnxruntime import HostOnnxRuntime
+from runtime._library import native
+from runtime.errors import (
+    BackendUnavailableError,
+    DeviceUnavailableError,
+    EngineFileError,
+    ExecutionError,
+    OutOfMemoryError,
+)
+from shared_arrays import all_but
+from zoo.engines import WEIGHTS
+
+pytest_plugins = ["emulated_provider"]
+
+DEVICE_BYTES = 2**30
+VAE = WEIGHTS / "vae.onnx"
+
+
+def generator_bytes(rows: int) -> int:
+    """Of our buffers for the VAE: the key, mu and logvar, images."""
+    return 256 + rows * (2 * 32 * 4 + 784)
+
+
+def test_too_little_memory(devices: HostCuda, expected: NDArray[Any]) -> None:
+    """The largest size that fits is used, and one line says so; the images are the same."""
+    with runtime.Generator(VAE, device="cuda", instances=1) as generator:
+        loaded = devices.counter("device_bytes")
+        generator.sample(60)
+        needed = devices.counter("device_bytes")
+        assert needed > loaded + generator.peak_device_bytes, "no working memory is emulated"
+    # Of our buffers, or of the working memory that ONNX Runtime asks for.
+    for left in (loaded + generator_bytes(64) - 1, needed - 1):
+        with (
+            all_but(devices, left),
+            runtime.Generator(VAE, device="cuda", instances=1) as generator,
+        ):
+            with pytest.warns(RuntimeWarning, match="fewer images at a time than 64") as said:
+                np.testing.assert_array_equal(generator.sample(60, seed=8), expected)
+            assert len(said) == 1
+            np.testing.assert_array_equal(generator.sample(60, seed=8), expected)
+    with (
+        all_but(devices, loaded + 500),
+        runtime.Generator(VAE, device="cuda", instances=1) as generator,
+        pytest.warns(RuntimeWarning),
+        pytest.raises(OutOfMemoryError, match="500 of .* bytes are free"),
+    ):
+        generator.sample(60)
+    with all_but(devices, 500), pytest.raises(OutOfMemoryError, match="Failed to allocate memory"):
+        runtime.Generator(VAE, device="cuda")
+
+
+@pytest.mark.parametrize("call", ["launch", "synchronize"])
+def test_a_failure_is_told_and_the_engine_lives_on(
+    devices: HostCuda, expected: NDArray[Any], call: str
+) -> None:
+    with runtime.Generator(VAE, device="cuda", instances=1) as generator:
+        generator.sample(1)
+        devices.fail(call, 1, "cudaErrorUnknown: told to")
+        with pytest.raises(ExecutionError, match="told to"):
+            generator.sample(1)
+        np.testing.assert_array_equal(generator.sample(3, seed=8), expected[:3])
+
+
+@pytest.mark.parametrize("call", ["copy", "allocate", "allocate_pinned", "run"])
+def test_a_size_that_fails_can_be_asked_for_again(
+    devices: HostCuda, provider: HostOnnxRuntime, expected: NDArray[Any], call: str
+) -> None:
+    with runtime.Generator(VAE, device="cuda") as generator:
+        if call == "run":
+            provider.fail(call, 1, "CUDNN_STATUS_EXECUTION_FAILED: told to")
+        else:
+            devices.fail(call, 1, "cudaErrorUnknown: told to")
+        with pytest.raises(ExecutionError, match="told to"):
+            generator.sample(1)
+        np.testing.assert_array_equal(generator.sample(3, seed=8), expected[:3])
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("graph", "This session cannot use the graph capture feature"),
+        ("capture", "CUDA failure 900: operation not permitted when stream is capturing"),
+        ("elide", "what the graph gives for 'image' is not what the same run gives without it"),
+        ("begin_capture", "cudaErrorStreamCaptureUnsupported"),
+        ("end_capture", "cudaErrorStreamCaptureInvalidated"),
+    ],
+)
+def test_without_graphs(
+    devices: HostCuda, provider: HostOnnxRuntime, expected: NDArray[Any], what: str, message: str
+) -> None:
+    """Runs that are no CUDA graph are done by ONNX Runtime each time, with one warning."""
+    if what.endswith("_capture"):
+        devices.fail(what, 100, message)
+    else:
+        provider.fail(what, 100, message)
+    with runtime.Generator(VAE, device="cuda") as generator:
+        with pytest.warns(RuntimeWarning, match=f"without CUDA graphs.*{message}") as said:
+            np.testing.assert_array_equal(generator.sample(60, seed=8), expected)
+        assert len(said) == 1
+        devices.reset()
+        latents = runtime.noise.normals(8, 0, 3, generator.latent_width)
+        np.testing.assert_array_equal(generator.decode(latents), expected[:3])
+        np.testing.assert_array_equal(generator.sample(3, seed=8), expected[:3])
+        assert devices.counter("launches") == (what == "elide") * 2, "but for the comparison"
+    assert provider.option("enable_cuda_graph") == ("0" if what == "graph" else "1")
+
+
+def test_a_graph_of_one_size_only(
+    devices: HostCuda, provider: HostOnnxRuntime, expected: NDArray[Any]
+) -> None:
+    """Where shapes are computed, each size has a session in which they are constants."""
+    provider.fail("graph", 1, "This session cannot use the graph capture feature")
+    with runtime.Generator(VAE, device="cuda", instances=1) as generator:
+        assert provider.option("enable_cuda_graph") == "0" and provider.counter("sessions") == 1
+        np.testing.assert_array_equal(generator.sample(60, seed=8), expected)
+        np.testing.assert_array_equal(generator.sample(1, seed=8), expected[:1])
+        assert provider.option("enable_cuda_graph") == "1" and provider.counter("sessions") == 3
+        devices.reset()
+        generator.sample(60)
+        assert devices.counter("launches") == 1
+    # And where none are, so that no size disturbs the memory and kernels of another.
+    with runtime.Generator(VAE, device="cuda", instances=1) as generator:
+        for n in (60, 1, 60, 1):
+            np.testing.assert_array_equal(generator.sample(n, seed=8), expected[:n])
+        assert provider.counter("sessions") == 2
+
+
+def test_engines_that_onnxruntime_does_not_load(provider: HostOnnxRuntime) -> None:
+    provider.fail("session", 2, "This is an invalid model. told to")
+    with pytest.raises(EngineFileError, match=r"cannot load '.*vae\.onnx'.*told to"):
+        runtime.Generator(VAE, device="cuda")
+    provider.fail("session", 1, "CUDA failure 2: out of memory")
+    with pytest.raises(OutOfMemoryError, match="out of memory"):
+        runtime.Generator(VAE, device="cuda")
+    provider.fail("load", 1, "cudaGetDeviceCount() failed: told to")
+    with pytest.raises(BackendUnavailableError, match="cannot load its CUDA.*told to.*cudnn"):
+        runtime.Generator(VAE, device="cuda")
+
+
+def test_libraries_of_nvidias_wheels_are_found(
+    provider: HostOnnxRuntime, expected: NDArray[Any], tmp_path: Path
+) -> None:
+    """The loader does not look there; what ONNX Runtime says is missing is opened first."""
+    name = "libzoo_stand_in.so.9"
+    provider.need(name)
+    with pytest.raises(BackendUnavailableError, match=rf"{name}: cannot open.*-gpu\[cuda"):
+        runtime.Generator(VAE, device="cuda")
+    folder = tmp_path / "nvidia" / "stand_in" / "lib"
+    folder.mkdir(parents=True)
+    native.add_search_folder(str(tmp_path))
+    (folder / name).write_text("no library")
+    with pytest.raises(BackendUnavailableError, match=f"{name}: cannot open"):
+        runtime.Generator(VAE, device="cuda")
+    (folder / name).unlink()
+    compiler = (os.environ.get("CXX") or "c++").split()
+    empty = ["-shared", "-x", "c++", "/dev/null", f"-Wl,-soname,{name}", "-o", str(folder / name)]
+    subprocess.run([*compiler, *empty], check=True)
+    with runtime.Generator(VAE, device="cuda") as generator:
+        np.testing.assert_array_equal(generator.sample(3, seed=8), expected[:3])
+
+
+def test_a_build_for_cpus(tmp_path: Path) -> None:
+    """The wheel onnxruntime has no such provider: the one that has it is named, and preferred."""
+    real = os.environ["HOST_ONNXRUNTIME"]
+    code = f"import runtime; runtime.Generator({str(VAE)!r}, device='cuda')"
+
+    def says(**variables: str) -> str:
+        given = {**os.environ, "ZOO_ONNXRUNTIME_LIBRARY": "", **variables}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=given, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1 and "BackendUnavailableError" in done.stderr
+        assert "pip install onnxruntime-gpu" in done.stderr
+        return done.stderr
+
+    assert real in says(ZOO_ONNXRUNTIME_LIBRARY=real)
+    # Both wheels are there, in the one folder that they have.
+    folder = tmp_path / "onnxruntime" / "capi"
+    folder.mkdir(parents=True)
+    (folder / "libonnxruntime.so.1.20.0").write_text("that of the other wheel")
+    (folder / "libonnxruntime.so.9.8.7").symlink_to(real)
+    (tmp_path / "onnxruntime_gpu-9.8.7.dist-info").mkdir()
+    assert f"{folder}/libonnxruntime.so.9.8.7" in says(PYTHONPATH=str(tmp_path))
+
+
+def test_a_forked_child_is_told() -> None:
+    with runtime.Generator(VAE, device="cuda") as generator:
+        generator.sample(1)
+        child = os.fork()
+        if child == 0:
+            try:
+                generator.sample(1)
+            except DeviceUnavailableError as error:
+                os._exit(7 if "spawn" in str(error) else 1)
+            os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

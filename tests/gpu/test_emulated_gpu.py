@@ -1,0 +1,75 @@
+"""The GPU runtime on emulated CUDA devices: `emulated_gpu*.py`, each in a process of its own.
+
+A process opens CUDA once, and the other tests are to see the machine as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import host_cuda
+import host_onnxruntime
+
+FOLDER = Path(__file__).parent
+ONNXRUNTIME = sorted(FOLDER.glob("emulated_gpu_onnxruntime*.py"))
+PLANS = [path for path in sorted(FOLDER.glob("emulated_gpu*.py")) if path not in ONNXRUNTIME]
+
+
+@pytest.fixture(scope="module")
+def devices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library of the emulated devices."""
+    return host_cuda.build(tmp_path_factory.mktemp("devices"))
+
+
+def run_cases(
+    cases: Sequence[Path], devices: Path, which: str = "not long", **variables: str
+) -> None:
+    """Run the tests of some files, with two emulated devices; each must run and pass."""
+    given = {"ZOO_CUDA_LIBRARY": str(devices), "HOST_CUDA_DEVICES": "2", **variables}
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-rs",
+            "-m",
+            which,
+            *cases,
+        ],
+        env=os.environ | given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-5_000:]
+    assert " passed" in done.stdout and "skipped" not in done.stdout, done.stdout[-3_000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cases", PLANS, ids=lambda path: path.stem)
+def test_plans_on_an_emulated_gpu(cases: Path, devices: Path) -> None:
+    pytest.importorskip("tensorrt_rtx_bindings")
+    run_cases([cases], devices)
+
+
+@pytest.mark.slow
+def test_onnxruntime_on_an_emulated_gpu(devices: Path, tmp_path: Path) -> None:
+    library = host_onnxruntime.build(tmp_path)
+    run_cases(ONNXRUNTIME, devices, **host_onnxruntime.variables(library))
+
+
+@pytest.mark.long
+def test_engines_like_others_on_an_emulated_gpu(devices: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx_bindings")
+    run_cases(PLANS, devices, "long")
+    library = host_onnxruntime.build(tmp_path)
+    run_cases(ONNXRUNTIME, devices, "long", **host_onnxruntime.variables(library))

@@ -1,0 +1,150 @@
+"""CUDA as far as a machine without a GPU can tell: what was built, and what is refused."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import runtime
+from fixture_types import Run
+from gpus import why_no_gpu
+from runtime import cuda
+from runtime.errors import ArgumentError, BackendUnavailableError, DeviceUnavailableError
+
+LIBRARY = Path(runtime.ops.ops_library()).with_name("libzoo_cuda.so")
+
+
+class Fake:
+    """An array that says that it is on a device."""
+
+    def __init__(self, shape: tuple[int, ...], kind: str, strides: Any = None) -> None:
+        data = {"shape": shape, "typestr": kind, "data": (4096, False), "version": 3}
+        self.__cuda_array_interface__ = data | {"strides": strides}
+
+
+KEY = Fake((2,), "<i8")
+F4 = Fake((3, 8), "<f4")
+
+REFUSED: dict[str, tuple[Callable[[], object], str]] = {
+    "host array": (lambda: cuda.reparametrized_sample(b"no", KEY), "out: .*__cuda_array_interface"),
+    "type": (lambda: cuda.reparametrized_sample(Fake((3, 8), "<f8"), KEY), "out: .*<f8"),
+    "shape": (lambda: cuda.reparametrized_sample(Fake((8,), "<f4"), KEY), r"out: .*\(8,\)"),
+    "key": (lambda: cuda.reparametrized_sample(F4, Fake((3,), "<i8")), r"key: .*\(2\)"),
+    "mu": (lambda: cuda.reparametrized_sample(F4, KEY, mu=Fake((3, 7), "<f4")), r"mu: .*\(3, 7\)"),
+    "strides": (lambda: cuda.reparametrized_sample(Fake((3, 8), "<f4", (64, 4)), KEY), "contig"),
+    "stream": (lambda: cuda.reparametrized_sample(F4, KEY, stream=-1), "stream: .*at least 0"),
+    "queue": (lambda: cuda.reparametrized_sample(F4, KEY, queue="x"), "queue: .*integer"),
+    "samples": (lambda: cuda.advance(KEY, -1), "samples: .*0 to 2"),
+    "t": (lambda: cuda.batched_interpolate(F4, F4, F4, F4), "t: expected shape"),
+    "steps": (
+        lambda: cuda.batched_interpolate(Fake((3, 4, 8), "<f2"), F4, F4, Fake((5,), "<f4")),
+        r"out: expected shape \(3, 5, 8\), got \(3, 4, 8\)",
+    ),
+    "mode": (
+        lambda: cuda.batched_interpolate(
+            Fake((3, 5, 8), "<f4"), F4, F4, Fake((5,), "<f4"), "cubic"
+        ),
+        "mode: .*'cubic'",
+    ),
+    "levels": (
+        lambda: cuda.image_levels(Fake((2, 3, 4, 5), "|u1"), Fake((2, 3, 4, 5), "<f4")),
+        r"out: expected shape \(2, 4, 5, 3\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_arguments_are_named(case: str) -> None:
+    call, message = REFUSED[case]
+    with pytest.raises(ArgumentError, match=message):
+        call()
+
+
+def test_packed_strides_are_contiguous() -> None:
+    """Strides that say what None says are as good; then only the device is missing."""
+    packed = Fake((3, 8), "<f4", (32, 4))
+    with pytest.raises(runtime.errors.Error) as caught:
+        cuda.reparametrized_sample(packed, KEY)
+    assert not isinstance(caught.value, ArgumentError)
+
+
+def test_without_a_device_it_is_said_what_is_missing() -> None:
+    reason = why_no_gpu()
+    if not reason:
+        assert cuda.devices()
+        return
+    kind = DeviceUnavailableError if LIBRARY.exists() else BackendUnavailableError
+    with pytest.raises(kind) as caught:
+        cuda.devices()
+    assert str(caught.value) == reason
+    assert re.search("driver|device", reason) if LIBRARY.exists() else "nvcc" in reason
+    # The process lives on.
+    assert runtime.noise.normals(0, 0, 1, 4).shape == (1, 4)
+
+
+def test_kernels_were_built_where_there_is_an_nvcc() -> None:
+    """For every architecture: the machine code is an ELF image that names its target."""
+    nvcc = shutil.which("nvcc")
+    if nvcc is None:
+        # Nothing to build them with; a wheel's or a toolkit's compiler may have been found.
+        assert not LIBRARY.exists() or LIBRARY.stat().st_size > 100_000
+        return
+    assert LIBRARY.exists()
+    said = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"release (\d+)\.(\d+)", said)
+    assert found is not None
+    newest = (int(found[1]), int(found[2])) >= (12, 8)
+    content = LIBRARY.read_bytes()
+    for architecture in [80, 86, 89, 90, *([100, 120] if newest else [])]:
+        assert images_of(content, architecture) > 0, architecture
+
+
+def test_the_plugin_library_has_what_tensorrt_looks_for() -> None:
+    """Every symbol that it needs is found when it is opened, without TensorRT and without a GPU."""
+    if not shutil.which("nvcc"):
+        return
+    library = ctypes.CDLL(str(runtime.ops.plugin_library()), mode=os.RTLD_NOW)
+    count = ctypes.c_int32()
+    library.getCreators.restype = ctypes.c_void_p
+    assert library.getCreators(ctypes.byref(count)) and count.value == 2
+    assert library.setLoggerFinder
+
+
+def images_of(library: bytes, architecture: int) -> int:
+    """Images of device code for an architecture, by the headers in the library's fat binaries.
+
+    The header of each is: kind (1 PTX, 2 machine code) as 16 bits, version 0x0101, its length as 32
+    bits, the length of the code as 64, …, and at 28 the architecture as 32 bits.
+    """
+    count = 0
+    for match in re.finditer(rb"\x02\x00\x01\x01", library):
+        target = library[match.start() + 28 : match.start() + 32]
+        count += int.from_bytes(target, "little") == architecture
+    return count
+
+
+@pytest.mark.slow
+def test_without_nvcc_the_build_is_complete_and_says_so(
+    repository: Path, run: Run, tmp_path: Path
+) -> None:
+    build = tmp_path / "build"
+    options = {
+        "ZOO_BUILD_PYTHON": "OFF",
+        "ZOO_BUILD_OPENVINO": "OFF",
+        "Python_EXECUTABLE": sys.executable,
+        "CMAKE_CUDA_COMPILER": tmp_path / "nvcc",
+    }
+    command = ["cmake", "-S", repository, "-B", build, "-G", "Ninja"]
+    said = run([*command, *[f"-D{name}={value}" for name, value in options.items()]])
+    assert "no nvcc that works was found; this build is for CPUs only" in said
+    targets = run(["ninja", "-C", build, "-t", "targets", "all"])
+    assert "libzoo.so" in targets and "libzoo_cuda" not in targets

@@ -1,0 +1,99 @@
+"""What a manifest may say of the roles: every bad field is refused by name."""
+
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+import runtime
+import small_engines
+from export.manifest import attach
+from runtime import manifest
+from runtime.errors import ManifestError
+
+TAKEN = {"height": 4, "width": 4, "channels": 2, "dtype": "uint8", "layout": "NHWC", "alpha": True}
+GOOD = {
+    "encoder": {
+        "latent": {"width": 2, "prior": "normal", "posterior": "gaussian"}
+        | {"mean": [0, -1.5], "std": [1, 0.0]},
+        "attributes": ["smiling"],
+        "directions": {"smiling": [0.5, -2]},
+        "classes": [],
+    },
+    "translator": {"input": TAKEN, "task": "denoising", "corruption": ["gaussian:0.1-0.4"]},
+    "classifier": {"scores": {"names": ["a", "b"], "kind": "multilabel"}},
+}
+BAD: list[tuple[str, str, Any, str]] = [
+    ("encoder", "latent.posterior", "sharp", "one of deterministic, gaussian"),
+    ("encoder", "latent.posterior", 3, "a non-empty string, got 3"),
+    ("encoder", "latent.prior", "flat", "one of none, normal"),
+    ("encoder", "latent.mean", [0.5], r"2 finite numbers, got \[0.5\]"),
+    ("encoder", "latent.mean", "zero", "2 finite numbers"),
+    ("encoder", "latent.mean", [0, "1"], "2 finite numbers"),
+    ("encoder", "latent.mean", [0, 1e300], "2 finite numbers"),
+    ("encoder", "latent.mean", [0, None], "2 finite numbers"),
+    ("encoder", "latent.std", [1, -1], "2 finite numbers from 0"),
+    ("encoder", "latent.std", [1, 1, 1], "2 finite numbers from 0"),
+    ("encoder", "attributes", "smiling", "an array of strings"),
+    ("encoder", "attributes", [1], "an array of strings"),
+    ("encoder", "classes", {"a": 1}, "an array of strings"),
+    ("encoder", "directions", [], "an object"),
+    ("encoder", "directions.smiling", [1], "2 finite numbers"),
+    ("encoder", "directions.smiling", ["é" * 200, 1], "2 finite numbers"),
+    ("translator", "input", None, "an object"),
+    ("translator", "input.height", 0, "an integer from 1"),
+    ("translator", "input.width", 2.5, "an integer from 1"),
+    ("translator", "input.channels", 65, "an integer from 1 to 64"),
+    ("translator", "input.channels", 1, "at least 2, one of them the mask"),
+    ("translator", "input.dtype", "float32", "one of uint8"),
+    ("translator", "input.layout", "NCHW", "one of NHWC"),
+    ("translator", "input.alpha", 1, "true or false"),
+    ("translator", "task", "", "a non-empty string"),
+    ("translator", "corruption", "gaussian", "an array of strings"),
+    ("classifier", "scores", [], "an object"),
+    ("classifier", "scores.names", [], "one or more different names"),
+    ("classifier", "scores.names", ["a", "a"], "one or more different names"),
+    ("classifier", "scores.names", ["a", ""], "one or more different names"),
+    ("classifier", "scores.names", ["a", 2], "an array of strings"),
+    ("classifier", "scores.kind", "ranking", "one of classes, multilabel"),
+]
+
+
+@pytest.mark.parametrize(("role", "field", "value", "part"), BAD)
+def test_bad_manifests(role: str, field: str, value: Any, part: str) -> None:
+    document = small_engines.manifest(role, (4, 4, 1), **GOOD[role])
+    assert manifest.validate(document) == document
+    *parents, last = field.split(".")
+    at = document = manifest.validate(document)  # a copy
+    for parent in parents:
+        at = at[parent]
+    at[last] = value
+    with pytest.raises(ManifestError, match=f"^manifest field '{field}': expected .*{part}"):
+        manifest.validate(document)
+
+
+@pytest.mark.parametrize(
+    ("role", "field"),
+    [("translator", "input"), ("translator", "input.alpha"), ("classifier", "scores")]
+    + [("classifier", "scores.kind"), ("classifier", "scores.names"), ("encoder", "latent")],
+)
+def test_manifests_that_lack_a_field(role: str, field: str) -> None:
+    document = manifest.validate(small_engines.manifest(role, (4, 4, 1), **GOOD[role]))
+    *parents, last = field.split(".")
+    at = document
+    for parent in parents:
+        at = at[parent]
+    del at[last]
+    with pytest.raises(ManifestError, match=f"^manifest field '{field}': .*got nothing"):
+        manifest.validate(document)
+
+
+def test_old_manifests_have_a_gaussian_posterior(vae_encoder_engine: Path, tmp_path: Path) -> None:
+    document = manifest.read(vae_encoder_engine)
+    document["latent"] = {"width": 32, "prior": "normal"}
+    path = tmp_path / "old.encoder.onnx"
+    model = onnx.load(vae_encoder_engine)
+    attach(model, document)
+    onnx.save(model, path)
+    assert not runtime.Encoder(path).deterministic

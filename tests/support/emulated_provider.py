@@ -1,0 +1,61 @@
+"""Fixtures of the tests that run ONNX Runtime's CUDA provider on emulated devices.
+
+Memory, streams, graphs and the kernels of our operators are those of csrc/tests/host_cuda.cc; the
+provider is csrc/tests/host_onnxruntime.cc, which computes with the real ONNX Runtime on the CPU.
+`test_emulated_gpu.py` sets the variables of the environment that name the two.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from numpy.typing import NDArray
+
+import runtime
+from host_cuda import HostCuda
+from host_onnxruntime import HostOnnxRuntime
+from zoo.engines import WEIGHTS
+
+VAE = WEIGHTS / "vae.onnx"
+FAILING = ("begin_capture", "end_capture")
+"""What tests let fail for good."""
+LIVE = ("device_bytes", "pinned_bytes", "streams", "graphs")
+
+
+@pytest.fixture(scope="session")
+def devices() -> HostCuda:
+    return HostCuda(Path(os.environ["ZOO_CUDA_LIBRARY"]))
+
+
+@pytest.fixture(scope="session")
+def provider() -> HostOnnxRuntime:
+    return HostOnnxRuntime(Path(os.environ["ZOO_ONNXRUNTIME_LIBRARY"]))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(devices: HostCuda, provider: HostOnnxRuntime) -> Iterator[None]:
+    """Each test gives back what it took of the devices, and is told of no warning by surprise."""
+    devices.reset()
+    provider.reset()
+    for name in FAILING:
+        devices.fail(name, 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        yield
+    gc.collect()
+    assert [devices.counter(name) for name in LIVE] == [0, 0, 0, 0], "something is left"
+    assert provider.counter("sessions") == 0
+
+
+@pytest.fixture(scope="session")
+def expected() -> NDArray[Any]:
+    """Images 0 to 59 of seed 8, by the CPU."""
+    with runtime.Generator(VAE, backend="onnxruntime") as generator:
+        images: NDArray[Any] = generator.sample(60, seed=8)
+    return images

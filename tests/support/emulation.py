@@ -1,0 +1,80 @@
+"""What the tests on emulated CUDA devices share: the devices, a TensorRT, plans for it.
+
+Memory, streams, graphs and kernels are those of csrc/tests/host_cuda.cc, TensorRT is
+fake_tensorrt.py, which runs the plan's graph in ONNX Runtime; all between them is what runs on a
+GPU. `test_emulated_gpu.py` runs these tests, with ZOO_CUDA_LIBRARY set.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from emulated_plans import BUCKETS, Plan
+from export.plan import pipeline
+from export.plan.checked import Checking
+from fake_tensorrt import FakeTensorRT
+from host_cuda import HostCuda
+from plan_cases import lowered
+from runtime import plans
+from shared_arrays import Interface, maker
+from zoo.engines import WEIGHTS
+
+MODULE = "tensorrt_rtx"
+
+# Loaded while the real module is the only one there is; building needs it.
+pipeline.Options(target="tensorrt-rtx").settings()
+
+
+@pytest.fixture(scope="session")
+def device() -> HostCuda:
+    return HostCuda(Path(os.environ["ZOO_CUDA_LIBRARY"]))
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {"folder": tmp_path_factory.mktemp("plans")}
+
+
+@pytest.fixture
+def tensorrt(device: HostCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTensorRT]:
+    """A TensorRT that knows the plans of this test."""
+    module = FakeTensorRT(device, {}, buckets=BUCKETS, name=MODULE)
+    monkeypatch.setitem(sys.modules, MODULE, module)
+    plans.flavour.cache_clear()
+    device.reset()
+    yield module
+    gc.collect()
+    plans.flavour.cache_clear()
+    assert device.errors == []
+    live = ("device_bytes", "pinned_bytes", "streams", "graphs")
+    assert [device.counter(name) for name in live] == [0, 0, 0, 0], "something is left"
+
+
+@pytest.fixture
+def plan(tensorrt: FakeTensorRT, made: dict[str, Path]) -> Plan:
+    """The plan of a shipped engine, built by the real TensorRT for RTX."""
+
+    def build(name: str) -> Path:
+        path = made["folder"] / name.replace(".onnx", ".plan")
+        if name not in made:
+            options = pipeline.Options(target="tensorrt-rtx", batch=BUCKETS)
+            # The stand-in knows a plan when this is done.
+            pipeline.export(WEIGHTS / name, path, options, checking=Checking(run=False))
+            made[name] = path
+        tensorrt.graphs = {**tensorrt.graphs, path.read_bytes(): lowered(WEIGHTS / name, "fp32")[0]}
+        return path
+
+    return build
+
+
+@pytest.fixture
+def put(device: HostCuda) -> Iterator[Callable[..., Interface]]:
+    """Makes arrays of the current device, the first one, which go at the end of the test."""
+    with maker(device) as make:
+        yield make

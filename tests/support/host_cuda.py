@@ -1,0 +1,168 @@
+"""CUDA devices in host memory (csrc/tests/host_cuda.h), for tests on machines without a GPU.
+
+`build` compiles the library, and the environment variable ZOO_CUDA_LIBRARY, set before the runtime
+first asks for a device, puts it in the place of the CUDA kernels. `HostCuda` is the same library
+from Python.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import math
+import os
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+import interfaces
+from repository import CSRC
+
+SOURCES = ("tests/host_cuda.cc", "ops/reparametrized_sample.cc", "ops/batched_interpolate.cc")
+# The noise contract, as csrc/CMakeLists.txt has it.
+EXACT = ("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd")
+
+_Callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_UNKNOWN = 2**64 - 1
+
+
+def build(folder: Path) -> Path:
+    """Compile the library into a folder, with the compiler that CXX names, else c++."""
+    library = folder / "libzoo_cuda.so"
+    compiler = os.environ.get("CXX") or "c++"
+    options = ["-std=c++17", "-O2", "-shared", "-fPIC", "-pthread", "-fvisibility=hidden", *EXACT]
+    interfaces.write_header(folder)
+    folders = [f"-I{CSRC}", f"-I{CSRC / 'include'}", f"-I{folder}"]
+    sources = [CSRC / source for source in SOURCES]
+    command = [*compiler.split(), *options, *folders, *map(str, sources), "-o", str(library)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}\n{done.stderr[-4000:]}")
+    return library
+
+
+class HostCudaError(RuntimeError):
+    """What a function of the library said when it failed."""
+
+
+class HostCuda:
+    """The library, opened; the runtime that opens the same file has the same devices.
+
+    Work that waits for a stream may call Python: who waits must not hold Python's lock, which
+    `call` does not.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._library = ctypes.CDLL(str(path))
+        self._library.host_cuda_error.restype = ctypes.c_char_p
+        self._library.host_cuda_counter.restype = ctypes.c_uint64
+        self._library.host_cuda_reset.restype = None
+        self._library.host_cuda_fail.restype = None
+        self._library.host_cuda_break.restype = None
+        self._table = self._open_table()
+        # A graph calls for as long as it lives, and nobody says when it goes: none is let go of.
+        self._calls: dict[int, Callable[[], object]] = {}
+        self._keys = itertools.count(1)
+        self._callback = _Callback(self._run)
+        self.errors: list[BaseException] = []
+        """What the calls raised that were put into streams."""
+
+    def _open_table(self) -> dict[str, Any]:
+        """The functions of CudaOps by name, in the order in which the header declares them."""
+        text = (CSRC / "ops" / "cuda_ops.h").read_text()
+        names = re.findall(r"^  const char\* \(\*(\w+)\)\(", text, re.MULTILINE)
+        assert names
+        self._library.zoo_cuda_ops.restype = ctypes.POINTER(ctypes.c_void_p * len(names))
+        table = self._library.zoo_cuda_ops(ctypes.c_uint64(interfaces.number("ops/cuda_ops.cu")))
+        assert table, "the library was built from another version of the header"
+        kind = ctypes.CFUNCTYPE(ctypes.c_char_p)
+        return {name: kind(address) for name, address in zip(names, table.contents, strict=True)}
+
+    def _run(self, key: int) -> None:
+        try:
+            self._calls[key]()
+        except BaseException as error:
+            # As where a kernel fails: whoever waits for the stream is told.
+            self.errors.append(error)
+            text = f"cudaErrorLaunchFailure: {type(error).__name__}: {error}"
+            self._library.host_cuda_break(text.encode())
+
+    def call(self, function: str, *arguments: Any) -> None:
+        """Call a function of the table; Python's integers are taken as 64 bits.
+
+        Raises:
+            HostCudaError: it failed, with its message.
+        """
+        given = [ctypes.c_uint64(x) if isinstance(x, int) else x for x in arguments]
+        failure = self._table[function](*given)
+        if failure is not None:
+            raise HostCudaError(failure.decode())
+
+    def set_device(self, index: int) -> None:
+        """As a program's own cudaSetDevice, in this thread."""
+        if self._library.host_cuda_set_device(ctypes.c_int(index)):
+            raise HostCudaError(self._library.host_cuda_error().decode())
+
+    def current_device(self) -> int:
+        """As cudaGetDevice."""
+        return int(self._library.host_cuda_current_device())
+
+    def make(self, function: str, *arguments: Any) -> int:
+        """What a function of the table puts where its last argument points: a handle."""
+        made = ctypes.c_void_p()
+        self.call(function, *arguments, ctypes.byref(made))
+        return made.value or 0
+
+    def allocate(self, size: int) -> int:
+        """Memory of the current device, in bytes; its address."""
+        made, exhausted = ctypes.c_void_p(), ctypes.c_bool()
+        self.call("allocate", size, ctypes.byref(made), ctypes.byref(exhausted))
+        return made.value or 0
+
+    def enqueue(self, stream: int, call: Callable[[], object]) -> None:
+        """Put a call into a stream, or into the graph that is captured from it.
+
+        It runs when the stream is waited for, in the thread that waits. Raises HostCudaError.
+        """
+        key = next(self._keys)
+        self._calls[key] = call
+        arguments = (ctypes.c_void_p(stream), self._callback, ctypes.c_void_p(key))
+        if self._library.host_cuda_enqueue(*arguments):
+            raise HostCudaError(self._library.host_cuda_error().decode())
+
+    def is_device(self, address: int, size: int) -> bool:
+        """Whether all of these bytes are memory of one device that was not released."""
+        found = self._library.host_cuda_is_device(ctypes.c_void_p(address), ctypes.c_size_t(size))
+        return bool(found)
+
+    def counter(self, name: str) -> int:
+        """One of the counters that csrc/tests/host_cuda.h lists."""
+        value = int(self._library.host_cuda_counter(name.encode()))
+        if value == _UNKNOWN:
+            raise KeyError(name)
+        return value
+
+    def reset(self) -> None:
+        """Begin to count anew."""
+        self._library.host_cuda_reset()
+
+    def fail(self, function: str, times: int, message: str = "cudaErrorUnknown: told to") -> None:
+        """Make the next calls of a function of the table fail."""
+        if function not in self._table:
+            raise KeyError(function)
+        self._library.host_cuda_fail(function.encode(), ctypes.c_int(times), message.encode())
+
+    def array(self, address: int, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
+        """The device's memory there, as an array: no copy of it."""
+        kind = np.dtype(dtype)
+        size = math.prod(shape) * kind.itemsize
+        if not self.is_device(address, size):
+            raise HostCudaError(f"{size} bytes at {address:#x} are not all device memory")
+        memory = (ctypes.c_uint8 * size).from_address(address)
+        return np.ctypeslib.as_array(memory).view(kind).reshape(tuple(shape))

@@ -1,0 +1,116 @@
+"""Memory of emulated CUDA devices: arrays, as other packages have them, and what is taken.
+
+The devices' memory is the host's, so that PyTorch on a CPU reads what is handed on by DLPack, once
+the capsule says that the array is on a CPU: that one field is changed here, in the capsule.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import runtime
+from emulated_plans import DEVICE_BYTES
+from host_cuda import HostCuda
+
+CPU, CUDA = 1, 2
+NAMES = {"dltensor": 0, "dltensor_versioned": 32}
+"""Where the array's description begins in what each capsule points to."""
+_get = ctypes.pythonapi.PyCapsule_GetPointer
+_get.restype, _get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+
+
+def marked(capsule: Any, name: str, kind: int) -> Any:
+    """The capsule, which now says that its array is on a device of this kind."""
+    start = _get(capsule, name.encode()) + NAMES[name]
+    # void* data; int32 type, index
+    ctypes.c_int32.from_address(start + 8).value = kind
+    return capsule
+
+
+class Interface:
+    """An array of a device that knows `__cuda_array_interface__` only."""
+
+    def __init__(self, device: HostCuda, values: NDArray[Any], stream: int | None = None) -> None:
+        self.device = device
+        self.address = device.allocate(values.nbytes)
+        self.host = device.array(self.address, values.shape, values.dtype)
+        self.host[:] = values
+        self.entries: dict[str, Any] = {
+            "shape": values.shape,
+            "typestr": values.dtype.str,
+            "data": (self.address, False),
+            "strides": None,
+            "version": 3,
+            "stream": stream,
+        }
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return self.entries
+
+    def release(self) -> None:
+        """Give the memory back."""
+        self.device.call("release", self.address)
+
+
+class Capsule:
+    """A PyTorch tensor in a device's memory, which it says is CUDA's, by DLPack only."""
+
+    def __init__(self, tensor: torch.Tensor, index: int = 0, version: str = "dltensor") -> None:
+        self.tensor, self.index, self.version = tensor, index, version
+        self.streams: list[Any] = []
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return CUDA, self.index
+
+    def __dlpack__(self, stream: int | None = None, **more: Any) -> Any:
+        if more and self.version == "dltensor":
+            raise TypeError("__dlpack__() got an unexpected keyword argument 'max_version'")
+        self.streams.append(stream)
+        version = None if self.version == "dltensor" else (1, 0)
+        return marked(self.tensor.__dlpack__(max_version=version), self.version, CUDA)
+
+
+@contextmanager
+def maker(device: HostCuda) -> Iterator[Callable[..., Interface]]:
+    """Makes arrays of the current device, the first one to begin with; they go at the end."""
+    device.set_device(0)
+    made: list[Interface] = []
+
+    def make(values: Any, stream: int | None = None) -> Interface:
+        made.append(Interface(device, np.asarray(values), stream))
+        return made[-1]
+
+    yield make
+    for array in made:
+        array.release()
+
+
+@contextmanager
+def all_but(device: HostCuda, left: int) -> Iterator[None]:
+    """Somebody else holds the first device's memory, but for so many bytes."""
+    device.set_device(0)
+    held = device.allocate(DEVICE_BYTES - device.counter("device_bytes") - left)
+    try:
+        yield
+    finally:
+        device.call("release", held)
+
+
+def rows_for(engine: Any, n: int) -> tuple[NDArray[Any], dict[str, Any]]:
+    """Rows that go into an engine that is no generator, and what goes in beside them."""
+    if isinstance(engine, runtime.Mapping):
+        return runtime.noise.normals(1, 0, n, engine.latent_width), {}
+    translates = isinstance(engine, runtime.Translator)
+    shape = engine.input_shape if translates else engine.image_shape
+    images = np.random.default_rng(0).integers(0, 256, (n, *shape), np.uint8)
+    if translates and engine.attributes:
+        return images, {"attributes": np.eye(n, len(engine.attributes), dtype=np.float32)}
+    return images, {}

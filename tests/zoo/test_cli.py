@@ -1,0 +1,319 @@
+"""The commands that run engines, as processes on the shipped engine; their files opened again."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import re
+import signal
+import struct
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import runtime
+import zoo
+from pictures import frames, picture, tiles
+from shell import ENGINE, command, contents, modules_after, run, succeeds, wait_for_output
+from zoo.engines import encoder_of
+
+SHAPE = (28, 28, 1)
+
+
+@pytest.fixture(scope="module")
+def generator() -> Iterator[runtime.Generator]:
+    with runtime.Generator(zoo.engine_path(ENGINE)) as generator:
+        yield generator
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Iterator[runtime.Encoder]:
+    with runtime.Encoder(encoder_of(zoo.engine_path(ENGINE))) as encoder:
+        yield encoder
+
+
+@pytest.fixture(scope="module")
+def clothes(generator: runtime.Generator) -> np.ndarray:
+    """Images [4, H, W, C] that look like the training data, and are none of it."""
+    return generator.sample(4, seed=99)
+
+
+# zoo.sample
+
+
+def test_default_is_a_grid_of_64(tmp_path: Path, generator: runtime.Generator) -> None:
+    said = succeeds("sample", "--engine", ENGINE, cwd=tmp_path)
+    assert re.fullmatch(r"64 images in \S+ s, [\d,]+ images/s \(\w+\): samples\.png\n", said)
+    np.testing.assert_array_equal(tiles(tmp_path / "samples.png", 64), generator.sample(64))
+
+
+def test_sample_grid(tmp_path: Path, generator: runtime.Generator) -> None:
+    succeeds(
+        "sample", "--engine", ENGINE, "-n", 7, "--seed", 2**64 - 1, "--first", 5, "--out", "g.png",
+        cwd=tmp_path,
+    )  # fmt: skip
+    expected = generator.sample(7, seed=2**64 - 1, first=5)
+    np.testing.assert_array_equal(tiles(tmp_path / "g.png", 7), expected)
+
+
+def test_sample_folder(tmp_path: Path, generator: runtime.Generator) -> None:
+    args = ("--engine", ENGINE, "-n", 3, "--first", 8)
+    for out in ("with-slash/", "without"):
+        succeeds("sample", *args, "--out", out, cwd=tmp_path)
+        files = sorted((tmp_path / out).iterdir())
+        assert [file.name for file in files] == ["00000008.png", "00000009.png", "00000010.png"]
+        found = np.stack([picture(file) for file in files])
+        np.testing.assert_array_equal(found, generator.sample(3, first=8))
+    again = run("sample", *args, "--out", "without", cwd=tmp_path)
+    assert again.returncode == 2 and "not empty" in again.stderr
+    succeeds("sample", *args, "--out", "without", "--overwrite", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+def test_sample_arrays(tmp_path: Path, generator: runtime.Generator, name: str) -> None:
+    succeeds("sample", "--engine", ENGINE, "-n", 300, "--seed", 3, "--out", name, cwd=tmp_path)
+    loaded = np.load(tmp_path / name)
+    images = loaded["images"] if name.endswith("z") else loaded
+    assert images.dtype == np.uint8
+    np.testing.assert_array_equal(images, generator.sample(300, seed=3))
+
+
+def test_sample_gif(tmp_path: Path, generator: runtime.Generator) -> None:
+    succeeds("sample", "--engine", ENGINE, "-n", 9, "--out", "a.gif", cwd=tmp_path)
+    np.testing.assert_array_equal(frames(tmp_path / "a.gif"), generator.sample(9))
+
+
+def test_options_of_speed_never_change_the_bytes(tmp_path: Path) -> None:
+    args = ("sample", "--engine", ENGINE, "-n", 100, "--seed", 11)
+    succeeds(*args, "--out", "a.npy", cwd=tmp_path)
+    for options in (("--batch", 7), ("--instances", 1), ("--instances", 3, "--batch", 64)):
+        succeeds(*args, *options, "--out", "b.npy", cwd=tmp_path)
+        assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes(), options
+
+
+def test_a_run_can_be_split(tmp_path: Path) -> None:
+    args = ("sample", "--engine", ENGINE, "--seed", 5)
+    succeeds(*args, "-n", 20, "--first", 2**40, "--out", "all.npy", cwd=tmp_path)
+    succeeds(*args, "-n", 13, "--first", 2**40, "--out", "a.npy", cwd=tmp_path)
+    succeeds(*args, "-n", 7, "--first", 2**40 + 13, "--out", "b.npy", cwd=tmp_path)
+    parts = [np.load(tmp_path / name) for name in ("a.npy", "b.npy")]
+    np.testing.assert_array_equal(np.concatenate(parts), np.load(tmp_path / "all.npy"))
+
+
+def test_a_file_comes_before_a_shipped_name(tmp_path: Path) -> None:
+    shipped = zoo.engine_path(ENGINE)
+    (tmp_path / "mine.onnx").write_bytes(shipped.read_bytes())
+    succeeds("sample", "--engine", "mine.onnx", "-n", 1, "--out", "a.npy", cwd=tmp_path)
+    succeeds("sample", "--engine", shipped.absolute(), "-n", 1, "--out", "b.npy", cwd=tmp_path)
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+
+
+def test_variations_of_an_image(
+    tmp_path: Path, generator: runtime.Generator, encoder: runtime.Encoder, clothes: np.ndarray
+) -> None:
+    Image.fromarray(clothes[0, ..., 0]).save(tmp_path / "in.png")
+    args = ("sample", "--engine", ENGINE, "--from", "in.png", "-n", 7, "--seed", 4, "--first", 2)
+    succeeds(*args, "--out", "g.png", cwd=tmp_path)
+    succeeds(*args, "--out", "a.npy", "--batch", 2, cwd=tmp_path)
+    mu, logvar = encoder.encode(clothes[:1])
+    found = tiles(tmp_path / "g.png", 9)
+    expected = generator.sample(7, seed=4, first=2, mu=mu[0], logvar=logvar[0])
+    np.testing.assert_array_equal(found[0], clothes[0])
+    np.testing.assert_array_equal(found[1], generator.decode(mu)[0])
+    np.testing.assert_array_equal(found[2:], expected)
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), expected)
+    # h = mu + sigma * epsilon with the noise of the contract.
+    noise = runtime.noise.normals(4, 2, 7, generator.latent_width)
+    by_hand = generator.decode(mu + np.exp(0.5 * logvar) * noise)
+    assert np.abs(by_hand.astype(int) - expected).max() <= 1
+
+
+def test_resize_takes_any_picture(tmp_path: Path) -> None:
+    Image.new("RGB", (50, 40), (200, 20, 20)).save(tmp_path / "in.jpg")
+    args = ("sample", "--engine", ENGINE, "--from", "in.jpg", "-n", 2, "--out", "g.png")
+    assert run(*args, cwd=tmp_path).returncode == 2
+    succeeds(*args, "--resize", cwd=tmp_path)
+
+
+def test_verbose_speaks_on_stderr_only(tmp_path: Path) -> None:
+    done = run("sample", "--engine", ENGINE, "-n", 1, "-v", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("1 image in ") and done.stdout.count("\n") == 1
+    assert re.search(r"vae\.onnx: \w+, \d+ instances, loaded in \d+ ms\n$", done.stderr)
+
+
+# zoo.interpolate
+
+
+@pytest.mark.parametrize("mode", ["linear", "spherical"])
+def test_interpolate_seeds(tmp_path: Path, generator: runtime.Generator, mode: str) -> None:
+    args = ("interpolate", "seed:3", "sample:7", "--engine", ENGINE, "--mode", mode)
+    succeeds(*args, "--seed", 5, "--steps", 6, "--out", "a.npy", cwd=tmp_path)
+    succeeds(*args, "--seed", 5, "--steps", 6, "--out", "a.png", cwd=tmp_path)
+    succeeds(*args, "--seed", 5, "--steps", 6, "--out", "a.gif", cwd=tmp_path)
+    images = np.load(tmp_path / "a.npy")
+    assert images.shape == (7, *SHAPE)
+    np.testing.assert_array_equal(images[0], generator.sample(1, seed=3)[0])
+    np.testing.assert_array_equal(images[6], generator.sample(1, seed=5, first=7)[0])
+    np.testing.assert_array_equal(tiles(tmp_path / "a.png", 7, columns=7), images)
+    np.testing.assert_array_equal(frames(tmp_path / "a.gif"), images)
+    a = runtime.noise.normal(3, 0, 0, generator.latent_width).astype(np.float64)
+    b = runtime.noise.normal(5, 7, 0, generator.latent_width).astype(np.float64)
+    t = np.arange(7)[:, None] / 6
+    if mode == "linear":
+        h = a + (b - a) * t
+    else:
+        angle = np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+        h = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
+    expected = generator.decode(h.astype(np.float32))
+    assert np.abs(expected.astype(int) - images).max() <= 1
+
+
+def test_interpolate_images(
+    tmp_path: Path, generator: runtime.Generator, encoder: runtime.Encoder, clothes: np.ndarray
+) -> None:
+    for index in (0, 1):
+        Image.fromarray(clothes[index, ..., 0]).save(tmp_path / f"{index}.png")
+    args = ("interpolate", "0.png", "1.png", "--engine", ENGINE)
+    said = succeeds(*args, "--steps", 40, "--out", "a.png", cwd=tmp_path)
+    assert said == "41 images from 0.png to 1.png: a.png\n"
+    mu, _ = encoder.encode(clothes[:2])
+    expected = generator.interpolate(mu[0], mu[1], 40)
+    np.testing.assert_array_equal(tiles(tmp_path / "a.png", 41, columns=16), expected)
+    np.testing.assert_array_equal(expected[[0, 40]], generator.decode(mu))
+
+
+def test_interpolate_to_itself_keeps_all_frames(tmp_path: Path) -> None:
+    args = ("interpolate", "seed:1", "seed:1", "--engine", ENGINE, "--steps", 4)
+    succeeds(*args, "--out", "a.gif", cwd=tmp_path)
+    assert len(frames(tmp_path / "a.gif")) == 5
+
+
+# zoo.reconstruct
+
+
+def test_reconstruct(
+    tmp_path: Path, generator: runtime.Generator, encoder: runtime.Encoder, clothes: np.ndarray
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for index, image in enumerate(clothes):
+        Image.fromarray(image[..., 0]).save(folder / f"{index}.png")
+    np.save(tmp_path / "a.npy", clothes)
+    np.savez(tmp_path / "a.npz", images=clothes)
+    idx = struct.pack(">IIII", 0x803, 4, 28, 28) + clothes.tobytes()
+    (tmp_path / "a-idx3-ubyte.gz").write_bytes(gzip.compress(idx))
+    expected = generator.decode(encoder.encode(clothes)[0])
+    difference = clothes.astype(float) - expected
+    psnr = 10 * math.log10(255**2 / np.square(difference).mean())
+    files = [f"folder/{index}.png" for index in range(4)]
+    for images in (files, ["folder"], ["a.npy"], ["a.npz"], ["a-idx3-ubyte.gz"]):
+        said = succeeds(
+            "reconstruct", "--engine", ENGINE, *images, "--out", "pairs.png", cwd=tmp_path
+        )
+        found = tiles(tmp_path / "pairs.png", 4, columns=4, height=57)
+        np.testing.assert_array_equal(found[:, :28], clothes)
+        np.testing.assert_array_equal(found[:, 29:], expected)
+        assert said.startswith(f"4 images: PSNR {psnr:.2f} dB (")
+        assert f"mean absolute error {np.abs(difference).mean():.2f} of 255\n" in said
+        assert said.endswith("pairs.png\n")
+
+
+def test_reconstruct_measures_all_and_shows_some(
+    tmp_path: Path, generator: runtime.Generator
+) -> None:
+    np.save(tmp_path / "a.npy", generator.sample(300))
+    said = succeeds("reconstruct", "--engine", ENGINE, "a.npy", cwd=tmp_path)
+    assert said.startswith("300 images: PSNR ")
+    assert said.endswith("reconstruction.png (the first 64)\n")
+    assert len(tiles(tmp_path / "reconstruction.png", 64, columns=16, height=57)) == 64
+    said = succeeds("reconstruct", "--engine", ENGINE, "a.npy", "-n", 1, cwd=tmp_path)
+    assert said.startswith("1 image: PSNR ")
+
+
+# zoo.inspect
+
+
+def test_inspect(tmp_path: Path) -> None:
+    said = succeeds("inspect", ENGINE, cwd=tmp_path)
+    for expected in ("model", "vae", "generator", "philox4x32-10", "mu", "logvar", "uint8"):
+        assert re.search(rf"\b{re.escape(expected)}\b", said), expected
+    document = json.loads(succeeds("inspect", ENGINE, "--json", cwd=tmp_path))
+    assert document == runtime.manifest.read(zoo.engine_path(ENGINE))
+
+
+# Processes
+
+
+PROGRAMS = {
+    "zoo.sample": ["--engine", ENGINE, "-n", "2", "--out", "a.npy"],
+    "zoo.interpolate": ["seed:1", "seed:2", "--engine", ENGINE, "--out", "b.npy"],
+    "zoo.reconstruct": ["--engine", ENGINE, "in.npy"],
+    "zoo.inspect": [ENGINE],
+}
+
+
+@pytest.mark.parametrize("module", PROGRAMS)
+def test_commands_import_no_more_than_they_need(
+    tmp_path: Path, module: str, clothes: np.ndarray
+) -> None:
+    np.save(tmp_path / "in.npy", clothes)
+    imported = modules_after(
+        tmp_path,
+        f"import {module} as m; m.main({PROGRAMS[module]!r}, standalone_mode=False)",
+    )
+    assert not imported & {"torch", "onnx", "onnxscript", "export", "safetensors", "scipy"}
+    if module in ("zoo.sample", "zoo.interpolate"):
+        assert not imported & {"PIL", "onnxruntime", "openvino"}, "slow to import and not needed"
+
+
+def test_help_and_import_are_light(tmp_path: Path) -> None:
+    assert not modules_after(tmp_path, "import zoo") & {"numpy", "PIL", "click", "torch"}
+    for module in PROGRAMS:
+        imported = modules_after(
+            tmp_path, f"import {module} as m; m.main(['--help'], standalone_mode=False)"
+        )
+        assert not imported & {"numpy", "PIL", "torch", "runtime"}, module
+
+
+@pytest.mark.parametrize("module", PROGRAMS)
+def test_help_has_the_options(tmp_path: Path, module: str) -> None:
+    said = succeeds(module.removeprefix("zoo."), "--help", cwd=tmp_path)
+    assert said.startswith(f"Usage: python -m {module} ")
+    assert max(map(len, said.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("out", ["a.npy", "a.npz", "folder/", "a.gif"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_run_leaves_nothing(
+    tmp_path: Path, out: str, number: signal.Signals, code: int
+) -> None:
+    (tmp_path / "other.txt").write_text("mine")
+    before = set(contents(tmp_path))
+    args = command("sample", "--engine", ENGINE, "-n", 10**9, "--out", out)
+    with subprocess.Popen(
+        args, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            wait_for_output(tmp_path)
+            process.send_signal(number)
+            stdout, stderr = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, stdout) == (code, "")
+    assert "Traceback" not in stderr
+    assert set(contents(tmp_path)) == before
+
+
+def test_closed_pipe_is_no_crash(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        command("inspect", ENGINE), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""

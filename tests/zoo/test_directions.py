@@ -1,0 +1,181 @@
+"""Attribute directions of generators without an encoder, told by a judge of their samples."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime import InferenceSession
+
+import runtime
+import zoo
+from adversarial_runs import STYLEGAN, write_run
+from export import directions, manifest, pipeline
+from export.pipeline import Options
+from oracles.noise import normals
+from shell import refuses, succeeds
+
+ATTRIBUTES = ["Left", "Top", "Never"]
+SAMPLES, FEWEST = 1500, 100
+SMALL: dict[str, dict[str, Any]] = {
+    "dcgan": {
+        "image_size": 8,
+        "latent": 6,
+        "widths": (16, 8),
+        "discriminator_widths": (8, 8),
+    },
+    "stylegan": STYLEGAN | {"channels": 1},
+}
+
+
+def judge(path: Path, names: list[str] = ATTRIBUTES, mean: Any = 0.0) -> Path:
+    """Left, upper: is that half brighter, beside the other half, than in `mean` [8, 8]; never."""
+    weights = np.zeros((8, 8, 3), np.float32)
+    weights[:, :4, 0], weights[:, 4:, 0] = 1, -1
+    weights[:4, :, 1], weights[4:, :, 1] = 1, -1
+    offset = -(np.broadcast_to(mean, (8, 8))[..., None] * weights).sum((0, 1)) - [0, 0, 100]
+    tensors = {
+        "weights": weights.reshape(64, 3) / 255,
+        "offset": offset.astype(np.float32),
+        "shape": np.array([-1, 64]),
+    }
+    nodes = [
+        helper.make_node("Cast", ["image"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Reshape", ["floats", "shape"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weights", "offset"], ["logits"]),
+        helper.make_node("Sigmoid", ["logits"], ["scores"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "judge",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", 8, 8, 1])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 3])],
+        [numpy_helper.from_array(value, name) for name, value in tensors.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    document = runtime.manifest.read(zoo.engine_path("face-attributes.onnx"))
+    document["image"] |= {"height": 8, "width": 8, "channels": 1}
+    document |= {"scores": {"names": names, "kind": "multilabel"}, "attributes": names}
+    manifest.attach(model, document)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture(scope="module", params=["dcgan", "stylegan"])
+def family(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    quick_throughput: None,
+) -> tuple[Path, Any]:
+    """Engines whose training data have the attributes that the judge knows, and the model."""
+    folder = tmp_path_factory.mktemp(request.param)
+    gain = 3.0 if request.param == "dcgan" else 1.0
+    model: Any = write_run(
+        folder / "run", request.param, SMALL[request.param], gain, attributes=ATTRIBUTES
+    )
+    with torch.no_grad():
+        torch.manual_seed(1)
+        images = model.generator(torch.randn(500, model.config.latent)).clamp(0, 1)
+    mean = images.mean((0, 1)).numpy()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(directions, "FACES", str(judge(folder / "judge.onnx", mean=mean)))
+        patch.setattr(directions, "SAMPLES", SAMPLES)
+        patch.setattr(directions, "FEWEST", FEWEST)
+        pipeline.export(folder / "run", folder / "m.onnx", Options(weights="fp32"))
+    return folder, model
+
+
+def told(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Latents [n, D] of the samples that were judged, and what the judge says, by stock ORT."""
+    with runtime.Generator(folder / "m.onnx", backend="onnxruntime") as generator:
+        images = generator.sample(SAMPLES, directions.SEED)
+        latents = normals(directions.SEED, 0, SAMPLES, generator.latent_width)
+    scores = InferenceSession(folder / "judge.onnx").run(None, {"image": images})[0]
+    return latents, scores > 0.5
+
+
+def test_directions_are_differences_of_means(family: tuple[Path, Any]) -> None:
+    folder, model = family
+    latents, has = told(folder)
+    document = runtime.manifest.read(folder / "m.onnx")
+    assert list(document["directions"]) == ["Left", "Top"]
+    assert document["directions_judge"].startswith("judge ")
+    assert document["directions_judge"].endswith(f", {SAMPLES} samples")
+    assert "mean" not in document["latent"]
+    for name, column in zip(ATTRIBUTES, has.T[:2], strict=False):
+        assert FEWEST < column.sum() < SAMPLES - FEWEST
+        expected = latents[column].mean(0) - latents[~column].mean(0)
+        # A sample on the border may be judged otherwise.
+        np.testing.assert_allclose(document["directions"][name], expected, atol=0.02)
+        assert np.linalg.norm(expected) > 0.2
+    if document["model"] == "stylegan":
+        synthesis = runtime.manifest.read(folder / "m.synthesis.onnx")["directions"]
+        with runtime.Mapping(folder / "m.mapping.onnx") as mapping:
+            styles = mapping.map(latents.astype(np.float32)).astype(np.float64)
+        for name, column in zip(ATTRIBUTES, has.T[:2], strict=False):
+            expected = styles[column].mean(0) - styles[~column].mean(0)
+            np.testing.assert_allclose(synthesis[name], np.tile(expected, 4), atol=0.02)
+
+
+def test_samples_are_edited(family: tuple[Path, Any], tmp_path: Path) -> None:
+    """The command's count of edits that take is that of a loop over samples."""
+    folder, _ = family
+    report = tmp_path / "report.json"
+    engine = folder / "m.onnx"
+    said = succeeds(
+        *("edit", "--engine", engine, "--evaluate", folder / "judge.onnx", "-n", 300),
+        *("--amount", 2, "--json", report),
+        cwd=tmp_path,
+    )
+    assert "300 images of samples, edited by α = ±2" in said
+    session = InferenceSession(folder / "judge.onnx")
+    found = {entry["name"]: entry for entry in json.loads(report.read_text())["attributes"]}
+    assert sorted(found) == ["Left", "Top"]
+    with runtime.Generator(engine) as generator:
+        latents = normals(0, 0, 300, generator.latent_width).astype(np.float32)
+        for column, name in enumerate(("Left", "Top")):
+
+            def judged(latents: np.ndarray, column: int = column) -> np.ndarray:
+                images = generator.decode(latents)
+                return session.run(None, {"image": images})[0][:, column] > 0.5
+
+            direction = np.array(generator.manifest["directions"][name], np.float32)
+            before = judged(latents)
+            signs = np.where(before, -2, 2)[:, None].astype(np.float32)
+            took = judged(latents + signs * direction) != before
+            assert found[name]["success"] == pytest.approx(took.mean(), abs=0.005)
+            against = judged(latents - signs * direction) != before
+            assert took.mean() > 0.3 and took.mean() > 2 * against.mean()
+            assert found[name]["added"] + found[name]["removed"] == 300
+    edit = "edit", "sample:3", "--engine", engine, "--add", "Left=2", "--out", "edited.npy"
+    succeeds(*edit, cwd=tmp_path)
+    assert np.load(tmp_path / "edited.npy").shape == (1, 8, 8, 1)
+
+
+def test_bad_requests(family: tuple[Path, Any], tmp_path: Path) -> None:
+    folder, _ = family
+    evaluate = "edit", "--engine", folder / "m.onnx", "--evaluate", folder / "judge.onnx"
+    said = refuses(*evaluate, "--data", "fashion-mnist", cwd=tmp_path)
+    assert "--data: m.onnx has no encoder to read images; leave it out, to edit samples" in said
+    other = judge(tmp_path / "other.onnx", ["A", "B", "C"])
+    said = refuses(*evaluate[:-1], other, cwd=tmp_path)
+    assert "no attribute is known to both: the engine has Left, Top; the classifier A, B, C" in said
+    if (folder / "m.synthesis.onnx").is_file():
+        half = "edit", "--engine", folder / "m.synthesis.onnx", "--evaluate", folder / "judge.onnx"
+        assert "neither an encoder nor a prior" in refuses(*half, cwd=tmp_path)
+
+
+def test_another_judges_attributes_are_not_used(tmp_path: Path, quick_throughput: None) -> None:
+    """The shipped judge knows faces of 64×64: other data have no directions."""
+    write_run(tmp_path / "run", "dcgan", SMALL["dcgan"], attributes=["Purring"])
+    pipeline.export(tmp_path / "run", tmp_path / "m.onnx")
+    document = runtime.manifest.read(tmp_path / "m.onnx")
+    assert document["directions"] == {} and "directions_judge" not in document
+    said = refuses("edit", "seed:1", "--engine", "m.onnx", "--add", "Purring=1", cwd=tmp_path)
+    assert "has no attribute directions" in said

@@ -1,0 +1,315 @@
+"""Distances between sets of features: closed forms, other libraries, and real images damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+from scipy import linalg
+
+from oracles import fidelity
+from zoo.data import DataSet
+from zoo.errors import DataError
+from zoo.evaluation import features, frechet, manifolds, scores
+from zoo.evaluation.features import FeatureNetwork
+
+Images = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def network() -> FeatureNetwork:
+    """The default network of grey images."""
+    return features.load("fashion-classifier", threads=1)
+
+
+@pytest.fixture(scope="module")
+def clothes(network: FeatureNetwork, fashion_mnist: DataSet) -> list[np.ndarray]:
+    """Features of two disjoint sets of a thousand real images, and those images."""
+    images = np.array(fashion_mnist.test.images[:2000])
+    return [network(images[:1000])[0], network(images[1000:])[0], images[:1000], images[1000:]]
+
+
+def gaussian(seed: int, width: int = 6, rank: int | None = None) -> frechet.Gaussian:
+    """A Gaussian of a random mean and covariance."""
+    random = np.random.default_rng(seed)
+    factor = random.standard_normal((width, rank or width))
+    return frechet.Gaussian(100, random.standard_normal(width), factor @ factor.T)
+
+
+# Fréchet distance
+
+
+def test_frechet_of_gaussians_on_axes() -> None:
+    """‖μ₁ - μ₂‖² + Σ (σ₁ - σ₂)²: covariances that commute."""
+    one = frechet.Gaussian(9, np.array([1.0, 2.0]), np.diag([4.0, 9.0]))
+    other = frechet.Gaussian(9, np.array([4.0, -2.0]), np.diag([1.0, 25.0]))
+    assert frechet.distance(one, other) == pytest.approx(9 + 16 + 1 + 4)
+    turn = np.array([[0.8, -0.6], [0.6, 0.8]])
+    turned = [
+        frechet.Gaussian(9, turn @ g.mean, turn @ g.covariance @ turn.T) for g in (one, other)
+    ]
+    assert frechet.distance(*turned) == pytest.approx(30)
+
+
+@pytest.mark.parametrize("rank", [6, 3])
+def test_frechet_against_the_matrix_square_root(rank: int) -> None:
+    one, other = gaussian(0, rank=rank), gaussian(1, rank=rank)
+    root = linalg.sqrtm(one.covariance @ other.covariance)
+    step = one.mean - other.mean
+    expected = step @ step + np.trace(one.covariance + other.covariance - 2 * root.real)
+    # The root of a singular matrix is what is inexact.
+    assert frechet.distance(one, other) == pytest.approx(expected, abs=1e-9 if rank == 6 else 1e-5)
+    assert frechet.distance(other, one) == pytest.approx(frechet.distance(one, other), abs=1e-10)
+    assert frechet.distance(one, one) == pytest.approx(0, abs=1e-10)
+
+
+def test_frechet_of_fewer_images_than_features() -> None:
+    """No noise from the null space, for sets whose covariance has one."""
+    rows = np.random.default_rng(0).standard_normal((50, 400))
+    assert frechet.distance(frechet.fit(rows), frechet.fit(rows)) == pytest.approx(0, abs=1e-9)
+    moved = frechet.fit(rows + 1)
+    assert frechet.distance(frechet.fit(rows), moved) == pytest.approx(400, rel=1e-9)
+
+
+def test_frechet_against_torch_fidelity_and_torchmetrics(clothes: list[np.ndarray]) -> None:
+    """Three ways to the same number, on features of real images."""
+    one, other = clothes[0], clothes[1] * 1.1
+    (oracle,) = fidelity.load("metric_fid")
+    statistics = [
+        oracle.fid_features_to_statistics(torch.from_numpy(x).double()) for x in (one, other)
+    ]
+    expected = oracle.fid_statistics_to_metric(*statistics, False)["frechet_inception_distance"]
+    assert frechet.distance(frechet.fit(one), frechet.fit(other)) == pytest.approx(
+        expected, abs=1e-3
+    )
+    assert scores.frechet(one, other) == pytest.approx(expected, abs=1e-3)
+
+
+def test_moments_come_in_batches() -> None:
+    """As NumPy's, however they are cut; a mean far from zero costs nothing."""
+    rows = np.random.default_rng(0).standard_normal((100, 5)) + 1e6
+    moments = frechet.Moments(5)
+    for start, end in ((0, 1), (1, 1), (1, 40), (40, 100)):
+        moments.add(rows[start:end])
+    found = moments.gaussian()
+    assert found.count == 100 and found.mean == pytest.approx(rows.mean(0), rel=1e-12)
+    assert found.covariance == pytest.approx(np.cov(rows, rowvar=False), rel=1e-6)
+
+
+def test_frechet_of_bad_features() -> None:
+    with pytest.raises(DataError, match="at least 2 images, got 1"):
+        frechet.fit(np.zeros((1, 3)))
+    with pytest.raises(DataError, match=r"expected \[N, 3\], got \[2, 4\]"):
+        frechet.Moments(3).add(np.zeros((2, 4)))
+    with pytest.raises(DataError, match="finite"):
+        frechet.fit(np.array([[0.0], [np.nan]]))
+    with pytest.raises(DataError, match="one width, got 6 and 4"):
+        frechet.distance(gaussian(0), gaussian(0, 4))
+
+
+def blurred(images: Images, radius: float) -> Images:
+    """Every image blurred."""
+    pictures = (Image.fromarray(image[..., 0]) for image in images)
+    soft = [np.asarray(p.filter(ImageFilter.GaussianBlur(radius))) for p in pictures]
+    return np.stack(soft)[..., None]
+
+
+def noisy(images: Images, sigma: float) -> Images:
+    """Every image with noise of `sigma` levels."""
+    noise = np.random.default_rng(0).normal(0, sigma, images.shape)
+    return (images + noise).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("damage", "levels"),
+    [(blurred, (0.5, 1.0, 2.0)), (noisy, (10, 30, 90))],
+    ids=["blur", "noise"],
+)
+def test_distances_grow_with_damage(
+    damage: Callable[..., Images],
+    levels: tuple[float, ...],
+    network: FeatureNetwork,
+    clothes: list[np.ndarray],
+) -> None:
+    real, clean, _, images = clothes
+    sets = [clean, *(network(damage(images, level))[0] for level in levels)]
+    fids = [frechet.distance(frechet.fit(found), frechet.fit(real)) for found in sets]
+    assert fids == sorted(fids) and fids[-1] > 10 * fids[0]
+    kids = [scores.kernel(found, real, gamma=1e-4) for found in (sets[0], sets[-1])]
+    assert kids[0].mean < kids[1].mean / 10
+
+
+def test_distances_grow_as_modes_are_dropped(
+    network: FeatureNetwork, clothes: list[np.ndarray], fashion_mnist: DataSet
+) -> None:
+    real, other = clothes[:2]
+    labels = np.asarray(fashion_mnist.test.labels)[1000:2000]
+    sets = [other[labels < most] for most in (10, 8, 5, 2)]
+    fids = [frechet.distance(frechet.fit(found), frechet.fit(real)) for found in sets]
+    assert fids == sorted(fids) and fids[-1] > 10 * fids[0]
+    region = manifolds.Manifold(real)
+    found = [region.compare(kept) for kept in sets]
+    recalls = [entry.recall for entry in found]
+    assert recalls == sorted(recalls, reverse=True) and recalls[-1] < 0.5 * recalls[0]
+    coverages = [entry.coverage for entry in found]
+    assert coverages == sorted(coverages, reverse=True)
+    assert min(entry.precision for entry in found) > 0.7
+
+
+# KID and Inception score
+
+
+def mmd(x: np.ndarray, y: np.ndarray, gamma: float) -> float:
+    """The unbiased estimate of squared MMD, from Bińkowski et al. 2018, equation 4."""
+    n, m = len(x), len(y)
+    xx, yy, xy = ((gamma * a @ b.T + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
+    np.fill_diagonal(xx, 0)
+    np.fill_diagonal(yy, 0)
+    return float(xx.sum() / (n * (n - 1)) + yy.sum() / (m * (m - 1)) - 2 * xy.mean())
+
+
+def test_kernel_distance_against_numpy_and_torch_fidelity() -> None:
+    """With subsets as large as the sets, every subset is the whole set."""
+    random = np.random.default_rng(0)
+    one, other = random.standard_normal((200, 8)), random.standard_normal((200, 8)) + 0.5
+    found = scores.kernel(one, other, size=200)
+    assert found.mean == pytest.approx(mmd(one, other, 1 / 8), rel=1e-4)
+    assert found.std == pytest.approx(0, abs=1e-5)
+    assert scores.kernel(one, other, gamma=0.3, size=200).mean == pytest.approx(
+        mmd(one, other, 0.3), rel=1e-4
+    )
+    (oracle,) = fidelity.load("metric_kid")
+    expected = oracle.kid_features_to_metric(
+        torch.from_numpy(one), torch.from_numpy(other), kid_subsets=2, kid_subset_size=200,
+        kid_kernel="poly", kid_kernel_poly_degree=3, kid_kernel_poly_gamma=None,
+        kid_kernel_poly_coef0=1, rng_seed=0, verbose=False,
+    )  # fmt: skip
+    assert found.mean == pytest.approx(expected["kernel_inception_distance_mean"], rel=1e-4)
+
+
+def test_kernel_distance_is_unbiased() -> None:
+    """Of two halves of one set it is 0 on average, and so on either side of it."""
+    random = np.random.default_rng(1)
+    values = []
+    for _ in range(20):
+        rows = random.standard_normal((200, 4))
+        values.append(scores.kernel(rows[:100], rows[100:], size=100).mean)
+    assert min(values) < 0 < max(values)
+    assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(len(values))
+
+
+def test_kernel_distance_draws_its_subsets_by_a_seed(
+    clothes: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    monkeypatch.setattr(scores, "SUBSET", 100)
+    one = scores.kernel(*clothes[:2], gamma=1e-4)
+    assert torch.equal(torch.get_rng_state(), before), "nobody else's numbers are drawn"
+    assert scores.kernel(*clothes[:2], gamma=1e-4) == one
+    assert scores.kernel(*clothes[:2], gamma=1e-4, seed=1) != one
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+def test_inception_score_at_its_bounds(classes: int) -> None:
+    sure = np.eye(classes, dtype=np.float32).repeat(500, axis=0)
+    best = scores.inception_score(sure)
+    assert best.mean == pytest.approx(classes, rel=0.02)
+    one_class = np.zeros((100, classes), np.float32)
+    one_class[:, 0] = 1
+    assert scores.inception_score(one_class).mean == pytest.approx(1)
+    assert scores.inception_score(np.full((100, classes), 1 / classes)).mean == pytest.approx(1)
+
+
+def test_inception_score_against_numpy() -> None:
+    random = np.random.default_rng(0)
+    p = random.dirichlet(np.full(5, 0.3), 40)
+    many = np.concatenate([p] * 500)
+    whole = np.exp((p * (np.log(p) - np.log(p.mean(0)))).sum(1).mean())
+    assert scores.inception_score(many).mean == pytest.approx(whole, rel=0.01)
+
+
+def test_torchmetrics_takes_a_network(network: FeatureNetwork, clothes: list[np.ndarray]) -> None:
+    """`feature=` a module of ours gives what the features give that were measured before."""
+    from torchmetrics.image.fid import FrechetInceptionDistance
+    from torchmetrics.image.inception import InceptionScore
+
+    real, made = clothes[2][:300], clothes[3][:300]
+    metric = FrechetInceptionDistance(feature=scores.FeatureModule(network))
+    metric.set_dtype(torch.float64)
+    for images, is_real in ((real, True), (made, False)):
+        metric.update(torch.from_numpy(images).permute(0, 3, 1, 2), real=is_real)
+    expected = frechet.distance(frechet.fit(clothes[0][:300]), frechet.fit(clothes[1][:300]))
+    assert float(metric.compute()) == pytest.approx(expected, rel=1e-4)
+    score = InceptionScore(feature=scores.FeatureModule(network, logits=True))
+    score.update(torch.from_numpy(made).permute(0, 3, 1, 2))
+    assert 1 < float(score.compute()[0]) < 10
+
+
+def test_scores_of_bad_features() -> None:
+    one = np.zeros((1, 3))
+    with pytest.raises(DataError, match="at least 2 images, got 1"):
+        scores.frechet(one, one)
+    with pytest.raises(DataError, match=r"expected \[N, F\], got \[5, 4\]"):
+        scores.kernel(np.zeros((5, 4)), np.zeros((5, 3)))
+
+
+# Precision and recall
+
+
+def brute_force(fake: np.ndarray, real: np.ndarray) -> manifolds.Manifolds:
+    """The definitions, in float64, all pairs at once."""
+
+    def radii(rows: np.ndarray, k: int) -> np.ndarray:
+        return np.sort(np.linalg.norm(rows[:, None] - rows, axis=2), axis=1)[:, k]
+
+    distances = np.linalg.norm(fake[:, None] - real, axis=2)
+    wide = radii(real, 5)
+    return manifolds.Manifolds(
+        (distances <= radii(real, 3)).any(1).mean(),
+        (distances.T <= radii(fake, 3)).any(1).mean(),
+        (distances <= wide).sum(1).mean() / 5,
+        (distances.min(0) <= wide).mean(),
+    )
+
+
+def test_manifolds_against_the_definitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    real = random.standard_normal((90, 4)) + 50
+    fake = random.standard_normal((70, 4)) * 0.8 + 50.3
+    monkeypatch.setattr(manifolds, "_ROWS", 32)
+    found, expected = manifolds.Manifold(real).compare(fake), brute_force(fake, real)
+    assert (found.precision, found.recall) == (expected.precision, expected.recall)
+    assert found.density == pytest.approx(expected.density, abs=1e-12)
+    assert found.coverage == expected.coverage
+    assert 0.3 < found.recall < found.precision < 1
+    (oracle,) = fidelity.load("metric_prc")
+    precision, recall = oracle.calculate_precision_recall_full(
+        torch.from_numpy(fake), torch.from_numpy(real), 3, 10000
+    )
+    assert (precision, recall) == pytest.approx((found.precision, found.recall), abs=1e-6)
+
+
+def test_manifolds_of_constructed_sets() -> None:
+    random = np.random.default_rng(0)
+    left, right = (random.standard_normal((50, 3)) + at for at in (-100, 100))
+    both = np.concatenate([left, right])
+    whole = manifolds.Manifold(both)
+    assert whole.compare(both).precision == whole.compare(both).recall == 1
+    half = whole.compare(left)
+    assert half.precision == 1 and half.recall == 0.5 and half.coverage == 0.5
+    away = whole.compare(left - 1000)
+    assert (away.precision, away.recall, away.density, away.coverage) == (0, 0, 0, 0)
+    copies = whole.compare(both[:1].repeat(20, axis=0))
+    assert copies.precision == 1 and copies.recall == 0.01
+
+
+def test_manifolds_of_too_few() -> None:
+    with pytest.raises(DataError, match="more than 5 images, got 5"):
+        manifolds.Manifold(np.zeros((5, 2)))
+    with pytest.raises(DataError, match=r"generated features: expected \[N, 2\], got \[9, 3\]"):
+        manifolds.Manifold(np.zeros((9, 2))).compare(np.zeros((9, 3)))

@@ -1,0 +1,361 @@
+"""zoo.embed as a process: its files read back with NumPy and pyarrow, PCA by scikit-learn."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as parquet
+import pytest
+from PIL import Image
+from sklearn.decomposition import PCA
+
+import zoo
+from linear_engine import Linear, random
+from shell import ENGINE, command, contents, refuses, run, succeeds
+from zoo.applications import archive, embedding
+from zoo.applications.scatter import MOST, Scatter
+from zoo.data import DataSet
+from zoo.engines import encoder_of, open_encoder_for
+from zoo.errors import ConfigError
+
+COUNT = 1500
+
+
+@pytest.fixture(scope="module")
+def images(fashion_mnist: DataSet) -> np.ndarray:
+    return fashion_mnist.test.images[:COUNT]
+
+
+@pytest.fixture(scope="module")
+def latents(images: np.ndarray) -> np.ndarray:
+    with open_encoder_for(ENGINE) as encoder:
+        return encoder.encode(images)[0]
+
+
+def test_npz_of_a_data_set(tmp_path: Path, latents: np.ndarray, fashion_mnist: DataSet) -> None:
+    args = ("--engine", ENGINE, "--data", "fashion-mnist", "-n", COUNT)
+    said = succeeds("embed", *args, cwd=tmp_path)
+    assert re.fullmatch(r"1,500 images in \S+ s, [\d,]+ images/s \(\w+\): latents\.npz\n", said)
+    with np.load(tmp_path / "latents.npz", allow_pickle=False) as found:
+        assert found.files == ["latents", "names", "labels", "classes"]
+        np.testing.assert_array_equal(found["latents"], latents)
+        assert found["latents"].dtype == np.float32
+        assert found["names"].tolist() == [str(index) for index in range(COUNT)]
+        assert fashion_mnist.test.labels is not None
+        np.testing.assert_array_equal(found["labels"], fashion_mnist.test.labels[:COUNT])
+        assert found["classes"].tolist() == fashion_mnist.classes
+    # The encoder's own file does as well, and the same run gives the same bytes.
+    args = ("--engine", "vae.encoder.onnx", *args[2:], "--instances", 1)
+    succeeds("embed", *args, "--out", "again.npz", cwd=tmp_path)
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "latents.npz").read_bytes()
+
+
+def test_parquet_of_a_data_set(tmp_path: Path, latents: np.ndarray, fashion_mnist: DataSet) -> None:
+    args = ("--engine", ENGINE, "--data", "fashion-mnist", "-n", COUNT, "--out", "a.parquet")
+    succeeds("embed", *args, cwd=tmp_path)
+    table = parquet.read_table(tmp_path / "a.parquet")
+    assert table.column_names == ["name", "label", *(f"z{i}" for i in range(32))]
+    assert [str(field.type) for field in table.schema] == ["string", "int64"] + ["float"] * 32
+    found = np.stack([table[f"z{i}"].to_numpy() for i in range(32)], axis=1)
+    np.testing.assert_array_equal(found, latents)
+    assert table["name"].to_pylist() == [str(index) for index in range(COUNT)]
+    assert fashion_mnist.test.labels is not None
+    np.testing.assert_array_equal(table["label"].to_numpy(), fashion_mnist.test.labels[:COUNT])
+    assert b'"Ankle boot"]' in table.schema.metadata[b"classes"]
+
+
+@pytest.mark.parametrize("out", ["a.npz", "a.parquet"])
+def test_files_without_labels(tmp_path: Path, images: np.ndarray, out: str) -> None:
+    linear = random(2)
+    linear.write_encoder(tmp_path / "two.encoder.onnx")
+    for index in range(3):
+        Image.fromarray(images[index, ..., 0]).save(tmp_path / f"{'x' * index}é.png")
+    np.save(tmp_path / "rest.npy", images[3:50])
+    names = ["é.png", "xé.png", "xxé.png"]
+    args = ("--engine", "two.encoder.onnx", *names, "rest.npy", "--out", out)
+    assert succeeds("embed", *args, cwd=tmp_path).startswith("50 images in ")
+    if out == "a.npz":
+        with np.load(tmp_path / out) as file:
+            assert file.files == ["latents", "names", "classes"]
+            found, its_names = file["latents"], file["names"].tolist()
+            assert file["classes"].shape == (0,)
+    else:
+        table = parquet.read_table(tmp_path / out)
+        assert table.column_names == ["name", "z0", "z1"]
+        found = np.stack([table["z0"].to_numpy(), table["z1"].to_numpy()], axis=1)
+        its_names = table["name"].to_pylist()
+    assert its_names == names + [f"rest.npy:{index}" for index in range(47)]
+    np.testing.assert_allclose(found, linear.encode(images[:50]), atol=2e-6)
+
+
+def test_parquet_has_row_groups_of_bounded_size(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    values = np.random.default_rng(0).normal(size=(150_000, 3)).astype(np.float32)
+    with embedding.opened(str(path), 3) as write:
+        for start in range(0, len(values), 1000):
+            rows = values[start : start + 1000]
+            write(rows, [str(start + i) for i in range(len(rows))], None)
+    file = parquet.ParquetFile(path)
+    sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+    assert len(sizes) == 3 and max(sizes) < 70_000 and sum(sizes) == len(values)
+    np.testing.assert_array_equal(file.read()["z2"].to_numpy(), values[:, 2])
+
+
+def test_an_archive_gives_back_any_rows_and_strings(tmp_path: Path) -> None:
+    """Blocks of any size, strings of any length and script, past the buffers in use."""
+    numbers = np.random.default_rng(3)
+    alphabet = np.array(list("aZ 0/.äßж日本🙂\N{COMBINING ACUTE ACCENT}"))
+    strings = ["".join(numbers.choice(alphabet, numbers.integers(0, 60))) for _ in range(9000)]
+    rows = numbers.normal(size=(9000, 2, 3))
+    with archive.writing(tmp_path / "a.npz") as file:
+        write_strings, write_rows = file.strings("s"), file.rows("r", np.float64, (2, 3))
+        write_none, write_empty = file.rows("none", np.int64), file.strings("empty")
+        done = 0
+        while done < len(strings):
+            step = int(numbers.integers(1, 700))
+            write_strings(strings[done : done + step])
+            write_rows(rows[done : done + step])
+            done += step
+        write_none(np.empty(0, np.int64))
+        write_empty([])
+        file.array("whole", np.arange(4))
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as found:
+        assert found["s"].tolist() == strings
+        np.testing.assert_array_equal(found["r"], rows)
+        np.testing.assert_array_equal(found["whole"], np.arange(4))
+        assert (found["none"].shape, found["empty"].shape) == ((0,), (0,))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+
+
+# --scatter
+
+
+def test_scatter_shows_every_class_in_its_colour(tmp_path: Path) -> None:
+    args = ("--engine", ENGINE, "--data", "fashion-mnist", "-n", 400, "--scatter", "s.png")
+    assert succeeds("embed", *args, cwd=tmp_path).endswith(": latents.npz, s.png\n")
+    with Image.open(tmp_path / "s.png") as picture:
+        assert min(picture.size) > 800
+        colours = {color for _, color in picture.convert("RGB").getcolors(2**24) or []}
+    # The ten of tab10, as the dots of the legend have them.
+    expected = "1f77b4 ff7f0e 2ca02c d62728 9467bd 8c564b e377c2 7f7f7f bcbd22 17becf"
+    assert {tuple(bytes.fromhex(text)) for text in expected.split()} <= colours
+    before = (tmp_path / "s.png").read_bytes()
+    succeeds("embed", *args, cwd=tmp_path)
+    assert (tmp_path / "s.png").read_bytes() == before
+
+
+def test_scatter_of_wide_latents_is_their_pca(latents: np.ndarray) -> None:
+    scatter = Scatter(32)
+    for start in range(0, COUNT, 100):
+        scatter.add(latents[start : start + 100], None)
+    points, share = scatter.points()
+    pca = PCA(2, svd_solver="full").fit(latents.astype(np.float64))
+    expected = pca.transform(latents.astype(np.float64))
+    signs = np.sign((points * expected).sum(axis=0))
+    np.testing.assert_allclose(points * signs, expected, atol=1e-9)
+    assert share == pytest.approx(pca.explained_variance_ratio_.sum(), abs=1e-12)
+
+
+def test_scatter_of_two_values_is_those() -> None:
+    values = np.random.default_rng(0).normal(size=(90_000, 2)).astype(np.float32)
+    scatter = Scatter(2)
+    scatter.add(values, None)
+    np.testing.assert_array_equal(scatter.points()[0], values)
+    # Of very many, a part is drawn: a fair one, of about the size that is announced.
+    part = Scatter(2, total=len(values))
+    for rows in np.split(values, 90):
+        part.add(rows, None)
+    points, _ = part.points()
+    assert abs(len(points) - MOST) < 5 * MOST**0.5
+    assert np.abs(points.mean(axis=0)).max() < 5 / len(points) ** 0.5
+    with pytest.raises(ConfigError, match="at least 2 values, and these have 1"):
+        Scatter(1)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "$x_$.npy", "服.npy", "x" * 200 + ".npy"])
+def test_scatter_of_one_image_without_a_class(
+    tmp_path: Path, images: np.ndarray, name: str
+) -> None:
+    np.save(tmp_path / name, images[:1])
+    said = succeeds("embed", "--engine", ENGINE, name, "--scatter", "s.png", cwd=tmp_path)
+    assert said.startswith("1 image in ")
+    assert (tmp_path / "s.png").stat().st_size > 1000
+
+
+# --compare-pca
+
+
+def test_compare_with_pca(tmp_path: Path, fashion_mnist: DataSet) -> None:
+    """Against scikit-learn and matrix products; the engine is PCA of too few images."""
+    images = fashion_mnist.train.images[:4000], fashion_mnist.test.images[:COUNT]
+    np.savez(tmp_path / "data.npz", train_images=images[0], test_images=images[1])
+    train, test = (part.reshape(len(part), -1) / 255 for part in images)
+    few = PCA(6, svd_solver="full").fit(train[:60])
+    linear = Linear(few.components_, few.mean_)
+    linear.write_encoder(tmp_path / "six.encoder.onnx")
+    linear.write_generator(tmp_path / "six.onnx")
+    args = ("--engine", "six.onnx", "--data", "data.npz", "--compare-pca")
+    said = succeeds("embed", *args, cwd=tmp_path)
+    best = PCA(6, svd_solver="full").fit(train)
+    projected = best.inverse_transform(best.transform(test))
+    pca_error = np.square(projected.clip(0, 1) - test).mean()
+    decoded = linear.decode(linear.encode(images[1]))
+    error = np.square(decoded.reshape(COUNT, -1) / 255 - test).mean()
+    head, names, row = said.splitlines()[-3:]
+    assert head == "mean squared error a pixel on [0, 1], 1,500 images"
+    assert names.split("  ")[-3:] == ["PCA error", "six.encoder.onnx error", "ratio"]
+    k, *numbers = row.split()
+    assert k == "6"
+    expected = [pca_error, error, error / pca_error]
+    assert [float(number) for number in numbers] == pytest.approx(expected, rel=2e-3)
+    assert float(numbers[2]) > 1.02, "PCA of all training images is the better one"
+
+
+# Bad input
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> Path:
+    """Files to go wrong with: a good array, bad ones, a folder of which one picture is bad."""
+    folder = tmp_path_factory.mktemp("bad")
+    np.save(folder / "good.npy", images[:20])
+    np.save(folder / "nan.npy", np.full((2, 28, 28), np.nan))
+    (folder / "pictures").mkdir()
+    for index in range(3):
+        Image.fromarray(images[index, ..., 0]).save(folder / "pictures" / f"{index}.png")
+    (folder / "pictures" / "junk.png").write_bytes(b"junk")
+    Image.new("RGB", (5, 5)).save(folder / "pictures" / "small.png")
+    (folder / "empty").mkdir()
+    (folder / "alone.onnx").write_bytes(zoo.engine_path(ENGINE).read_bytes())
+    encoder = encoder_of(zoo.engine_path(ENGINE)).read_bytes()
+    (folder / "single.encoder.onnx").write_bytes(encoder)
+    random(1).write_encoder(folder / "one.encoder.onnx")
+    (folder / "taken.npz").mkdir()
+    return folder
+
+
+REFUSED = {
+    "nothing given": ((), "expected IMAGES or --data SET, got neither"),
+    "both given": (("good.npy", "--data", "fashion-mnist"), "not both"),
+    "no such file": (("nowhere.npy",), "cannot read nowhere.npy: No such file"),
+    "an empty folder": (("empty",), "empty holds no pictures"),
+    "not finite": (("nan.npy",), "nan.npy: holds values that are not finite"),
+    "strict": (("pictures", "--strict"), "junk.png is not a picture"),
+    "no such data": (("--data", "nothing"), "nothing is no data set, folder or file"),
+    "another format": (("good.npy", "--out", "a.csv"), "latents go to a .npz or .parquet file"),
+    "a folder in the way": (("good.npy", "--out", "taken.npz"), "is not a regular file"),
+    "no folder": (("good.npy", "--out", "no/a.npz"), "there is no folder"),
+    "scatter format": (("good.npy", "--scatter", "a.gif"), "the scatter is a .png"),
+    "scatter nowhere": (("good.npy", "--scatter", "no/a.png"), "there is no folder"),
+    "PCA of what": (("good.npy", "--compare-pca"), "--compare-pca needs --data SET"),
+    "no count": (("good.npy", "-n", 0), "expected an integer of at least 1, got 0"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_input_is_one_line_and_no_file(folder: Path, case: str) -> None:
+    args, message = REFUSED[case]
+    assert message in refuses("embed", "--engine", ENGINE, *args, cwd=folder)
+
+
+def test_bad_engines(folder: Path) -> None:
+    for engine, args, message in (
+        ("alone.onnx", (), "alone.onnx needs its encoder to read images"),
+        ("nowhere.onnx", (), "no such file, and the shipped engines are"),
+        ("good.npy", (), "good.npy"),
+        ("one.encoder.onnx", ("--scatter", "s.png"), "at least 2 values, and these have 1"),
+    ):
+        said = refuses("embed", "--engine", engine, "good.npy", *args, cwd=folder)
+        assert message in said
+    args = ("--data", "fashion-mnist", "--compare-pca")
+    said = refuses("embed", "--engine", "single.encoder.onnx", *args, cwd=folder)
+    assert "single.encoder.onnx needs its generator to make images" in said
+
+
+def test_bad_pictures_of_a_folder_are_listed(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.npz"
+    done = run("embed", "--engine", ENGINE, "pictures", "--out", out, cwd=folder)
+    assert done.returncode == 0 and done.stdout.startswith("3 images in ")
+    lines = done.stderr.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "skipped pictures/junk.png",
+        "skipped pictures/small.png",
+    ]
+    assert np.load(out)["names"].tolist() == ["0.png", "1.png", "2.png"]
+
+
+# Processes
+
+
+def peak(code: str, cwd: Path) -> int:
+    """Peak resident memory, in kB, of a process that runs `code`."""
+    code += (
+        "\nimport re; print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=True
+    )
+    return int(done.stdout.split()[-1])
+
+
+@pytest.mark.parametrize("out", ["a.npz", "a.parquet"])
+def test_memory_does_not_grow_with_the_images(
+    tmp_path: Path, fashion_mnist: DataSet, out: str
+) -> None:
+    random(4).write_encoder(tmp_path / "four.encoder.onnx")
+    np.save(tmp_path / "all.npy", fashion_mnist.train.images)
+    peaks = [
+        peak(
+            "import zoo.embed; zoo.embed.main(['all.npy', '--engine', 'four.encoder.onnx', "
+            f"'--backend', 'onnxruntime', '--out', {out!r}, '-n', '{count}', "
+            "'--scatter', 's.png'], standalone_mode=False)",
+            tmp_path,
+        )
+        for count in (6_000, 60_000)
+    ]
+    more = 54_000 * 784 / 1024
+    assert peaks[1] - peaks[0] < more / 3, f"{peaks} kB, and the images are {more:.0f} kB more"
+
+
+def test_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
+    random(4).write_encoder(tmp_path / "four.encoder.onnx")
+    # A file with holes: it has a size, and takes no room on the disk.
+    huge = np.lib.format.open_memmap(tmp_path / "huge.npy", "w+", np.uint8, (10**7, 28, 28, 1))
+    del huge
+    before = set(contents(tmp_path))
+    args = ("--engine", "four.encoder.onnx", "huge.npy", "--out", "a.parquet")
+    with subprocess.Popen(
+        command("embed", *args), cwd=tmp_path, stdout=-1, stderr=-1, text=True
+    ) as process:
+        try:
+            for _ in range(600):
+                if any(path.stat().st_size > 0 for path in tmp_path.glob(".zoo-*.part")):
+                    break
+                time.sleep(0.1)
+            process.send_signal(signal.SIGTERM)
+            stdout, stderr = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, stdout, stderr) == (143, "", "")
+    assert set(contents(tmp_path)) == before
+
+
+def test_the_command_imports_no_more_than_it_needs(tmp_path: Path, images: np.ndarray) -> None:
+    np.save(tmp_path / "a.npy", images[:3])
+    listed = "; import sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    arguments = ["--engine", ENGINE, "a.npy"]
+    for code, unwanted in (
+        (f"m.main({arguments!r}, standalone_mode=False)", "torch onnx sklearn matplotlib pyarrow"),
+        ("m.main(['--help'], standalone_mode=False)", "numpy PIL runtime torch"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", f"import zoo.embed as m; {code}{listed}"],
+            cwd=tmp_path, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert not set(unwanted.split()) & set(done.stdout.splitlines()[-1].split())

@@ -1,0 +1,210 @@
+"""GAN, DCGAN, conditional and bidirectional GAN: the parts that the papers name."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from recipes import shipped
+from zoo import data
+from zoo.data import DataSet, normalise
+from zoo.errors import ConfigError
+from zoo.models import registry
+from zoo.training.task import Batch
+
+NAMES = ("gan", "dcgan", "dcgan-faces", "cgan", "bigan")
+
+
+def make(name: str, **changed: Any) -> Any:
+    torch.manual_seed(0)
+    _, options = shipped(name)
+    return registry.get(name).make(options | changed).eval()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shapes_and_range(name: str) -> None:
+    model = make(name)
+    config = model.config
+    latents = torch.randn(5, config.latent)
+    labels = torch.arange(5)
+    given = (latents, labels) if name == "cgan" else (latents,)
+    images = model.generator(*given).detach()
+    assert images.shape == (5, config.channels, config.image_size, config.image_size)
+    assert model.generator.bounded and float(images.min()) >= 0 and float(images.max()) <= 1
+    if name == "cgan":
+        scores = model.discriminator(images, labels)
+    elif name == "bigan":
+        assert model.encoder(images).shape == (5, config.latent)
+        assert model.reconstruct(images).shape == images.shape
+        scores = model.discriminator(images, latents)
+    else:
+        scores = model.discriminator(images)
+    assert scores.shape == (5,)
+
+
+@pytest.mark.parametrize("name", ["dcgan", "dcgan-faces", "cgan", "bigan"])
+def test_weights_begin_as_the_paper_says(name: str) -> None:
+    """N(0, 0.02²) kernels; N(1, 0.02²) scales: section 4 of Radford et al."""
+    for layer in make(name).modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)) and layer.weight.numel() > 5000:
+            assert float(layer.weight.detach().mean()) == pytest.approx(0, abs=1e-3)
+            assert float(layer.weight.detach().std()) == pytest.approx(0.02, rel=0.05)
+        if isinstance(layer, nn.BatchNorm2d):
+            assert float(layer.weight.detach().mean()) == pytest.approx(1, abs=0.02)
+            assert float(layer.bias.detach().abs().max()) == 0
+
+
+def test_dcgan_keeps_the_guidelines() -> None:
+    """Strides in place of pooling, normalisation but at G's end and D's start, no dense layers."""
+    model = make("dcgan")
+    kinds = [type(layer) for layer in model.modules()]
+    assert not {nn.Linear, nn.MaxPool2d, nn.AvgPool2d, nn.Upsample} & set(kinds)
+    generator = [type(layer) for layer in model.generator.layers]
+    assert generator == [nn.ConvTranspose2d, nn.BatchNorm2d, nn.ReLU] * 3 + [nn.ConvTranspose2d]
+    features = [type(layer) for layer in model.discriminator.features]
+    later = [nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU]
+    assert features == [nn.Conv2d, nn.LeakyReLU] + later * 2
+    slopes = {m.negative_slope for m in model.modules() if isinstance(m, nn.LeakyReLU)}
+    assert slopes == {0.2}
+
+
+def test_output_is_the_papers_tanh() -> None:
+    model = make("dcgan")
+    latents = torch.randn(3, model.config.latent)
+    signed = torch.tanh(model.generator.layers(latents[:, :, None, None]).double())
+    assert torch.allclose(model.generator(latents).double(), (signed + 1) / 2, atol=1e-6)
+
+
+def test_label_reaches_both_players() -> None:
+    model = make("cgan")
+    latents = torch.randn(1, model.config.latent).expand(10, -1)
+    labels = torch.arange(10)
+    images = model.generator(latents, labels)
+    assert all(not torch.equal(images[0], image) for image in images[1:])
+    scores = model.discriminator(images[:1].expand(10, -1, -1, -1), labels)
+    assert len(scores.unique()) == 10
+    # The class is a one-hot vector beside z: that of another class, swapped, is its image.
+    weight = model.generator.layers[0].weight
+    with torch.no_grad():
+        rows = model.config.latent + torch.tensor([2, 7])
+        weight[rows] = weight[rows.flip(0)].clone()
+    again = model.generator(latents, labels)
+    assert torch.allclose(again[2], images[7]) and torch.allclose(again[7], images[2])
+
+
+def test_conditional_samples_go_through_the_classes() -> None:
+    model = make("cgan")
+    task: Any = registry.get("cgan").make_task()
+    images = torch.cat(list(task.samples(model, 25, seed=3)))
+    noise = torch.Generator().manual_seed(3)
+    latents = torch.randn(25, model.config.latent, generator=noise)
+    for i in (0, 7, 13, 24):
+        expected = model.generator(latents[i : i + 1], torch.tensor([i % 10]))
+        assert torch.allclose(images[i], expected[0], atol=1e-5)
+
+
+def test_real_images_of_another_class_are_told_apart() -> None:
+    """Reed et al. 2016, algorithm 1: s_w is the score of a real image and a wrong label."""
+    split = data.load("fashion-mnist", size=32).test
+    model = make("cgan", mismatch=0.5)
+    task: Any = registry.get("cgan").make_task()
+    batch = Batch(
+        torch.from_numpy(split.images[:64].copy()),
+        torch.from_numpy(split.labels[:64].astype(np.int64)),  # type: ignore[index]
+    )
+    real = task.real(model, batch)
+    seen: list[Any] = []
+    model.discriminator.register_forward_hook(lambda _, given, scores: seen.append((given, scores)))
+    terms = task.discriminator_extra(model, batch, real, real)
+    ((images, labels), scores) = seen[0]
+    assert images is real and set(labels.tolist()) == set(range(10))
+    assert not (labels == batch.labels).any()
+    loss = -np.log1p(-torch.sigmoid(scores.double()).detach().numpy()).mean()
+    assert float(terms["mismatch"].detach()) == pytest.approx(0.5 * loss, rel=1e-5)
+    assert task.discriminator_extra(make("cgan", mismatch=0), batch, real, real) == {}
+
+
+def test_bidirectional_pairs(fashion_mnist: DataSet) -> None:
+    """The discriminator's real pair is (x, E(x)), its fake pair (G(z), z)."""
+    model = make("bigan")
+    task: Any = registry.get("bigan").make_task()
+    levels = torch.from_numpy(fashion_mnist.test.images[:4].copy())
+    batch = Batch(levels)
+    real = task.real(model, batch)
+    assert torch.equal(real[:, : 28 * 28], batch.images.flatten(1))
+    assert torch.allclose(real[:, 28 * 28 :], model.encoder(batch.images), atol=1e-5)
+    torch.manual_seed(5)
+    fake = task.fake(model, batch)
+    torch.manual_seed(5)
+    z = torch.randn(4, model.config.latent)
+    assert torch.equal(fake[:, 28 * 28 :], z)
+    assert torch.allclose(fake[:, : 28 * 28], model.generator(z).flatten(1), atol=1e-5)
+    scores = task.score(model, real, batch)
+    expected = model.discriminator(batch.images, model.encoder(batch.images))
+    assert torch.allclose(scores, expected, atol=1e-5)
+    # Both halves are judged, and E learns through the real pairs.
+    other = task.score(model, torch.cat([real[:, :784], z], 1), batch)
+    assert not torch.allclose(scores, other, atol=1e-5)
+    terms = task.generator_extra(model, batch, fake)
+    probability = torch.sigmoid(scores.double())
+    loss = -np.log1p(-probability.detach().numpy()).mean()
+    assert float(terms["encoder_loss"].detach()) == pytest.approx(loss, rel=1e-5)
+
+
+def test_fashion_mnist_gets_a_frame() -> None:
+    framed, plain = data.load("fashion-mnist", size=32), data.load("fashion-mnist")
+    assert framed.image_size == 32
+    assert np.array_equal(framed.train.images[:, 2:30, 2:30], plain.train.images)
+    assert framed.test.images[:, :2].max() == framed.test.images[:, :, 30:].max() == 0
+    assert np.array_equal(framed.test.labels, plain.test.labels)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dcgan", "cgan", "bigan"])
+def test_a_few_steps_on_real_data_help(name: str, fashion_mnist: DataSet) -> None:
+    """After sixty steps the mean sample is far nearer to the mean image than at first."""
+    model = make(name)
+    task: Any = registry.get(name).make_task()
+    recipe, _ = shipped(name)
+    side = model.config.image_size
+    loaded = data.load("fashion-mnist", size=side) if side == 32 else fashion_mnist
+    optimizers = task.optimizers(model, recipe)
+
+    class Step:
+        step = 0
+
+        def __call__(self, loss: torch.Tensor, index: int) -> None:
+            optimizers[index].zero_grad()
+            loss.backward()
+            optimizers[index].step()
+
+        def autocast(self) -> Any:
+            return torch.autocast("cpu", torch.bfloat16)
+
+    def error() -> float:
+        mean = torch.cat(list(task.samples(model.eval(), 200, 0))).detach().numpy().mean(0)
+        return float(np.abs(mean - normalise(loaded.test.images[:1000]).mean(0)).mean())
+
+    before, update = error(), Step()
+    for step in range(60):
+        rows = slice(64 * step, 64 * step + 64)
+        assert loaded.train.labels is not None
+        labels = torch.from_numpy(loaded.train.labels[rows])
+        batch = Batch(torch.from_numpy(loaded.train.images[rows].copy()), labels)
+        terms = task.step(model.train(), batch, update)
+        update.step += 1
+    assert all(torch.isfinite(value) for value in terms.values())
+    assert error() < 0.7 * before
+
+
+def test_bad_configs() -> None:
+    with pytest.raises(ConfigError, match="widths must be 1 or more positive integers"):
+        registry.get("dcgan").make({"widths": []})
+    with pytest.raises(ConfigError, match="image_size must be a multiple of 16 for widths"):
+        registry.get("dcgan-faces").make({"image_size": 24, "widths": (8, 8, 8, 8)})
+    with pytest.raises(ConfigError, match="joint must be a positive integer"):
+        registry.get("bigan").make({"joint": 0})
+    with pytest.raises(ConfigError, match="has no option 'classes'"):
+        registry.get("dcgan").make({"classes": 10})

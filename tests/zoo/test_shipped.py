@@ -1,0 +1,454 @@
+"""The shipped engines do what their models are for: each claim measured on held-out images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from sklearn.decomposition import PCA
+
+import runtime
+from export.stock import Session
+from zoo import corruption, data, engine_path
+from zoo.applications import editing
+from zoo.applications.quality import delta_e, psnr, psnr_inside
+from zoo.data import DataSet
+from zoo.engines import WEIGHTS, encoder_of, shipped
+from zoo.models import registry
+from zoo.training.weights import load_engine, load_generator
+
+ADVERSARIAL = {
+    *(
+        "gan",
+        "dcgan",
+        "dcgan-faces",
+        "progan",
+        "stylegan",
+        "bigan",
+        "cgan",
+        "stargan",
+        "pix2pix-edges",
+        "pix2pix-colour",
+    ),
+    "fashion-classifier",
+}
+
+ENTRIES = list(registry.MODELS.values())
+LATENT = [entry.name for entry in ENTRIES if "encoder" in entry.roles]
+
+
+HELD_OUT = ("validation", "test")
+"""The parts of a data set that manifests tell measurements of: older ones, of the test images."""
+
+
+def told(name: str, measurement: str) -> float:
+    """What the manifest says that was measured on held-out images when the model was trained."""
+    metrics = runtime.manifest.read(WEIGHTS / f"{name}.onnx")["training"]["metrics"]
+    (value,) = (
+        metrics[f"{part}_{measurement}"] for part in HELD_OUT if f"{part}_{measurement}" in metrics
+    )
+    return value
+
+
+@pytest.fixture(scope="module")
+def faces() -> DataSet:
+    """The drawn faces, whole."""
+    return data.load("faces")
+
+
+@pytest.fixture(scope="module")
+def pixels(fashion_mnist: DataSet) -> tuple[np.ndarray, np.ndarray]:
+    """Training and test images of Fashion-MNIST as rows of float64 in [0, 1]."""
+    train, test = (
+        split.images.reshape(len(split), -1) / 255.0
+        for split in (fashion_mnist.train, fashion_mnist.test)
+    )
+    return train, test
+
+
+@contextmanager
+def opened(name: str) -> Iterator[tuple[runtime.Encoder, runtime.Generator]]:
+    """Encoder and generator of a shipped model."""
+    path = engine_path(f"{name}.onnx")
+    with runtime.Encoder(encoder_of(path)) as encoder, runtime.Generator(path) as generator:
+        yield encoder, generator
+
+
+def reconstruction_error(name: str, images: np.ndarray) -> float:
+    """Mean squared error a pixel, [0, 1]² units, of encoding and decoding."""
+    with opened(name) as (encoder, generator):
+        copies = generator.decode(encoder.embed(images))
+    return float(((copies.astype(float) - images) ** 2).mean() / 255**2)
+
+
+# All of them
+
+
+def test_every_model_is_shipped_and_nothing_else() -> None:
+    expected = {file for entry in ENTRIES for file in entry.engine_files().values()}
+    assert {path.name for path in WEIGHTS.glob("*.onnx")} == expected
+    assert shipped() == sorted(f"{entry.name}.onnx" for entry in ENTRIES)
+
+
+def test_weights_are_small() -> None:
+    sizes = {path.name: path.stat().st_size for path in WEIGHTS.iterdir()}
+    assert sum(sizes.values()) < 30e6
+    new = [size for name, size in sizes.items() if name.split(".")[0] in ADVERSARIAL]
+    assert sum(new) <= 20e6
+    assert sum(sizes.values()) - sum(new) < 9.7e6
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_manifests_tell_the_training(entry: registry.ModelEntry) -> None:
+    for role, file in entry.engine_files().items():
+        document = runtime.manifest.read(WEIGHTS / file)
+        training = document["training"]
+        assert document["model"] == entry.name and document["role"] == role
+        assert training["data"] in ("fashion-mnist", "faces")
+        whole = training["recipe"]["epochs"]
+        # Of an adversarial run the best epoch is shipped, if by other measurements than today's.
+        best = entry.make_task().best is not None
+        assert 0.5 * whole < training["epochs"] <= whole if best else training["epochs"] == whole
+        assert training["metrics"] and all(np.isfinite(list(training["metrics"].values())))
+        assert set(document["throughput"]) == {"onnxruntime", "openvino"}
+        if "encoder" in entry.roles:
+            latent = document["latent"]
+            assert len(latent["mean"]) == len(latent["std"]) == latent["width"]
+            assert max(latent["std"]) > 0
+
+
+GAINED = {"sparse-ae": {"unit_columns": True}}
+"""Options that recipes have gained since their weights were made."""
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_recipes_are_those_that_made_the_engines(entry: registry.ModelEntry) -> None:
+    from recipes import shipped as recipe_of
+    from zoo.training.recipe import from_dict, to_dict
+
+    recipe, _ = recipe_of(entry.name)
+    told = runtime.manifest.read(WEIGHTS / f"{entry.name}.onnx")["training"]["recipe"]
+    told["model"] |= GAINED.get(entry.name, {})
+    assert to_dict(from_dict(told)) == to_dict(recipe)
+
+
+KEY = {"seed": np.array([3], np.int64), "first": np.array([40], np.int64)}
+
+
+def by_runtime(role: str, path: Path, rows: int = 5) -> tuple[dict[str, Any], list[Any]]:
+    """Inputs of the graph in a file, and what our ONNX Runtime backend makes of them."""
+    random = np.random.default_rng(0)
+    document, options = runtime.manifest.read(path), {"backend": "onnxruntime"}
+    given = document.get("input", document["image"])
+    shape = (rows, given["height"], given["width"], given["channels"])
+    images = random.integers(0, 256, shape).astype(np.uint8)
+    latents = random.standard_normal((rows, document.get("latent", {}).get("width", 0)))
+    latents = latents.astype(np.float32)
+    feed: dict[str, Any]
+    if role == "generator":
+        feed = {"mu": latents, "logvar": np.full_like(latents, -np.inf)} | KEY
+        asked: dict[str, Any] = {}
+        if "condition" in document:
+            feed["label"] = asked["labels"] = np.arange(rows) % document["condition"]["count"]
+        if "truncation" in document:
+            feed |= {"truncation": np.array([0.5], np.float32), "noise": np.ones(1, np.float32)}
+            asked = {"truncation": 0.5, "seed": 3, "first": 40}
+        with runtime.Generator(path, **options) as generator:
+            return feed, [generator.decode(latents, **asked)]
+    if role == "mapping":
+        with runtime.Mapping(path, **options) as mapping:
+            return {"latent": latents}, [mapping.map(latents)]
+    if role == "synthesis":
+        feed = {"latent": latents, "noise": np.ones(1, np.float32)} | KEY
+        with runtime.Generator(path, **options) as generator:
+            return feed, [generator.decode(latents, seed=3, first=40)]
+    if role == "encoder":
+        with runtime.Encoder(path, **options) as encoder:
+            return {"image": images}, encoder.encode(images)[: 1 if encoder.deterministic else 2]
+    if role == "translator":
+        with runtime.Translator(path, **options) as translator:
+            if translator.attributes:
+                attributes = random.integers(0, 2, (rows, len(translator.attributes)))
+                feed = {"input": images, "attributes": attributes.astype(np.float32)}
+                return feed, [translator.translate(images, attributes)]
+            feed = {"input": images} | (KEY if "noise" in document else {})
+            return feed, [translator.translate(images, seed=3, first=40)]
+    with runtime.Classifier(path, **options) as classifier:
+        return {"image": images}, [classifier.classify(images)]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_stock_onnx_runtime_gives_the_same(entry: registry.ModelEntry) -> None:
+    """Every file runs in a plain session, and byte for byte as in our ONNX Runtime backend."""
+    for role, file in entry.engine_files().items():
+        feed, found = by_runtime(role, WEIGHTS / file)
+        session = onnxruntime.InferenceSession(WEIGHTS / file, providers=["CPUExecutionProvider"])
+        assert {given.name for given in session.get_inputs()} == set(feed)
+        outputs = session.run(None, feed)
+        if role == "classifier":
+            # The runtime leaves the features alone.
+            outputs = outputs[:1]
+        for got, expected in zip(found, outputs, strict=True):
+            np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_engines_give_the_trained_model_back(entry: registry.ModelEntry) -> None:
+    load = load_engine if entry.name in LATENT or "generator" not in entry.roles else load_generator
+    model, config = load(WEIGHTS / f"{entry.name}.onnx")
+    assert config["model"] == entry.name
+    assert all(torch.isfinite(value).all() for value in model.state_dict().values())
+
+
+@pytest.mark.parametrize("name", [n for n in LATENT if n not in ("vae-faces", "bigan")])
+def test_reconstructions_are_as_good_as_the_manifest_says(
+    name: str, fashion_mnist: DataSet
+) -> None:
+    metrics = runtime.manifest.read(WEIGHTS / f"{name}.onnx")["training"]["metrics"]
+    for part, split in fashion_mnist.parts.items():
+        if f"{part}_mse" in metrics:
+            error = reconstruction_error(name, split.images)
+            assert error == pytest.approx(metrics[f"{part}_mse"], rel=0.01, abs=2e-5)
+    assert reconstruction_error(name, fashion_mnist.test.images) < 0.025
+
+
+# One by one
+
+
+def test_linear_ae_spans_the_principal_subspace(pixels: tuple[np.ndarray, np.ndarray]) -> None:
+    from scipy.linalg import subspace_angles
+
+    train, test = pixels
+    model: Any = load_engine(WEIGHTS / "linear-ae.onnx")[0]
+    columns = model.decoder.layers[0].weight.detach().numpy()
+    assert columns.shape == (784, 16)
+    pca = PCA(16, svd_solver="covariance_eigh").fit(train)
+    assert np.rad2deg(subspace_angles(columns, pca.components_.T)).max() <= 2
+    best = ((pca.inverse_transform(pca.transform(test)) - test) ** 2).mean()
+    with torch.no_grad():
+        x = torch.from_numpy(test.reshape(-1, 1, 28, 28).astype(np.float32))
+        own = float((model.decoder(model.encoder(x)) - x).double().square().mean())
+    assert own == pytest.approx(best, rel=0.005)
+
+
+def test_undercomplete_ae_beats_pca(
+    pixels: tuple[np.ndarray, np.ndarray], fashion_mnist: DataSet
+) -> None:
+    train, test = pixels
+    error = reconstruction_error("undercomplete-ae", fashion_mnist.test.images)
+    pca = PCA(32, svd_solver="covariance_eigh").fit(train)
+    best = ((pca.inverse_transform(pca.transform(test)).clip(0, 1) - test) ** 2).mean()
+    assert error < 0.8 * best
+
+
+def test_overcomplete_ae_does_not_copy_noise(fashion_mnist: DataSet) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (200, 28, 28, 1)).astype(np.uint8)
+    with opened("overcomplete-ae") as (encoder, _):
+        assert encoder.latent_width >= 784
+    assert reconstruction_error("overcomplete-ae", noise) > 0.6 / 12
+    assert reconstruction_error("overcomplete-ae", fashion_mnist.test.images) < 0.02
+
+
+@pytest.mark.parametrize("name", ["sparse-ae", "sparse-ae-kl"])
+def test_sparse_codes(name: str, fashion_mnist: DataSet) -> None:
+    document = runtime.manifest.read(WEIGHTS / f"{name}.onnx")
+    with opened(name) as (encoder, _):
+        h = encoder.embed(fashion_mnist.test.images)
+    if name == "sparse-ae-kl":
+        rho = document["training"]["config"]["rho"]
+        assert h.mean() == pytest.approx(rho, rel=0.2)
+    else:
+        assert (h > 1e-3).mean() < 0.4
+        assert (h >= 0).all()
+
+
+def test_contractive_ae_contracts(fashion_mnist: DataSet) -> None:
+    """‖∂h/∂x‖² by finite differences is what the manifest says, and small."""
+    images = fashion_mnist.test.images[:2]
+    model: Any = load_engine(WEIGHTS / "contractive-ae.onnx")[0].double()
+    x = torch.from_numpy(images.transpose(0, 3, 1, 2) / 255.0)
+    norms = []
+    with torch.no_grad():
+        for image in x:
+            step = 1e-4
+            moves = step * torch.eye(784, dtype=torch.float64).reshape(-1, 1, 28, 28)
+            change = (model.encoder(image + moves) - model.encoder(image - moves)) / (2 * step)
+            norms.append(float(change.square().sum()))
+    assert norms == pytest.approx(model.jacobian_norm(x).detach().tolist(), rel=1e-5)
+    assert np.mean(norms) == pytest.approx(told("contractive-ae", "jacobian"), rel=0.9)
+
+
+def test_stochastic_ae_has_a_spread_and_no_prior(fashion_mnist: DataSet) -> None:
+    with opened("stochastic-ae") as (encoder, generator):
+        mu, logvar = encoder.encode(fashion_mnist.test.images[:500])
+        assert np.isfinite(logvar).all() and generator.prior == "none"
+        images = generator.sample(500, mu=mu, logvar=logvar)
+    # log N(x; g(h), s²) of the drawn images, from the definition.
+    squared = ((images.astype(float) - fashion_mnist.test.images[:500]) / 255) ** 2
+    spread = told("stochastic-ae", "spread")
+    density = -0.5 * squared / spread**2 - np.log(spread) - 0.5 * np.log(2 * np.pi)
+    likelihood = told("stochastic-ae", "log_likelihood")
+    assert density.sum((1, 2, 3)).mean() == pytest.approx(likelihood, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("spec", "gain"),
+    [
+        ("gaussian:0.1", 3),
+        ("gaussian:0.3", 6),
+        ("gaussian:0.5", 7),
+        ("salt-pepper:0.1", 10),
+        ("salt-pepper:0.4", 10),
+        ("masking:0.2", 9),
+        ("masking:0.6", 8),
+    ],
+)
+def test_denoising_ae_gains(spec: str, gain: float, fashion_mnist: DataSet) -> None:
+    images = fashion_mnist.test.images[:500]
+    noisy = corruption.parse(spec).apply(images, seed=77)
+    with runtime.Translator(engine_path("denoising-ae.onnx")) as translator:
+        made = translator.translate(noisy)
+    assert (psnr(made, images) - psnr(noisy, images)).mean() > gain
+
+
+def test_inpainting_ae_beats_the_mean_and_telea(faces: DataSet) -> None:
+    import cv2
+
+    images = faces.test.images[:300]
+    masks = corruption.holes(300, 64, 64, seed=77)
+    hidden = masks[..., 0] == 0
+    with runtime.Translator(engine_path("inpainting-ae.onnx")) as translator:
+        made = translator.translate(corruption.with_alpha(images, masks))
+    assert np.array_equal(made[~hidden], images[~hidden])
+    known = ~hidden[..., None]
+    mean = (images * known).sum((1, 2), keepdims=True) / known.sum((1, 2), keepdims=True)
+    flat = np.where(known, images, mean.astype(np.uint8))
+    telea = np.stack(
+        [
+            cv2.inpaint(image, hole.astype(np.uint8), 3, cv2.INPAINT_TELEA)
+            for image, hole in zip(images, hidden, strict=True)
+        ]
+    )
+    own, *others = (psnr_inside(x, images, hidden).mean() for x in (made, flat, telea))
+    assert own > max(others) + 1
+
+
+def test_colorization_ae_beats_the_mean_colour(faces: DataSet) -> None:
+    from skimage import color
+
+    images = faces.test.images[:200]
+    grey = corruption.grey(images)
+    with runtime.Translator(engine_path("colorization-ae.onnx")) as translator:
+        made = translator.translate(grey)
+    chroma = color.rgb2lab(faces.train.images[:1000])[..., 1:].mean((0, 1, 2))
+    lightness = color.rgb2lab(grey.repeat(3, axis=3))[..., :1]
+    lab = np.concatenate([lightness, np.broadcast_to(chroma, (*images.shape[:3], 2))], -1)
+    mean = np.round(color.lab2rgb(lab) * 255).astype(np.uint8)
+    assert delta_e(made, images).mean() < 0.8 * delta_e(mean, images).mean()
+
+
+def test_face_attributes_are_judged_right(faces: DataSet) -> None:
+    with runtime.Classifier(engine_path("face-attributes.onnx")) as classifier:
+        assert classifier.names == faces.attributes
+        scores = classifier.classify(faces.test.images)
+    assert faces.test.attributes is not None
+    right = ((scores > 0.5) == (faces.test.attributes > 0)).mean(0)
+    assert right.mean() > 0.97 and right.min() > 0.9
+
+
+def test_fashion_classifier_is_right(fashion_mnist: DataSet) -> None:
+    with runtime.Classifier(engine_path("fashion-classifier.onnx")) as classifier:
+        assert classifier.names == fashion_mnist.classes and classifier.kind == "classes"
+        scores = {p: classifier.classify(fashion_mnist.parts[p].images) for p in HELD_OUT}
+    assert scores["test"].sum(1) == pytest.approx(np.ones(len(scores["test"])), abs=1e-5)
+    metrics = runtime.manifest.read(WEIGHTS / "fashion-classifier.onnx")["training"]["metrics"]
+    for part, found in scores.items():
+        accuracy = (found.argmax(1) == fashion_mnist.parts[part].labels).mean()
+        assert accuracy > 0.92
+        if f"{part}_accuracy" in metrics:
+            assert accuracy == pytest.approx(metrics[f"{part}_accuracy"], abs=1e-3)
+
+
+def test_fashion_classifier_gives_its_features(fashion_mnist: DataSet) -> None:
+    """Its scores follow from its features: no PyTorch is needed to measure by them."""
+    path = WEIGHTS / "fashion-classifier.onnx"
+    model: Any = load_engine(path)[0]
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    images = fashion_mnist.test.images[:100]
+    features, scores = session.run(["features", "scores"], {"image": images})
+    assert 64 <= features.shape[1] <= 256 and (features >= 0).all()
+    logits = features.astype(np.float64) @ model.project.weight.detach().numpy().T
+    odds = np.exp(logits + model.project.bias.detach().numpy())
+    assert np.allclose(odds / odds.sum(1, keepdims=True), scores, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["vae.onnx", "vae.encoder.onnx"])
+def test_vae_files(name: str) -> None:
+    """Trained by the recipe in the repository, small, told apart from others by their hash."""
+    path = engine_path(name)
+    assert path.stat().st_size < 1_000_000
+    document = runtime.manifest.read(path)
+    training = document["training"]
+    assert training["data"] == "fashion-mnist" and training["epochs"] >= 10
+    assert training["epochs"] == training["recipe"]["epochs"], "the recipe ran to its end"
+    assert 0 < told("vae", "nelbo") < 245
+    assert len(document["classes"]) == 10 and len(document["checkpoint_sha256"]) == 64
+    assert document["versions"]["zoo"] != "unknown"
+
+
+def test_vae_samples_in_stock_and_in_our_runtime() -> None:
+    """The portable body in a plain ONNX Runtime gives the runtime's images, byte by byte."""
+    path = engine_path("vae.onnx")
+    seed, first = 2**63 + 5, 2**32 - 10
+    stock = Session(path.read_bytes()).sample(100, 32, seed, first)["image"]
+    with runtime.Generator(path, backend="onnxruntime") as generator:
+        np.testing.assert_array_equal(generator.sample(100, seed=seed, first=first), stock)
+    assert len(np.unique(stock)) > 200
+
+
+def test_vae_faces_edits_attributes(faces: DataSet) -> None:
+    """Edits of large attributes take, by the classifier, which never saw the VAE."""
+    with (
+        opened("vae-faces") as (encoder, generator),
+        runtime.Classifier(engine_path("face-attributes.onnx")) as classifier,
+    ):
+        directions = editing.of_engine(generator)
+        assert list(directions) == faces.attributes
+        latents = encoder.embed(faces.test.images[:300])
+        before = classifier.classify(generator.decode(latents)) > 0.5
+        for name in ("Dark_Skin", "Sunglasses", "Beard", "Long_Hair"):
+            column = faces.attributes.index(name)
+            edited = generator.decode(editing.edit(latents, directions, {name: 1.5}))
+            after = classifier.classify(edited) > 0.5
+            without = ~before[:, column]
+            assert after[without, column].mean() > 0.6, name
+
+
+def test_engines_sample_without_training_packages(tmp_path: Path) -> None:
+    """Each model's own command, in a process that must not import PyTorch."""
+    import subprocess
+    import sys
+
+    shoe = np.zeros((1, 28, 28, 1), np.uint8)
+    np.save(tmp_path / "shoe.npy", shoe)
+    code = (
+        "import sys; sys.modules['torch'] = None; sys.modules['onnx'] = None\n"
+        "from zoo import embed, translate, sample\n"
+        "embed.main(['--engine', 'undercomplete-ae.onnx', 'shoe.npy', '--out', 'a.npz'],"
+        " standalone_mode=False)\n"
+        "translate.main(['--engine', 'denoising-ae.onnx', 'shoe.npy', '--out', 'b.npy'],"
+        " standalone_mode=False)\n"
+        "sample.main(['--engine', 'vae-faces.onnx', '-n', '2', '--out', 'c.npy'],"
+        " standalone_mode=False)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert np.load(tmp_path / "c.npy").shape == (2, 64, 64, 3)
