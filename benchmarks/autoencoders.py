@@ -27,6 +27,7 @@ from zoo.training.loop import Trainer
 from zoo.training.metrics import read_metrics
 from zoo.training.recipe import FOLDER, load_recipe
 from zoo.training.reconstruction import evaluate_autoencoder
+from zoo.training.task import make_task
 
 WIDTHS = (2, 8, 16, 32, 64)
 LAMBDAS = (0.0, 0.03, 0.1, 0.3, 1.0)
@@ -52,7 +53,7 @@ class Study:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder)
             trainer = Trainer(
-                name, model, entry.make_task(), images, recipe, out, cpu=True, quiet=True
+                name, model, make_task(entry), images, recipe, out, cpu=True, quiet=True
             )
             trainer.run()
             lines = read_metrics(out / "metrics.jsonl")
@@ -150,7 +151,7 @@ STUDIES: dict[str, Callable[[Study], dict[str, Any]]] = {
 @click.option("--threads", type=COUNT, default=1, help="CPU threads.")
 def main(names: tuple[str, ...], epochs: int | None, threads: int) -> None:
     """Run the studies NAMES and write their results."""
-    from zoo.training.host import keep_freed_memory, setup_threads
+    from zoo.host import keep_freed_memory, setup_threads
 
     keep_freed_memory()
     setup_threads(threads)

@@ -29,9 +29,9 @@ import torch
 import torch.nn.functional as F
 
 from zoo import data as sets
+from zoo.host import keep_freed_memory, setup_threads
 from zoo.models.vae import VAE
 from zoo.training.elbo import evaluate_elbo
-from zoo.training.host import keep_freed_memory, setup_threads
 from zoo.training.metrics import read_metrics
 from zoo.training.weights import load_run
 

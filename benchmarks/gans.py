@@ -35,12 +35,13 @@ from torch import Tensor, nn
 from benchmarks import published_dcgan, studies
 from zoo import data as sets
 from zoo.evaluation.quick import QuickFid
+from zoo.host import keep_freed_memory, setup_threads
 from zoo.models import registry
 from zoo.training.adversarial import AdversarialTask
-from zoo.training.host import keep_freed_memory, setup_threads
 from zoo.training.loop import Trainer
 from zoo.training.metrics import read_metrics
 from zoo.training.recipe import FOLDER, load_recipe
+from zoo.training.task import make_task
 
 SAMPLES = 10_000
 
@@ -75,7 +76,7 @@ def ours(name: str, loaded: sets.DataSet, epochs: int | None) -> tuple[np.ndarra
     entry = registry.get(name)
     torch.manual_seed(recipe.seed)
     shape = {"image_size": loaded.image_size, "channels": loaded.channels}
-    model, task = entry.make({**recipe.model, **shape}), entry.make_task(recipe)
+    model, task = entry.make({**recipe.model, **shape}), make_task(entry, recipe)
     assert isinstance(task, AdversarialTask)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
@@ -162,7 +163,7 @@ def collapse(settings: dict[str, Any]) -> dict[str, Any]:
         model, loaded = entry.make(recipe.model), sets.load(recipe.data)
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder)
-            task = entry.make_task(recipe)
+            task = make_task(entry, recipe)
             Trainer("gan", model, task, loaded, recipe, out, cpu=True, quiet=True).run()
             lines = read_metrics(out / "metrics.jsonl")
         kept = ("fid", "modes", "pair_distance", "nearest_distance")

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from benchmarks import studies
 from runtime import Translator
 from zoo import corruption, data, engine_path
-from zoo.applications.quality import delta_e, psnr, psnr_inside
 from zoo.cli import COUNT, Command
+from zoo.evaluation.quality import delta_e, psnr, psnr_inside
 
 LEVELS = {
     "gaussian": (0.05, 0.1, 0.2, 0.3, 0.4, 0.5),

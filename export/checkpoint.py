@@ -88,7 +88,7 @@ def load(path: Path) -> Checkpoint:
         zoo.errors.TrainingError: missing, damaged, or not a checkpoint.
         CheckpointError: not a model that can be exported, or weights that are not finite.
     """
-    from zoo.training import weights
+    from zoo.models import weights
 
     file = path if path.is_file() else path / "checkpoint.safetensors"
     trained, config = weights.load(path)

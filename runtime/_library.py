@@ -20,9 +20,8 @@ def _import() -> ModuleType:
         # which has the compiled half: look for it along sys.path.
         import pkgutil
 
-        import runtime
-
-        runtime.__path__ = pkgutil.extend_path(runtime.__path__, "runtime")
+        package = sys.modules["runtime"]
+        package.__path__ = pkgutil.extend_path(package.__path__, "runtime")
         try:
             from runtime import _runtime
         except ImportError:

@@ -3,8 +3,9 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -27,12 +28,31 @@ WITH_PYTORCH = {
     "zoo.applications.inversion",
     "zoo.applications.spaces",
     "zoo.evaluation.efficientnet",
+    "zoo.evaluation.elbo",
     "zoo.evaluation.inception",
     "zoo.evaluation.scores",
 }
 """Modules that import PyTorch, and that others import in the functions that need them."""
 
 MODULES = {module_name(file): file for file in FILES}
+
+STAIR = (
+    {"cache", "console", "errors", "host", "optional", "progress", "signals", "tables"},
+    {"images"},
+    {"corruption"},
+    {"data"},
+    {"plans"},
+    {"engines"},
+    {"inference"},
+    {"models"},
+    {"evaluation"},
+    {"training", "applications"},
+)
+"""The folders and modules of zoo, from the ground up; on top of all are the commands.
+
+What is on a floor imports what is below it, and in its own folder. Training and applications do not
+know each other.
+"""
 
 
 def imported(nodes: list[ast.AST], module: str) -> Iterator[str]:
@@ -84,6 +104,39 @@ def needed(module: str) -> set[str]:
     return found
 
 
+def imported_module(name: str) -> str | None:
+    """Which of our modules a full name is, or is in; None for others, the compiled one included."""
+    parts = name.split(".")
+    if parts[:2] == ["runtime", "_runtime"]:
+        return None
+    ends = (".".join(parts[:end]) for end in range(len(parts), 0, -1))
+    return next((end for end in ends if end in MODULES), None)
+
+
+@cache
+def arrows(module: str) -> frozenset[str]:
+    """The modules of ours that a module imports by name, in functions and for types too."""
+    found = {imported_module(name) for name in names(module, everywhere=True)}
+    return frozenset(name for name in found if name and name != module)
+
+
+def circles(modules: Iterable[str]) -> list[list[str]]:
+    """Those modules that import one another in a circle."""
+    sorter = TopologicalSorter({module: arrows(module) for module in modules})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        return [error.args[1]]
+    return []
+
+
+def floor_of(module: str) -> int:
+    """The number of the floor in `STAIR` that a module of zoo is on."""
+    folder = module.split(".")[1] if "." in module else ""
+    named = [number for number, floor in enumerate(STAIR) if folder in floor]
+    return named[0] if named else len(STAIR)
+
+
 def tops(imports: frozenset[str] | set[str]) -> set[str]:
     return {name.partition(".")[0] for name in imports}
 
@@ -100,6 +153,43 @@ def test_packages_import_those_below_only() -> None:
             assert others <= {"runtime", "numpy"}, module
     assert any("zoo" in tops(names(m, True)) for m in MODULES if m.startswith("export."))
     assert any("runtime" in tops(names(m, True)) for m in MODULES if m.startswith("zoo."))
+
+
+def test_the_stair_of_zoo() -> None:
+    """Imports lead down, in functions and for types too."""
+    wrong = []
+    for module in MODULES:
+        own = module.split(".")[:2]
+        if own[0] != "zoo":
+            continue
+        for used in arrows(module):
+            same = used.split(".")[:2] == own
+            ground = floor_of(module) == 0 and floor_of(used) == 0
+            top = floor_of(module) == len(STAIR)
+            if used.startswith("zoo") and not (same or ground or top):
+                wrong += [(module, used)] * (floor_of(used) >= floor_of(module))
+    assert wrong == []
+    folders = {
+        module.split(".")[1] for module in MODULES if module.count(".") > 1 and "zoo" in module
+    }
+    assert {floor_of(f"zoo.{folder}") for folder in folders} < set(range(len(STAIR)))
+
+
+def test_commands_know_no_other_command() -> None:
+    """What is on top of the stair imports what is on it, and `zoo.cli`."""
+    commands = {
+        module for module in MODULES if module.startswith("zoo") and floor_of(module) == len(STAIR)
+    }
+    assert len(commands) > 20
+    for module in commands:
+        assert arrows(module) & commands <= {"zoo.cli"}, module
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    """Not through others either, and not in functions or for types."""
+    # In export.plan the choice of a plan and its checks still call each other.
+    assert circles(module for module in MODULES if not module.startswith("export.plan.")) == []
+    assert arrows("zoo") == {"zoo.engines"}, "imports in functions are seen"
 
 
 @pytest.mark.parametrize("package", ["zoo.data", "zoo.images", "zoo.corruption", "runtime"])

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.applications.inputs import Selection, source_options
-from zoo.cli import Command, Integer, engine_options
+from zoo.cli import Command, Integer, engine_options, source_options
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoo.applications.inputs import Source
-    from zoo.applications.pairs import Pair
+    from zoo.data.inputs import Selection, Source
     from zoo.images.stream import Block
+    from zoo.inference.pairs import Pair
 
     Scores = NDArray[np.float64]
     Write = Callable[[int, list[str], Scores], None]
@@ -68,10 +67,10 @@ def main(
     where there is one threshold.
     """
     from zoo.applications import anomaly
-    from zoo.applications.inputs import report_skipped
-    from zoo.applications.pairs import Pair
+    from zoo.data.inputs import report_skipped
     from zoo.errors import ConfigError
     from zoo.images import atomic, rows
+    from zoo.inference.pairs import Pair
 
     _check_outputs(out, scores)
     if not 0 <= fpr < 1:
@@ -167,7 +166,7 @@ def _threshold(
     import numpy as np
 
     from zoo.applications import anomaly
-    from zoo.applications.inputs import report_skipped
+    from zoo.data.inputs import report_skipped
     from zoo.errors import ConfigError
 
     name = normal or _trained_on(pair)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import signal
 import sys
@@ -55,6 +56,12 @@ UINT64 = Integer(0, 2**64 - 1, "an integer of 64 bits, 0 to 2**64 - 1")
 
 COUNT = Integer(1, 2**62, "an integer of at least 1")
 """A number of images, or of anything else there is at least one of."""
+
+
+SPLITS = ("train", "validation", "test")
+"""The parts of a data set."""
+
+_SELECTION = ("images", "data", "split", "count", "resize", "strict")
 
 
 class Command(click.Command):
@@ -193,13 +200,44 @@ def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `IMAGES…`, `--data`, `--split`, `--resize`, `--strict` and `-n/--count`.
+
+    The command gets them as one argument, the zoo.data.inputs.Selection `selection`.
+    """
+
+    @functools.wraps(function)
+    def command(**arguments: Any) -> Any:
+        # Here, because --help does without NumPy.
+        from zoo.data.inputs import Selection
+
+        selection = Selection(**{name: arguments.pop(name) for name in _SELECTION})
+        return function(selection=selection, **arguments)
+
+    options = (
+        click.argument("images", nargs=-1),
+        click.option("--data", metavar="SET", help="A data set in place of IMAGES."),
+        click.option(
+            "--split", type=click.Choice(SPLITS), default="test", help="Which part of --data."
+        ),
+        click.option("-n", "--count", type=COUNT, metavar="N", help="Only the first n images."),
+        click.option("--resize", is_flag=True, help="Fit pictures to the engine's size and mode."),
+        click.option("--strict", is_flag=True, help="Refuse a folder with unusable pictures."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 __all__ = [
     "COUNT",
     "EXIT_BAD_INPUT",
     "EXIT_INTERRUPTED",
+    "SPLITS",
     "UINT64",
     "Command",
     "Group",
     "Integer",
     "engine_options",
+    "source_options",
 ]

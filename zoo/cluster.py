@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.applications.inputs import Selection, source_options
-from zoo.cli import COUNT, Command, Integer, engine_options
+from zoo.cli import COUNT, Command, Integer, engine_options, source_options
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from zoo.applications.clustering import Clusters, Scores
-    from zoo.applications.inputs import Source
-    from zoo.applications.pairs import Pair
+    from zoo.data.inputs import Selection, Source
     from zoo.images.rows import Row
+    from zoo.inference.pairs import Pair
 
 CLUSTERS = Integer(1, 256, "1 to 256 clusters")
 SEED = Integer(0, 2**32 - 1, "an integer of 32 bits, 0 to 2**32 - 1")
@@ -63,9 +62,9 @@ def main(
     count as much as the others.
     The .npz of --assign has `assignment`, `centres`, `names`, and `labels` if known.
     """
-    from zoo.applications.inputs import report_skipped
-    from zoo.applications.pairs import Pair
+    from zoo.data.inputs import report_skipped
     from zoo.images import atomic, rows
+    from zoo.inference.pairs import Pair
 
     _check_outputs(out, assign)
     with Pair(engine, **options) as pair:
@@ -111,7 +110,7 @@ def _embed(
     """Latents [n, D], names, and with `keep` also the pixels [n, H·W·C] in [0, 1]."""
     import numpy as np
 
-    from zoo.applications.latents import embed_blocks, pixels
+    from zoo.inference.latents import embed_blocks, pixels
     from zoo.progress import Progress
 
     latents, vectors, names = [], [], list[str]()
@@ -130,7 +129,7 @@ def _rows(pair: Pair, source: Source, found: Clusters, names: list[str], shown: 
     """One row a cluster: the decoded centre, if there is a generator, and the nearest members."""
     import numpy as np
 
-    from zoo.applications.gather import gather
+    from zoo.images.gather import gather
     from zoo.images.rows import Row, shortened
 
     nearest = [found.members(i)[:shown] for i in range(len(found.centres))]

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.applications.inputs import SPLITS
-from zoo.cli import COUNT, UINT64, Command, Integer, engine_options
+from zoo.cli import COUNT, SPLITS, UINT64, Command, Integer, engine_options
 
 if TYPE_CHECKING:
     from runtime import Generator
-    from zoo.applications.editing_quality import Effect
+    from zoo.evaluation.editing_quality import Effect
 
 STEPS = Integer(1, 100_000, "1 to 100000 steps")
 STRIP_STEPS = 8
@@ -117,8 +116,9 @@ def _edit(
     out: str,
     overwrite: bool,
 ) -> None:
-    from zoo.applications import editing, inputs, points
+    from zoo.applications import editing, points
     from zoo.applications import editing_pictures as pictures
+    from zoo.data import inputs
     from zoo.errors import ConfigError
     from zoo.images import sinks
 
@@ -161,10 +161,10 @@ def _evaluate(
     from contextlib import ExitStack
 
     from runtime import Classifier
-    from zoo.applications import editing_quality
-    from zoo.applications.inputs import open_source, report_skipped
+    from zoo.data.inputs import open_source, report_skipped
     from zoo.engines import has_encoder, open_encoder, resolve
     from zoo.errors import ConfigError
+    from zoo.evaluation import editing_quality
     from zoo.images import atomic
     from zoo.progress import Progress
 

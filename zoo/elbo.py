@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from zoo.applications.inputs import SPLITS
-from zoo.cli import COUNT, Command
+from zoo.cli import COUNT, SPLITS, Command
 from zoo.engines import WEIGHTS
 from zoo.errors import ConfigError
 
@@ -25,10 +24,10 @@ def main(source: Path, data: str | None, split: str, samples: int, seed: int) ->
     of a shipped one. Runs on the CPU in fp32; the noise is PyTorch's, made from --seed.
     """
     from zoo import data as sets
-    from zoo.applications.inputs import report_skipped
+    from zoo.data.inputs import report_skipped
+    from zoo.evaluation.elbo import evaluate_elbo
     from zoo.models.vae import VAE
-    from zoo.training.elbo import evaluate_elbo
-    from zoo.training.weights import load
+    from zoo.models.weights import load
 
     if not source.exists() and (WEIGHTS / source).exists():
         source = WEIGHTS / source

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.applications.inputs import Selection, source_options
-from zoo.applications.tables import aligned
-from zoo.cli import Command, engine_options
+from zoo.cli import Command, engine_options, source_options
+from zoo.tables import aligned
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from runtime import Encoder, Generator
-    from zoo.applications.inputs import Source
-    from zoo.applications.pca import Comparison
     from zoo.applications.scatter import Scatter
+    from zoo.data.inputs import Selection, Source
+    from zoo.evaluation.pca import Comparison
 
 
 @click.command(cls=Command)
@@ -55,9 +54,9 @@ def main(
     components, fitted to the training images of --data.
     """
     from zoo.applications import embedding
-    from zoo.applications.inputs import report_skipped
-    from zoo.applications.optional import require
+    from zoo.data.inputs import report_skipped
     from zoo.errors import ConfigError
+    from zoo.optional import require
     from zoo.progress import rate
 
     embedding.check(out)
@@ -97,7 +96,7 @@ def _open(
 ) -> tuple[Encoder, Generator | None]:
     """The encoder and, for `decoding`, the generator, both closed with `stack`."""
     if decoding:
-        from zoo.applications.pairs import Pair
+        from zoo.inference.pairs import Pair
 
         pair = stack.enter_context(Pair(engine, **options))
         return pair.encoder, pair.decoder()
@@ -121,7 +120,7 @@ def _embed(encoder: Encoder, source: Source, out: str, cloud: Scatter | None, ve
 
 
 def _compare(encoder: Encoder, generator: Generator, source: Source) -> Comparison:
-    from zoo.applications import pca
+    from zoo.evaluation import pca
 
     assert source.data is not None
     fitted = pca.fit(source.data.train.images, encoder.latent_width)

@@ -10,10 +10,17 @@ from zoo import plans
 from zoo.errors import ConfigError
 
 if TYPE_CHECKING:
-    from runtime import Encoder, Generator, Mapping
+    from runtime import Encoder, Generator, Mapping, Translator
 
 ONNX = ".onnx"
 WEIGHTS = Path(__file__).resolve().parent / "weights"
+
+
+_COMMANDS = {
+    "generator": "makes images from latents: python -m zoo.sample, or zoo.reconstruct",
+    "encoder": "makes latents from images: python -m zoo.embed",
+    "classifier": "gives images scores",
+}
 
 
 def shipped() -> list[str]:
@@ -31,7 +38,8 @@ def resolve(
     may have others (`zoo.plans.built`).
 
     Raises runtime.errors.EngineNotFoundError, listing the shipped engines,
-    EngineFileError for a folder, and as `zoo.plans.built`. What is in the file is not looked at.
+    EngineFileError for a folder, and as `zoo.plans.built`. What is in the file is not
+    looked at.
     """
     found = find(name)
     if found is not None:
@@ -172,6 +180,25 @@ def open_encoder_for(name: str, **options: Any) -> Encoder:
     return Encoder(path if role == "encoder" else encoder_of(path, **options), **options)
 
 
+def open_translator(name: str, **options: Any) -> Translator:
+    """The translator of that file or shipped name, with the `options` of runtime.Translator.
+
+    Raises the errors of resolve and of runtime.Translator, and
+    ConfigError for an engine of another role.
+    """
+    from runtime import Translator, manifest
+
+    path = resolve(name, **options)
+    document = manifest.read(path)
+    role = document["role"]
+    if role != "translator":
+        does = _COMMANDS.get(role, "does not translate images")
+        raise ConfigError(f"{name}: expected a translator, got the {role} of a model; it {does}")
+    if document["image"]["dtype"] != "uint8":
+        raise ConfigError(f"{name}: expected an engine for uint8 images, got float32")
+    return Translator(path, **options)
+
+
 __all__ = [
     "ONNX",
     "WEIGHTS",
@@ -184,6 +211,7 @@ __all__ = [
     "open_generator",
     "open_halves",
     "open_mapping",
+    "open_translator",
     "resolve",
     "shipped",
 ]

@@ -120,13 +120,13 @@ def main(
     """
     from runtime import manifest
     from zoo import data as sets
-    from zoo.applications.inputs import report_skipped
+    from zoo.data.inputs import report_skipped
     from zoo.engines import resolve
     from zoo.errors import ConfigError
     from zoo.evaluation import output
     from zoo.evaluation.attributes import shipped_judge
+    from zoo.host import keep_freed_memory
     from zoo.images import atomic
-    from zoo.training.host import keep_freed_memory
 
     keep_freed_memory()
     if no_model and run_dir is not None:
@@ -170,8 +170,7 @@ def main(
 
 
 def _open(path: Path, role: str, options: dict[str, Any]) -> Any:
-    from zoo.applications.translation import open_translator
-    from zoo.engines import open_generator
+    from zoo.engines import open_generator, open_translator
 
     opener: Any = open_generator if role == "generator" else open_translator
     return opener(str(path), **options)

@@ -52,10 +52,10 @@ def main(
     engine's uint8 images. The .npz of --save has `latents`, `psnr` and `names`; zoo.interpolate and
     zoo.edit take it as `latent:FILE:ROW`.
     """
-    from zoo.applications import archive, conditions
-    from zoo.applications.quality import psnr
+    from zoo.applications import conditions
     from zoo.engines import open_generator
-    from zoo.images import atomic, rows
+    from zoo.evaluation.quality import psnr
+    from zoo.images import archive, atomic, rows
 
     atomic.check_kind(out, ".png", "inversions are shown in a .png")
     if save is not None:
@@ -100,7 +100,8 @@ def _originals(
     """The images [n, H, W, C] that are asked for, and their names."""
     import numpy as np
 
-    from zoo.applications import inputs, points
+    from zoo.applications import points
+    from zoo.data import inputs
     from zoo.images.read import read_images
 
     parts, names = [], []
@@ -134,8 +135,8 @@ def _latents(
     from zoo.applications.inversion import invert
     from zoo.applications.spaces import space_of
     from zoo.engines import has_encoder, open_encoder
+    from zoo.host import setup_threads
     from zoo.progress import Progress
-    from zoo.training.host import setup_threads
 
     setup_threads(threads)
     path, single = Path(generator.path), {**options, "instances": 1}

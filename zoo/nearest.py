@@ -31,9 +31,9 @@ def main(
     import numpy as np
 
     from zoo import data as sets
-    from zoo.applications.inputs import report_skipped
-    from zoo.applications.memorisation import copied, nearest
+    from zoo.data.inputs import report_skipped
     from zoo.engines import open_generator
+    from zoo.evaluation.memorisation import copied, nearest
     from zoo.images import atomic, rows
 
     atomic.check_kind(out, ".png", "nearest images are shown in a .png")

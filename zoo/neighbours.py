@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.applications.inputs import Selection, source_options
-from zoo.cli import COUNT, Command, Integer, engine_options
+from zoo.cli import COUNT, Command, Integer, engine_options, source_options
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoo.applications.inputs import Source
     from zoo.applications.neighbours import Walk
-    from zoo.applications.pairs import Pair
+    from zoo.data.inputs import Selection, Source
     from zoo.images.rows import Row
+    from zoo.inference.pairs import Pair
 
 STEPS = Integer(1, 255, "1 to 255 steps")
 
@@ -50,10 +49,10 @@ def main(
     at even distances along the path, and along the straight line, decoded.
     The .npz of --save is read by scipy.sparse.load_npz.
     """
-    from zoo.applications.inputs import report_skipped
-    from zoo.applications.pairs import Pair
+    from zoo.data.inputs import report_skipped
     from zoo.errors import ConfigError
     from zoo.images import atomic, rows
+    from zoo.inference.pairs import Pair
 
     if out is not None and walk is None:
         raise ConfigError("--out: expected with --walk, whose picture it is")
@@ -61,7 +60,8 @@ def main(
     _check_outputs(out if walk else None, save)
     with Pair(engine, **options) as pair:
         source = selection.open(pair.encoder.image_shape)
-        from zoo.applications import latents, neighbours
+        from zoo.applications import neighbours
+        from zoo.inference import latents
 
         points, names = latents.embed(pair.encoder, source)
         ends = [_node(end, names) for end in walk or ()]
@@ -156,8 +156,8 @@ def _rows(
     """The images on the path and, with a generator, decoded points of it and of the straight."""
     import numpy as np
 
-    from zoo.applications.gather import gather
     from zoo.applications.neighbours import evenly
+    from zoo.images.gather import gather
     from zoo.images.rows import Row
 
     length = path.distances[-1]
@@ -195,7 +195,7 @@ def _labels(distances: NDArray[np.float64]) -> list[str]:
 
 
 def _write(path: Path, joined: Any) -> None:
-    from zoo.applications.optional import require
+    from zoo.optional import require
 
     with path.open("xb") as file:
         require("scipy.sparse").save_npz(file, joined)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.util
 import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import zoo
 from zoo import cache
 from zoo.errors import ConfigError, OutputError
 
@@ -62,7 +61,7 @@ def built(source: Path, precision: str = "fp32", device: str = "auto") -> Path:
     key = json.dumps(
         [
             hashlib.sha256(source.read_bytes()).hexdigest(),
-            *(gpu.name, gpu.capability, target, version, precision, zoo.__version__),
+            *(gpu.name, gpu.capability, target, version, precision, version_of("generator-zoo")),
         ]
     )
     folder = cache.folder() / FOLDER / hashlib.sha256(key.encode()).hexdigest()[:32]

@@ -41,13 +41,13 @@ def main(
     squared error over all pixels of all images, 10·log10(255² / MSE).
     """
 
-    from zoo.applications.inputs import report
-    from zoo.applications.latents import reconstruct
     from zoo.applications.points import short
-    from zoo.applications.quality import decibels
+    from zoo.data.inputs import report
     from zoo.engines import open_encoder, open_generator
+    from zoo.evaluation.quality import decibels
     from zoo.images import atomic, grid
     from zoo.images.read import read_images
+    from zoo.inference.latents import reconstruct
 
     atomic.check_kind(out, ".png", "reconstructions are shown in a .png")
     with (

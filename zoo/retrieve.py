@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from zoo.applications.inputs import Selection, source_options
-from zoo.applications.tables import aligned
-from zoo.cli import COUNT, Command, Group, engine_options
+from zoo.cli import COUNT, Command, Group, engine_options, source_options
+from zoo.tables import aligned
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from zoo.applications.precision import Precision
     from zoo.applications.retrieval import Index
+    from zoo.data.inputs import Selection
+    from zoo.evaluation.precision import Precision
 
 _SHOWN = 16
 _FRAME = 3
@@ -75,10 +75,10 @@ def build(
     are in memory. The index works with this encoder only, by the hash of its file.
     """
     from zoo.applications import retrieval
-    from zoo.applications.inputs import report_skipped
-    from zoo.applications.optional import require
+    from zoo.data.inputs import report_skipped
     from zoo.engines import open_encoder_for
     from zoo.images import atomic
+    from zoo.optional import require
     from zoo.progress import Progress, rate
 
     atomic.check_file(out)
@@ -117,12 +117,12 @@ def query(
 
     Distances are Euclidean, between latents (the encoder's μ).
     """
-    from zoo.applications.inputs import report_skipped
-    from zoo.applications.latents import embed_blocks
     from zoo.applications.retrieval import Index
+    from zoo.data.inputs import report_skipped
     from zoo.engines import open_encoder_for
     from zoo.errors import ConfigError
     from zoo.images import atomic
+    from zoo.inference.latents import embed_blocks
 
     if out is not None:
         atomic.check_kind(out, ".png", "hits are shown in a .png")
@@ -218,10 +218,10 @@ def evaluate(
     The test images of --data are the queries and its training images are searched,
     exactly, by their latents and, to compare with, by their raw pixels.
     """
-    from zoo.applications.inputs import load_data, report_skipped, split_source
-    from zoo.applications.optional import require
-    from zoo.applications.precision import evaluate as measured
+    from zoo.data.inputs import load_data, report_skipped, split_source
     from zoo.engines import open_encoder_for
+    from zoo.evaluation.precision import evaluate as measured
+    from zoo.optional import require
     from zoo.progress import Progress
 
     require("faiss")

@@ -46,11 +46,12 @@ def main(
     """
     import math
 
-    from zoo.applications import inputs, points, tangents
-    from zoo.applications.optional import require
+    from zoo.applications import points, tangents
+    from zoo.data import inputs
     from zoo.engines import open_generator
     from zoo.errors import ConfigError
     from zoo.images import atomic, grid
+    from zoo.optional import require
 
     atomic.check_kind(out, ".png", "tangents are shown in a .png")
     if move is not None and not (math.isfinite(move) and move > 0):
@@ -67,7 +68,7 @@ def main(
         grid.plan(len(found) * rows * columns, *generator.image_shape[:2], columns)
         for module in ("torch", "onnx", "safetensors"):
             require(module, "train,export")
-        from zoo.training.weights import load_engine
+        from zoo.models.weights import load_engine
 
         model, _ = load_engine(Path(generator.path))
         tiles: list[NDArray[np.uint8]] = []

@@ -72,7 +72,7 @@ def main(
     metrics.jsonl, tensorboard/, pictures/, and last/, from which --resume goes on. Ctrl-C saves and
     exits with 130. Several GPUs or processes: `accelerate launch -m zoo.train …`.
     """
-    from zoo.training.host import keep_freed_memory, memory_errors, setup_threads
+    from zoo.host import keep_freed_memory, memory_errors, setup_threads
 
     if max_seconds is not None and math.isnan(max_seconds):
         raise ConfigError("--max-seconds: expected a number of seconds, got nan")
@@ -163,9 +163,10 @@ def _trainer(model: str, recipe: Recipe, out: Path, cpu: bool, quiet: bool) -> T
     import torch
 
     from zoo import data
-    from zoo.applications.inputs import report_skipped
+    from zoo.data.inputs import report_skipped
     from zoo.models import registry
     from zoo.training.loop import Trainer
+    from zoo.training.task import make_task
 
     entry = registry.get(model)
     loaded = data.load(
@@ -186,7 +187,7 @@ def _trainer(model: str, recipe: Recipe, out: Path, cpu: bool, quiet: bool) -> T
         shape["classes"] = len(loaded.classes)
     torch.manual_seed(recipe.seed)
     made = entry.make({**recipe.model, **shape})
-    return Trainer(model, made, entry.make_task(recipe), loaded, recipe, out, cpu, quiet)
+    return Trainer(model, made, make_task(entry, recipe), loaded, recipe, out, cpu, quiet)
 
 
 def _paired(loaded: DataSet, options: dict[str, Any]) -> DataSet:

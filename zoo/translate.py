@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.applications.inputs import Selection, source_options
-from zoo.cli import UINT64, Command, engine_options
+from zoo.cli import UINT64, Command, engine_options, source_options
 
 if TYPE_CHECKING:
-    from zoo.applications.companions import Companions
-    from zoo.applications.inputs import Source
-    from zoo.applications.translation import Preparation, Translated
+    from zoo.data.inputs import Selection, Source
+    from zoo.images.companions import Companions
+    from zoo.inference.translation import Preparation, Translated
 
     Consumer = Callable[[Translated], None]
 
@@ -81,11 +80,14 @@ def main(
     inside them, and for colour made from grey the colour difference ΔE.
     """
     from zoo import corruption
-    from zoo.applications.comparison import SHOWN, Quality
-    from zoo.applications.domains import names_of, told
-    from zoo.applications.inputs import report_skipped
-    from zoo.applications.translation import COLOURING, Preparation, open_translator, translate
+    from zoo.applications.comparison import SHOWN
+    from zoo.applications.domains import told
+    from zoo.data.domains import names_of
+    from zoo.data.inputs import report_skipped
+    from zoo.engines import open_translator
     from zoo.errors import ConfigError
+    from zoo.evaluation.pixels import Quality
+    from zoo.inference.translation import COLOURING, Preparation, translate
     from zoo.progress import rate
 
     if holes and corrupt is not None:
@@ -145,7 +147,7 @@ def _every_domain(
 ) -> None:
     """A grid of the images changed to every domain."""
     from zoo.applications import domain_pictures
-    from zoo.applications.inputs import report_skipped
+    from zoo.data.inputs import report_skipped
 
     limit = first + min(selection.count or domain_pictures.ROWS, domain_pictures.ROWS)
     source = replace(selection, count=limit).open(translator.input_shape)
@@ -159,8 +161,7 @@ def _check_outputs(
     out: str | None, grid: str | None, overwrite: bool, count: int | None = None
 ) -> None:
     """Raise OutputError for what cannot be written, before anything is computed."""
-    from zoo.applications import results
-    from zoo.images import atomic
+    from zoo.images import atomic, results
 
     if out is not None:
         results.check(out, count, overwrite)
@@ -171,7 +172,7 @@ def _check_outputs(
 def _companions(
     translator: Any, mask: str | None, truth: str | None, resize: bool
 ) -> tuple[Companions | None, Companions | None]:
-    from zoo.applications.companions import Companions
+    from zoo.images.companions import Companions
 
     height, width, _ = translator.input_shape
     shape = translator.image_shape
@@ -194,8 +195,8 @@ def _total(source: Source, first: int) -> int:
 @contextmanager
 def _hints(prepare: Preparation, task: str) -> Iterator[None]:
     """Adds to an error about the kind of the images which option takes images of another kind."""
-    from zoo.applications.translation import COLOURING
     from zoo.errors import DataError
+    from zoo.inference.translation import COLOURING
 
     try:
         yield
@@ -217,9 +218,8 @@ def _outputs(
     out: str | None, grid: str | None, shape: tuple[int, int, int], overwrite: bool, title: str
 ) -> Iterator[list[Consumer]]:
     """What takes the translated images and writes them at the end."""
-    from zoo.applications import results
     from zoo.applications.comparison import Tiles
-    from zoo.images import atomic
+    from zoo.images import atomic, results
     from zoo.images.grid import draw
 
     consumers: list[Consumer] = []

@@ -15,8 +15,8 @@ from export.plan.checks import Examiner, NotRun
 from export.plan.results import Results
 from runtime import manifest
 from runtime.errors import Error as RuntimeFailure
-from zoo.applications.tables import aligned
 from zoo.errors import ZooError
+from zoo.tables import aligned
 
 if TYPE_CHECKING:
     from export.plan.checked import Build, Checking

@@ -22,8 +22,8 @@ from runtime.errors import (
     EngineNotFoundError,
 )
 from zoo import engines, plans
-from zoo.applications.pairs import Pair
 from zoo.engines import WEIGHTS
+from zoo.inference.pairs import Pair
 
 pytest_plugins = ["emulation"]
 

@@ -15,12 +15,14 @@ import pytest
 from PIL import Image
 
 import runtime
-from zoo.applications import inputs, latents, optional
-from zoo.applications.inputs import Block, ImageStream
-from zoo.data import DataSet, Split
+from zoo import optional
+from zoo.cli import source_options
+from zoo.data import DataSet, Split, inputs
+from zoo.data.inputs import Block, ImageStream
 from zoo.engines import open_encoder_for
 from zoo.errors import ConfigError, DataError
 from zoo.images.read import read_images
+from zoo.inference import latents
 
 SHAPE = (28, 28, 1)
 
@@ -319,7 +321,7 @@ def test_options_arrive_as_a_selection(images: np.ndarray, tmp_path: Path) -> No
     got: list[np.ndarray] = []
 
     @click.command()
-    @inputs.source_options
+    @source_options
     def main(selection: inputs.Selection) -> None:
         """Help."""
         got.append(whole(list(selection.open(SHAPE))))

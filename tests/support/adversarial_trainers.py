@@ -13,6 +13,7 @@ from zoo.data import DataSet
 from zoo.models import registry
 from zoo.training.loop import Trainer
 from zoo.training.recipe import Recipe
+from zoo.training.task import make_task
 
 SIZES: dict[str, dict[str, Any]] = {
     "gan": {"latent": 4, "widths": (16,), "discriminator_widths": (16,), "image_size": 8},
@@ -40,7 +41,7 @@ def trainer(name: str, toy: DataSet, recipe: Recipe, out: Path, **sizes: Any) ->
     torch.manual_seed(recipe.seed)
     entry = registry.get(name)
     model = entry.make({**SIZES[name], **sizes})
-    return Trainer(name, model, entry.make_task(recipe), toy, recipe, out, cpu=True, quiet=True)
+    return Trainer(name, model, make_task(entry, recipe), toy, recipe, out, cpu=True, quiet=True)
 
 
 class Counting:

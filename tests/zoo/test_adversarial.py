@@ -27,7 +27,7 @@ from zoo.training.games import GAMES, gradient_penalty, r1_penalty
 from zoo.training.loop import Trainer
 from zoo.training.metrics import read_metrics
 from zoo.training.recipe import Recipe
-from zoo.training.task import Batch
+from zoo.training.task import Batch, make_task
 
 NORMALISED = {"discriminator_widths": (8, 8), "encoder_widths": (8, 8)}
 """Deep enough to have batch normalisation: first layers have none."""
@@ -242,6 +242,7 @@ from zoo.data.pairs import paired
 from zoo.models import registry
 from zoo.training.loop import Trainer
 from zoo.training.recipe import Recipe
+from zoo.training.task import make_task
 random = np.random.default_rng(0)
 images = random.integers(0, 256, (64, 8, 8, 1)).astype(np.uint8)
 toy = DataSet("toy", Split(images[:48]), Split(images[48:]))
@@ -250,7 +251,7 @@ recipe = Recipe("toy", epochs=2, batch_size=16, adversarial={{"fid_images": 0, "
 entry = registry.get("dcgan")
 model = entry.make({SIZES["dcgan"]!r})
 out = Path({str(tmp_path)!r})
-run = Trainer("dcgan", model, entry.make_task(recipe), toy, recipe, out, cpu=True, quiet=True)
+run = Trainer("dcgan", model, make_task(entry, recipe), toy, recipe, out, cpu=True, quiet=True)
 assert run.accelerator.num_processes == 2
 run.run()
 state = torch.cat([v.flatten().float() for v in run.model.state_dict().values()])
@@ -294,7 +295,9 @@ def test_the_best_epoch_of_a_translator_is_kept(
     entry = registry.get("pix2pix-edges")
     model = entry.make(sizes | {"widths": (4, 4), "discriminator_widths": (4,)})
     recipe = replace(recipe, epochs=1)
-    run = Trainer("pix2pix-edges", model, entry.make_task(recipe), data, recipe, tmp_path, cpu=True)
+    run = Trainer(
+        "pix2pix-edges", model, make_task(entry, recipe), data, recipe, tmp_path, cpu=True
+    )
     run.run()
     best = json.loads((tmp_path / "best" / "config.json").read_text())
     assert best["metrics"]["validation_joint"] == run.progress.best
@@ -339,7 +342,7 @@ def test_settling_measures_the_encoder_of_a_bidirectional_gan(toy: DataSet) -> N
     """Of the averaged encoder, too, batch statistics are the moments of what it is given."""
     entry = registry.get("bigan")
     model: Any = entry.make(SIZES["bigan"] | NORMALISED)
-    entry.make_task().settle(model, toy)
+    make_task(entry).settle(model, toy)
     norm = batch_statistics.norms(model.encoder)[0]
     seen = []
     handle = norm.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
@@ -358,7 +361,7 @@ def test_overfitting_is_watched_with_statistics_of_the_batch(name: str, toy: Dat
     entry = registry.get(name)
     options = {key: value for key, value in NORMALISED.items() if key in SIZES[name]}
     model: Any = entry.make(SIZES[name] | options).eval()
-    task: Any = entry.make_task()
+    task: Any = make_task(entry)
     measured = task._overfitting(model, toy)
     norms = batch_statistics.norms(model.discriminator)
     assert norms and measured["train_score"] != measured["held_out_score"]
@@ -373,7 +376,7 @@ def test_overfitting_is_watched_with_statistics_of_the_batch(name: str, toy: Dat
 
 @pytest.mark.parametrize("name", ["bigan", "pix2pix-colour"])
 def test_best_epochs_make_real_images_and_right_ones(name: str) -> None:
-    task: Any = registry.get(name).make_task()
+    task: Any = make_task(registry.get(name))
     first, nearer, sharper = (
         task._joint({"fid": fid}, mse)[task.best]
         for fid, mse in ((40, 0.04), (40, 0.01), (10, 0.04))
@@ -474,9 +477,9 @@ def test_bad_models() -> None:
     with pytest.raises(ConfigError, match="dropout must be below 1"):
         registry.get("gan").make({"dropout": 1})
     with pytest.raises(ConfigError, match="no loss 'wasserstein'"):
-        registry.get("bigan").make_task(Recipe(adversarial={"loss": "wasserstein"}))
+        make_task(registry.get("bigan"), Recipe(adversarial={"loss": "wasserstein"}))
     with pytest.raises(ConfigError, match="for adversarial models"):
-        registry.get("vae").make_task(Recipe(adversarial={"r1": 1.0}))
+        make_task(registry.get("vae"), Recipe(adversarial={"r1": 1.0}))
 
 
 def test_data_without_labels(toy: DataSet, recipe: Recipe, tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ import runtime
 from pictures import row_tiles
 from shell import ENGINE, refuses, succeeds
 from zoo.applications import anomaly
-from zoo.applications.pairs import Pair
 from zoo.data import DataSet
 from zoo.errors import ConfigError
+from zoo.inference.pairs import Pair
 
 DATA = ("--engine", ENGINE, "--data", "fashion-mnist")
 COUNT = 600

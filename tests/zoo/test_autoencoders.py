@@ -21,7 +21,7 @@ from zoo.models.stacked_ae import StackedAE, StackedConfig
 from zoo.models.stochastic_ae import StochasticAE
 from zoo.training.recipe import Recipe
 from zoo.training.reconstruction import ReconstructionTask, StackedTask, evaluate_autoencoder
-from zoo.training.task import Batch
+from zoo.training.task import Batch, make_task
 
 FAMILY = [
     "linear-ae",
@@ -103,7 +103,7 @@ def test_shapes(name: str, size: int, channels: int) -> None:
 @pytest.mark.parametrize("name", FAMILY)
 def test_a_few_steps_on_real_images_lower_the_loss(name: str, some: DataSet) -> None:
     torch.manual_seed(0)
-    task: Any = registry.get(name).make_task()
+    task: Any = make_task(registry.get(name))
     model: Any = registry.get(name).make()
     recipe = Recipe(learning_rate=1e-3)
     optimizer = task.optimizers(model, recipe)[0]

@@ -15,14 +15,15 @@ from accelerate.state import AcceleratorState
 
 from toy_training import run_training, toy_options
 from trainers import MODEL, Hooked, states_equal, trainer
-from zoo import corruption, data, signals
+from zoo import corruption, data, host, signals
 from zoo.cli import _one_line
 from zoo.data import DataSet, Split
 from zoo.errors import ConfigError, OutputError, TrainingError, is_out_of_memory
 from zoo.models import registry
-from zoo.training import checkpoint, collapse, host
+from zoo.training import checkpoint, collapse
 from zoo.training.loop import Trainer
 from zoo.training.recipe import Recipe, load_recipe
+from zoo.training.task import make_task
 
 RECIPE = Recipe(data="toy", epochs=3, batch_size=32, model=MODEL)
 SMALL: dict[str, dict[str, object]] = {
@@ -113,7 +114,7 @@ def test_few_images(name: str, batch: int, held_out: int, toy: DataSet, tmp_path
     if name in ("gan", "dcgan", "pix2pix-edges"):
         recipe = replace(recipe, adversarial={"fid_images": 0})
     model = entry.make({**SMALL[name], **shown})
-    made = Trainer(name, model, entry.make_task(recipe), few, recipe, tmp_path, True, True)
+    made = Trainer(name, model, make_task(entry, recipe), few, recipe, tmp_path, True, True)
     assert made.run() is None
     assert made.metrics and all(np.isfinite(value) for value in made.metrics.values())
 
@@ -195,7 +196,7 @@ def test_steps_that_leave_no_images(toy: DataSet, tmp_path: Path) -> None:
     AcceleratorState._reset_state(reset_partial_state=True)
     entry = registry.get("gan")
     model = entry.make({**SMALL["gan"], "channels": 1})
-    made = Trainer("gan", model, entry.make_task(recipe), toy, recipe, tmp_path, True, True)
+    made = Trainer("gan", model, make_task(entry, recipe), toy, recipe, tmp_path, True, True)
     with pytest.raises(ConfigError, match="discriminator_steps: 2 images .* cannot be cut into 3"):
         made.one_step()
 

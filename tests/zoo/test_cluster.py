@@ -18,12 +18,12 @@ import runtime
 from pictures import row_tiles
 from shell import ENGINE, refuses, run, succeeds
 from zoo.applications import clustering
-from zoo.applications.gather import gather
-from zoo.applications.inputs import open_source
-from zoo.applications.pairs import Pair
 from zoo.data import DataSet
+from zoo.data.inputs import open_source
 from zoo.errors import ConfigError, DataError
 from zoo.images import rows
+from zoo.images.gather import gather
+from zoo.inference.pairs import Pair
 
 COUNT = 1500
 SHAPE = (28, 28, 1)

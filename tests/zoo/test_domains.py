@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zoo.applications import domain_quality
-from zoo.applications.domains import DomainTranslator, domains_of, names_of
+from zoo.applications.domains import DomainTranslator
 from zoo.data import faces
-from zoo.data.domains import Domains, Table
+from zoo.data.domains import Domains, Table, domains_of, names_of
 from zoo.errors import ConfigError
+from zoo.evaluation import domain_quality
 
 HAIR = ("Black_Hair", "Brown_Hair", "Blond_Hair", "Red_Hair", "Pink_Hair", "Gray_Hair")
 DOMAINS = Domains(

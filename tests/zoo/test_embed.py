@@ -18,11 +18,12 @@ from sklearn.decomposition import PCA
 import zoo
 from linear_engine import Linear, random
 from shell import ENGINE, command, contents, refuses, run, succeeds
-from zoo.applications import archive, embedding
+from zoo.applications import embedding
 from zoo.applications.scatter import MOST, Scatter
 from zoo.data import DataSet
 from zoo.engines import encoder_of, open_encoder_for
 from zoo.errors import ConfigError
+from zoo.images import archive
 
 COUNT = 1500
 

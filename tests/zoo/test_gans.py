@@ -12,7 +12,7 @@ from zoo import data
 from zoo.data import DataSet, normalise
 from zoo.errors import ConfigError
 from zoo.models import registry
-from zoo.training.task import Batch
+from zoo.training.task import Batch, make_task
 
 NAMES = ("gan", "dcgan", "dcgan-faces", "cgan", "bigan")
 
@@ -96,7 +96,7 @@ def test_label_reaches_both_players() -> None:
 
 def test_conditional_samples_go_through_the_classes() -> None:
     model = make("cgan")
-    task: Any = registry.get("cgan").make_task()
+    task: Any = make_task(registry.get("cgan"))
     images = torch.cat(list(task.samples(model, 25, seed=3)))
     noise = torch.Generator().manual_seed(3)
     latents = torch.randn(25, model.config.latent, generator=noise)
@@ -109,7 +109,7 @@ def test_real_images_of_another_class_are_told_apart() -> None:
     """Reed et al. 2016, algorithm 1: s_w is the score of a real image and a wrong label."""
     split = data.load("fashion-mnist", size=32).test
     model = make("cgan", mismatch=0.5)
-    task: Any = registry.get("cgan").make_task()
+    task: Any = make_task(registry.get("cgan"))
     batch = Batch(
         torch.from_numpy(split.images[:64].copy()),
         torch.from_numpy(split.labels[:64].astype(np.int64)),  # type: ignore[index]
@@ -129,7 +129,7 @@ def test_real_images_of_another_class_are_told_apart() -> None:
 def test_bidirectional_pairs(fashion_mnist: DataSet) -> None:
     """The discriminator's real pair is (x, E(x)), its fake pair (G(z), z)."""
     model = make("bigan")
-    task: Any = registry.get("bigan").make_task()
+    task: Any = make_task(registry.get("bigan"))
     levels = torch.from_numpy(fashion_mnist.test.images[:4].copy())
     batch = Batch(levels)
     real = task.real(model, batch)
@@ -166,7 +166,7 @@ def test_fashion_mnist_gets_a_frame() -> None:
 def test_a_few_steps_on_real_data_help(name: str, fashion_mnist: DataSet) -> None:
     """After sixty steps the mean sample is far nearer to the mean image than at first."""
     model = make(name)
-    task: Any = registry.get(name).make_task()
+    task: Any = make_task(registry.get(name))
     recipe, _ = shipped(name)
     side = model.config.image_size
     loaded = data.load("fashion-mnist", size=side) if side == 32 else fashion_mnist

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.applications.memorisation import Nearest, copied, nearest
 from zoo.data import DataSet
 from zoo.errors import DataError
+from zoo.evaluation.memorisation import Nearest, copied, nearest
 
 
 def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

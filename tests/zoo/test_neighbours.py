@@ -16,9 +16,9 @@ from PIL import Image
 from pictures import row_tiles
 from shell import ENGINE, command, refuses, succeeds
 from zoo.applications import neighbours
-from zoo.applications.pairs import Pair
 from zoo.data import DataSet
 from zoo.errors import ConfigError
+from zoo.inference.pairs import Pair
 
 COUNT = 400
 DATA = ("--engine", ENGINE, "--data", "fashion-mnist", "-n", COUNT)

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from zoo import data
-from zoo.applications.companions import Companions
 from zoo.errors import DataError
 from zoo.images import pictures
+from zoo.images.companions import Companions
 from zoo.images.read import read_images
 from zoo.images.stream import ImageStream
 

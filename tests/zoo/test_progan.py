@@ -25,7 +25,7 @@ from zoo.models.progan import ProGANConfig
 from zoo.models.style_layers import PlainPixelNorm
 from zoo.training.loop import Trainer
 from zoo.training.recipe import Recipe
-from zoo.training.task import Batch
+from zoo.training.task import Batch, make_task
 
 NAMES = ("progan", "stylegan")
 
@@ -206,7 +206,7 @@ def test_steps_at_every_resolution(name: str, game: str, faces: Tensor) -> None:
     entry = registry.get(name)
     model: Any = entry.make(sizes).train()
     recipe = Recipe(batch_size=32, adversarial={"beta1": 0.0, **GAMES[game]})
-    task = entry.make_task(recipe)
+    task = make_task(entry, recipe)
     update = Steps(task.optimizers(model, recipe))
     sides = []
     for step in range(10):
@@ -248,7 +248,7 @@ def test_resume_is_exact_while_growing(name: str, toy: DataSet, tmp_path: Path) 
         AcceleratorState._reset_state(reset_partial_state=True)
         torch.manual_seed(0)
         entry = registry.get(name)
-        task: Any = entry.make_task(recipe)
+        task: Any = make_task(entry, recipe)
         after = task.after_step
 
         def after_step(model: Any, batch: Batch) -> None:
@@ -277,7 +277,7 @@ def test_all_processes_count(monkeypatch: pytest.MonkeyPatch) -> None:
     model = make("progan")
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 4)
-    task: Any = registry.get("progan").make_task()
+    task: Any = make_task(registry.get("progan"))
     task.after_step(model, Batch(torch.zeros(8)))
     assert [int(growth.seen) for growth in growths(model)] == [32, 32]
 

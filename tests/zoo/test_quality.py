@@ -13,10 +13,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from skimage import color, metrics
 
 from zoo import corruption
-from zoo.applications import quality
-from zoo.applications.comparison import Mean
 from zoo.data import DataSet
 from zoo.errors import ConfigError, DataError
+from zoo.evaluation import quality
+from zoo.evaluation.pixels import Mean
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_what_a_measure_does_not_take(colours: np.ndarray) -> None:
 def test_psnr_needs_no_scikit_image() -> None:
     code = (
         "import sys; sys.modules['skimage'] = None; import numpy as np;"
-        "from zoo.applications import quality; from zoo.errors import ConfigError;"
+        "from zoo.evaluation import quality; from zoo.errors import ConfigError;"
         "x = np.zeros((1, 16, 16, 3), np.uint8); quality.psnr(x, x)\n"
         "for f in (quality.ssim, quality.delta_e):\n"
         "    try: f(x, x)\n"

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from zoo import list as listing
 from zoo.errors import ConfigError
 from zoo.models import registry
+from zoo.training.task import make_task
 
 ENTRIES = list(registry.MODELS.values())
 
@@ -24,7 +25,7 @@ def test_entry_is_complete(entry: registry.ModelEntry) -> None:
     model = entry.make(options)
     assert isinstance(model, torch.nn.Module)
     assert dataclasses.is_dataclass(model.config)
-    task = entry.make_task()
+    task = make_task(entry)
     assert task.optimizers(model, recipe) and task.headline
     assert entry.paper.url.startswith("https://") and entry.paper.year > 1980
 

@@ -17,10 +17,11 @@ import runtime
 from export.stock import Session
 from zoo import corruption, data, engine_path
 from zoo.applications import editing
-from zoo.applications.quality import delta_e, psnr, psnr_inside
 from zoo.data import DataSet
 from zoo.engines import WEIGHTS, encoder_of, shipped
+from zoo.evaluation.quality import delta_e, psnr, psnr_inside
 from zoo.models import registry
+from zoo.training.task import make_task
 from zoo.training.weights import load_engine, load_generator
 
 ADVERSARIAL = {
@@ -113,7 +114,7 @@ def test_manifests_tell_the_training(entry: registry.ModelEntry) -> None:
         assert training["data"] in ("fashion-mnist", "faces")
         whole = training["recipe"]["epochs"]
         # Of an adversarial run the best epoch is shipped, if by other measurements than today's.
-        best = entry.make_task().best is not None
+        best = make_task(entry).best is not None
         assert 0.5 * whole < training["epochs"] <= whole if best else training["epochs"] == whole
         assert training["metrics"] and all(np.isfinite(list(training["metrics"].values())))
         assert set(document["throughput"]) == {"onnxruntime", "openvino"}

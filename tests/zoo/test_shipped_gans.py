@@ -12,14 +12,14 @@ import torch
 
 import runtime
 from zoo import corruption, data, engine_path
-from zoo.applications import domain_quality
-from zoo.applications.domains import domains_of
 from zoo.applications.inversion import invert
-from zoo.applications.memorisation import copied, nearest
-from zoo.applications.quality import delta_e, psnr, ssim
 from zoo.corruption.edges import edges
 from zoo.data import DataSet
+from zoo.data.domains import domains_of
 from zoo.engines import encoder_of
+from zoo.evaluation import domain_quality
+from zoo.evaluation.memorisation import copied, nearest
+from zoo.evaluation.quality import delta_e, psnr, ssim
 from zoo.evaluation.quick import QuickFid
 from zoo.training import collapse
 from zoo.training.weights import load_generator

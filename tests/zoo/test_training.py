@@ -22,16 +22,16 @@ from torch import Tensor, nn
 
 from recipes import shipped
 from trainers import MODEL, Hooked, states_equal, trainer
-from zoo import data
+from zoo import data, host
 from zoo.errors import ConfigError, OutputError, TrainingError
 from zoo.models import registry
-from zoo.training import checkpoint, host, loop
+from zoo.training import checkpoint, loop
 from zoo.training.elbo import ElboTask, evaluate_elbo
 from zoo.training.loop import Trainer
 from zoo.training.metrics import read_metrics
 from zoo.training.pictures import grid
 from zoo.training.recipe import FOLDER, Recipe, from_dict, load_recipe
-from zoo.training.task import Batch, Update
+from zoo.training.task import Batch, Update, make_task
 from zoo.training.weights import load_run, load_weights, save_weights
 
 
@@ -319,7 +319,7 @@ def test_shipped_recipes_are_valid() -> None:
     for name in names:
         recipe, options = shipped(name)
         made = registry.get(name).make(options)
-        registry.get(name).make_task().optimizers(made, recipe)
+        make_task(registry.get(name)).optimizers(made, recipe)
 
 
 def test_overrides_merge(tmp_path: Path) -> None:

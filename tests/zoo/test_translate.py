@@ -18,14 +18,14 @@ from runtime import Translator
 from shell import refuses, run, succeeds
 from toy_translators import save_pictures, scores
 from zoo import corruption
-from zoo.applications import quality
-from zoo.applications.companions import stem
-from zoo.applications.translation import Preparation, translate
 from zoo.data import DataSet
 from zoo.errors import ConfigError
+from zoo.evaluation import quality
 from zoo.images import grid
+from zoo.images.companions import stem
 from zoo.images.convert import to_pillow
 from zoo.images.stream import ImageStream
+from zoo.inference.translation import Preparation, translate
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ import toy_translators as toys
 from shell import refuses, run, succeeds
 from toy_domains import DOMAINS
 from toy_translators import save_pictures, scores
-from zoo.applications import quality
-from zoo.applications.domains import domains_of
 from zoo.corruption.edges import edges
+from zoo.data.domains import domains_of
+from zoo.evaluation import quality
 from zoo.images import grid
 
 SEEN = len(DOMAINS.seen)

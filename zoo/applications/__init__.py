@@ -2,5 +2,5 @@
 
 Only `inversion` and `spaces` import PyTorch, and others import them where they are used. Packages
 beyond NumPy, Pillow and the runtime are imported where they are used, too, through
-`zoo.applications.optional.require`.
+`zoo.optional.require`.
 """

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.applications.latents import reconstruct
-from zoo.applications.optional import require
 from zoo.errors import ConfigError
+from zoo.inference.latents import reconstruct
+from zoo.optional import require
 
 if TYPE_CHECKING:
     from runtime import Encoder, Generator

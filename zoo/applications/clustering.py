@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.applications.optional import require
 from zoo.errors import ConfigError
+from zoo.optional import require
 
 Labels = NDArray[np.int64]
 

@@ -15,7 +15,7 @@ from zoo.images.grid import draw
 
 if TYPE_CHECKING:
     from runtime import Translator
-    from zoo.applications.inputs import Source
+    from zoo.data.inputs import Source
 
 ROWS = 16
 """Images in a picture, at most."""

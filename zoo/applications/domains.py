@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.domains import Domains
+from zoo.data.domains import domains_of, names_of
 from zoo.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,23 +18,6 @@ if TYPE_CHECKING:
 
 Images = NDArray[np.uint8]
 Shape = tuple[int, int, int]
-
-
-def names_of(translator: Any) -> list[str]:
-    """The domains of a translator; none for one that asks for no attributes."""
-    condition = translator.manifest.get("condition") or {}
-    return list(condition.get("names", [])) if condition.get("kind") == "attributes" else []
-
-
-def domains_of(translator: Any) -> Domains:
-    """The domains of a translator and their rules. Raises ConfigError for one that has none."""
-    names = names_of(translator)
-    if not names:
-        raise ConfigError(f"{Path(translator.path).name} does not translate between domains")
-    config = translator.manifest.get("training", {}).get("config", {})
-    groups = tuple(map(tuple, config.get("groups", [])))
-    hidden_by = {name: tuple(hiding) for name, hiding in config.get("hidden_by", {}).items()}
-    return Domains(tuple(names), groups, hidden_by)
 
 
 @contextmanager
@@ -130,4 +113,4 @@ def told(opened: Translator, to: str | None, **options: Any) -> Iterator[Any]:
         yield DomainTranslator(opened, classifier, wanted)
 
 
-__all__ = ["DomainTranslator", "domains_of", "names_of", "opened_classifier", "told"]
+__all__ = ["DomainTranslator", "opened_classifier", "told"]

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.applications import archive
-from zoo.applications.latents import Latents, embed_blocks
-from zoo.applications.optional import require
 from zoo.errors import OutputError
-from zoo.images import atomic
+from zoo.images import archive, atomic
+from zoo.inference.latents import Latents, embed_blocks
+from zoo.optional import require
 
 if TYPE_CHECKING:
     from runtime import Encoder
-    from zoo.applications.inputs import Source
+    from zoo.data.inputs import Source
 
 Labels = NDArray[np.int64]
 
@@ -66,7 +65,7 @@ def embed(
     """Write the latents of all images of `source` to `out`; returns their number.
 
     `seen` is called with each block of latents and its labels. Raises as `opened`
-    and `zoo.applications.latents.embed_blocks` do.
+    and `zoo.inference.latents.embed_blocks` do.
     """
     done = 0
     labels = source.labels

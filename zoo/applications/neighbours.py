@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.applications.optional import require
 from zoo.errors import ConfigError
+from zoo.optional import require
 
 _ROWS = 4096
 

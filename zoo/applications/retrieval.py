@@ -11,22 +11,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.applications import archive, vectors
-from zoo.applications.latents import Latents, embed_blocks
-from zoo.applications.optional import require
+from zoo.applications import vectors
 from zoo.errors import ConfigError, DataError
-from zoo.images import arrays
+from zoo.images import archive, arrays
 from zoo.images.reading import check_regular, readable
+from zoo.inference.latents import Latents, embed_blocks
+from zoo.optional import require
 
 if TYPE_CHECKING:
     from runtime import Encoder
-    from zoo.applications.inputs import Source
+    from zoo.data.inputs import Source
 
 FORMAT = "generator-zoo index"
 VERSION = 1
@@ -77,8 +78,6 @@ def build(
 
 
 def _about(encoder: Encoder, source: Source, kind: str, count: int, version: str) -> dict[str, Any]:
-    import zoo
-
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -92,7 +91,7 @@ def _about(encoder: Encoder, source: Source, kind: str, count: int, version: str
             "model": encoder.manifest["model"],
             "sha256": sha256(encoder.path),
         },
-        "versions": {"generator-zoo": zoo.__version__, "faiss": version},
+        "versions": {"generator-zoo": installed("generator-zoo"), "faiss": version},
     }
 
 

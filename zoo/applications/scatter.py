@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.applications.optional import require
 from zoo.errors import ConfigError
 from zoo.images import atomic
+from zoo.optional import require
 
 MOST = 20_000
 """About how many points are drawn; more of them cover each other."""

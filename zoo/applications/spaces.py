@@ -20,7 +20,7 @@ from zoo.applications.conditions import Asked
 from zoo.applications.inversion import Decode
 from zoo.errors import ConfigError
 from zoo.models.generators import is_style_based, no_noise
-from zoo.training.weights import load_generator, load_synthesis
+from zoo.models.weights import load_generator, load_synthesis
 
 if TYPE_CHECKING:
     from runtime import Generator
@@ -49,7 +49,7 @@ def space_of(generator: Generator, asked: Asked, **options: Any) -> Space:
 
     `options` are those of runtime.Mapping. Raises ConfigError for a conditional generator of which
     no class is asked for, and for a class that it has not; the errors of
-    `zoo.training.weights.load_generator` and of `zoo.engines.open_mapping`.
+    `zoo.models.weights.load_generator` and of `zoo.engines.open_mapping`.
     """
     if generator.manifest["role"] == "synthesis":
         return _styles(generator, options)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.applications.optional import require
 from zoo.errors import ConfigError, DataError
+from zoo.optional import require
 
 KINDS = ("flat", "hnsw", "ivf")
 """Exact search; a graph of neighbours; lists of neighbours, of which some are searched."""

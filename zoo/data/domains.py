@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -187,4 +188,21 @@ class Domains:
             yield Edit(name, rows, targets)
 
 
-__all__ = ["Domains", "Edit"]
+def names_of(translator: Any) -> list[str]:
+    """The domains of a translator; none for one that asks for no attributes."""
+    condition = translator.manifest.get("condition") or {}
+    return list(condition.get("names", [])) if condition.get("kind") == "attributes" else []
+
+
+def domains_of(translator: Any) -> Domains:
+    """The domains of a translator and their rules. Raises ConfigError for one that has none."""
+    names = names_of(translator)
+    if not names:
+        raise ConfigError(f"{Path(translator.path).name} does not translate between domains")
+    config = translator.manifest.get("training", {}).get("config", {})
+    groups = tuple(map(tuple, config.get("groups", [])))
+    hidden_by = {name: tuple(hiding) for name, hiding in config.get("hidden_by", {}).items()}
+    return Domains(tuple(names), groups, hidden_by)
+
+
+__all__ = ["Domains", "Edit", "domains_of", "names_of"]

@@ -11,17 +11,16 @@ from typing import Any
 import numpy as np
 
 from zoo import corruption
-from zoo.applications import domain_quality
-from zoo.applications.domains import domains_of, names_of
-from zoo.applications.inputs import split_source
-from zoo.applications.translation import Preparation, Translated, translate
 from zoo.data import DataSet, Split
-from zoo.data.domains import Domains
+from zoo.data.domains import Domains, domains_of, names_of
+from zoo.data.inputs import split_source
 from zoo.data.pairs import paired
 from zoo.errors import ConfigError
+from zoo.evaluation import domain_quality
 from zoo.evaluation.attributes import AttributeJudge
 from zoo.evaluation.features import BATCH, Images
 from zoo.evaluation.report import Metric
+from zoo.inference.translation import Preparation, Translated, translate
 
 PAIRS = ("edges", "colour", "pairs")
 """Tasks of translators whose inputs are made of the images, or come with them."""

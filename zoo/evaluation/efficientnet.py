@@ -16,9 +16,9 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from zoo.applications.optional import require
 from zoo.errors import DataError
-from zoo.evaluation.features import (
+from zoo.evaluation.fitting import fit
+from zoo.evaluation.networks import (
     EFFICIENTNET,
     FeatureNetwork,
     Features,
@@ -26,7 +26,7 @@ from zoo.evaluation.features import (
     Probabilities,
     identity_of,
 )
-from zoo.evaluation.fitting import fit
+from zoo.optional import require
 
 FEATURES = 1280
 CLASSES = 1000

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from zoo.errors import ConfigError
-from zoo.evaluation.features import (
+from zoo.evaluation.fitting import FRAME, fit
+from zoo.evaluation.networks import (
     BATCH,
     FeatureNetwork,
     Features,
@@ -13,7 +14,6 @@ from zoo.evaluation.features import (
     Probabilities,
     identity_of,
 )
-from zoo.evaluation.fitting import FRAME, fit
 
 OUTPUTS = ["features", "scores"]
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import DataError
-from zoo.evaluation.features import (
+from zoo.evaluation.networks import (
     INCEPTION,
     FeatureNetwork,
     Features,

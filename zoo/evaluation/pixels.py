@@ -1,62 +1,136 @@
-"""Pixel metrics of translated images beside those of their inputs."""
+"""How close translated images, and their inputs, are to what they should be, over many images."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.applications import quality
-from zoo.applications.comparison import Mean
-from zoo.applications.translation import Translated
+from zoo.evaluation import quality
 from zoo.evaluation.features import Images
 from zoo.evaluation.report import Metric
+from zoo.inference.translation import Translated
+from zoo.optional import require
 
-PSNR, INSIDE, SSIM, L1 = "PSNR [dB]", "PSNR in holes [dB]", "SSIM", "L1 [levels]"
+Scores = NDArray[np.float64]
 
 
-class Pixels:
-    """Means over the images that go through it, where it is known what they should be."""
+class Mean:
+    """Means over images of a score of the input and of the same score of the output.
+
+    Only images for which both are finite count; `left_out` is how many do not.
+    Where none counts, the mean of inputs or outputs is that of their own finite scores.
+    """
 
     def __init__(self) -> None:
-        self._means = {name: Mean() for name in (PSNR, INSIDE, SSIM, L1)}
+        self.count = self.left_out = 0
+        self._sums = np.zeros(2)
+        self._own_sums, self._own_counts = np.zeros(2), np.zeros(2)
 
-    def through(self, blocks: Iterable[Translated]) -> Iterator[Images]:
-        """Compare inputs and outputs with the truth, and pass the outputs on."""
-        for block in blocks:
-            self._add(block)
-            yield block.outputs
+    def add(self, before: Scores, after: Scores) -> None:
+        """The scores of some more images, [k] each."""
+        scores = np.stack([before, after])
+        finite = np.isfinite(scores)
+        both = finite.all(axis=0)
+        self.count += int(both.sum())
+        self.left_out += int((~both).sum())
+        self._sums += scores[:, both].sum(axis=1)
+        self._own_sums += np.where(finite, scores, 0).sum(axis=1)
+        self._own_counts += finite.sum(axis=1)
 
-    def _add(self, block: Translated) -> None:
+    @property
+    def before(self) -> float:
+        """Mean of the inputs; infinite if there is none that is finite."""
+        return self._mean(0)
+
+    @property
+    def after(self) -> float:
+        """Mean of the outputs; infinite if there is none that is finite."""
+        return self._mean(1)
+
+    def _mean(self, side: int) -> float:
+        if self.count:
+            return float(self._sums[side] / self.count)
+        own = self._own_counts[side]
+        return float(self._own_sums[side] / own) if own else math.inf
+
+
+class Quality:
+    """Means over all images of how close inputs and outputs are to the truth.
+
+    `psnr` and `psnr_inside` (of the hidden pixels) in dB, `ssim`, `l1` in levels of 255, and with
+    `colour` `delta_e` (CIEDE2000). Raises ConfigError where scikit-image is missing.
+    """
+
+    def __init__(self, colour: bool = False) -> None:
+        require("skimage.metrics")
+        self.psnr, self.psnr_inside, self.ssim, self.l1, self.delta_e = (Mean() for _ in range(5))
+        self._colour = colour
+
+    def add(self, block: Translated) -> None:
+        """Measure these images, if the truth is known and the input can be compared with it."""
         before, truths, hidden = block.before(), block.truths, block.hidden
         if before is None or truths is None:
             return
-        pair = before, block.outputs
-        self._means[PSNR].add(*(quality.psnr(x, truths) for x in pair))
-        self._means[L1].add(*(_l1(x, truths) for x in pair))
+        pair = (before, block.outputs)
+        self.psnr.add(*(quality.psnr(images, truths) for images in pair))
+        self.l1.add(*(_l1(images, truths) for images in pair))
         if hidden is not None:
-            self._means[INSIDE].add(*(quality.psnr_inside(x, truths, hidden) for x in pair))
+            inside = (quality.psnr_inside(images, truths, hidden) for images in pair)
+            self.psnr_inside.add(*inside)
         if min(truths.shape[1:3]) >= quality.SSIM_WINDOW:
-            self._means[SSIM].add(*(quality.ssim(x, truths) for x in pair))
+            self.ssim.add(*(quality.ssim(images, truths) for images in pair))
+        if self._colour and truths.shape[3] == 3:
+            self.delta_e.add(*(quality.delta_e(images, truths) for images in pair))
+
+    def through(self, blocks: Iterable[Translated]) -> Iterator[Images]:
+        """Measure all blocks, and pass their outputs on."""
+        for block in blocks:
+            self.add(block)
+            yield block.outputs
 
     def metrics(self) -> list[Metric]:
         """What was measured, with the input as the baseline."""
+        rows = (
+            ("PSNR [dB]", self.psnr, "most"),
+            ("PSNR in holes [dB]", self.psnr_inside, "most"),
+            ("SSIM", self.ssim, "most"),
+            ("L1 [levels]", self.l1, "least"),
+        )
         return [
-            Metric(name, mean.after, mean.before, best=_BEST[name], pixel=True)
-            for name, mean in self._means.items()
+            Metric(name, mean.after, mean.before, best=best, pixel=True)
+            for name, mean, best in rows
             if mean.count
         ]
 
+    def lines(self) -> list[str]:
+        """What was measured, a line each."""
+        rows = (
+            ("PSNR", self.psnr, ".2f", " dB"),
+            ("PSNR in holes", self.psnr_inside, ".2f", " dB"),
+            ("SSIM", self.ssim, ".4f", ""),
+            ("ΔE (CIEDE2000)", self.delta_e, ".2f", ""),
+        )
+        return [_line(*row) for row in rows if row[1].count or row[1].left_out]
 
-_BEST = {PSNR: "most", INSIDE: "most", SSIM: "most", L1: "least"}
+
+def _line(name: str, mean: Mean, form: str, unit: str) -> str:
+    gain = mean.after - mean.before
+    change = f" ({gain:+{form}})" if math.isfinite(gain) else ""
+    # A PSNR is not finite where input or output equals the truth, or where nothing is hidden.
+    rest = f"; {mean.left_out:,} without errors left out" if mean.count and mean.left_out else ""
+    return (
+        f"{name:16}input {mean.before:{form}}{unit}, output {mean.after:{form}}{unit}{change}{rest}"
+    )
 
 
-def _l1(images: Images, truth: Images) -> NDArray[np.float64]:
+def _l1(images: Images, truth: Images) -> Scores:
     """Mean absolute difference of each image in levels of 255, [n]."""
     difference = np.abs(images.astype(np.int16) - truth)
-    means: NDArray[np.float64] = difference.reshape(len(images), -1).mean(1)
+    means: Scores = difference.reshape(len(images), -1).mean(1)
     return means
 
 
-__all__ = ["Pixels"]
+__all__ = ["Mean", "Quality"]

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from zoo.applications.optional import require
-from zoo.applications.tables import aligned
 from zoo.errors import ConfigError
+from zoo.optional import require
+from zoo.tables import aligned
 
 
 @dataclass(frozen=True)

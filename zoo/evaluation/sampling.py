@@ -50,11 +50,11 @@ class TorchGenerator:
     """The generator of a run, a weights file or an engine file, in PyTorch (fp32, on the CPU).
 
     Draws the noise that its engine draws, so that image i of a seed is the engine's but for
-    rounding. Raises the errors of `zoo.training.weights.load_generator`.
+    rounding. Raises the errors of `zoo.models.weights.load_generator`.
     """
 
     def __init__(self, path: Path) -> None:
-        from zoo.training.weights import load_generator
+        from zoo.models.weights import load_generator
 
         self.network: Any
         self.network, self.config = load_generator(path)
@@ -90,11 +90,11 @@ class TorchTranslator:
     """The model of a translator in PyTorch (fp32, on the CPU), with the methods of its engine.
 
     path: a run, a weights file or an engine file; engine: whose noise, sizes and manifest it has.
-    Raises the errors of `zoo.training.weights.load`.
+    Raises the errors of `zoo.models.weights.load`.
     """
 
     def __init__(self, path: Path, engine: Any) -> None:
-        from zoo.training.weights import load
+        from zoo.models.weights import load
 
         self.model: Any = load(path)[0]
         self.path, self.manifest, self.alpha = engine.path, engine.manifest, engine.alpha

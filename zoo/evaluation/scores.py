@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from zoo.applications.optional import require
 from zoo.errors import DataError
 from zoo.evaluation.features import FeatureNetwork
+from zoo.optional import require
 
 Features = NDArray[np.floating]
 

@@ -13,7 +13,7 @@ from zoo.errors import DataError
 from zoo.evaluation.attributes import AttributeJudge
 from zoo.evaluation.cases import Case
 from zoo.evaluation.features import FeatureNetwork
-from zoo.evaluation.pixels import Pixels
+from zoo.evaluation.pixels import Quality
 from zoo.evaluation.references import Reference, Selection, largest
 from zoo.evaluation.report import Metric, Report
 from zoo.evaluation.yardstick import Yardstick
@@ -63,7 +63,7 @@ def evaluate(
         seed: of the damage, or of the translator's noise.
         seen: told how many images were done.
     """
-    count, pixels = len(yardstick.reference.floor), Pixels()
+    count, pixels = len(yardstick.reference.floor), Quality()
     outputs = pixels.through(case.blocks(translator, count, seed))
     measured = yardstick.measure(outputs, count, seen)
     metrics = [*pixels.metrics(), *yardstick.metrics(measured)]

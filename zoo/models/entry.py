@@ -11,9 +11,6 @@ from zoo.errors import ConfigError, is_out_of_memory
 if TYPE_CHECKING:
     from torch import nn
 
-    from zoo.training.recipe import Recipe
-    from zoo.training.task import Task
-
 
 @dataclass(frozen=True)
 class Paper:
@@ -30,8 +27,9 @@ class ModelEntry:
     """A model: its paper, and where its classes are, as `module:name`.
 
     `module` is the class of the model, made from an instance of the dataclass `config`; `task`
-    says how it is trained. `roles` are its engine files: the first is `<name>.onnx`, any other
-    `<name>.<role>.onnx`. Its recipe is `zoo/recipes/<name>.toml`.
+    that of how it is trained (`zoo.training.task.make_task`). `roles` are its engine files: the
+    first is `<name>.onnx`, any other `<name>.<role>.onnx`. Its recipe is
+    `zoo/recipes/<name>.toml`.
     """
 
     name: str
@@ -47,7 +45,7 @@ class ModelEntry:
 
         Raises `ConfigError` for a field that it has not, or a value that cannot work.
         """
-        config, known = _load(self.config), self.options()
+        config, known = load_class(self.config), self.options()
         for name in options or {}:
             if name not in known:
                 raise ConfigError(
@@ -59,7 +57,7 @@ class ModelEntry:
         except (TypeError, ValueError) as error:
             raise ConfigError(f"the model {self.name} cannot be made so: {error}") from error
         try:
-            module: nn.Module = _load(self.module)(made)
+            module: nn.Module = load_class(self.module)(made)
         except (TypeError, ValueError, OverflowError, RuntimeError, MemoryError) as error:
             # What the checks of the config let pass, PyTorch may refuse: sizes, most of all.
             problem = str(error).partition("\n")[0]
@@ -70,15 +68,7 @@ class ModelEntry:
 
     def options(self) -> set[str]:
         """Names of the fields of its config."""
-        return {entry.name for entry in fields(_load(self.config))}
-
-    def make_task(self, recipe: Recipe | None = None) -> Task:
-        """Make the object that trains the model, as the recipe says (None: by defaults).
-
-        Raises `ConfigError` for an option in the recipe's tables that the task has not.
-        """
-        task: Task = _load(self.task)(recipe)
-        return task
+        return {entry.name for entry in fields(load_class(self.config))}
 
     def engine_files(self, stem: str | None = None) -> dict[str, str]:
         """File name of the engine of each role, of a family whose main file is `<stem>.onnx`."""
@@ -89,6 +79,7 @@ class ModelEntry:
         }
 
 
-def _load(place: str) -> Any:
+def load_class(place: str) -> Any:
+    """The class `module:name`, imported."""
     module, name = place.split(":")
     return getattr(importlib.import_module(module), name)

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.applications import domain_quality
 from zoo.data import DataSet, normalise
 from zoo.data.domains import Domains, Table
 from zoo.errors import ConfigError
+from zoo.evaluation import domain_quality
 from zoo.evaluation.attributes import fits, shipped_judge
 from zoo.models.generators import levels
 from zoo.models.stargan import change_loss, classification_loss, reconstruction_loss

@@ -23,9 +23,10 @@ from tqdm import tqdm
 
 from zoo.data import DataSet
 from zoo.errors import ConfigError, TrainingError
+from zoo.host import Interrupt, interruptible, memory_errors
 from zoo.images.atomic import alone, check_name, replacing
+from zoo.models.tensors import load_module, save_tensors
 from zoo.training import checkpoint, curves
-from zoo.training.host import Interrupt, interruptible, memory_errors
 from zoo.training.metrics import MetricsWriter
 from zoo.training.pictures import save_picture
 from zoo.training.recipe import Recipe, from_dict, to_dict
@@ -195,9 +196,9 @@ class Trainer:
         if values["processes"] != self.accelerator.num_processes:
             raise TrainingError(f"{self.out} was trained with {values['processes']} processes")
         path = self.state_file
-        checkpoint.load_module(self.model, checkpoint.select(tensors, "model."), path)
+        load_module(self.model, checkpoint.select(tensors, "model."), path)
         if self.average is not self.model:
-            checkpoint.load_module(self.average, checkpoint.select(tensors, "average."), path)
+            load_module(self.average, checkpoint.select(tensors, "average."), path)
         for index, optimizer in enumerate(self.optimizers):
             checkpoint.unpack_optimizer(optimizer.optimizer, tensors, f"optimizer{index}.")
         if self.accelerator.scaler is not None and values["scaler"]:
@@ -362,7 +363,7 @@ class Trainer:
             for name, value in self.average.state_dict().items()
             if not name.startswith(PROJECTED)
         }
-        checkpoint.save_tensors(folder / "checkpoint.safetensors", tensors, {"format": "pt"})
+        save_tensors(folder / "checkpoint.safetensors", tensors, {"format": "pt"})
         whole, rest = divmod(self.progress.step, self.steps_per_epoch)
         description = {
             "model": self.name,

@@ -12,6 +12,7 @@ from torch.optim import AdamW, Optimizer
 
 from zoo.data import DataSet
 from zoo.errors import ConfigError
+from zoo.models.entry import ModelEntry, load_class
 from zoo.training.recipe import Recipe
 
 
@@ -177,3 +178,12 @@ def adamw(parameters: list[nn.Parameter], recipe: Recipe) -> Optimizer:
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return AdamW(groups, lr=recipe.learning_rate, fused=True)
+
+
+def make_task(entry: ModelEntry, recipe: Recipe | None = None) -> Task:
+    """Make the object that trains a model, as the recipe says (None: by defaults).
+
+    Raises `ConfigError` for an option in the recipe's tables that the task has not.
+    """
+    task: Task = load_class(entry.task)(recipe)
+    return task

@@ -13,7 +13,7 @@ from zoo.errors import ConfigError
 
 if TYPE_CHECKING:
     from runtime import Classifier, Encoder, Generator
-    from zoo.applications.inputs import Source
+    from zoo.data.inputs import Source
 
 Block = tuple[NDArray[np.float32], NDArray[np.bool_]]
 """Latents [k, D], and whether their images have each attribute, [k, A]."""

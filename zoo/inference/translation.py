@@ -6,52 +6,23 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo import corruption
-from zoo.applications.companions import Companions
 from zoo.corruption import Corruption
 from zoo.corruption.edges import edges as draw_edges
 from zoo.errors import ConfigError, DataError
+from zoo.images.companions import Companions
 from zoo.images.stream import Block
-
-if TYPE_CHECKING:
-    from runtime import Translator
 
 Images = NDArray[np.uint8]
 Shape = tuple[int, int, int]
 
 COLOURING = ("colorization", "colour")
 """Tasks of translators that make colour of grey."""
-
-_COMMANDS = {
-    "generator": "makes images from latents: python -m zoo.sample, or zoo.reconstruct",
-    "encoder": "makes latents from images: python -m zoo.embed",
-    "classifier": "gives images scores",
-}
-
-
-def open_translator(name: str, **options: Any) -> Translator:
-    """The translator of that file or shipped name, with the `options` of runtime.Translator.
-
-    Raises the errors of zoo.engines.resolve and of runtime.Translator, and
-    ConfigError for an engine of another role.
-    """
-    from runtime import Translator, manifest
-    from zoo.engines import resolve
-
-    path = resolve(name, **options)
-    document = manifest.read(path)
-    role = document["role"]
-    if role != "translator":
-        does = _COMMANDS.get(role, "does not translate images")
-        raise ConfigError(f"{name}: expected a translator, got the {role} of a model; it {does}")
-    if document["image"]["dtype"] != "uint8":
-        raise ConfigError(f"{name}: expected an engine for uint8 images, got float32")
-    return Translator(path, **options)
 
 
 class Preparation:
@@ -219,4 +190,4 @@ def translate(
         raise DataError(f"first: expected less than the number of images, {index}, got {first}")
 
 
-__all__ = ["COLOURING", "Preparation", "Translated", "enlarged", "open_translator", "translate"]
+__all__ = ["COLOURING", "Preparation", "Translated", "enlarged", "translate"]

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.applications.latents import embed_blocks, pixels
-from zoo.applications.optional import require
+from zoo.inference.latents import embed_blocks, pixels
+from zoo.optional import require
 
 if TYPE_CHECKING:
     from runtime import Encoder, Generator

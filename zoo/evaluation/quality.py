@@ -11,8 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.applications.optional import require
 from zoo.errors import ConfigError, DataError
+from zoo.optional import require
 
 Images = NDArray[np.uint8]
 Scores = NDArray[np.float64]

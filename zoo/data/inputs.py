@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import click
-
-from zoo.cli import COUNT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,8 +16,6 @@ if TYPE_CHECKING:
     from zoo.images.stream import Block, ImageStream
 
     Shape = tuple[int, int, int]
-
-SPLITS = ("train", "validation", "test")
 
 
 class Source:
@@ -149,7 +143,7 @@ class Selection:
 
 
 def split_source(data: DataSet, split: str, limit: int | None = None) -> Source:
-    """The images of one of the `SPLITS` of a data set, at most `limit`."""
+    """The images of one of the parts of a data set, at most `limit`."""
     from zoo.images.stream import BLOCK
 
     part = data.parts[split]
@@ -183,32 +177,6 @@ def load_data(data: str, shape: Shape, resize: bool = False) -> DataSet:
     return loaded
 
 
-def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds `IMAGES…`, `--data`, `--split`, `--resize`, `--strict` and `-n/--count`.
-
-    The command gets them as one argument, the Selection `selection`.
-    """
-
-    @functools.wraps(function)
-    def command(**arguments: Any) -> Any:
-        selection = Selection(**{part.name: arguments.pop(part.name) for part in fields(Selection)})
-        return function(selection=selection, **arguments)
-
-    options = (
-        click.argument("images", nargs=-1),
-        click.option("--data", metavar="SET", help="A data set in place of IMAGES."),
-        click.option(
-            "--split", type=click.Choice(SPLITS), default="test", help="Which part of --data."
-        ),
-        click.option("-n", "--count", type=COUNT, metavar="N", help="Only the first n images."),
-        click.option("--resize", is_flag=True, help="Fit pictures to the engine's size and mode."),
-        click.option("--strict", is_flag=True, help="Refuse a folder with unusable pictures."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 def report_skipped(source: Source | ImageStream | DataSet) -> None:
     """One line on stderr for each picture that was left out."""
     report(source.skipped)
@@ -217,7 +185,7 @@ def report_skipped(source: Source | ImageStream | DataSet) -> None:
 def report(skipped: Iterable[tuple[str, str]]) -> None:
     """One line on stderr for each (path, reason)."""
     for name, reason in skipped:
-        click.echo(" ".join(f"skipped {name}: {reason}".split()), err=True)
+        print(" ".join(f"skipped {name}: {reason}".split()), file=sys.stderr)
 
 
 def __getattr__(name: str) -> Any:
@@ -230,7 +198,6 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "SPLITS",
     "Block",
     "ImageStream",
     "Selection",
@@ -239,6 +206,5 @@ __all__ = [
     "open_source",
     "report",
     "report_skipped",
-    "source_options",
     "split_source",
 ]

@@ -1,4 +1,4 @@
-"""Settings of the process that training runs in."""
+"""The process that PyTorch runs in: its memory, its threads, and the signals that end it."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.applications.companions import stem
 from zoo.errors import OutputError
 from zoo.images import atomic, sinks
+from zoo.images.companions import stem
 from zoo.images.convert import mode_of, to_pillow
 
 Images = NDArray[np.uint8]
