@@ -160,10 +160,10 @@ class OursPlan(Ours):
 
     def open(self) -> None:
         import runtime
-        from export.plan import flavours, pipeline
-        from export.plan.checked import Checking
+        from export.plan import pipeline, targets
+        from export.plan.pipeline import Checking
 
-        if self.target not in flavours.installed():
+        if self.target not in targets.installed():
             raise NotInstalled(f"{self.target} is not installed")
         plan = Path(self.case.folder) / f"{self.target}-{self.precision}.plan"
         self.notes: list[str] = []

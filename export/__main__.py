@@ -215,10 +215,9 @@ def _export(source: Path, out: Path, options: dict[str, Any]) -> None:
 
 def _export_plans(source: Path, out: Path, options: dict[str, Any]) -> None:
     from export.plan import pipeline as plans
-    from export.plan.checked import Checking
     from export.plan.precision import EIGHT_BITS
 
-    wanted = plans.Options(
+    plan_options = plans.Options(
         options["target"],
         options["precision"],
         options["batch"],
@@ -227,14 +226,16 @@ def _export_plans(source: Path, out: Path, options: dict[str, Any]) -> None:
         options["calibrate"],
         options["calibration_samples"],
     )
-    checking = Checking(
+    checking = plans.Checking(
         not options["no_runtime_check"], options["check_images"], options["max_quality_loss"]
     )
-    if wanted.precision not in EIGHT_BITS and options["max_quality_loss"] is None:
-        what = f"is for int8 and fp8, got precision {wanted.precision}"
+    if plan_options.precision not in EIGHT_BITS and options["max_quality_loss"] is None:
+        what = f"is for int8 and fp8, got precision {plan_options.precision}"
         _refuse_given(click.get_current_context(), ("calibrate", "calibration_samples"), what)
     of_onnx = None if source.suffix == ".onnx" else _options(options)
-    files = _telling_failures(lambda: plans.export(source, out, wanted, of_onnx, _say, checking))
+    files = _telling_failures(
+        lambda: plans.export(source, out, plan_options, of_onnx, _say, checking)
+    )
     for file in files:
         for table in filter(None, (file.checked and file.checked.table(), file.candidates)):
             click.echo(f"{table}\n")

@@ -17,12 +17,18 @@ ENDS = ("inputs", "outputs")
 @click.argument("file")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as it is, in JSON.")
 def main(file: str, as_json: bool) -> None:
-    """Print the manifest of the engine FILE, a path or a shipped name, and its tensors."""
+    """Print the manifest of the engine FILE, a path or a shipped name, and its tensors.
+
+    What the checks of a plan found is printed with it, from FILE.checks.json if it lies there.
+    """
     from runtime import manifest
     from zoo.engines import resolve
+    from zoo.plans import read_checks
 
     path = resolve(file)
     document = manifest.read(path)
+    if "plan" in document and (checks := read_checks(path, document)):
+        document["plan"]["checks"] = checks
     if as_json:
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return

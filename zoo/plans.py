@@ -12,7 +12,7 @@ import subprocess
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo import cache
 from zoo.errors import ConfigError, OutputError
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 FOLDER = "plans"
 """Of the cache folder."""
 SUFFIX = ".plan"
+CHECKS = ".checks.json"
+"""Ends the name of the file beside a plan that has what its checks found."""
+
+DIGEST = "file_blake2b"
+"""The field of a manifest that has the digest of its file."""
 
 _LEAN = "tensorrt_lean"
 """The module that runs plans and builds none."""
@@ -77,6 +82,28 @@ def is_built(plan: Path) -> bool:
         return plan.suffix == SUFFIX and plan.parent.parent == cache.folder() / FOLDER
     except ConfigError:
         return False
+
+
+def checks_of(plan: Path) -> Path:
+    """Where the results of a plan's checks lie, if it was checked: `a.plan.checks.json`."""
+    return plan.with_name(plan.name + CHECKS)
+
+
+def read_checks(plan: Path, document: dict[str, Any]) -> dict[str, Any] | None:
+    """What the checks of a plan found, by the file beside it; None without one of this very plan.
+
+    Args:
+        plan: its place.
+        document: its manifest, whose digest the file repeats.
+    """
+    try:
+        found = json.loads(checks_of(plan).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    digest = document.get(DIGEST)
+    if digest is None or not isinstance(found, dict) or found.pop(DIGEST, None) != digest:
+        return None
+    return found
 
 
 def _family(engine: Path) -> str:
@@ -211,4 +238,4 @@ def _export(source: Path, plan: Path, target: str, precision: str, index: int) -
         )
 
 
-__all__ = ["FOLDER", "SUFFIX", "built", "command", "is_built"]
+__all__ = ["CHECKS", "FOLDER", "SUFFIX", "built", "checks_of", "command", "is_built", "read_checks"]

@@ -4,116 +4,92 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from onnx import ModelProto
 
 from export.errors import ExportError
-from export.plan import flavours, timing_cache
+from export.manifest import seal, unsealed
 from export.plan import name as name_in_plan
-from export.plan.flavours import Flavour
-from export.plan.monitor import progress
-from export.plan.precision import Precision
-from export.plan.samples import Wanted
+from export.plan import targets, timing_cache
+from export.plan.targets import TensorRT
+from export.plan.types import Build, Options
 from runtime.plans import Log
-
-Tensor = dict[str, Any]
-"""Of a plan's manifest: name, dtype, and shape, whose first axis is "N" where it is the batch."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to build: for which TensorRT, in what precision, and for which numbers of rows.
-
-    `buckets` are the batch sizes that the plan runs, in rising order. `cache` is where what the
-    builder measured is kept, None for the user's cache folder. `compatible` asks for a plan that
-    later versions and other GPUs take too. `calibrate` is for int8 and fp8.
-    """
-
-    flavour: Flavour
-    precision: Precision = "fp32"
-    buckets: tuple[int, ...] = (1, 64, 512)
-    cache: Path | None = None
-    compatible: bool = False
-    calibrate: Wanted = field(default_factory=Wanted)
-
-
-@dataclass(frozen=True)
-class Built:
-    """A plan's bytes, how long it took to build, and how many layers it has for a batch size."""
-
-    data: bytes
-    seconds: float
-    layers: int
+from zoo.console import rewrites_lines
 
 
 def build(
     model: ModelProto,
     name: str,
-    describe: Callable[[list[Tensor], list[Tensor]], str],
-    settings: Settings,
+    document: dict[str, Any],
+    options: Options,
     warn: Callable[[str], None],
-) -> Built:
+) -> Build:
     """Build a plan.
 
     Args:
-        model: of `precision.lower`.
+        model: of `pipeline.prepare`.
         name: of the file, for messages.
-        describe: makes the manifest, in ASCII, of the network's inputs and outputs.
-        settings: how to build.
+        document: the manifest, whose `plan.inputs` and `plan.outputs` are filled in here.
+        options: how to build.
         warn: called with one line for what is done differently than was asked.
 
     Raises:
         ExportError: TensorRT refuses the graph or fails to build; with its own first message.
     """
-    flavour = settings.flavour
-    trt, log = flavour.module, flavour.log
+    tensorrt = options.tensorrt
+    trt, log = tensorrt.module, tensorrt.log
     log.clear()
     start = time.perf_counter()
     try:
         builder = trt.Builder(log.logger)
-        network = builder.create_network(_network_flags(flavour))
+        network = builder.create_network(_network_flags(tensorrt))
         parser = trt.OnnxParser(network, log.logger)
         if not parser.parse(model.SerializeToString()):
             raise ExportError(
-                f"{flavour.title} refuses the graph of {name}: {_refusal(parser, log)}"
+                f"{tensorrt.title} refuses the graph of {name}: {_refusal(parser, log)}"
             )
-        text = describe(_ends(network, "input"), _ends(network, "output"))
+        tensors = {f"{which}s": _ends(network, which) for which in ("input", "output")}
+        document = unsealed(document | {"plan": document["plan"] | tensors})
         config = builder.create_builder_config()
-        if name_in_plan.put(network, text) and not flavour.portable:
+        if name_in_plan.put(network, json.dumps(document)) and not tensorrt.portable:
             # Else TensorRT promises no metadata in the plan.
             config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
-        _configure(builder, network, config, settings, warn)
+        _configure(builder, network, config, options, warn)
     except (RuntimeError, TypeError) as error:
         # The bindings say so where the library behind them failed to make an object.
         raise ExportError(
-            f"{flavour.title} does not work here: {log.first_error()} ({_line(error)})"
+            f"{tensorrt.title} does not work here: {log.first_error()} ({_line(error)})"
         ) from error
-    cache = settings.cache or timing_cache.default(flavour)
-    cached = timing_cache.has_one(flavour, config)
+    cache = options.cache or timing_cache.default(tensorrt)
+    cached = timing_cache.has_one(tensorrt, config)
     if cached and cache:
         timing_cache.load(config, cache, warn)
-    elif settings.cache:
-        warn(f"{flavour.title} keeps no timing cache: it measures where a plan is first run")
-    with progress(flavour, config, name):
+    elif options.cache:
+        warn(f"{tensorrt.title} keeps no timing cache: it measures where a plan is first run")
+    with _progress(tensorrt, config, name):
         host = builder.build_serialized_network(network, config)
     if host is None:
-        raise ExportError(f"{flavour.title} cannot build {name}: {log.first_error()}")
+        raise ExportError(f"{tensorrt.title} cannot build {name}: {log.first_error()}")
     if cached and cache:
         timing_cache.save(config, cache, warn)
     with memoryview(host) as view:
         data = bytes(view)
     seconds = time.perf_counter() - start
-    return Built(data, seconds, _layers(flavour, data) or int(network.num_layers))
+    layers = _layers(tensorrt, data) or int(network.num_layers)
+    # Where a plan has its network's name, nothing in it counts on the letters: TensorRT takes it
+    # with others of the same number (tests/export/test_plan.py).
+    return Build(seal(data), document, seconds, layers)
 
 
-def _network_flags(flavour: Flavour) -> int:
+def _network_flags(tensorrt: TensorRT) -> int:
     """TensorRT 11 has strongly typed networks only, and may drop the flag."""
-    flag = flavour.flag("NetworkDefinitionCreationFlag", "STRONGLY_TYPED")
+    flag = tensorrt.flag("NetworkDefinitionCreationFlag", "STRONGLY_TYPED")
     return 0 if flag is None else 1 << int(flag)
 
 
@@ -133,7 +109,7 @@ def _line(text: object) -> str:
     return " ".join(str(text).split())
 
 
-def _ends(network: Any, which: str) -> list[Tensor]:
+def _ends(network: Any, which: str) -> list[dict[str, Any]]:
     """Inputs or outputs of the network, as TensorRT sees them."""
     result = []
     for index in range(getattr(network, f"num_{which}s")):
@@ -147,17 +123,17 @@ def _ends(network: Any, which: str) -> list[Tensor]:
 
 
 def _configure(
-    builder: Any, network: Any, config: Any, settings: Settings, warn: Callable[[str], None]
+    builder: Any, network: Any, config: Any, options: Options, warn: Callable[[str], None]
 ) -> None:
     """Set flags, and a profile for each bucket: its rows are the least, the best and the most."""
-    flavour = settings.flavour
-    tf32 = flavour.flag("BuilderFlag", "TF32")
+    tensorrt = options.tensorrt
+    tf32 = tensorrt.flag("BuilderFlag", "TF32")
     if tf32 is not None:
         # In half precision the products that are left in fp32 lose nothing more by it.
-        (config.clear_flag if settings.precision == "fp32" else config.set_flag)(tf32)
-    if settings.compatible:
-        _make_compatible(config, flavour, warn)
-    for rows in settings.buckets:
+        (config.clear_flag if options.precision == "fp32" else config.set_flag)(tf32)
+    if options.compatible:
+        _make_compatible(config, tensorrt, warn)
+    for rows in options.buckets:
         config.add_optimization_profile(fixed_profile(builder, network, rows))
 
 
@@ -172,29 +148,73 @@ def fixed_profile(builder: Any, network: Any, rows: int) -> Any:
     return profile
 
 
-def _make_compatible(config: Any, flavour: Flavour, warn: Callable[[str], None]) -> None:
-    if flavour.portable:
-        warn(f"plans of {flavour.title} run on GPUs from Ampere on as they are")
+def _make_compatible(config: Any, tensorrt: TensorRT, warn: Callable[[str], None]) -> None:
+    if tensorrt.portable:
+        warn(f"plans of {tensorrt.title} run on GPUs from Ampere on as they are")
         return
-    version = flavour.flag("BuilderFlag", "VERSION_COMPATIBLE")
-    hardware = flavour.flag("HardwareCompatibilityLevel", "AMPERE_PLUS")
+    version = tensorrt.flag("BuilderFlag", "VERSION_COMPATIBLE")
+    hardware = tensorrt.flag("HardwareCompatibilityLevel", "AMPERE_PLUS")
     if version is not None:
         config.set_flag(version)
     if hardware is not None and hasattr(config, "hardware_compatibility_level"):
         config.hardware_compatibility_level = hardware
     if version is None and hardware is None:
-        warn(f"{flavour.title} has no flags for compatible plans")
+        warn(f"{tensorrt.title} has no flags for compatible plans")
 
 
-def _layers(flavour: Flavour, data: bytes) -> int | None:
+@contextmanager
+def _progress(tensorrt: TensorRT, config: Any, name: str) -> Iterator[None]:
+    """A line on a terminal that tells how far the build is, where the bindings can say."""
+    base = getattr(tensorrt.module, "IProgressMonitor", None)
+    shown = rewrites_lines(sys.stderr) and hasattr(config, "progress_monitor")
+    if base is None or not shown:
+        yield
+        return
+    lock = threading.Lock()
+
+    class Monitor(base):  # type: ignore[misc, valid-type]
+        """Shows the phase that began last; called from several threads."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.steps: dict[str, int] = {}
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            self.steps[phase_name] = num_steps
+            self.show(phase_name, 0)
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            self.show(phase_name, step + 1)
+            return True
+
+        def phase_finish(self, phase_name: str) -> None:
+            self.steps.pop(phase_name, None)
+
+        def show(self, phase: str, step: int) -> None:
+            with lock:
+                of = max(self.steps.get(phase, 1), 1)
+                bar = "█" * (20 * min(step, of) // of)
+                sys.stderr.write(f"\r{name}  {bar:░<20}  {phase} {step}/{of}\x1b[K")
+                sys.stderr.flush()
+
+    config.progress_monitor = monitor = Monitor()
+    try:
+        yield
+    finally:
+        del monitor
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+
+
+def _layers(tensorrt: TensorRT, data: bytes) -> int | None:
     """Layers of the plan after fusion; None where no engine can be made of it (no GPU)."""
-    if flavours.compute_capability() is None:
+    if targets.compute_capability() is None:
         return None
-    runtime = flavour.module.Runtime(flavour.log.logger)
+    runtime = tensorrt.module.Runtime(tensorrt.log.logger)
     engine = runtime.deserialize_cuda_engine(data)
     if engine is None or not hasattr(engine, "create_engine_inspector"):
         return None
-    kind = flavour.flag("LayerInformationFormat", "JSON")
+    kind = tensorrt.flag("LayerInformationFormat", "JSON")
     text = engine.create_engine_inspector().get_engine_information(kind)
     try:
         return len(_first_profile(json.loads(text)["Layers"]))

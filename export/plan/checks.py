@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
 from collections.abc import Callable
@@ -17,9 +16,9 @@ from numpy.typing import NDArray
 from export import throughput
 from export.checks import Check, close, exact, table
 from export.errors import ExportError, ParityError
-from export.plan.builder import Settings
 from export.plan.quality import Distances
 from export.plan.results import BETWEEN, DIFFERENT, LEVELS, NUMBERS, NUMBERS_UNIT, Results
+from export.plan.types import Options
 from export.plan.ways import Way, ways
 from runtime.plans import HOST_CODE
 from zoo import data as sets
@@ -49,32 +48,28 @@ def why_not() -> str:
     try:
         cuda.devices()
     except BackendUnavailableError as error:
-        return _line(error)
+        return one_line(error)
     return ""
 
 
 class Examiner:
     """Compares the plans of one engine with it, which ONNX Runtime runs on the CPU.
 
-    Use it in a with statement.
+    Use it in a with statement. The first check opens the engine, and loads images for it.
 
-    Raises:
-        NotRun: ONNX Runtime is not there to compare with.
+    Args:
+        engine: the .onnx file.
+        images: how many a generator's FID is of.
+        say: called with one line where images are missing.
     """
 
     def __init__(self, engine: Path, images: int, say: Callable[[str], None]) -> None:
         import runtime
-        from runtime.errors import BackendUnavailableError
 
-        self._say, self._images = say, images
+        self._path, self._say, self._images = engine, say, images
         self.document: dict[str, Any] = runtime.manifest.read(engine)
         self._kind = getattr(runtime, throughput.KINDS[self.document["role"]])
-        try:
-            self._engine = self._kind(engine, device="cpu", backend="onnxruntime")
-        except BackendUnavailableError as error:
-            raise NotRun(_line(error)) from error
-        self._data = self._at_hand() if self._needs_images() else None
-        self._ways = ways(self._engine, self._data)
+        self._engine: Any = None
         self._expected: dict[tuple[str, int, int], Array] = {}
         self._distances: Distances | None = None
 
@@ -82,27 +77,42 @@ class Examiner:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._engine.close()
+        if self._engine is not None:
+            self._engine.close()
 
-    def check(self, plan: Path, name: str, settings: Settings) -> Results:
+    def open(self) -> None:
+        """Open the engine; raise NotRun where there is no ONNX Runtime to compare with."""
+        from runtime.errors import BackendUnavailableError
+
+        if self._engine is not None:
+            return
+        try:
+            self._engine = self._kind(self._path, device="cpu", backend="onnxruntime")
+        except BackendUnavailableError as error:
+            raise NotRun(one_line(error)) from error
+        self._data = self._at_hand() if self._needs_images() else None
+        self._ways = ways(self._engine, self._data)
+
+    def check(self, plan: Path, name: str, options: Options) -> Results:
         """All checks of a plan.
 
         Args:
             plan: where it lies, maybe under a temporary name.
             name: of the file, for messages.
-            settings: how it was built.
+            options: how it was built.
 
         Raises:
-            NotRun: this machine cannot run it.
+            NotRun: this machine cannot run it, or has no ONNX Runtime.
             ParityError: it does not do what the engine does; `report` is the table.
             ExportError: TensorRT does not run what it built for this very GPU.
         """
         from runtime import cuda
 
+        self.open()
         results = Results(cuda.devices()[0].name)
         with ExitStack() as stack:
-            opened = stack.enter_context(self._open(plan, name, settings))
-            self._compare_all(results, opened, name, settings)
+            opened = stack.enter_context(self._open_plan(plan, name, options))
+            self._compare_all(results, opened, name, options)
             failed = [check for check in results.checks if not check.passed]
             if failed:
                 first = failed[0]
@@ -115,26 +125,13 @@ class Examiner:
             if self.document["role"] == "generator":
                 results.distance = self._distance(opened)
             run = throughput.runner(opened, self.document["role"])
-            for rows in settings.buckets:
+            for rows in options.buckets:
                 n = rows * max(4, -(-64 // rows))
                 rate = throughput.race({"plan": run}, n, rows, throughput.SECONDS)["plan"]
                 results.throughput[str(rows)] = rate
         return results
 
-    def same(self, plan: Path, name: str, settings: Settings, results: Results) -> bool:
-        """Whether a plan gives, in a few runs of each batch size, the bits of one checked before.
-
-        Raises as `check`.
-        """
-        with self._open(plan, name, settings) as opened:
-            digests = [
-                _digest(self._whole(way, opened, rows))
-                for way in self._ways
-                for rows in settings.buckets
-            ]
-        return digests == results.digests
-
-    def _open(self, plan: Path, name: str, settings: Settings) -> Any:
+    def _open_plan(self, plan: Path, name: str, options: Options) -> Any:
         """The plan, opened, after one row has run in it."""
         from runtime.errors import (
             BackendUnavailableError,
@@ -151,17 +148,18 @@ class Examiner:
         except (BackendUnavailableError, EngineFileError, ExecutionError) as error:
             if opened is not None:
                 opened.close()
-            if settings.compatible and isinstance(error, EngineFileError) and not _host_code():
+            if options.compatible and isinstance(error, EngineFileError) and not _host_code():
                 raise NotRun(
                     f"a compatible plan holds code for the host, which runs with {HOST_CODE}=1 "
-                    f"only: {_line(error)}"
+                    f"only: {one_line(error)}"
                 ) from error
             # A portable plan may be for other GPUs than this one.
             elsewhere = isinstance(error, (BackendUnavailableError, OutOfMemoryError))
-            if elsewhere or settings.flavour.portable:
-                raise NotRun(_line(error)) from error
+            if elsewhere or options.tensorrt.portable:
+                raise NotRun(one_line(error)) from error
             raise ExportError(
-                f"{name} was built, but does not run: {_line(error)}; --no-runtime-check keeps it"
+                f"{name} was built, but does not run: {one_line(error)}; "
+                "--no-runtime-check keeps it"
             ) from error
 
     def _needs_images(self) -> bool:
@@ -178,7 +176,7 @@ class Examiner:
         try:
             return sets.load(str(name), image["height"], image["channels"], download=False)
         except (ZooError, ImportError) as error:
-            self._say(f"the checks have no images of {name}: {_line(error)}")
+            self._say(f"the checks have no images of {name}: {one_line(error)}")
             return None
 
     def _distance(self, opened: Any) -> dict[str, Any]:
@@ -190,30 +188,29 @@ class Examiner:
         """Rows 0, 1, … in requests of one batch size."""
         return np.concatenate([way.run(opened, *part) for part in _requests(rows)])
 
-    def _compare_all(self, results: Results, opened: Any, name: str, settings: Settings) -> None:
+    def _compare_all(self, results: Results, opened: Any, name: str, options: Options) -> None:
         """Raise NotRun where a batch size has no room in the device's memory."""
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             for way in self._ways:
-                self._compare(results, way, opened, name, settings)
+                self._compare(results, way, opened, name, options)
         for warning in said:
             # A smaller batch size ran in its place.
             if warning.category is RuntimeWarning:
                 raise NotRun(" ".join(str(warning.message).split()))
 
     def _compare(
-        self, results: Results, way: Way, opened: Any, name: str, settings: Settings
+        self, results: Results, way: Way, opened: Any, name: str, options: Options
     ) -> None:
         """Compare what one way gives in each batch size: with fp32, with itself, with others."""
-        largest, wholes = settings.buckets[-1], {}
-        for least, rows in zip((0, *settings.buckets), settings.buckets, strict=False):
+        largest, wholes = options.buckets[-1], {}
+        for least, rows in zip((0, *options.buckets), options.buckets, strict=False):
             whole = wholes[rows] = self._whole(way, opened, rows)
-            results.digests.append(_digest(whole))
             title = f"{way.name}, batch {rows}"
             places = _ends(len(whole))
             got = np.concatenate([whole[start:stop] for start, stop in places])
             expected = np.concatenate([self._reference(way, *place) for place in places])
-            compared = _compared(name, f"{title}: fp32", got, expected, settings.precision)
+            compared = _compared(name, f"{title}: fp32", got, expected, options.precision)
             results.checks.append(compared)
             if way is self._ways[0]:
                 results.rms = 100 * _rms(got, expected)
@@ -223,11 +220,11 @@ class Examiner:
             repeated = np.concatenate([whole[start:stop] for start, stop in again])
             check = exact(name, f"{title}: its own again", np.concatenate(parts), repeated)
             results.checks.append(check)
-        for rows in settings.buckets[:-1]:
+        for rows in options.buckets[:-1]:
             length = min(len(wholes[rows]), len(wholes[largest]))
             one, other = wholes[rows][:length], wholes[largest][:length]
             title = f"{way.name}, batch {rows}: {BETWEEN} {largest}"
-            results.checks.append(_compared(name, title, one, other, settings.precision))
+            results.checks.append(_compared(name, title, one, other, options.precision))
 
     def _reference(self, way: Way, start: int, stop: int) -> Array:
         key = (way.name, start, stop)
@@ -281,12 +278,9 @@ def _host_code() -> bool:
     return os.environ.get(HOST_CODE) == "1"
 
 
-def _digest(answers: Array) -> str:
-    return hashlib.sha256(np.ascontiguousarray(answers).tobytes()).hexdigest()
-
-
-def _line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """The message of an error, without line breaks."""
     return " ".join(str(error).split())
 
 
-__all__ = ["Examiner", "NotRun", "why_not"]
+__all__ = ["Examiner", "NotRun", "one_line", "why_not"]

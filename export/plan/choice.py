@@ -2,116 +2,70 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from export.errors import ParityError
-from export.plan import precision
-from export.plan.builder import Settings
-from export.plan.checks import Examiner, NotRun
 from export.plan.results import Results
-from runtime import manifest
-from runtime.errors import Error as RuntimeFailure
-from zoo.errors import ZooError
+from export.plan.types import Build, Options
 from zoo.tables import aligned
 
-if TYPE_CHECKING:
-    from export.plan.checked import Build, Checking
-    from export.plan.pipeline import Plan
+
+@dataclass
+class Candidate:
+    """How a plan is built, what came of that, and what its checks found.
+
+    `problem` says why it was not built, or not checked.
+    """
+
+    options: Options
+    build: Build | None = None
+    results: Results | None = None
+    problem: str = ""
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """A plan, what its checks found, its bytes, and how it was built."""
-
-    plan: Plan
-    found: Results
-    data: bytes
-    settings: Settings
-
-
-def choose(
-    build: Build,
-    folder: Path,
-    name: str,
-    settings: Settings,
-    checking: Checking,
-    examiner: Examiner,
-    say: Callable[[str], None],
-) -> Chosen:
-    """Build and check a plan in each precision; the fastest whose loss is small enough.
+def choose(candidates: Sequence[Candidate], max_loss: float, name: str) -> tuple[Candidate, str]:
+    """The fastest of the candidates whose loss is small enough, and the table of all.
 
     The speed is that of the largest batch size, the loss `Results.loss`.
 
     Args:
-        build: builds a plan.
-        folder: where there is room for the plans while they are compared.
+        candidates: in the order of the table.
+        max_loss: the greatest loss, in percent.
         name: of the file, for messages.
-        settings: how to build, but for the precision.
-        checking: its `max_loss` is the greatest loss, in percent.
-        examiner: checks them.
-        say: called with one line before each step.
 
     Raises:
-        ParityError: no precision is good enough; `report` is the table of all.
+        ParityError: none is good enough; `report` is the table.
     """
-    assert checking.max_loss is not None
-    made: list[Chosen] = []
-    problems: dict[str, str] = {}
-    with tempfile.TemporaryDirectory(prefix=".zoo-", dir=folder) as temporary:
-        for candidate in precision.PRECISIONS:
-            wanted = replace(settings, precision=candidate)
-            path = Path(temporary) / f"{candidate}.plan"
-            say(f"trying {candidate} for {name}")
-            try:
-                plan = build(path, wanted, None)
-                if candidate in precision.EIGHT_BITS and not _calibrated(path):
-                    # The same as fp16, by another name.
-                    problems[candidate] = "no layer in eight bits"
-                    continue
-                found = examiner.check(path, name, wanted)
-            except (NotRun, ZooError, RuntimeFailure) as error:
-                problems[candidate] = " ".join(str(error).split())
-                continue
-            made.append(Chosen(plan, found, path.read_bytes(), wanted))
-    within = [one for one in made if one.found.loss <= checking.max_loss]
-    kept = max(within, key=lambda one: one.found.speed, default=None)
-    report = _table(made, problems, kept, checking.max_loss, settings.buckets[-1])
+    kept, speed = None, -1.0
+    for candidate in candidates:
+        results = candidate.results
+        if results and results.loss <= max_loss and results.speed > speed:
+            kept, speed = candidate, results.speed
+    table = _table(candidates, kept, max_loss)
     if kept is None:
         raise ParityError(
-            f"no precision of {name} loses at most {checking.max_loss:g} %; nothing was kept; "
+            f"no precision of {name} loses at most {max_loss:g} %; nothing was kept; "
             "raise --max-quality-loss, or give --precision",
-            report,
+            table,
         )
-    return replace(kept, plan=replace(kept.plan, candidates=report))
+    return kept, table
 
 
-def _calibrated(plan: Path) -> bool:
-    """Whether layers of a plan run in eight bits."""
-    return "calibration" in manifest.read(plan)["plan"]
-
-
-def _table(
-    made: list[Chosen], problems: dict[str, str], kept: Chosen | None, most: float, rows: int
-) -> str:
-    """The candidates as aligned text, in the order in which they were tried."""
+def _table(candidates: Sequence[Candidate], kept: Candidate | None, max_loss: float) -> str:
+    rows = candidates[0].options.buckets[-1]
     lines = [("precision", "loss %", "of", f"rows/s at batch {rows}", "bytes", "")]
-    by_precision = {one.settings.precision: one for one in made}
-    for candidate in precision.PRECISIONS:
-        if candidate in problems:
-            lines.append((candidate, "", "", "", "", problems[candidate]))
+    for candidate in candidates:
+        precision, found, build = candidate.options.precision, candidate.results, candidate.build
+        if found is None or build is None:
+            lines.append((precision, "", "", "", "", candidate.problem))
             continue
-        one = by_precision[candidate]
-        found, size = one.found, f"{one.plan.size:,}"
-        verdict = "kept" if one is kept else "slower"
-        if found.loss > most:
-            verdict = f"above {most:g} %"
-        numbers = (f"{found.loss:.2f}", found.loss_of, f"{found.speed:,.0f}", size)
-        lines.append((candidate, *numbers, verdict))
+        verdict = "kept" if candidate is kept else "slower"
+        if found.loss > max_loss:
+            verdict = f"above {max_loss:g} %"
+        numbers = (f"{found.loss:.2f}", found.loss_of, f"{found.speed:,.0f}")
+        lines.append((precision, *numbers, f"{len(build.data):,}", verdict))
     return "\n".join(aligned(lines, right=(1, 3, 4)))
 
 
-__all__ = ["Chosen", "choose"]
+__all__ = ["Candidate", "choose"]

@@ -6,8 +6,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,96 +14,29 @@ import onnx
 from onnx import ModelProto
 
 from export.errors import ExportError
-from export.manifest import DIGEST, seal, unsealed
-from export.plan import SUFFIXES, checked, flavours, graph, phases, precision, quantization
-from export.plan.builder import Built, Settings, Tensor, build
-from export.plan.checked import Checking
-from export.plan.precision import PRECISIONS, Precision
+from export.manifest import DIGEST, digest_in, unsealed
+from export.plan import SUFFIXES, graph, phases, precision, quantization, targets
+from export.plan.builder import build
+from export.plan.checks import Examiner, NotRun, one_line, why_not
+from export.plan.choice import Candidate, choose
+from export.plan.precision import EIGHT_BITS, Precision
 from export.plan.results import Results
-from export.plan.samples import ARRAY, SAMPLES, Wanted
+from export.plan.samples import ARRAY
+from export.plan.types import MAX_BATCH, Build, Checking, Options, Plan
 from runtime import manifest
+from runtime.errors import Error as RuntimeFailure
+from zoo.errors import ZooError
 from zoo.images.atomic import check_file, replacing
+from zoo.plans import checks_of
 
 if TYPE_CHECKING:
     from export import pipeline as onnx_pipeline
 
-MAX_BATCH = 4096
 ROLES = ("generator", "encoder", "translator", "classifier", "mapping", "synthesis")
 OF_THE_ONNX_FILE = (DIGEST, "graph", "left_out", "outside", "parity", "throughput")
 """What a manifest says of the graph or the weights of the file that a plan is made from."""
 
-
-@dataclass(frozen=True)
-class Options:
-    """What plans to build; `target` None is the TensorRT that is installed.
-
-    `calibrate` and `samples` are the fields of `samples.Wanted`, for int8 and fp8.
-
-    Raises:
-        ExportError: a precision, a batch size or a calibration that is not made.
-    """
-
-    target: str | None = None
-    precision: str = "fp32"
-    batch: tuple[int, ...] = (1, 64, 512)
-    cache: Path | None = None
-    compatible: bool = False
-    calibrate: str | None = None
-    samples: int = SAMPLES
-
-    def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise ExportError(
-                f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision!r}"
-            )
-        if not self.batch or not all(1 <= rows <= MAX_BATCH for rows in self.batch):
-            text = ",".join(map(str, self.batch)) or "none"
-            raise ExportError(f"batch: expected numbers from 1 to {MAX_BATCH}, got {text}")
-        Wanted(self.calibrate, self.samples)
-
-    def settings(self) -> Settings:
-        """For the builder; raises ExportError as `flavours.choose`."""
-        wanted: Precision = next(known for known in PRECISIONS if known == self.precision)
-        buckets = tuple(sorted(set(self.batch)))
-        flavour = flavours.choose(self.target)
-        calibrate = Wanted(self.calibrate, self.samples)
-        return Settings(flavour, wanted, buckets, self.cache, self.compatible, calibrate)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A plan that was written: its place, size in bytes, and how it came to be.
-
-    `checked` is what its checks found, None where it was not checked; `candidates` the table of the
-    precisions that were compared, if one was to be chosen.
-    """
-
-    path: Path
-    size: int
-    seconds: float
-    layers: int
-    target: str
-    precision: str
-    fp32_layers: list[str]
-    buckets: tuple[int, ...]
-    fp16_layers: list[str] = field(default_factory=list)
-    checked: Results | None = None
-    candidates: str = ""
-
-    def summary(self) -> str:
-        """One line for people."""
-        sizes = ", ".join(map(str, self.buckets))
-        text = (
-            f"{self.path}: {self.size:,} bytes in {self.seconds:.2f} s by {self.target}; "
-            f"{self.layers} layers; {self.precision}; batch {sizes}"
-        )
-        if self.fp32_layers:
-            text += f"; in fp32: {', '.join(self.fp32_layers)}"
-        if self.fp16_layers:
-            text += f"; in fp16: {', '.join(self.fp16_layers)}"
-        if self.checked:
-            text += f"; {self.checked.summary()}"
-        return text
+Say = Callable[[str], None]
 
 
 def export(
@@ -112,10 +44,12 @@ def export(
     out: Path,
     options: Options | None = None,
     onnx_options: onnx_pipeline.Options | None = None,
-    progress: Callable[[str], None] = lambda line: None,
+    progress: Say = lambda line: None,
     checking: Checking | None = None,
 ) -> list[Plan]:
     """Build the plan of an engine file, or those of all files of a checkpoint; all or none is kept.
+
+    What the checks of `a.plan` find goes into `a.plan.checks.json` beside it.
 
     Args:
         source: an engine file; or the folder of a run, or a weights file, whose engine files are
@@ -131,32 +65,53 @@ def export(
         ExportError: an option is unusable, TensorRT is not installed, or refuses a graph.
         zoo.errors.ZooError, runtime.errors.Error: the source or the place is unusable.
     """
-    settings, checking = (options or Options()).settings(), checking or Checking()
-    if problem := flavours.unlisted(settings.flavour):
+    options, checking = options or Options(), checking or Checking()
+    if problem := targets.unlisted(options.tensorrt):
         progress(problem)
-    checking.require(settings)
+    _require_choice(options, checking)
     check_file(out)
     if source.suffix in SUFFIXES:
         raise ExportError(f"{source} is a plan already; a plan is made from an .onnx engine")
     with ExitStack() as stack:
         if source.suffix == ".onnx":
             engines = {out: source}
-        elif (settings.calibrate.source or "").lower().endswith(ARRAY):
+        elif (options.calibrate or "").lower().endswith(ARRAY):
             raise ExportError(
-                f"--calibrate {settings.calibrate.source} holds the rows of one engine; export the "
+                f"--calibrate {options.calibrate} holds the rows of one engine; export the "
                 "checkpoint to .onnx, and make a plan of each file"
             )
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             engines = _family(source, out, folder, onnx_options, progress)
-        temporary = {plan: stack.enter_context(replacing(plan)) for plan in engines}
-        return [
-            checked.write(
-                partial(_write, engine, plan, progress),
-                *(engine, temporary[plan], plan.name, settings, checking, progress),
-            )
-            for plan, engine in engines.items()
-        ]
+        temporary = {path: stack.enter_context(replacing(path)) for path in engines}
+        plans = []
+        for path, engine in engines.items():
+            plan = _make(engine, path, temporary[path], options, checking, progress)
+            plans.append(plan)
+            if plan.checked:
+                beside = stack.enter_context(replacing(checks_of(path)))
+                digest = {DIGEST: digest_in(temporary[path].read_bytes())}
+                beside.write_text(json.dumps(digest | plan.checked.document(), indent=2) + "\n")
+    for plan in plans:
+        if not plan.checked:
+            # It is of the plan that was there before.
+            checks_of(plan.path).unlink(missing_ok=True)
+    return plans
+
+
+def _require_choice(options: Options, checking: Checking) -> None:
+    """Raise ExportError where a choice was asked for that is made, or cannot be made here."""
+    if checking.max_loss is None:
+        return
+    if options.precision != "fp32":
+        raise ExportError(
+            f"max-quality-loss chooses the precision: expected none, got {options.precision}"
+        )
+    if reason := why_not():
+        raise ExportError(
+            "max-quality-loss: the fastest plan is found by running them, on a GPU of the kind "
+            f"that they are for: {reason}; give --precision instead"
+        )
 
 
 def _family(
@@ -164,7 +119,7 @@ def _family(
     out: Path,
     folder: Path,
     options: onnx_pipeline.Options | None,
-    progress: Callable[[str], None],
+    progress: Say,
 ) -> dict[Path, Path]:
     """The engine files of a checkpoint, in a folder, by the plans that they are to become."""
     from export import pipeline
@@ -175,45 +130,101 @@ def _family(
     return {out.with_name(f"{file.path.stem}{out.suffix}"): file.path for file in files}
 
 
-def _write(
-    engine: Path,
-    plan: Path,
-    progress: Callable[[str], None],
-    temporary: Path,
-    settings: Settings,
-    checks: dict[str, Any] | None = None,
+def _make(
+    engine: Path, path: Path, place: Path, options: Options, checking: Checking, say: Say
 ) -> Plan:
-    source = manifest.verify(engine)
+    """Make the plan of one engine: prepare the graph, build, check, choose, write.
+
+    Args:
+        engine: the .onnx file.
+        path: the plan's name.
+        place: where to write it, a temporary name.
+        options: how to build it, but for the precision where `checking` leaves that to `choose`.
+        checking: how to check it.
+        say: called with one line before each step, and where there is no check.
+    """
+    source, name = manifest.verify(engine), path.name
     if source["role"] not in ROLES:
         raise ExportError(f"{engine.name} has the role {source['role']}, which is no plan")
-    progress(f"building {plan.name} for {settings.flavour.title}")
-    fields: dict[str, Any] = {}
-    if settings.precision == "int8" or settings.precision == "fp8":
-        prepared, wanted = graph.prepare(onnx.load(engine), source), settings.precision
-        made = quantization.lower(prepared, source, engine, wanted, settings.calibrate, progress)
-        model, kept, fields = made.model, made.fp32, made.fields()
-        if not made.eight:
-            progress(f"no layer of {engine.name} runs in {wanted}: products are in fp16")
+    loss, table = checking.max_loss, ""
+    candidates = [Candidate(options)]
+    if loss is not None:
+        candidates = [Candidate(replace(options, precision=it)) for it in precision.PRECISIONS]
+    with Examiner(engine, checking.images, say) as examiner:
+        if loss is not None:
+            _open(examiner, name)
+        for candidate in candidates:
+            options = candidate.options
+            if loss is not None:
+                say(f"trying {options.precision} for {name}")
+            try:
+                say(f"building {name} for {options.tensorrt.title}")
+                model, document = prepare(engine, source, options, say)
+                if loss is not None and _in_fp16(document):
+                    # The same as another candidate.
+                    raise NotRun("no layer in eight bits")
+                candidate.build = build(model, name, document, options, say)
+                place.write_bytes(candidate.build.data)
+                if unsealed(manifest.verify(place)) != candidate.build.document:
+                    raise ExportError(
+                        f"{options.tensorrt.title} does not keep the manifest in {name}"
+                    )
+                if not checking.run:
+                    continue
+                if reason := why_not():
+                    raise NotRun(reason)
+                if loss is None:
+                    say(f"checking {name}")
+                candidate.results = examiner.check(place, name, options)
+            except NotRun as error:
+                candidate.problem = one_line(error)
+            except (ZooError, RuntimeFailure) as error:
+                if loss is None:
+                    raise
+                candidate.problem = one_line(error)
+    if loss is None:
+        (kept,) = candidates
+        if kept.problem:
+            say(f"{name} is not checked: {kept.problem}")
     else:
-        model, kept = lowered(onnx.load(engine), source, settings.precision)
-    if precision.only_fp32(model, settings.precision):
-        progress(f"no layer of {engine.name} can run in {settings.precision}: all are in fp32")
+        kept, table = choose(candidates, loss, name)
+    assert kept.build is not None
+    place.write_bytes(kept.build.data)
+    return _plan(path, kept.options, kept.build, kept.results, table)
 
-    described: list[dict[str, Any]] = []
 
-    def describe(inputs: list[Tensor], outputs: list[Tensor]) -> str:
-        described.append(document(source, settings, inputs, outputs, kept, checks))
-        described[-1]["plan"] |= fields
-        described[-1] = unsealed(described[-1])
-        return json.dumps(described[-1])
+def _open(examiner: Examiner, name: str) -> None:
+    try:
+        examiner.open()
+    except NotRun as error:
+        raise ExportError(f"max-quality-loss: {name} cannot be checked: {error}") from error
 
-    built = build(model, plan.name, describe, settings, progress)
-    # Where a plan has its network's name, nothing in it counts on the letters: TensorRT takes it
-    # with others of the same number (tests/export/test_plan.py).
-    temporary.write_bytes(seal(built.data))
-    if unsealed(manifest.verify(temporary)) != described[-1]:
-        raise ExportError(f"{settings.flavour.title} does not keep the manifest in {plan.name}")
-    return _report(plan, built, settings, kept, fields.get("fp16_layers", []))
+
+def prepare(
+    engine: Path, source: dict[str, Any], options: Options, say: Say
+) -> tuple[ModelProto, dict[str, Any]]:
+    """The graph of an engine file that TensorRT is given, and the manifest of its plan.
+
+    Args:
+        engine: the .onnx file, and `source` its manifest.
+        options: how to build the plan.
+        say: called with a line before a calibration, and where no layer is in that precision.
+
+    Raises:
+        ExportError: as `graph.prepare` and `quantization.lower`.
+    """
+    quantized: dict[str, Any] = {}
+    if options.precision == "int8" or options.precision == "fp8":
+        prepared, calibration = graph.prepare(onnx.load(engine), source), options.calibration
+        made = quantization.lower(prepared, source, engine, options.precision, calibration, say)
+        model, fp32, quantized = made.model, made.fp32, made.fields()
+        if not made.eight:
+            say(f"no layer of {engine.name} runs in {options.precision}: products are in fp16")
+    else:
+        model, fp32 = lowered(onnx.load(engine), source, options.precision)
+    if precision.only_fp32(model, options.precision):
+        say(f"no layer of {engine.name} can run in {options.precision}: all are in fp32")
+    return model, _document(source, options, fp32, quantized)
 
 
 def lowered(
@@ -223,7 +234,7 @@ def lowered(
 
     Args:
         model: of an engine file, and `source` its manifest.
-        wanted: the precision of the plan.
+        wanted: the precision of the plan, but for int8 and fp8.
     """
     prepared = graph.prepare(model, source)
     if wanted != "bf16":
@@ -234,48 +245,48 @@ def lowered(
     return made, [name for name in kept if name in names]
 
 
-def document(
-    source: dict[str, Any],
-    settings: Settings,
-    inputs: list[Tensor],
-    outputs: list[Tensor],
-    kept: list[str],
-    checks: dict[str, Any] | None = None,
+def _document(
+    source: dict[str, Any], options: Options, fp32: list[str], quantized: dict[str, Any]
 ) -> dict[str, Any]:
-    """The manifest of a plan, from that of the engine file that it is made from."""
-    flavour = settings.flavour
+    """The manifest of a plan, from that of its engine file; `build` fills in the tensors."""
+    tensorrt = options.tensorrt
     plan: dict[str, Any] = {
-        "target": flavour.target,
-        "tensorrt": flavour.version,
-        "buckets": list(settings.buckets),
-        "inputs": inputs,
-        "outputs": outputs,
-        "fp32_layers": kept,
+        "target": tensorrt.target,
+        "tensorrt": tensorrt.version,
+        "buckets": list(options.buckets),
+        "inputs": [],
+        "outputs": [],
+        "fp32_layers": fp32,
     }
-    if not flavour.portable and not settings.compatible:
-        plan["compute_capability"] = flavours.compute_capability()
-    if checks:
-        plan["checks"] = checks
-    kept_fields = {name: value for name, value in source.items() if name not in OF_THE_ONNX_FILE}
-    return kept_fields | {
-        "precision": settings.precision,
-        "batch": {"min": 1, "max": settings.buckets[-1]},
-        "plan": plan,
+    if not tensorrt.portable and not options.compatible:
+        plan["compute_capability"] = targets.compute_capability()
+    kept = {name: value for name, value in source.items() if name not in OF_THE_ONNX_FILE}
+    return kept | {
+        "precision": options.precision,
+        "batch": {"min": 1, "max": options.buckets[-1]},
+        "plan": plan | quantized,
     }
 
 
-def _report(plan: Path, built: Built, settings: Settings, kept: list[str], half: list[str]) -> Plan:
+def _in_fp16(document: dict[str, Any]) -> bool:
+    """Whether a plan for eight bits has no layer in them."""
+    return document["precision"] in EIGHT_BITS and "calibration" not in document["plan"]
+
+
+def _plan(path: Path, options: Options, build: Build, results: Results | None, table: str) -> Plan:
     return Plan(
-        path=plan,
-        size=len(built.data),
-        seconds=built.seconds,
-        layers=built.layers,
-        target=settings.flavour.title,
-        precision=settings.precision,
-        fp32_layers=kept,
-        buckets=settings.buckets,
-        fp16_layers=half,
+        path=path,
+        size=len(build.data),
+        seconds=build.seconds,
+        layers=build.layers,
+        target=options.tensorrt.title,
+        precision=options.precision,
+        fp32_layers=build.document["plan"]["fp32_layers"],
+        buckets=options.buckets,
+        fp16_layers=build.document["plan"].get("fp16_layers", []),
+        checked=results,
+        candidates=table,
     )
 
 
-__all__ = ["Options", "Plan", "document", "export", "lowered"]
+__all__ = ["MAX_BATCH", "Checking", "Options", "Plan", "export", "lowered", "prepare"]

@@ -15,7 +15,7 @@ from export.errors import ExportError
 from export.graph import opset
 from export.plan import calibration, phases, precision
 from export.plan.graph import remove_unused
-from export.plan.samples import Wanted, gather
+from export.plan.samples import Calibration, gather
 from export.plan.sensitivity import affordable
 
 EightBits = Literal["int8", "fp8"]
@@ -54,8 +54,8 @@ def lower(
     model: ModelProto,
     manifest: dict[str, Any],
     engine: Path,
-    wanted: EightBits,
-    calibrate: Wanted,
+    dtype: EightBits,
+    calibrate: Calibration,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Quantized:
     """The model with the products between its first and its last ones in eight bits.
@@ -67,7 +67,7 @@ def lower(
     Args:
         model: of `graph.prepare`: float32, its types inferred.
         manifest: of the engine file, and `engine` its place.
-        wanted: the precision.
+        dtype: the eight bits.
         calibrate: the samples to calibrate with.
         progress: called with a line before it is calibrated.
 
@@ -76,7 +76,7 @@ def lower(
     """
     if opset(model) < LEAST_OPSET:
         raise ExportError(
-            f"{engine.name} is in opset {opset(model)}; {wanted} needs {LEAST_OPSET} or later"
+            f"{engine.name} is in opset {opset(model)}; {dtype} needs {LEAST_OPSET} or later"
         )
     model = phases.named(model)
     transposed = {node.name for node in model.graph.node if node.op_type == "ConvTranspose"}
@@ -86,7 +86,7 @@ def lower(
         return precision.lower(phases.as_convolutions(model, transposed & {*names}), "fp16")
 
     def quantised(names: Collection[str]) -> ModelProto:
-        return insert(halved(names)[0], wanted, {name: reach[read[name]] for name in names})
+        return insert(halved(names)[0], dtype, {name: reach[read[name]] for name in names})
 
     nodes = {node.name for node in model.graph.node}
     candidates = products(model)
@@ -102,7 +102,7 @@ def lower(
         if dropped := len(read) - len(names):
             progress(
                 f"{dropped} of {len(read)} products of {engine.name} stay in fp16: "
-                f"in {wanted} they cost too much quality"
+                f"in {dtype} they cost too much quality"
             )
         if names:
             described = {
@@ -160,7 +160,7 @@ def _reached(nodes: list[NodeProto], ends: Callable[[NodeProto], Any]) -> set[st
     return found
 
 
-def insert(model: ModelProto, wanted: EightBits, limits: dict[str, float]) -> ModelProto:
+def insert(model: ModelProto, dtype: EightBits, limits: dict[str, float]) -> ModelProto:
     """A copy of a model with quantised inputs and weights before some of its products.
 
     Symmetric: zero points are 0. Inputs have one scale; so have the weights of matrix products,
@@ -170,20 +170,20 @@ def insert(model: ModelProto, wanted: EightBits, limits: dict[str, float]) -> Mo
 
     Args:
         model: of `precision.lower`.
-        wanted: the precision.
+        dtype: the eight bits.
         limits: for each product, by its name, what its input's numbers stay below.
     """
     made = ModelProto()
     made.CopyFrom(model)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    writer = _Writer(made.graph, wanted)
+    writer = _Writer(made.graph, dtype)
     del made.graph.node[:], made.graph.value_info[:]
     for source in model.graph.node:
         node = NodeProto()
         node.CopyFrom(source)
         if node.name in limits:
             kernel = weights[node.input[1]]
-            axis = 0 if node.op_type == "Conv" and wanted == "int8" else None
+            axis = 0 if node.op_type == "Conv" and dtype == "int8" else None
             node.input[0] = writer.activation(node.input[0], limits[node.name])
             node.input[1] = writer.weight(kernel, axis)
         made.graph.node.append(node)
@@ -194,9 +194,9 @@ def insert(model: ModelProto, wanted: EightBits, limits: dict[str, float]) -> Mo
 class _Writer:
     """Adds quantised tensors to a graph, each once."""
 
-    def __init__(self, graph: Any, wanted: EightBits) -> None:
-        self.graph, self.wanted = graph, wanted
-        self.largest, self.element = LARGEST[wanted], ELEMENTS[wanted]
+    def __init__(self, graph: Any, dtype: EightBits) -> None:
+        self.graph, self.dtype = graph, dtype
+        self.largest, self.element = LARGEST[dtype], ELEMENTS[dtype]
         self.made: set[str] = set()
 
     def activation(self, name: str, limit: float) -> str:
@@ -204,7 +204,7 @@ class _Writer:
         if name not in self.made:
             self.made.add(name)
             self._scale(name, np.array(limit))
-            self._node("QuantizeLinear", [name, f"{name}.scale"], f"{name}.{self.wanted}")
+            self._node("QuantizeLinear", [name, f"{name}.scale"], f"{name}.{self.dtype}")
             self._dequantize(name)
         return f"{name}.real"
 
@@ -221,9 +221,9 @@ class _Writer:
                 shape = [-1 if index == axis else 1 for index in range(values.ndim)]
                 scale = scale.reshape(shape)
             stored = np.clip(values / scale, -self.largest, self.largest)
-            if self.wanted == "int8":
+            if self.dtype == "int8":
                 stored = np.rint(stored)
-            self._constant(f"{name}.{self.wanted}", stored)
+            self._constant(f"{name}.{self.dtype}", stored)
             self._dequantize(name, **({} if axis is None else {"axis": axis}))
         return f"{name}.real"
 
@@ -237,12 +237,12 @@ class _Writer:
         return numpy_helper.to_array(tensor).astype(np.float64)
 
     def _constant(self, name: str, values: NDArray[np.float64]) -> None:
-        kept: NDArray[Any] = values.astype(np.int8) if self.wanted == "int8" else values
-        flat = kept.astype(np.float32).ravel() if self.wanted == "fp8" else kept.ravel()
+        kept: NDArray[Any] = values.astype(np.int8) if self.dtype == "int8" else values
+        flat = kept.astype(np.float32).ravel() if self.dtype == "fp8" else kept.ravel()
         self.graph.initializer.append(helper.make_tensor(name, self.element, kept.shape, flat))
 
     def _dequantize(self, name: str, **options: int) -> None:
-        stored = [f"{name}.{self.wanted}", f"{name}.scale"]
+        stored = [f"{name}.{self.dtype}", f"{name}.scale"]
         self._node("DequantizeLinear", stored, f"{name}.real", **options)
 
     def _node(self, kind: str, operands: list[str], result: str, **options: int) -> None:

@@ -46,7 +46,6 @@ class Results:
         throughput: rows/s by batch size.
         distance: of `quality.Distances.measure`; empty for what has no images of a prior.
         rms: RMS difference from fp32 in the largest batch, in percent of the standard deviation.
-        digests: of the answers that another build is compared by.
     """
 
     device: str
@@ -54,7 +53,6 @@ class Results:
     throughput: dict[str, float] = field(default_factory=dict)
     distance: dict[str, Any] = field(default_factory=dict)
     rms: float = 0.0
-    digests: list[str] = field(default_factory=list)
 
     @property
     def loss(self) -> float:
@@ -77,7 +75,7 @@ class Results:
         return list(self.throughput.values())[-1]
 
     def document(self) -> dict[str, Any]:
-        """The object `plan.checks` of the plan's manifest."""
+        """The file beside the plan, which `zoo.inspect` shows as `plan.checks`."""
         found: dict[str, Any] = {"device": self.device}
         found["parity"] = self._worst(between=False)
         if between := self._worst(between=True):

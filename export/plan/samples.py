@@ -32,7 +32,7 @@ ARRAY = ".npy"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Calibration:
     """Where the samples come from, and how many are taken.
 
     `source` is a data set's name, a folder of pictures, an `.npz` file, or an `.npy` file that
@@ -69,7 +69,7 @@ class Samples:
 
 
 def gather(
-    inputs: list[ValueInfoProto], manifest: dict[str, Any], engine: Path, wanted: Wanted
+    inputs: list[ValueInfoProto], manifest: dict[str, Any], engine: Path, calibration: Calibration
 ) -> Samples:
     """Samples for the inputs of a prepared graph.
 
@@ -80,7 +80,7 @@ def gather(
     Args:
         inputs: of `graph.prepare`'s model.
         manifest: of the engine file, and `engine` its place.
-        wanted: what was asked for.
+        calibration: where the samples come from, and how many.
 
     Raises:
         ExportError: there are no samples, with what helps; or they do not fit the network.
@@ -89,15 +89,15 @@ def gather(
     main = next((name for name in ("latent", *IMAGES) if name in shapes), None)
     if main is None:
         raise ExportError(f"{engine.name} has no input of latents or images to calibrate with")
-    if wanted.source is not None and wanted.source.lower().endswith(ARRAY):
-        rows = _array(Path(wanted.source), main, shapes[main], wanted.count)
-        source = Path(wanted.source).name
+    if calibration.source is not None and calibration.source.lower().endswith(ARRAY):
+        rows = _array(Path(calibration.source), main, shapes[main], calibration.count)
+        source = Path(calibration.source).name
     elif main in IMAGES:
-        rows, source = _images(manifest, engine, wanted)
+        rows, source = _images(manifest, engine, calibration)
         if main == "input":
             rows = _as_input(rows, manifest, engine)
     else:
-        rows, source = _latents(manifest, engine, wanted, shapes[main][0])
+        rows, source = _latents(manifest, engine, calibration, shapes[main][0])
     _check(rows, main, shapes[main], source)
     feed: Arrays = {main: rows}
     for entry in inputs:
@@ -141,12 +141,12 @@ def _check(rows: NDArray[Any], main: str, shape: Shape, source: str) -> None:
 
 
 def _latents(
-    manifest: dict[str, Any], engine: Path, wanted: Wanted, width: int
+    manifest: dict[str, Any], engine: Path, calibration: Calibration, width: int
 ) -> tuple[NDArray[Any], str]:
     if manifest["role"] == "synthesis":
-        return _styles(engine, wanted, width)
-    if manifest["latent"]["prior"] == "normal" and wanted.source is None:
-        return noise.normals(SEED, 0, wanted.count, width), "prior"
+        return _styles(engine, calibration, width)
+    if manifest["latent"]["prior"] == "normal" and calibration.source is None:
+        return noise.normals(SEED, 0, calibration.count, width), "prior"
     import runtime
     from zoo.engines import encoder_of
 
@@ -155,7 +155,7 @@ def _latents(
     except runtime.errors.Error as error:
         if manifest["latent"]["prior"] == "normal":
             raise ExportError(
-                f"--calibrate {wanted.source}: images become latents by the encoder of "
+                f"--calibrate {calibration.source}: images become latents by the encoder of "
                 f"{engine.name}, which has to lie beside it; without --calibrate the latents are "
                 f"of the prior ({error})"
             ) from error
@@ -164,7 +164,7 @@ def _latents(
             f"--calibrate a file of latents float32 [n, {width}], .npy ({error})"
         ) from error
     with encoder:
-        images, source = _images(encoder.manifest, engine, wanted)
+        images, source = _images(encoder.manifest, engine, calibration)
         if images.shape[1:] != encoder.image_shape:
             raise ExportError(
                 f"{source}: images of {list(images.shape[1:])} do not fit the encoder of "
@@ -173,13 +173,13 @@ def _latents(
         return encoder.encode(images)[0], f"encodings of {source}"
 
 
-def _styles(engine: Path, wanted: Wanted, width: int) -> tuple[NDArray[Any], str]:
+def _styles(engine: Path, calibration: Calibration, width: int) -> tuple[NDArray[Any], str]:
     """Styles of the prior for all layers."""
     import runtime
     from zoo.engines import open_mapping
 
     remedy = f"--calibrate a file of styles float32 [n, {width}], .npy"
-    if wanted.source is not None:
+    if calibration.source is not None:
         raise ExportError(f"{engine.name} takes styles, not images; give {remedy}")
     try:
         mapping = open_mapping(engine, backend="onnxruntime")
@@ -189,15 +189,15 @@ def _styles(engine: Path, wanted: Wanted, width: int) -> tuple[NDArray[Any], str
             f"it, or give {remedy} ({error})"
         ) from error
     with mapping:
-        styles = mapping.map(noise.normals(SEED, 0, wanted.count, mapping.latent_width))
+        styles = mapping.map(noise.normals(SEED, 0, calibration.count, mapping.latent_width))
     return np.tile(styles, width // styles.shape[1]), "prior, mapped"
 
 
 def _images(
-    manifest: dict[str, Any], engine: Path, wanted: Wanted
+    manifest: dict[str, Any], engine: Path, calibration: Calibration
 ) -> tuple[NDArray[np.uint8], str]:
     """Images [n, H, W, C] to learn from, none of those to measure on."""
-    name = wanted.source or (manifest.get("training") or {}).get("data")
+    name = calibration.source or (manifest.get("training") or {}).get("data")
     remedy = (
         "give --calibrate a data set, a folder of pictures, or an .npy file of the input's rows"
     )
@@ -205,7 +205,7 @@ def _images(
         raise ExportError(f"{engine.name} does not say what it was trained on; {remedy}")
     shape = manifest["image"]
     try:
-        images = _load(name, wanted.count, shape["height"], shape["channels"])
+        images = _load(name, calibration.count, shape["height"], shape["channels"])
     except (ZooError, OSError) as error:
         raise ExportError(
             f"{engine.name} is calibrated with images, and {name} cannot be had: {error}; {remedy}"
@@ -269,4 +269,4 @@ def _other(entry: ValueInfoProto, manifest: dict[str, Any], rows: int) -> NDArra
     return np.resize(np.eye(*shape * 2, dtype=np.float32), (rows, *shape))
 
 
-__all__ = ["FEWEST", "MOST", "SAMPLES", "Samples", "Wanted", "gather"]
+__all__ = ["FEWEST", "MOST", "SAMPLES", "Calibration", "Samples", "gather"]

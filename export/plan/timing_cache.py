@@ -6,26 +6,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from export.plan.flavours import Flavour
+from export.plan.targets import TensorRT
 from zoo import cache
 from zoo.errors import ConfigError, OutputError
 from zoo.images.atomic import replacing
 
 
-def default(flavour: Flavour) -> Path | None:
+def default(tensorrt: TensorRT) -> Path | None:
     """The file in the user's cache folder, one for each version: others' are of no use.
 
     None where there is no such folder.
     """
     try:
-        return cache.folder() / f"{flavour.target}-{flavour.version}.timing"
+        return cache.folder() / f"{tensorrt.target}-{tensorrt.version}.timing"
     except ConfigError:
         return None
 
 
-def has_one(flavour: Flavour, config: Any) -> bool:
+def has_one(tensorrt: TensorRT, config: Any) -> bool:
     """TensorRT-RTX measures where a plan is run; its functions of that name do nothing."""
-    return not flavour.portable and hasattr(config, "create_timing_cache")
+    return not tensorrt.portable and hasattr(config, "create_timing_cache")
 
 
 def load(config: Any, path: Path, warn: Callable[[str], None]) -> None:

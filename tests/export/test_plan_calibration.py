@@ -16,7 +16,7 @@ import runtime
 import small_inputs
 from export.errors import ExportError
 from export.plan import calibration, graph, samples
-from export.plan.samples import SEED, Samples, Wanted
+from export.plan.samples import SEED, Calibration, Samples
 from exported import GREY, invoke, write_run
 from oracles.noise import normals
 from plan_cases import made_of, node
@@ -31,7 +31,7 @@ COUNT = 24
 def gathered(path: Path, source: str | None = None, count: int = COUNT) -> Samples:
     model, document = onnx.load(path), runtime.manifest.read(path)
     inputs = list(graph.prepare(model, document).graph.input)
-    return samples.gather(inputs, document, path, Wanted(source, count))
+    return samples.gather(inputs, document, path, Calibration(source, count))
 
 
 def test_latents_of_the_prior() -> None:

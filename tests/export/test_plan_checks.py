@@ -8,19 +8,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from export.checks import Check
 from export.errors import ExportError
-from export.plan import builder, checked, flavours
-from export.plan.builder import Settings
+from export.plan import builder, pipeline, targets
 from export.plan.checks import Examiner, NotRun, _remedy
-from export.plan.flavours import Flavour
-from export.plan.pipeline import Plan
+from export.plan.pipeline import Checking, Options
 from export.plan.results import BETWEEN, DIFFERENT, Results
-from runtime import plans
+from export.plan.targets import TensorRT
+from runtime import manifest, plans
 from runtime.errors import EngineFileError
+from zoo import inspect
+from zoo.engines import WEIGHTS
 
-FLAVOUR = Flavour("tensorrt", SimpleNamespace(__version__="11"), None)  # type: ignore[arg-type]
+TENSORRT = TensorRT("tensorrt", SimpleNamespace(__version__="11"), None)  # type: ignore[arg-type]
 
 
 def test_compatible_plans_need_leave_for_host_code(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,15 +33,16 @@ def test_compatible_plans_need_leave_for_host_code(monkeypatch: pytest.MonkeyPat
 
     examiner = Examiner.__new__(Examiner)
     examiner._kind = refuse
-    compatible = Settings(FLAVOUR, compatible=True)
+    monkeypatch.setattr(targets, "choose", lambda target: TENSORRT)
+    compatible = Options(compatible=True)
     monkeypatch.delenv(plans.HOST_CODE, raising=False)
     with pytest.raises(NotRun, match=f"{plans.HOST_CODE}=1 only: cannot deserialize"):
-        examiner._open(Path("a"), "a.plan", compatible)
+        examiner._open_plan(Path("a"), "a.plan", compatible)
     with pytest.raises(ExportError, match="does not run: cannot"):
-        examiner._open(Path("a"), "a.plan", Settings(FLAVOUR))
+        examiner._open_plan(Path("a"), "a.plan", Options())
     monkeypatch.setenv(plans.HOST_CODE, "1")
     with pytest.raises(ExportError, match="does not run: cannot"):
-        examiner._open(Path("a"), "a.plan", compatible)
+        examiner._open_plan(Path("a"), "a.plan", compatible)
 
 
 def test_what_helps_depends_on_what_failed() -> None:
@@ -64,33 +67,54 @@ def test_layers_are_those_of_one_batch_size(
     engine = SimpleNamespace(create_engine_inspector=lambda: inspector)
     runtime = SimpleNamespace(deserialize_cuda_engine=lambda data: engine)
     module = SimpleNamespace(Runtime=lambda logger: runtime)
-    flavour = Flavour("tensorrt", module, SimpleNamespace(logger=None))  # type: ignore[arg-type]
-    monkeypatch.setattr(flavours, "compute_capability", lambda: "9.0")
-    assert builder._layers(flavour, b"") == 2
+    tensorrt = TensorRT("tensorrt", module, SimpleNamespace(logger=None))  # type: ignore[arg-type]
+    monkeypatch.setattr(targets, "compute_capability", lambda: "9.0")
+    assert builder._layers(tensorrt, b"") == 2
 
 
-@pytest.mark.parametrize("step", ["same", "check"])
-def test_a_second_build_that_cannot_run(step: str, tmp_path: Path) -> None:
-    """The first one is kept as it is."""
-    place = tmp_path / "a.plan"
-    place.write_bytes(b"first")
+CHECKS = {"device": "a GPU", "loss": {"percent": 0.5, "of": "FID"}, "throughput": {"1": 1234.5}}
 
-    def build(path: Path, *_: Any) -> Plan:
-        path.write_bytes(b"second")
-        return plan_of(6)
 
-    def plan_of(size: int) -> Plan:
-        return Plan(place, size, 1.0, 1, "", "fp32", [], (1,))
+def shown(plan: Path) -> str:
+    """What `zoo.inspect` says of the checks of a plan; empty where nothing."""
+    for options in ([], ["--json"]):
+        result = CliRunner().invoke(inspect.main, [str(plan), *options])
+        assert result.exit_code == 0, result.output
+    found = json.loads(result.output)["plan"].get("checks")
+    return json.dumps(found) if found else ""
 
-    def fail(*_: Any) -> None:
-        raise NotRun("no room")
 
-    examiner: Any = SimpleNamespace(**({"same": lambda *_: False} | {step: fail}))
-    said: list[str] = []
-    found = Results("a GPU", throughput={"1": 5.0})
-    settings = Settings(FLAVOUR)
-    kept = checked.numbered(
-        build, plan_of(5), found, place, "a.plan", settings, examiner, said.append
-    )
-    assert place.read_bytes() == b"first" and kept.size == 5 and kept.checked is found
-    assert said[-1] == "what the checks found is not in the manifest of a.plan: no room"
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("plans") / "a.plan"
+    options = Options("tensorrt-rtx", batch=(1,))
+    pipeline.export(WEIGHTS / "linear-ae.onnx", path, options, checking=Checking(run=False))
+    return path
+
+
+def test_results_beside_a_plan_are_shown(plan: Path, tmp_path: Path) -> None:
+    """Of this very file; others, damaged ones and none are nothing to fail about."""
+    copy = tmp_path / "b.plan"
+    copy.write_bytes(plan.read_bytes())
+    assert shown(copy) == ""
+    digest = manifest.read(copy)["file_blake2b"]
+    beside = tmp_path / "b.plan.checks.json"
+    beside.write_text(json.dumps({"file_blake2b": digest} | CHECKS))
+    assert shown(copy) == json.dumps(CHECKS)
+    texts = ["", "[]", "{", "null", json.dumps(CHECKS), '"\udcff"']
+    for text in [*texts, json.dumps({"file_blake2b": "0" * 64} | CHECKS)]:
+        beside.write_text(text, errors="surrogateescape")
+        assert shown(copy) == ""
+    beside.unlink()
+    beside.mkdir()
+    assert shown(copy) == ""
+
+
+def test_older_plans_have_their_results_in_the_manifest(tmp_path: Path) -> None:
+    engine, options = WEIGHTS / "linear-ae.onnx", Options("tensorrt-rtx", batch=(1,))
+    model, document = pipeline.prepare(engine, manifest.read(engine), options, print)
+    document["plan"]["checks"] = CHECKS
+    built = builder.build(model, "a.plan", document, options, print)
+    (tmp_path / "a.plan").write_bytes(built.data)
+    assert manifest.verify(tmp_path / "a.plan")["plan"]["checks"] == CHECKS
+    assert shown(tmp_path / "a.plan") == json.dumps(CHECKS)

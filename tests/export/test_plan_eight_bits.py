@@ -146,7 +146,7 @@ def test_scales_of_a_small_network_are_the_formulas(monkeypatch: pytest.MonkeyPa
     x = random.normal(size=(64, 4, 5, 5)).astype(np.float32)
     monkeypatch.setattr(quantization, "gather", lambda *_: Samples({"x": x}, "numbers", len(x)))
     monkeypatch.setattr(sensitivity, "LEVELS", 1e9)
-    made = quantization.lower(model, {}, Path("a.onnx"), "int8", samples.Wanted())
+    made = quantization.lower(model, {}, Path("a.onnx"), "int8", samples.Calibration())
     assert (made.eight, made.fp16, made.fp32) == (["c"], ["a", "y"], [])
     assert made.calibration == {
         "method": "percentile 99.999",
@@ -273,4 +273,4 @@ def test_an_old_opset_is_refused() -> None:
     model.opset_import[0].version = 18
     document = manifest("generator", (4, 4, 1))
     with pytest.raises(ExportError, match="opset 18; fp8 needs 19"):
-        quantization.lower(model, document, Path("a.onnx"), "fp8", samples.Wanted())
+        quantization.lower(model, document, Path("a.onnx"), "fp8", samples.Calibration())

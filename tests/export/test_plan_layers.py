@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, helper, numpy_helper
 
-from export.plan import flavours, quantization
-from export.plan.builder import Settings, build
+from export.plan import quantization
+from export.plan.builder import build
+from export.plan.pipeline import Options
 from export.plan.precision import PRODUCTS
 from export.plan.quantization import EightBits
 from plan_cases import ENGINES, case, has_eight_bits, lowered, quantized
@@ -103,8 +104,8 @@ def replace(model: ModelProto, name: str, value: NDArray[Any]) -> None:
 
 
 def plan_of(model: ModelProto) -> bytes:
-    settings = Settings(flavours.choose("tensorrt-rtx"), "int8", (8,))
-    return build(model, "a.plan", lambda *_: "{}", settings, pytest.fail).data
+    options = Options("tensorrt-rtx", "int8", (8,))
+    return build(model, "a.plan", {"plan": {}}, options, pytest.fail).data
 
 
 def found_in(data: NDArray[np.uint8], numbers: NDArray[np.float32], kind: Any) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import runtime
-from export.plan import flavours, pipeline
+from export.plan import pipeline, targets
 from gpu_arrays import cuda_torch
 from runtime.errors import ArgumentError, BackendUnavailableError
 from zoo.engines import WEIGHTS
@@ -25,12 +25,12 @@ def torch() -> Any:
     return cuda_torch()
 
 
-@pytest.fixture(scope="module", params=flavours.TARGETS)
+@pytest.fixture(scope="module", params=targets.TARGETS)
 def generator(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[runtime.Generator]:
     """The VAE, by a TensorRT that is installed here and runs on this GPU."""
-    if request.param not in flavours.installed():
+    if request.param not in targets.installed():
         pytest.skip(f"{request.param} is not installed")
     path = tmp_path_factory.mktemp("plan") / "vae.plan"
     options = pipeline.Options(target=request.param, batch=(1, 16))

@@ -11,13 +11,14 @@ import pytest
 from numpy.typing import NDArray
 
 import runtime
-from export.plan import flavours, pipeline
-from export.plan.checked import Checking
+from export.plan import pipeline, targets
+from export.plan.pipeline import Checking
 from export.plan.precision import EIGHT_BITS
 from plan_cases import ENGINES, held_out
 from plan_runs import KINDS, ask_real, assert_near, by_itself, by_plan, role_of
 from runtime.errors import BackendUnavailableError
 from zoo.engines import WEIGHTS
+from zoo.plans import read_checks
 
 pytestmark = pytest.mark.gpu
 
@@ -33,10 +34,10 @@ EIGHT_LEVELS, EIGHT_NUMBERS = 3.0, 0.08
 expected = cache(by_itself)
 
 
-@pytest.fixture(scope="module", params=flavours.TARGETS)
+@pytest.fixture(scope="module", params=targets.TARGETS)
 def target(request: pytest.FixtureRequest) -> str:
     """A TensorRT that is installed here."""
-    if request.param not in flavours.installed():
+    if request.param not in targets.installed():
         pytest.skip(f"{request.param} is not installed")
     return str(request.param)
 
@@ -106,14 +107,15 @@ def test_images_of_one_size_do_not_depend_on_the_request(
 
 
 @pytest.mark.parametrize("name", ["vae.onnx", "vae.encoder.onnx"])
-def test_what_the_checks_find_is_in_the_manifest(name: str, target: str, tmp_path: Path) -> None:
+def test_what_the_checks_find_lies_beside_the_plan(name: str, target: str, tmp_path: Path) -> None:
     """By the device's own name, for every batch size; the FID is that of as many images."""
     path = tmp_path / "a.plan"
     options = pipeline.Options(target=target, precision="fp16", batch=BUCKETS)
     (plan,) = pipeline.export(WEIGHTS / name, path, options, checking=Checking(images=500))
     if plan.checked is None:
         run(name, path)
-    found = runtime.manifest.read(path)["plan"]["checks"]
+    found = read_checks(path, runtime.manifest.read(path))
+    assert found is not None
     assert found["device"] == runtime.cuda.devices()[0].name
     assert list(found["throughput"]) == [str(rows) for rows in BUCKETS]
     assert all(rate > 0 for rate in found["throughput"].values())
@@ -130,4 +132,5 @@ def test_the_fastest_of_all_precisions(target: str, tmp_path: Path) -> None:
     print(plan.candidates)
     document = runtime.manifest.read(path)
     assert plan.precision == document["precision"]
-    assert document["plan"]["checks"]["loss"]["percent"] <= 5
+    found = read_checks(path, document)
+    assert found is not None and found["loss"]["percent"] <= 5

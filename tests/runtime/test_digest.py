@@ -14,7 +14,7 @@ import runtime
 from changed_engines import manifest_of
 from export import manifest
 from export.manifest import DIGEST, attach, digest_in, seal, unsealed
-from export.plan import pipeline
+from export.plan import builder, pipeline
 from runtime.errors import EngineFileError, ManifestError
 from shell import succeeds
 from zoo.engines import WEIGHTS
@@ -109,7 +109,7 @@ def test_plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     and a plan with one bit wrong is refused, without a GPU."""
     pytest.importorskip("tensorrt_rtx_bindings")
     built = []
-    monkeypatch.setattr(pipeline, "seal", lambda content: built.append(content) or seal(content))
+    monkeypatch.setattr(builder, "seal", lambda content: built.append(content) or seal(content))
     path = tmp_path / "a.plan"
     for digit in "07":
         monkeypatch.setattr(manifest, "_BLANK", 64 * digit)

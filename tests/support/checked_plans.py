@@ -18,11 +18,11 @@ from onnx import ModelProto
 import runtime
 from emulated_plans import BUCKETS
 from export.plan import pipeline
-from export.plan.checked import Checking
-from export.plan.pipeline import Options, Plan
+from export.plan.pipeline import Checking, Options, Plan
 from export.plan.precision import EIGHT_BITS, HALVES
 from plan_cases import lowered, quantized, rounded
 from zoo.engines import WEIGHTS
+from zoo.plans import read_checks
 
 RTX = "tensorrt-rtx"
 IMAGES = 120
@@ -77,7 +77,7 @@ def export(
 
 
 def checks_of(path: Path) -> Any:
-    return runtime.manifest.read(path)["plan"]["checks"]
+    return read_checks(path, runtime.manifest.read(path))
 
 
 def add_levels(where: Callable[[ModelProto, int], bool], levels: int, pixels: Any) -> Spoil:

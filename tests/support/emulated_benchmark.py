@@ -53,7 +53,7 @@ def serve_emulated(key: str, case: Case, pipe: Connection) -> None:
         from export.plan import pipeline
 
         # Building needs the real module, which is loaded while it is the only one there is.
-        pipeline.Options(target="tensorrt-rtx").settings()
+        _ = pipeline.Options(target="tensorrt-rtx").tensorrt
         device = HostCuda(Path(os.environ["ZOO_CUDA_LIBRARY"]))
         name = "tensorrt_rtx"
         sys.modules[name] = FakeTensorRT(device, Graphs(), buckets=case.batches, name=name)

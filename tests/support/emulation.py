@@ -17,7 +17,7 @@ import pytest
 
 from emulated_plans import BUCKETS, Plan
 from export.plan import pipeline
-from export.plan.checked import Checking
+from export.plan.pipeline import Checking
 from fake_tensorrt import FakeTensorRT
 from host_cuda import HostCuda
 from plan_cases import lowered
@@ -28,7 +28,7 @@ from zoo.engines import WEIGHTS
 MODULE = "tensorrt_rtx"
 
 # Loaded while the real module is the only one there is; building needs it.
-pipeline.Options(target="tensorrt-rtx").settings()
+_ = pipeline.Options(target="tensorrt-rtx").tensorrt
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,7 @@ def lowered(path: Path, precision: Precision) -> tuple[ModelProto, list[str]]:
 def quantized(path: Path, precision: EightBits, count: int = samples.SAMPLES) -> Quantized:
     """The graph of an int8 or fp8 plan, calibrated as `python -m export` does."""
     model, document = load(path)
-    wanted = samples.Wanted(count=count)
+    wanted = samples.Calibration(count=count)
     return quantization.lower(graph.prepare(model, document), document, path, precision, wanted)
 
 
@@ -74,7 +74,7 @@ def quantized(path: Path, precision: EightBits, count: int = samples.SAMPLES) ->
 def held_out(path: Path) -> Arrays:
     """Real inputs, for each of a prepared graph, that come after those it is calibrated with."""
     model, document = load(path)
-    wanted = samples.Wanted(count=samples.SAMPLES + ROWS)
+    wanted = samples.Calibration(count=samples.SAMPLES + ROWS)
     found = samples.gather(list(graph.prepare(model, document).graph.input), document, path, wanted)
     return {
         name: values[-ROWS:] if len(values) == found.count else values

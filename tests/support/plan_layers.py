@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from onnx import ModelProto
 
-from export.plan import flavours
+from export.plan import targets
 from export.plan.builder import fixed_profile
 
 GENERATED = "kgen"
@@ -28,7 +28,7 @@ class Layer:
 
 def layers(model: ModelProto, rows: int = 8) -> list[Layer]:
     """All layers, of a plan for one number of rows."""
-    trt = flavours.choose("tensorrt-rtx").module
+    trt = targets.choose("tensorrt-rtx").module
     lines: list[str] = []
 
     class Logger(trt.ILogger):  # type: ignore[misc, name-defined]

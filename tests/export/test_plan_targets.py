@@ -11,12 +11,10 @@ from typing import Any
 import pytest
 
 from export.errors import ExportError
-from export.plan import flavours, name, pipeline, timing_cache
-from export.plan.builder import Settings
-from export.plan.checked import Checking
-from export.plan.flavours import Flavour
-from export.plan.pipeline import Options
+from export.plan import name, pipeline, targets, timing_cache
+from export.plan.pipeline import Checking, Options
 from export.plan.precision import PRECISIONS
+from export.plan.targets import TensorRT
 from zoo.engines import resolve
 
 RTX = "tensorrt-rtx"
@@ -70,9 +68,9 @@ def test_manifests_of_all_lengths(length: int) -> None:
 
 def installed(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
     """Lets only these modules be found."""
-    every = {name for names in flavours.TARGETS.values() for name in names}
+    every = {name for names in targets.TARGETS.values() for name in names}
     monkeypatch.setattr(
-        flavours.importlib.util,
+        targets.importlib.util,
         "find_spec",
         lambda module: module if module in modules or module not in every else None,
     )
@@ -81,16 +79,16 @@ def installed(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
 def test_default_target(monkeypatch: pytest.MonkeyPatch) -> None:
     installed(monkeypatch)
     with pytest.raises(ExportError, match=r"generator-zoo\[tensorrt-rtx\].*generator-zoo\[gpu\]"):
-        flavours.choose()
+        targets.choose()
     installed(monkeypatch, "tensorrt_rtx_bindings")
-    assert flavours.installed() == [RTX] and flavours.choose().target == RTX
+    assert targets.installed() == [RTX] and targets.choose().target == RTX
     with pytest.raises(ExportError, match=r"generator-zoo\[gpu\]"):
-        flavours.choose("tensorrt")
+        targets.choose("tensorrt")
     installed(monkeypatch, "tensorrt_rtx", "tensorrt")
-    assert flavours.installed() == ["tensorrt", RTX]
+    assert targets.installed() == ["tensorrt", RTX]
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(ExportError, match="tensorrt cannot be loaded"):
-        flavours.choose()
+        targets.choose()
 
 
 @dataclass
@@ -144,18 +142,18 @@ def test_where_the_timing_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     class Module:
         __version__ = "11.0"
 
-    flavour = Flavour("tensorrt", Module, None)  # type: ignore[arg-type]
+    tensorrt = TensorRT("tensorrt", Module, None)  # type: ignore[arg-type]
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     expected = tmp_path / "generator-zoo" / "tensorrt-11.0.timing"
-    assert timing_cache.default(flavour) == expected
+    assert timing_cache.default(tensorrt) == expected
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert timing_cache.default(flavour).is_relative_to(tmp_path / ".cache")
-    assert timing_cache.has_one(flavour, Config(b"")) and not timing_cache.has_one(flavour, None)
-    assert not timing_cache.has_one(flavours.choose(RTX), Config(b""))
+    assert timing_cache.default(tensorrt).is_relative_to(tmp_path / ".cache")
+    assert timing_cache.has_one(tensorrt, Config(b"")) and not timing_cache.has_one(tensorrt, None)
+    assert not timing_cache.has_one(targets.choose(RTX), Config(b""))
 
 
-def test_what_a_flavour_lacks_is_said(tmp_path: Path) -> None:
+def test_what_a_tensorrt_lacks_is_said(tmp_path: Path) -> None:
     """TensorRT-RTX keeps no timing cache, and its plans are compatible without a flag."""
     said: list[str] = []
     options = Options(RTX, "fp32", (1,), tmp_path / "cache", compatible=True)
@@ -169,14 +167,14 @@ def test_precision_flags() -> None:
     """TF32 is the builder's default: fp32 takes it away."""
     from export.plan import builder
 
-    flavour = flavours.choose(RTX)
-    trt = flavour.module
-    made = trt.Builder(flavour.log.logger)
+    tensorrt = targets.choose(RTX)
+    trt = tensorrt.module
+    made = trt.Builder(tensorrt.log.logger)
     for precision in PRECISIONS:
         config = made.create_builder_config()
         network = made.create_network(0)
-        settings = Settings(flavour, precision, (1,))
-        builder._configure(made, network, config, settings, print)
+        options = Options(RTX, precision, (1,))
+        builder._configure(made, network, config, options, print)
         assert config.get_flag(trt.BuilderFlag.TF32) == (precision != "fp32")
         assert config.num_optimization_profiles == 1
 
@@ -189,20 +187,20 @@ def test_precision_flags() -> None:
 def test_a_gpu_that_tensorrt_for_rtx_does_not_list(
     here: str | None, listed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flavours, "compute_capability", lambda: here)
+    monkeypatch.setattr(targets, "compute_capability", lambda: here)
     module: Any = SimpleNamespace(__version__="1.7.1")
-    said = flavours.unlisted(Flavour("tensorrt-rtx", module, module))
+    said = targets.unlisted(TensorRT("tensorrt-rtx", module, module))
     assert (said is None) == listed
     if said:
         assert f"compute capability {here}" in said and "7.5, 8.0, 8.6, 8.9, 12.x" in said
-    assert flavours.unlisted(Flavour("tensorrt", module, module)) is None
+    assert targets.unlisted(TensorRT("tensorrt", module, module)) is None
 
 
 def test_an_unlisted_gpu_is_told_of_before_building(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     pytest.importorskip("tensorrt_rtx_bindings")
-    monkeypatch.setattr(flavours, "compute_capability", lambda: "9.0")
+    monkeypatch.setattr(targets, "compute_capability", lambda: "9.0")
     lines: list[str] = []
     pipeline.export(
         resolve("linear-ae.onnx"),

@@ -21,10 +21,11 @@ TARGETS: dict[Target, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Flavour:
+class TensorRT:
     """An installed TensorRT: its Python module, and the logger of the process.
 
-    The two share an API; a flag or a property that one of them has not is asked for, never assumed.
+    The two kinds share an API; a flag or a property that one of them lacks is looked up, never
+    assumed.
     """
 
     target: Target
@@ -47,7 +48,7 @@ class Flavour:
         return self.target == "tensorrt-rtx"
 
     def flag(self, kind: str, name: str) -> Any | None:
-        """A member of one of the module's enumerations; None where this version has it not."""
+        """A member of one of the module's enumerations; None where this version lacks it."""
         return getattr(getattr(self.module, kind, None), name, None)
 
 
@@ -63,8 +64,8 @@ def _module_name(target: Target) -> str | None:
     return None
 
 
-def choose(target: str | None = None) -> Flavour:
-    """The flavour of that name, or the default: tensorrt where it is installed, else tensorrt-rtx.
+def choose(target: str | None = None) -> TensorRT:
+    """The TensorRT of that name, or the default: tensorrt where it is installed, else tensorrt-rtx.
 
     Raises:
         ExportError: there is no such target, or it is not installed, or cannot be loaded.
@@ -84,7 +85,7 @@ def choose(target: str | None = None) -> Flavour:
 
 
 @cache
-def _load(target: Target) -> Flavour:
+def _load(target: Target) -> TensorRT:
     name, extra = _module_name(target), EXTRAS[target]
     if name is None:
         raise ExportError(
@@ -94,7 +95,7 @@ def _load(target: Target) -> Flavour:
         module = importlib.import_module(name)
     except Exception as error:  # the wheels look for shared libraries when they are imported
         raise ExportError(f"the module {name} cannot be loaded: {error}") from error
-    return Flavour(target, module, log_of(module))
+    return TensorRT(target, module, log_of(module))
 
 
 LISTED = ("7.5", "8.0", "8.6", "8.9", "12")
@@ -102,14 +103,14 @@ LISTED = ("7.5", "8.0", "8.6", "8.9", "12")
 point alone stands for all that begin so."""
 
 
-def unlisted(flavour: Flavour) -> str | None:
+def unlisted(tensorrt: TensorRT) -> str | None:
     """What to say before a plan is built that the GPU here may not run; None where it may."""
-    here = compute_capability() if flavour.portable else None
+    here = compute_capability() if tensorrt.portable else None
     if here is None or here in LISTED or here.split(".")[0] in LISTED:
         return None
     listed = ", ".join(name if "." in name else f"{name}.x" for name in LISTED)
     return (
-        f"the GPU here has compute capability {here}, which is not in the list of {flavour.title} "
+        f"the GPU here has compute capability {here}, which is not in the list of {tensorrt.title} "
         f"({listed}): the plan may not run on it; --target tensorrt is for every GPU"
     )
 
