@@ -1,6 +1,8 @@
 """What CONTRIBUTING.md says of the sources: who imports whom, and how long files are."""
 
 import ast
+import graphlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from repository import ROOT
+from repository import CSRC, ROOT
 
 PACKAGES = ("runtime", "zoo", "export")
 FILES = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
@@ -246,3 +248,56 @@ def test_files_are_not_too_long() -> None:
     assert len(lengths) > 300
     assert {name: lines for name, lines in lengths.items() if lines > LONGEST} == {}
     assert f"none has more than {LONGEST}" in (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+
+
+ROOMS = {
+    "ops": {"ops"},
+    "base": {"base"},
+    "format": {"format", "base"},
+    "backends": {"backends", "format", "base", "ops"},
+    "core": {"core", "backends", "format", "base", "ops"},
+    "python": {"python", "core", "backends", "format", "base", "ops"},
+    "plugins": {"plugins", "ops"},
+}
+"""Which folders of `csrc` the files of each may include; all may include `include/zoo`."""
+
+
+def included(file: Path) -> set[str]:
+    """Our own headers that a file includes, by their paths below `csrc` or `csrc/include`."""
+    found = re.findall(r'^#include "([^"]+/[^"]+)"', file.read_text("utf-8"), re.MULTILINE)
+    return set(found)
+
+
+def test_rooms_of_csrc_include_those_below_only() -> None:
+    """python → core → backends → format → base, and the operators below all of them."""
+    seen = set()
+    for room, allowed in ROOMS.items():
+        for file in (CSRC / room).rglob("*"):
+            if file.suffix in (".h", ".cc", ".cu"):
+                used = {header.partition("/")[0] for header in included(file)} - {"zoo"}
+                assert used <= allowed, file
+                seen |= {(room, other) for other in used}
+    assert {("core", "backends"), ("backends", "format"), ("format", "base")} <= seen
+    for file in (CSRC / "include").rglob("*.h"):
+        assert {header.partition("/")[0] for header in included(file)} <= {"zoo"}, file
+
+
+def test_headers_do_not_include_one_another_in_circles() -> None:
+    headers = {str(file.relative_to(CSRC)): included(file) for file in CSRC.rglob("*.h")}
+    headers = {name.removeprefix("include/"): others for name, others in headers.items()}
+    order = list(graphlib.TopologicalSorter(headers).static_order())
+    assert len(order) > 80
+
+
+def test_roles_are_told_apart_by_one_table() -> None:
+    """csrc/format/roles.h has the row of each role; elsewhere traits are asked for."""
+    table = (CSRC / "format" / "roles.h").read_text("utf-8")
+    roles = re.findall(r'^    \{"([a-z]+)",', table, re.MULTILINE)
+    assert len(roles) == 8
+    named = re.compile(rf'role\w*\s*[!=]=\s*"|"(?:{"|".join(roles)})"')
+    of_class = {f"core/{role}.cc" for role in roles}
+    for room in ROOMS:
+        for file in (CSRC / room).rglob("*"):
+            name = str(file.relative_to(CSRC))
+            if file.suffix in (".h", ".cc") and name not in {"format/roles.h", *of_class}:
+                assert not named.search(file.read_text("utf-8")), name

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "format/io_names.h"
 #include "zoo/export.h"
 #include "zoo/manifest.h"
 #include "zoo/options.h"
@@ -78,25 +79,5 @@ class Backend {
   // Most bytes of the device's memory that this has held at a time.
   virtual uint64_t peak_device_bytes() const { return 0; }
 };
-
-// Input and output names of the engine file's graphs.
-namespace io {
-constexpr const char* kMu = "mu";
-constexpr const char* kLogvar = "logvar";
-constexpr const char* kSeed = "seed";
-constexpr const char* kFirst = "first";
-constexpr const char* kImage = "image";
-constexpr const char* kInput = "input";
-constexpr const char* kScores = "scores";
-constexpr const char* kLatent = "latent";          // of mapping and synthesis
-constexpr const char* kStyles = "styles";          // of mapping
-constexpr const char* kLabel = "label";            // class of each image
-constexpr const char* kAttributes = "attributes";  // of each image that comes out
-constexpr const char* kTruncation = "truncation";
-constexpr const char* kNoise = "noise";  // scale of the noise of all layers
-
-// The noise of a layer, for backends that do not draw it.
-inline std::string layer_noise(uint32_t stream) { return "noise." + std::to_string(stream); }
-}  // namespace io
 
 }  // namespace zoo

@@ -6,8 +6,8 @@
 #include <mutex>
 #include <string>
 
-#include "backends/library.h"
-#include "core/fork.h"
+#include "base/fork.h"
+#include "base/library.h"
 #include "zoo/errors.h"
 #include "zoo_interfaces.h"
 

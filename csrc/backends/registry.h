@@ -1,4 +1,4 @@
-// The backends that this build knows, by name.
+// The backends that this build knows: one row of a table for each kind of engine file and device.
 #pragma once
 
 #include <memory>
@@ -10,15 +10,38 @@
 
 namespace zoo {
 
+enum class DeviceKind { kCpu, kGpu };
+enum class FileKind { kOnnx, kPlan };
+
+struct BackendEntry {
+  const char* name;
+  DeviceKind device;
+  FileKind file;
+  // Space-separated; null: the one that the file was built in.
+  const char* precisions;
+  // Whether its library is installed and it knows the precision on this machine. Opens nothing
+  // heavy.
+  bool (*can)(const std::string& precision);
+  // Of its library; throws BackendUnavailableError where there is none.
+  std::string (*version)();
+  // Throws BackendUnavailableError, DeviceUnavailableError (no such device), EngineFileError,
+  // ExecutionError.
+  std::unique_ptr<Backend> (*make)(const BackendConfig&);
+  // The numbers of rows that a run can have, rising; null: any.
+  std::vector<size_t> (*run_sizes)(const Manifest&);
+};
+
+// In the order in which they are tried where the manifest has measured none.
+std::vector<const BackendEntry*> backends_for(DeviceKind device, FileKind file);
+
+// Names of those for a CPU.
 ZOO_API const std::vector<std::string>& backend_names();
 
-// Whether the backend's library is installed and it knows the precision. Opens nothing heavy.
-bool backend_can(const std::string& name, const std::string& precision);
+// ArgumentError that lists them.
+[[noreturn]] void throw_unknown_backend(const std::string& name);
 
-// Version of the backend's library; throws BackendUnavailableError where there is none.
+// Version of the library of a backend for a CPU. Throws ArgumentError for an unknown name,
+// BackendUnavailableError where it is not installed.
 ZOO_API std::string backend_version(const std::string& name);
-
-// Throws ArgumentError for an unknown name, BackendUnavailableError, ExecutionError.
-std::unique_ptr<Backend> make_backend(const std::string& name, const BackendConfig& config);
 
 }  // namespace zoo

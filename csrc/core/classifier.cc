@@ -5,15 +5,9 @@
 namespace zoo {
 
 Classifier::Classifier(const std::string& path, const Options& options)
-    : engine_(std::make_shared<Engine>(path, options, std::vector<std::string>{"classifier"})) {
-  require_uint8_images(*engine_);
+    : LoadedEngine(path, options, {"classifier"}) {
+  require_uint8_images(engine());
 }
-
-const Manifest& Classifier::manifest() const { return engine_->manifest(); }
-const std::string& Classifier::backend() const { return engine_->backend_name(); }
-size_t Classifier::instances() const { return engine_->instances(); }
-std::string Classifier::device() const { return engine_->device(); }
-uint64_t Classifier::peak_device_bytes() const { return engine_->peak_device_bytes(); }
 
 void Classifier::classify(const void* images, size_t n, float* scores, const Cancel& cancel,
                           Memories memory) const {
@@ -22,7 +16,7 @@ void Classifier::classify(const void* images, size_t n, float* scores, const Can
       {io::kImage, const_cast<void*>(images), manifest().image.bytes(), memory.in},
       {{io::kScores, scores, bytes, memory.out}},
       {}};
-  run_images(engine_.get(), call, n, cancel);
+  run_images(&engine(), call, n, cancel);
 }
 
 }  // namespace zoo

@@ -9,15 +9,10 @@
 namespace zoo {
 
 Encoder::Encoder(const std::string& path, const Options& options)
-    : engine_(std::make_shared<Engine>(path, options, std::vector<std::string>{"encoder"})) {
-  require_uint8_images(*engine_);
+    : LoadedEngine(path, options, {"encoder"}) {
+  require_uint8_images(engine());
 }
 
-const Manifest& Encoder::manifest() const { return engine_->manifest(); }
-const std::string& Encoder::backend() const { return engine_->backend_name(); }
-size_t Encoder::instances() const { return engine_->instances(); }
-std::string Encoder::device() const { return engine_->device(); }
-uint64_t Encoder::peak_device_bytes() const { return engine_->peak_device_bytes(); }
 bool Encoder::deterministic() const { return manifest().posterior == "deterministic"; }
 
 void Encoder::encode(const void* images, size_t n, float* mu, float* logvar, const Cancel& cancel,
@@ -32,7 +27,7 @@ void Encoder::encode(const void* images, size_t n, float* mu, float* logvar, con
   }
   const Rows pictures = {io::kImage, const_cast<void*>(images), manifest().image.bytes(),
                          memory.in};
-  run_images(engine_.get(), {pictures, outputs, {}}, n, cancel);
+  run_images(&engine(), {pictures, outputs, {}}, n, cancel);
   if (deterministic() && logvar) {
     std::fill_n(logvar, n * width, -std::numeric_limits<float>::infinity());
   }

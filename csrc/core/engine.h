@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "backends/backend.h"
-#include "core/fork.h"
+#include "base/fork.h"
 #include "core/instance_pool.h"
-#include "core/mapped_file.h"
+#include "core/placement.h"
+#include "core/run_sizes.h"
+#include "format/mapped_file.h"
 #include "zoo/manifest.h"
 #include "zoo/options.h"
 
@@ -23,10 +25,10 @@ class Engine {
   Engine(const std::string& path, const Options& options, const std::vector<std::string>& roles);
 
   const Manifest& manifest() const { return manifest_; }
-  const std::string& backend_name() const { return backend_name_; }
+  std::string backend_name() const { return placement_.backend->name; }
   const std::string& path() const { return path_; }
-  size_t instances() const { return instances_; }
-  std::string device() const;
+  size_t instances() const { return placement_.instances; }
+  std::string device() const { return placement_.device_name(); }
   uint64_t peak_device_bytes() { return backend().peak_device_bytes(); }
 
   // Both start again in a forked child, which has the memory but no threads.
@@ -43,18 +45,9 @@ class Engine {
   void check_memory(const char* name, const void* data, Memory memory);
 
  private:
-  // On a CPU smaller runs keep the activations in the cache, and one batch then occupies
-  // every instance; which images come out does not depend on it. Never below the
-  // manifest's batch_min.
-  size_t run_size(uint64_t n, size_t batch) const;
-  size_t wanted_run_size(uint64_t n, size_t batch) const;
   // `rows`, or as many as are usual where the library gives rows other bits in fewer of them.
   // Seen on this machine, when a size is first asked for.
   size_t with_usual_bits(size_t rows);
-  // On a GPU: the least size that holds all rows, else the greatest within the limits.
-  size_t bucket(uint64_t n, size_t batch) const;
-  // Leaves out the sizes from `rows` on; false where no other is left.
-  bool leave_out(size_t rows);
   std::unique_ptr<Backend> make() const;
 
   // What works, and what was seen of it.
@@ -73,12 +66,9 @@ class Engine {
   // of the file.
   std::unique_ptr<const MappedFile> file_;
   Manifest manifest_;
-  Options options_;
-  std::string backend_name_;
-  size_t instances_ = 1;
-  int device_ = 0;
-  std::vector<size_t> run_sizes_;  // on a GPU: the rows that a run can have, rising
-  std::atomic<size_t> sizes_{0};   // how many of them are in use
+  std::string precision_;
+  Placement placement_;
+  std::unique_ptr<RunSizes> sizes_;
   PerProcess<Live> live_;
 };
 

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 
-#include "core/checks.h"
+#include "base/checks.h"
 #include "core/inputs.h"
 #include "core/row_runner.h"
 #include "core/stream_state.h"
+#include "format/roles.h"
 #include "ops/batched_interpolate.h"
 
 namespace zoo {
@@ -25,7 +26,7 @@ GraphInputs inputs_of(const Engine& engine, const SampleRequest& request) {
 }
 
 void check_not_synthesis(const Engine& engine) {
-  if (engine.manifest().role != "synthesis") return;
+  if (has_trait(engine.manifest(), kDrawsLatent)) return;
   throw ArgumentError("'" + engine.path() + "' is a synthesis network: it decodes styles, and " +
                       "has no prior to sample from");
 }
@@ -40,26 +41,19 @@ void check_prior(const Engine& engine) {
 }  // namespace
 
 Generator::Generator(const std::string& path, const Options& options)
-    : engine_(std::make_shared<Engine>(path, options,
-                                       std::vector<std::string>{"generator", "synthesis"})) {}
-
-const Manifest& Generator::manifest() const { return engine_->manifest(); }
-const std::string& Generator::backend() const { return engine_->backend_name(); }
-size_t Generator::instances() const { return engine_->instances(); }
-std::string Generator::device() const { return engine_->device(); }
-uint64_t Generator::peak_device_bytes() const { return engine_->peak_device_bytes(); }
+    : LoadedEngine(path, options, {"generator", "synthesis"}) {}
 
 void Generator::sample(const SampleRequest& request, void* images, const Cancel& cancel) const {
   check_range(request.n, request.first, manifest().image.bytes());
-  check_not_synthesis(*engine_);
+  check_not_synthesis(engine());
   if ((request.mu == nullptr) != (request.logvar == nullptr)) {
     throw ArgumentError("mu and logvar: expected both or neither");
   }
-  engine_->check_memory("images", images, request.image_memory);
+  engine().check_memory("images", images, request.image_memory);
   const bool on_host = request.latent_memory == Memory::kHost;
   LatentSource source;
   if (!request.mu) {
-    check_prior(*engine_);
+    check_prior(engine());
   } else {
     const size_t rows = request.shared ? 1 : request.n;
     if (on_host) {
@@ -67,22 +61,22 @@ void Generator::sample(const SampleRequest& request, void* images, const Cancel&
       check_finite("logvar", request.logvar, rows, manifest().latent_width, true);
     } else if (request.shared) {
       throw ArgumentError("mu and logvar: one row for all is expected in the host's memory");
-    } else if (engine_->backend().noise_from() != NoiseFrom::kBackend) {
+    } else if (engine().backend().noise_from() != NoiseFrom::kBackend) {
       throw ArgumentError("mu and logvar: expected memory of the host, for the graph of '" +
-                          engine_->path() + "' does not draw");
+                          engine().path() + "' does not draw");
     }
-    engine_->check_memory("mu", request.mu, request.latent_memory);
-    engine_->check_memory("logvar", request.logvar, request.latent_memory);
+    engine().check_memory("mu", request.mu, request.latent_memory);
+    engine().check_memory("logvar", request.logvar, request.latent_memory);
     source.memory = request.latent_memory;
     source.kind = LatentSource::Kind::kPosterior;
     source.mu = request.mu;
     source.logvar = request.logvar;
     source.shared = request.shared;
   }
-  const GraphInputs inputs = inputs_of(*engine_, request);
-  const size_t rows = engine_->prepare(request.n, request.batch);
+  const GraphInputs inputs = inputs_of(engine(), request);
+  const size_t rows = engine().prepare(request.n, request.batch);
   const Images out{images, request.image_memory};
-  engine_->pool().run(generate_job(engine_.get(), source, inputs, request.n, rows, out), cancel);
+  engine().pool().run(generate_job(&engine(), source, inputs, request.n, rows, out), cancel);
 }
 
 std::vector<uint8_t> Generator::sample(uint64_t n, uint64_t seed, uint64_t first) const {
@@ -94,7 +88,7 @@ std::vector<uint8_t> Generator::sample(uint64_t n, uint64_t seed, uint64_t first
   request.seed = seed;
   request.first = first;
   check_range(n, first, manifest().image.bytes());
-  check_prior(*engine_);
+  check_prior(engine());
   std::vector<uint8_t> images(n * manifest().image.bytes());
   sample(request, images.data());
   return images;
@@ -105,21 +99,21 @@ void Generator::decode(const DecodeRequest& request, void* images, const Cancel&
   if (request.latent_memory == Memory::kHost) {
     check_finite("latents", request.latents, request.n, manifest().latent_width);
   }
-  engine_->check_memory("latents", request.latents, request.latent_memory);
-  engine_->check_memory("images", images, request.image_memory);
+  engine().check_memory("latents", request.latents, request.latent_memory);
+  engine().check_memory("images", images, request.image_memory);
   GraphInputs inputs;
   inputs.seed = request.seed.value_or(0);
   inputs.first = request.first;
   if (!request.seed) inputs.noise = 0.0f;
-  set_labels(*engine_, request.labels, request.label_count, false, request.n, &inputs);
-  set_truncation(*engine_, request.truncation, &inputs);
+  set_labels(engine(), request.labels, request.label_count, false, request.n, &inputs);
+  set_truncation(engine(), request.truncation, &inputs);
   LatentSource source;
   source.kind = LatentSource::Kind::kGiven;
   source.mu = request.latents;
   source.memory = request.latent_memory;
-  const size_t rows = engine_->prepare(request.n, 0);
+  const size_t rows = engine().prepare(request.n, 0);
   const Images out{images, request.image_memory};
-  engine_->pool().run(generate_job(engine_.get(), source, inputs, request.n, rows, out), cancel);
+  engine().pool().run(generate_job(&engine(), source, inputs, request.n, rows, out), cancel);
 }
 
 void Generator::decode(const float* latents, size_t n, void* images, const Cancel& cancel) const {
@@ -157,7 +151,7 @@ void Generator::interpolate(const InterpolateRequest& request, void* images,
   check_finite("a and b", latents.data(), count, width);
 
   GraphInputs of_ways;
-  set_labels(*engine_, request.labels, request.label_count, false, request.rows, &of_ways);
+  set_labels(engine(), request.labels, request.label_count, false, request.rows, &of_ways);
   std::vector<int64_t> labels;
   if (manifest().condition_classes != 0) {
     for (size_t i = 0; i < count; ++i) {
@@ -200,18 +194,18 @@ Stream Generator::stream(uint64_t n, uint64_t seed, uint64_t first, size_t batch
 Stream Generator::stream(const SampleRequest& request, size_t prefetch) const {
   // Only some batches are in memory.
   check_range(request.n, request.first, /*image_bytes=*/1);
-  check_prior(*engine_);
+  check_prior(engine());
   if (request.mu || request.logvar) {
     throw ArgumentError("mu and logvar: a stream draws from the prior, expected neither");
   }
   if (request.image_memory != Memory::kHost) {
     throw ArgumentError("images: a stream's are in the host's memory");
   }
-  const GraphInputs inputs = inputs_of(*engine_, request);
+  const GraphInputs inputs = inputs_of(engine(), request);
   SampleRequest whole = request;
   if (whole.batch == 0) whole.batch = std::min<size_t>(kStreamBatch, manifest().batch_max);
-  return Stream(std::make_shared<Stream::State>(engine_, whole, inputs,
-                                                prefetch ? prefetch : 2 * engine_->instances()));
+  return Stream(std::make_shared<Stream::State>(shared_engine(), whole, inputs,
+                                                prefetch ? prefetch : 2 * engine().instances()));
 }
 
 }  // namespace zoo

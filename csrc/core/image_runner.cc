@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/checks.h"
+#include "base/checks.h"
 
 namespace zoo {
 namespace {

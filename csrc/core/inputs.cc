@@ -4,8 +4,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "backends/tensors.h"
-#include "core/thread_memory.h"
+#include "base/thread_memory.h"
+#include "format/tensors.h"
 #include "ops/reparametrized_sample.h"
 #include "zoo/errors.h"
 

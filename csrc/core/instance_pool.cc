@@ -6,7 +6,7 @@
 #include <set>
 #include <system_error>
 
-#include "core/fork.h"
+#include "base/fork.h"
 #include "zoo/errors.h"
 
 namespace zoo {

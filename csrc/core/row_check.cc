@@ -4,7 +4,7 @@
 #include <cstring>
 #include <vector>
 
-#include "backends/tensors.h"
+#include "format/tensors.h"
 #include "ops/reparametrized_sample.h"
 
 namespace zoo {

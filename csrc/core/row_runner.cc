@@ -4,8 +4,8 @@
 #include <cstring>
 #include <limits>
 
-#include "backends/tensors.h"
-#include "core/thread_memory.h"
+#include "base/thread_memory.h"
+#include "format/tensors.h"
 #include "ops/reparametrized_sample.h"
 
 namespace zoo {
@@ -116,8 +116,9 @@ void run_rows(Engine* engine, size_t instance, const LatentSource& source,
   RunArguments arguments;
   arguments.rows = backend.fixed_batch() ? batch : count;
   arguments.count = count;
-  // What a synthesis network draws is for its layers alone.
-  const NoiseFrom from = manifest.role == "synthesis" ? NoiseFrom::kCaller : backend.noise_from();
+  // What other graphs draw (of synthesis networks) is for their layers alone.
+  const NoiseFrom from =
+      has_trait(manifest, kDrawsLatent) ? backend.noise_from() : NoiseFrom::kCaller;
   if (from == NoiseFrom::kGraph) {
     bind_operands(source, offset, count, arguments.rows, manifest.latent_width, &arguments);
   } else if (from == NoiseFrom::kBackend) {

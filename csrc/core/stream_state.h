@@ -7,8 +7,8 @@
 #include <mutex>
 #include <thread>
 
+#include "base/fork.h"
 #include "core/engine.h"
-#include "core/fork.h"
 #include "core/inputs.h"
 #include "zoo/generator.h"
 

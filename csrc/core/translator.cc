@@ -1,20 +1,14 @@
 #include "zoo/translator.h"
 
-#include "core/checks.h"
+#include "base/checks.h"
 #include "core/image_runner.h"
 
 namespace zoo {
 
 Translator::Translator(const std::string& path, const Options& options)
-    : engine_(std::make_shared<Engine>(path, options, std::vector<std::string>{"translator"})) {
-  require_uint8_images(*engine_);
+    : LoadedEngine(path, options, {"translator"}) {
+  require_uint8_images(engine());
 }
-
-const Manifest& Translator::manifest() const { return engine_->manifest(); }
-const std::string& Translator::backend() const { return engine_->backend_name(); }
-size_t Translator::instances() const { return engine_->instances(); }
-std::string Translator::device() const { return engine_->device(); }
-uint64_t Translator::peak_device_bytes() const { return engine_->peak_device_bytes(); }
 
 void Translator::translate(const TranslateRequest& request, void* translated,
                            const Cancel& cancel) const {
@@ -24,7 +18,7 @@ void Translator::translate(const TranslateRequest& request, void* translated,
     std::string known;
     for (const auto& name : names) known += (known.empty() ? "" : ", ") + name;
     throw ArgumentError(names.empty()
-                            ? "attributes: expected none, for '" + engine_->path() +
+                            ? "attributes: expected none, for '" + engine().path() +
                                   "' does not ask for them"
                             : "attributes: expected a value for each of " + known + ", got none");
   }
@@ -40,7 +34,7 @@ void Translator::translate(const TranslateRequest& request, void* translated,
       {io::kInput, const_cast<void*>(request.images), manifest().input.bytes(), request.memory.in},
       {{io::kImage, translated, manifest().image.bytes(), request.memory.out}},
       inputs};
-  run_images(engine_.get(), call, request.n, cancel);
+  run_images(&engine(), call, request.n, cancel);
 }
 
 void Translator::translate(const void* images, size_t n, void* translated,

@@ -1,6 +1,6 @@
 // Engine files, ONNX or plans: what is done with one before a library gets it.
 
-#include "core/engine_file.h"
+#include "format/engine_file.h"
 #include "fuzz/memory_file.h"
 #include "zoo/errors.h"
 

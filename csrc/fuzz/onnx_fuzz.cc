@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include "core/onnx_check.h"
+#include "format/onnx_check.h"
 #include "zoo/errors.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

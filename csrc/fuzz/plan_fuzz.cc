@@ -1,6 +1,6 @@
 // Plans: where their manifest is, and what it says.
 
-#include "core/plan_file.h"
+#include "format/plan_file.h"
 #include "fuzz/memory_file.h"
 #include "zoo/errors.h"
 #include "zoo/manifest.h"

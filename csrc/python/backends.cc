@@ -1,6 +1,6 @@
-#include "backends/library.h"
 #include "backends/native/kernels.h"
 #include "backends/registry.h"
+#include "base/library.h"
 #include "core/instance_pool.h"
 #include "python/bindings.h"
 

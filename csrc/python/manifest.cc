@@ -1,4 +1,4 @@
-#include "core/engine_file.h"
+#include "format/engine_file.h"
 #include "python/bindings.h"
 
 namespace zoo::python {

@@ -1,6 +1,6 @@
 // What a forked child finds of its parent's threads. Arguments: a generator's file, the backend.
 
-#include "core/fork.h"
+#include "base/fork.h"
 
 #include <sys/syscall.h>
 #include <sys/wait.h>

@@ -19,7 +19,7 @@
 #include <thread>
 #include <vector>
 
-#include "backends/library.h"
+#include "base/library.h"
 #include "ops/reparametrized_sample.h"
 #include "tests/check.h"
 #include "tests/fake_nvinfer.h"

@@ -1,6 +1,6 @@
 // Plans from outside: laid out by hand, whole and damaged. No GPU and no TensorRT.
 
-#include "core/plan_file.h"
+#include "format/plan_file.h"
 
 #include <unistd.h>
 

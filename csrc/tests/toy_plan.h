@@ -38,7 +38,7 @@ inline std::string manifest_of(const std::string& target, const std::string& ver
              "outputs": [{"name": "image", "dtype": "uint8", "shape": ["N", 6, 5, 1]}]}})";
 }
 
-// A file of TensorRT's layout (core/plan_file.cc), with a network for fake_nvinfer.
+// A file of TensorRT's layout (format/plan_file.cc), with a network for fake_nvinfer.
 class Plan {
  public:
   Plan(const std::string& version, const std::string& network,

@@ -8,7 +8,7 @@ from export.errors import ExportError
 from runtime import manifest
 
 MARKER = f"{manifest.KEY}:"
-"""Before a manifest that stands in one piece; csrc/core/plan_file.cc looks for it."""
+"""Before a manifest that stands in one piece; csrc/format/plan_file.cc looks for it."""
 
 LONGEST = 4095
 """Characters of any name that TensorRT takes: "limit 4096", its end included."""

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "core/wire.h"
+#include "format/wire.h"
 #include "ops/half_float.h"
 #include "zoo/errors.h"
 

@@ -41,7 +41,7 @@ struct Node {
 
 class Graph {
  public:
-  // `file`: an ONNX file that has been checked (core/engine_file.h), which must outlive this.
+  // `file`: an ONNX file that has been checked (format/engine_file.h), which must outlive this.
   // Throws EngineFileError for what is damaged all the same.
   explicit Graph(std::string_view file);
 

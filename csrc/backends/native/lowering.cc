@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "backends/backend.h"
-#include "backends/tensors.h"
+#include "format/tensors.h"
 #include "zoo/errors.h"
 
 namespace zoo::native {
@@ -67,7 +67,7 @@ class Lowering {
   }
 
   void read_inputs() {
-    if (manifest_.role != "generator" && manifest_.role != "interpolator") {
+    if (role_of(manifest_).input != std::string_view(io::kMu)) {
       throw BackendUnavailableError("backend native: it runs generators, and this is a " +
                                     manifest_.role + ": use backend='onnxruntime'");
     }

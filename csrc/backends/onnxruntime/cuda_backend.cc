@@ -7,7 +7,7 @@
 
 #include "backends/onnxruntime/cuda_bucket.h"
 #include "backends/onnxruntime/cuda_session.h"
-#include "core/warnings.h"
+#include "base/warnings.h"
 #include "zoo/errors.h"
 
 namespace zoo {

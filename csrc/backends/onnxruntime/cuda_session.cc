@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "backends/library.h"
+#include "base/library.h"
 #include "zoo/errors.h"
 
 namespace zoo {

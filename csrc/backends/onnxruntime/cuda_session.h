@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "backends/backend.h"
 #include "backends/onnxruntime/ort_api.h"
 
 namespace zoo {

@@ -1,8 +1,8 @@
 #include "backends/onnxruntime/onnxruntime_backend.h"
 
 #include "backends/onnxruntime/ort_api.h"
-#include "backends/tensors.h"
-#include "core/fork.h"
+#include "base/fork.h"
+#include "format/tensors.h"
 #include "zoo/errors.h"
 
 namespace zoo {

@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <mutex>
 
-#include "backends/library.h"
-#include "core/fork.h"
+#include "base/fork.h"
+#include "base/library.h"
 #include "zoo/errors.h"
 
 namespace zoo {

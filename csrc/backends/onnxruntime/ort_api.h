@@ -12,7 +12,7 @@
 
 #include <string>
 
-#include "backends/tensors.h"
+#include "format/tensors.h"
 
 namespace zoo {
 

@@ -12,8 +12,8 @@
 #include <thread>
 
 #include "backends/openvino/openvino_loader.h"
-#include "backends/tensors.h"
-#include "core/fork.h"
+#include "base/fork.h"
+#include "format/tensors.h"
 #include "zoo/errors.h"
 #include "zoo_interfaces.h"
 
@@ -140,7 +140,8 @@ void add_noise_inputs(ov::Model* model, const std::string& path, const Manifest&
     const auto noise = ov::as_type_ptr<NoiseNode>(node);
     if (!noise) continue;
     ov::Output<ov::Node> drawn = noise->input_value(0);
-    const bool latent = manifest.role == "generator" && noise->stream() == manifest.latent_stream;
+    const bool latent =
+        has_trait(manifest, kDrawsLatent) && noise->stream() == manifest.latent_stream;
     const LayerNoise* of_layer = nullptr;
     for (const LayerNoise& layer : manifest.layer_noise) {
       if (layer.stream == noise->stream()) of_layer = &layer;

@@ -6,8 +6,8 @@
 
 #include "backends/tensorrt/plan_bucket.h"
 #include "backends/tensorrt/tensorrt_loader.h"
-#include "backends/tensors.h"
-#include "core/process_function.h"
+#include "base/process_function.h"
+#include "format/tensors.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -98,7 +98,7 @@ class PlanBackend : public Backend {
   explicit PlanBackend(const BackendConfig& config)
       : manifest_(*config.manifest), device_(config.device), path_(config.path) {
     check_device(config);
-    draws_ = !manifest_.layer_noise.empty() || manifest_.role == "generator";
+    draws_ = !manifest_.layer_noise.empty() || has_trait(manifest_, kDrawsLatent);
     const OnDevice here(device_);
     engine_ = open_plan(path_, manifest_);
     check_engine(path_, manifest_, *engine_);

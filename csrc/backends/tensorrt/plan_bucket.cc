@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "backends/tensors.h"
+#include "format/tensors.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -73,7 +73,7 @@ void PlanBucket::lay_out_inputs() {
       copied.push_back(input);
     }
   }
-  has_key_ = manifest_.role == "generator" || !layers_.empty();
+  has_key_ = has_trait(manifest_, kDrawsLatent) || !layers_.empty();
   if (has_key_) take(kKeyBytes);
   for (const PlanTensor& input : copied) {
     copied_.push_back(take_tensor(input.name, input.bytes(rows_)));

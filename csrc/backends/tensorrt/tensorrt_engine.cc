@@ -17,7 +17,7 @@
 
 #include "backends/tensorrt/tensorrt_loader.h"
 #include "backends/tensorrt/tensorrt_log.h"
-#include "core/mapped_file.h"
+#include "format/mapped_file.h"
 #include "zoo/errors.h"
 #include "zoo_interfaces.h"
 

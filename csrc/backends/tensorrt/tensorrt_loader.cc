@@ -6,7 +6,7 @@
 #include <map>
 #include <mutex>
 
-#include "backends/library.h"
+#include "base/library.h"
 #include "zoo/errors.h"
 #include "zoo_interfaces.h"
 

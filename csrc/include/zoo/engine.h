@@ -5,6 +5,7 @@
 #include "zoo/encoder.h"
 #include "zoo/errors.h"
 #include "zoo/generator.h"
+#include "zoo/loaded_engine.h"
 #include "zoo/manifest.h"
 #include "zoo/mapping.h"
 #include "zoo/options.h"

@@ -8,9 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "zoo/export.h"
-#include "zoo/manifest.h"
-#include "zoo/options.h"
+#include "zoo/loaded_engine.h"
 
 namespace zoo {
 
@@ -79,18 +77,12 @@ struct InterpolateRequest {
   float truncation = 1.0f;
 };
 
-class ZOO_API Generator {
+class ZOO_API Generator : public LoadedEngine {
  public:
   // Throws what Manifest::read throws; BackendUnavailableError;
   // DeviceUnavailableError; ArgumentError for unknown options, or a role other than
   // "generator" and "synthesis" (which decodes styles only).
   explicit Generator(const std::string& path, const Options& options = {});
-
-  const Manifest& manifest() const;
-  const std::string& backend() const;  // the one in use
-  size_t instances() const;
-  std::string device() const;          // "cpu" or "cuda:N"
-  uint64_t peak_device_bytes() const;  // of the GPU's memory
 
   // images: caller-owned, request.n * manifest().image.bytes() bytes, row-major, finished when the
   // call returns. Throws ArgumentError without mu where the manifest's prior is "none", and for
@@ -120,9 +112,6 @@ class ZOO_API Generator {
   // The images of sample(request), request.batch at a time (0: 64). The request's labels are
   // copied. Throws ArgumentError for one with mu.
   Stream stream(const SampleRequest& request, size_t prefetch = 0) const;
-
- private:
-  std::shared_ptr<Engine> engine_;
 };
 
 class ZOO_API Stream {

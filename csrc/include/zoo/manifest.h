@@ -108,7 +108,7 @@ struct ZOO_API Manifest {
   // images/s measured at export: backend -> geometric mean over batch sizes.
   std::map<std::string, double> throughput;
   PlanDescription plan;  // no buckets: the file is no plan
-  // BLAKE2b of the file (core/engine_file.h), 64 hexadecimal digits; empty: it has none.
+  // BLAKE2b of the file (format/engine_file.h), 64 hexadecimal digits; empty: it has none.
   std::string file_blake2b;
   std::string json;  // the whole document as it stands in the file
 

@@ -3,16 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 
-#include "zoo/export.h"
-#include "zoo/manifest.h"
-#include "zoo/options.h"
+#include "zoo/loaded_engine.h"
 
 namespace zoo {
-
-class Engine;
 
 // What to make of which images.
 struct TranslateRequest {
@@ -31,16 +26,10 @@ struct TranslateRequest {
   Memories memory;  // of images, and of what is made of them; the attributes are the host's
 };
 
-class ZOO_API Translator {
+class ZOO_API Translator : public LoadedEngine {
  public:
   // Throws as Generator's constructor does.
   explicit Translator(const std::string& path, const Options& options = {});
-
-  const Manifest& manifest() const;
-  const std::string& backend() const;
-  size_t instances() const;
-  std::string device() const;          // "cpu" or "cuda:N"
-  uint64_t peak_device_bytes() const;  // of the GPU's memory
 
   // translated: caller-owned, n * manifest().image.bytes() bytes, uint8. Throws ArgumentError
   // for attributes that are missing, not finite, or not asked for.
@@ -50,9 +39,6 @@ class ZOO_API Translator {
   // images: [n, H, W, C] uint8 of the format manifest().input, the mask of manifest().alpha
   // included; seed 0.
   void translate(const void* images, size_t n, void* translated, const Cancel& cancel = {}) const;
-
- private:
-  std::shared_ptr<Engine> engine_;
 };
 
 }  // namespace zoo

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <set>
 
-#include "backends/tensors.h"
-#include "core/manifest_fields.h"
+#include "format/manifest_fields.h"
+#include "format/tensors.h"
 
 namespace zoo {
 namespace {

@@ -2,7 +2,7 @@
 // end the process where it is not so.
 #pragma once
 
-#include "core/onnx_graph.h"
+#include "format/onnx_graph.h"
 
 namespace zoo {
 

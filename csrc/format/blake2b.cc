@@ -1,4 +1,4 @@
-#include "core/blake2b.h"
+#include "format/blake2b.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,4 +1,4 @@
-#include "core/onnx_graph.h"
+#include "format/onnx_graph.h"
 
 #include "zoo/errors.h"
 

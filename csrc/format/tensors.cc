@@ -1,8 +1,8 @@
-#include "backends/tensors.h"
+#include "format/tensors.h"
 
 #include <algorithm>
 
-#include "core/onnx_graph.h"
+#include "format/onnx_graph.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -67,7 +67,7 @@ void check_tensors(const std::string& path, const Manifest& manifest, bool draws
   };
   std::vector<std::string> names = input_names(manifest, draws);
   // The noise operator's second operand, beside its first.
-  if (draws && manifest.role == "generator") names.push_back(io::kLogvar);
+  if (draws && has_trait(manifest, kDrawsLatent)) names.push_back(io::kLogvar);
   for (const std::string& name : names) check("input", inputs, name);
   for (const GraphTensor& input : inputs) {
     if (std::count(names.begin(), names.end(), input.name) != 0) continue;

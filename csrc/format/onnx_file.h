@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "core/mapped_file.h"
+#include "format/mapped_file.h"
 
 namespace zoo {
 

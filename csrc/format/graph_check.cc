@@ -1,11 +1,11 @@
-#include "core/graph_check.h"
+#include "format/graph_check.h"
 
 #include <algorithm>
 #include <optional>
 #include <set>
 #include <unordered_map>
 
-#include "backends/tensors.h"
+#include "format/tensors.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -69,7 +69,7 @@ void check_width(const OnnxGraph& graph, const OnnxNode& node, size_t width) {
 void check_streams(const Manifest& manifest, const OnnxGraph& graph, bool draws) {
   std::map<int64_t, size_t> widths;
   for (const LayerNoise& layer : manifest.layer_noise) widths[layer.stream] = layer.width;
-  const bool latent = manifest.role == "generator";
+  const bool latent = has_trait(manifest, kDrawsLatent);
   if (latent) widths[manifest.latent_stream] = manifest.latent_width;
   std::set<int64_t> drawn;
   for (const OnnxNode& node : graph.nodes) {
@@ -132,7 +132,7 @@ std::optional<int64_t> classes_of(const OnnxGraph& graph, const Weights& weights
 
 void check_graph(const std::string& path, const Manifest& manifest, const OnnxModel& model) {
   // Nothing here runs these: what they take is up to the program that does.
-  if (manifest.role == "interpolator" || manifest.role == "discriminator") return;
+  if (!has_trait(manifest, kRuns)) return;
   const std::string file = "engine file '" + path + "': ";
   const OnnxGraph& graph = model.graph;
   std::vector<GraphTensor> inputs;

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <limits>
 
-#include "core/onnx_graph.h"
+#include "format/onnx_graph.h"
 #include "zoo/errors.h"
 
 namespace zoo {

@@ -1,4 +1,4 @@
-#include "core/manifest_fields.h"
+#include "format/manifest_fields.h"
 
 #include <algorithm>
 #include <cmath>

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <set>
 
-#include "core/manifest_fields.h"
+#include "format/manifest_fields.h"
+#include "format/roles.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -50,10 +51,9 @@ void parse_layers(const Json& layers, bool has_latent, Manifest* manifest) {
 }  // namespace
 
 void parse_noise(const Json& document, Manifest* manifest) {
-  const bool has_latent = manifest->role == "generator";
-  const bool has_layers =
-      has_latent || manifest->role == "synthesis" || manifest->role == "translator";
-  if (!has_layers || (!has_latent && !document.contains("noise"))) return;
+  const bool has_latent = has_trait(*manifest, kDrawsLatent);
+  if (!has_trait(*manifest, kDrawsInLayers)) return;
+  if (!has_latent && !document.contains("noise")) return;
   const Json& noise = require_object(document, "noise");
   require_one_of("noise.algorithm", require_string(noise, "noise", "algorithm"), {"philox4x32-10"});
   require_one_of("noise.transform", require_string(noise, "noise", "transform"), {"box-muller"});
@@ -70,7 +70,7 @@ void parse_condition(const Json& document, Manifest* manifest) {
   require_schema(*manifest, "condition");
   const Json& condition = require_object(document, "condition");
   const std::string kind = require_string(condition, "condition", "kind");
-  if (manifest->role == "translator") {
+  if (has_trait(*manifest, kTranslates)) {
     require_one_of("condition.kind", kind, {"attributes"});
     const Json& names = require(condition, "condition", "names");
     manifest->condition_names = require_names(names, "condition.names");
@@ -87,7 +87,7 @@ void parse_condition(const Json& document, Manifest* manifest) {
 void parse_truncation(const Json& document, Manifest* manifest) {
   if (!document.contains("truncation")) {
     // What a mapping network makes is said here and nowhere else.
-    if (manifest->role == "mapping") require_object(document, "truncation");
+    if (has_trait(*manifest, kMakesStyles)) require_object(document, "truncation");
     return;
   }
   require_schema(*manifest, "truncation");

@@ -1,9 +1,9 @@
-#include "core/warnings.h"
+#include "base/warnings.h"
 
 #include <cstdio>
 #include <utility>
 
-#include "core/process_function.h"
+#include "base/process_function.h"
 #include "zoo/options.h"
 
 namespace zoo {

@@ -5,7 +5,7 @@
 #include <mutex>
 #include <utility>
 
-#include "core/fork.h"
+#include "base/fork.h"
 
 namespace zoo {
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/wire.h"
+#include "format/wire.h"
 
 namespace zoo {
 

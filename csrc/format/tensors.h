@@ -6,7 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "backends/backend.h"
+#include "format/io_names.h"
+#include "format/roles.h"
+#include "zoo/export.h"
+#include "zoo/manifest.h"
 
 namespace zoo {
 
@@ -31,10 +34,7 @@ inline TensorInfo image_info(const ImageFormat& format, int64_t rows) {
   return {TensorType::kFloat32, {rows, c, h, w}};
 }
 
-inline bool takes_latents(const Manifest& manifest) {
-  return manifest.role == "generator" || manifest.role == "synthesis" ||
-         manifest.role == "interpolator";
-}
+inline bool takes_latents(const Manifest& manifest) { return has_trait(manifest, kDecodes); }
 
 // The scale of the layers' noise is an input where the noise is a detail, and the image can do
 // without it: of generators. What translators draw they cannot do without.
@@ -43,7 +43,7 @@ inline bool scales_noise(const Manifest& manifest) {
 }
 
 inline bool truncates(const Manifest& manifest) {
-  return manifest.role == "generator" && manifest.style_layers != 0;
+  return has_trait(manifest, kDrawsLatent) && manifest.style_layers != 0;
 }
 
 inline TensorInfo tensor_info(const std::string& name, const Manifest& manifest, size_t rows) {
@@ -66,11 +66,7 @@ inline TensorInfo tensor_info(const std::string& name, const Manifest& manifest,
 }
 
 // The input that has the rows: latents, or the images that go in.
-inline const char* input_name(const Manifest& manifest) {
-  if (manifest.role == "mapping" || manifest.role == "synthesis") return io::kLatent;
-  if (takes_latents(manifest)) return io::kMu;
-  return manifest.role == "translator" ? io::kInput : io::kImage;
-}
+inline const char* input_name(const Manifest& manifest) { return role_of(manifest).input; }
 
 // The inputs that the graph must have; `draws`: it has the noise operator.
 inline std::vector<std::string> input_names(const Manifest& manifest, bool draws) {
@@ -93,11 +89,9 @@ inline bool has_rows(const std::string& name) {
 
 // The outputs that the graph of a role must have; others are left alone.
 inline std::vector<std::string> output_names(const Manifest& manifest) {
-  if (manifest.role == "classifier") return {io::kScores};
-  if (manifest.role == "mapping") return {io::kStyles};
-  if (manifest.role != "encoder") return {io::kImage};
-  if (manifest.posterior == "deterministic") return {io::kMu};
-  return {io::kMu, io::kLogvar};
+  const std::string output = role_of(manifest).output;
+  if (output == io::kMu && manifest.posterior != "deterministic") return {io::kMu, io::kLogvar};
+  return {output};
 }
 
 // An input or output of a graph, as its file or a library says.

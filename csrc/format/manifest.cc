@@ -4,11 +4,11 @@
 #include <cmath>
 #include <set>
 
-#include "backends/tensors.h"
-#include "core/engine_file.h"
-#include "core/manifest_fields.h"
-#include "core/onnx_file.h"
-#include "core/plan_file.h"
+#include "format/engine_file.h"
+#include "format/manifest_fields.h"
+#include "format/onnx_file.h"
+#include "format/plan_file.h"
+#include "format/tensors.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -186,20 +186,17 @@ Manifest Manifest::parse(const std::string& text) {
   manifest.schema = schema.get<int>();
   manifest.model = require_string(document, "", "model");
   manifest.role = require_string(document, "", "role");
-  require_one_of("role", manifest.role,
-                 {"classifier", "discriminator", "encoder", "generator", "interpolator", "mapping",
-                  "synthesis", "translator"});
+  require_one_of("role", manifest.role, role_names());
   manifest.image = parse_image(require_object(document, "image"));
   manifest.precision = require_string(document, "", "precision");
   const Json& batch = require_object(document, "batch");
   manifest.batch_min = require_count(batch, "batch", "min", kMostLeastRows);
   manifest.batch_max = require_count(batch, "batch", "max", 1 << 24);
   if (manifest.batch_max < manifest.batch_min) fail("batch.max", "at least batch.min", batch);
-  const std::set<std::string> with_latent = {"encoder", "generator", "interpolator", "mapping",
-                                             "synthesis"};
-  if (with_latent.count(manifest.role)) parse_latent(document, &manifest);
-  if (manifest.role == "translator") parse_input(document, &manifest);
-  if (manifest.role == "classifier") parse_scores(document, &manifest);
+  const Role& role = role_of(manifest);
+  if (role.has(kHasLatent)) parse_latent(document, &manifest);
+  if (role.has(kTranslates)) parse_input(document, &manifest);
+  if (role.has(kScores)) parse_scores(document, &manifest);
   manifest.classes = optional_strings(document, "classes");
   manifest.attributes = optional_strings(document, "attributes");
   parse_noise(document, &manifest);

@@ -1,4 +1,4 @@
-#include "core/mapped_file.h"
+#include "format/mapped_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,8 +9,8 @@
 #include <cstring>
 #include <new>
 
-#include "core/checks.h"
-#include "core/plan_file.h"
+#include "base/checks.h"
+#include "format/plan_file.h"
 #include "zoo/errors.h"
 
 namespace zoo {

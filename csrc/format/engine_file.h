@@ -1,7 +1,7 @@
 // An engine file as a whole: its manifest, its graph, and the digest of both.
 #pragma once
 
-#include "core/mapped_file.h"
+#include "format/mapped_file.h"
 #include "zoo/export.h"
 #include "zoo/manifest.h"
 
@@ -18,8 +18,8 @@ constexpr const char* kDigestField = "file_blake2b";
 Manifest read_manifest(const MappedFile& file);
 
 // What a library may be given: an ONNX graph that is whole, has its weights with it and is what
-// the manifest says (core/onnx_check.h, core/graph_check.h), and a file of the manifest's digest,
-// if it has one. Throws EngineFileError.
+// the manifest says (format/onnx_check.h, format/graph_check.h), and a file of the manifest's
+// digest, if it has one. Throws EngineFileError.
 void check_engine_file(const MappedFile& file, const Manifest& manifest);
 
 // Both, for a path. Throws what they throw.

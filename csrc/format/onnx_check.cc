@@ -1,4 +1,4 @@
-#include "core/onnx_check.h"
+#include "format/onnx_check.h"
 
 #include <algorithm>
 #include <iterator>

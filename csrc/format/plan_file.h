@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/mapped_file.h"
+#include "format/mapped_file.h"
 
 namespace zoo {
 

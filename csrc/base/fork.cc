@@ -1,4 +1,4 @@
-#include "core/fork.h"
+#include "base/fork.h"
 
 #include <pthread.h>
 

@@ -1,4 +1,4 @@
-#include "core/wire.h"
+#include "format/wire.h"
 
 namespace zoo {
 

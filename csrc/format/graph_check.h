@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "core/onnx_graph.h"
+#include "format/onnx_graph.h"
 #include "zoo/manifest.h"
 
 namespace zoo {

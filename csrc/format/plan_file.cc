@@ -1,10 +1,10 @@
-#include "core/plan_file.h"
+#include "format/plan_file.h"
 
 #include <charconv>
 #include <map>
 #include <string_view>
 
-#include "backends/library.h"
+#include "base/library.h"
 #include "zoo/errors.h"
 #include "zoo/manifest.h"
 

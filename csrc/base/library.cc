@@ -1,4 +1,4 @@
-#include "backends/library.h"
+#include "base/library.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
@@ -10,7 +10,7 @@
 #include <mutex>
 #include <vector>
 
-#include "core/fork.h"
+#include "base/fork.h"
 #include "zoo/errors.h"
 
 namespace zoo {

@@ -1,10 +1,10 @@
-#include "core/engine_file.h"
+#include "format/engine_file.h"
 
 #include <string_view>
 
-#include "core/blake2b.h"
-#include "core/graph_check.h"
-#include "core/onnx_check.h"
+#include "format/blake2b.h"
+#include "format/graph_check.h"
+#include "format/onnx_check.h"
 #include "zoo/errors.h"
 
 namespace zoo {

@@ -1,9 +1,9 @@
-#include "core/onnx_file.h"
+#include "format/onnx_file.h"
 
 #include <cstdint>
 #include <optional>
 
-#include "core/onnx_graph.h"
+#include "format/onnx_graph.h"
 #include "zoo/errors.h"
 #include "zoo/manifest.h"
 

@@ -1,0 +1,20 @@
+// Lists in messages.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace zoo {
+
+// "a, b or c"; quoted: "'a', 'b' or 'c'".
+inline std::string alternatives(const std::vector<std::string>& items, bool quoted = false) {
+  std::string text;
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (i != 0) text += i + 1 == items.size() ? " or " : ", ";
+    text += quoted ? "'" + items[i] + "'" : items[i];
+  }
+  return text;
+}
+
+}  // namespace zoo
