@@ -12,6 +12,12 @@ namespace {
 
 constexpr size_t kBytes = 5;
 
+zoo::Manifest encoder() {
+  zoo::Manifest manifest;
+  manifest.role = "encoder";
+  return manifest;
+}
+
 // mu: the sum of a row's bytes; logvar: its first byte.
 class SumBackend : public zoo::Backend {
  public:
@@ -56,7 +62,7 @@ void rows_are_padded_and_cut(bool fixed) {
           {"image", images.data(), kBytes},
           {{"mu", mu.data(), sizeof(float)}, {"logvar", logvar.data(), sizeof(float)}},
           {}};
-      zoo::run_image_rows(&backend, {}, 0, call, offset, count, kBatch);
+      zoo::run_image_rows(&backend, encoder(), 0, call, offset, count, kBatch);
       CHECK(backend.rows.back() == (fixed ? kBatch : count));
     }
     for (size_t r = 0; r < n; ++r) {
@@ -74,7 +80,7 @@ void unwanted_outputs_are_not_asked_for(bool fixed) {
   const zoo::RowCall call = {{"image", images.data(), kBytes},
                              {{"mu", mu.data(), sizeof(float)}, {"logvar", nullptr, sizeof(float)}},
                              {}};
-  zoo::run_image_rows(&backend, {}, 0, call, 0, 3, 4);
+  zoo::run_image_rows(&backend, encoder(), 0, call, 0, 3, 4);
   CHECK(backend.names == std::vector<std::string>{"mu"});
   CHECK(mu == std::vector<float>(3, 7.0f * kBytes));
 }
