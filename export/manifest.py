@@ -23,8 +23,8 @@ INPUTS_SCHEMA = 2
 """Of files with conditions, styles or noise in layers, which older runtimes must refuse."""
 
 DIGEST = "file_blake2b"
-"""The field that has the digest of the file (csrc/format/engine_file.h), and what it has until then:
-BLAKE2b of 32 bytes, in hexadecimal, of the file with zeros in the place of these digits."""
+"""The field that has the digest of the file, BLAKE2b of 32 bytes in hexadecimal, of the file with
+zeros in the place of these digits (csrc/format/engine_file.h)."""
 
 _BLANK = "0" * 64
 
