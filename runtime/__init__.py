@@ -18,6 +18,7 @@ from runtime.errors import BackendUnavailableError
 from runtime.generator import Generator, Stream
 from runtime.generators import Generators
 from runtime.mapping import Mapping
+from runtime.requests import DecodeRequest, InterpolateRequest, SampleRequest
 from runtime.translator import Translator
 
 __version__: str = _native.__version__
@@ -41,11 +42,14 @@ def cmake_dir() -> Path:
 
 __all__ = [
     "Classifier",
+    "DecodeRequest",
     "DeviceArray",
     "Encoder",
     "Generator",
     "Generators",
+    "InterpolateRequest",
     "Mapping",
+    "SampleRequest",
     "Stream",
     "Translator",
     "__version__",

@@ -5,17 +5,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from runtime._arguments import UINT64_MAX, array, flag, floats, integer, scale
-from runtime._conditions import Classes, Labels
+from runtime._arguments import UINT64_MAX
+from runtime._conditions import Classes
 from runtime._engine import LatentEngine
-from runtime._placement import Target, of_host, target
-from runtime._placement import latents as _latents
+from runtime._placement import Target, target
 from runtime.errors import ArgumentError, ClosedError
-from runtime.ops import spherical
-
-_MOST = 2**62
+from runtime.requests import DecodeRequest, InterpolateRequest, SampleRequest, takes
 
 
 class Generator(LatentEngine):
@@ -63,167 +60,53 @@ class Generator(LatentEngine):
         layers: int = (self.manifest.get("truncation") or {}).get("layers", 0)
         return layers
 
-    def sample(
-        self,
-        n: int,
-        seed: int = 0,
-        first: int = 0,
-        batch: int | None = None,
-        mu: ArrayLike | None = None,
-        logvar: ArrayLike | None = None,
-        labels: Labels | None = None,
-        truncation: float = 1.0,
-        noise: float = 1.0,
-        cycle: bool = False,
-        out: Any = "numpy",
-    ) -> Any:
-        """Images first … first + n - 1 of the run with this seed.
-
-        batch is the largest number of rows of one run of the graph (None: chosen
-        here); it changes the speed, never the images. mu and logvar, [D] or [n, D], draw from
-        that posterior instead of the prior: h = mu + exp(logvar / 2) · ε.
-
-        out: "numpy" for a new NumPy array; "device", where the engine runs on a GPU, for a
-        `DeviceArray` in its memory; or an array of the images' shape and dtype that they are
-        written into, a NumPy array or one in the GPU's memory (PyTorch, CuPy, Numba, …), which is
-        given back. mu and logvar may be in the GPU's memory too, both [n, D] float32; what is there
-        is not looked into.
-
-        labels, for conditional generators: the number or name of a class for all images, or
-        [n] of them; with cycle any number of them, image i of the run having
-        labels[i mod len(labels)]. None: image i has class i mod `class_count`.
-
-        truncation and noise, for style-based generators: styles are w̄ + truncation · (w - w̄)
-        (Karras et al. 2019, appendix B), and the noise of the layers is multiplied by noise.
+    @takes(SampleRequest)
+    def sample(self, request: SampleRequest) -> Any:
+        """Images first … first + n - 1 of the run with this seed, as `SampleRequest` says.
 
         Raises ArgumentError (without mu also where `prior` is "none", and for what the engine
         has not), ExecutionError.
         """
-        n = integer("n", n, 1, _MOST)
-        if (mu is None) != (logvar is None):
-            raise ArgumentError("mu and logvar: expected both or neither")
-        means = logvars = None
-        if mu is not None and logvar is not None:
-            means = _latents("mu", mu, self.latent_width, n)
-            logvars = _latents("logvar", logvar, self.latent_width, n)
-            if means.rows != logvars.rows:
-                raise ArgumentError(f"logvar: expected {means.rows} rows as mu, got {logvars.rows}")
-            if means.on_device != logvars.on_device:
-                raise ArgumentError("mu and logvar: expected both in the same memory")
-        place = self._target(out, n)
-        made = self._native.sample(
-            n,
-            integer("seed", seed, 0, UINT64_MAX),
-            integer("first", first, 0, UINT64_MAX),
-            0 if batch is None else integer("batch", batch, 1, _MOST),
-            means and means.native,
-            logvars and logvars.native,
-            self._classes.numbers(labels),
-            flag("cycle", cycle),
-            scale("truncation", truncation),
-            scale("noise", noise),
-            place.native,
-        )
-        return place.filled(made)
+        checked = request._checked(self)
+        place = self._target(checked.out, checked.n)
+        return place.filled(self._native.sample(checked, place.native))
 
-    def decode(
-        self,
-        latents: Any,
-        seed: int | None = None,
-        first: int = 0,
-        truncation: float = 1.0,
-        labels: Labels | None = None,
-        out: Any = "numpy",
-    ) -> Any:
-        """Images of latents [n, D] (finite); row r stands for image first + r.
+    @takes(DecodeRequest)
+    def decode(self, request: DecodeRequest) -> Any:
+        """Images of latents [n, D], as `DecodeRequest` says.
 
-        The layers of a style-based generator draw the noise of that image of the run with this
-        seed; without a seed they draw none, and an image is a function of its latent alone.
-        labels, truncation and out as in `sample`; latents may be in the GPU's memory. So
-        decode(noise.normals(seed, first, n, D), seed=seed, first=first) is sample(n, seed, first).
+        So decode(noise.normals(seed, first, n, D), seed=seed, first=first) is
+        sample(n, seed, first). Raises ArgumentError, ExecutionError.
+        """
+        checked = request._checked(self)
+        place = self._target(checked.out, checked.latents.rows)
+        return place.filled(self._native.decode(checked, place.native))
+
+    @takes(InterpolateRequest)
+    def interpolate(self, request: InterpolateRequest) -> Any:
+        """Images along the way from latent a to latent b, as `InterpolateRequest` says.
+
         Raises ArgumentError, ExecutionError.
         """
-        given = _latents("latents", latents, self.latent_width)
-        place = self._target(out, given.rows)
-        made = self._native.decode(
-            given.native,
-            None if seed is None else integer("seed", seed, 0, UINT64_MAX),
-            integer("first", first, 0, UINT64_MAX),
-            self._classes.numbers(labels),
-            scale("truncation", truncation),
-            place.native,
-        )
-        return place.filled(made)
+        checked = request._checked(self)
+        single = np.ndim(request.a) == 1
+        images = (checked.steps + 1,) if single else (len(checked.a), checked.steps + 1)
+        place = self._target(checked.out, *images)
+        made = self._native.interpolate(checked, place.native)
+        return made[0] if single and place.native is None else place.filled(made)
 
-    def interpolate(
-        self,
-        a: ArrayLike,
-        b: ArrayLike,
-        steps: int,
-        mode: str = "linear",
-        labels: Labels | None = None,
-        truncation: float = 1.0,
-        out: Any = "numpy",
-    ) -> Any:
-        """Images along the way from latent a to latent b, both ends included.
-
-        h_i = a + (b - a) · i / steps, i = 0 … steps, or the points on the great arc
-        with mode "spherical". a, b: [D] → [steps + 1, …]; [N, D] → [N, steps + 1, …].
-        labels: a class for all ways, or [N]; None: way r has class r mod `class_count`.
-        The layers of a style-based generator draw no noise. out as in `sample`, of the shape
-        [N, steps + 1, …] or [steps + 1, …]. Raises ArgumentError, ExecutionError.
-        """
-        of_host("a", a)
-        of_host("b", b)
-        starts, ends = array("a", a), array("b", b)
-        single = starts.ndim == 1
-        a = floats("a", starts[np.newaxis] if single else starts, (None, self.latent_width))
-        b = floats("b", ends[np.newaxis] if ends.ndim == 1 else ends, (len(a), self.latent_width))
-        steps = integer("steps", steps, 1, 2**31)
-        leading = (steps + 1,) if single else (a.shape[0], steps + 1)
-        place = self._target(out, *leading)
-        images = self._native.interpolate(
-            a,
-            b,
-            steps,
-            spherical(mode),
-            self._classes.numbers(labels),
-            scale("truncation", truncation),
-            place.native,
-        )
-        if place.native is not None:
-            return place.array
-        return images[0] if single else images
-
-    def stream(
-        self,
-        n: int,
-        seed: int = 0,
-        first: int = 0,
-        batch: int | None = None,
-        labels: Labels | None = None,
-        truncation: float = 1.0,
-        noise: float = 1.0,
-        cycle: bool = False,
-    ) -> "Stream":
+    @takes(SampleRequest)
+    def stream(self, request: SampleRequest) -> "Stream":
         """The images of sample(n, seed, first, …), in order, as an iterator of batches.
 
         batch is the number of images in each but the last (None: 64). Some batches are
-        computed ahead (two per instance), so memory stays bounded for any n. Use it in
+        computed ahead (two per instance), so memory stays bounded for any n. A stream draws from
+        the prior, into arrays of its own: mu, logvar and out stay as they are. Use it in
         a with statement, or close it, to leave early. Raises ArgumentError, as sample.
         """
-        return Stream(
-            self._native.stream(
-                integer("n", n, 1, UINT64_MAX),
-                integer("seed", seed, 0, UINT64_MAX),
-                integer("first", first, 0, UINT64_MAX),
-                0 if batch is None else integer("batch", batch, 1, _MOST),
-                self._classes.numbers(labels),
-                flag("cycle", cycle),
-                scale("truncation", truncation),
-                scale("noise", noise),
-            )
-        )
+        if not (isinstance(request.out, str) and request.out == "numpy"):
+            raise ArgumentError("out: a stream's images are new NumPy arrays, expected 'numpy'")
+        return Stream(self._native.stream(request._checked(self, most=UINT64_MAX)))
 
     def _target(self, out: Any, *leading: int) -> Target:
         if isinstance(out, str) and out == "numpy":

@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from threading import Event
 from typing import Any
 
@@ -19,6 +20,7 @@ from runtime._conditions import rows
 from runtime._placement import of_host, target
 from runtime.errors import ArgumentError, ClosedError
 from runtime.generator import Generator, Stream
+from runtime.requests import MOST_ROWS, DecodeRequest, SampleRequest, takes
 
 _STREAM_BATCH = 64
 _STEP = 16384
@@ -91,115 +93,70 @@ class Generators:
         """The sum over the devices."""
         return sum(generator.peak_device_bytes for generator in self._generators)
 
-    def sample(
-        self,
-        n: int,
-        seed: int = 0,
-        first: int = 0,
-        batch: int | None = None,
-        mu: Any = None,
-        logvar: Any = None,
-        labels: Any = None,
-        truncation: float = 1.0,
-        noise: float = 1.0,
-        cycle: bool = False,
-        out: Any = "numpy",
-    ) -> NDArray[Any]:
+    @takes(SampleRequest)
+    def sample(self, request: SampleRequest) -> NDArray[Any]:
         """As Generator.sample; each device makes a contiguous part of the images."""
-        n = integer("n", n, 1, 2**62)
-        first = integer("first", first, 0, UINT64_MAX)
-        width = self.latent_width
-        for name, value in (("mu", mu), ("logvar", logvar)):
+        n = integer("n", request.n, 1, MOST_ROWS)
+        for name, value in (("mu", request.mu), ("logvar", request.logvar)):
             of_host(name, value)
-        means = None if mu is None else rows("mu", mu, n, width)
-        logvars = None if logvar is None else rows("logvar", logvar, n, width)
-        classes = self._generators[0]._classes.numbers(labels)
-        cycle = flag("cycle", cycle)
-        common: dict[str, Any] = {
-            "batch": batch,
-            "truncation": truncation,
-            "noise": noise,
-            "cycle": cycle,
-        }
+        whole: Any = replace(
+            request,
+            first=integer("first", request.first, 0, UINT64_MAX),
+            mu=None if request.mu is None else rows("mu", request.mu, n, self.latent_width),
+            logvar=None
+            if request.logvar is None
+            else rows("logvar", request.logvar, n, self.latent_width),
+            labels=self._generators[0]._classes.numbers(request.labels),
+            cycle=flag("cycle", request.cycle),
+        )
 
         def part(generator: Generator, begin: int, images: NDArray[Any]) -> None:
-            count = len(images)
-            generator.sample(
-                count,
-                seed,
-                first + begin,
-                mu=_part(means, begin, count),
-                logvar=_part(logvars, begin, count),
-                labels=classes if cycle else _of_part(classes, begin, count, n),
-                out=images,
-                **common,
-            )
+            generator.sample(_part_of(whole, begin, len(images), n, images))
 
-        return self._shared(n, out, part)
+        return self._shared(n, request.out, part)
 
-    def decode(
-        self,
-        latents: Any,
-        seed: int | None = None,
-        first: int = 0,
-        truncation: float = 1.0,
-        labels: Any = None,
-        out: Any = "numpy",
-    ) -> NDArray[Any]:
+    @takes(DecodeRequest)
+    def decode(self, request: DecodeRequest) -> NDArray[Any]:
         """As Generator.decode; each device decodes a contiguous part of the latents."""
-        of_host("latents", latents)
-        given = floats("latents", latents, (None, self.latent_width))
-        first = integer("first", first, 0, UINT64_MAX)
-        classes = self._generators[0]._classes.numbers(labels)
-        n = len(given)
+        of_host("latents", request.latents)
+        latents = floats("latents", request.latents, (None, self.latent_width))
+        first = integer("first", request.first, 0, UINT64_MAX)
+        classes = self._generators[0]._classes.numbers(request.labels)
 
         def part(generator: Generator, begin: int, images: NDArray[Any]) -> None:
             count = len(images)
             generator.decode(
-                given[begin : begin + count],
-                seed,
-                first + begin,
-                truncation,
-                _of_part(classes, begin, count, n),
-                images,
+                replace(
+                    request,
+                    latents=latents[begin : begin + count],
+                    first=first + begin,
+                    labels=_of_part(classes, begin, count, len(latents)),
+                    out=images,
+                )
             )
 
-        return self._shared(n, out, part)
+        return self._shared(len(latents), request.out, part)
 
-    def stream(
-        self,
-        n: int,
-        seed: int = 0,
-        first: int = 0,
-        batch: int | None = None,
-        labels: Any = None,
-        truncation: float = 1.0,
-        noise: float = 1.0,
-        cycle: bool = False,
-    ) -> Stream:
+    @takes(SampleRequest)
+    def stream(self, request: SampleRequest) -> Stream:
         """As Generator.stream; the devices take turns at the batches."""
-        n = integer("n", n, 1, UINT64_MAX)
-        first = integer("first", first, 0, UINT64_MAX)
-        classes = self._generators[0]._classes.numbers(labels)
-        cycle = flag("cycle", cycle)
-        # What else is wrong with the arguments is said now, not with the first batch.
-        options: dict[str, Any] = {
-            "batch": batch,
-            "truncation": truncation,
-            "noise": noise,
-            "cycle": cycle,
-        }
+        n = integer("n", request.n, 1, UINT64_MAX)
+        whole: Any = replace(
+            request,
+            first=integer("first", request.first, 0, UINT64_MAX),
+            labels=self._generators[0]._classes.numbers(request.labels),
+            cycle=flag("cycle", request.cycle),
+        )
         generators = self._generators
-        generators[0].stream(n, seed, first, labels=classes, **options).close()
-        size = operator.index(batch or min(_STREAM_BATCH, self.manifest["batch"]["max"]))
+        # What else is wrong with the request is said now, not with the first batch.
+        generators[0].stream(whole).close()
+        batch = request.batch or min(_STREAM_BATCH, self.manifest["batch"]["max"])
+        size = operator.index(batch)
 
         def block(index: int) -> NDArray[Any]:
             begin = index * size
-            count = min(size, n - begin)
-            chosen = classes if cycle else _of_part(classes, begin, count, n)
-            images: NDArray[Any] = generators[index % len(generators)].sample(
-                count, seed, first + begin, labels=chosen, **options
-            )
+            part = _part_of(whole, begin, min(size, n - begin), n, "numpy")
+            images: NDArray[Any] = generators[index % len(generators)].sample(part)
             return images
 
         blocks = range((n + size - 1) // size)
@@ -298,6 +255,20 @@ class _Ahead:
         self._running.clear()
 
 
+def _part_of(whole: SampleRequest, begin: int, count: int, n: int, out: Any) -> Any:
+    """The request for images begin … begin + count - 1 of the n of one whose arrays are checked."""
+    classes: Any = whole.labels
+    return replace(
+        whole,
+        n=count,
+        first=whole.first + begin,
+        mu=_part(whole.mu, begin, count),
+        logvar=_part(whole.logvar, begin, count),
+        labels=classes if whole.cycle else _of_part(classes, begin, count, n),
+        out=out,
+    )
+
+
 def _of_part(
     labels: NDArray[np.int64] | None, begin: int, count: int, n: int
 ) -> NDArray[np.int64] | None:
@@ -309,7 +280,7 @@ def _of_part(
     return labels[begin : begin + count]
 
 
-def _part(operand: NDArray[Any] | None, begin: int, count: int) -> NDArray[Any] | None:
+def _part(operand: Any, begin: int, count: int) -> NDArray[Any] | None:
     if operand is None:
         return None
     return operand[0] if len(operand) == 1 else operand[begin : begin + count]

@@ -50,97 +50,107 @@ class PyStream {
   std::optional<Stream::Batch> kept_;  // for the next call; guarded by Python's lock
 };
 
-// The request's labels, which `labels` keeps alive; None: the request's own default.
+// A field of a request of runtime/requests.py.
+template <typename T>
+T field(const py::object& request, const char* name) {
+  return request.attr(name).cast<T>();
+}
+
+// Its labels, which what is returned keeps alive; None: the default of `to`.
 template <typename Request>
-Labels set_labels(const py::object& labels, Request* request) {
+Labels read_labels(const py::object& request, Request* to) {
+  const py::object labels = request.attr("labels");
   if (labels.is_none()) return {};
   auto values = labels.cast<Labels>();
-  request->labels = values.data();
-  request->label_count = static_cast<size_t>(values.size());
+  to->labels = values.data();
+  to->label_count = static_cast<size_t>(values.size());
   return values;
 }
 
-py::object sample(const Generator& self, uint64_t n, uint64_t seed, uint64_t first, size_t batch,
-                  const py::object& mu, const py::object& logvar, const py::object& labels,
-                  bool cycle, float truncation, float noise, const py::object& out) {
-  SampleRequest request;
-  request.n = n;
-  request.seed = seed;
-  request.first = first;
-  request.batch = batch;
-  std::optional<Input<float>> means;
-  std::optional<Input<float>> logvars;
-  if (!mu.is_none()) {
-    means.emplace(mu);
-    logvars.emplace(logvar);
-    request.mu = means->data;
-    request.logvar = logvars->data;
-    request.latent_memory = means->memory;
-    request.shared = means->memory == Memory::kHost && means->rows == 1;
+// Rows that go in (runtime/_placement.py), if they are given.
+std::optional<Input<float>> read_rows(const py::object& request, const char* name) {
+  const py::object given = request.attr(name);
+  if (given.is_none()) return std::nullopt;
+  return Input<float>(given.attr("native"));
+}
+
+// What a SampleRequest of Python says, but for where the images go; it keeps its arrays alive.
+struct Sampled {
+  explicit Sampled(const py::object& from)
+      : mu(read_rows(from, "mu")),
+        logvar(read_rows(from, "logvar")),
+        labels(read_labels(from, &request)) {
+    request.n = field<uint64_t>(from, "n");
+    request.seed = field<uint64_t>(from, "seed");
+    request.first = field<uint64_t>(from, "first");
+    request.batch = field<size_t>(from, "batch");
+    request.cycle = field<bool>(from, "cycle");
+    request.truncation = field<float>(from, "truncation");
+    request.noise = field<float>(from, "noise");
+    if (!mu) return;
+    request.mu = mu->data;
+    request.logvar = logvar->data;
+    request.latent_memory = mu->memory;
+    request.shared = mu->memory == Memory::kHost && mu->rows == 1;
   }
-  const Labels classes = set_labels(labels, &request);
-  request.cycle = cycle;
-  request.truncation = truncation;
-  request.noise = noise;
+
+  SampleRequest request;
+  const std::optional<Input<float>> mu;
+  const std::optional<Input<float>> logvar;
+  const Labels labels;
+};
+
+py::object sample(const Generator& self, const py::object& from, const py::object& out) {
+  Sampled sampled(from);
+  SampleRequest& request = sampled.request;
   const Target target =
-      image_target(out, "n", self.manifest().image, {static_cast<py::ssize_t>(n)});
+      image_target(out, "n", self.manifest().image, {static_cast<py::ssize_t>(request.n)});
   request.image_memory = target.memory;
   without_gil([&] { self.sample(request, target.data, signal_raised); });
   return target.array();
 }
 
-py::object decode(const Generator& self, const py::object& latents,
-                  const std::optional<uint64_t>& seed, uint64_t first, const py::object& labels,
-                  float truncation, const py::object& out) {
-  const Input<float> given(latents);
+py::object decode(const Generator& self, const py::object& from, const py::object& out) {
+  const Input<float> latents = *read_rows(from, "latents");
   DecodeRequest request;
-  request.latents = given.data;
-  request.n = given.rows;
-  request.latent_memory = given.memory;
-  request.seed = seed;
-  request.first = first;
-  const Labels classes = set_labels(labels, &request);
-  request.truncation = truncation;
+  request.latents = latents.data;
+  request.n = latents.rows;
+  request.latent_memory = latents.memory;
+  request.seed = field<std::optional<uint64_t>>(from, "seed");
+  request.first = field<uint64_t>(from, "first");
+  request.truncation = field<float>(from, "truncation");
+  const Labels labels = read_labels(from, &request);
   const Target target =
-      image_target(out, "latents", self.manifest().image, {static_cast<py::ssize_t>(given.rows)});
+      image_target(out, "latents", self.manifest().image, {static_cast<py::ssize_t>(request.n)});
   request.image_memory = target.memory;
   without_gil([&] { self.decode(request, target.data, signal_raised); });
   return target.array();
 }
 
-py::object interpolate(const Generator& self, const Floats& a, const Floats& b, size_t steps,
-                       bool spherical, const py::object& labels, float truncation,
-                       const py::object& out) {
+py::object interpolate(const Generator& self, const py::object& from, const py::object& out) {
+  const auto a = field<Floats>(from, "a");
+  const auto b = field<Floats>(from, "b");
   InterpolateRequest request;
   request.a = a.data();
   request.b = b.data();
   request.rows = static_cast<size_t>(a.shape(0));
-  request.steps = steps;
-  request.spherical = spherical;
-  const Labels classes = set_labels(labels, &request);
-  request.truncation = truncation;
+  request.steps = field<size_t>(from, "steps");
+  request.spherical = field<bool>(from, "mode");
+  request.truncation = field<float>(from, "truncation");
+  const Labels labels = read_labels(from, &request);
   const Target target = image_target(out, "steps", self.manifest().image,
-                                     {a.shape(0), static_cast<py::ssize_t>(steps + 1)});
+                                     {a.shape(0), static_cast<py::ssize_t>(request.steps + 1)});
   request.image_memory = target.memory;
   without_gil([&] { self.interpolate(request, target.data, signal_raised); });
   return target.array();
 }
 
-Owned<PyStream> stream(const Generator& self, uint64_t n, uint64_t seed, uint64_t first,
-                       size_t batch, const py::object& labels, bool cycle, float truncation,
-                       float noise) {
-  SampleRequest request;
-  request.n = n;
-  request.seed = seed;
-  request.first = first;
-  request.batch = batch;
-  const Labels classes = set_labels(labels, &request);
-  request.cycle = cycle;
-  request.truncation = truncation;
-  request.noise = noise;
+Owned<PyStream> stream(const Generator& self, const py::object& from) {
+  const Sampled sampled(from);
   // It prepares what it needs: a plan's size by a loader in Python, in OpenVINO for seconds.
-  return without_gil(
-      [&] { return Owned<PyStream>(new PyStream(self.stream(request), self.manifest().image)); });
+  return without_gil([&] {
+    return Owned<PyStream>(new PyStream(self.stream(sampled.request), self.manifest().image));
+  });
 }
 
 }  // namespace
@@ -163,18 +173,11 @@ void bind_generator(py::module_& module) {
       .def("next", &PyStream::next)
       .def("close", &PyStream::close);
 
-  using py::literals::operator""_a;
-  const py::none none;
   bind_engine<Generator>(module, "Generator")
-      .def("sample", &sample, "n"_a, "seed"_a, "first"_a, "batch"_a, "mu"_a, "logvar"_a,
-           "labels"_a = none, "cycle"_a = false, "truncation"_a = 1.0f, "noise"_a = 1.0f,
-           "out"_a = none)
-      .def("decode", &decode, "latents"_a, "seed"_a = none, "first"_a = 0, "labels"_a = none,
-           "truncation"_a = 1.0f, "out"_a = none)
-      .def("interpolate", &interpolate, "a"_a, "b"_a, "steps"_a, "spherical"_a, "labels"_a = none,
-           "truncation"_a = 1.0f, "out"_a = none)
-      .def("stream", &stream, "n"_a, "seed"_a, "first"_a, "batch"_a, "labels"_a = none,
-           "cycle"_a = false, "truncation"_a = 1.0f, "noise"_a = 1.0f);
+      .def("sample", &sample)
+      .def("decode", &decode)
+      .def("interpolate", &interpolate)
+      .def("stream", &stream);
 }
 
 }  // namespace zoo::python

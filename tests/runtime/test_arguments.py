@@ -6,6 +6,7 @@ printed, and nothing is warned of.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import warnings
@@ -130,6 +131,8 @@ def test_no_argument_is_left_out(engines: dict[str, Any], tmp_path: Path) -> Non
         covered[f"Generators.{method}"] = covered[f"Generator.{method}"]
     missing = []
     for name, function in public_functions():
+        if dataclasses.is_dataclass(function):
+            continue  # a request: what it holds is checked by the methods that take it
         arguments = {a for a in inspect.signature(function).parameters if a != "self"}
         if left := arguments - covered.get(name, set()):
             missing.append(f"{name}: {', '.join(sorted(left))}")

@@ -1,5 +1,7 @@
 """Generator and Encoder on the shipped engine: the same image however it is asked for."""
 
+import dataclasses
+import inspect
 import os
 import signal
 import subprocess
@@ -417,3 +419,41 @@ def test_signals_are_handled_after_engines_were_closed(
         check=False,
     )
     assert (done.returncode, done.stdout.strip()) == (0, "handled"), done.stderr
+
+
+def test_a_request_is_taken_whole(vae_engine: Path) -> None:
+    """As one value, which can be kept, changed and sent on, or as arguments of the call."""
+    generator = runtime.Generator(vae_engine)
+    request = runtime.SampleRequest(5, seed=3, first=7, batch=2)
+    images = generator.sample(5, 3, 7, 2)
+    np.testing.assert_array_equal(generator.sample(request), images)
+    np.testing.assert_array_equal(np.concatenate(list(generator.stream(request))), images)
+    later = dataclasses.replace(request, first=9, n=3)
+    np.testing.assert_array_equal(generator.sample(later), images[2:])
+    latents = runtime.noise.normals(3, 7, 5, generator.latent_width)
+    np.testing.assert_array_equal(generator.decode(runtime.DecodeRequest(latents)), images)
+    way = runtime.InterpolateRequest(latents[0], latents[1], 4, mode="spherical")
+    np.testing.assert_array_equal(
+        generator.interpolate(way), generator.interpolate(latents[0], latents[1], 4, "spherical")
+    )
+    with pytest.raises(ArgumentError, match="seed"):
+        generator.sample(dataclasses.replace(request, seed=-1))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        request.seed = 4  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("method", "request_class"),
+    [
+        ("sample", runtime.SampleRequest),
+        ("stream", runtime.SampleRequest),
+        ("decode", runtime.DecodeRequest),
+        ("interpolate", runtime.InterpolateRequest),
+    ],
+)
+def test_the_fields_of_a_request_are_the_arguments(method: str, request_class: type) -> None:
+    fields = inspect.signature(request_class).parameters
+    for engine in (runtime.Generator, runtime.Generators):
+        if hasattr(engine, method):
+            _, *arguments = inspect.signature(getattr(engine, method)).parameters.values()
+            assert arguments == list(fields.values())

@@ -86,7 +86,14 @@ def latent_entries(engine: runtime.Generator) -> dict[str, Entry]:
                 "out": bad_values.outs((3, *images), np.uint8),
             },
         ),
-        "Generator.stream": Entry(engine.stream, {"n": 3}, {"n": [*some, 2**64], **drawn}),
+        "Generator.stream": Entry(
+            engine.stream,
+            {"n": 3},
+            {"n": [*some, 2**64], **drawn, "mu": [latents], "logvar": [latents], **out},
+        ),
+        "Generator.stream of a posterior": Entry(
+            engine.stream, {"n": 3, **posterior}, {"mu": [latents], "logvar": [latents]}
+        ),
     }
 
 
