@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from export.errors import CheckpointError
+from zoo.images.reading import sha256
 from zoo.models import registry
 from zoo.models.folding import inference
 from zoo.models.generators import is_style_based
@@ -101,7 +101,7 @@ def load(path: Path) -> Checkpoint:
     model: Any = inference(trained, "classifier" in entry.roles) if adversarial else trained
     try:
         size, channels = int(model.config.image_size), int(model.config.channels)
-        common = (model, config, entry, (size, size, channels), _hash(file))
+        common = (model, config, entry, (size, size, channels), sha256(file))
         if "generator" not in entry.roles:
             return Checkpoint(*common, trained=trained if adversarial else None)
         decoder: Any = model.generator if adversarial else model.decoder
@@ -118,7 +118,3 @@ def load(path: Path) -> Checkpoint:
         )
     except AttributeError as error:
         raise CheckpointError(f"{path}: the model cannot be exported: {error}") from error
-
-
-def _hash(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,7 +20,7 @@ _SIZE = Integer(8, 4096, "an integer from 8 to 4096")
 @click.option("--seed", type=UINT64, default=0, help="Seed of the run.")
 @click.option("--size", type=_SIZE, default=64, help="Side of the pictures, in pixels.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
-def main(out: str, count: int, first: int, seed: int, size: int, verbose: bool) -> None:
+def main(out: str, **options: Any) -> None:
     """Draw faces --first … --first + n - 1 of the run with this --seed, in CelebA's layout.
 
     DIR then holds the folder img_align_celeba of PNGs, their attributes in
@@ -30,36 +29,9 @@ def main(out: str, count: int, first: int, seed: int, size: int, verbose: bool) 
     reads it. Face i of a seed is the same drawing whatever -n and --first are;
     the data set `faces` is faces 0 … 19999 of seed 0.
     """
-    from PIL import Image
+    from zoo.data.face_folder import draw_faces
 
-    from zoo.data import celeba, faces
-    from zoo.errors import OutputError
-    from zoo.images.atomic import replacing_folder
-    from zoo.progress import Progress, rate
-
-    if Path(out).is_dir() and any(Path(out).iterdir()):
-        raise OutputError(f"cannot write {out}: the folder is not empty")
-    lines = [str(count), " ".join(faces.ATTRIBUTES)]
-    parts: list[str] = []
-    blocks = faces.stream(first, count, size, seed)
-    with (
-        closing(blocks),
-        replacing_folder(out) as folder,
-        Progress(count, verbose) as progress,
-    ):
-        (folder / celeba.IMAGES).mkdir()
-        for images, attributes in blocks:
-            for image, row in zip(images, attributes, strict=True):
-                index = first + len(parts)
-                name = f"{index + 1:06}.png"
-                Image.fromarray(image).save(folder / celeba.IMAGES / name)
-                lines.append(f"{name} {' '.join(f'{value:2}' for value in row)}")
-                parts.append(f"{name} {2 if index % 10 == 9 else 0}")
-            progress.advance(len(images))
-        for file, content in ((celeba.ATTRIBUTES, lines), (celeba.PARTITION, parts)):
-            (folder / file).write_text("\n".join(content) + "\n")
-        seconds = progress.seconds
-    click.echo(f"{count:,} faces in {seconds:.3g} s, {rate(count, seconds)}: {out}")
+    click.echo(draw_faces(out, **options))
 
 
 if __name__ == "__main__":

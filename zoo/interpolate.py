@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from zoo.cli import UINT64, Command, Integer, engine_options
 
-_COLUMNS = 16
 STEPS = Integer(1, 100_000, "1 to 100000 steps")
 
 
@@ -30,47 +28,16 @@ STEPS = Integer(1, 100_000, "1 to 100000 steps")
 @click.option("--truncation", type=float, metavar="PSI", help="Bring styles closer to their mean.")
 @click.option("--resize", is_flag=True, help="Fit image files to the engine's size and channels.")
 @click.option("--overwrite", is_flag=True, help="Write into a folder that is not empty.")
-def main(
-    a: str,
-    b: str,
-    engine: str,
-    steps: int,
-    mode: str,
-    seed: int,
-    out: str,
-    label: str | None,
-    truncation: float | None,
-    resize: bool,
-    overwrite: bool,
-    **options: Any,
-) -> None:
+def main(a: str, b: str, engine: str, **options: Any) -> None:
     """Make the images of h_i = h_A + (h_B - h_A)·i/N, i = 0 … N, or of the great arc.
 
     A and B are each an image file (its latent is the encoder's μ), `seed:K`
     (sample 0 of the run with seed K), `sample:I` (sample I of --seed) or
     `latent:FILE:ROW` (a row of a file that zoo.invert saved).
     """
-    from zoo.applications import conditions, points
-    from zoo.engines import open_generator
-    from zoo.images import sinks
+    from zoo.applications.interpolation import interpolate_images
 
-    sinks.check(out, steps + 1, overwrite)
-    with open_generator(engine, **options) as generator:
-        asked = conditions.ask(generator, label, None, truncation, None)
-        start, end = (points.read_one(generator, at, seed, resize, **options) for at in (a, b))
-        title = f"{Path(generator.path).name}  ·  {start.name} to {end.name}  ·  {mode}"
-        title += asked.title()
-        run = sinks.Run(
-            steps + 1,
-            generator.image_shape,
-            title=title,
-            columns=min(steps + 1, _COLUMNS),
-            label=lambda i: f"{i}/{steps}",
-        )
-        with sinks.opened(out, run, overwrite) as write:
-            ends = start.latent, end.latent
-            write(generator.interpolate(*ends, steps, mode, **asked.of_way()))
-    click.echo(f"{steps + 1} images from {start.name} to {end.name}: {out}")
+    click.echo(interpolate_images(a, b, engine, **options))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import cache
 from zoo.errors import ConfigError, OutputError
+from zoo.images.reading import sha256
 
 if TYPE_CHECKING:
     from runtime.cuda import Device
@@ -65,7 +66,7 @@ def built(source: Path, precision: str = "fp32", device: str = "auto") -> Path:
         )
     key = json.dumps(
         [
-            hashlib.sha256(source.read_bytes()).hexdigest(),
+            sha256(source),
             *(gpu.name, gpu.capability, target, version, precision, version_of("generator-zoo")),
         ]
     )

@@ -68,9 +68,14 @@ def clock(seconds: int) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def number_of_images(count: int) -> str:
+    """`1 image`, `1,203 images`."""
+    return "1 image" if count == 1 else f"{count:,} images"
+
+
 def rate(count: int, seconds: float) -> str:
     """`7,120 images/s`, for one line of text."""
     return f"{count / max(seconds, 1e-9):,.0f} images/s"
 
 
-__all__ = ["Progress", "clock", "rate"]
+__all__ = ["Progress", "clock", "number_of_images", "rate"]

@@ -14,9 +14,10 @@ from PIL import Image
 import runtime
 from pictures import row_tiles
 from shell import ENGINE, refuses, succeeds
-from zoo.applications import anomaly
+from zoo.applications import anomaly, anomaly_pictures
 from zoo.data import DataSet
 from zoo.errors import ConfigError
+from zoo.evaluation import detection
 from zoo.inference.pairs import Pair
 
 DATA = ("--engine", ENGINE, "--data", "fashion-mnist")
@@ -70,7 +71,7 @@ def test_threshold_is_the_smallest_that_keeps_the_promise(fpr: float, scores: np
     sets = [scores, scores[:100], scores[:1], random.integers(0, 5, 200) / 4, np.ones(7)]
     sets += [random.random(count) for count in (2, 10, 20, 29, 100, 1000)]
     for normal in sets:
-        limit = anomaly.threshold(normal, fpr)
+        limit = detection.threshold(normal, fpr)
         assert np.mean(normal > limit) <= fpr
         assert np.mean(normal > np.nextafter(limit, -np.inf)) > fpr
 
@@ -78,10 +79,10 @@ def test_threshold_is_the_smallest_that_keeps_the_promise(fpr: float, scores: np
 def test_threshold_refuses() -> None:
     for fpr in (-0.1, 1, float("nan")):
         with pytest.raises(ConfigError, match="fpr: expected at least 0 and less than 1"):
-            anomaly.threshold(np.arange(4.0), fpr)
+            detection.threshold(np.arange(4.0), fpr)
     for normal in ([], [1, np.nan]):
         with pytest.raises(ConfigError, match="normal_scores"):
-            anomaly.threshold(np.array(normal), 0.1)
+            detection.threshold(np.array(normal), 0.1)
 
 
 def test_roc_auc_counts_pairs(scores: np.ndarray, fashion_mnist: DataSet) -> None:
@@ -92,14 +93,14 @@ def test_roc_auc_counts_pairs(scores: np.ndarray, fashion_mnist: DataSet) -> Non
     for values, anomalous in cases:
         above = np.sign(values[anomalous][:, None] - values[~anomalous][None])
         expected = ((above + 1) / 2).mean()
-        assert anomaly.roc_auc(values, anomalous) == pytest.approx(expected, abs=1e-12)
+        assert detection.roc_auc(values, anomalous) == pytest.approx(expected, abs=1e-12)
     for anomalous in (np.zeros(COUNT, bool), np.ones(COUNT, bool), np.ones(3, bool)):
         with pytest.raises(ConfigError, match="some true and some false"):
-            anomaly.roc_auc(scores, anomalous)
+            detection.roc_auc(scores, anomalous)
 
 
 def test_true_positive_rate_counts_what_is_above() -> None:
-    assert anomaly.true_positive_rate(np.array([0.1, 0.2, 0.3, 0.4]), 0.2) == 0.5
+    assert detection.true_positive_rate(np.array([0.1, 0.2, 0.3, 0.4]), 0.2) == 0.5
 
 
 # Heat maps
@@ -115,7 +116,7 @@ def test_heat_map_finds_a_pasted_square(pair: Pair, images: np.ndarray) -> None:
     made = anomaly.reconstruct(pair.encoder, pair.decoder(), damaged)
     found = 0
     for i, (top, left) in enumerate(places):
-        heat = anomaly.heat_map(damaged[i], made[i])
+        heat = anomaly_pictures.heat_map(damaged[i], made[i])
         row, column = np.unravel_index(heat.argmax(), heat.shape)
         found += top <= row < top + 5 and left <= column < left + 5
     assert found >= 180
@@ -129,18 +130,18 @@ def test_heat_map_is_the_smoothed_squared_error() -> None:
     weights = np.array([1, 4, 6, 4, 1]) / 16
     expected = np.zeros((9, 9))
     expected[2:7, 2:7] = np.outer(weights, weights) * (1 + 0.2**2) / 3
-    np.testing.assert_allclose(anomaly.heat_map(image, other), expected, atol=1e-12)
-    np.testing.assert_allclose(anomaly.heat_map(other, image), expected, atol=1e-12)
+    np.testing.assert_allclose(anomaly_pictures.heat_map(image, other), expected, atol=1e-12)
+    np.testing.assert_allclose(anomaly_pictures.heat_map(other, image), expected, atol=1e-12)
     lit = np.full((7, 5, 1), 255, np.uint8)
-    np.testing.assert_allclose(anomaly.heat_map(lit, lit - lit), np.ones((7, 5)))
+    np.testing.assert_allclose(anomaly_pictures.heat_map(lit, lit - lit), np.ones((7, 5)))
 
 
 def test_hotter_is_brighter() -> None:
-    colors = anomaly.heat_colors(np.linspace(0, 2, 101), 2)
+    colors = anomaly_pictures.heat_colors(np.linspace(0, 2, 101), 2)
     assert colors.shape == (101, 3) and colors.dtype == np.uint8
     assert (np.diff(colors @ [0.299, 0.587, 0.114]) >= 0).all()
-    np.testing.assert_array_equal(anomaly.heat_colors(np.array([9.0]), 2)[0], colors[-1])
-    np.testing.assert_array_equal(anomaly.heat_colors(np.zeros(1), 0)[0], colors[0])
+    np.testing.assert_array_equal(anomaly_pictures.heat_colors(np.array([9.0]), 2)[0], colors[-1])
+    np.testing.assert_array_equal(anomaly_pictures.heat_colors(np.zeros(1), 0)[0], colors[0])
 
 
 def test_highest_is_the_head_of_the_sorted_list(images: np.ndarray) -> None:
@@ -148,7 +149,7 @@ def test_highest_is_the_head_of_the_sorted_list(images: np.ndarray) -> None:
     values = random.integers(0, 40, COUNT) / 7
     names = [str(i) for i in range(COUNT)]
     for count in (1, 10, COUNT + 5):
-        highest = anomaly.Highest(count)
+        highest = anomaly_pictures.Highest(count)
         for start in range(0, COUNT, 77):
             part = slice(start, start + 77)
             highest.offer(values[part], names[part], images[part], 255 - images[part])
@@ -185,7 +186,7 @@ def test_planted_anomalies_are_named_and_shown(
         "anomaly", "pictures", "--engine", ENGINE, "--normal", "normal.npy", "--fpr", 0.02,
         "--top", 18, "--scores", "s.csv", cwd=tmp_path,
     )  # fmt: skip
-    limit = anomaly.threshold(scores[100:], 0.02)
+    limit = detection.threshold(scores[100:], 0.02)
     its = np.concatenate([scores[:37], anomaly.scores(pair.encoder, pair.decoder(), planted)])
     together = np.concatenate([images[:37], planted])
     names = [f"garment, {i:02}.png" for i in range(37)] + [f"x{i}.png" for i in range(3)]
@@ -211,8 +212,10 @@ def test_planted_anomalies_are_named_and_shown(
     shown = [np.concatenate([bands[row], bands[row + 3]]) for row in range(3)]
     np.testing.assert_array_equal(shown[0], np.repeat(together[order], 3, axis=3))
     np.testing.assert_array_equal(shown[1], np.repeat(made, 3, axis=3))
-    heats = np.stack([anomaly.heat_map(a, b) for a, b in zip(together[order], made, strict=True)])
-    np.testing.assert_array_equal(shown[2], anomaly.heat_colors(heats, heats.max()))
+    heats = np.stack(
+        [anomaly_pictures.heat_map(a, b) for a, b in zip(together[order], made, strict=True)]
+    )
+    np.testing.assert_array_equal(shown[2], anomaly_pictures.heat_colors(heats, heats.max()))
 
 
 def test_normal_is_what_the_engine_was_trained_on(tmp_path: Path, fashion_mnist: DataSet) -> None:
@@ -252,13 +255,13 @@ def test_per_class(tmp_path: Path, scores: np.ndarray, fashion_mnist: DataSet) -
     said = succeeds(
         "anomaly", *DATA, "-n", COUNT, "--per-class", "--normal", "normal.npy", cwd=tmp_path
     )
-    limit = anomaly.threshold(scores, 0.05)
+    limit = detection.threshold(scores, 0.05)
     lines = said.splitlines()
     assert "vae.onnx does not say that it was trained without each class" in lines
     start = next(i for i, line in enumerate(lines) if line.startswith("class")) + 1
     for label, line in enumerate(lines[start : start + 10]):
         inside = labels[:COUNT] == label
-        auc = anomaly.roc_auc(scores, inside)
+        auc = detection.roc_auc(scores, inside)
         found = np.mean(scores[inside] > limit)
         assert line.startswith(fashion_mnist.classes[label])
         assert line.split()[-4:] == [

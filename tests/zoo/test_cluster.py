@@ -21,8 +21,10 @@ from zoo.applications import clustering
 from zoo.data import DataSet
 from zoo.data.inputs import open_source
 from zoo.errors import ConfigError, DataError
+from zoo.evaluation import agreement
 from zoo.images import rows
 from zoo.images.gather import gather
+from zoo.images.text import shorten
 from zoo.inference.pairs import Pair
 
 COUNT = 1500
@@ -93,7 +95,7 @@ def test_standardising_undoes_any_scale_and_shift(latents: np.ndarray) -> None:
     scale = np.geomspace(0.01, 100, latents.shape[1])
     plain = clustering.kmeans(latents, 5, restarts=2, standardise=True)
     scaled = clustering.kmeans(latents * scale + 3, 5, restarts=2, standardise=True)
-    agree = clustering.scores(plain.assignment, scaled.assignment)
+    agree = agreement.scores(plain.assignment, scaled.assignment)
     assert agree.accuracy > 0.99
     # Centres are in the units of what was given.
     inside = (latents * scale + 3)[scaled.assignment == 0]
@@ -129,7 +131,7 @@ def test_accuracy_is_the_best_of_all_pairings(classes: int, clusters: int) -> No
             np.mean(np.array(order)[assignment] == labels)
             for order in itertools.permutations(range(size))
         )
-        assert clustering.scores(labels, assignment).accuracy == pytest.approx(best)
+        assert agreement.scores(labels, assignment).accuracy == pytest.approx(best)
 
 
 def entropy(counts: np.ndarray) -> float:
@@ -142,11 +144,11 @@ def test_nmi_and_ari_are_their_formulas() -> None:
     for _ in range(20):
         labels = random.integers(0, 4, 60)
         assignment = np.where(random.random(60) < 0.5, labels, random.integers(0, 5, 60))
-        found = clustering.scores(labels, assignment)
+        found = agreement.scores(labels, assignment)
         table = np.array(
             [[((labels == i) & (assignment == j)).sum() for j in range(5)] for i in range(4)]
         )
-        np.testing.assert_array_equal(clustering.contingency(labels, assignment), table)
+        np.testing.assert_array_equal(agreement.contingency(labels, assignment), table)
         rows_, columns = table.sum(axis=1), table.sum(axis=0)
         mutual = entropy(rows_) + entropy(columns) - entropy(table.ravel())
         mean = (entropy(rows_) + entropy(columns)) / 2
@@ -163,12 +165,12 @@ def test_nmi_and_ari_are_their_formulas() -> None:
 def test_names_of_clusters_do_not_matter(fashion_mnist: DataSet) -> None:
     assert fashion_mnist.test.labels is not None
     labels = fashion_mnist.test.labels[:COUNT]
-    found = clustering.scores(labels, (labels * 7 + 3) % 10)
+    found = agreement.scores(labels, (labels * 7 + 3) % 10)
     assert (found.accuracy, found.nmi, found.ari) == pytest.approx((1, 1, 1))
-    chance = clustering.scores(labels, np.random.default_rng(0).permutation(labels))
+    chance = agreement.scores(labels, np.random.default_rng(0).permutation(labels))
     assert chance.nmi < 0.05 and abs(chance.ari) < 0.01 and chance.accuracy < 0.2
     with pytest.raises(ConfigError, match="labels: expected as many"):
-        clustering.scores(labels, labels[1:])
+        agreement.scores(labels, labels[1:])
 
 
 # Rows and selections
@@ -192,8 +194,8 @@ def test_rows_that_are_long_go_on_below(tmp_path: Path, fashion_mnist: DataSet) 
 
 
 def test_long_names_are_shortened_to_fit() -> None:
-    assert rows.shortened("garment-01.png") == "garment-01.png"
-    assert rows.shortened("garment-0123.png") == "garm..0123.png"
+    assert shorten("garment-01.png") == "garment-01.png"
+    assert shorten("garment-0123.png") == "garm..0123.png"
 
 
 def test_gather_takes_images_in_the_order_asked_for(fashion_mnist: DataSet) -> None:
@@ -243,7 +245,7 @@ def test_clusters_of_fashion_mnist(
     }
     flat = images.reshape(COUNT, -1) / np.float32(255)
     for kind, its in (("latents", found), ("pixels", clustering.kmeans(flat, 10, 5, 2))):
-        expected = clustering.scores(labels[:COUNT], its.assignment)
+        expected = agreement.scores(labels[:COUNT], its.assignment)
         assert scores[kind] == pytest.approx(
             [expected.accuracy, expected.nmi, expected.ari], abs=6e-4
         )

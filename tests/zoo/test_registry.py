@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from zoo import list as listing
 from zoo.errors import ConfigError
-from zoo.models import registry
+from zoo.list import main as list_command
+from zoo.models import listing, registry
 from zoo.training.task import make_task
 
 ENTRIES = list(registry.MODELS.values())
@@ -56,7 +56,7 @@ def test_list_does_not_import_torch() -> None:
 
 
 def test_list_shows_every_model() -> None:
-    result = CliRunner().invoke(listing.main, [])
+    result = CliRunner().invoke(list_command, [])
     assert result.exit_code == 0
     for entry in ENTRIES:
         assert f"{entry.name}: " in result.output

@@ -8,31 +8,35 @@ over all pixels and channels, of values in [0, 1].
 
 from __future__ import annotations
 
-import heapq
-import math
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+import csv
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime import Encoder, Generator
+from zoo import data
+from zoo.applications import anomaly_pictures as pictures
+from zoo.data.inputs import Selection, Source, report_skipped
 from zoo.errors import ConfigError
+from zoo.evaluation import detection
+from zoo.images import atomic, rows
+from zoo.images.stream import Block
 from zoo.inference.latents import reconstruct
-from zoo.optional import require
-
-if TYPE_CHECKING:
-    from runtime import Encoder, Generator
-    from zoo.images.rows import Row
+from zoo.inference.pairs import Pair
+from zoo.progress import Progress
+from zoo.tables import aligned
 
 Images = NDArray[np.uint8]
+Scores = NDArray[np.float64]
+Write = Callable[[int, list[str], Scores], None]
 
 _ROWS = 256
 _UNIT = 255.0**2
-
-# Black, violet, red, orange, pale yellow: darker is less in grey, too.
-_COLORS = np.array(
-    [(0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164)]
-)
 
 
 def scores(encoder: Encoder, generator: Generator, images: Images) -> NDArray[np.float64]:
@@ -54,149 +58,188 @@ def errors(images: Images, reconstructions: Images) -> NDArray[np.float64]:
     return found
 
 
-def threshold(normal_scores: NDArray[Any], fpr: float) -> float:
-    """The smallest t such that the share of normal scores > t is at most `fpr`.
+def find_anomalies(
+    selection: Selection,
+    engine: str,
+    *,
+    normal: str | None = None,
+    fpr: float = 0.05,
+    held_out: str | None = None,
+    per_class: bool = False,
+    top: int = 16,
+    out: str = "anomalies.png",
+    scores: str | None = None,
+    **options: Any,
+) -> list[str]:
+    """Score the images that are selected, and draw those of highest score to `out`.
 
-    Raises ConfigError for an fpr outside of 0 … 1 (1 excluded), and for no scores.
+    The arguments are the options of `zoo.anomaly`, `options` those of runtime.Generator. Returns
+    what was found, as lines of text. Raises ConfigError, DataError, OutputError, and the errors of
+    Pair.
     """
-    count = len(normal_scores)
+    atomic.check_kind(out, ".png", "anomalies are shown in a file .png")
+    atomic.check_kind(scores, ".csv", "scores are in a file .csv")
     if not 0 <= fpr < 1:
-        raise ConfigError(f"fpr: expected at least 0 and less than 1, got {fpr:g}")
-    if not count or not np.isfinite(normal_scores).all():
-        raise ConfigError("normal_scores: expected at least one, and finite numbers")
-    allowed = min(math.floor(fpr * count), count - 1)
-    # fpr * count is rounded; the shares that the promise is about are allowed / count.
-    while allowed + 1 < count and (allowed + 1) / count <= fpr:
-        allowed += 1
-    while allowed / count > fpr:
-        allowed -= 1
-    return float(np.sort(normal_scores)[count - 1 - allowed])
+        raise ConfigError(f"--fpr: expected at least 0 and less than 1, got {fpr:g}")
+    if held_out is not None and per_class:
+        raise ConfigError("--held-out and --per-class: expected one of them, got both")
+    with Pair(engine, **options) as pair, ExitStack() as outputs:
+        pair.decoder()
+        source = selection.open(pair.encoder.image_shape)
+        classes = _classes(source, held_out, per_class)
+        limit, said = None, list[str]()
+        if normal is not None or not classes:
+            limit, text = _threshold(pair, normal, fpr, selection)
+            said.append(text)
+        write = outputs.enter_context(_table(scores, source, limit)) if scores is not None else None
+        highest, total, above = pictures.Highest(top), 0, 0
+        kept: list[NDArray[np.float64]] = []
+        for block, made, its in _scored(pair, source):
+            highest.offer(its, block.names, block.images, made)
+            if write:
+                write(total, block.names, its)
+            if classes:
+                kept.append(its)
+            total += len(its)
+            above += int((its > limit).sum()) if limit is not None else 0
+        worst = highest.sorted()
+        said.insert(0, f"{total:,} images of {source.name}")
+        if limit is not None:
+            are = "is" if above == 1 else "are"
+            said.append(f"{above:,} of the images {are} above it ({above / total:.1%})")
+        if classes and not {source.class_name(i) for i in classes} <= set(_left_out(pair)):
+            without = held_out or "each class"
+            said.append(f"{pair.title} does not say that it was trained without {without}")
+        if classes:
+            said += _measured(source, classes, kept, limit, fpr)
+        title = f"{pair.title}  ·  {source.name}  ·  the highest reconstruction errors"
+        temporary = outputs.enter_context(atomic.replacing(out))
+        rows.draw(pictures.rows(worst), title).save(temporary, format="PNG")
+    report_skipped(source)
+    said += ["the highest scores:", *(f"  {one.score:.5f}  {one.name}" for one in worst)]
+    return [*said, out if scores is None else f"{out}, {scores}"]
 
 
-def roc_auc(anomaly_scores: NDArray[Any], anomalous: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve: how often an anomalous image scores higher than a normal one.
-
-    Both [n]; ties count half. Raises ConfigError unless both kinds are there.
-    """
-    if anomaly_scores.shape != anomalous.shape or anomalous.all() or not anomalous.any():
+def _classes(source: Source, held_out: str | None, per_class: bool) -> list[int]:
+    """The classes to measure: none without --held-out and --per-class. Raises ConfigError."""
+    if held_out is None and not per_class:
+        return []
+    option = "--per-class" if held_out is None else "--held-out"
+    if source.labels is None:
+        raise ConfigError(f"{option}: expected --data of known classes, got {source.name}")
+    present: list[int] = sorted(set(source.labels.tolist()))
+    if len(present) < 2:
         raise ConfigError(
-            "anomalous: expected one truth value a score, some true and some false, got "
-            f"{np.count_nonzero(anomalous)} true of {anomalous.size} for {anomaly_scores.size}"
+            f"{option}: expected images of at least two classes, got "
+            f"{source.class_name(present[0])} only"
         )
-    return float(require("sklearn.metrics").roc_auc_score(anomalous, anomaly_scores))
+    if held_out is None:
+        return present
+    names = {source.class_name(i): i for i in range(max(len(source.classes), present[-1] + 1))}
+    if held_out not in names:
+        raise ConfigError(f"--held-out {held_out}: expected one of {', '.join(names)}")
+    if names[held_out] not in present:
+        raise ConfigError(f"--held-out {held_out}: {source.name} has no image of it among these")
+    return [names[held_out]]
 
 
-def true_positive_rate(anomalous_scores: NDArray[Any], limit: float) -> float:
-    """Share of the scores of anomalous images that are above the threshold `limit`."""
-    return float(np.mean(np.asarray(anomalous_scores) > limit))
+def _scored(
+    pair: Pair, source: Source
+) -> Iterator[tuple[Block, NDArray[np.uint8], NDArray[np.float64]]]:
+    """Each block of a source, its reconstructions, and its scores."""
+    with Progress(source.total or 1) as progress:
+        for block in source:
+            made = reconstruct(pair.encoder, pair.decoder(), block.images)
+            yield block, made, errors(block.images, made)
+            progress.advance(len(made))
 
 
-def heat_map(image: Images, reconstruction: Images) -> NDArray[np.float64]:
-    """Where an image [H, W, C] differs from its reconstruction: float64 [H, W], 0 to 1.
-
-    The squared error of each pixel, the mean over its channels of values in
-    [0, 1], smoothed by two passes of the weights ¼, ½, ¼ along both axes.
-    """
-    difference = image.astype(np.float64) - reconstruction
-    heat = np.square(difference).mean(axis=2) / _UNIT
-    for _ in range(4):
-        heat = _blurred(heat).T
-    return heat
-
-
-def heat_colors(heat: NDArray[Any], most: float) -> Images:
-    """Colours uint8 [..., 3] of heat [...] from 0 (black) to `most` and above (pale yellow)."""
-    place = np.clip(np.asarray(heat) / (most or 1), 0, 1) * (len(_COLORS) - 1)
-    channels = [np.interp(place, np.arange(len(_COLORS)), channel) for channel in _COLORS.T]
-    return np.round(np.stack(channels, axis=-1)).astype(np.uint8)
-
-
-@dataclass(frozen=True, order=True)
-class Found:
-    """An image with its reconstruction, both uint8 [H, W, C], and its score; ordered by that."""
-
-    score: float
-    order: int
-    name: str = field(compare=False)
-    image: Images = field(compare=False)
-    reconstruction: Images = field(compare=False)
+def _threshold(
+    pair: Pair, normal: str | None, fpr: float, selection: Selection
+) -> tuple[float, str]:
+    """The threshold, and a line about it. Raises ConfigError, DataError."""
+    name = normal or _trained_on(pair)
+    is_path = normal is not None and Path(normal).exists()
+    images, data = ((name,), None) if is_path else ((), name)
+    source = replace(selection, images=images, data=data, split="test", count=None).open(
+        pair.encoder.image_shape
+    )
+    found = np.concatenate([its for _, _, its in _scored(pair, source)])
+    report_skipped(source)
+    left_out = _left_out(pair) if normal is None else []
+    if left_out and source.labels is not None:
+        unknown = [i for i, name in enumerate(source.classes) if name in left_out]
+        found = found[~np.isin(source.labels, unknown)]
+    without = f" without {', '.join(left_out)}" if left_out else ""
+    if not len(found):
+        raise ConfigError(f"--normal: {source.name}{without} has no images")
+    limit = detection.threshold(found, fpr)
+    return limit, (
+        f"threshold {limit:.5f}, above which are {(found > limit).mean():.2%} of "
+        f"{len(found):,} normal images ({source.name}{without})"
+    )
 
 
-class Highest:
-    """Keeps the `count` images of highest score of any number that go by, equals in order."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._heap: list[Found] = []
-        self._seen = 0
-
-    def offer(
-        self, found: NDArray[np.float64], names: list[str], images: Images, made: Images
-    ) -> None:
-        """The next images, their scores [n], names, and reconstructions; kept ones are copied."""
-        for i in np.argsort(-found, kind="stable")[: self._count]:
-            entry = Found(
-                float(found[i]), -(self._seen + int(i)), names[i], images[i].copy(), made[i].copy()
-            )
-            if len(self._heap) < self._count:
-                heapq.heappush(self._heap, entry)
-            elif not self._heap[0] < entry:
-                break
-            else:
-                heapq.heapreplace(self._heap, entry)
-        self._seen += len(found)
-
-    def sorted(self) -> list[Found]:
-        """What was kept, the highest score first."""
-        return sorted(self._heap, reverse=True)
+def _trained_on(pair: Pair) -> str:
+    """The named data set that the engine's file says it learnt from. Raises ConfigError."""
+    name = pair.decoder().manifest.get("training", {}).get("data")
+    if name in data.SOURCES or name == "faces":
+        return str(name)
+    said = f"was trained on {name}, which is no named data set" if name else "does not say"
+    raise ConfigError(f"--normal: expected a file, a folder or a data set, as {pair.title} {said}")
 
 
-def rows(worst: list[Found]) -> list[Row]:
-    """For zoo.images.rows: images, their reconstructions, and heat maps on one scale."""
-    from zoo.images.rows import COLUMNS, Row, shortened
-
-    heats = [heat_map(one.image, one.reconstruction) for one in worst]
-    most = max(float(heat.max()) for heat in heats)
-    made = []
-    for start in range(0, len(worst), COLUMNS):
-        band = worst[start : start + COLUMNS]
-        made += [
-            Row(
-                "images, and their scores",
-                [one.image for one in band],
-                [f"{one.score:.4f}" for one in band],
-            ),
-            Row(
-                "reconstructions",
-                [one.reconstruction for one in band],
-                [shortened(one.name) for one in band],
-            ),
-            Row(
-                f"squared error of each pixel, smoothed: from 0 to {most:.2f}",
-                [heat_colors(heat, most) for heat in heats[start : start + COLUMNS]],
-                [""] * len(band),
-                heat_colors(np.linspace(0, 1, 128), 1),
-            ),
-        ]
-    return made
+def _left_out(pair: Pair) -> list[str]:
+    """The classes that the engine's file says it was trained without."""
+    recipe = pair.decoder().manifest.get("training", {}).get("recipe", {})
+    names: list[str] = recipe.get("exclude", [])
+    return names
 
 
-def _blurred(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Smoothed along the first axis; the border repeats, so that an even field stays even."""
-    padded = np.pad(values, ((1, 1), (0, 0)), "edge")
-    return padded[:-2] / 4 + values / 2 + padded[2:] / 4
+def _measured(
+    source: Source,
+    classes: list[int],
+    kept: list[NDArray[np.float64]],
+    limit: float | None,
+    fpr: float,
+) -> list[str]:
+    """A table: how well the images of each class are told from all others."""
+    found, labels = np.concatenate(kept), source.labels
+    assert labels is not None
+    rate_of = f"found at {100 * fpr:g}% false alarms"
+    lines = [("class", "images", "ROC-AUC", "threshold", rate_of)]
+    for i in classes:
+        its, others = found[labels == i], found[labels != i]
+        at = detection.threshold(others, fpr) if limit is None else limit
+        auc = detection.roc_auc(found, labels == i)
+        rate = detection.true_positive_rate(its, at)
+        row = (f"{len(its):,}", f"{auc:.4f}", f"{at:.5f}", f"{rate:.1%}")
+        lines.append((source.class_name(i), *row))
+    return aligned(lines, right=range(1, 4))
 
 
-__all__ = [
-    "Found",
-    "Highest",
-    "errors",
-    "heat_colors",
-    "heat_map",
-    "reconstruct",
-    "roc_auc",
-    "rows",
-    "scores",
-    "threshold",
-    "true_positive_rate",
-]
+@contextmanager
+def _table(path: str, source: Source, limit: float | None) -> Iterator[Write]:
+    """Writes the .csv of the scores: a function of the first index, names and scores of a block."""
+    labels = source.labels
+    with (
+        atomic.replacing(path) as temporary,
+        open(temporary, "x", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        known = ["class"] if labels is not None else []
+        writer.writerow(["name", "score", *known, *(["anomalous"] if limit is not None else [])])
+
+        def write(start: int, names: list[str], its: Scores) -> None:
+            for i, (name, score) in enumerate(zip(names, its.tolist(), strict=True)):
+                row = [name, repr(score)]
+                if labels is not None:
+                    row.append(source.class_name(labels[start + i]))
+                if limit is not None:
+                    row.append(str(int(score > limit)))
+                writer.writerow(row)
+
+        yield write
+
+
+__all__ = ["errors", "find_anomalies", "reconstruct", "scores"]

@@ -1,16 +1,29 @@
-"""k-means on latents, and how well clusters agree with classes that they were not told of."""
+"""k-means on latents."""
 
 from __future__ import annotations
 
 import warnings
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.data.inputs import Selection, Source, report_skipped
 from zoo.errors import ConfigError
+from zoo.evaluation import agreement
+from zoo.images import atomic, rows
+from zoo.images.gather import gather
+from zoo.images.rows import Row
+from zoo.images.text import shorten
+from zoo.inference.latents import embed_blocks
+from zoo.inference.latents import pixels as as_pixels
+from zoo.inference.pairs import Pair
 from zoo.optional import require
+from zoo.progress import Progress
+from zoo.tables import aligned
 
 Labels = NDArray[np.int64]
 
@@ -34,23 +47,6 @@ class Clusters:
         """Indices of the members of a cluster, the nearest to its centre first."""
         inside = np.flatnonzero(self.assignment == cluster)
         return inside[np.argsort(self.distances[inside], kind="stable")]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Agreement of clusters and classes, each at most 1.
-
-    accuracy: share of the images whose cluster stands for their class, every
-    cluster standing for at most one class and every class for at most one cluster,
-    in the best of all such ways (Kuhn, "The Hungarian method", 1955; for
-    clustering Xie et al., ICML 2016, equation 10). nmi: mutual information over the
-    arithmetic mean of both entropies. ari: Rand index adjusted for chance
-    (Hubert & Arabie 1985), 0 on average for a random assignment.
-    """
-
-    accuracy: float
-    nmi: float
-    ari: float
 
 
 def kmeans(
@@ -92,33 +88,6 @@ def kmeans(
     )
 
 
-def contingency(labels: NDArray[Any], assignment: Labels) -> Labels:
-    """How many images of each class are in each cluster: int64 [classes, clusters]."""
-    counts = np.zeros((int(labels.max()) + 1, int(assignment.max()) + 1), np.int64)
-    np.add.at(counts, (labels, assignment), 1)
-    return counts
-
-
-def scores(labels: NDArray[Any], assignment: Labels) -> Scores:
-    """Scores of an assignment int64 [n] to clusters, given the classes int64 [n], both from 0.
-
-    Raises ConfigError for different lengths.
-    """
-    if labels.shape != assignment.shape or labels.ndim != 1 or not len(labels):
-        raise ConfigError(
-            f"labels: expected as many as the assignment has, {list(assignment.shape)}, "
-            f"got {list(labels.shape)}"
-        )
-    metrics, optimize = require("sklearn.metrics"), require("scipy.optimize")
-    counts = contingency(labels, assignment)
-    rows, columns = optimize.linear_sum_assignment(counts, maximize=True)
-    return Scores(
-        accuracy=float(counts[rows, columns].sum() / len(labels)),
-        nmi=float(metrics.normalized_mutual_info_score(labels, assignment)),
-        ari=float(metrics.adjusted_rand_score(labels, assignment)),
-    )
-
-
 def _checked(vectors: NDArray[Any]) -> NDArray[np.float32]:
     points = np.asarray(vectors)
     if points.ndim != 2 or 0 in points.shape:
@@ -128,4 +97,121 @@ def _checked(vectors: NDArray[Any]) -> NDArray[np.float32]:
     return np.ascontiguousarray(points, dtype=np.float32)
 
 
-__all__ = ["Clusters", "Scores", "contingency", "kmeans", "scores"]
+def cluster_images(
+    selection: Selection,
+    engine: str,
+    *,
+    k: int = 10,
+    seed: int = 0,
+    restarts: int = 10,
+    standardise: bool = False,
+    pixels: bool = True,
+    shown: int = 15,
+    out: str = "clusters.png",
+    assign: str | None = None,
+    **options: Any,
+) -> list[str]:
+    """Cluster the images that are selected by their latents, and draw the clusters to `out`.
+
+    The arguments are the options of `zoo.cluster`, `options` those of runtime.Generator. Returns
+    what was found, as lines of text. Raises ConfigError, DataError, OutputError, and the errors of
+    Pair.
+    """
+    atomic.check_kind(out, ".png", "clusters are shown in a .png")
+    atomic.check_kind(assign, ".npz", "an assignment is written to an .npz")
+    with Pair(engine, **options) as pair:
+        source = selection.open(pair.encoder.image_shape)
+        rows.plan([shown + 1] * k, *pair.encoder.image_shape[:2], columns=shown + 1)
+
+        keep = pixels and source.labels is not None
+        latents, names, flat = _embed(pair, source, keep)
+        found = kmeans(latents, k, seed, restarts, standardise)
+        scores: dict[str, agreement.Scores] = {}
+        if source.labels is not None:
+            kind = "latents, standardised" if standardise else "latents"
+            scores[kind] = agreement.scores(source.labels, found.assignment)
+        if flat is not None and source.labels is not None:
+            on_pixels = kmeans(flat, k, seed, restarts)
+            scores["pixels"] = agreement.scores(source.labels, on_pixels.assignment)
+            del flat
+        title = f"{pair.title}  ·  {source.name}  ·  k-means on latents, k = {k}"
+        report_skipped(source)
+        picture = rows.draw(_rows(pair, source, found, names, shown), title, shown + 1)
+    with ExitStack() as outputs:
+        if assign is not None:
+            _write(outputs.enter_context(atomic.replacing(assign)), found, names, source)
+        picture.save(outputs.enter_context(atomic.replacing(out)), format="PNG")
+    said = f"{len(names):,} images of {source.name} in {k} cluster{'s' if k > 1 else ''}"
+    return [said, *_table(scores), out if assign is None else f"{out}, {assign}"]
+
+
+def _embed(
+    pair: Pair, source: Source, keep: bool
+) -> tuple[NDArray[np.float32], list[str], NDArray[np.float32] | None]:
+    """Latents [n, D], names, and with `keep` also the pixels [n, H·W·C] in [0, 1]."""
+    latents, vectors, names = [], [], list[str]()
+    with Progress(source.total or 0) as progress:
+        for made, block in embed_blocks(pair.encoder, source):
+            latents.append(made)
+            names += block.names
+            if keep:
+                vectors.append(as_pixels(block.images))
+            if source.total:
+                progress.advance(len(made))
+    return np.concatenate(latents), names, np.concatenate(vectors) if keep else None
+
+
+def _rows(pair: Pair, source: Source, found: Clusters, names: list[str], shown: int) -> list[Row]:
+    """One row a cluster: the decoded centre, if there is a generator, and the nearest members."""
+    nearest = [found.members(i)[:shown] for i in range(len(found.centres))]
+    pictures = iter(gather(source, np.concatenate(nearest)))
+    centres = None if pair.generator is None else pair.generator.decode(found.centres)
+    made = []
+    for cluster, members in enumerate(nearest):
+        tiles = [next(pictures) for _ in members]
+        labels = [
+            shorten(names[i] if source.labels is None else source.class_name(source.labels[i]))
+            for i in members
+        ]
+        if centres is not None:
+            tiles, labels = [centres[cluster], *tiles], ["centre", *labels]
+        made.append(Row(_heading(cluster, source, found), tiles, labels))
+    return made
+
+
+def _heading(cluster: int, source: Source, found: Clusters) -> str:
+    """`3: 1,203 images  ·  57 % Shirt, 30 % Pullover`, of the two classes that are most of it."""
+    inside = found.assignment == cluster
+    size = int(inside.sum())
+    text = f"{cluster}: {size:,} image{'s' if size > 1 else ''}"
+    if source.labels is None:
+        return text
+    counts = np.bincount(source.labels[inside])
+    most = [i for i in np.argsort(-counts, kind="stable")[:2] if counts[i]]
+    return f"{text}  ·  " + ", ".join(
+        f"{counts[i] / size:.0%} {source.class_name(i)}" for i in most
+    )
+
+
+def _table(scores: dict[str, agreement.Scores]) -> list[str]:
+    if not scores:
+        return []
+    rows = [("", "accuracy", "NMI", "ARI")]
+    for kind, its in scores.items():
+        rows.append((kind, f"{its.accuracy:.3f}", f"{its.nmi:.3f}", f"{its.ari:.3f}"))
+    return aligned(rows, right=range(1, 4))
+
+
+def _write(path: Path, found: Clusters, names: list[str], source: Source) -> None:
+    arrays: dict[str, Any] = {
+        "assignment": found.assignment,
+        "centres": found.centres,
+        "names": np.array(names),
+    }
+    if source.labels is not None:
+        arrays["labels"] = source.labels
+    with path.open("xb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+__all__ = ["Clusters", "cluster_images", "kmeans"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.applications.points import short
 from zoo.evaluation import quality
+from zoo.images.grid import tile_label
 from zoo.inference.translation import Translated, enlarged
 
 Images = NDArray[np.uint8]
@@ -33,7 +33,7 @@ class Tiles:
             if block.truths is not None:
                 truth = block.truths[index]
                 said = f"{quality.psnr(output[None], truth[None])[0]:.1f} dB"
-            tiles = [(inputs[index].copy(), short(name)), (output.copy(), said)]
+            tiles = [(inputs[index].copy(), tile_label(name)), (output.copy(), said)]
             if truth is not None:
                 tiles.append((truth.copy(), "truth"))
             self._rows.append(tiles)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtime import Generator, noise
+from zoo.applications import style_mixing
+from zoo.engines import open_halves
 from zoo.errors import ConfigError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from runtime import Generator
 
 MIX_STREAM = 32
 """Noise stream of the second latent of an image, of which the later layers take their style."""
@@ -115,10 +117,6 @@ def mixed(
     latent, which is its noise in the stream `MIX_STREAM`. Both styles are truncated. `options` are
     those of runtime.Generator. Raises as `zoo.engines.open_halves`.
     """
-    from runtime import noise
-    from zoo.applications import style_mixing
-    from zoo.engines import open_halves
-
     mapping, synthesis = open_halves(generator, **options)
     layers = generator.style_layers
     late = range(int(asked.mix or 0), layers)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime import Translator
 from zoo.applications.domains import DomainTranslator, opened_classifier
-from zoo.applications.points import short
+from zoo.data.inputs import Source
 from zoo.images import atomic
-from zoo.images.grid import draw
-
-if TYPE_CHECKING:
-    from runtime import Translator
-    from zoo.data.inputs import Source
+from zoo.images.grid import draw, tile_label
 
 ROWS = 16
 """Images in a picture, at most."""
@@ -36,7 +33,7 @@ def write(path: str, translator: Translator, source: Source, first: int = 0, **o
     labels: list[str] = []
     for row, name in enumerate(names):
         tiles.append(images[row])
-        labels.append(short(name))
+        labels.append(tile_label(name))
         for made, said in changed:
             # What cannot be changed, or need not, stays empty.
             tiles.append(made[row] if said[row] else np.full_like(made[row], 255))

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime import Classifier, Translator
 from zoo.data.domains import domains_of, names_of
+from zoo.engines import beside
 from zoo.errors import ConfigError
-
-if TYPE_CHECKING:
-    from runtime import Classifier, Translator
 
 Images = NDArray[np.uint8]
 Shape = tuple[int, int, int]
@@ -27,9 +26,6 @@ def opened_classifier(translator: Translator, **options: Any) -> Iterator[Classi
     Raises EngineNotFoundError, the errors of runtime.Classifier, and ConfigError for one of other
     domains.
     """
-    from runtime import Classifier
-    from zoo.engines import beside
-
     path = Path(translator.path)
     what = "its classifier to see what pictures have"
     found = beside(path, "classifier", what, **options)

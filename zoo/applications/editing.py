@@ -10,15 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from runtime import Generator, manifest
+from zoo.engines import resolve, shipped
 from zoo.errors import ConfigError
-
-if TYPE_CHECKING:
-    from runtime import Generator
 
 
 def direction(latents: ArrayLike, has: ArrayLike) -> NDArray[np.float32]:
@@ -127,9 +125,6 @@ def of_engine(generator: Generator) -> dict[str, NDArray[np.float32]]:
 
 
 def _with_directions() -> list[str]:
-    from runtime import manifest
-    from zoo.engines import resolve, shipped
-
     return [name for name in shipped() if manifest.read(resolve(name)).get("directions")]
 
 

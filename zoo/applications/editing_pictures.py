@@ -6,16 +6,15 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from runtime import Generator
 from zoo.applications import editing
-from zoo.applications.points import Point, short
-
-if TYPE_CHECKING:
-    from runtime import Generator
+from zoo.applications.points import Point
+from zoo.images import atomic, grid, sinks
+from zoo.images.grid import tile_label
 
 Images = NDArray[np.uint8]
 Latents = NDArray[np.float32]
@@ -107,8 +106,6 @@ def write(
     A .png is a grid with originals and reconstructions; a .gif of rows has all rows side by side
     in one frame; other formats hold the images [n·R·S, H, W, C] in order. Raises OutputError.
     """
-    from zoo.images import sinks
-
     kind = sinks.format_of(out)
     if kind == ".png":
         _write_grid(generator, points, plan, out)
@@ -147,8 +144,6 @@ def _frames(blocks: Iterator[Images]) -> Iterator[Images]:
 
 
 def _write_grid(generator: Generator, points: Sequence[Point], plan: Plan, out: str) -> None:
-    from zoo.images import atomic, grid
-
     originals = any(point.image is not None for point in points)
     across = originals + plan.reconstruction + len(plan.labels[0])
     columns = _columns(len(points) * len(plan.labels), across)
@@ -163,10 +158,12 @@ def _write_grid(generator: Generator, points: Sequence[Point], plan: Plan, out: 
             for row, its_labels in zip(rows, plan.labels, strict=True):
                 if originals:
                     tiles.append(blank if point.image is None else point.image)
-                    labels.append("" if point.image is None else short(point.name))
+                    labels.append("" if point.image is None else tile_label(point.name))
                 if plan.reconstruction:
                     tiles.append(generator.decode(point.latent[None])[0])
-                    labels.append(short(point.name) if point.image is None else _RECONSTRUCTION)
+                    labels.append(
+                        tile_label(point.name) if point.image is None else _RECONSTRUCTION
+                    )
                 tiles += list(row)
                 labels += its_labels
         title = f"{Path(generator.path).name}  ·  {plan.title}"

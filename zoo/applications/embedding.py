@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.errors import OutputError
+from runtime import Encoder, Generator
+from zoo.applications import scatter as drawing
+from zoo.data.inputs import Selection, Source, report_skipped
+from zoo.engines import open_encoder_for
+from zoo.errors import ConfigError, OutputError
+from zoo.evaluation import pca
 from zoo.images import archive, atomic
 from zoo.inference.latents import Latents, embed_blocks
+from zoo.inference.pairs import Pair
 from zoo.optional import require
-
-if TYPE_CHECKING:
-    from runtime import Encoder
-    from zoo.data.inputs import Source
+from zoo.progress import Progress, number_of_images, rate
 
 Labels = NDArray[np.int64]
 
@@ -125,4 +129,79 @@ def _parquet(path: str, width: int, classes: list[str], labelled: bool) -> Itera
         flush()
 
 
-__all__ = ["FORMATS", "Labels", "Write", "check", "embed", "opened"]
+def embed_images(
+    selection: Selection,
+    engine: str,
+    *,
+    out: str = "latents.npz",
+    scatter: str | None = None,
+    compare_pca: bool = False,
+    verbose: bool = False,
+    **options: Any,
+) -> list[str]:
+    """Write the latents of the images that are selected to `out`.
+
+    The arguments are the options of `zoo.embed`, `options` those of runtime.Encoder. Returns
+    what was done, as lines of text. Raises ConfigError, DataError, OutputError, and the errors of
+    zoo.engines.open_encoder_for.
+    """
+    check(out)
+    if scatter is not None:
+        drawing.check(scatter)
+    if compare_pca:
+        if selection.data is None:
+            raise ConfigError("--compare-pca needs --data SET, to fit PCA to its training images")
+        require("sklearn.decomposition")
+    with ExitStack() as stack:
+        encoder, generator = _open_for(stack, engine, compare_pca, **options)
+        started = time.perf_counter()
+        source = selection.open(encoder.image_shape)
+        cloud = None
+        if scatter is not None:
+            cloud = drawing.Scatter(encoder.latent_width, source.total)
+        done = _embed(encoder, source, out, cloud, verbose)
+        seconds = time.perf_counter() - started
+        backend, title = encoder.backend, Path(encoder.path).name
+        if cloud is not None and scatter is not None:
+            cloud.draw(scatter, f"{title}  ·  {source.name}", source.classes)
+        found = None
+        if generator is not None:
+            found = _compare(encoder, generator, source)
+    report_skipped(source)
+    those = number_of_images(done)
+    written = out if scatter is None else f"{out}, {scatter}"
+    said = f"{those} in {seconds:.3g} s, {rate(done, seconds)} ({backend}): {written}"
+    return [said, *(pca.table(found, title) if found is not None else [])]
+
+
+def _open_for(
+    stack: ExitStack, engine: str, decoding: bool, **options: Any
+) -> tuple[Encoder, Generator | None]:
+    """The encoder and, for `decoding`, the generator, both closed with `stack`."""
+    if decoding:
+        pair = stack.enter_context(Pair(engine, **options))
+        return pair.encoder, pair.decoder()
+
+    return stack.enter_context(open_encoder_for(engine, **options)), None
+
+
+def _embed(
+    encoder: Encoder, source: Source, out: str, cloud: drawing.Scatter | None, verbose: bool
+) -> int:
+    with Progress(source.total or 0, verbose) as progress:
+
+        def seen(latents: NDArray[np.float32], labels: NDArray[np.int64] | None) -> None:
+            progress.advance(len(latents))
+            if cloud is not None:
+                cloud.add(latents, labels)
+
+        return embed(encoder, source, out, seen)
+
+
+def _compare(encoder: Encoder, generator: Generator, source: Source) -> pca.Comparison:
+    assert source.data is not None
+    fitted = pca.fit(source.data.train.images, encoder.latent_width)
+    return pca.compare(encoder, generator, source, fitted)
+
+
+__all__ = ["FORMATS", "Labels", "Write", "check", "embed", "embed_images", "opened"]

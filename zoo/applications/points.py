@@ -9,16 +9,16 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime import Generator, noise
+from zoo.engines import open_encoder
 from zoo.errors import ConfigError, DataError
 from zoo.images import arrays
-
-if TYPE_CHECKING:
-    from runtime import Generator
+from zoo.images.read import read_images
 
 _ROWS = 256
 
@@ -65,7 +65,6 @@ def read(
         if text.startswith("latent:") and not os.path.exists(text):
             points += _stored(generator, text)
             continue
-        from zoo.images.read import read_images
 
         read, its_names = read_images([text], generator.image_shape, resize, skipped)
         images.append(read)
@@ -85,19 +84,12 @@ def read_one(
     return points[0]
 
 
-def short(name: str) -> str:
-    """A name of at most 12 characters, for the label of a small image."""
-    return name if len(name) <= 12 else f"{name[:6]}..{name[-4:]}"
-
-
 def is_drawn(text: str) -> bool:
     """Whether a text is `seed:K` or `sample:I`, and no file of that name."""
     return text.partition(":")[0] in ("seed", "sample") and not os.path.exists(text)
 
 
 def _drawn(generator: Generator, text: str, seed: int) -> Point:
-    from runtime import noise
-
     kind, _, number = text.partition(":")
     key = int(number) if number.isdecimal() and len(number) <= 20 else -1
     if not 0 <= key < 2**64:
@@ -155,7 +147,6 @@ def _encoded(
 ) -> Iterator[Point]:
     if not images:
         return
-    from zoo.engines import open_encoder
 
     together = images[0] if len(images) == 1 else np.concatenate(images)
     if len(together) < _ROWS:
@@ -166,4 +157,4 @@ def _encoded(
             yield from map(Point, names[rows], encoder.embed(together[rows]), together[rows])
 
 
-__all__ = ["Point", "is_drawn", "read", "read_one", "short"]
+__all__ = ["Point", "is_drawn", "read", "read_one"]

@@ -8,26 +8,23 @@ hash of the encoder's file, because latents of another one mean something else.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime import Encoder
 from zoo.applications import vectors
+from zoo.data.inputs import Source
 from zoo.errors import ConfigError, DataError
 from zoo.images import archive, arrays
-from zoo.images.reading import check_regular, readable
+from zoo.images.reading import check_regular, readable, sha256
 from zoo.inference.latents import Latents, embed_blocks
 from zoo.optional import require
-
-if TYPE_CHECKING:
-    from runtime import Encoder
-    from zoo.data.inputs import Source
 
 FORMAT = "generator-zoo index"
 VERSION = 1
@@ -93,12 +90,6 @@ def _about(encoder: Encoder, source: Source, kind: str, count: int, version: str
         },
         "versions": {"generator-zoo": installed("generator-zoo"), "faiss": version},
     }
-
-
-def sha256(path: str) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Index:
@@ -227,4 +218,4 @@ def _checked(path: str, held: arrays.Archive) -> dict[str, Any]:
     return about
 
 
-__all__ = ["FORMAT", "VERSION", "Index", "build", "sha256"]
+__all__ = ["FORMAT", "VERSION", "Index", "build"]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import ConfigError
 from zoo.images import atomic
+from zoo.images.text import shorten
 from zoo.optional import require
 
 MOST = 20_000
@@ -92,8 +93,8 @@ class Scatter:
             rasterized=True,
         )
         said = "the latents" if width == 2 else f"two leading principal components of {width}"
-        shortened = name if len(name) <= 80 else f"{name[:60]}…{name[-19:]}"
-        axes.set_title(f"{shortened}\n", fontsize=12, color=_INK, loc="left", parse_math=False)
+        shown = shorten(name, 80, 60, "…")
+        axes.set_title(f"{shown}\n", fontsize=12, color=_INK, loc="left", parse_math=False)
         parts = [said] + ([f"{share:.0%} of the variance"] if width > 2 else [])
         shown = f"{len(points):,}" + (f" of {self.count:,}" if len(points) < self.count else "")
         subtitle = "  ·  ".join([*parts, f"{shown} image{'s' if self.count > 1 else ''}"])

@@ -8,22 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runtime import noise
+from runtime import Generator, noise
 from zoo.applications.conditions import Asked
 from zoo.applications.inversion import Decode
+from zoo.engines import open_mapping
 from zoo.errors import ConfigError
 from zoo.models.generators import is_style_based, no_noise
 from zoo.models.weights import load_generator, load_synthesis
-
-if TYPE_CHECKING:
-    from runtime import Generator
 
 Floats = NDArray[np.float32]
 
@@ -81,8 +79,6 @@ def _class(generator: Generator, asked: Asked) -> int:
 
 
 def _styles(generator: Generator, options: dict[str, Any]) -> Space:
-    from zoo.engines import open_mapping
-
     path = Path(generator.path)
     synthesis: Any = load_synthesis(path).requires_grad_(False)
     layers = len(generator.manifest["noise"]["streams"]["layers"])

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from runtime import Generator, Mapping
 from zoo.errors import ConfigError
-
-if TYPE_CHECKING:
-    from runtime import Generator, Mapping
 
 Styles = NDArray[np.float32]
 

@@ -10,15 +10,25 @@ Jacobian of the encoder).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from runtime import Generator
+from zoo.applications import points
+from zoo.applications.points import Point
+from zoo.data import inputs
+from zoo.engines import open_generator
 from zoo.errors import ConfigError
+from zoo.images import atomic, grid
+from zoo.optional import require
 
 if TYPE_CHECKING:
     from torch import nn
+
 
 Floats = NDArray[np.float64]
 
@@ -94,4 +104,79 @@ def picture(direction: ArrayLike) -> NDArray[np.uint8]:
     return np.rint(GREY + _HALF * (change / most if most else change)).astype(np.uint8)
 
 
-__all__ = ["GREY", "Directions", "directions", "jacobian", "picture"]
+def draw_tangents(
+    images: tuple[str, ...],
+    engine: str,
+    *,
+    k: int = 6,
+    move: float | None = None,
+    seed: int = 0,
+    out: str = "tangents.png",
+    resize: bool = False,
+    **options: Any,
+) -> str:
+    """Draw the `k` directions that touch the manifold at each of these points to `out`.
+
+    The arguments are the options of `zoo.tangents`, `options` those of runtime.Generator. Returns
+    what was done, a line of text. Raises ConfigError, DataError, OutputError, TrainingError, and
+    the errors of zoo.engines.open_generator.
+    """
+    atomic.check_kind(out, ".png", "tangents are shown in a .png")
+    if move is not None and not (math.isfinite(move) and move > 0):
+        raise ConfigError(f"--move: expected a finite number above 0, got {move}")
+    with open_generator(engine, **options) as generator:
+        if k > generator.latent_width:
+            raise ConfigError(f"-k: expected at most {generator.latent_width} directions, got {k}")
+        skipped: list[tuple[str, str]] = []
+        found = points.read(generator, images, seed, resize, skipped, **options)
+        inputs.report(skipped)
+        width = generator.latent_width
+        columns = 2 + k
+        rows = 1 if move is None else 3
+        grid.plan(len(found) * rows * columns, *generator.image_shape[:2], columns)
+        for module in ("torch", "onnx", "safetensors"):
+            require(module, "train,export")
+        from zoo.models.weights import load_engine
+
+        model, _ = load_engine(Path(generator.path))
+        tiles: list[NDArray[np.uint8]] = []
+        labels: list[str] = []
+        shares: list[float] = []
+        for point in found:
+            derivatives = jacobian(model.decoder, point.latent)
+            tangent = directions(derivatives, k)
+            shares.append(float((tangent.values**2).sum() / (derivatives**2).sum()))
+            for its_tiles, its_labels in _rows(generator, point, tangent, move):
+                tiles += its_tiles
+                labels += its_labels
+        title = f"{Path(generator.path).name}  ·  tangents of the data manifold, by singular value"
+        with atomic.replacing(out) as temporary:
+            grid.draw(tiles, labels, title, columns).save(temporary, format="PNG")
+    those = found[0].name if len(found) == 1 else f"{len(found):,} images"
+    share = sum(shares) / len(shares)
+    return f"{those}: {k} of {width} directions, {share:.1%} of the squared change: {out}"
+
+
+def _rows(
+    generator: Generator, point: Point, tangent: Directions, move: float | None
+) -> list[tuple[list[NDArray[np.uint8]], list[str]]]:
+    """Tiles and labels of the one row of a point, or of three with the moved images around it."""
+    blank = np.full(generator.image_shape, 255, np.uint8)
+    reconstruction = generator.decode(point.latent[None])[0]
+    lead = [(blank, ""), (reconstruction, grid.tile_label(point.name))]
+    if point.image is not None:
+        lead = [(point.image, grid.tile_label(point.name)), (reconstruction, "reconstruction")]
+    pictures = [picture(image) for image in tangent.images]
+    values = [f"{value:.3g}" for value in tangent.values]
+    row = ([tile for tile, _ in lead] + pictures, [label for _, label in lead] + values)
+    if move is None:
+        return [row]
+    moved = []
+    for step in (move, -move):
+        latents = (point.latent + step * tangent.latents).astype(np.float32)
+        its_labels = ["", "", *(f"{step:+g}" for _ in values)]
+        moved.append(([blank, blank, *generator.decode(latents)], its_labels))
+    return [moved[0], row, moved[1]]
+
+
+__all__ = ["GREY", "Directions", "directions", "draw_tangents", "jacobian", "picture"]

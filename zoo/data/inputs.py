@@ -6,16 +6,17 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
-    from zoo.data import DataSet, Split
-    from zoo.images.stream import Block, ImageStream
+from zoo import data as sets
+from zoo.data import DataSet, Split
+from zoo.data.celeba import peek
+from zoo.errors import ConfigError, DataError
+from zoo.images.stream import BLOCK, Block, ImageStream
 
-    Shape = tuple[int, int, int]
+Shape = tuple[int, int, int]
 
 
 class Source:
@@ -66,7 +67,7 @@ class Source:
             if left is not None:
                 images, names = images[:left], names[:left]
                 left -= len(names)
-            yield _block(images, names)
+            yield Block(images, names)
             if left == 0:
                 return
 
@@ -81,13 +82,7 @@ class _SplitBlocks:
     def __iter__(self) -> Iterator[Block]:
         for start in range(0, len(self._images), self._rows):
             images = self._images[start : start + self._rows]
-            yield _block(images, [str(start + i) for i in range(len(images))])
-
-
-def _block(images: NDArray[np.uint8], names: list[str]) -> Block:
-    from zoo.images.stream import Block
-
-    return Block(images, names)
+            yield Block(images, [str(start + i) for i in range(len(images))])
 
 
 def open_source(
@@ -106,14 +101,10 @@ def open_source(
     one of `images` and `data` is given, and DataError as ImageStream and
     `zoo.data.load` do.
     """
-    from zoo.errors import ConfigError, DataError
-
     if bool(images) == (data is not None):
         both = "not both" if images else "got neither"
         raise ConfigError(f"expected IMAGES or --data SET, {both}")
     if data is None:
-        from zoo.images.stream import ImageStream
-
         stream = ImageStream(images, shape, resize, strict, limit=limit)
         name = Path(images[0]).name if len(images) == 1 else f"{len(images)} files"
         return Source(name, stream, stream.total, limit)
@@ -144,8 +135,6 @@ class Selection:
 
 def split_source(data: DataSet, split: str, limit: int | None = None) -> Source:
     """The images of one of the parts of a data set, at most `limit`."""
-    from zoo.images.stream import BLOCK
-
     part = data.parts[split]
     blocks = _SplitBlocks(part.images, BLOCK)
     return Source(f"{data.name} {split}", blocks, len(part), limit, part, data)
@@ -153,10 +142,6 @@ def split_source(data: DataSet, split: str, limit: int | None = None) -> Source:
 
 def load_data(data: str, shape: Shape, resize: bool = False) -> DataSet:
     """The data set of that name, file or folder, its images of `shape`. Raises DataError."""
-    from zoo import data as sets
-    from zoo.data.celeba import peek
-    from zoo.errors import DataError
-
     height, width, channels = shape
     # A data set is resized to squares only.
     fits = resize and height == width and channels in (1, 3)
@@ -186,15 +171,6 @@ def report(skipped: Iterable[tuple[str, str]]) -> None:
     """One line on stderr for each (path, reason)."""
     for name, reason in skipped:
         print(" ".join(f"skipped {name}: {reason}".split()), file=sys.stderr)
-
-
-def __getattr__(name: str) -> Any:
-    # On demand, so that --help of a command does not import NumPy.
-    if name in ("Block", "ImageStream"):
-        from zoo.images import stream
-
-        return getattr(stream, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = [

@@ -153,6 +153,14 @@ class DataSet:
         """Channels of an image: 1 (grey) or 3 (RGB)."""
         return int(self.train.images.shape[3])
 
+    def summary(self) -> str:
+        """The name, and how many images of which size there are, as a line of text."""
+        return (
+            f"{self.name}: {len(self.train):,} training, {len(self.validation):,} validation and "
+            f"{len(self.test):,} test images, "
+            f"{self.image_size}×{self.image_size}×{self.channels}"
+        )
+
     def digest(self) -> str:
         """SHA-256 of the images and all that belongs to them, in hexadecimal.
 

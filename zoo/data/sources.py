@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import os
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 from zoo import cache
 from zoo.errors import ConfigError, DataError, ZooError
 from zoo.images.atomic import alone, replacing
+from zoo.images.reading import sha256
 
 SYSTEM_FOLDER = Path("/usr/share/datasets")
 """Where Debian's `dataset-*` packages put their files."""
@@ -149,13 +149,13 @@ def fetch(source: Source, name: str, folder: Path) -> Path:
 
 
 def _download(address: str, target: Path, expected: str) -> None:
-    with replacing(target, locked=True) as temporary, temporary.open("w+b") as file:
+    with replacing(target, locked=True) as temporary, temporary.open("wb") as file:
         try:
             with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:
                 shutil.copyfileobj(answer, file)
         except (OSError, http.client.HTTPException) as error:
             raise DataError(f"the download of {address} failed: {error}") from error
-        file.seek(0)
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+        file.flush()
+        found = sha256(temporary)
         if found != expected:
             raise DataError(f"the download of {address} has SHA-256 {found}, expected {expected}")

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime import Classifier
 from zoo.data import DataSet
+from zoo.engines import resolve
 from zoo.errors import ConfigError
 from zoo.evaluation.features import Images, identity_of
-
-if TYPE_CHECKING:
-    from runtime import Classifier
 
 FACES = "face-attributes.onnx"
 """The shipped judge, which knows the attributes of the data set `faces`."""
@@ -66,8 +64,6 @@ def shipped_judge(data: DataSet) -> Iterator[AttributeJudge | None]:
     if not fits(data):
         yield None
         return
-    from runtime import Classifier
-    from zoo.engines import resolve
 
     with Classifier(resolve(FACES)) as classifier:
         judge = None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,36 +97,4 @@ def total(effects: Sequence[DomainEffect]) -> DomainEffect:
     return DomainEffect("all", images, *shares)
 
 
-def document(effects: Sequence[DomainEffect]) -> dict[str, Any]:
-    """`domains`, a list of the effects, and `all` of them together; NaN becomes None."""
-
-    def plain(effect: DomainEffect) -> dict[str, Any]:
-        return {key: None if value != value else value for key, value in asdict(effect).items()}
-
-    return {"domains": [plain(effect) for effect in effects], "all": plain(total(effects))}
-
-
-def lines(effects: Sequence[DomainEffect]) -> list[str]:
-    """A table: a line for each domain, and one for all changes."""
-    width = max(len("domain"), *(len(effect.name) for effect in effects))
-    heads = (
-        "images",
-        "took",
-        "another domain changed",
-        "another attribute changed",
-        "attributes changed",
-    )
-    rows = [f"{'domain':{width}}  " + "  ".join(heads)]
-    for effect in (*effects, total(effects)):
-        shares = (effect.success, effect.touched, effect.spilled, effect.others)
-        cells = [f"{effect.images:,}", *("-" if s != s else f"{s:.1%}" for s in shares)]
-        rows.append(
-            f"{effect.name:{width}}  "
-            + "  ".join(
-                cell.rjust(max(len(head), 6)) for cell, head in zip(cells, heads, strict=True)
-            )
-        )
-    return rows
-
-
-__all__ = ["DomainEffect", "document", "evaluate", "lines", "total"]
+__all__ = ["DomainEffect", "evaluate", "total"]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from runtime import Classifier, Encoder, Generator, noise
+from zoo.data.inputs import Source
 from zoo.errors import ConfigError
-
-if TYPE_CHECKING:
-    from runtime import Classifier, Encoder, Generator
-    from zoo.data.inputs import Source
 
 Block = tuple[NDArray[np.float32], NDArray[np.bool_]]
 """Latents [k, D], and whether their images have each attribute, [k, A]."""
@@ -144,8 +142,6 @@ def drawn(
     seen: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Block]:
     """Latents of samples 0 … count - 1 of a seed, and what the classifier says of their images."""
-    from runtime import noise
-
     columns = [classifier.names.index(name) for name in names]
     stream: int = generator.manifest["noise"]["streams"]["latent"]
     for first in range(0, count, _ROWS):

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
+from zoo import data as sets
 from zoo.data import Split, normalise
+from zoo.data.inputs import report_skipped
+from zoo.engines import WEIGHTS
+from zoo.errors import ConfigError
 from zoo.models.vae import VAE
+from zoo.models.weights import load
 
 
 @torch.no_grad()
@@ -37,4 +44,26 @@ def evaluate_elbo(
     return {"nelbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
 
 
-__all__ = ["evaluate_elbo"]
+def measure_elbo(
+    source: Path, data: str | None = None, split: str = "test", samples: int = 1, seed: int = 0
+) -> list[str]:
+    """Measure a VAE on a split of a data set, by default the one that it was trained on.
+
+    `source` is the folder of a run, a weights file, an engine file, or the name of a shipped one.
+    Returns what was measured, as lines of text. Raises ConfigError, DataError, TrainingError.
+    """
+    if not source.exists() and (WEIGHTS / source).exists():
+        source = WEIGHTS / source
+    model, config = load(source)
+    if not isinstance(model, VAE):
+        raise ConfigError(f"{source} is a {config['model']}, which has no ELBO")
+    shape = model.config
+    loaded = sets.load(data or config["recipe"]["data"], shape.image_size, shape.channels)
+    report_skipped(loaded)
+    part = loaded.parts[split]
+    measured = evaluate_elbo(model, part, seed=seed, samples=samples)
+    said = f"{source}: {len(part):,} {split} images of {loaded.name}, {samples} sample(s)"
+    return [said, *(f"{name:15} {value:.3f} nats per image" for name, value in measured.items())]
+
+
+__all__ = ["evaluate_elbo", "measure_elbo"]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from runtime import manifest
+from runtime.errors import EngineFileError
+from zoo.engines import resolve
 from zoo.errors import ConfigError
 from zoo.evaluation.fitting import FRAME, fit
 from zoo.evaluation.networks import (
@@ -27,10 +30,6 @@ class EngineFeatures(FeatureNetwork):
 
     def __init__(self, engine: str, threads: int | None = None) -> None:
         import onnxruntime
-
-        from runtime import manifest
-        from runtime.errors import EngineFileError
-        from zoo.engines import resolve
 
         path = resolve(engine)
         document = manifest.verify(path)

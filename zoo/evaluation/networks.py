@@ -6,7 +6,6 @@ without its name: every report names the network, and numbers of two networks ar
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import DataError
+from zoo.images.reading import sha256
 
 Images = NDArray[np.uint8]
 Features = NDArray[np.float32]
@@ -87,8 +87,4 @@ def check_images(images: Images) -> None:
 
 def identity_of(file: Path) -> str:
     """The first twelve digits of a file's SHA-256."""
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while block := opened.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()[:12]
+    return sha256(file)[:12]

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime import Encoder, Generator
+from zoo.images.stream import Block
 from zoo.inference.latents import embed_blocks, pixels
 from zoo.optional import require
-
-if TYPE_CHECKING:
-    from runtime import Encoder, Generator
-    from zoo.images.stream import Block
+from zoo.tables import aligned
 
 
 @dataclass(frozen=True)
@@ -74,4 +73,17 @@ def compare(
     )
 
 
-__all__ = ["Comparison", "compare", "fit"]
+def table(found: Comparison, name: str) -> list[str]:
+    """A comparison with PCA as the lines of a small table."""
+    k = str(found.width)
+    if found.components != found.width:
+        k += f" (PCA {found.components})"
+    rows = [
+        ("k", "PCA error", f"{name} error", "ratio"),
+        (k, f"{found.pca:.6f}", f"{found.engine:.6f}", f"{found.ratio:.3f}"),
+    ]
+    said = f"mean squared error a pixel on [0, 1], {found.images:,} images"
+    return [said, *aligned(rows, right=range(4))]
+
+
+__all__ = ["Comparison", "compare", "fit", "table"]

@@ -76,7 +76,7 @@ class Quality:
             return
         pair = (before, block.outputs)
         self.psnr.add(*(quality.psnr(images, truths) for images in pair))
-        self.l1.add(*(_l1(images, truths) for images in pair))
+        self.l1.add(*(quality.absolute_error(images, truths) for images in pair))
         if hidden is not None:
             inside = (quality.psnr_inside(images, truths, hidden) for images in pair)
             self.psnr_inside.add(*inside)
@@ -124,13 +124,6 @@ def _line(name: str, mean: Mean, form: str, unit: str) -> str:
     return (
         f"{name:16}input {mean.before:{form}}{unit}, output {mean.after:{form}}{unit}{change}{rest}"
     )
-
-
-def _l1(images: Images, truth: Images) -> Scores:
-    """Mean absolute difference of each image in levels of 255, [n]."""
-    difference = np.abs(images.astype(np.int16) - truth)
-    means: Scores = difference.reshape(len(images), -1).mean(1)
-    return means
 
 
 __all__ = ["Mean", "Quality"]

@@ -6,18 +6,17 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime import Encoder
 from zoo.data.inputs import Source
 from zoo.errors import ConfigError
 from zoo.inference.latents import embed_blocks, pixels
 from zoo.optional import require
-
-if TYPE_CHECKING:
-    from runtime import Encoder
+from zoo.tables import aligned
 
 
 @dataclass(frozen=True)
@@ -86,4 +85,16 @@ def _summed(
     return Precision(name, width, by_class, float(right.mean()), seconds)
 
 
-__all__ = ["Precision", "evaluate"]
+def table(found: list[Precision], classes: list[str], queries: int) -> list[str]:
+    """Precision by class, over all, and queries a second, a column for each space."""
+    names = [classes[i] if i < len(classes) else str(i) for i in range(len(found[0].by_class))]
+    rows = [["class", *(f"{space.name} ({space.width:,})" for space in found)]]
+    for i, name in enumerate(names):
+        if not math.isnan(found[0].by_class[i]):
+            rows.append([name, *(f"{space.by_class[i]:.3f}" for space in found)])
+    rows.append(["all", *(f"{space.mean:.3f}" for space in found)])
+    rows.append(["queries/s", *(f"{queries / space.seconds:,.0f}" for space in found)])
+    return aligned(rows, right=range(1, len(found) + 1))
+
+
+__all__ = ["Precision", "evaluate", "table"]

@@ -7,6 +7,8 @@ raise DataError for other arrays, or two that differ in shape.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,8 @@ from zoo.optional import require
 
 Images = NDArray[np.uint8]
 Scores = NDArray[np.float64]
+
+_ROWS = 256
 
 SSIM_SIGMA = 1.5
 SSIM_WINDOW = 11
@@ -27,14 +31,24 @@ def decibels(mean_squared_error: float) -> float:
     return 10 * math.log10(255**2 / mean_squared_error) if mean_squared_error else math.inf
 
 
+def squared_error(images: Images, truth: Images) -> Scores:
+    """Mean squared difference of all values of each image, in levels of 255 squared."""
+    return _mean(_squared_errors, images, truth)
+
+
+def absolute_error(images: Images, truth: Images) -> Scores:
+    """Mean absolute difference of all values of each image, in levels of 255."""
+    return _mean(lambda image, true: np.abs(image.astype(np.int16) - true), images, truth)
+
+
 def psnr(images: Images, truth: Images) -> Scores:
     """PSNR in dB over all pixels and channels of each image; infinite for equal ones."""
-    squared = _squared_errors(images, truth)
-    return _decibels(squared.reshape(len(squared), -1).mean(axis=1))
+    return _decibels(squared_error(images, truth))
 
 
 def psnr_inside(images: Images, truth: Images, hidden: NDArray[np.bool_]) -> Scores:
     """PSNR in dB over the pixels of each image where `hidden` [n, H, W]; NaN where none is."""
+    _check(images, truth)
     squared = _squared_errors(images, truth)
     if hidden.shape != images.shape[:3]:
         raise DataError(f"hidden: expected shape {images.shape[:3]}, got {hidden.shape}")
@@ -93,8 +107,17 @@ def delta_e(images: Images, truth: Images, formula: str = "ciede2000") -> Scores
 
 
 def _squared_errors(images: Images, truth: Images) -> NDArray[np.int32]:
-    _check(images, truth)
     return np.square(images.astype(np.int32) - truth)
+
+
+def _mean(errors: Callable[[Images, Images], Any], images: Images, truth: Images) -> Scores:
+    """The mean of the errors of each image, [n]; memory for some of them at a time."""
+    _check(images, truth)
+    found = np.empty(len(images))
+    for start in range(0, len(images), _ROWS):
+        rows = slice(start, start + _ROWS)
+        found[rows] = errors(images[rows], truth[rows]).mean(axis=(1, 2, 3))
+    return found
 
 
 def _decibels(mean_squared_errors: Scores) -> Scores:
@@ -108,4 +131,12 @@ def _check(images: Images, truth: Images) -> None:
         raise DataError(f"expected two arrays [n, H, W, C], got {images.shape} and {truth.shape}")
 
 
-__all__ = ["decibels", "delta_e", "psnr", "psnr_inside", "ssim"]
+__all__ = [
+    "absolute_error",
+    "decibels",
+    "delta_e",
+    "psnr",
+    "psnr_inside",
+    "squared_error",
+    "ssim",
+]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime import Generator
+from runtime.noise import normals
 from zoo.errors import ConfigError
 from zoo.evaluation.features import BATCH
-
-if TYPE_CHECKING:
-    from runtime import Generator
 
 Images = NDArray[np.uint8]
 
@@ -124,8 +123,6 @@ class TorchTranslator:
 def _noise(seed: int, first: int, rows: int) -> Any:
     """The noise of an engine's run, as `zoo.models.generators.NoiseSource`."""
     import torch
-
-    from runtime.noise import normals
 
     return lambda stream, width: torch.from_numpy(normals(seed, first, rows, width, stream))
 

@@ -45,8 +45,13 @@ def check_file(path: str | os.PathLike[str]) -> None:
         raise OutputError(f"cannot write {path}: permission denied")
 
 
-def check_kind(path: str | os.PathLike[str], suffix: str, what: str) -> None:
-    """As `check_file`, and raise OutputError, which says `what`, for another suffix."""
+def check_kind(path: str | os.PathLike[str] | None, suffix: str, what: str) -> None:
+    """As `check_file`, and raise OutputError, which says `what`, for another suffix.
+
+    None is no file, and fine.
+    """
+    if path is None:
+        return
     if Path(path).suffix.lower() != suffix:
         raise OutputError(f"cannot write {path}: {what}")
     check_file(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import OutputError
 from zoo.images.convert import display_factor, enlarge, mode_of, to_pillow
-from zoo.images.text import drawable, font
+from zoo.images.text import drawable, font, shorten
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,22 +31,28 @@ TITLE_COLOR = (32, 32, 32)
 LABEL_COLOR = (96, 96, 96)
 
 
+Place = tuple[NDArray[np.uint8], str, tuple[int, int]]
+"""A tile [H, W, C] uint8, its label, and its upper left corner in a picture."""
+
+
 @dataclass(frozen=True)
-class Layout:
-    """Where everything is in a grid, in pixels.
+class Sheet:
+    """Sizes of a picture of tiles over labels, in pixels; images are enlarged `factor` times."""
 
-    Tile i is `tile_width` × `tile_height` with its upper left corner at
-    `corner(i)`, the images enlarged `factor` times; its label is under it.
-    """
-
-    count: int
-    columns: int
     factor: int
     tile_height: int
     tile_width: int
-    cell_width: int
     width: int
     height: int
+
+
+@dataclass(frozen=True)
+class Layout(Sheet):
+    """Where everything is in a grid: the upper left corner of tile i is at `corner(i)`."""
+
+    count: int
+    columns: int
+    cell_width: int
 
     @property
     def rows(self) -> int:
@@ -115,10 +121,7 @@ def draw(
     The pixels of a tile are exactly those of the image, each repeated
     `Layout.factor` times both ways. Raises OutputError for too many tiles.
     """
-    from PIL import Image, ImageDraw
-
     height, width, channels = tiles[0].shape
-    mode = mode_of(channels)
     title, labels = drawable(title), [drawable(label) for label in labels]
     title_font, label_font = font(TITLE_SIZE), font(LABEL_SIZE)
     layout = plan(
@@ -129,24 +132,33 @@ def draw(
         label_width=max(math.ceil(label_font.getlength(label)) for label in labels),
         title_width=math.ceil(title_font.getlength(title)),
     )
+    corners = map(layout.corner, range(len(tiles)))
+    return paint(layout, mode_of(channels), title, zip(tiles, labels, corners, strict=True))
+
+
+def paint(layout: Sheet, mode: str, title: str, places: Iterable[Place]) -> Image:
+    """A picture of Pillow's `mode`: a title line, and tiles with their labels at their corners.
+
+    All text is `drawable`. The pixels of a tile are each repeated `layout.factor` times both ways.
+    """
+    from PIL import Image, ImageDraw
 
     def ink(color: tuple[int, int, int]) -> int | tuple[int, ...]:
         return color[0] if mode == "L" else (*color, 255)[: len(mode)]
 
     picture = Image.new(mode, (layout.width, layout.height), ink(BACKGROUND))
     pen = ImageDraw.Draw(picture)
-    pen.text((MARGIN, MARGIN - 4), title, ink(TITLE_COLOR), title_font)
-    for index, (tile, label) in enumerate(zip(tiles, labels, strict=True)):
-        left, top = layout.corner(index)
-        picture.paste(to_pillow(enlarge(tile, layout.factor)), (left, top))
-        pen.text(
-            (left + layout.tile_width / 2, top + layout.tile_height + 3),
-            label,
-            ink(LABEL_COLOR),
-            label_font,
-            anchor="ma",
-        )
+    pen.text((MARGIN, MARGIN - 4), title, ink(TITLE_COLOR), font(TITLE_SIZE))
+    for tile, label, (left, top) in places:
+        picture.paste(to_pillow(enlarge(tile, layout.factor)).convert(mode), (left, top))
+        middle = (left + layout.tile_width / 2, top + layout.tile_height + 3)
+        pen.text(middle, label, ink(LABEL_COLOR), font(LABEL_SIZE), anchor="ma")
     return picture
 
 
-__all__ = ["MAX_PIXELS", "MAX_TILES", "Layout", "draw", "plan"]
+def tile_label(name: str) -> str:
+    """A name of at most 12 letters, for the label of a small image."""
+    return shorten(name, 12, start=6)
+
+
+__all__ = ["MAX_PIXELS", "MAX_TILES", "Layout", "draw", "paint", "plan", "tile_label"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import OutputError
 from zoo.images import grid
-from zoo.images.convert import display_factor, enlarge, to_pillow
+from zoo.images.convert import display_factor, to_pillow
 from zoo.images.grid import GAP, LABEL_HEIGHT, MARGIN, TITLE_HEIGHT
 from zoo.images.text import drawable, font
 
@@ -41,18 +41,13 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Where everything is, in pixels; the images are enlarged `factor` times.
+class Layout(grid.Sheet):
+    """Where everything is, in pixels.
 
     `headings` has the top of each row's heading; `corners` has (left, top) of
     each tile of each row. A row that has more than `columns` tiles goes on below.
     """
 
-    factor: int
-    tile_height: int
-    tile_width: int
-    width: int
-    height: int
     headings: list[int]
     corners: list[list[tuple[int, int]]]
 
@@ -106,10 +101,9 @@ def draw(rows: Sequence[Row], title: str, columns: int = COLUMNS) -> Image:
     The pixels of a tile are exactly those of the image, each repeated
     `Layout.factor` times both ways. Raises OutputError for too many tiles.
     """
-    from PIL import Image, ImageDraw
+    from PIL import ImageDraw
 
-    title_font, heading_font = font(grid.TITLE_SIZE), font(HEADING_SIZE)
-    label_font = font(grid.LABEL_SIZE)
+    heading_font, label_font = font(HEADING_SIZE), font(grid.LABEL_SIZE)
     title = drawable(title)
     rows = [
         replace(row, heading=drawable(row.heading), labels=[*map(drawable, row.labels)])
@@ -126,39 +120,26 @@ def draw(rows: Sequence[Row], title: str, columns: int = COLUMNS) -> Image:
             math.ceil(label_font.getlength(label)) for row in rows for label in row.labels
         ),
         text_width=max(
-            math.ceil(title_font.getlength(title)),
+            math.ceil(font(grid.TITLE_SIZE).getlength(title)),
             *(
                 end + (0 if row.scale is None else len(row.scale))
                 for row, end in zip(rows, ends, strict=True)
             ),
         ),
     )
-    picture = Image.new("RGB", (layout.width, layout.height), grid.BACKGROUND)
+    picture = grid.paint(layout, "RGB", title, _places(rows, layout))
     pen = ImageDraw.Draw(picture)
-    pen.text((MARGIN, MARGIN - 4), title, grid.TITLE_COLOR, title_font)
     for row, end, top in zip(rows, ends, layout.headings, strict=True):
         pen.text((MARGIN, top), row.heading, HEADING_COLOR, heading_font)
         if row.scale is not None:
             strip = np.repeat(row.scale[None], SCALE_HEIGHT, axis=0)
             picture.paste(to_pillow(strip), (MARGIN + end, top + 3))
-    for tile, label, (left, top) in _places(rows, layout):
-        picture.paste(to_pillow(enlarge(tile, layout.factor)).convert("RGB"), (left, top))
-        middle = (left + layout.tile_width / 2, top + layout.tile_height + 3)
-        pen.text(middle, label, grid.LABEL_COLOR, label_font, anchor="ma")
     return picture
 
 
-def shortened(name: str, most: int = 14) -> str:
-    """`name`, with a part left out where it has more than `most` letters; its end tells most."""
-    start = most // 3
-    return name if len(name) <= most else f"{name[:start]}..{name[start + 2 - most :]}"
-
-
-def _places(
-    rows: Sequence[Row], layout: Layout
-) -> Iterator[tuple[NDArray[np.uint8], str, tuple[int, int]]]:
+def _places(rows: Sequence[Row], layout: Layout) -> Iterator[grid.Place]:
     for row, corners in zip(rows, layout.corners, strict=True):
         yield from zip(row.tiles, row.labels, corners, strict=True)
 
 
-__all__ = ["COLUMNS", "Layout", "Row", "draw", "plan", "shortened"]
+__all__ = ["COLUMNS", "Layout", "Row", "draw", "plan"]

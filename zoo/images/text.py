@@ -29,6 +29,15 @@ def drawable(text: str) -> str:
     return text if text.isascii() else "".join(map(_drawable, text))
 
 
+def shorten(name: str, most: int = 14, start: int | None = None, gap: str = "..") -> str:
+    """`name`, with a `gap` in place of a part where it has more than `most` letters.
+
+    `start` letters stay before it, by default a third of `most`: the end tells most.
+    """
+    start = most // 3 if start is None else start
+    return name if len(name) <= most else f"{name[:start]}{gap}{name[start + len(gap) - most :]}"
+
+
 @functools.lru_cache(4096)
 def _drawable(character: str) -> str:
     if _has(character):
@@ -49,4 +58,4 @@ def _shape(character: str) -> tuple[bytes, float]:
     return bytes(mask), font(16).getlength(character)
 
 
-__all__ = ["UNKNOWN", "drawable", "font"]
+__all__ = ["UNKNOWN", "drawable", "font", "shorten"]

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime import Encoder, Generator
 from zoo.errors import DataError
 from zoo.images.stream import Block
-
-if TYPE_CHECKING:
-    from runtime import Encoder, Generator
 
 Latents = NDArray[np.float32]
 

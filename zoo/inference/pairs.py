@@ -5,14 +5,13 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from runtime import Encoder, Generator
+from runtime.errors import EngineNotFoundError
 from zoo import plans
-from zoo.engines import ONNX
+from zoo.engines import ONNX, open_encoder_for, open_generator
 from zoo.errors import ConfigError
-
-if TYPE_CHECKING:
-    from runtime import Encoder, Generator
 
 _ENCODER = ".encoder"
 
@@ -25,8 +24,6 @@ class Pair:
     """
 
     def __init__(self, name: str, **options: Any) -> None:
-        from zoo.engines import open_encoder_for, open_generator
-
         with ExitStack() as stack:
             self.encoder: Encoder = stack.enter_context(open_encoder_for(name, **options))
             self.generator: Generator | None = None
@@ -46,8 +43,6 @@ class Pair:
     def decoder(self) -> Generator:
         """The generator; EngineNotFoundError where there is none."""
         if self.generator is None:
-            from runtime.errors import EngineNotFoundError
-
             beside = generator_of(Path(self.encoder.path))
             raise EngineNotFoundError(
                 f"{Path(self.encoder.path).name} needs its generator to make images, and "

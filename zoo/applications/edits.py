@@ -1,0 +1,196 @@
+"""Edits of images, or of samples: drawn, and measured."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime import Classifier, Generator
+from zoo.applications import editing, points
+from zoo.applications import editing_pictures as pictures
+from zoo.data import inputs
+from zoo.data.inputs import open_source, report_skipped
+from zoo.engines import has_encoder, open_encoder, open_generator, resolve
+from zoo.errors import ConfigError
+from zoo.evaluation import editing_quality
+from zoo.evaluation.editing_quality import Effect
+from zoo.images import atomic, sinks
+from zoo.progress import Progress
+from zoo.tables import aligned
+
+STRIP_STEPS = 8
+SAMPLES = 1000
+LOW, HIGH = -2.0, 2.0
+
+
+def edit_images(
+    images: Sequence[str],
+    engine: str,
+    *,
+    add: Sequence[str] = (),
+    strip: Sequence[str] = (),
+    low: float | None = None,
+    high: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    out: str = "edited.png",
+    resize: bool = False,
+    overwrite: bool = False,
+    **options: Any,
+) -> str:
+    """Change attributes of these images, and write what comes out to `out`.
+
+    The arguments are the options of `zoo.edit`, `options` those of runtime.Generator. Returns what
+    was done, a line of text. Raises ConfigError, DataError, OutputError, and the errors of
+    zoo.engines.open_generator.
+    """
+    with open_generator(engine, **options) as generator:
+        directions = editing.of_engine(generator)
+        if not (add or strip):
+            raise ConfigError(
+                f"nothing to do: expected --add NAME=α, --strip NAME or --evaluate; "
+                f"{Path(generator.path).name} knows {', '.join(directions)}"
+            )
+        sinks.check(out, 1, overwrite)
+        amounts = editing.parse(add, directions)
+        editing.check(directions, [*amounts, *strip])
+        if not strip and (low is not None or high is not None):
+            raise ConfigError("--from and --to are the ends of a --strip")
+        if not images:
+            raise ConfigError("no IMAGES given")
+        if strip:
+            ends = (LOW if low is None else low, HIGH if high is None else high)
+            plan = pictures.strips(directions, amounts, strip, *ends, steps or STRIP_STEPS)
+        elif steps:
+            plan = pictures.way(directions, amounts, steps)
+        else:
+            plan = pictures.single(directions, amounts)
+        skipped: list[tuple[str, str]] = []
+        sources = points.read(generator, images, seed, resize, skipped, **options)
+        inputs.report(skipped)
+        pictures.write(generator, sources, plan, out, overwrite)
+        those = sources[0].name if len(sources) == 1 else f"{len(sources):,} images"
+        return f"{those}, {plan.title}: {out}"
+
+
+def evaluate_edits(
+    engine: str,
+    evaluate: str,
+    *,
+    data: str | None = None,
+    split: str = "test",
+    count: int | None = None,
+    amount: float = 1.0,
+    report: str | None = None,
+    resize: bool = False,
+    **options: Any,
+) -> list[str]:
+    """Edit images of a data set, or samples, and let the classifier `evaluate` say what that does.
+
+    The arguments are the options of `zoo.edit`, `options` those of runtime.Generator. Returns what
+    was measured, as lines of text. Raises as `edit_images`, and the errors of runtime.Classifier.
+    """
+    with open_generator(engine, **options) as generator:
+        directions = editing.of_engine(generator)
+        return _evaluate(
+            generator, directions, evaluate, resize, options, data, split, count, amount, report
+        )
+
+
+def _evaluate(
+    generator: Generator,
+    directions: dict[str, NDArray[np.float32]],
+    evaluate: str,
+    resize: bool,
+    options: dict[str, Any],
+    data: str | None,
+    split: str,
+    count: int | None,
+    amount: float,
+    report: str | None,
+) -> list[str]:
+    name, encodes = Path(generator.path).name, has_encoder(Path(generator.path))
+    if data is None and encodes:
+        raise ConfigError("--evaluate needs --data SET")
+    if data is not None and not encodes:
+        raise ConfigError(
+            f"--data: {name} has no encoder to read images; leave it out, to edit samples"
+        )
+    if not encodes and generator.prior == "none":
+        raise ConfigError(f"--evaluate: {name} has neither an encoder nor a prior to sample from")
+    if not (math.isfinite(amount) and amount > 0):
+        raise ConfigError(f"--amount: expected a finite α above 0, got {amount}")
+    if report is not None:
+        atomic.check_file(report)
+    with ExitStack() as stack:
+        classifier = stack.enter_context(Classifier(resolve(evaluate, **options), **options))
+        if classifier.image_shape != generator.image_shape:
+            raise ConfigError(
+                f"{evaluate} takes images of {classifier.image_shape}, and "
+                f"{name} makes {generator.image_shape}"
+            )
+        source = None
+        if data is not None:
+            source = open_source((), data, split, generator.image_shape, resize, limit=count)
+            report_skipped(source)
+        names = editing_quality.shared(directions, classifier.names, source)
+        total = (count or SAMPLES) if source is None else source.total or 0
+        progress = stack.enter_context(Progress(total))
+        if source is None:
+            blocks = editing_quality.drawn(generator, names, classifier, total, 0, progress.advance)
+        else:
+            encoder = stack.enter_context(open_encoder(generator, **options))
+            blocks = editing_quality.labelled(source, names, encoder, progress.advance)
+        effects = editing_quality.evaluate(blocks, names, generator, classifier, directions, amount)
+        document = {
+            "engine": name,
+            "classifier": Path(evaluate).name,
+            "data": source.name if source else "samples",
+            "images": total,
+            "amount": amount,
+            **editing_quality.summary(effects),
+        }
+    if report is not None:
+        with atomic.replacing(report) as temporary:
+            temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    said = (
+        f"{total:,} images of {document['data']}, edited by α = ±{amount:g}, "
+        f"judged by {Path(evaluate).name}"
+    )
+    return [said, *_table(effects, document["mean"]), *([] if report is None else [report])]
+
+
+def _table(effects: list[Effect], mean: dict[str, float | None]) -> list[str]:
+    """A table, best attribute first, and the means."""
+    rows = [("attribute", "added", "took", "removed", "took", "all", "others changed")]
+    for effect in effects:
+        rows.append(
+            (
+                effect.name,
+                f"{effect.added:,}",
+                _share(effect.added_success),
+                f"{effect.removed:,}",
+                _share(effect.removed_success),
+                _share(effect.success),
+                _share(effect.others),
+            )
+        )
+    took, removed, everything, others = (
+        _share(mean[name]) for name in ("added_success", "removed_success", "success", "others")
+    )
+    rows.append(("mean", "", took, "", removed, everything, others))
+    return aligned(rows, right=range(1, 7), least=8)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:.1%}"
+
+
+__all__ = ["edit_images", "evaluate_edits"]

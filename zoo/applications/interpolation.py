@@ -1,0 +1,55 @@
+"""Images on the way between two latents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from zoo.applications import conditions, points
+from zoo.engines import open_generator
+from zoo.images import sinks
+
+_COLUMNS = 16
+
+
+def interpolate_images(
+    a: str,
+    b: str,
+    engine: str,
+    *,
+    steps: int = 10,
+    mode: str = "linear",
+    seed: int = 0,
+    out: str = "interpolation.png",
+    label: str | None = None,
+    truncation: float | None = None,
+    resize: bool = False,
+    overwrite: bool = False,
+    **options: Any,
+) -> str:
+    """Make the images between the points `a` and `b` (`zoo.applications.points`), and write them.
+
+    The arguments are the options of `zoo.interpolate`, `options` those of runtime.Generator.
+    Returns what was done, a line of text. Raises ConfigError, DataError, OutputError, and the
+    errors of zoo.engines.open_generator.
+    """
+    sinks.check(out, steps + 1, overwrite)
+    with open_generator(engine, **options) as generator:
+        asked = conditions.ask(generator, label, None, truncation, None)
+        start, end = (points.read_one(generator, at, seed, resize, **options) for at in (a, b))
+        title = f"{Path(generator.path).name}  ·  {start.name} to {end.name}  ·  {mode}"
+        title += asked.title()
+        run = sinks.Run(
+            steps + 1,
+            generator.image_shape,
+            title=title,
+            columns=min(steps + 1, _COLUMNS),
+            label=lambda i: f"{i}/{steps}",
+        )
+        with sinks.opened(out, run, overwrite) as write:
+            ends = start.latent, end.latent
+            write(generator.interpolate(*ends, steps, mode, **asked.of_way()))
+    return f"{steps + 1} images from {start.name} to {end.name}: {out}"
+
+
+__all__ = ["interpolate_images"]

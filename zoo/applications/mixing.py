@@ -1,0 +1,151 @@
+"""Every image of some with the coarse, the middle, or the fine styles of every other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime import Generator
+from zoo.applications import conditions, points, style_mixing
+from zoo.applications.points import Point
+from zoo.applications.style_mixing import BANDS, Band
+from zoo.engines import open_generator, open_halves
+from zoo.errors import ConfigError
+from zoo.images import atomic, rows
+from zoo.images.convert import mode_of
+from zoo.images.text import shorten
+from zoo.progress import Progress
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+Images = NDArray[np.uint8]
+
+
+def mix_styles(
+    engine: str,
+    across: Sequence[str],
+    down: Sequence[str],
+    *,
+    bands: str | None = None,
+    seed: int = 0,
+    truncation: float | None = None,
+    out: str = "mixed.png",
+    **options: Any,
+) -> str:
+    """Draw each point `down` (A) with each band of styles of each point `across` (B) to `out`.
+
+    The arguments are the options of `zoo.mix`, `options` those of runtime.Generator. Returns what
+    was done, a line of text. Raises ConfigError, DataError, OutputError, and the errors of
+    zoo.engines.open_generator and open_halves.
+    """
+    names = None if bands is None else _parse(bands)
+    drawn = Path(out).suffix.lower() != ".npy"
+    if drawn:
+        atomic.check_kind(out, ".png", "expected a .png (the grid) or an .npy")
+    else:
+        atomic.check_file(out)
+    with open_generator(engine, **options) as generator:
+        chosen, layers = _chosen(generator, names), generator.style_layers
+        asked = conditions.ask(generator, None, None, truncation, None)
+        top, left = (points.read(generator, texts, seed, **options) for texts in (across, down))
+        shape = len(chosen), len(left), len(top), *generator.image_shape
+        if drawn:
+            _check_picture(shape)
+        mapping, synthesis = open_halves(generator, **options)
+        with mapping, synthesis, Progress(len(chosen) * len(left) * len(top)) as progress:
+            latents = [point.latent for point in (*left, *top)]
+            styles = style_mixing.styles(mapping, latents, asked.truncation)
+            a, b = styles[: len(left)], styles[len(left) :]
+            blocks = _counted(style_mixing.crossed(synthesis, a, b, layers, chosen), progress)
+            if drawn:
+                alone = style_mixing.mix(styles, styles, layers, ())
+                own = list(zip((*left, *top), synthesis.decode(alone), strict=True))
+                title = f"{Path(generator.path).name}  ·  seed {seed}{asked.title()}"
+                mixed = np.concatenate(list(blocks)).reshape(shape)
+                picture = _picture(title, chosen, own[: len(left)], own[len(left) :], mixed)
+                with atomic.replacing(out) as temporary:
+                    picture.save(temporary, format="PNG")
+            else:
+                _save(out, shape, blocks)
+    styles_of = ", ".join(band.name for band in chosen)
+    return f"{progress.total:,} images, {styles_of} styles of {len(top)} in {len(left)}: {out}"
+
+
+def _parse(text: str) -> list[str]:
+    """The names of bands in `text`, each once."""
+    names = [part.strip() for part in text.split(",")]
+    if not set(names) <= set(BANDS) or len(set(names)) < len(names):
+        raise ConfigError(
+            f"--bands: expected some of {', '.join(BANDS)} with commas between them, got {text!r}"
+        )
+    return names
+
+
+def _chosen(generator: Generator, names: list[str] | None) -> list[Band]:
+    """The bands of those names, in their order; all that there are for None."""
+    layers, name = generator.style_layers, Path(generator.path).name
+    if not layers:
+        role = generator.manifest["role"]
+        what = "its synthesis network" if role == "synthesis" else "not style-based"
+        raise ConfigError(
+            f"--engine: expected the main file of a style-based generator, and {name} is {what}"
+        )
+    found = {band.name: band for band in style_mixing.bands(layers)}
+    for missing in [band for band in names or () if band not in found][:1]:
+        raise ConfigError(
+            f"--bands: {name} has {layers} layers, which are {' and '.join(found)}: no {missing}"
+        )
+    return [found[band] for band in names or found]
+
+
+def _check_picture(shape: tuple[int, ...]) -> None:
+    """Raise OutputError where a picture of mixed images [bands, d, k, H, W, C] could not be."""
+    bands, down, across, height, width, channels = shape
+    mode_of(channels)
+    rows.plan([across + 1, *[down * (across + 1)] * bands], height, width, across + 1)
+
+
+def _counted(blocks: Iterator[Images], progress: Progress) -> Iterator[Images]:
+    for block in blocks:
+        progress.advance(len(block))
+        yield block
+
+
+def _picture(
+    title: str,
+    bands: Sequence[Band],
+    left: Sequence[tuple[Point, Images]],
+    top: Sequence[tuple[Point, Images]],
+    mixed: Images,
+) -> Image:
+    """Sources B in a row on top, and for each band a part with the sources A on the left."""
+    b_labels = [shorten(point.name) for point, _ in top]
+    blank = np.full(mixed.shape[3:], 255, np.uint8)
+    parts = [rows.Row("sources B", [blank, *(image for _, image in top)], ["", *b_labels])]
+    for band, of_band in zip(bands, mixed, strict=True):
+        tiles: list[Images] = []
+        labels: list[str] = []
+        for (point, image), images in zip(left, of_band, strict=True):
+            tiles += [image, *images]
+            labels += [shorten(point.name), *[""] * len(images)]
+        heading = f"sources A with the {band.name} styles of B ({band.sides})"
+        parts.append(rows.Row(heading, tiles, labels))
+    return rows.draw(parts, title, 1 + len(top))
+
+
+def _save(out: str, shape: tuple[int, ...], blocks: Iterator[Images]) -> None:
+    """One array of that shape in an .npy, block by block."""
+    with atomic.replacing(out) as temporary, open(temporary, "xb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            file.write(np.ascontiguousarray(block).data)
+
+
+__all__ = ["mix_styles"]

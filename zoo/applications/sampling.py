@@ -1,0 +1,166 @@
+"""Samples of a generator, or variations of an image, in any output format."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Generator as Iterating
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime import Generator, Stream
+from zoo.applications import conditions
+from zoo.applications.conditions import Asked
+from zoo.engines import open_encoder, open_generator
+from zoo.errors import ConfigError
+from zoo.images import sinks
+from zoo.images.read import read_image
+from zoo.progress import Progress, rate
+
+_POSTERIOR_ROWS = 256
+# Of the training images' own deviation: more leaves the codes that an autoencoder has learned.
+_AUTOENCODER_SPREAD = 0.5
+
+
+def sample_images(
+    engine: str,
+    *,
+    count: int = 64,
+    seed: int = 0,
+    first: int = 0,
+    batch: int | None = None,
+    bucket: int | None = None,
+    out: str = "samples.png",
+    label: str | None = None,
+    labels: str | None = None,
+    truncation: float | None = None,
+    mix: int | None = None,
+    source: str | None = None,
+    spread: float | None = None,
+    resize: bool = False,
+    overwrite: bool = False,
+    verbose: bool = False,
+    **options: Any,
+) -> str:
+    """Write images `first` … `first + count - 1` of the run with `seed` to `out`.
+
+    The arguments are the options of `zoo.sample`, `options` those of runtime.Generator. Returns
+    what was done, a line of text. Raises ConfigError, DataError, OutputError, and the errors of
+    zoo.engines.open_generator.
+    """
+    if spread is not None and source is None:
+        raise ConfigError("--spread goes with --from IMAGE")
+    if spread is not None and not (math.isfinite(spread) and spread >= 0):
+        raise ConfigError(f"--spread: expected a finite number of at least 0, got {spread}")
+    sinks.check(out, count, overwrite)
+    started = time.perf_counter()
+    with open_generator(engine, bucket=bucket, **options) as generator:
+        # What goes with it needs one device.
+        options["device"] = options["device"].split(",")[0]
+        if verbose:
+            loaded = time.perf_counter() - started
+            print(
+                f"{generator.path}: {generator.backend}, {generator.instances} instances, "
+                f"loaded in {loaded * 1000:.0f} ms",
+                file=sys.stderr,
+            )
+        name = Path(generator.path).name
+        if source is None and generator.prior == "none":
+            raise ConfigError(
+                f"{name} is an autoencoder and no generator: it has no prior, and latents between "
+                "those of training images decode to nothing sensible; "
+                "--from IMAGE --spread S varies an image"
+            )
+        asked = conditions.ask(generator, label, labels, truncation, mix)
+        if mix is not None and source is not None:
+            raise ConfigError("--mix does not go with --from")
+        last = first + count - 1
+        title = f"seed {seed}  ·  sample{f's {first} to {last}' if count > 1 else f' {first}'}"
+        title += asked.title()
+        blocks: Stream | Iterating[NDArray[Any]]
+        if source is None:
+            run = sinks.Run(count, generator.image_shape, first, f"{name}  ·  {title}")
+            if mix is None:
+                blocks = generator.stream(count, seed, first, batch, **asked.options())
+            else:
+                blocks = conditions.mixed(generator, asked, count, seed, first, **options)
+        else:
+            image, mu, logvar = _encode(generator, source, spread, resize, **options)
+            again = generator.decode(mu[None], labels=asked.labels and asked.labels[0])[0]
+            lead = [("input", image), ("reconstruction", again)]
+            title = f"{name}  ·  variations of {Path(source).name}  ·  {title}"
+            run = sinks.Run(count, generator.image_shape, first, title, lead)
+            blocks = _variations(generator, mu, logvar, asked, count, seed, first, batch)
+        with (
+            closing(blocks),
+            sinks.opened(out, run, overwrite) as write,
+            Progress(count, verbose) as progress,
+        ):
+            for block in blocks:
+                write(block)
+                progress.advance(len(block))
+            seconds = progress.seconds
+        if verbose and generator.peak_device_bytes:
+            held = generator.peak_device_bytes / 2**20
+            others = "ONNX Runtime's" if generator.backend == "onnxruntime" else "the weights"
+            print(f"{held:,.1f} MiB of the GPU's memory, beside {others}", file=sys.stderr)
+        images = "image" if count == 1 else "images"
+        return (
+            f"{count:,} {images} in {seconds:.3g} s, {rate(count, seconds)} "
+            f"({generator.backend}): {out}"
+        )
+
+
+def _encode(
+    generator: Generator, source: str, spread: float | None, resize: bool, **options: Any
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
+    """The image [H, W, C] of that file, and μ and log (S·σ)² [D] of its latent."""
+    # Reading pictures needs Pillow.
+
+    image = read_image(source, generator.image_shape, resize)
+    with open_encoder(generator, **{**options, "instances": 1}) as encoder:
+        mu, logvar = (part[0] for part in encoder.encode(image[None]))
+        if encoder.deterministic:
+            std = generator.manifest["latent"].get("std") or np.ones_like(mu)
+            logvar = 2 * _log(np.asarray(std, np.float32))
+            spread = _AUTOENCODER_SPREAD if spread is None else spread
+    if spread is not None:
+        logvar = logvar + 2 * _log(np.float32(spread))
+    return image, mu, logvar
+
+
+def _log(values: Any) -> Any:
+    """Natural logarithm, -inf of 0, which switches the noise off."""
+    with np.errstate(divide="ignore"):
+        return np.log(values)
+
+
+def _variations(
+    generator: Generator,
+    mu: NDArray[np.float32],
+    logvar: NDArray[np.float32],
+    asked: Asked,
+    count: int,
+    seed: int,
+    first: int,
+    batch: int | None,
+) -> Iterating[NDArray[Any]]:
+    rows = max(batch or 0, _POSTERIOR_ROWS)
+    for start in range(0, count, rows):
+        yield generator.sample(
+            min(rows, count - start),
+            seed,
+            first + start,
+            batch=batch,
+            mu=mu,
+            logvar=logvar,
+            **asked.options(),
+        )
+
+
+__all__ = ["sample_images"]

@@ -1,0 +1,214 @@
+"""Images cleaned, completed, coloured or changed by a translator, written in any output format."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from zoo import corruption
+from zoo.applications import domain_pictures
+from zoo.applications.comparison import SHOWN, Tiles
+from zoo.applications.domains import told
+from zoo.data.domains import names_of
+from zoo.data.inputs import Selection, Source, report_skipped
+from zoo.engines import open_translator
+from zoo.errors import ConfigError, DataError
+from zoo.evaluation.pixels import Quality
+from zoo.images import atomic, results
+from zoo.images.companions import Companions
+from zoo.images.grid import draw
+from zoo.inference.translation import COLOURING, Preparation, Translated, translate
+from zoo.progress import Progress, number_of_images, rate
+
+Consumer = Callable[[Translated], None]
+
+
+def translate_images(
+    selection: Selection,
+    engine: str,
+    *,
+    out: str | None = None,
+    grid: str | None = None,
+    corrupt: str | None = None,
+    holes: bool = False,
+    mask: str | None = None,
+    grey: bool = False,
+    edges: bool = False,
+    to: str | None = None,
+    truth: str | None = None,
+    seed: int = 0,
+    first: int = 0,
+    overwrite: bool = False,
+    verbose: bool = False,
+    **options: Any,
+) -> list[str]:
+    """Translate the images that are selected, and compare them with the truth where it is known.
+
+    The arguments are the options of `zoo.translate`, `options` those of runtime.Translator. Returns
+    what was done, as lines of text. Raises ConfigError, DataError, OutputError, and the errors of
+    zoo.engines.open_translator.
+    """
+    if holes and corrupt is not None:
+        raise ConfigError("expected --corrupt or --holes, got both")
+    spec = "holes" if holes else corrupt
+    damage = corruption.parse(spec) if spec is not None else None
+    _check_outputs(out, grid, overwrite)
+    with ExitStack() as stack:
+        opened = stack.enter_context(open_translator(engine, **options))
+        if names_of(opened) and to is None and grid is not None and out is None:
+            return [_every_domain(opened, selection, grid, first, options)]
+        translator = stack.enter_context(told(opened, to, **options))
+        prepare = Preparation(translator, damage, grey, mask is not None, edges)
+        if prepare.knows_truth and truth is not None:
+            raise ConfigError("expected --truth, or whole images to prepare, got both")
+        known = prepare.knows_truth or truth is not None
+        if not (out or grid or known):
+            raise ConfigError("nothing to do: expected --out, --grid, or a truth to compare with")
+        task: str = translator.manifest.get("task", "")
+        quality = Quality(colour=task in COLOURING) if known else None
+        with _hints(prepare, task):
+            masks, truths = _companions(translator, mask, truth, selection.resize)
+            # What belongs to images by their index is wrong after one that was left out.
+            strict = selection.strict or any(found.ordered for found in (masks, truths) if found)
+            limit = None if selection.count is None else first + selection.count
+            source = replace(selection, strict=strict, count=limit).open(prepare.source_shape)
+            total = _total(source, first)
+            _check_outputs(out, None, overwrite, total)
+            title = f"{Path(translator.path).name}  ·  {source.name}"
+            title += f"  ·  {damage}, seed {seed}" if damage else ""
+            title += f"  ·  {translator.title}" if to is not None else ""
+            title += "  ·  inputs above outputs" + (" above what they should be" if known else "")
+            blocks = translate(translator, source, prepare, seed, first, truths, masks)
+            with _outputs(out, grid, translator.image_shape, overwrite, title) as consumers:
+                if quality is not None:
+                    consumers.append(quality.add)
+                done = _run(blocks, consumers, total, verbose)
+        report_skipped(source)
+        if to is not None and translator.kept:
+            print(f"{number_of_images(translator.kept)} not showing all of {to}", file=sys.stderr)
+        if done.whole:
+            print(f"{number_of_images(done.whole)} without anything hidden", file=sys.stderr)
+        shown = "" if done.count <= SHOWN else f" (the first {SHOWN})"
+        written = ", ".join(path for path in (out, grid and f"{grid}{shown}") if path)
+        said = (
+            f"{number_of_images(done.count)} in {done.seconds:.3g} s, the engine "
+            f"{rate(done.count, done.engine_seconds)} ({translator.backend})"
+            + (f": {written}" if written else "")
+        )
+    return [said, *(quality.lines() if quality else [])]
+
+
+def _every_domain(
+    translator: Any, selection: Selection, grid: str, first: int, options: dict[str, Any]
+) -> str:
+    """A grid of the images changed to every domain."""
+    limit = first + min(selection.count or domain_pictures.ROWS, domain_pictures.ROWS)
+    source = replace(selection, count=limit).open(translator.input_shape)
+    _total(source, first)
+    count = domain_pictures.write(grid, translator, source, first, **options)
+    report_skipped(source)
+    return f"{number_of_images(count)} changed to every domain: {grid}"
+
+
+def _check_outputs(
+    out: str | None, grid: str | None, overwrite: bool, count: int | None = None
+) -> None:
+    """Raise OutputError for what cannot be written, before anything is computed."""
+    if out is not None:
+        results.check(out, count, overwrite)
+    if grid is not None:
+        atomic.check_kind(grid, ".png", "a grid is a .png")
+
+
+def _companions(
+    translator: Any, mask: str | None, truth: str | None, resize: bool
+) -> tuple[Companions | None, Companions | None]:
+    height, width, _ = translator.input_shape
+    shape = translator.image_shape
+    return (
+        None if mask is None else Companions(mask, (height, width, 1), resize, "mask", shared=True),
+        None if truth is None else Companions(truth, shape, resize, "truth"),
+    )
+
+
+def _total(source: Source, first: int) -> int:
+    """How many images will be translated, at most."""
+    total = source.total or 0
+    if first >= total:
+        raise DataError(f"first: expected less than the number of images, {total}, got {first}")
+    return total - first
+
+
+@contextmanager
+def _hints(prepare: Preparation, task: str) -> Iterator[None]:
+    """Adds to an error about the kind of the images which option takes images of another kind."""
+    try:
+        yield
+    except DataError as error:
+        hint = ""
+        if prepare.takes_alpha:
+            hint = "; whole pictures need --mask PATH or --holes"
+        elif task in COLOURING and not prepare.grey:
+            hint = "; --grey takes colour pictures"
+        elif task == "edges" and not prepare.edges:
+            hint = "; --edges takes colour pictures"
+        if not hint or not re.search(r"expected .*(mode|\[n,)|holds images of", str(error)):
+            raise
+        raise DataError(f"{error}{hint}") from error
+
+
+@contextmanager
+def _outputs(
+    out: str | None, grid: str | None, shape: tuple[int, int, int], overwrite: bool, title: str
+) -> Iterator[list[Consumer]]:
+    """What takes the translated images and writes them at the end."""
+    consumers: list[Consumer] = []
+    with ExitStack() as stack:
+        if out is not None:
+            write = stack.enter_context(results.opened(out, shape, overwrite))
+            consumers.append(lambda block: write(block.names, block.outputs))
+        if grid is None:
+            yield consumers
+            return
+        tiles = Tiles()
+        consumers.append(tiles.add)
+        with atomic.replacing(grid) as temporary:
+            yield consumers
+            images, labels, columns = tiles.arranged()
+            draw(images, labels, title, columns).save(temporary, format="PNG")
+
+
+@dataclass
+class _Done:
+    """Images, those among them with nothing hidden, and seconds in all and in the engine."""
+
+    count: int = 0
+    whole: int = 0
+    seconds: float = 0.0
+    engine_seconds: float = 0.0
+
+
+def _run(
+    blocks: Iterable[Translated], consumers: list[Consumer], total: int, verbose: bool
+) -> _Done:
+    """Give all blocks to all consumers."""
+    done = _Done()
+    with Progress(total, verbose) as progress:
+        for block in blocks:
+            for consume in consumers:
+                consume(block)
+            if block.hidden is not None:
+                done.whole += int((~block.hidden.any(axis=(1, 2))).sum())
+            done.count += len(block.names)
+            done.engine_seconds += block.seconds
+            progress.advance(len(block.names))
+        done.seconds = progress.seconds
+    return done
+
+
+__all__ = ["translate_images"]
