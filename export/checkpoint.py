@@ -16,6 +16,9 @@ from zoo.models.folding import inference
 from zoo.models.generators import is_style_based
 from zoo.models.registry import ModelEntry
 
+EXPORTED_MODULES = ("encoder", "decoder", "generator")
+"""The modules of a model with a latent whose parameters its engine files have."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -32,11 +35,6 @@ class Checkpoint:
     shape: tuple[int, int, int]
     sha256: str
     trained: nn.Module | None = field(default=None, kw_only=True)
-
-    @property
-    def classifier(self) -> Any:
-        """What classifies: the model, or its module of that name."""
-        return self.model if self.entry.roles[0] == "classifier" else self.model.classifier
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ class LatentCheckpoint(Checkpoint):
         return {
             name: value.tolist()
             for name, value in self.model.state_dict().items()
-            if name.split(".")[0] not in ("encoder", "decoder", "generator")
+            if name.partition(".")[0] not in EXPORTED_MODULES
         }
 
 
@@ -98,14 +96,14 @@ def load(path: Path) -> Checkpoint:
             raise CheckpointError(f"{path}: the weight {name} is not finite")
     entry = registry.get(str(config["model"]))
     adversarial = hasattr(trained, "generator")
-    model: Any = inference(trained, "classifier" in entry.roles) if adversarial else trained
+    model: Any = inference(trained, hasattr(trained, "classifier")) if adversarial else trained
     try:
         size, channels = int(model.config.image_size), int(model.config.channels)
         common = (model, config, entry, (size, size, channels), sha256(file))
-        if "generator" not in entry.roles:
+        if not hasattr(model.config, "latent"):
             return Checkpoint(*common, trained=trained if adversarial else None)
         decoder: Any = model.generator if adversarial else model.decoder
-        encoder = model.encoder if "encoder" in entry.roles else None
+        encoder = getattr(model, "encoder", None)
         return LatentCheckpoint(
             *common,
             encoder=encoder,

@@ -17,7 +17,7 @@ from torch import nn
 
 from export import functions
 from export.errors import ExportError
-from export.modules import Graph, InterpolatorGraph
+from export.modules import Graph
 
 MEAN = "mean"
 LATENT = "latent"
@@ -135,7 +135,7 @@ def strip(model: ModelProto) -> None:
         del entry.metadata_props[:]
 
 
-def attach_functions(model: ModelProto, graph: Graph) -> None:
+def attach_functions(model: ModelProto, graph: Any) -> None:
     """Add the portable body of the operator that a model uses.
 
     Raises:
@@ -146,7 +146,7 @@ def attach_functions(model: ModelProto, graph: Graph) -> None:
     for name in sorted(used):
         if name == "ReparametrizedSample":
             model.functions.append(functions.reparametrized_sample(version))
-        elif name == "BatchedInterpolate" and isinstance(graph, InterpolatorGraph):
+        elif name == "BatchedInterpolate":
             model.functions.append(functions.batched_interpolate(graph.mode, version))
         else:
             raise ExportError(f"no portable body for the operator {functions.DOMAIN}::{name}")

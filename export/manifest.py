@@ -8,12 +8,13 @@ import os
 import re
 from dataclasses import asdict
 from importlib import metadata
-from typing import Any, Literal
+from typing import Any
 
 from onnx import ModelProto
 
 from export.checkpoint import Checkpoint, LatentCheckpoint
-from export.modules import ImageFormat, domains, noise_widths
+from export.modules import ImageFormat, noise_widths
+from export.options import Weights
 from export.statistics import LatentStatistics
 from zoo.models.generators import FIRST_LAYER_STREAM
 
@@ -31,18 +32,13 @@ _BLANK = "0" * 64
 NOISE = {"algorithm": "philox4x32-10", "transform": "box-muller"}
 MAX_BATCH = 4096
 
-Role = Literal[
-    "generator", "encoder", "interpolator", "mapping", "synthesis", "translator", "classifier"
-]
-Weights = Literal["fp16", "fp32"]
-
 
 def build(
     checkpoint: Checkpoint,
-    role: Role,
+    role: str,
     image: ImageFormat,
     weights: Weights,
-    statistics: LatentStatistics | None = None,
+    fields: dict[str, Any],
     fewest_rows: int = 1,
     parameters: int = 0,
 ) -> dict[str, Any]:
@@ -50,10 +46,10 @@ def build(
 
     Args:
         checkpoint: the model and its config.json.
-        role: what the file does.
+        role: name of what the file does.
         image: format of the images that go in or out.
         weights: how the weights are stored.
-        statistics: what was measured on the latents of the training images, if it was.
+        fields: those of the role (`export.roles`).
         fewest_rows: of a run of the graph (`rows.fewest`).
         parameters: number of weights in the graph.
     """
@@ -95,82 +91,43 @@ def build(
             "onnx": version("onnx"),
         },
     }
-    if isinstance(checkpoint, LatentCheckpoint):
-        document |= _latent(checkpoint, role, statistics)
-    if role == "generator":
-        document["directions"] = statistics.directions if statistics else {}
-    if role == "synthesis":
-        document["directions"] = statistics.of_styles if statistics else {}
-    if statistics and statistics.judge and role in ("generator", "synthesis"):
-        document["directions_judge"] = statistics.judge
-    if role == "translator":
-        document |= _translator(checkpoint.model)
-    if role == "classifier":
-        names = list(checkpoint.classifier.names) or document["classes"]
-        document["scores"] = {"names": names, "kind": checkpoint.classifier.kind}
-    return document
+    return document | fields
 
 
-def _latent(
-    checkpoint: LatentCheckpoint, role: Role, statistics: LatentStatistics | None
-) -> dict[str, Any]:
-    latent: dict[str, Any] = {"width": checkpoint.latent, "prior": checkpoint.prior}
+def latent(checkpoint: LatentCheckpoint, statistics: LatentStatistics | None) -> dict[str, Any]:
+    """The fields `latent` and `outside` of a file of a model with a latent."""
+    found: dict[str, Any] = {"width": checkpoint.latent, "prior": checkpoint.prior}
     if checkpoint.encoder is not None:
-        latent["posterior"] = checkpoint.posterior
+        found["posterior"] = checkpoint.posterior
     if statistics and statistics.mean is not None:
-        latent |= {"mean": statistics.mean, "std": statistics.std}
-    document: dict[str, Any] = {"latent": latent, "outside": checkpoint.outside()}
-    streams: dict[str, Any] = {"latent": 0} if role == "generator" else {}
-    if checkpoint.classes and role == "generator":
-        document |= {
-            "schema": INPUTS_SCHEMA,
-            "condition": {"kind": "classes", "count": checkpoint.classes},
-        }
-    if checkpoint.style_based and role in ("generator", "mapping", "synthesis"):
-        document |= _style(checkpoint.decoder, role)
-        if role != "mapping":
-            streams["layers"] = layers(checkpoint.decoder)
-    if streams:
-        document["noise"] = {**NOISE, "streams": streams}
-    return document
+        found |= {"mean": statistics.mean, "std": statistics.std}
+    return {"latent": found, "outside": checkpoint.outside()}
 
 
-def _style(decoder: Any, role: Role) -> dict[str, Any]:
+def truncation(decoder: Any) -> dict[str, Any]:
+    """The field `truncation` of a style-based generator, and the schema that has it."""
     mean = [float(value) for value in decoder.style_mean]
-    if role == "synthesis":
-        width = decoder.layers * len(mean)
-        return {"schema": INPUTS_SCHEMA, "latent": {"width": width, "prior": "none"}}
-    truncation = {"mean": mean, "layers": decoder.layers, "width": len(mean)}
-    return {"schema": INPUTS_SCHEMA, "truncation": truncation}
+    found = {"mean": mean, "layers": decoder.layers, "width": len(mean)}
+    return {"schema": INPUTS_SCHEMA, "truncation": found}
+
+
+def directions(
+    statistics: LatentStatistics | None, found: dict[str, list[float]]
+) -> dict[str, Any]:
+    """The field `directions`, and by what the attributes were told if the data did not say it."""
+    judge = statistics.judge if statistics else ""
+    return {"directions": found} | ({"directions_judge": judge} if judge else {})
+
+
+def noise_streams(streams: dict[str, Any]) -> dict[str, Any]:
+    """The field `noise`."""
+    return {"noise": {**NOISE, "streams": streams}}
 
 
 def layers(network: Any) -> list[dict[str, int]]:
     """The streams of a network's layers, and how many numbers each draws for an image."""
     widths = enumerate(noise_widths(network), FIRST_LAYER_STREAM)
     return [{"stream": stream, "width": width} for stream, width in widths]
-
-
-def _translator(model: Any) -> dict[str, Any]:
-    options = model.config
-    document: dict[str, Any] = {
-        "task": getattr(model, "task", None) or options.task,
-        "corruption": list(getattr(options, "corruption", ())),
-        "input": {
-            "height": options.image_size,
-            "width": options.image_size,
-            "channels": options.input_channels,
-            "dtype": "uint8",
-            "layout": "NHWC",
-            "alpha": bool(getattr(options, "alpha", False)),
-        },
-    }
-    if names := domains(model):
-        condition = {"kind": "attributes", "names": list(names)}
-        document |= {"schema": INPUTS_SCHEMA, "condition": condition}
-    if drawn := layers(model):
-        noise = {**NOISE, "streams": {"layers": drawn}}
-        document |= {"schema": INPUTS_SCHEMA, "noise": noise}
-    return document
 
 
 def _without_folders(value: Any) -> Any:

@@ -1,11 +1,9 @@
-"""Checks of exported files against PyTorch, stock ONNX Runtime and our runtime.
-
-What they have in common, and those of encoders and interpolators.
-"""
+"""What the checks of all roles share: PyTorch, stock ONNX Runtime and our runtime compared."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,12 +14,10 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from export import reference
-from export.checkpoint import LatentCheckpoint
 from export.checks import Check, close, exact
 from export.errors import ExportError
-from export.functions import Mode
-from export.graph import LATENT, NOISE
-from export.inputs import Inputs, mean_images
+from export.graph import NOISE
+from export.options import Options
 from export.reference import F32
 from export.stock import Session
 from zoo.models.generators import FIRST_LAYER_STREAM
@@ -39,8 +35,31 @@ FOLDING_LIMIT = 1e-9
 # A level may flip where the mean lies on the border of two.
 LEVEL_LIMIT, LEVEL_MEAN_LIMIT = 1, 0.01
 
+Images = NDArray[np.uint8]
+
 Run = tuple[Callable[[Any, int, int], NDArray[Any]], NDArray[Any]]
 """Makes rows start … stop - 1 with an engine that the runtime opened; and what all ROWS must be."""
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """An engine file that is to be checked.
+
+    Attributes:
+        name: of the file in the table of checks.
+        path: where it lies, maybe under a temporary name.
+        model: what is in it.
+        checkpoint: the model that it was made from, its weights rounded as in the file.
+        options: how it was exported.
+        runtime: the module `runtime`, or None to leave it out.
+    """
+
+    name: str
+    path: Path
+    model: ModelProto
+    checkpoint: Any
+    options: Options
+    runtime: Any | None
 
 
 def runtime_module() -> Any:
@@ -100,9 +119,7 @@ def invariance(
 
 
 def check_runtime(
-    engine: str,
-    path: Path,
-    runtime: Any,
+    file: CheckedFile,
     kind: str,
     runs: dict[str, Run],
     compare: Callable[[str, str, NDArray[Any], NDArray[Any]], Check],
@@ -113,108 +130,118 @@ def check_runtime(
     ONNX Runtime must give the same bits, other backends what `compare` allows.
 
     Args:
-        engine: name of the file in the table.
-        path: where the file lies.
-        runtime: our runtime, or None for no checks.
+        file: the file; without a runtime there are no checks.
         kind: the runtime's class that opens the file.
         runs: what to run, by the name of the check; the first also runs in batches.
         compare: how results are compared.
         batches: name of the check that batches give the same bits.
     """
     results = []
-    for backend in backends(runtime):
+    for backend in backends(file.runtime):
         same = exact if backend == "onnxruntime" else compare
-        with getattr(runtime, kind)(path, backend=backend) as opened:
+        with getattr(file.runtime, kind)(file.path, backend=backend) as opened:
             made = {name: run(opened, 0, ROWS) for name, (run, _) in runs.items()}
             results += [
-                same(engine, f"{name}: runtime, {backend}", made[name], expected)
+                same(file.name, f"{name}: runtime, {backend}", made[name], expected)
                 for name, (_, expected) in runs.items()
             ]
             first = next(iter(runs))
             run = partial(runs[first][0], opened)
-            results.append(invariance(engine, f"{batches}, {backend}", run, made[first]))
+            results.append(invariance(file.name, f"{batches}, {backend}", run, made[first]))
     return results
 
 
 def check_layers(
-    engine: str, model: ModelProto, widths: tuple[int, ...], operands: dict[str, NDArray[Any]]
+    file: CheckedFile, widths: tuple[int, ...], operands: dict[str, NDArray[Any]]
 ) -> list[Check]:
     """The noise of the layers is that of the contract.
 
     Args:
-        engine: name of the file in the table.
-        model: what is in it.
+        file: the file.
         widths: of each layer, from the first on.
         operands: the graph's inputs but for seed and first, `ROWS` rows.
     """
     streams = range(FIRST_LAYER_STREAM, FIRST_LAYER_STREAM + len(widths))
     names = [f"{NOISE}{stream}" for stream in streams]
     key = {"seed": reference.int64(SEED), "first": reference.int64(FIRST)}
-    outputs = Session(model, extra=names).run(**operands, **key)
+    outputs = Session(file.model, extra=names).run(**operands, **key)
     expected = [
         reference.normals(SEED, FIRST, ROWS, width, stream).ravel()
         for stream, width in zip(streams, widths, strict=True)
     ]
     got = np.concatenate([outputs[name].ravel() for name in names])
-    return [exact(engine, "noise of layers: portable body", got, np.concatenate(expected))]
+    return [exact(file.name, "noise of layers: portable body", got, np.concatenate(expected))]
 
 
-def check_encoder(
-    engine: str, path: Path, checkpoint: LatentCheckpoint, runtime: Any | None
+@dataclass(frozen=True)
+class ImageCheck:
+    """The graph's tensors, how results are compared, and the runtime's class and its method."""
+
+    input: str
+    output: str
+    close: Callable[[str, str, NDArray[Any], NDArray[Any]], Check]
+    engine_class: str
+    method: str
+
+
+def check_image_graph(
+    file: CheckedFile,
+    kind: ImageCheck,
+    inputs: Images,
+    expected: NDArray[Any],
+    more: dict[str, NDArray[Any]] | None = None,
+    seeded: bool = False,
 ) -> list[Check]:
-    """All checks of an encoder file; arguments as those of `parity_generators.check_generator`."""
-    random = np.random.default_rng(3)
-    noise = random.integers(0, 256, (ROWS // 2, *checkpoint.shape)).astype(np.uint8)
-    rows = ROWS - len(noise)
-    latents = reference.normals(SEED, 0, rows, checkpoint.latent)
-    drawn = levels(mean_images(checkpoint.decoder, latents, Inputs.of(checkpoint, SEED, 0, rows)))
-    images = np.concatenate([noise, drawn])
-    assert checkpoint.encoder is not None
-    with torch.no_grad():
-        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-        encoded = checkpoint.encoder(pixels)
-    posterior = [part.numpy() for part in ([encoded] if checkpoint.deterministic else encoded)]
-    names = ("mu", "logvar")[: len(posterior)]
-    stock = Session(path.read_bytes())
-    outputs = stock.run(image=images)
-    results = [
-        float_check(engine, f"{name}: PyTorch", outputs[name], expected)
-        for name, expected in zip(names, posterior, strict=True)
-    ]
+    """The checks of a graph that takes images.
+
+    Args:
+        file: the file.
+        kind: its tensors, and how they are compared.
+        inputs: `ROWS` images.
+        expected: what PyTorch makes of them.
+        more: what goes in besides, a row for an image.
+        seeded: whether noise goes in, that of the samples from FIRST on.
+    """
+    stock = Session(file.path.read_bytes())
+
+    def part(start: int, stop: int) -> dict[str, NDArray[Any]]:
+        return {name: value[start:stop] for name, value in (more or {}).items()}
 
     def run(start: int, stop: int) -> NDArray[Any]:
-        rows = stock.run(image=images[start:stop])
-        return np.concatenate([rows[name] for name in names], axis=1)
+        key = {}
+        if seeded:
+            key = {"seed": reference.int64(SEED), "first": reference.int64(FIRST + start)}
+        feed = {kind.input: inputs[start:stop], **part(start, stop)}
+        return stock.run(**feed, **key)[kind.output]
 
-    whole = run(0, ROWS)
-    results.append(invariance(engine, "batch invariance", run, whole))
-
-    def encode(encoder: Any, start: int, stop: int) -> NDArray[Any]:
-        return np.concatenate(encoder.encode(images[start:stop])[: len(names)], axis=1)
-
-    runs: dict[str, Run] = {", ".join(names): (encode, whole)}
-    batches = "batch invariance"
-    return results + check_runtime(engine, path, runtime, "Encoder", runs, float_check, batches)
-
-
-def check_interpolator(
-    engine: str, path: Path, model: ModelProto, checkpoint: LatentCheckpoint, mode: Mode
-) -> list[Check]:
-    """All checks of an interpolator file; arguments as `parity_generators.check_generator`'s."""
-    a = reference.normals(SEED, 0, 5, checkpoint.latent)
-    b = reference.normals(SEED, 5, 5, checkpoint.latent)
-    t = np.linspace(0, 1, 9, dtype=np.float32)
-    latents = reference.interpolate(a, b, t, mode)
-    latents_in_a_row = latents.reshape(-1, checkpoint.latent)
-    expected = mean_images(checkpoint.decoder, latents_in_a_row, Inputs(0, 0))
-    got = Session(model, extra=[LATENT]).run(a=a, b=b, t=t)[LATENT]
-    same = exact if mode == "linear" else float_check
-    images = Session(path.read_bytes()).run(a=a, b=b, t=t)["image"]
-    if images.dtype == np.uint8:
-        wanted: NDArray[Any] = levels(expected)
-    else:
-        wanted = np.clip(expected, np.float32(0), np.float32(1))
-    return [
-        same(engine, f"latent: portable body, {mode}", got, latents),
-        image_check(engine, "image: PyTorch", images, wanted.reshape(5, 9, *wanted.shape[1:])),
+    whole, output = run(0, ROWS), kind.output
+    results = [
+        kind.close(file.name, f"{output}: PyTorch", whole, expected),
+        invariance(file.name, f"{output}: batch invariance", run, whole),
     ]
+
+    def ours(opened: Any, start: int, stop: int) -> NDArray[Any]:
+        key = {"seed": SEED, "first": FIRST + start} if seeded else {}
+        method = getattr(opened, kind.method)
+        found: NDArray[Any] = method(inputs[start:stop], **part(start, stop), **key)
+        return found
+
+    runs: dict[str, Run] = {output: (ours, whole)}
+    batches = f"{output}: batch invariance"
+    opener = kind.engine_class
+    return results + check_runtime(file, opener, runs, kind.close, batches)
+
+
+def mixed_images(shape: tuple[int, int, int]) -> Images:
+    """Half noise, half flat patches of many colours."""
+    random = np.random.default_rng(3)
+    noise = random.integers(0, 256, (ROWS // 2, *shape)).astype(np.uint8)
+    height, width, channels = shape
+    small = random.integers(0, 256, (ROWS - len(noise), 4, 4, channels)).astype(np.uint8)
+    patches = small.repeat(-(-height // 4), 1).repeat(-(-width // 4), 2)
+    return np.concatenate([noise, patches[:, :height, :width]])
+
+
+def unit_images(images: Images) -> torch.Tensor:
+    """Levels [N, H, W, C] as float32 [N, C, H, W] in [0, 1]."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255

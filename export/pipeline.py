@@ -16,11 +16,7 @@ from export import (
     directions,
     graph,
     manifest,
-    modules,
     parity,
-    parity_generators,
-    parity_images,
-    parity_styles,
     rows,
     statistics,
     storage,
@@ -30,28 +26,14 @@ from export.checkpoint import Checkpoint, LatentCheckpoint
 from export.checkpoint import load as load_checkpoint
 from export.checks import Check
 from export.errors import ExportError, ParityError
-from export.functions import Mode
-from export.manifest import Role, Weights
-from export.modules import Graph, ImageFormat, domains, noise_widths
+from export.modules import ImageFormat
+from export.options import Options
+from export.roles import ROLES, interpolator
+from export.roles.role import Role
 from export.statistics import LatentStatistics
-from export.style_modules import MappingGraph, StyleGraph, SynthesisGraph
 from zoo import data
 from zoo.errors import DataError
 from zoo.images.atomic import replacing
-
-
-@dataclass(frozen=True)
-class Options:
-    """What to export: how weights and images are stored, and an interpolator's mode if any.
-
-    `data` is what the latents are measured on; None for the set that was trained on, if it is here.
-    """
-
-    weights: Weights = "fp16"
-    image: ImageFormat = "uint8"
-    interpolator: Mode | None = None
-    runtime_check: bool = True
-    data: str | None = None
 
 
 @dataclass
@@ -62,7 +44,7 @@ class EngineFile:
     was trained, None where nothing was folded.
     """
 
-    role: Role
+    role: str
     path: Path
     checks: list[Check] = field(default_factory=list)
     throughput: throughput.Throughput = field(default_factory=dict)
@@ -71,62 +53,17 @@ class EngineFile:
     unfolded: int | None = None
 
 
-def engine_paths(out: Path, checkpoint: Checkpoint, options: Options) -> dict[Role, Path]:
+def engine_paths(out: Path, checkpoint: Checkpoint, options: Options) -> dict[str, Path]:
     """Where the files of a family go: `vae.onnx` for the main role, `vae.encoder.onnx`, …
 
     Raises `ExportError` for an interpolator of what has none.
     """
     entry = checkpoint.entry
-    paths: dict[Any, Path] = {
-        role: out.with_name(name) for role, name in entry.engine_files(out.stem).items()
-    }
+    paths = {role: out.with_name(name) for role, name in entry.engine_files(out.stem).items()}
     if options.interpolator:
-        if not isinstance(checkpoint, LatentCheckpoint):
-            raise ExportError(f"an interpolator needs a generator; this is a {entry.roles[0]}")
-        if checkpoint.style_based or checkpoint.classes:
-            kind = "style-based" if checkpoint.style_based else "conditional"
-            raise ExportError(f"an interpolator of a {kind} generator is not made")
-        paths["interpolator"] = out.with_name(f"{out.stem}.interpolator.onnx")
+        interpolator.require(checkpoint)
+        paths[interpolator.NAME] = out.with_name(f"{out.stem}.{interpolator.NAME}.onnx")
     return paths
-
-
-def make_graph(checkpoint: Checkpoint, role: Role, options: Options) -> Graph:
-    """The graph of one engine file."""
-    if role == "translator":
-        return _translator_graph(checkpoint)
-    if role == "classifier":
-        return modules.ClassifierGraph(checkpoint.classifier, checkpoint.shape)
-    assert isinstance(checkpoint, LatentCheckpoint)
-    if role == "encoder":
-        assert checkpoint.encoder is not None
-        return modules.EncoderGraph(checkpoint.encoder, checkpoint.shape, checkpoint.deterministic)
-    decoder, latent, bounded = checkpoint.decoder, checkpoint.latent, checkpoint.bounded
-    if role == "mapping":
-        return MappingGraph(decoder, latent)
-    if role == "synthesis":
-        return SynthesisGraph(decoder, options.image, bounded)
-    if role == "generator":
-        kind: Any = modules.GeneratorGraph
-        if checkpoint.classes:
-            kind = modules.ConditionalGraph
-        elif checkpoint.style_based:
-            kind = StyleGraph
-        made: Graph = kind(decoder, latent, options.image, bounded)
-        return made
-    assert options.interpolator is not None
-    return modules.InterpolatorGraph(decoder, latent, options.image, bounded, options.interpolator)
-
-
-def _translator_graph(checkpoint: Checkpoint) -> Graph:
-    model: Any = checkpoint.model
-    if domains(model) and noise_widths(model):
-        raise ExportError("a translator with attributes and noise at once is not exported")
-    kind = modules.TranslatorGraph
-    if domains(model):
-        kind = modules.DomainsGraph
-    elif noise_widths(model):
-        kind = modules.NoisyTranslatorGraph
-    return kind(model, checkpoint.shape)
 
 
 def export(
@@ -202,38 +139,39 @@ def _statistics(
 
 def _write(
     checkpoint: Checkpoint,
-    role: Role,
+    role: str,
     path: Path,
     temporary: Path,
     options: Options,
     latents: LatentStatistics | None,
     runtime: Any | None,
 ) -> EngineFile:
-    made = make_graph(checkpoint, role, options)
+    kind = ROLES[role]
+    made = kind.graph(checkpoint, options)
     model = graph.build(made)
     file = EngineFile(role, path, nodes=len(model.graph.node))
     count, equals = graph.parameters(model, made), graph.left_out(model, made)
     if options.weights == "fp16":
         storage.store_half(model)
-    # What is not a generator takes or makes levels whatever its generator gives.
-    makes_images = role in ("generator", "synthesis", "interpolator")
-    image: ImageFormat = options.image if makes_images else "uint8"
-    # An interpolator is for other programs, which choose its batches.
-    least = 1 if role == "interpolator" else rows.fewest(model)
-    document = manifest.build(checkpoint, role, image, options.weights, latents, least, count)
-    if role in ("generator", "translator"):
-        file.unfolded = _unfolded_nodes(checkpoint, role, options)
+    image: ImageFormat = options.image if kind.makes_images else "uint8"
+    # Other programs choose their batches.
+    least = rows.fewest(model) if kind.runner else 1
+    fields = kind.fields(checkpoint, latents)
+    document = manifest.build(checkpoint, role, image, options.weights, fields, least, count)
+    if kind.counts_folding:
+        file.unfolded = _unfolded_nodes(checkpoint, kind, options)
     if equals:
         document["left_out"] = equals
     if file.unfolded is not None:
         document["graph"] = {"nodes": file.nodes, "nodes_before_folding": file.unfolded}
     save(model, document, temporary)
 
-    file.checks = _check(file, temporary, model, checkpoint, options, runtime)
+    written = parity.CheckedFile(path.name, temporary, model, checkpoint, options, runtime)
+    file.checks = kind.checks(written)
     if all(check.passed for check in file.checks):
         document["parity"] = checks.summary(file.checks)
-        if runtime is not None and role != "interpolator":
-            file.throughput = throughput.measure(temporary, role, runtime)
+        if runtime is not None and kind.runner:
+            file.throughput = throughput.measure(temporary, kind.runner, runtime)
             document["throughput"] = file.throughput
         save(model, document, temporary)
         if runtime is not None:
@@ -251,7 +189,7 @@ def _unfolded_nodes(checkpoint: Checkpoint, role: Role, options: Options) -> int
     if isinstance(before, LatentCheckpoint):
         before = replace(before, decoder=trained.generator)
     try:
-        return len(graph.build(make_graph(before, role, options), optimize=False).graph.node)
+        return len(graph.build(role.graph(before, options), optimize=False).graph.node)
     except ExportError:
         # Training may use what cannot be exported.
         return None
@@ -264,29 +202,4 @@ def save(model: ModelProto, document: dict[str, Any], path: Path) -> None:
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def _check(
-    file: EngineFile,
-    path: Path,
-    model: ModelProto,
-    checkpoint: Checkpoint,
-    options: Options,
-    runtime: Any | None,
-) -> list[Check]:
-    name = file.path.name
-    if file.role == "translator":
-        return parity_images.check_translator(name, path, model, checkpoint, runtime)
-    if file.role == "classifier":
-        shape, classifier = checkpoint.shape, checkpoint.classifier
-        return parity_images.check_classifier(name, path, classifier, shape, runtime)
-    assert isinstance(checkpoint, LatentCheckpoint)
-    if file.role == "generator":
-        folding = parity_generators.check_folding(name, checkpoint)
-        return folding + parity_generators.check_generator(name, path, model, checkpoint, runtime)
-    if file.role == "encoder":
-        return parity.check_encoder(name, path, checkpoint, runtime)
-    if file.role == "mapping":
-        return parity_styles.check_mapping(name, path, checkpoint, runtime)
-    if file.role == "synthesis":
-        return parity_styles.check_synthesis(name, path, model, checkpoint, runtime)
-    assert options.interpolator is not None
-    return parity.check_interpolator(name, path, model, checkpoint, options.interpolator)
+__all__ = ["EngineFile", "Options", "engine_paths", "export", "save"]

@@ -258,6 +258,40 @@ def test_training_never_sees_the_test_images() -> None:
     assert len(found) > 20 and not any(found.values()), found
 
 
+def compared_strings(file: Path) -> dict[int, set[str]]:
+    """Strings that a file compares something with, or has as keys of a table, by line."""
+    found: dict[int, set[str]] = {}
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        parts: list[ast.AST | None] = []
+        if isinstance(node, ast.Compare | ast.MatchValue):
+            parts = list(ast.walk(node))
+        elif isinstance(node, ast.Dict):
+            parts = list(node.keys)
+        strings = {
+            part.value
+            for part in parts
+            if isinstance(part, ast.Constant) and isinstance(part.value, str)
+        }
+        if strings:
+            found.setdefault(node.lineno, set()).update(strings)
+    return found
+
+
+def test_roles_are_told_apart_in_their_table_only() -> None:
+    """What depends on a file's role is in the role's module: nothing else in `export` asks."""
+    table = MODULES["export.roles"]
+    (names,) = [names for names in compared_strings(table).values() if len(names) > 5]
+    asked = {
+        f"{module}:{line}": strings & names
+        for module, file in MODULES.items()
+        if module.startswith("export") and file.parent != table.parent
+        for line, strings in compared_strings(file).items()
+        if strings & names
+    }
+    assert asked == {}
+    assert compared_strings(MODULES["export.plan.phases"]), "the search finds what is there"
+
+
 def test_files_are_not_too_long() -> None:
     folders = (*PACKAGES, "csrc", "tests", "benchmarks", "scripts")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*")]

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 from export import throughput
 from export.checks import Check, close, exact, table
 from export.errors import ExportError, ParityError
+from export.plan.probes import Probe
 from export.plan.quality import Distances
 from export.plan.results import BETWEEN, DIFFERENT, LEVELS, NUMBERS, NUMBERS_UNIT, Results
 from export.plan.types import Options
-from export.plan.ways import Way, ways
+from export.roles.role import Runner
 from runtime.plans import HOST_CODE
 from zoo import data as sets
 from zoo.data import DataSet
@@ -58,17 +60,20 @@ class Examiner:
     Use it in a with statement. The first check opens the engine, and loads images for it.
 
     Args:
-        engine: the .onnx file.
+        engine: the .onnx file, and `runner` that of its role.
         images: how many a generator's FID is of.
         say: called with one line where images are missing.
     """
 
-    def __init__(self, engine: Path, images: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, engine: Path, runner: Runner, images: int, say: Callable[[str], None]
+    ) -> None:
         import runtime
 
         self._path, self._say, self._images = engine, say, images
+        self._runner = runner
         self.document: dict[str, Any] = runtime.manifest.read(engine)
-        self._kind = getattr(runtime, throughput.KINDS[self.document["role"]])
+        self._kind = getattr(runtime, runner.engine_class)
         self._engine: Any = None
         self._expected: dict[tuple[str, int, int], Array] = {}
         self._distances: Distances | None = None
@@ -91,7 +96,7 @@ class Examiner:
         except BackendUnavailableError as error:
             raise NotRun(one_line(error)) from error
         self._data = self._at_hand() if self._needs_images() else None
-        self._ways = ways(self._engine, self._data)
+        self._probes = self._runner.probes(self._engine, self._data)
 
     def check(self, plan: Path, name: str, options: Options) -> Results:
         """All checks of a plan.
@@ -122,9 +127,9 @@ class Examiner:
                     f"{first.limit:g} is allowed, {_remedy(first)}",
                     table(results.checks),
                 )
-            if self.document["role"] == "generator":
+            if self._runner.has_fid:
                 results.distance = self._distance(opened)
-            run = throughput.runner(opened, self.document["role"])
+            run = partial(self._runner.run, opened)
             for rows in options.buckets:
                 n = rows * max(4, -(-64 // rows))
                 rate = throughput.race({"plan": run}, n, rows, throughput.SECONDS)["plan"]
@@ -143,7 +148,7 @@ class Examiner:
         opened = None
         try:
             opened = self._kind(plan, device=DEVICE)
-            self._ways[0].run(opened, 0, 1)
+            self._probes[0].run(opened, 0, 1)
             return opened
         except (BackendUnavailableError, EngineFileError, ExecutionError) as error:
             if opened is not None:
@@ -163,9 +168,8 @@ class Examiner:
             ) from error
 
     def _needs_images(self) -> bool:
-        role = self.document["role"]
-        samples = role == "generator" and self._engine.prior != "none"
-        return samples or role in ("encoder", "translator", "classifier")
+        samples = self._runner.has_fid and self._engine.prior != "none"
+        return samples or self._runner.takes_images
 
     def _at_hand(self) -> DataSet | None:
         """The images that the engine was trained on, if they are here."""
@@ -184,52 +188,52 @@ class Examiner:
             self._distances = Distances(self._engine, self._data, self._images)
         return self._distances.measure(opened)
 
-    def _whole(self, way: Way, opened: Any, rows: int) -> Array:
+    def _whole(self, probe: Probe, opened: Any, rows: int) -> Array:
         """Rows 0, 1, … in requests of one batch size."""
-        return np.concatenate([way.run(opened, *part) for part in _requests(rows)])
+        return np.concatenate([probe.run(opened, *part) for part in _requests(rows)])
 
     def _compare_all(self, results: Results, opened: Any, name: str, options: Options) -> None:
         """Raise NotRun where a batch size has no room in the device's memory."""
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            for way in self._ways:
-                self._compare(results, way, opened, name, options)
+            for probe in self._probes:
+                self._compare(results, probe, opened, name, options)
         for warning in said:
             # A smaller batch size ran in its place.
             if warning.category is RuntimeWarning:
                 raise NotRun(" ".join(str(warning.message).split()))
 
     def _compare(
-        self, results: Results, way: Way, opened: Any, name: str, options: Options
+        self, results: Results, probe: Probe, opened: Any, name: str, options: Options
     ) -> None:
-        """Compare what one way gives in each batch size: with fp32, with itself, with others."""
+        """Compare what one probe gives in each batch size: with fp32, with itself, with others."""
         largest, wholes = options.buckets[-1], {}
         for least, rows in zip((0, *options.buckets), options.buckets, strict=False):
-            whole = wholes[rows] = self._whole(way, opened, rows)
-            title = f"{way.name}, batch {rows}"
+            whole = wholes[rows] = self._whole(probe, opened, rows)
+            title = f"{probe.name}, batch {rows}"
             places = _ends(len(whole))
             got = np.concatenate([whole[start:stop] for start, stop in places])
-            expected = np.concatenate([self._reference(way, *place) for place in places])
+            expected = np.concatenate([self._reference(probe, *place) for place in places])
             compared = _compared(name, f"{title}: fp32", got, expected, options.precision)
             results.checks.append(compared)
-            if way is self._ways[0]:
+            if probe is self._probes[0]:
                 results.rms = 100 * _rms(got, expected)
             again = [*_requests(rows), *_requests(rows, max(1, rows // 2)), (1, least + 2)]
             with ThreadPoolExecutor(2) as pool:
-                parts = list(pool.map(lambda part: way.run(opened, *part), again))
+                parts = list(pool.map(lambda part: probe.run(opened, *part), again))
             repeated = np.concatenate([whole[start:stop] for start, stop in again])
             check = exact(name, f"{title}: its own again", np.concatenate(parts), repeated)
             results.checks.append(check)
         for rows in options.buckets[:-1]:
             length = min(len(wholes[rows]), len(wholes[largest]))
             one, other = wholes[rows][:length], wholes[largest][:length]
-            title = f"{way.name}, batch {rows}: {BETWEEN} {largest}"
+            title = f"{probe.name}, batch {rows}: {BETWEEN} {largest}"
             results.checks.append(_compared(name, title, one, other, options.precision))
 
-    def _reference(self, way: Way, start: int, stop: int) -> Array:
-        key = (way.name, start, stop)
+    def _reference(self, probe: Probe, start: int, stop: int) -> Array:
+        key = (probe.name, start, stop)
         if key not in self._expected:
-            self._expected[key] = way.run(self._engine, start, stop)
+            self._expected[key] = probe.run(self._engine, start, stop)
         return self._expected[key]
 
 

@@ -23,6 +23,7 @@ from export.plan.precision import EIGHT_BITS, Precision
 from export.plan.results import Results
 from export.plan.samples import ARRAY
 from export.plan.types import MAX_BATCH, Build, Checking, Options, Plan
+from export.roles import ROLES
 from runtime import manifest
 from runtime.errors import Error as RuntimeFailure
 from zoo.errors import ZooError
@@ -32,7 +33,6 @@ from zoo.plans import checks_of
 if TYPE_CHECKING:
     from export import pipeline as onnx_pipeline
 
-ROLES = ("generator", "encoder", "translator", "classifier", "mapping", "synthesis")
 OF_THE_ONNX_FILE = (DIGEST, "graph", "left_out", "outside", "parity", "throughput")
 """What a manifest says of the graph or the weights of the file that a plan is made from."""
 
@@ -144,13 +144,14 @@ def _make(
         say: called with one line before each step, and where there is no check.
     """
     source, name = manifest.verify(engine), path.name
-    if source["role"] not in ROLES:
+    role = ROLES.get(source["role"])
+    if role is None or role.runner is None:
         raise ExportError(f"{engine.name} has the role {source['role']}, which is no plan")
     loss, table = checking.max_loss, ""
     candidates = [Candidate(options)]
     if loss is not None:
         candidates = [Candidate(replace(options, precision=it)) for it in precision.PRECISIONS]
-    with Examiner(engine, checking.images, say) as examiner:
+    with Examiner(engine, role.runner, checking.images, say) as examiner:
         if loss is not None:
             _open(examiner, name)
         for candidate in candidates:

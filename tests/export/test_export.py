@@ -16,9 +16,10 @@ import torch
 from onnx import TensorProto
 
 import runtime
-from export import checks, modules, pipeline, storage
+from export import checks, pipeline, storage
 from export.errors import ParityError
 from export.portable import integers
+from export.roles import generator
 from export.stock import Session
 from exported import COLOUR, GREY, Exported, invoke
 from oracles import interpolate as interpolate_oracle
@@ -324,7 +325,7 @@ def wrong_noise(patch: pytest.MonkeyPatch) -> None:
 def wrong_rounding(patch: pytest.MonkeyPatch) -> None:
     """The mean is cut where it should be rounded."""
     patch.setattr(
-        modules,
+        generator,
         "image_from_mean",
         lambda mean, image, bounded: (mean.permute(0, 2, 3, 1) * 255).to(torch.uint8),
     )
@@ -332,9 +333,9 @@ def wrong_rounding(patch: pytest.MonkeyPatch) -> None:
 
 def neighbours(patch: pytest.MonkeyPatch) -> None:
     """The image of a row depends a little on the other rows."""
-    honest = modules.image_from_mean
+    honest = generator.image_from_mean
     patch.setattr(
-        modules,
+        generator,
         "image_from_mean",
         lambda mean, image, bounded: honest(
             mean * 0.98 + mean.mean(0, keepdim=True) * 0.02, image, bounded

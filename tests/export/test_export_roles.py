@@ -14,8 +14,9 @@ from click.testing import CliRunner
 
 import runtime
 from export import __main__ as command
-from export import parity_images, pipeline
+from export import pipeline
 from export.errors import ParityError
+from export.roles import translator
 from toy_runs import ATTRIBUTES, write_run
 from zoo import data
 from zoo.errors import DataError, TrainingError
@@ -187,7 +188,7 @@ def test_a_translator_that_fails_is_not_kept(
 ) -> None:
     options = {"image_size": 8, "widths": (8,), "corruption": ["masking:0.5"]}
     write_run(tmp_path / "run", "denoising-ae", options)
-    monkeypatch.setattr(parity_images, "levels", lambda mean: np.zeros((64, 8, 8, 1), np.uint8))
+    monkeypatch.setattr(translator, "levels", lambda mean: np.zeros((64, 8, 8, 1), np.uint8))
     with pytest.raises(ParityError, match="fails 1 of its checks"):
         pipeline.export(tmp_path / "run", tmp_path / "t.onnx")
     assert not (tmp_path / "t.onnx").exists()

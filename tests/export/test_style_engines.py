@@ -15,9 +15,10 @@ from onnxruntime import InferenceSession
 import runtime
 import small_inputs
 from adversarial_runs import STYLEGAN, write_run
-from export import pipeline, rows, style_modules
+from export import pipeline, rows
 from export.errors import ExportError, ParityError
 from export.pipeline import Options
+from export.roles import generator as generators
 from oracles.noise import normals
 from runtime.errors import ArgumentError, EngineFileError, ManifestError
 from shell import refuses, succeeds
@@ -481,9 +482,9 @@ def test_inversion_in_w(exported: tuple[Path, Any], tmp_path: Path) -> None:
 def test_a_graph_whose_noise_cannot_be_turned_off_is_not_kept(
     exported: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = style_modules.drawn
+    honest = generators.drawn
     monkeypatch.setattr(
-        style_modules,
+        generators,
         "drawn",
         lambda like, seed, first, scale: honest(like, seed, first, scale * 0 + 1),
     )

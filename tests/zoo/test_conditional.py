@@ -14,9 +14,10 @@ from onnxruntime import InferenceSession
 import runtime
 import small_inputs
 from adversarial_runs import write_run
-from export import modules, pipeline
+from export import pipeline
 from export.errors import ExportError, ParityError
 from export.pipeline import Options
+from export.roles import generator as generators
 from oracles.noise import normals
 from runtime.errors import ArgumentError, EngineFileError, ManifestError
 from shell import refuses, succeeds
@@ -326,9 +327,9 @@ def test_inversion_is_told_the_class(exported: tuple[Path, Any], tmp_path: Path)
 def test_a_graph_that_makes_another_class_is_not_kept(
     exported: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = modules.ConditionalGraph.forward
+    honest = generators.ConditionalGraph.forward
     monkeypatch.setattr(
-        modules.ConditionalGraph,
+        generators.ConditionalGraph,
         "forward",
         lambda self, mu, logvar, seed, first, label: honest(
             self, mu, logvar, seed, first, (label + 1) % 3

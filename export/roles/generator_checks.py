@@ -23,6 +23,7 @@ from export.parity import (
     FOLDING_LIMIT,
     ROWS,
     SEED,
+    CheckedFile,
     backends,
     check_layers,
     float_check,
@@ -37,38 +38,18 @@ from zoo.models.folding import fold
 SCALES = ((0.7, 1.0), (1.0, 0.0), (0.5, 0.25))
 
 
-def check_folding(engine: str, checkpoint: LatentCheckpoint) -> list[Check]:
-    """The folded generator gives the images of the trained one, before weights are rounded."""
-    if checkpoint.trained is None:
-        return []
-    trained = copy.deepcopy(checkpoint.trained.get_submodule("generator")).double()
-    inputs = Inputs.of(checkpoint, SEED, 0, 8)
-    latents = reference.normals(SEED, 0, 8, checkpoint.latent).astype(np.float64)
-    expected = mean_images(trained, latents, inputs)
-    got = mean_images(fold(trained), latents, inputs)
-    limit = FOLDING_LIMIT * max(1.0, float(np.abs(expected).max()))
-    return [close(engine, "mean image: folding, float64", got, expected, limit, limit)]
-
-
-def check_generator(
-    engine: str, path: Path, model: ModelProto, checkpoint: LatentCheckpoint, runtime: Any
-) -> list[Check]:
-    """All checks of a generator file.
-
-    Args:
-        engine: name of the file in the table.
-        path: where the file lies.
-        model: what is in it.
-        checkpoint: the model that it was made from, its weights rounded as in the file.
-        runtime: our runtime, or None to leave it out.
-    """
+def check(file: CheckedFile) -> list[Check]:
+    """All checks of a generator file."""
+    engine, path, model, runtime = file.name, file.path, file.model, file.runtime
+    checkpoint: LatentCheckpoint = file.checkpoint
     width = checkpoint.latent
     inputs = Inputs.of(checkpoint, SEED, FIRST, ROWS)
-    results = _check_noise(engine, model, inputs, width)
+    results = _check_folding(engine, checkpoint)
+    results += _check_noise(engine, model, inputs, width)
     if checkpoint.style_based:
         zeros = np.zeros((ROWS, width), np.float32)
         operands = {"mu": zeros, "logvar": zeros, **inputs.feed()}
-        results += check_layers(engine, model, noise_widths(checkpoint.decoder), operands)
+        results += check_layers(file, noise_widths(checkpoint.decoder), operands)
 
     latents = reference.normals(SEED, FIRST, ROWS, width)
     mean = mean_images(checkpoint.decoder, latents, inputs)
@@ -98,6 +79,19 @@ def check_generator(
     for backend in backends(runtime):
         results += _check_runtime(engine, path, runtime, backend, variants, latents, inputs)
     return results
+
+
+def _check_folding(engine: str, checkpoint: LatentCheckpoint) -> list[Check]:
+    """The folded generator gives the images of the trained one, before weights are rounded."""
+    if checkpoint.trained is None:
+        return []
+    trained = copy.deepcopy(checkpoint.trained.get_submodule("generator")).double()
+    inputs = Inputs.of(checkpoint, SEED, 0, 8)
+    latents = reference.normals(SEED, 0, 8, checkpoint.latent).astype(np.float64)
+    expected = mean_images(trained, latents, inputs)
+    got = mean_images(fold(trained), latents, inputs)
+    limit = FOLDING_LIMIT * max(1.0, float(np.abs(expected).max()))
+    return [close(engine, "mean image: folding, float64", got, expected, limit, limit)]
 
 
 def _sample(session: Session, inputs: Inputs, n: int, width: int) -> dict[str, NDArray[Any]]:

@@ -1,0 +1,113 @@
+"""Encoders: images in, the posterior of their latents out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from export import reference
+from export.checkpoint import LatentCheckpoint
+from export.checks import Check
+from export.inputs import Inputs, mean_images
+from export.manifest import latent
+from export.modules import Graph, ImageGraph, unit
+from export.options import Options
+from export.parity import (
+    ROWS,
+    SEED,
+    CheckedFile,
+    Run,
+    check_runtime,
+    float_check,
+    invariance,
+    levels,
+)
+from export.plan import probes
+from export.plan.calibration_set import images
+from export.plan.probes import Probe
+from export.roles.role import Role, Runner, feed
+from export.stock import Session
+from zoo.data import DataSet
+
+
+class EncoderGraph(ImageGraph):
+    """image uint8 [N,H,W,C] -> (mu [N,D], logvar [N,D]), or mu alone if deterministic."""
+
+    def __init__(
+        self, encoder: nn.Module, shape: tuple[int, int, int], deterministic: bool
+    ) -> None:
+        super().__init__(shape)
+        self.encoder = encoder
+        self.outputs = ("mu",) if deterministic else ("mu", "logvar")
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor] | Tensor:
+        """The posterior of each image, its levels divided by 255."""
+        result: tuple[Tensor, Tensor] | Tensor = self.encoder(unit(image))
+        return result
+
+
+def graph(checkpoint: LatentCheckpoint, options: Options) -> Graph:
+    """The encoder of a checkpoint that has one."""
+    assert checkpoint.encoder is not None
+    return EncoderGraph(checkpoint.encoder, checkpoint.shape, checkpoint.deterministic)
+
+
+def check(file: CheckedFile) -> list[Check]:
+    """All checks: half noise, half images that the decoder makes."""
+    checkpoint = file.checkpoint
+    random = np.random.default_rng(3)
+    noise = random.integers(0, 256, (ROWS // 2, *checkpoint.shape)).astype(np.uint8)
+    rows = ROWS - len(noise)
+    latents = reference.normals(SEED, 0, rows, checkpoint.latent)
+    drawn = levels(mean_images(checkpoint.decoder, latents, Inputs.of(checkpoint, SEED, 0, rows)))
+    images = np.concatenate([noise, drawn])
+    with torch.no_grad():
+        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+        encoded = checkpoint.encoder(pixels)
+    posterior = [part.numpy() for part in ([encoded] if checkpoint.deterministic else encoded)]
+    names = ("mu", "logvar")[: len(posterior)]
+    stock = Session(file.path.read_bytes())
+    outputs = stock.run(image=images)
+    results = [
+        float_check(file.name, f"{name}: PyTorch", outputs[name], expected)
+        for name, expected in zip(names, posterior, strict=True)
+    ]
+
+    def run(start: int, stop: int) -> NDArray[Any]:
+        rows = stock.run(image=images[start:stop])
+        return np.concatenate([rows[name] for name in names], axis=1)
+
+    whole = run(0, ROWS)
+    results.append(invariance(file.name, "batch invariance", run, whole))
+
+    def encode(encoder: Any, start: int, stop: int) -> NDArray[Any]:
+        return np.concatenate(encoder.encode(images[start:stop])[: len(names)], axis=1)
+
+    runs: dict[str, Run] = {", ".join(names): (encode, whole)}
+    return results + check_runtime(file, RUNNER.engine_class, runs, float_check, "batch invariance")
+
+
+def run(encoder: Any, n: int, batch: int) -> None:
+    """Encode n images."""
+    feed(encoder.embed, encoder.image_shape, n, batch)
+
+
+def probe(encoder: Any, data: DataSet | None) -> list[Probe]:
+    """The posteriors of images."""
+    pool = probes.held_out(encoder.image_shape, data)
+    return [probes.images("latents", _encode, pool)]
+
+
+def _encode(encoder: Any, images: NDArray[Any]) -> NDArray[Any]:
+    if encoder.deterministic:
+        mu: NDArray[Any] = encoder.embed(images)
+        return mu
+    return np.concatenate(encoder.encode(images), axis=1)
+
+
+RUNNER = Runner("Encoder", run, probe, images, takes_images=True)
+ROLE = Role(graph, latent, check, RUNNER)

@@ -1,0 +1,102 @@
+"""Interpolators: two latents in, the images on the way from one to the other out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from export import reference
+from export.checkpoint import Checkpoint, LatentCheckpoint
+from export.checks import Check, exact
+from export.errors import ExportError
+from export.functions import DOMAIN, VERSION, Mode
+from export.graph import LATENT
+from export.inputs import Inputs, mean_images
+from export.manifest import latent
+from export.modules import Example, Graph, ImageFormat, image_from_mean
+from export.options import Options
+from export.parity import SEED, CheckedFile, float_check, image_check, levels
+from export.roles.role import Role
+from export.stock import Session
+
+NAME = "interpolator"
+
+
+class InterpolatorGraph(nn.Module):
+    """(a [N,D], b [N,D], t [S]) -> image, with a second batch axis S for the steps."""
+
+    inputs = ("a", "b", "t")
+    outputs = ("image",)
+
+    def __init__(
+        self, decoder: nn.Module, width: int, image: ImageFormat, bounded: bool, mode: Mode
+    ) -> None:
+        super().__init__()
+        self.decoder, self.width, self.mode = decoder, width, mode
+        self.image, self.bounded = image, bounded
+
+    def forward(self, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+        """Images of the points a (t = 0) to b (t = 1): [N, S, H, W, C] if uint8."""
+        h = torch.onnx.ops.symbolic(
+            f"{DOMAIN}::BatchedInterpolate",
+            (a, b, t),
+            {"mode": self.mode},
+            dtype=a.dtype,
+            shape=(a.shape[0], t.shape[0], a.shape[1]),
+            version=VERSION,
+        )
+        images = image_from_mean(self.decoder(h.flatten(0, 1)), self.image, self.bounded)
+        return images.reshape(a.shape[0], t.shape[0], *images.shape[1:])
+
+    def example(self) -> Example:
+        """Inputs to trace with, and their dynamic axes."""
+        rows = torch.zeros(2, self.width)
+        return (rows, rows.clone(), torch.linspace(0, 1, 3)), ({0: "N"}, {0: "N"}, {0: "S"})
+
+
+def require(checkpoint: Checkpoint) -> None:
+    """Raise ExportError for a checkpoint that has no interpolator."""
+    if not isinstance(checkpoint, LatentCheckpoint):
+        main = checkpoint.entry.roles[0]
+        raise ExportError(f"an interpolator needs a generator; this is a {main}")
+    if checkpoint.style_based or checkpoint.classes:
+        kind = "style-based" if checkpoint.style_based else "conditional"
+        raise ExportError(f"an interpolator of a {kind} generator is not made")
+
+
+def graph(checkpoint: LatentCheckpoint, options: Options) -> Graph:
+    """The decoder of a checkpoint between two latents."""
+    assert options.interpolator is not None
+    decoder, width, bounded = checkpoint.decoder, checkpoint.latent, checkpoint.bounded
+    return InterpolatorGraph(decoder, width, options.image, bounded, options.interpolator)
+
+
+def check(file: CheckedFile) -> list[Check]:
+    """All checks: nine steps between five pairs."""
+    checkpoint, mode = file.checkpoint, file.options.interpolator
+    assert mode is not None
+    a = reference.normals(SEED, 0, 5, checkpoint.latent)
+    b = reference.normals(SEED, 5, 5, checkpoint.latent)
+    t = np.linspace(0, 1, 9, dtype=np.float32)
+    latents = reference.interpolate(a, b, t, mode)
+    latents_in_a_row = latents.reshape(-1, checkpoint.latent)
+    mean = mean_images(checkpoint.decoder, latents_in_a_row, Inputs(0, 0))
+    got = Session(file.model, extra=[LATENT]).run(a=a, b=b, t=t)[LATENT]
+    same = exact if mode == "linear" else float_check
+    images = Session(file.path.read_bytes()).run(a=a, b=b, t=t)["image"]
+    expected: NDArray[Any] = np.clip(mean, np.float32(0), np.float32(1))
+    if images.dtype == np.uint8:
+        expected = levels(mean)
+    expected = expected.reshape(5, 9, *expected.shape[1:])
+    return [
+        same(file.name, f"latent: portable body, {mode}", got, latents),
+        image_check(file.name, "image: PyTorch", images, expected),
+    ]
+
+
+# Other programs run it, and choose its batches.
+ROLE = Role(graph, latent, check, makes_images=True)
