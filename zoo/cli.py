@@ -203,13 +203,13 @@ def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds `IMAGES…`, `--data`, `--split`, `--resize`, `--strict` and `-n/--count`.
 
-    The command gets them as one argument, the zoo.data.inputs.Selection `selection`.
+    The command gets them as one argument, the zoo.inference.inputs.Selection `selection`.
     """
 
     @functools.wraps(function)
     def command(**arguments: Any) -> Any:
         # Here, because --help does without NumPy.
-        from zoo.data.inputs import Selection
+        from zoo.inference.inputs import Selection
 
         selection = Selection(**{name: arguments.pop(name) for name in _SELECTION})
         return function(selection=selection, **arguments)

@@ -9,7 +9,7 @@ import click
 from zoo.cli import COUNT, Command, Integer, engine_options, source_options
 
 if TYPE_CHECKING:
-    from zoo.data.inputs import Selection
+    from zoo.inference.inputs import Selection
 
 CLUSTERS = Integer(1, 256, "1 to 256 clusters")
 SEED = Integer(0, 2**32 - 1, "an integer of 32 bits, 0 to 2**32 - 1")

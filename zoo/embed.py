@@ -9,7 +9,7 @@ import click
 from zoo.cli import Command, engine_options, source_options
 
 if TYPE_CHECKING:
-    from zoo.data.inputs import Selection
+    from zoo.inference.inputs import Selection
 
 
 @click.command(cls=Command)

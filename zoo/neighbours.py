@@ -9,7 +9,7 @@ import click
 from zoo.cli import COUNT, Command, Integer, engine_options, source_options
 
 if TYPE_CHECKING:
-    from zoo.data.inputs import Selection
+    from zoo.inference.inputs import Selection
 
 STEPS = Integer(1, 255, "1 to 255 steps")
 

@@ -10,7 +10,6 @@ import re
 import shlex
 import subprocess
 import sys
-from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +44,9 @@ def built(source: Path, precision: str = "fp32", device: str = "auto") -> Path:
     command for where one can; BackendUnavailableError where the build fails; DeviceUnavailableError
     and ArgumentError for `device`; OutputError and ConfigError where the cache cannot be used.
     """
+    # 10 ms, which no command should pay that builds nothing.
+    from importlib.metadata import version as version_of
+
     from runtime.errors import BackendUnavailableError, EngineNotFoundError
 
     name = f"{source.stem}{SUFFIX}"

@@ -9,7 +9,7 @@ import click
 from zoo.cli import COUNT, Command, Group, engine_options, source_options
 
 if TYPE_CHECKING:
-    from zoo.data.inputs import Selection
+    from zoo.inference.inputs import Selection
 
 index_option = click.option(
     "--index", "index_file", required=True, metavar="INDEX", help="A file that build has written."

@@ -17,12 +17,12 @@ from PIL import Image
 import runtime
 from zoo import optional
 from zoo.cli import source_options
-from zoo.data import DataSet, Split, inputs
-from zoo.data.inputs import Block, ImageStream
+from zoo.data import DataSet, Split
 from zoo.engines import open_encoder_for
 from zoo.errors import ConfigError, DataError
 from zoo.images.read import read_images
-from zoo.inference import latents
+from zoo.inference import inputs, latents
+from zoo.inference.inputs import Block, ImageStream
 
 SHAPE = (28, 28, 1)
 

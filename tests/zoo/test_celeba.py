@@ -216,7 +216,7 @@ def test_a_broken_picture_is_left_out_with_its_attributes(tmp_path: Path) -> Non
 
 def test_wrong_size_is_seen_on_one_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command must not read 200,000 pictures to find that the first one does not fit."""
-    from zoo.data.inputs import load_data
+    from zoo.inference.inputs import load_data
 
     write_celeba(tmp_path)
     assert celeba.peek(tmp_path) == (178, 178, 3)

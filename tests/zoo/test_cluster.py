@@ -19,12 +19,12 @@ from pictures import row_tiles
 from shell import ENGINE, refuses, run, succeeds
 from zoo.applications import clustering
 from zoo.data import DataSet
-from zoo.data.inputs import open_source
 from zoo.errors import ConfigError, DataError
 from zoo.evaluation import agreement
 from zoo.images import rows
 from zoo.images.gather import gather
 from zoo.images.text import shorten
+from zoo.inference.inputs import open_source
 from zoo.inference.pairs import Pair
 
 COUNT = 1500

@@ -21,11 +21,11 @@ from pictures import frames, picture, tiles, wide_tiles
 from shell import ENGINE, modules_after, refuses, succeeds
 from zoo.applications import editing
 from zoo.data import DataSet
-from zoo.data.inputs import Source
 from zoo.engines import encoder_of
 from zoo.errors import ConfigError
 from zoo.evaluation import editing_quality
 from zoo.images import grid
+from zoo.inference.inputs import Source
 
 TRAINED = 10_000
 TROUSER, BAG = 1, 8

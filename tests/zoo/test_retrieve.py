@@ -23,9 +23,9 @@ from shell import ENGINE, command, contents, refuses, run, succeeds
 from zoo.applications import retrieval
 from zoo.applications.retrieval import Index
 from zoo.data import DataSet
-from zoo.data.inputs import open_source
 from zoo.engines import encoder_of, open_encoder_for
 from zoo.errors import ConfigError, DataError
+from zoo.inference.inputs import open_source
 
 HELD = 2000
 SHAPE = (28, 28, 1)
@@ -426,8 +426,8 @@ def test_precision_is_that_of_brute_force(tmp_path: Path, fashion_mnist: DataSet
             assert float(table[name][column]) == pytest.approx(mean, abs=0.021)
     assert list(table) == [*fashion_mnist.classes, "all"]
     with pytest.raises(ConfigError, match="k: expected 1 to 1200"):
-        from zoo.data.inputs import load_data, split_source
         from zoo.evaluation.precision import evaluate
+        from zoo.inference.inputs import load_data, split_source
 
         with open_encoder_for(str(tmp_path / "three.encoder.onnx")) as encoder:
             data = load_data(str(tmp_path / "data.npz"), SHAPE)

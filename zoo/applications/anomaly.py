@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from runtime import Encoder, Generator
 from zoo import data
 from zoo.applications import anomaly_pictures as pictures
-from zoo.data.inputs import Selection, Source, report_skipped
 from zoo.errors import ConfigError
 from zoo.evaluation import detection
 from zoo.images import atomic, rows
 from zoo.images.stream import Block
+from zoo.inference.inputs import Selection, Source, report_skipped
 from zoo.inference.latents import reconstruct
 from zoo.inference.pairs import Pair
 from zoo.progress import Progress

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.inputs import Selection, Source, report_skipped
 from zoo.errors import ConfigError
 from zoo.evaluation import agreement
 from zoo.images import atomic, rows
 from zoo.images.gather import gather
 from zoo.images.rows import Row
 from zoo.images.text import shorten
+from zoo.inference.inputs import Selection, Source, report_skipped
 from zoo.inference.latents import embed_blocks
 from zoo.inference.latents import pixels as as_pixels
 from zoo.inference.pairs import Pair

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from zoo import data as sets
-from zoo.data.inputs import report_skipped
 from zoo.engines import open_generator
 from zoo.evaluation import memorisation
 from zoo.images import atomic, rows
+from zoo.inference.inputs import report_skipped
 
 
 def find_copies(

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from runtime import Translator
 from zoo.applications.domains import DomainTranslator, opened_classifier
-from zoo.data.inputs import Source
 from zoo.images import atomic
 from zoo.images.grid import draw, tile_label
+from zoo.inference.inputs import Source
 
 ROWS = 16
 """Images in a picture, at most."""

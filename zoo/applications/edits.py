@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from runtime import Classifier, Generator
 from zoo.applications import editing, points
 from zoo.applications import editing_pictures as pictures
-from zoo.data import inputs
-from zoo.data.inputs import open_source, report_skipped
 from zoo.engines import has_encoder, open_encoder, open_generator, resolve
 from zoo.errors import ConfigError
 from zoo.evaluation import editing_quality
 from zoo.evaluation.editing_quality import Effect
 from zoo.images import atomic, sinks
+from zoo.inference import inputs
+from zoo.inference.inputs import open_source, report_skipped
 from zoo.progress import Progress
 from zoo.tables import aligned
 

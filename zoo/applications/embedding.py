@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from runtime import Encoder, Generator
 from zoo.applications import scatter as drawing
-from zoo.data.inputs import Selection, Source, report_skipped
 from zoo.engines import open_encoder_for
 from zoo.errors import ConfigError, OutputError
 from zoo.evaluation import pca
 from zoo.images import archive, atomic
+from zoo.inference.inputs import Selection, Source, report_skipped
 from zoo.inference.latents import Latents, embed_blocks
 from zoo.inference.pairs import Pair
 from zoo.optional import require

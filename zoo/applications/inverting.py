@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from runtime import Generator
 from zoo.applications import conditions, points
 from zoo.applications.conditions import Asked
-from zoo.data.inputs import report
 from zoo.engines import has_encoder, open_encoder, open_generator
 from zoo.evaluation.quality import psnr
 from zoo.host import setup_threads
 from zoo.images import archive, atomic, rows
 from zoo.images.read import read_images
 from zoo.images.text import shorten
+from zoo.inference.inputs import report
 from zoo.progress import Progress, number_of_images
 
 

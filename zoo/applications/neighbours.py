@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.inputs import Selection, Source, report_skipped
 from zoo.errors import ConfigError
 from zoo.images import atomic, rows
 from zoo.images.gather import gather
 from zoo.images.rows import Row
+from zoo.inference.inputs import Selection, Source, report_skipped
 from zoo.inference.latents import embed
 from zoo.inference.pairs import Pair
 from zoo.optional import require

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.inputs import report
 from zoo.engines import open_encoder, open_generator
 from zoo.evaluation import quality
 from zoo.images import atomic, grid
 from zoo.images.read import read_images
+from zoo.inference.inputs import report
 from zoo.inference.latents import reconstruct
 from zoo.progress import number_of_images
 

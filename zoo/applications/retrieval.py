@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from runtime import Encoder
 from zoo.applications import vectors
-from zoo.data.inputs import Source
 from zoo.errors import ConfigError, DataError
 from zoo.images import archive, arrays
 from zoo.images.reading import check_regular, readable, sha256
+from zoo.inference.inputs import Source
 from zoo.inference.latents import Latents, embed_blocks
 from zoo.optional import require
 

@@ -19,7 +19,6 @@ from zoo.applications.conditions import Asked
 from zoo.engines import open_encoder, open_generator
 from zoo.errors import ConfigError
 from zoo.images import sinks
-from zoo.images.read import read_image
 from zoo.progress import Progress, rate
 
 _POSTERIOR_ROWS = 256
@@ -120,7 +119,8 @@ def _encode(
     generator: Generator, source: str, spread: float | None, resize: bool, **options: Any
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
     """The image [H, W, C] of that file, and μ and log (S·σ)² [D] of its latent."""
-    # Reading pictures needs Pillow.
+    # Most runs read no picture.
+    from zoo.images.read import read_image
 
     image = read_image(source, generator.image_shape, resize)
     with open_encoder(generator, **{**options, "instances": 1}) as encoder:

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.applications.retrieval import Index, build
-from zoo.data.inputs import Selection, load_data, report_skipped, split_source
 from zoo.engines import open_encoder_for
 from zoo.errors import ConfigError
 from zoo.evaluation import precision
 from zoo.images import atomic, grid
 from zoo.images.convert import display_factor, enlarge
+from zoo.inference.inputs import Selection, load_data, report_skipped, split_source
 from zoo.inference.latents import embed_blocks
 from zoo.optional import require
 from zoo.progress import Progress, number_of_images, rate

@@ -20,10 +20,10 @@ from numpy.typing import ArrayLike, NDArray
 from runtime import Generator
 from zoo.applications import points
 from zoo.applications.points import Point
-from zoo.data import inputs
 from zoo.engines import open_generator
 from zoo.errors import ConfigError
 from zoo.images import atomic, grid
+from zoo.inference import inputs
 from zoo.optional import require
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ from zoo.applications import domain_pictures
 from zoo.applications.comparison import SHOWN, Tiles
 from zoo.applications.domains import told
 from zoo.data.domains import names_of
-from zoo.data.inputs import Selection, Source, report_skipped
 from zoo.engines import open_translator
 from zoo.errors import ConfigError, DataError
 from zoo.evaluation.pixels import Quality
 from zoo.images import atomic, results
 from zoo.images.companions import Companions
 from zoo.images.grid import draw
+from zoo.inference.inputs import Selection, Source, report_skipped
 from zoo.inference.translation import COLOURING, Preparation, Translated, translate
 from zoo.progress import Progress, number_of_images, rate
 

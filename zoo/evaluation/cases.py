@@ -13,13 +13,13 @@ import numpy as np
 from zoo import corruption
 from zoo.data import DataSet, Split
 from zoo.data.domains import Domains, domains_of, names_of
-from zoo.data.inputs import split_source
 from zoo.data.pairs import paired
 from zoo.errors import ConfigError
 from zoo.evaluation import domain_quality
 from zoo.evaluation.attributes import AttributeJudge
 from zoo.evaluation.features import BATCH, Images
 from zoo.evaluation.report import Metric
+from zoo.inference.inputs import split_source
 from zoo.inference.translation import Preparation, Translated, translate
 
 PAIRS = ("edges", "colour", "pairs")

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from runtime import Classifier, Encoder, Generator, noise
-from zoo.data.inputs import Source
 from zoo.errors import ConfigError
+from zoo.inference.inputs import Source
 
 Block = tuple[NDArray[np.float32], NDArray[np.bool_]]
 """Latents [k, D], and whether their images have each attribute, [k, A]."""

@@ -8,9 +8,9 @@ import torch
 
 from zoo import data as sets
 from zoo.data import Split, normalise
-from zoo.data.inputs import report_skipped
 from zoo.engines import WEIGHTS
 from zoo.errors import ConfigError
+from zoo.inference.inputs import report_skipped
 from zoo.models.vae import VAE
 from zoo.models.weights import load
 

@@ -12,7 +12,6 @@ from typing import Any
 from runtime import Generator, Translator, manifest
 from zoo import data as sets
 from zoo.data import DataSet
-from zoo.data.inputs import report_skipped
 from zoo.engines import open_generator, open_translator, resolve
 from zoo.errors import ConfigError, TrainingError
 from zoo.evaluation import features as networks
@@ -25,6 +24,7 @@ from zoo.evaluation.report import Report, over_seeds
 from zoo.evaluation.yardstick import Yardstick
 from zoo.host import keep_freed_memory
 from zoo.images import atomic
+from zoo.inference.inputs import report_skipped
 from zoo.progress import Progress
 
 SAMPLES = 10_000

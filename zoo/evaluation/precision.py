@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime import Encoder
-from zoo.data.inputs import Source
 from zoo.errors import ConfigError
+from zoo.inference.inputs import Source
 from zoo.inference.latents import embed_blocks, pixels
 from zoo.optional import require
 from zoo.tables import aligned

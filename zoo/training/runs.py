@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import data
 from zoo.data import DataSet
-from zoo.data.inputs import report_skipped
 from zoo.data.pairs import paired
 from zoo.errors import ConfigError
 from zoo.host import keep_freed_memory, memory_errors, setup_threads
+from zoo.inference.inputs import report_skipped
 from zoo.models import registry
 from zoo.training.recipe import FOLDER, Recipe, from_dict, load_recipe, merged
 

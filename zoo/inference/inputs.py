@@ -6,15 +6,16 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo import data as sets
-from zoo.data import DataSet, Split
-from zoo.data.celeba import peek
 from zoo.errors import ConfigError, DataError
 from zoo.images.stream import BLOCK, Block, ImageStream
+
+if TYPE_CHECKING:
+    from zoo.data import DataSet, Split
 
 Shape = tuple[int, int, int]
 
@@ -142,6 +143,10 @@ def split_source(data: DataSet, split: str, limit: int | None = None) -> Source:
 
 def load_data(data: str, shape: Shape, resize: bool = False) -> DataSet:
     """The data set of that name, file or folder, its images of `shape`. Raises DataError."""
+    # With Pillow, which images in arrays do without.
+    from zoo import data as sets
+    from zoo.data.celeba import peek
+
     height, width, channels = shape
     # A data set is resized to squares only.
     fits = resize and height == width and channels in (1, 3)
