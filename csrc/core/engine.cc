@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "backends/cuda_memory.h"
+#include "backends/cuda/memory.h"
 #include "base/text.h"
 #include "base/warnings.h"
 #include "core/row_check.h"

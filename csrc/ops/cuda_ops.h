@@ -1,5 +1,5 @@
 // The operators on a CUDA device. They are a library of their own, libzoo_cuda.so,
-// which is opened where it was built and there is a driver (backends/cuda_library.h).
+// which is opened where it was built and there is a driver (backends/cuda/library.h).
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-#include "backends/cuda_memory.h"
+#include "backends/cuda/memory.h"
 #include "python/bindings.h"
 #include "zoo/errors.h"
 

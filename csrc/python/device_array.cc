@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "backends/cuda_memory.h"
+#include "backends/cuda/memory.h"
 #include "python/bindings.h"
 #include "python/dlpack.h"
 #include "zoo/errors.h"

@@ -102,8 +102,46 @@ struct InterpolateOperands {
   OrtShape shape;
 };
 
-// Kernel: its execution provider as kProvider, a constructor from OrtKernelInfo, and
-// OrtStatusPtr ComputeV2(OrtKernelContext*).
+// Device: its execution provider as kProvider, and
+// sample(context, operands, noise stream, output) and interpolate(context, operands, mode, output).
+template <typename Device>
+class SampleKernel {
+ public:
+  static constexpr const char* kProvider = Device::kProvider;
+  explicit SampleKernel(const OrtKernelInfo* info) : stream_(noise_stream_of(info)) {}
+
+  OrtStatusPtr ComputeV2(OrtKernelContext* raw) {
+    return ort_status([&] {
+      const Ort::KernelContext context(raw);
+      const SampleOperands given(context);
+      auto h = context.GetOutput(0, given.shape);
+      Device::sample(context, given, stream_, h.template GetTensorMutableData<float>());
+    });
+  }
+
+ private:
+  const uint32_t stream_;
+};
+
+template <typename Device>
+class InterpolateKernel {
+ public:
+  static constexpr const char* kProvider = Device::kProvider;
+  explicit InterpolateKernel(const OrtKernelInfo* info) : mode_(interpolation_of(info)) {}
+
+  OrtStatusPtr ComputeV2(OrtKernelContext* raw) {
+    return ort_status([&] {
+      const Ort::KernelContext context(raw);
+      const InterpolateOperands given(context);
+      auto h = context.GetOutput(0, given.shape);
+      Device::interpolate(context, given, mode_, h.template GetTensorMutableData<float>());
+    });
+  }
+
+ private:
+  const Interpolation mode_;
+};
+
 template <typename Op, typename Kernel>
 struct KindOfCustomOp : Ort::CustomOpBase<Op, Kernel, /*WithStatus=*/true> {
   OrtStatusPtr CreateKernelV2(const OrtApi&, const OrtKernelInfo* info, void** kernel) const {
@@ -135,10 +173,10 @@ struct BatchedInterpolateOp : KindOfCustomOp<BatchedInterpolateOp<Kernel>, Kerne
 };
 
 // Never given back: sessions that use it may outlive any order of exit.
-template <typename SampleKernel, typename InterpolateKernel>
+template <typename Device>
 OrtCustomOpDomain* make_custom_op_domain() {
-  static const ReparametrizedSampleOp<SampleKernel> sample;
-  static const BatchedInterpolateOp<InterpolateKernel> interpolate;
+  static const ReparametrizedSampleOp<SampleKernel<Device>> sample;
+  static const BatchedInterpolateOp<InterpolateKernel<Device>> interpolate;
   OrtCustomOpDomain* made = nullptr;
   const OrtApi& api = Ort::GetApi();
   Ort::ThrowOnError(api.CreateCustomOpDomain("zoo", &made));

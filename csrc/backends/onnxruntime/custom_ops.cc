@@ -7,56 +7,32 @@
 namespace zoo {
 namespace {
 
-constexpr const char* kCpu = "CPUExecutionProvider";
+struct Cpu {
+  static constexpr const char* kProvider = "CPUExecutionProvider";
 
-uint64_t number(const Ort::ConstValue& value) {
-  return static_cast<uint64_t>(*value.GetTensorData<int64_t>());
-}
-
-class SampleKernel {
- public:
-  static constexpr const char* kProvider = kCpu;
-  explicit SampleKernel(const OrtKernelInfo* info) : stream_(noise_stream_of(info)) {}
-
-  OrtStatusPtr ComputeV2(OrtKernelContext* raw) {
-    return ort_status([&] {
-      const Ort::KernelContext context(raw);
-      const SampleOperands given(context);
-      const NoiseKey key{number(given.seed), number(given.first), stream_};
-      auto h = context.GetOutput(0, given.shape);
-      reparametrized_sample(given.mu.GetTensorData<float>(), given.logvar.GetTensorData<float>(),
-                            key, given.rows(), given.width(), h.GetTensorMutableData<float>());
-    });
+  static uint64_t number(const Ort::ConstValue& value) {
+    return static_cast<uint64_t>(*value.GetTensorData<int64_t>());
   }
 
- private:
-  const uint32_t stream_;
-};
-
-class InterpolateKernel {
- public:
-  static constexpr const char* kProvider = kCpu;
-  explicit InterpolateKernel(const OrtKernelInfo* info) : mode_(interpolation_of(info)) {}
-
-  OrtStatusPtr ComputeV2(OrtKernelContext* raw) {
-    return ort_status([&] {
-      const Ort::KernelContext context(raw);
-      const InterpolateOperands given(context);
-      auto h = context.GetOutput(0, given.shape);
-      batched_interpolate(given.a.GetTensorData<float>(), given.b.GetTensorData<float>(),
-                          given.t.GetTensorData<float>(), mode_, given.rows(), given.steps(),
-                          given.width(), h.GetTensorMutableData<float>());
-    });
+  static void sample(const Ort::KernelContext&, const SampleOperands& given, uint32_t stream,
+                     float* h) {
+    const NoiseKey key{number(given.seed), number(given.first), stream};
+    reparametrized_sample(given.mu.GetTensorData<float>(), given.logvar.GetTensorData<float>(), key,
+                          given.rows(), given.width(), h);
   }
 
- private:
-  const Interpolation mode_;
+  static void interpolate(const Ort::KernelContext&, const InterpolateOperands& given,
+                          Interpolation mode, float* h) {
+    batched_interpolate(given.a.GetTensorData<float>(), given.b.GetTensorData<float>(),
+                        given.t.GetTensorData<float>(), mode, given.rows(), given.steps(),
+                        given.width(), h);
+  }
 };
 
 }  // namespace
 
 OrtCustomOpDomain* custom_op_domain() {
-  static OrtCustomOpDomain* const domain = make_custom_op_domain<SampleKernel, InterpolateKernel>();
+  static OrtCustomOpDomain* const domain = make_custom_op_domain<Cpu>();
   return domain;
 }
 

@@ -1,9 +1,8 @@
 #include "backends/tensorrt/plan_backend.h"
 
 #include <algorithm>
-#include <map>
-#include <mutex>
 
+#include "backends/cuda/backend.h"
 #include "backends/tensorrt/plan_bucket.h"
 #include "backends/tensorrt/tensorrt_loader.h"
 #include "base/process_function.h"
@@ -68,7 +67,8 @@ int least_capability(const Manifest& manifest) {
   return manifest.precision == "bf16" ? 80 : 0;
 }
 
-void check_device(const BackendConfig& config) {
+// The number of the GPU, which can run the plan.
+int checked_device(const BackendConfig& config) {
   const CudaDevice device = cuda_device(config.device, "'" + config.path + "' is a TensorRT plan",
                                         "on a CPU use the .onnx engine");
   const std::string here = std::to_string(device.major) + "." + std::to_string(device.minor);
@@ -81,95 +81,45 @@ void check_device(const BackendConfig& config) {
                                   ". Build it in another --precision, fp16 say");
   }
   const std::string& bound = config.manifest->plan.capability;
-  if (bound.empty() || bound == here) return;
+  if (bound.empty() || bound == here) return config.device;
   throw BackendUnavailableError(
       "'" + config.path + "' is bound to GPUs of compute capability " + bound + "; " + name +
       " has " + here + ". Build it there: " + "python -m export ENGINE.onnx --out " + config.path);
 }
 
-// What one thread at a time uses.
-struct Instance {
-  CudaStream stream;
-  std::mutex mutex;
-};
-
-class PlanBackend : public Backend {
+class PlanBackend : public CudaBackend {
  public:
   explicit PlanBackend(const BackendConfig& config)
-      : manifest_(*config.manifest), device_(config.device), path_(config.path) {
-    check_device(config);
+      : CudaBackend(checked_device(config), config.instances),
+        manifest_(*config.manifest),
+        path_(config.path) {
     draws_ = !manifest_.layer_noise.empty() || has_trait(manifest_, kDrawsLatent);
     const OnDevice here(device_);
     engine_ = open_plan(path_, manifest_);
     check_engine(path_, manifest_, *engine_);
-    for (size_t i = 0; i < config.instances; ++i) {
-      instances_.push_back(std::make_unique<Instance>());
-      instances_.back()->stream = make_cuda_stream();
-    }
   }
 
   ~PlanBackend() override {
     const OnDevice here(device_, std::nothrow);
-    buckets_.clear();
-    instances_.clear();
+    drop_buckets();
     engine_.reset();
   }
 
-  NoiseFrom noise_from() const override {
-    return draws_ ? NoiseFrom::kBackend : NoiseFrom::kCaller;
-  }
-  bool fixed_batch() const override { return true; }
-  bool copies() const override { return true; }
-
-  void prepare(size_t rows) override {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (buckets_.count(rows) != 0) return;
+ private:
+  std::unique_ptr<CudaBucket> make_bucket(size_t instance, size_t rows) override {
     const auto& sizes = manifest_.plan.buckets;
     const auto found = std::find(sizes.begin(), sizes.end(), rows);
     if (found == sizes.end()) {
       throw ExecutionError("'" + path_ + "' has no profile of " + std::to_string(rows) + " rows");
     }
-    const OnDevice here(device_);
-    std::vector<std::unique_ptr<PlanBucket>> made;
-    size_t bytes = 0;
-    for (const auto& instance : instances_) {
-      // Another size may be at work there, its graph under capture.
-      const std::lock_guard<std::mutex> alone(instance->mutex);
-      made.push_back(std::make_unique<PlanBucket>(manifest_, engine_.get(),
-                                                  static_cast<size_t>(found - sizes.begin()), rows,
-                                                  instance->stream));
-      bytes += made.back()->device_bytes();
-    }
-    buckets_.emplace(rows, std::move(made));
-    device_bytes_ += bytes;
+    return std::make_unique<PlanBucket>(manifest_, engine_.get(),
+                                        static_cast<size_t>(found - sizes.begin()), rows,
+                                        stream(instance));
   }
 
-  void run(size_t instance, const RunArguments& arguments) override {
-    PlanBucket* bucket = nullptr;
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      bucket = buckets_.at(arguments.rows).at(instance).get();
-    }
-    const OnDevice here(device_);
-    const std::lock_guard<std::mutex> alone(instances_[instance]->mutex);
-    bucket->run(arguments);
-  }
-
-  uint64_t peak_device_bytes() const override {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return device_bytes_;
-  }
-
- private:
   const Manifest& manifest_;
-  const int device_;
   const std::string path_;
-  bool draws_ = false;
   std::unique_ptr<PlanEngine> engine_;
-  std::vector<std::unique_ptr<Instance>> instances_;
-  mutable std::mutex mutex_;
-  std::map<size_t, std::vector<std::unique_ptr<PlanBucket>>> buckets_;
-  uint64_t device_bytes_ = 0;
 };
 
 }  // namespace

@@ -15,21 +15,18 @@ constexpr size_t kKeyBytes = 2 * sizeof(uint64_t);
 
 PlanBucket::PlanBucket(const Manifest& manifest, PlanEngine* engine, size_t profile, size_t rows,
                        const CudaStream& stream)
-    : manifest_(manifest),
-      rows_(rows),
-      stream_(stream),
+    : CudaBucket(rows, stream),
+      manifest_(manifest),
       context_(engine->context(profile, rows, stream.get())) {
   lay_out_inputs();
-  outputs_begin_ = end_;
+  std::vector<Part> outputs;
   for (const PlanTensor& output : manifest.plan.outputs) {
-    outputs_.push_back(take_tensor(output.name, output.bytes(rows)));
+    outputs.push_back({output.name, 0, output.bytes(rows)});
   }
-  outputs_end_ = end_;
+  take_outputs(outputs);
   const size_t scratch_bytes = context_->scratch_bytes();
   const size_t scratch = take(scratch_bytes);
-  device_ = allocate_device_memory(end_);
-  in_ = allocate_pinned_memory(std::max(operands_end_, size_t{1}));
-  out_ = allocate_pinned_memory(outputs_end_ - outputs_begin_);
+  allocate(operands_end_);
   std::vector<Binding> tensors;
   const auto bind = [&](const std::string& name, size_t offset) {
     tensors.push_back({name, device_.bytes() + offset});
@@ -42,16 +39,6 @@ PlanBucket::PlanBucket(const Manifest& manifest, PlanEngine* engine, size_t prof
   for (const Drawn& layer : layers_) bind(io::layer_noise(layer.stream), layer.offset);
   if (latent_bytes_ != 0) bind(io::kLatent, latent_);
   context_->bind(tensors, device_.bytes() + scratch, scratch_bytes);
-}
-
-size_t PlanBucket::take(size_t bytes) {
-  const size_t begin = end_;
-  end_ += device_aligned(bytes);
-  return begin;
-}
-
-PlanBucket::Part PlanBucket::take_tensor(const std::string& name, size_t bytes) {
-  return {name, take(bytes), bytes};
 }
 
 void PlanBucket::lay_out_inputs() {
@@ -78,7 +65,7 @@ void PlanBucket::lay_out_inputs() {
   for (const PlanTensor& input : copied) {
     copied_.push_back(take_tensor(input.name, input.bytes(rows_)));
   }
-  copied_end_ = end_;
+  copied_end_ = device_bytes();
   for (const PlanTensor& input : operands) {
     operands_.push_back(take_tensor(input.name, input.bytes(rows_)));
   }
@@ -86,7 +73,7 @@ void PlanBucket::lay_out_inputs() {
     operands_.push_back(take_tensor(io::kMu, latent_bytes_));
     operands_.push_back(take_tensor(io::kLogvar, latent_bytes_));
   }
-  operands_end_ = end_;
+  operands_end_ = device_bytes();
   latent_ = take(latent_bytes_);
   for (Drawn& layer : layers_) layer.offset = take(rows_ * layer.width * sizeof(float));
 }
@@ -148,7 +135,7 @@ void PlanBucket::put_work(const Work& work) {
   for (const Drawn& layer : layers_)
     draw(nullptr, nullptr, layer.stream, layer.width, layer.offset);
   context_->enqueue(stream);
-  if (work.down) copy(out_.get(), device + outputs_begin_, outputs_end_ - outputs_begin_);
+  if (work.down) put_copies_down();
 }
 
 const CudaGraph& PlanBucket::graph(const Work& work) {
@@ -160,23 +147,14 @@ const CudaGraph& PlanBucket::graph(const Work& work) {
   return graphs_.emplace(work, capture_graph(stream_, [&] { put_work(work); })).first->second;
 }
 
-void PlanBucket::run(const RunArguments& arguments) {
-  const CudaOps& ops = cuda_ops();
-  const Finished finished(stream_);
+void PlanBucket::enqueue(const RunArguments& arguments) {
   std::vector<DeviceRows> given;
   Work work{fill(arguments, &given), false, false};
   work.up = given.empty() && work.latent != Latent::kPrior;
   work.down = wants_outputs(arguments, Memory::kHost);
   const CudaGraph& kept = graph(work);
   put_rows(given, device_.bytes(), stream_);
-  check_cuda(ops.launch(kept.get(), stream_.get()));
-  each_output(arguments, outputs_, Memory::kDevice, [&](void* to, size_t offset, size_t bytes) {
-    check_cuda(ops.copy(to, device_.bytes() + offset, bytes, stream_.get()));
-  });
-  check_cuda(ops.synchronize(stream_.get()));
-  each_output(arguments, outputs_, Memory::kHost, [&](void* to, size_t offset, size_t bytes) {
-    std::memcpy(to, out_.bytes() + offset - outputs_begin_, bytes);
-  });
+  check_cuda(cuda_ops().launch(kept.get(), stream_.get()));
 }
 
 }  // namespace zoo

@@ -7,21 +7,16 @@
 #include <tuple>
 #include <vector>
 
-#include "backends/device_rows.h"
+#include "backends/cuda/bucket.h"
 #include "backends/tensorrt/plan_engine.h"
 
 namespace zoo {
 
-class PlanBucket {
+class PlanBucket : public CudaBucket {
  public:
   // profile: index of `rows` among the plan's batch sizes. Throws OutOfMemoryError, ExecutionError.
   PlanBucket(const Manifest& manifest, PlanEngine* engine, size_t profile, size_t rows,
              const CudaStream& stream);
-
-  // Returns when it is done.
-  void run(const RunArguments& arguments);
-
-  size_t device_bytes() const { return end_; }
 
  private:
   // Where the latent of the network comes from; kNone: it has none, or one as rows that go in.
@@ -38,15 +33,6 @@ class PlanBucket {
     }
   };
 
-  // A tensor at an offset in the device's memory.
-  struct Part {
-    std::string name;
-    size_t offset;
-    size_t size;
-
-    size_t bytes() const { return size; }
-  };
-
   // Noise that a kernel draws into an input of the network.
   struct Drawn {
     uint32_t stream;
@@ -54,38 +40,26 @@ class PlanBucket {
     size_t offset;
   };
 
-  size_t take(size_t bytes);
-  Part take_tensor(const std::string& name, size_t bytes);
+  void enqueue(const RunArguments& arguments) override;
   void lay_out_inputs();
   Latent fill(const RunArguments& arguments, std::vector<DeviceRows>* given);
   void put_work(const Work& work);
   const CudaGraph& graph(const Work& work);
 
   const Manifest& manifest_;
-  const size_t rows_;
-  const CudaStream& stream_;
   std::unique_ptr<PlanContext> context_;
 
   // The device's memory: what every run copies there, the key of the noise first; the operands,
   // which may be in the device's memory already: the rows that go in, or mu (or a given latent) and
-  // logvar; what is drawn; the outputs; scratch. The inputs that are copied lie in in_ as they do
-  // there, the outputs in out_.
+  // logvar; what is drawn; the outputs; scratch.
   std::vector<Part> copied_;
   std::vector<Part> operands_;
-  std::vector<Part> outputs_;
   std::vector<Drawn> layers_;
   bool has_key_ = false;
   size_t latent_bytes_ = 0;  // of a generator's or a synthesis network's; 0 without one
   size_t latent_ = 0;
   size_t copied_end_ = 0;
   size_t operands_end_ = 0;
-  size_t outputs_begin_ = 0;
-  size_t outputs_end_ = 0;
-  size_t end_ = 0;
-
-  DeviceMemory device_;
-  PinnedMemory in_;
-  PinnedMemory out_;
   std::map<Work, CudaGraph> graphs_;
 };
 

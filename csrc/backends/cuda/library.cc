@@ -1,4 +1,4 @@
-#include "backends/cuda_library.h"
+#include "backends/cuda/library.h"
 
 #include <dlfcn.h>
 #include <unistd.h>

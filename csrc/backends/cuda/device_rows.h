@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "backends/backend.h"
-#include "backends/cuda_memory.h"
+#include "backends/cuda/memory.h"
 #include "zoo/errors.h"
 
 namespace zoo {

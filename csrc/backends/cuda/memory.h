@@ -6,7 +6,7 @@
 #include <new>
 #include <utility>
 
-#include "backends/cuda_library.h"
+#include "backends/cuda/library.h"
 
 namespace zoo {
 

@@ -1,10 +1,10 @@
-#include "backends/onnxruntime/cuda_bucket.h"
+#include "backends/onnxruntime/session_bucket.h"
 
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <utility>
 
-#include "backends/onnxruntime/cuda_session.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -34,60 +34,54 @@ std::vector<unsigned char> any_input(const std::string& name, const TensorInfo& 
 
 }  // namespace
 
-CudaBucket::CudaBucket(const Manifest& manifest, Ort::Session* session, const CudaStream& stream,
-                       int device, size_t rows, bool draws)
-    : manifest_(manifest), session_(session), stream_(stream), device_number_(device), rows_(rows) {
+SessionBucket::SessionBucket(const Manifest& manifest, std::shared_ptr<CudaSession> session,
+                             const CudaStream& stream, int device, size_t rows, bool draws)
+    : CudaBucket(rows, stream),
+      manifest_(manifest),
+      session_(std::move(session)),
+      device_number_(device) {
   lay_out(draws);
-  device_ = allocate_device_memory(end_);
-  in_ = allocate_pinned_memory(inputs_end_);
-  out_ = allocate_pinned_memory(end_ - inputs_end_);
+  allocate(outputs_begin_);
 }
 
-size_t CudaBucket::take(size_t bytes) {
-  const size_t begin = end_;
-  end_ += device_aligned(bytes);
-  return begin;
-}
-
-CudaBucket::Part CudaBucket::take_tensor(const std::string& name) {
-  const TensorInfo info = tensor_info(name, manifest_, rows_);
-  return {name, take(info.bytes()), info};
-}
-
-void CudaBucket::lay_out(bool draws) {
+void SessionBucket::lay_out(bool draws) {
   key_ = draws;
   if (key_) {
-    const TensorInfo scalar = tensor_info(io::kSeed, manifest_, rows_);
-    const size_t seed = take(2 * scalar.bytes());
-    bound_.push_back({io::kSeed, seed, scalar});
-    bound_.push_back({io::kFirst, seed + scalar.bytes(), scalar});
+    const size_t bytes = info(io::kSeed).bytes();
+    const size_t seed = take(2 * bytes);
+    bound_.push_back({io::kSeed, seed, bytes});
+    bound_.push_back({io::kFirst, seed + bytes, bytes});
   }
   const bool latent = draws && std::strcmp(input_name(manifest_), io::kMu) == 0;
   for (const std::string& name : input_names(manifest_, draws)) {
     if (name == io::kSeed || name == io::kFirst || (latent && name == io::kMu)) continue;
-    if (name != input_name(manifest_)) copied_.push_back(take_tensor(name));
+    if (name != input_name(manifest_)) copied_.push_back(take_input(name));
   }
   // Last: they may be in the device's memory already.
-  if (!latent) copied_.push_back(take_tensor(input_name(manifest_)));
-  copied_end_ = end_;
+  if (!latent) copied_.push_back(take_input(input_name(manifest_)));
+  copied_end_ = device_bytes();
   if (latent) {
-    for (const char* name : {io::kMu, io::kLogvar}) bound_.push_back(take_tensor(name));
+    for (const char* name : {io::kMu, io::kLogvar}) bound_.push_back(take_input(name));
     logvar_ = bound_.back().offset;
-    latent_bytes_ = bound_.back().info.bytes();
+    latent_bytes_ = bound_.back().size;
     mu_ = copied_end_;
   }
-  inputs_end_ = end_;
-  for (const std::string& name : output_names(manifest_)) outputs_.push_back(take_tensor(name));
+  std::vector<Part> outputs;
+  for (const std::string& name : output_names(manifest_)) {
+    outputs.push_back({name, 0, info(name).bytes()});
+  }
+  take_outputs(outputs);
 }
 
-Ort::IoBinding CudaBucket::bind() const try {
+Ort::IoBinding SessionBucket::bind() const try {
   const Ort::MemoryInfo memory("Cuda", OrtDeviceAllocator, device_number_, OrtMemTypeDefault);
   const auto tensor = [&](const Part& part) {
-    return Ort::Value::CreateTensor(memory, device_.bytes() + part.offset, part.bytes(),
-                                    part.info.shape.data(), part.info.shape.size(),
-                                    ort_element_type(part.info.type));
+    const TensorInfo known = info(part.name);
+    return Ort::Value::CreateTensor(memory, device_.bytes() + part.offset, part.size,
+                                    known.shape.data(), known.shape.size(),
+                                    ort_element_type(known.type));
   };
-  Ort::IoBinding binding(*session_);
+  Ort::IoBinding binding(session_->session);
   for (const Part& part : bound_) binding.BindInput(part.name.c_str(), tensor(part));
   for (const Part& part : copied_) binding.BindInput(part.name.c_str(), tensor(part));
   for (const Part& part : outputs_) binding.BindOutput(part.name.c_str(), tensor(part));
@@ -96,7 +90,7 @@ Ort::IoBinding CudaBucket::bind() const try {
   throw_run_failure(error);
 }
 
-void CudaBucket::put_inputs(const RunArguments& arguments) {
+void SessionBucket::put_inputs(const RunArguments& arguments) {
   std::vector<DeviceRows> given;
   const char* const rows_name = input_name(manifest_);
   size_t end = copied_end_;
@@ -126,7 +120,7 @@ void CudaBucket::put_inputs(const RunArguments& arguments) {
 
 // mu and logvar are operands of the graph's own noise operator. The prior is mu = 0, logvar = 0; a
 // log-variance of -infinity lets a given latent through unchanged.
-void CudaBucket::put_operands(const RunArguments& arguments) {
+void SessionBucket::put_operands(const RunArguments& arguments) {
   if (latent_bytes_ == 0) return;
   const Binding* given = find_binding(arguments.inputs, io::kLatent);
   const Binding* mu = given ? given : find_binding(arguments.inputs, io::kMu);
@@ -160,36 +154,31 @@ void CudaBucket::put_operands(const RunArguments& arguments) {
   held_ = wanted;
 }
 
-void CudaBucket::put_copies_down() {
-  check_cuda(cuda_ops().copy(out_.get(), device_.bytes() + inputs_end_, end_ - inputs_end_,
-                             stream_.get()));
-}
-
-void CudaBucket::run_session(const Ort::IoBinding& binding, bool wait) {
+void SessionBucket::run_session(const Ort::IoBinding& binding, bool wait) {
   Ort::RunOptions options;
   // The provider's own graphs are each thread's, and keep other threads from CUDA while they are
   // made; ours are not.
   options.AddConfigEntry("gpu_graph_id", "-1");
   if (!wait) options.AddConfigEntry("disable_synchronize_execution_providers", "1");
   try {
-    session_->Run(options, binding);
+    session_->session.Run(options, binding);
   } catch (const Ort::Exception& error) {
     throw_run_failure(error);
   }
 }
 
-void CudaBucket::run_plainly() {
+void SessionBucket::run_plainly() {
   // What a node on the CPU reads is copied there when it is bound.
   check_cuda(cuda_ops().synchronize(stream_.get()));
   run_session(bind(), /*wait=*/true);
 }
 
-void CudaBucket::capture() {
+void SessionBucket::capture() {
   captured_ = bind();
   graph_ = capture_graph(stream_, [&] { run_session(captured_, /*wait=*/false); });
 }
 
-void CudaBucket::try_on(unsigned char salt, bool plainly) {
+void SessionBucket::try_on(unsigned char salt, bool plainly) {
   RunArguments arguments;
   arguments.rows = rows_;
   std::vector<std::vector<unsigned char>> given;
@@ -197,15 +186,15 @@ void CudaBucket::try_on(unsigned char salt, bool plainly) {
     for (const Part& part : parts) {
       // mu and logvar: the prior.
       if (part.offset >= copied_end_) continue;
-      given.push_back(any_input(part.name, part.info, manifest_, salt));
+      given.push_back(any_input(part.name, info(part.name), manifest_, salt));
       arguments.inputs.push_back({part.name, given.back().data()});
     }
   }
   put_inputs(arguments);
   // Results of a run before are not to be taken for those of this one.
-  std::memset(out_.get(), 0xff, end_ - inputs_end_);
-  check_cuda(cuda_ops().copy(device_.bytes() + inputs_end_, out_.get(), end_ - inputs_end_,
-                             stream_.get()));
+  const size_t bytes = outputs_end_ - outputs_begin_;
+  std::memset(out_.get(), 0xff, bytes);
+  check_cuda(cuda_ops().copy(device_.bytes() + outputs_begin_, out_.get(), bytes, stream_.get()));
   if (plainly) {
     run_plainly();
   } else {
@@ -215,7 +204,7 @@ void CudaBucket::try_on(unsigned char salt, bool plainly) {
   check_cuda(cuda_ops().synchronize(stream_.get()));
 }
 
-std::string CudaBucket::prepare(bool graph) {
+std::string SessionBucket::prepare(bool graph) {
   try_on(0, /*plainly=*/true);
   if (!graph) return "";
   // Once more: with what the first run has left, memory may be dealt out in another way.
@@ -230,10 +219,11 @@ std::string CudaBucket::prepare(bool graph) {
   // What the CPU did while the graph was made is not done again when it is replayed, and host
   // memory that it copies from may have other uses by then: the same run without it says so.
   try_on(1, /*plainly=*/true);
-  const std::vector<unsigned char> expected(out_.bytes(), out_.bytes() + end_ - inputs_end_);
+  const std::vector<unsigned char> expected(out_.bytes(),
+                                            out_.bytes() + outputs_end_ - outputs_begin_);
   try_on(1, /*plainly=*/false);
   for (const Part& part : outputs_) {
-    const size_t offset = part.offset - inputs_end_;
+    const size_t offset = part.offset - outputs_begin_;
     if (std::memcmp(out_.bytes() + offset, expected.data() + offset, part.bytes()) == 0) {
       continue;
     }
@@ -244,23 +234,14 @@ std::string CudaBucket::prepare(bool graph) {
   return "";
 }
 
-void CudaBucket::run(const RunArguments& arguments) {
-  const CudaOps& ops = cuda_ops();
-  const Finished finished(stream_);
+void SessionBucket::enqueue(const RunArguments& arguments) {
   put_inputs(arguments);
   if (graph_.get()) {
-    check_cuda(ops.launch(graph_.get(), stream_.get()));
+    check_cuda(cuda_ops().launch(graph_.get(), stream_.get()));
   } else {
     run_plainly();
   }
   if (wants_outputs(arguments, Memory::kHost)) put_copies_down();
-  each_output(arguments, outputs_, Memory::kDevice, [&](void* to, size_t offset, size_t bytes) {
-    check_cuda(ops.copy(to, device_.bytes() + offset, bytes, stream_.get()));
-  });
-  check_cuda(ops.synchronize(stream_.get()));
-  each_output(arguments, outputs_, Memory::kHost, [&](void* to, size_t offset, size_t bytes) {
-    std::memcpy(to, out_.bytes() + offset - inputs_end_, bytes);
-  });
 }
 
 }  // namespace zoo

@@ -1,0 +1,44 @@
+#include "backends/cuda/bucket.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace zoo {
+
+size_t CudaBucket::take(size_t bytes) {
+  const size_t begin = end_;
+  end_ += device_aligned(bytes);
+  return begin;
+}
+
+void CudaBucket::take_outputs(const std::vector<Part>& tensors) {
+  outputs_begin_ = end_;
+  for (const Part& tensor : tensors) outputs_.push_back(take_tensor(tensor.name, tensor.size));
+  outputs_end_ = end_;
+}
+
+void CudaBucket::allocate(size_t inputs_end) {
+  device_ = allocate_device_memory(end_);
+  in_ = allocate_pinned_memory(std::max(inputs_end, size_t{1}));
+  out_ = allocate_pinned_memory(outputs_end_ - outputs_begin_);
+}
+
+void CudaBucket::put_copies_down() {
+  check_cuda(cuda_ops().copy(out_.get(), device_.bytes() + outputs_begin_,
+                             outputs_end_ - outputs_begin_, stream_.get()));
+}
+
+void CudaBucket::run(const RunArguments& arguments) {
+  const CudaOps& ops = cuda_ops();
+  const Finished finished(stream_);
+  enqueue(arguments);
+  each_output(arguments, outputs_, Memory::kDevice, [&](void* to, size_t offset, size_t bytes) {
+    check_cuda(ops.copy(to, device_.bytes() + offset, bytes, stream_.get()));
+  });
+  check_cuda(ops.synchronize(stream_.get()));
+  each_output(arguments, outputs_, Memory::kHost, [&](void* to, size_t offset, size_t bytes) {
+    std::memcpy(to, out_.bytes() + offset - outputs_begin_, bytes);
+  });
+}
+
+}  // namespace zoo
