@@ -60,7 +60,7 @@ def sample_images(
     started = time.perf_counter()
     with open_generator(engine, bucket=bucket, **options) as generator:
         # What goes with it needs one device.
-        options["device"] = options["device"].split(",")[0]
+        options["device"] = options.get("device", "auto").split(",")[0]
         if verbose:
             loaded = time.perf_counter() - started
             print(

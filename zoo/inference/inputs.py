@@ -120,12 +120,12 @@ def open_source(
 class Selection:
     """Which images a user asked for; the arguments are those of `open_source`."""
 
-    images: tuple[str, ...]
-    data: str | None
-    split: str
-    count: int | None
-    resize: bool
-    strict: bool
+    images: tuple[str, ...] = ()
+    data: str | None = None
+    split: str = "test"
+    count: int | None = None
+    resize: bool = False
+    strict: bool = False
 
     def open(self, shape: Shape) -> Source:
         """The images, of `shape` (H, W, C). Raises as `open_source`."""
