@@ -15,7 +15,7 @@ TEST_DATA = scripts/fashion-mnist.sh && $(BIN)/python -c 'from zoo import data; 
 CXX_FILES = $(shell find csrc -name '*.cc' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
 
 .DEFAULT_GOAL := help
-.PHONY: help sample test test-long test-gpu bench bench-gpu gallery lint format wheel sanitize fuzz clean distclean
+.PHONY: help sample test test-long test-gpu bench bench-gpu gallery docs lint format wheel sanitize fuzz clean distclean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,10 @@ bench-gpu: ## on a machine with an NVIDIA GPU: compare throughput with the peers
 	@$(SETUP) gpu
 	@$(BIN)/python -m benchmarks.gpu_kernels
 	@$(BIN)/python -m benchmarks.gpu_throughput --models vae,dcgan,progan,stylegan --batch 1,16,64,256,1024
+
+docs: ## build the documentation into build/docs: the guides, and the reference out of the docstrings
+	@$(SETUP) test
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
 
 gallery: ## install everything and draw every figure of docs/gallery.md
 	@$(SETUP) bench

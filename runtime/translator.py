@@ -45,7 +45,7 @@ class Translator(Engine):
         first: int = 0,
         out: Any = "numpy",
     ) -> Any:
-        """Pictures uint8[n, *image_shape] made of images uint8[n, *input_shape].
+        """Pictures uint8[n, H, W, C] (`image_shape`) made of images uint8[n, H, W, C] (`input_shape`).
 
         attributes: values of 0 to 1, [K] or [n, K], for each of the names in `attributes`, where
         there are any. A translator that draws noise gives image r that of sample first + r.

@@ -1,0 +1,26 @@
+"""The documents: links that lead somewhere, and a page for each."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from repository import ROOT
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)|src=\"([^\"]+)\"")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_to_files_that_are_there(document: Path) -> None:
+    links = [one or two for one, two in LINK.findall(document.read_text("utf-8"))]
+    files = [link for link in links if "://" not in link]
+    assert [link for link in files if not (document.parent / link).exists()] == []
+
+
+def test_every_guide_is_in_the_index() -> None:
+    docs = ROOT / "docs"
+    index = (docs / "index.md").read_text("utf-8").split("\n")
+    pages = [path.relative_to(docs).with_suffix("") for path in docs.rglob("*.md")]
+    assert {str(page) for page in pages} - {"index"} <= set(index)
