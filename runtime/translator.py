@@ -45,8 +45,9 @@ class Translator(Engine):
         first: int = 0,
         out: Any = "numpy",
     ) -> Any:
-        """Pictures uint8[n, H, W, C] (`image_shape`) made of images uint8[n, H, W, C] (`input_shape`).
+        """Pictures uint8[n, H, W, C] made of images uint8[n, H, W, C].
 
+        The shapes of one are `image_shape` and `input_shape`.
         attributes: values of 0 to 1, [K] or [n, K], for each of the names in `attributes`, where
         there are any. A translator that draws noise gives image r that of sample first + r.
         images may be in a GPU's memory; out as of Generator.sample.
