@@ -1,1 +1,1 @@
-"""Benchmarks: every number in the README has its command here. Results are JSON in results/."""
+"""Benchmarks: every number in docs/speed.md has its command here. Results are JSON in results/."""
