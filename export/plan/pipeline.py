@@ -83,6 +83,9 @@ def export(
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             engines = _family(source, out, folder, onnx_options, progress)
+        if checking.run:
+            for path in engines:
+                check_file(checks_of(path))
         temporary = {path: stack.enter_context(replacing(path)) for path in engines}
         plans = []
         for path, engine in engines.items():
@@ -93,9 +96,9 @@ def export(
                 digest = {DIGEST: digest_in(temporary[path].read_bytes())}
                 beside.write_text(json.dumps(digest | plan.checked.document(), indent=2) + "\n")
     for plan in plans:
-        if not plan.checked:
-            # It is of the plan that was there before.
-            checks_of(plan.path).unlink(missing_ok=True)
+        if not plan.checked and checks_of(plan.path).is_file():
+            # They are of the plan that was there before.
+            checks_of(plan.path).unlink()
     return plans
 
 

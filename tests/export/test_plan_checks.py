@@ -21,6 +21,7 @@ from runtime import manifest, plans
 from runtime.errors import EngineFileError
 from zoo import inspect
 from zoo.engines import WEIGHTS
+from zoo.errors import OutputError
 
 TENSORRT = TensorRT("tensorrt", SimpleNamespace(__version__="11"), None)  # type: ignore[arg-type]
 
@@ -108,6 +109,26 @@ def test_results_beside_a_plan_are_shown(plan: Path, tmp_path: Path) -> None:
     beside.unlink()
     beside.mkdir()
     assert shown(copy) == ""
+
+
+def test_a_folder_in_the_place_of_the_results(tmp_path: Path) -> None:
+    """Refused before anything is built; left alone where nothing is to be written there."""
+    beside, path = tmp_path / "a.plan.checks.json", tmp_path / "a.plan"
+    beside.mkdir()
+    engine, options, said = WEIGHTS / "linear-ae.onnx", Options("tensorrt-rtx"), list[str]()
+    with pytest.raises(OutputError, match=r"a\.plan\.checks\.json: it exists and is not a regular"):
+        pipeline.export(engine, path, options, progress=said.append)
+    assert not path.exists() and not any("building" in line for line in said)
+    pipeline.export(engine, path, options, checking=Checking(run=False))
+    assert path.is_file() and beside.is_dir()
+
+
+def test_results_of_another_plan_are_removed(tmp_path: Path) -> None:
+    beside = tmp_path / "a.plan.checks.json"
+    beside.write_text("{}")
+    options, checking = Options("tensorrt-rtx", batch=(1,)), Checking(run=False)
+    pipeline.export(WEIGHTS / "linear-ae.onnx", tmp_path / "a.plan", options, checking=checking)
+    assert not beside.exists()
 
 
 def test_older_plans_have_their_results_in_the_manifest(tmp_path: Path) -> None:
