@@ -15,7 +15,7 @@ TEST_DATA = scripts/fashion-mnist.sh && $(BIN)/python -c 'from zoo import data; 
 CXX_FILES = $(shell find csrc -name '*.cc' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
 
 .DEFAULT_GOAL := help
-.PHONY: help sample test test-long test-gpu bench bench-gpu gallery docs lint format wheel sanitize fuzz clean distclean
+.PHONY: help sample test test-long test-gpu bench bench-gpu gallery docs lint tidy format wheel sanitize fuzz clean distclean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -56,12 +56,18 @@ gallery: ## install everything and draw every figure of docs/gallery.md
 	@scripts/fashion-mnist.sh
 	@$(BIN)/python scripts/gallery.py
 
-lint: ## check style and types: ruff, mypy, clang-format
+lint: ## check style and types: ruff, mypy, clang-format; clang-tidy where the C++ has been built
 	@$(SETUP) lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/clang-format --dry-run -Werror $(CXX_FILES)
+	@if ls build/*/build.ninja >/dev/null 2>&1; then scripts/tidy.sh; else echo "clang-tidy: needs a build (make tidy)"; fi
+
+tidy: ## build the C++ runtime and run clang-tidy over it
+	@$(SETUP) lint
+	@$(SETUP) test
+	@scripts/tidy.sh
 
 format: ## rewrite the sources in the project's style
 	@$(SETUP) lint

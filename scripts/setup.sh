@@ -143,7 +143,7 @@ wanted=$PWD:$(hash_of constraints.txt pyproject.toml scripts/setup.sh)
 if [ "$job" = lint ]; then
   if ! is_done lint "$wanted"; then
     echo "Installing the linters"
-    pip_install ruff mypy clang-format numpy click Pillow
+    pip_install ruff mypy clang-format clang-tidy numpy click Pillow
     mark lint "$wanted"
   fi
   exit
