@@ -124,10 +124,6 @@ def test_manifests_tell_the_training(entry: registry.ModelEntry) -> None:
             assert max(latent["std"]) > 0
 
 
-GAINED = {"sparse-ae": {"unit_columns": True}}
-"""Options that recipes have gained since their weights were made."""
-
-
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_recipes_are_those_that_made_the_engines(entry: registry.ModelEntry) -> None:
     from recipes import shipped as recipe_of
@@ -135,7 +131,6 @@ def test_recipes_are_those_that_made_the_engines(entry: registry.ModelEntry) -> 
 
     recipe, _ = recipe_of(entry.name)
     told = runtime.manifest.read(WEIGHTS / f"{entry.name}.onnx")["training"]["recipe"]
-    told["model"] |= GAINED.get(entry.name, {})
     assert to_dict(from_dict(told)) == to_dict(recipe)
 
 
@@ -265,8 +260,10 @@ def test_sparse_codes(name: str, fashion_mnist: DataSet) -> None:
         rho = document["training"]["config"]["rho"]
         assert h.mean() == pytest.approx(rho, rel=0.2)
     else:
-        assert (h > 1e-3).mean() < 0.4
+        assert (h > 1e-3).mean() < 0.3
         assert (h >= 0).all()
+        # With columns of unit norm a unit cannot shrink its code and grow its column instead.
+        assert (h.max(axis=0) > 0).mean() > 0.95
 
 
 def test_contractive_ae_contracts(fashion_mnist: DataSet) -> None:
