@@ -14,7 +14,6 @@ import runtime
 from adversarial_runs import write_run
 from export import pipeline
 from export.checks import Check
-from export.errors import ParityError
 from export.modules import Graph, ImageGraph, unit
 from export.parity import ROWS, CheckedFile, float_check, mixed_images, unit_images
 from export.pipeline import Options
@@ -88,17 +87,3 @@ def test_a_new_role_is_one_entry(run: tuple[Path, Any], tmp_path: Path) -> None:
     with torch.no_grad():
         expected = model.discriminator(torch.from_numpy(images / 255).float().permute(0, 3, 1, 2))
     assert np.allclose(got, expected.numpy(), atol=1e-4)
-
-
-def test_its_checks_decide(
-    run: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of a family all files are kept or none."""
-
-    def fail(file: CheckedFile) -> list[Check]:
-        return [replace(check(file)[0], worst=1.0)]
-
-    monkeypatch.setitem(ROLES, "discriminator", replace(ROLES["discriminator"], checks=fail))
-    with pytest.raises(ParityError, match="'logits: PyTorch'"):
-        pipeline.export(run[0], tmp_path / "a.onnx", Options(runtime_check=False))
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
