@@ -6,12 +6,22 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     __version__: str
+
+if sys.argv[:1] == ["-m"]:
+    # Python is looking for a command, `python -m zoo.NAME` or `python -m export`. Until that
+    # handles signals (zoo.cli), Ctrl-C ends the process as it does other programs: without a
+    # traceback of the imports.
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def engine_path(name: str) -> Path:

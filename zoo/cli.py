@@ -68,7 +68,7 @@ class Command(click.Command):
     """A click command whose `main` ends the process with one of these exit codes.
 
     0 done; 2 bad input or a machine that cannot do it, after one line `error: …`
-    on stderr; 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP and 152 SIGXCPU, after removing what
+    on stderr; 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 131 SIGQUIT and 152 SIGXCPU, after removing what
     was half written. Anything else is a defect of the program, and shows its traceback.
     """
 

@@ -21,9 +21,11 @@ SHOWN = Integer(1, 64, "1 to 64 images")
 def main(engine: str, data: str, **options: Any) -> None:
     """Find the training image nearest to each sample, to see whether the generator copies.
 
-    Distances are root mean square differences in levels of 255. The picture has samples above the
-    training images nearest to them, then the samples that are nearest of all. Held-out images, as
-    many as there are samples, say how near is to be expected without copying.
+    The search is among all images that are not held out for tests: those that are learned from,
+    and the validation images, by which an epoch is chosen. Distances are root mean square
+    differences in levels of 255. The picture has samples above the training images nearest to them,
+    then the samples that are nearest of all. Held-out images, as many as there are samples, say how
+    near is to be expected without copying.
     """
     from zoo.applications.copies import find_copies
 

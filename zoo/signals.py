@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU)
-"""Ctrl-C, a polite kill, a terminal that was closed, and a limit of CPU time."""
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGXCPU)
+"""Ctrl-C, a polite kill, a terminal that was closed, Ctrl-\\, and a limit of CPU time."""
 
 Handler = Callable[[int, FrameType | None], Any]
 

@@ -288,6 +288,18 @@ def test_attributes_that_are_no_numbers(tmp_path: Path) -> None:
             saved(tmp_path / "bad.npz", attributes=attributes)
 
 
+@pytest.mark.parametrize("kind", ["attribute_names", "classes"])
+def test_names_are_one_row(tmp_path: Path, kind: str) -> None:
+    given = {
+        "attributes": np.where(LABELS % 2, 1, -1)[:, None],
+        "labels": np.zeros_like(LABELS),
+        kind: np.array([["one"]]),
+    }
+    with pytest.raises(DataError, match=rf"bad.npz: {kind} must be one row of names, got \[1, 1\]"):
+        saved(tmp_path / "bad.npz", **given)
+    assert saved(tmp_path / "a.npz", **given | {kind: np.array(["one"])}).name == "a"
+
+
 def test_files_are_read_in_one_place(repository: Path) -> None:
     """Elsewhere what NumPy, Pillow or a decompressor raises would be a traceback."""
     readers = re.compile(

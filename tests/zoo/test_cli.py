@@ -296,7 +296,7 @@ def test_interrupted_run_leaves_nothing(
 ) -> None:
     (tmp_path / "other.txt").write_text("mine")
     before = set(contents(tmp_path))
-    args = command("sample", "--engine", ENGINE, "-n", 10**9, "--out", out)
+    args = command("sample", "--engine", ENGINE, "-n", 2 * 10**6, "--out", out)
     with subprocess.Popen(
         args, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

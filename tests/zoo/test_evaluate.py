@@ -16,7 +16,7 @@ import runtime
 from zoo import engine_path, evaluate
 from zoo.data import DataSet
 from zoo.engines import WEIGHTS
-from zoo.evaluation import features, output, references, sampling
+from zoo.evaluation import engine, features, output, references, sampling
 from zoo.evaluation.yardstick import Yardstick
 
 
@@ -207,6 +207,21 @@ def test_an_engine_without_a_model_is_measured_alone(
     result = run("--engine", "vae.onnx", "-n", 50, "--metrics", "modes", "--seeds", 1)
     assert result.exit_code == 0, result.output
     assert "the PyTorch model is left out" in result.output
+
+
+def test_the_model_of_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The weights are those of the engine file that it was built from, if that is at hand."""
+    document = runtime.manifest.read(engine_path("vae.onnx"))
+    plan = document | {"plan": {}}
+    assert engine._weights(engine_path("vae.onnx"), document) == engine_path("vae.onnx")
+    assert engine._weights(tmp_path / "vae.plan", plan) == engine_path("vae.onnx")
+    assert capsys.readouterr().err == ""
+    for name in ("mine", "dcgan"):
+        assert engine._weights(tmp_path / f"{name}.plan", plan) is None
+        said = capsys.readouterr().err
+        assert f"left out: {name}.plan is a plan" in said and f"no {name}.onnx of the same" in said
+    (tmp_path / "mine.onnx").write_bytes(engine_path("vae.onnx").read_bytes())
+    assert engine._weights(tmp_path / "mine.plan", plan) == tmp_path / "mine.onnx"
 
 
 def test_the_run_of_another_model_shows(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import gzip
 import io
+import os
 import struct
 import tracemalloc
 import warnings
@@ -118,6 +119,27 @@ def test_arrays(tmp_path: Path, count: int) -> None:
     with np.load(tmp_path / "images.npz") as archive:
         assert archive.files == ["images"]
         np.testing.assert_array_equal(archive["images"], images)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+def test_arrays_without_room_are_refused_at_once(tmp_path: Path, name: str) -> None:
+    """The disk is asked before the first image is made."""
+    with (
+        pytest.raises(OutputError, match=r"a\.np[yz]: it takes 784,000,000,000,000 bytes, and "),
+        sinks.opened(str(tmp_path / name), sinks.Run(10**12, (28, 28, 1))),
+    ):
+        pytest.fail("there is no such disk")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_room_is_what_others_may_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
+    atomic.check_room(tmp_path / "a", min(free // 2, 10**6))
+    with pytest.raises(OutputError, match="are free"):
+        atomic.check_room(tmp_path / "a", 2 * free + 10**12)
+    unknown = os.statvfs_result([0] * 10)
+    monkeypatch.setattr(os, "statvfs", lambda path: unknown)
+    atomic.check_room(tmp_path / "a", 10**15)
 
 
 def test_same_images_give_the_same_bytes(tmp_path: Path) -> None:
@@ -294,7 +316,7 @@ def test_two_channels_fit_no_picture(tmp_path: Path) -> None:
 
 
 def test_temporary_names_differ() -> None:
-    assert len({atomic.temporary_name() for _ in range(100)}) == 100
+    assert len({atomic.temporary_name(Path("a.npy")) for _ in range(100)}) == 100
 
 
 # What is read.

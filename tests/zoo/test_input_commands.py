@@ -74,6 +74,45 @@ def test_a_broken_picture_is_one_line(
     assert said == [f"skipped {folder}/07-cut.png: image file is truncated"]
 
 
+@pytest.mark.parametrize(
+    "name", ["embed", "reconstruct", "anomaly", "translate", "invert", "tangents"]
+)
+def test_a_broken_picture_among_others_is_one_line(
+    folder: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Named by itself, as where a shell lists them; alone it is an error."""
+    options = (
+        COMMANDS.get(name)
+        or {
+            "invert": ("--engine", "linear-ae.onnx", "FOLDER", "--steps", 4, "--out", "OUT/a.png"),
+            "tangents": ("FOLDER", "--engine", "linear-ae.onnx", "-k", 1, "--out", "OUT/a.png"),
+        }[name]
+    )
+    own = () if name == "invert" else ONE_THREAD
+    (folder / "empty.png").touch()
+
+    def given(*files: str) -> list[object]:
+        parts: list[object] = []
+        for part in map(str, options):
+            if part == "FOLDER":
+                parts += [folder / file for file in files]
+            else:
+                parts.append(tmp_path / part[4:] if part.startswith("OUT/") else part)
+        return [*parts, *own]
+
+    call(name, *given("03.png", "07-cut.png", "04.png", "empty.png"))
+    said = [line for line in capsys.readouterr().err.splitlines() if "skipped" in line]
+    assert said == [
+        f"skipped {folder}/07-cut.png: image file is truncated",
+        f"skipped {folder}/empty.png: is empty",
+    ]
+    for files in (("07-cut.png",), ("07-cut.png", "empty.png")):
+        with pytest.raises(DataError, match=r"07-cut.png: image file is truncated"):
+            call(name, *given(*files))
+    with pytest.raises(DataError, match=r"none.png"):
+        call(name, *given("03.png", "none.png"))
+
+
 def test_strict_refuses_data_with_a_broken_picture(folder: Path, tmp_path: Path) -> None:
     for given in ((folder,), ("--data", folder)):
         arguments = ("--engine", "linear-ae.onnx", *given, "--out", tmp_path / "a.npz", "--strict")

@@ -62,7 +62,8 @@ def test_command(tmp_path: Path) -> None:
     out = tmp_path / "near.png"
     done = run("--engine", "vae.onnx", "--data", "fashion-mnist", "-n", 50, "--out", out)
     assert done.returncode == 0, done.stderr
-    assert "50 samples, 60,000 training images of fashion-mnist, 50 held out" in done.stdout
+    assert "50 samples, 60,000 training images of fashion-mnist (" in done.stdout
+    assert "5,000 of them for validation), 50 held out" in done.stdout
     with Image.open(out) as picture:
         assert picture.width > 16 * 28 * 2
 

@@ -21,6 +21,8 @@ from zoo.images import atomic
 
 ENGINE = "linear-ae.onnx"
 SAMPLE = ("sample", "--engine", "vae.onnx", "-n", 2)
+MANY = 2 * 10**6
+"""Images that take longer to make than any test, and have room on a disk."""
 LATIN = os.fsdecode(b"caf\xe9")
 """A name that is no UTF-8."""
 
@@ -183,7 +185,7 @@ def test_data_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 def test_signals_leave_nothing(
     tmp_path: Path, out: str, number: signal.Signals, twice: bool
 ) -> None:
-    args = command("sample", "--engine", "vae.onnx", "-n", 10**9, "--out", out)
+    args = command("sample", "--engine", "vae.onnx", "-n", MANY, "--out", out)
     with subprocess.Popen(args, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         try:
             wait_for_output(tmp_path)
@@ -221,6 +223,28 @@ def test_ignored_signals_stay_ignored(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(120) == 0
     assert np.load(tmp_path / "a.npy", mmap_mode="r").shape == (6_000, 28, 28, 1)
+
+
+@pytest.mark.parametrize("module", ["zoo.sample", "zoo.train", "export"])
+def test_interrupted_imports(tmp_path: Path, module: str) -> None:
+    """Ctrl-C before a command handles it: no traceback, and the status that shells know it by."""
+    (tmp_path / "click.py").write_text("print('here', flush=True)\nimport time; time.sleep(60)")
+    args = [sys.executable, "-m", module]
+    with subprocess.Popen(
+        args, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout and process.stdout.readline() == b"here\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (-signal.SIGINT, b"")
+
+
+def test_importing_leaves_signals_alone(tmp_path: Path) -> None:
+    code = (
+        "import signal, zoo, export\n"
+        "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
 
 def test_signals_wait_for_what_must_be_finished() -> None:
@@ -286,6 +310,31 @@ def test_what_a_killed_run_left_locks_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "a.npy").exists() and not list(tmp_path.glob(".zoo-*.lock"))
 
 
+@pytest.mark.parametrize("name", ["a.npy", "new", "old"])
+def test_what_a_killed_run_left_goes_with_the_next(tmp_path: Path, name: str) -> None:
+    """Of the same output only: what other runs are writing stays."""
+    path = tmp_path / name
+    folder = name != "a.npy"
+    if name == "old":
+        path.mkdir()
+    write = "replacing_folder" if folder else "replacing"
+    code = (
+        "import os; from zoo.images import atomic\n"
+        f"with atomic.{write}({str(path)!r}) as t:\n"
+        f"    (t / 'x' if {folder} else t).write_bytes(b'half'); os._exit(1)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    place = path if name == "old" else tmp_path
+    assert len(list(place.glob(".zoo-*.part"))) == 1
+    with atomic.replacing(tmp_path / "b.npy") as other:
+        other.touch()
+        assert len(list(place.glob(".zoo-*.part"))) >= 1
+        with getattr(atomic, write)(path) as temporary:
+            (temporary / "y" if folder else temporary).write_bytes(b"whole")
+    assert not list(tmp_path.rglob(".zoo-*"))
+    assert (path / "y" if folder else path).read_bytes() == b"whole"
+
+
 def test_waiting_for_another_run(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     code = (
@@ -300,7 +349,7 @@ def test_waiting_for_another_run(tmp_path: Path) -> None:
 
 
 def test_two_runs_into_one_output(tmp_path: Path) -> None:
-    args = command("sample", "--engine", "vae.onnx", "-n", 10**9, "--out", "a.npy")
+    args = command("sample", "--engine", "vae.onnx", "-n", MANY, "--out", "a.npy")
     with subprocess.Popen(args, cwd=tmp_path, stderr=subprocess.PIPE) as first:
         try:
             wait_for_output(tmp_path)

@@ -125,6 +125,23 @@ def test_bad_options(
     assert sorted(file.name for file in tmp_path.iterdir()) == ["toy.npz"]
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [(True, "has labels without their names: the array `classes` is missing"), (False, "has none")],
+)
+def test_a_model_of_classes_says_what_is_missing(
+    labels: bool, message: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 28, 28), np.uint8)
+    numbers = {"labels": np.arange(60) % 3} if labels else {}
+    np.savez(tmp_path / "toy.npz", images=images, **numbers)
+    for model in ("cgan", "fashion-classifier"):
+        with pytest.raises(SystemExit) as stopped:
+            train.main([model, "--data", str(tmp_path / "toy.npz"), "--dry-run", "--cpu"])
+        assert stopped.value.code == 2
+        assert f"error: {model} learns classes, and toy {message}" in capfd.readouterr().err
+
+
 def test_two_processes_train_together(toy_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]

@@ -40,8 +40,8 @@ def find_copies(
     found, held_out = memorisation.nearest(samples, training), memorisation.nearest(test, training)
     share, least = memorisation.copied(found, held_out)
     said = (
-        f"{count:,} samples, {len(training):,} training images of {loaded.name}, "
-        f"{len(test):,} held out\n"
+        f"{count:,} samples, {len(training):,} training images of {loaded.name} "
+        f"({len(loaded.validation):,} of them for validation), {len(test):,} held out\n"
         f"nearest training image: {np.median(found.distances):.1f} levels from a sample (median), "
         f"{np.median(held_out.distances):.1f} from a held-out image\n"
         f"{share:.1%} of samples are nearer than {least:.1f} levels, as 1% of held-out images are"

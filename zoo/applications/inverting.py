@@ -16,6 +16,7 @@ from zoo.evaluation.quality import psnr
 from zoo.host import setup_threads
 from zoo.images import archive, atomic, rows
 from zoo.images.read import read_images
+from zoo.images.stream import nothing_left
 from zoo.images.text import shorten
 from zoo.inference.inputs import report
 from zoo.progress import Progress, number_of_images
@@ -90,9 +91,13 @@ def _originals(
             parts.append(generator.decode(point.latent[None], **of_class))
             names.append(point.name)
             continue
-        images, its_names = read_images([text], generator.image_shape, resize, skipped)
+        images, its_names = read_images(
+            [text], generator.image_shape, resize, skipped, among=len(texts)
+        )
         parts.append(images)
         names += [Path(text).name] if len(images) == 1 else its_names
+    if not names:
+        raise nothing_left(skipped)
     report(skipped)
     return np.concatenate(parts), names
 

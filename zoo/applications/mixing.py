@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,6 +142,7 @@ def _picture(
 
 def _save(out: str, shape: tuple[int, ...], blocks: Iterator[Images]) -> None:
     """One array of that shape in an .npy, block by block."""
+    atomic.check_room(out, math.prod(shape))
     with atomic.replacing(out) as temporary, open(temporary, "xb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)

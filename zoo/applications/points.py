@@ -50,7 +50,7 @@ def read(
     an image), or `seed:K` (sample 0 of the run with seed K) or `sample:I` (sample I of the run
     with `seed`), unless there is a file of that name, or `latent:FILE`, the rows of an .npy or of
     the array `latents` of an .npz (one point a row; `latent:FILE:ROW` is one of them). Unusable
-    pictures of a folder go to `skipped`, as those of read_images do. `options` are those of
+    pictures go to `skipped`, as those of read_images do. `options` are those of
     runtime.Encoder. Raises ConfigError for another K or I, or a prior that cannot be
     sampled; DataError for what is no image or no file of latents; the errors of
     zoo.engines.open_encoder.
@@ -66,10 +66,17 @@ def read(
             points += _stored(generator, text)
             continue
 
-        read, its_names = read_images([text], generator.image_shape, resize, skipped)
-        images.append(read)
+        read, its_names = read_images(
+            [text], generator.image_shape, resize, skipped, among=len(texts)
+        )
+        if len(read):
+            images.append(read)
         names += [Path(text).name] if len(read) == 1 else its_names
         points += [None] * len(read)
+    if not points and skipped:
+        from zoo.images.stream import nothing_left
+
+        raise nothing_left(skipped)
     encoded = _encoded(generator, images, names, **options)
     return [point or next(encoded) for point in points]
 

@@ -25,7 +25,7 @@ from zoo.data.avatars import ATTRIBUTES, VERSION, Face, describe
 from zoo.data.sets import DataSet, Split
 from zoo.errors import DataError, OutputError
 from zoo.images.arrays import opened_archive
-from zoo.images.atomic import alone, replacing
+from zoo.images.atomic import alone, check_room, replacing
 from zoo.progress import Progress
 
 COUNT = 20_000
@@ -83,6 +83,7 @@ def _kept(name: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _drawn(path: Path, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The arrays of `_kept`, drawn and saved."""
+    check_room(path, count * (SIZE * SIZE * 3 + len(ATTRIBUTES)))
     with replacing(path, locked=True) as temporary, temporary.open("wb") as file:
         images, attributes = make(0, count, seed=seed, verbose=True)
         np.savez(file, images=images, attributes=attributes)

@@ -98,7 +98,10 @@ def load_npz(path: Path, size: int | None = None, channels: int | None = None) -
 
 
 def _names(arrays: dict[str, np.ndarray], key: str, path: Path) -> list[str]:
-    return labelled.texts(np.ravel(arrays.get(key, np.array([], np.str_))), f"{path}: {key}")
+    names = arrays.get(key, np.array([], np.str_))
+    if names.ndim != 1:
+        raise DataError(f"{path}: {key} must be one row of names, got {list(names.shape)}")
+    return labelled.texts(names, f"{path}: {key}")
 
 
 def _check_alike(name: str, first: Split, other_name: str, other: Split, size: int | None) -> None:

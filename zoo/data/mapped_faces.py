@@ -13,7 +13,7 @@ from zoo.data import faces
 from zoo.data.sets import DataSet, Split
 from zoo.errors import DataError, OutputError
 from zoo.images.arrays import mapped, read
-from zoo.images.atomic import alone, replacing
+from zoo.images.atomic import alone, check_room, replacing
 from zoo.progress import Progress
 
 PREFIX = "faces:"
@@ -100,6 +100,7 @@ def _mapped(path: Path, count: int, size: int) -> Split | None:
 def _write(path: Path, count: int, size: int, blocks: Blocks) -> None:
     """Write `count` faces to a file, and their attributes to another beside it."""
     rows = []
+    check_room(path, count * size * size * 3)
     with replacing(path, locked=True) as temporary, temporary.open("wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
         np.lib.format.write_array_header_1_0(file, header)

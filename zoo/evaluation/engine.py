@@ -12,7 +12,7 @@ from typing import Any
 from runtime import Generator, Translator, manifest
 from zoo import data as sets
 from zoo.data import DataSet
-from zoo.engines import open_generator, open_translator, resolve
+from zoo.engines import ONNX, find, open_generator, open_translator, resolve
 from zoo.errors import ConfigError, TrainingError
 from zoo.evaluation import features as networks
 from zoo.evaluation import output, references, sampling, translators
@@ -83,7 +83,7 @@ def evaluate_engine(
     if data is None and name not in sets.NAMES:
         raise ConfigError(f"{engine} was trained on {name}, which has no --data name: give --data")
     chosen = None if metrics is None else [part.strip() for part in metrics.split(",")]
-    model = None if no_model else run_dir or path
+    model = None if no_model else run_dir or _weights(path, document)
     if role != "generator" and seeds is not None:
         raise ConfigError("--seeds is for generators")
     seeds = seeds or SEEDS
@@ -171,6 +171,28 @@ def _translator(
 
 
 _TORCH = "PyTorch"
+
+
+def _weights(path: Path, document: dict[str, Any]) -> Path | None:
+    """The engine file with an engine's weights: its own, or the one that a plan was built from.
+
+    That has the plan's name and lies beside it, or is shipped. None, after a line that says so,
+    where there is no such file, or one of another model.
+    """
+    if "plan" not in document:
+        return path
+    source = path.with_suffix(ONNX)
+    found = find(source) or find(source.name)
+    same = "checkpoint_sha256"
+    if found is not None and manifest.read(found).get(same) == document.get(same):
+        return found
+    print(
+        f"the PyTorch model is left out: {path.name} is a plan, whose weights PyTorch cannot read, "
+        f"and there is no {source.name} of the same model beside it (--run PATH of the training "
+        "run has them too)",
+        file=sys.stderr,
+    )
+    return None
 
 
 def _model(make: Any, path: Path | None) -> Any:

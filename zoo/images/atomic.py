@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -68,7 +68,7 @@ def replacing(path: str | os.PathLike[str], locked: bool = False) -> Iterator[Pa
     """
     check_file(path)
     target = _target(path)
-    temporary = target.parent / temporary_name()
+    temporary = target.parent / temporary_name(target)
     with nullcontext() if locked else alone(path):
         try:
             yield temporary
@@ -93,7 +93,13 @@ def check_folder(path: str | os.PathLike[str], overwrite: bool) -> None:
         raise OutputError(f"cannot write {path}: there is no folder {parent}")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise OutputError(f"cannot write {path}: permission denied")
-    if not overwrite and target.exists() and next(os.scandir(target), None) is not None:
+    # What a killed run has left there goes when this one begins; one at work has it locked.
+    own = f".zoo-{_mark(target)}"
+    if (
+        not overwrite
+        and target.exists()
+        and any(not entry.name.startswith(own) for entry in os.scandir(target))
+    ):
         raise OutputError(
             f"cannot write {path}: the folder is not empty "
             "(--overwrite replaces files of the same name in it)"
@@ -113,7 +119,7 @@ def replacing_folder(path: str | os.PathLike[str], overwrite: bool = False) -> I
     target = _target(path)
     exists = target.exists()
     # Inside an existing folder, which may be a mount point, to stay on its file system.
-    temporary = (target if exists else target.parent) / temporary_name()
+    temporary = (target if exists else target.parent) / temporary_name(target)
     with alone(path):
         try:
             temporary.mkdir()
@@ -138,25 +144,24 @@ def alone(path: str | os.PathLike[str], wait: bool = False) -> Iterator[None]:
     """Keeps other runs from writing `path`, a file or a folder, while the body runs.
 
     Raises OutputError when another one is writing it, or waits for its end. The lock
-    is a file of its own, in the folder or beside the file, which goes at the end;
-    what a run that was killed has left locks nothing.
+    is a file of its own, in the folder or beside the file, which goes at the end.
+    What a run that was killed has left locks nothing, and who has the lock removes it.
     """
     target = _target(path)
     folder = target if target.is_dir() else target.parent
-    # A name may be as long as a file system allows: nothing can be added to it.
-    name = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
-    lock = folder / f".zoo-{name}.lock"
-    descriptor = _locked(lock, path, wait)
+    descriptor, held = _locked(folder / f".zoo-{_mark(target)}.lock", path, wait)
     try:
+        if held:
+            _clear(folder, target)
         yield
     finally:
         with put_off():
-            lock.unlink(missing_ok=True)
+            (folder / f".zoo-{_mark(target)}.lock").unlink(missing_ok=True)
             os.close(descriptor)
 
 
-def _locked(lock: Path, path: str | os.PathLike[str], wait: bool) -> int:
-    """A descriptor of the file `lock`, which nobody else holds."""
+def _locked(lock: Path, path: str | os.PathLike[str], wait: bool) -> tuple[int, bool]:
+    """A descriptor of the file `lock`, and whether nobody else holds it for sure."""
     while True:
         try:
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
@@ -169,16 +174,54 @@ def _locked(lock: Path, path: str | os.PathLike[str], wait: bool) -> int:
             raise OutputError(f"cannot write {path}: another run is writing it") from error
         except OSError:
             # A file system without locks.
-            return descriptor
+            return descriptor, False
         # Who held it before may have removed it since it was opened here.
         if lock.exists() and os.path.samestat(os.fstat(descriptor), os.stat(lock)):
-            return descriptor
+            return descriptor, True
         os.close(descriptor)
 
 
-def temporary_name() -> str:
-    """A file name that nobody else uses, for what is not finished yet."""
-    return f".zoo-{os.getpid()}-{os.urandom(4).hex()}.part"
+def _clear(folder: Path, target: Path) -> None:
+    """Remove what runs that were killed have left of `target`, which the caller has locked."""
+    begin = f".zoo-{_mark(target)}-"
+    try:
+        left = [entry for entry in os.scandir(folder) if entry.name.startswith(begin)]
+    except OSError:
+        return
+    for entry in left:
+        if entry.is_dir(follow_symlinks=False):
+            import shutil
+
+            shutil.rmtree(entry.path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                os.unlink(entry.path)
+
+
+def temporary_name(target: Path) -> str:
+    """A file name that nobody else uses, for what of `target` is not finished yet."""
+    return f".zoo-{_mark(target)}-{os.getpid()}-{os.urandom(4).hex()}.part"
+
+
+def _mark(target: Path) -> str:
+    """Of the names of our files beside `target`; whose own name may be as long as names can be."""
+    return hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
+
+
+def check_room(path: str | os.PathLike[str], size: int) -> None:
+    """Raise OutputError where a file of `size` bytes has no room beside `path`.
+
+    For asking before a long computation. What is at `path` stays until the new file is whole.
+    """
+    folder = _target(path).parent
+    try:
+        status = os.statvfs(folder)
+    except OSError as error:
+        _raise_again(path, error)
+    free = status.f_bavail * status.f_frsize
+    # Some file systems know no sizes.
+    if status.f_blocks and size > free:
+        raise OutputError(f"cannot write {path}: it takes {size:,} bytes, and {free:,} are free")
 
 
 def _raise_again(path: str | os.PathLike[str], error: BaseException) -> NoReturn:
@@ -200,6 +243,7 @@ __all__ = [
     "check_folder",
     "check_kind",
     "check_name",
+    "check_room",
     "replacing",
     "replacing_folder",
     "temporary_name",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import DataError
 from zoo.images.fitting import from_array, read_picture
-from zoo.images.pictures import PICTURES, no_pictures
-from zoo.images.stream import ImageStream
+from zoo.images.pictures import PICTURES, no_pictures, printable, reason
+from zoo.images.stream import ImageStream, is_picture, nothing_left
 
 Images = NDArray[np.uint8]
 Shape = tuple[int, int, int]
@@ -22,26 +22,40 @@ def read_images(
     shape: Shape,
     resize: bool = False,
     skipped: list[tuple[str, str]] | None = None,
+    among: int | None = None,
 ) -> tuple[Images, list[str]]:
     """All images of `paths` as uint8 [n, H, W, C], and a short name for each.
 
     A path is what `zoo.images.stream.ImageStream` takes: a picture, a folder, `.npy`, `.npz`, or
     IDX. `shape` is the engine's (H, W, C). `resize` converts pictures of another size or mode:
-    cropped to the aspect ratio, resized with Lanczos filtering. Pictures of a folder that cannot
-    be used are added to `skipped`, as (path, reason), and without it are errors. Raises DataError.
+    cropped to the aspect ratio, resized with Lanczos filtering. Pictures that cannot be used are
+    added to `skipped`, as (path, reason); without it, and where nothing else was given, they are
+    errors. `among` says how many paths were given where these are not all: then there may be
+    no images. Raises DataError.
     """
+    paths = list(paths)
     parts: list[Images] = []
     names: list[str] = []
     for path in paths:
         stream = ImageStream([path], shape, resize, strict=skipped is None)
-        for block in stream:
-            parts.append(block.images)
-            names += [PurePath(name).stem for name in block.names]
-        if skipped is not None:
-            skipped += stream.skipped
-    if not names:
+        try:
+            for block in stream:
+                parts.append(block.images)
+                names += [PurePath(name).stem for name in block.names]
+        except DataError as error:
+            if skipped is None or (among or len(paths)) == 1 or not is_picture(Path(path)):
+                raise
+            skipped.append((printable(path), reason(error, Path(path))))
+        else:
+            if skipped is not None:
+                skipped += stream.skipped
+    if not paths:
         raise DataError("no images given")
-    return (parts[0] if len(parts) == 1 else np.concatenate(parts)), names
+    if not names and among is None:
+        raise nothing_left(skipped or [])
+    if len(parts) == 1:
+        return parts[0], names
+    return np.concatenate([np.empty((0, *shape), np.uint8), *parts]), names
 
 
 def read_image(path: str, shape: Shape, resize: bool = False) -> Images:

@@ -8,6 +8,7 @@ for a grid, whose size is limited.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,11 @@ class Run:
     lead: Sequence[tuple[str, Images]] = ()
     columns: int | None = None
     label: Callable[[int], str] = str
+
+    @property
+    def size(self) -> int:
+        """Bytes of all samples."""
+        return self.count * math.prod(self.shape)
 
 
 def format_of(path: str) -> str:
@@ -84,6 +90,7 @@ def opened(path: str, run: Run, overwrite: bool = False) -> Iterator[Write]:
 @contextmanager
 def npy(path: str, run: Run) -> Iterator[Write]:
     """One NumPy array [count, H, W, C] uint8, appended block by block."""
+    atomic.check_room(path, run.size)
     with atomic.replacing(path) as temporary, open(temporary, "xb") as file:
         yield _array_writer(file, run)
 
@@ -95,6 +102,7 @@ def npz(path: str, run: Run) -> Iterator[Write]:
 
     # A ZipInfo of our own has a fixed date: the same run gives the same bytes.
     member = zipfile.ZipInfo("images.npy")
+    atomic.check_room(path, run.size)
     with (
         atomic.replacing(path) as temporary,
         zipfile.ZipFile(temporary, "x") as archive,

@@ -30,6 +30,23 @@ class Block(NamedTuple):
     names: list[str]
 
 
+def is_picture(path: Path) -> bool:
+    """Whether a path is one picture, good or bad; an empty file is a bad one. Raises DataError."""
+    if os.path.isdir(path):
+        return False
+    if os.path.isfile(path) and not os.path.getsize(path):
+        return True
+    return not arrays.is_array(path)
+
+
+def nothing_left(skipped: Sequence[tuple[str, str]]) -> DataError:
+    """The error where all pictures are in `skipped`, of which there is one at least."""
+    file, reason = skipped[0]
+    return DataError(
+        f"no image can be used: {len(skipped)} skipped, the first of them {file}: {reason}"
+    )
+
+
 class ImageStream:
     """The images of `paths` in order, as blocks of at most `block`; may be iterated again.
 
@@ -40,8 +57,8 @@ class ImageStream:
     converts pictures of another size or mode (`zoo.images.fitting.read_picture`).
 
     Folders are listed here, once: a run never reads what it writes into one of
-    them. Pictures of a folder that cannot be used are left out and listed in
-    `skipped`, as (path, reason); with `strict` they are errors. Everything else that
+    them. Pictures that cannot be used are left out and listed in `skipped`, as (path,
+    reason); with `strict`, or where no other path was given, they are errors. Everything else that
     is wrong is a DataError: here for what can be told from the names and headers,
     else while iterating, images that are others than the time before included.
     After `limit` images nothing more is read.
@@ -93,11 +110,7 @@ class ImageStream:
         if names:
             yield Block(images[: len(names)], names)
         elif not seen:
-            file, reason = self.skipped[0]
-            raise DataError(
-                f"no image can be used: {len(self.skipped)} skipped, the first of them {file}: "
-                f"{reason}"
-            )
+            raise nothing_left(self.skipped)
 
     def _buffer(self) -> Images:
         return np.empty((self._rows, *self.shape), np.uint8)
@@ -105,12 +118,11 @@ class ImageStream:
     def _parts(self) -> Iterator[Block]:
         for path in self._paths:
             if path in self._listed:
-                yield from self._folder(path)
-            elif arrays.is_array(path):
-                yield from self._array(path)
+                yield from self._pictures(path, path, self._listed[path])
+            elif is_picture(path):
+                yield from self._pictures(path, path.parent, [path.name])
             else:
-                picture = read_picture(path, self.shape, self._resize)
-                yield Block(picture[None], [pictures.printable(path.name)])
+                yield from self._array(path)
 
     def _count(self, path: Path) -> int:
         if os.path.isdir(path):
@@ -118,15 +130,16 @@ class ImageStream:
             if not self._listed[path]:
                 raise pictures.no_pictures(path)
             return len(self._listed[path])
-        if not arrays.is_array(path):
+        if is_picture(path):
             return 1
         with self._opened(path) as array:
             return array.shape[0]
 
-    def _folder(self, path: Path) -> Iterator[Block]:
+    def _pictures(self, path: Path, folder: Path, names: Sequence[str]) -> Iterator[Block]:
+        """The pictures of a path that was given, which are files in a folder."""
         known = self._reasons.setdefault(path, [])
-        for index, name in enumerate(self._listed[path]):
-            file = path / name
+        for index, name in enumerate(names):
+            file = folder / name
             picture, reason = self._picture(file)
             if index == len(known):
                 known.append(reason)
@@ -139,13 +152,13 @@ class ImageStream:
                 yield Block(picture[None], [pictures.printable(name)])
 
     def _picture(self, file: Path) -> tuple[Images | None, str]:
-        """A picture of a folder, or why it cannot be used."""
+        """A picture, or why it cannot be used; DataError for the only one that was given."""
         try:
             if not os.path.isfile(file):
                 raise DataError(f"{file} is not a file")
             return read_picture(file, self.shape, self._resize), ""
         except DataError as error:
-            if self._strict:
+            if self._strict or self._paths == [file]:
                 raise
             return None, pictures.reason(error, file)
 
@@ -187,4 +200,4 @@ class ImageStream:
         return [f"{prefix}{index}" for index in range(start, start + rows)]
 
 
-__all__ = ["BLOCK", "Block", "ImageStream"]
+__all__ = ["BLOCK", "Block", "ImageStream", "is_picture", "nothing_left"]

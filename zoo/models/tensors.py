@@ -32,7 +32,9 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
     except (OSError, SafetensorError) as error:
-        raise TrainingError(f"cannot read {path}: {error}") from error
+        # Its own message may end with the path.
+        reason = str(error).removesuffix(f": {path}")
+        raise TrainingError(f"cannot read {path}: {reason}") from error
 
 
 def load_module(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:

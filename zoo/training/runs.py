@@ -149,6 +149,16 @@ def _trainer(model: str, recipe: Recipe, out: Path, cpu: bool, quiet: bool) -> T
     if "attributes" in entry.options():
         shape["attributes"] = loaded.attributes
     if "classes" in entry.options():
+        if not loaded.classes:
+            unnamed = loaded.train.labels is not None
+            raise ConfigError(
+                f"{model} learns classes, and {loaded.name} has "
+                + (
+                    "labels without their names: the array `classes` is missing"
+                    if unnamed
+                    else "none: expected a folder of pictures for each, or arrays with labels"
+                )
+            )
         shape["classes"] = len(loaded.classes)
     torch.manual_seed(recipe.seed)
     made = entry.make({**recipe.model, **shape})
