@@ -7,11 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fixture_types import Alone, Run
+from fixture_types import Alone, Once, Run
 from repository import ROOT
 
 # Before PyTorch and NumPy are imported, for the programs too that the tests start: the threads of
@@ -50,8 +50,16 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(number, own)
 
 
+# Files of the longest tests: what begins last, one of several processes ends alone.
+FIRST = ("test_cpp.py", "test_emulated_gpu.py", "test_gpu_benchmark_runs.py", "test_install.py")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip the tests that need a GPU or compute-sanitizer where there is none, and count them."""
+    """Begin with the longest tests; skip those that need a GPU or compute-sanitizer.
+
+    Where there is none of these, they are counted.
+    """
+    items.sort(key=lambda item: item.path.name not in FIRST)
     marked = [item for item in items if item.get_closest_marker("gpu")]
     reason = why_no_gpu() if marked else ""
     if reason and config.getoption("--gpu"):
@@ -102,6 +110,29 @@ def alone(repository: Path) -> Alone:
     folder = repository / "build"
     folder.mkdir(exist_ok=True)
     return lambda name: FileLock(folder / f"{name}.lock")
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """A folder by its name, which the first process of the run that asks for it fills.
+
+    For what takes long to make, and is the same for all tests: `once(NAME, make)` calls
+    `make(folder)`, or waits until another process has done so.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def folder_of(name: str, make: Callable[[Path], object]) -> Path:
+        folder, done = shared / f"once-{name}", shared / f"once-{name}.done"
+        with FileLock(shared / f"once-{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return folder_of
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ def wheel(
     """The wheel, built in the folder that the installation was built in."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    with alone("wheel"):
+    with alone("package"):
         run([*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, repository])
     (built,) = folder.glob("generator_zoo-*.whl")
     return built
@@ -188,7 +188,7 @@ def test_a_program_opens_plans(grid: Path, tmp_path: Path) -> None:
     assert plan.startswith(b"vtrt") and plan.count(of_rtx) == 1
     enterprise.write_bytes(seal(b"ftrt" + plan[4:].replace(of_rtx, of_other)))
     environment = {
-        "ZOO_CUDA_LIBRARY": str(host_cuda.build(tmp_path)),
+        "ZOO_CUDA_LIBRARY": str(host_cuda.build()),
         "ZOO_TENSORRT_LIBRARY": str(tmp_path),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from export import pipeline, rows
 from export.errors import ExportError, ParityError
 from export.pipeline import Options
 from export.roles import generator as generators
+from fixture_types import Once
 from oracles.noise import normals
 from runtime.errors import ArgumentError, EngineFileError, ManifestError
 from shell import refuses, succeeds
@@ -347,12 +349,18 @@ def test_mixing_needs_the_halves(small: Small, vae_engine: Path, tmp_path: Path)
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory, quick_throughput: None) -> tuple[Path, Any]:
-    """The folder of the engines of a StyleGAN with random weights, and the model."""
-    folder = tmp_path_factory.mktemp("stylegan")
-    model: Any = write_run(folder / "run", "stylegan", STYLEGAN, gain=1.0)
-    pipeline.export(folder / "run", folder / "stylegan.onnx", Options(weights="fp32"))
-    return folder, model
+def exported(
+    tmp_path_factory: pytest.TempPathFactory, once: Once, quick_throughput: None
+) -> tuple[Path, Any]:
+    """The folder of the run and the engines of a StyleGAN with random weights, and the model."""
+    run = tmp_path_factory.mktemp("stylegan") / "run"
+    model: Any = write_run(run, "stylegan", STYLEGAN, gain=1.0)
+
+    def export(folder: Path) -> None:
+        shutil.copytree(run, folder / "run")
+        pipeline.export(folder / "run", folder / "stylegan.onnx", Options(weights="fp32"))
+
+    return once("style-engines", export), model
 
 
 def by_torch(model: Any, latents: Any, truncation: float, scale: float) -> Any:

@@ -204,8 +204,9 @@ def test_contenders_that_go_wrong_are_told_of() -> None:
     late.stop()
 
 
-OURS = [f"zoo-tensorrt-rtx-{precision}" for precision in ("fp32", "fp16", "bf16")]
-PEERS = ["torch-fp32", "torch-fp16", "compile-fp32", "compile-bf16", "onnxruntime-fp32"]
+# One contender of each kind, and both of its precisions where those are ways of their own.
+OURS = [f"zoo-tensorrt-rtx-{precision}" for precision in ("fp32", "bf16")]
+PEERS = ["torch-fp32", "compile-bf16", "onnxruntime-fp32"]
 OTHERS = ["zoo-tensorrt-fp32", "zoo-onnxruntime"]
 
 
@@ -223,7 +224,7 @@ def test_the_whole_command_on_an_emulated_gpu(tmp_path: Path) -> None:
         ],
         env=os.environ
         | {
-            "ZOO_CUDA_LIBRARY": str(host_cuda.build(tmp_path)),
+            "ZOO_CUDA_LIBRARY": str(host_cuda.build()),
             "HOST_CUDA_DEVICES": "2",
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         },
@@ -251,7 +252,7 @@ def test_the_whole_command_on_an_emulated_gpu(tmp_path: Path) -> None:
         if batch == 1:
             assert row["latency_ms"]["p50"] <= row["latency_ms"]["p95"] <= row["latency_ms"]["p99"]
         assert row["limits"]["limited_by"] and row["limits"]["share"] > 0
-        assert row["check"]["noise"] == ("the contract" if key not in PEERS[:4] else "its own")
+        assert row["check"]["noise"] == ("the contract" if key not in PEERS[:2] else "its own")
         assert row["device"]["images_per_second"] > 0
     for key in OURS:
         row = rows[key, 4]

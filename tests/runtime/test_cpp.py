@@ -61,17 +61,23 @@ def registry(build: Path) -> Path:
 
 
 def configure(build: Path, repository: Path, run: Run, options: Mapping[str, object]) -> None:
-    """Configure the C++ tests in a folder."""
+    """Configure the C++ tests in a folder: the package's, or one of a sanitizer."""
     configuration = {
-        "Python_EXECUTABLE": sys.executable,
         "ZOO_BUILD_TESTS": "ON",
-        "ZOO_BUILD_PYTHON": "OFF",
-        "ZOO_BUILD_OPENVINO": "OFF",
-        "ZOO_BUILD_CUDA": "OFF",
         "ZOO_TEST_PLUGINS": "",
         "ZOO_TEST_TENSORRT": "",
         **options,
     }
+    if options.get("ZOO_SANITIZE"):
+        configuration |= {
+            "Python_EXECUTABLE": sys.executable,
+            "ZOO_BUILD_PYTHON": "OFF",
+            "ZOO_BUILD_OPENVINO": "OFF",
+            "ZOO_BUILD_CUDA": "OFF",
+            # Fast to compile, and with lines in the reports.
+            "CMAKE_BUILD_TYPE": "Debug",
+            "CMAKE_CXX_FLAGS_DEBUG": "-O1 -g1",
+        }
     given = [f"-D{name}={value}" for name, value in configuration.items()]
     run(["cmake", "-S", repository, "-B", build, "-G", "Ninja", *given])
 
@@ -92,7 +98,18 @@ def ctest(build: Path, run: Run, *arguments: str) -> dict[str | None, str | None
 
 @pytest.fixture
 def build(sanitizer: str, repository: Path, alone: Alone) -> Iterator[Path]:
-    """The folder that the tests are built in with a sanitizer, for nobody else meanwhile."""
+    """The folder that the tests are built in, for nobody else meanwhile.
+
+    Without a sanitizer it is the one that the package was built in: the tests are linked to the
+    very objects that are shipped.
+    """
+    if sanitizer == "none":
+        tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
+        built = list((repository / "build").glob(f"{tag}-*/CMakeCache.txt"))
+        assert len(built) == 1, "scripts/setup.sh test builds the package in build/"
+        with alone("package"):
+            yield built[0].parent
+        return
     name = f"cpp-tests-{sanitizer}"
     with alone(name):
         yield repository / "build" / name
@@ -105,9 +122,6 @@ def test_cpp(
 ) -> None:
     write_all(tmp_path)
     options = {
-        # As it is shipped, or fast to compile and with lines in the reports.
-        "CMAKE_BUILD_TYPE": "Release" if sanitizer == "none" else "Debug",
-        "CMAKE_CXX_FLAGS_DEBUG": "-O1 -g1",
         "ZOO_SANITIZE": "" if sanitizer == "none" else sanitizer,
         "ZOO_TEST_ENGINE": vae_engine,
         "ZOO_TEST_ROLES": tmp_path,
@@ -137,11 +151,7 @@ def test_with_a_real_tensorrt(build: Path, repository: Path, run: Run) -> None:
     """The plugins, as installed, in its registry; and what it says where it finds no driver."""
     library, plugins = real_tensorrt(), installed_plugins()
     assert plugins.is_file()
-    options = {
-        "CMAKE_BUILD_TYPE": "Release",
-        "ZOO_TEST_PLUGINS": plugins,
-        "ZOO_TEST_TENSORRT": library,
-    }
+    options = {"ZOO_TEST_PLUGINS": plugins, "ZOO_TEST_TENSORRT": library}
     configure(build, repository, run, options)
     targets = ["registry_test", "native_plan_test", "host_cuda", "zoo_tensorrt"]
     run(["cmake", "--build", build, "--parallel", "2", "--target", *targets])

@@ -8,6 +8,7 @@ from Python.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import itertools
 import math
 import os
@@ -18,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import DTypeLike, NDArray
 
 import interfaces
-from repository import CSRC
+from repository import CSRC, ROOT
 
 SOURCES = ("tests/host_cuda.cc", "ops/reparametrized_sample.cc", "ops/batched_interpolate.cc")
 # The noise contract, as csrc/CMakeLists.txt has it.
@@ -31,18 +33,27 @@ _Callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _UNKNOWN = 2**64 - 1
 
 
-def build(folder: Path) -> Path:
-    """Compile the library into a folder, with the compiler that CXX names, else c++."""
-    library = folder / "libzoo_cuda.so"
+def build() -> Path:
+    """The library, compiled by the compiler that CXX names, else c++; once for what is in csrc/."""
     compiler = os.environ.get("CXX") or "c++"
     options = ["-std=c++17", "-O2", "-shared", "-fPIC", "-pthread", "-fvisibility=hidden", *EXACT]
-    interfaces.write_header(folder)
-    folders = [f"-I{CSRC}", f"-I{CSRC / 'include'}", f"-I{folder}"]
-    sources = [CSRC / source for source in SOURCES]
-    command = [*compiler.split(), *options, *folders, *map(str, sources), "-o", str(library)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}\n{done.stderr[-4000:]}")
+    text = hashlib.sha256(" ".join([compiler, *options]).encode())
+    for source in sorted(CSRC.rglob("*.[hc]*")):
+        text.update(str(source).encode() + source.read_bytes())
+    folder = ROOT / "build" / "host_cuda" / text.hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    library, unfinished = folder / "libzoo_cuda.so", folder / "unfinished.so"
+    with FileLock(folder / "lock"):
+        if library.exists():
+            return library
+        interfaces.write_header(folder)
+        folders = [f"-I{CSRC}", f"-I{CSRC / 'include'}", f"-I{folder}"]
+        sources = [str(CSRC / source) for source in SOURCES]
+        command = [*compiler.split(), *options, *folders, *sources, "-o", str(unfinished)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}\n{done.stderr[-4000:]}")
+        unfinished.rename(library)
     return library
 
 
