@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,10 +25,23 @@ class Given:
     rows: int
     owner: Any = None
 
+    row_bytes: int = 0
+
     @property
     def on_device(self) -> bool:
         """Whether they are in a GPU's memory."""
         return isinstance(self.native, tuple)
+
+    @property
+    def span(self) -> tuple[bool, int, int]:
+        """Their memory: whether it is a GPU's, and where it begins and ends."""
+        address = self.native[0] if self.on_device else _address(self.native)
+        return self.on_device, address, address + self.rows * self.row_bytes
+
+
+def _address(array: np.ndarray) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
 
 
 def pictures(name: str, value: Any, shape: tuple[int, int, int]) -> Given:
@@ -35,9 +49,10 @@ def pictures(name: str, value: Any, shape: tuple[int, int, int]) -> Given:
     view = finished(name, value)
     if view is None:
         array = _pictures(name, value, shape)
-        return Given(array, len(array))
+        return Given(array, len(array), row_bytes=math.prod(shape))
     view.check(name, ("|u1",), (None, *shape))
-    return Given((view.address, view.shape[0]), view.shape[0], view.owner)
+    rows = view.shape[0]
+    return Given((view.address, rows), rows, view.owner, math.prod(shape))
 
 
 def latents(name: str, value: Any, width: int, n: int | None = None) -> Given:
@@ -50,9 +65,9 @@ def latents(name: str, value: Any, width: int, n: int | None = None) -> Given:
         if len(view.shape) == 1 and n is not None:
             raise ArgumentError(f"{name}: one row for all is expected in the host's memory")
         view.check(name, ("<f4",), (n, width))
-        return Given((view.address, view.shape[0]), view.shape[0], view.owner)
+        return Given((view.address, view.shape[0]), view.shape[0], view.owner, 4 * width)
     array = floats(name, value, (None, width)) if n is None else rows(name, value, n, width)
-    return Given(array, len(array))
+    return Given(array, len(array), row_bytes=4 * width)
 
 
 def of_host(name: str, value: Any) -> None:
@@ -74,10 +89,13 @@ class Target:
         return made if self.native is None else self.array
 
 
-def target(out: Any, device: str, shape: Sequence[int], dtype: DTypeLike) -> Target:
+def target(
+    out: Any, device: str, shape: Sequence[int], dtype: DTypeLike, *inputs: Given | None
+) -> Target:
     """The place of results of this shape, as `out` of `Generator.sample` names it.
 
-    Raises ArgumentError, OutOfMemoryError.
+    Raises ArgumentError, also where it is memory of the inputs, rows of which are still read when
+    the first results are written; OutOfMemoryError.
     """
     if isinstance(out, str):
         if out == "numpy":
@@ -108,4 +126,10 @@ def target(out: Any, device: str, shape: Sequence[int], dtype: DTypeLike) -> Tar
             )
         view = found
     view.check("out", (kind.str,), tuple(shape)).check_writable("out")
+    where, end = not isinstance(out, np.ndarray), view.address + math.prod(shape) * kind.itemsize
+    for given in inputs:
+        if given is None or given.span[0] != where:
+            continue
+        if view.address < given.span[2] and given.span[1] < end:
+            raise ArgumentError("out: expected an array that shares no memory with the inputs")
     return Target((view.address, not isinstance(out, np.ndarray)), out, view.owner)

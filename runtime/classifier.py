@@ -31,5 +31,5 @@ class Classifier(Engine):
         Raises ArgumentError for another dtype or shape, ExecutionError.
         """
         given = pictures("images", images, self.image_shape)
-        place = target(out, self.device, (given.rows, len(self.names)), np.float32)
+        place = target(out, self.device, (given.rows, len(self.names)), np.float32, given)
         return place.filled(self._native.classify(given.native, place.native))

@@ -44,5 +44,5 @@ class Encoder(LatentEngine):
     def embed(self, images: Any, out: Any = "numpy") -> Any:
         """mu alone, float32[n, D]; out as of Generator.sample. Raises as `encode`."""
         given = pictures("images", images, self.image_shape)
-        place = target(out, self.device, (given.rows, self.latent_width), np.float32)
+        place = target(out, self.device, (given.rows, self.latent_width), np.float32, given)
         return place.filled(self._native.encode(given.native, False, place.native, None)[0])

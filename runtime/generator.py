@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from runtime._arguments import UINT64_MAX
 from runtime._conditions import Classes
 from runtime._engine import LatentEngine
-from runtime._placement import Target, target
+from runtime._placement import Given, Target, target
 from runtime.errors import ArgumentError, ClosedError
 from runtime.requests import DecodeRequest, InterpolateRequest, SampleRequest, takes
 
@@ -68,7 +68,7 @@ class Generator(LatentEngine):
         has not), ExecutionError.
         """
         checked = request._checked(self)
-        place = self._target(checked.out, checked.n)
+        place = self._target(checked.out, (checked.n,), checked.mu, checked.logvar)
         return place.filled(self._native.sample(checked, place.native))
 
     @takes(DecodeRequest)
@@ -79,7 +79,7 @@ class Generator(LatentEngine):
         sample(n, seed, first). Raises ArgumentError, ExecutionError.
         """
         checked = request._checked(self)
-        place = self._target(checked.out, checked.latents.rows)
+        place = self._target(checked.out, (checked.latents.rows,), checked.latents)
         return place.filled(self._native.decode(checked, place.native))
 
     @takes(InterpolateRequest)
@@ -91,7 +91,7 @@ class Generator(LatentEngine):
         checked = request._checked(self)
         single = np.ndim(request.a) == 1
         images = (checked.steps + 1,) if single else (len(checked.a), checked.steps + 1)
-        place = self._target(checked.out, *images)
+        place = self._target(checked.out, images)
         made = self._native.interpolate(checked, place.native)
         return made[0] if single and place.native is None else place.filled(made)
 
@@ -108,10 +108,10 @@ class Generator(LatentEngine):
             raise ArgumentError("out: a stream's images are new NumPy arrays, expected 'numpy'")
         return Stream(self._native.stream(request._checked(self, most=UINT64_MAX)))
 
-    def _target(self, out: Any, *leading: int) -> Target:
+    def _target(self, out: Any, leading: tuple[int, ...], *inputs: Given | None) -> Target:
         if isinstance(out, str) and out == "numpy":
             return Target(None)
-        return target(out, self.device, *self._format(*leading))
+        return target(out, self.device, *self._format(*leading), *inputs)
 
     def _format(self, *leading: int) -> tuple[tuple[int, ...], type]:
         """Shape and dtype of images."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from runtime import cuda
 from runtime._arguments import UINT64_MAX, flag, floats, integer, new, shown, text
 from runtime._conditions import rows
-from runtime._placement import of_host, target
+from runtime._placement import Given, of_host, target
 from runtime.errors import ArgumentError, ClosedError
 from runtime.generator import Generator, Stream
 from runtime.requests import MOST_ROWS, DecodeRequest, SampleRequest, takes
@@ -113,7 +113,7 @@ class Generators:
         def part(generator: Generator, begin: int, images: NDArray[Any]) -> None:
             generator.sample(_part_of(whole, begin, len(images), n, images))
 
-        return self._shared(n, request.out, part)
+        return self._shared(n, request.out, part, whole.mu, whole.logvar)
 
     @takes(DecodeRequest)
     def decode(self, request: DecodeRequest) -> NDArray[Any]:
@@ -135,7 +135,7 @@ class Generators:
                 )
             )
 
-        return self._shared(len(latents), request.out, part)
+        return self._shared(len(latents), request.out, part, latents)
 
     @takes(SampleRequest)
     def stream(self, request: SampleRequest) -> Stream:
@@ -179,7 +179,9 @@ class Generators:
     def __repr__(self) -> str:
         return f"Generators({self.path!r}, {', '.join(self.devices)})"
 
-    def _shared(self, n: int, out: Any, part: Callable[..., None]) -> NDArray[Any]:
+    def _shared(
+        self, n: int, out: Any, part: Callable[..., None], *inputs: NDArray[Any] | None
+    ) -> NDArray[Any]:
         """The n images, each device's share by part(generator, its first row, its images)."""
         if isinstance(out, str) and out != "numpy":
             raise ArgumentError("out: several devices make them, expected 'numpy' or a NumPy array")
@@ -188,7 +190,10 @@ class Generators:
         images = new("n", shape, dtype) if isinstance(out, str) else out
         if not isinstance(images, np.ndarray):
             raise ArgumentError(f"out: expected 'numpy' or a NumPy array, got {type(out)}")
-        target(images, "cpu", shape, dtype)
+        given = [
+            Given(rows, len(rows), row_bytes=rows.strides[0]) for rows in inputs if rows is not None
+        ]
+        target(images, "cpu", shape, dtype, *given)
         generators = self._generators[:n]
         ends = [n * (place + 1) // len(generators) for place in range(len(generators))]
 

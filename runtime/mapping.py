@@ -33,5 +33,5 @@ class Mapping(LatentEngine):
         Raises ArgumentError, ExecutionError.
         """
         given = _latents("latents", latents, self.latent_width)
-        place = target(out, self.device, (given.rows, self.style_width), np.float32)
+        place = target(out, self.device, (given.rows, self.style_width), np.float32, given)
         return place.filled(self._native.map(given.native, place.native))

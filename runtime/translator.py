@@ -63,7 +63,7 @@ class Translator(Engine):
             raise ArgumentError(
                 f"attributes: expected a value for each of {', '.join(names)}, got none"
             )
-        place = target(out, self.device, (inputs.rows, *self.image_shape), np.uint8)
+        place = target(out, self.device, (inputs.rows, *self.image_shape), np.uint8, inputs)
         made = self._native.translate(
             inputs.native,
             attributes,

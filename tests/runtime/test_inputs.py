@@ -164,9 +164,12 @@ def test_bad_pictures_of_a_folder_are_left_out_and_listed(
     assert not any(str(folder) in reason for reason in reasons.values())
     with pytest.raises(DataError, match="0-junk.png is not a picture"):
         list(ImageStream([str(folder)], SHAPE, strict=True))
-    # Named by itself, a bad picture is never left out.
+    # Named by itself it is left out beside others, and an error alone.
+    named = ImageStream([str(folder / "000.png"), str(folder / "2-wide.png")], SHAPE)
+    np.testing.assert_array_equal(whole(list(named)), images[:1])
+    assert [Path(name).name for name, _ in named.skipped] == ["2-wide.png"]
     with pytest.raises(DataError, match="2-wide.png: expected 28×28"):
-        list(ImageStream([str(folder / "000.png"), str(folder / "2-wide.png")], SHAPE))
+        list(ImageStream([str(folder / "2-wide.png")], SHAPE))
     with pytest.raises(DataError, match="no image can be used: 10 skipped, the first of them"):
         list(ImageStream([str(folder)], (29, 28, 1)))
 

@@ -131,9 +131,9 @@ def test_truncation_and_noise_scale_as_in_onnx_runtime(truncation: float, noise:
 
 
 def test_what_it_has_not_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(BackendUnavailableError, match="runs generators, and this is a synthesis"):
+    with pytest.raises(BackendUnavailableError, match="runs generators, .* the role 'synthesis'"):
         opened("stylegan.synthesis")
-    with pytest.raises(BackendUnavailableError, match="runs generators, and this is a encoder"):
+    with pytest.raises(BackendUnavailableError, match="runs generators, .* the role 'encoder'"):
         runtime.Encoder(zoo.engine_path("vae.encoder.onnx"), backend="native")
     with pytest.raises(ArgumentError, match="expected auto, native, onnxruntime or openvino"):
         runtime.Generator(engine("vae"), backend="natives")

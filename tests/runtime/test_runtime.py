@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import math
 import os
 import signal
 import subprocess
@@ -457,3 +458,33 @@ def test_the_fields_of_a_request_are_the_arguments(method: str, request_class: t
         if hasattr(engine, method):
             _, *arguments = inspect.signature(getattr(engine, method)).parameters.values()
             assert arguments == list(fields.values())
+
+
+def test_results_do_not_go_where_the_inputs_are(vae_engine: Path) -> None:
+    """Rows are still read when the first results are written."""
+    generator = runtime.Generator(vae_engine)
+    shape, width = generator.image_shape, generator.latent_width
+    pixels, latents = 8 * math.prod(shape), 8 * 4 * width
+    memory = np.zeros(pixels + latents, np.uint8)
+    given = memory[pixels:].view(np.float32).reshape(8, width)
+    for begin in (latents, latents - 1, 1):
+        images = memory[begin : begin + pixels]
+        with pytest.raises(ArgumentError, match="^out: .* shares no memory"):
+            generator.decode(given, out=images.reshape(8, *shape))
+        with pytest.raises(ArgumentError, match="^out: .* shares no memory"):
+            generator.sample(8, mu=given, logvar=given.copy(), out=images.reshape(8, *shape))
+    beside = memory[:pixels].reshape(8, *shape)
+    np.testing.assert_array_equal(
+        generator.decode(given, out=beside), generator.decode(given.copy())
+    )
+    with runtime.Encoder(zoo.engine_path("vae.encoder.onnx")) as encoder:
+        both = np.zeros(max(pixels, latents), np.uint8)
+        with pytest.raises(ArgumentError, match="^out: .* shares no memory"):
+            encoder.embed(
+                both[:pixels].reshape(8, *shape),
+                out=both[:latents].view(np.float32).reshape(8, width),
+            )
+    with runtime.Translator(zoo.engine_path("denoising-ae.onnx")) as translator:
+        images = np.zeros((4, *translator.input_shape), np.uint8)
+        with pytest.raises(ArgumentError, match="^out: .* shares no memory"):
+            translator.translate(images, out=images)

@@ -68,8 +68,9 @@ class Lowering {
 
   void read_inputs() {
     if (role_of(manifest_).input != std::string_view(io::kMu)) {
-      throw BackendUnavailableError("backend native: it runs generators, and this is a " +
-                                    manifest_.role + ": use backend='onnxruntime'");
+      throw BackendUnavailableError(
+          "backend native: it runs generators, and this file has the role '" + manifest_.role +
+          "': use backend='onnxruntime'");
     }
     value_ = io::kMu;
     for (const Node& node : graph_.nodes()) {
