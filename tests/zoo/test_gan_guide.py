@@ -29,14 +29,14 @@ def table(head: str) -> list[dict[str, str]]:
     return rows
 
 
-RECIPES = {row["model"]: row for row in table("| model | paper | game |")}
+RECIPES = {row["model"]: row for row in table("| model | paper | loss |")}
 
 
 def test_every_adversarial_model_has_a_row() -> None:
     names = [name for name in registry.MODELS if shipped(name)[0].adversarial]
     assert sorted(RECIPES) == sorted(names) and len(names) == 10
     for row in RECIPES.values():
-        assert row["taken"] and row["not taken, or not the paper's"]
+        assert row["from the paper"] and row["different from the paper"]
         assert re.search(r"\d{4}$", row["paper"])
 
 
@@ -49,10 +49,10 @@ def test_numbers_are_those_of_the_recipe(name: str) -> None:
     assert not options.gradient_penalty and options.discriminator == "paper"
     rate = recipe.learning_rate
     expected = {
-        "game": options.loss,
+        "loss": options.loss,
         "penalty": penalty,
         "β₁, β₂": f"{options.beta1:g}, {options.beta2:g}",
-        "rates of G, D": f"{rate:g}, {rate * options.discriminator_rate:g}",
+        "learning rates of G, D": f"{rate:g}, {rate * options.discriminator_rate:g}",
         "batch × epochs": f"{recipe.batch_size} × {recipe.epochs}",
     }
     assert {column: row[column] for column in expected} == expected
