@@ -23,7 +23,7 @@ Where = Literal["numpy", "device"]
 WHERE: tuple[Where, ...] = ("numpy", "device")
 
 BATCHES_A_CALL = 64
-"""Of ours with results on the device, at most."""
+"""Maximum number of batches per call with results on the device."""
 IMAGES_A_CALL = 4096
 """The same, where a batch is not larger."""
 

@@ -67,7 +67,7 @@ class TorchDevice:
             self.torch.cuda.reset_peak_memory_stats()
 
     def seconds(self, call: Callable[[], object], calls: int = 10, rounds: int = 5) -> float:
-        """Of one call, put into the stream one after another; the median over rounds."""
+        """Duration of one of several calls enqueued in a row; the median over rounds."""
         for _ in range(3):
             call()
         times = []

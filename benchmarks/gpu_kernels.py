@@ -33,7 +33,7 @@ COPIED = 1 << 28
 
 
 def seconds(torch: Any, call: Callable[[], object]) -> float:
-    """Of one call, the median over rounds."""
+    """Duration of one call, the median over rounds."""
     for _ in range(3):
         call()
     times = []

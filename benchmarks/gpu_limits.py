@@ -28,11 +28,11 @@ from benchmarks.gpu_device import TorchDevice
 from benchmarks.gpu_work import Work
 
 SIDE = 8192
-"""Of the matrices; their product is 1.1 TFLOP."""
+"""Side of the matrices; their product takes 1.1 TFLOP."""
 COPIED = 1 << 28
 """Bytes of a copy: more than the caches hold."""
 KERNELS = 100
-"""In the graph whose kernels do nothing."""
+"""Number of empty kernels in the graph."""
 
 LIMITS = ("launches", "copy", "arithmetic", "bandwidth")
 

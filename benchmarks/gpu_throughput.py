@@ -66,7 +66,7 @@ CONDITIONS = (
 
 
 def ceilings(device: str, rehearse: bool) -> dict[str, Any]:
-    """Of the device, measured in a process of its own; without PyTorch for it, only the reason."""
+    """Measured limits of the device, in a process of its own; without PyTorch, only the reason."""
     small = (64, 1 << 16) if rehearse else ()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:

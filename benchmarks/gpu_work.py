@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 BYTES = {"fp32": 4, "tf32": 4, "fp16": 2, "bf16": 2, "int8": 1, "fp8": 1}
-"""Of one number in each precision."""
+"""Size of one number in each precision."""
 
 
 @dataclass(frozen=True)

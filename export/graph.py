@@ -22,7 +22,7 @@ from export.modules import Graph
 MEAN = "mean"
 LATENT = "latent"
 NOISE = "noise."
-"""Of the names of the layers' noise; the stream follows."""
+"""Prefix of the names of layer noise inputs; the stream number follows."""
 
 
 def build(graph: Any, optimize: bool = True) -> ModelProto:

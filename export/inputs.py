@@ -15,7 +15,7 @@ from export.checkpoint import LatentCheckpoint
 
 @dataclass(frozen=True)
 class Inputs:
-    """Of rows `first`, `first + 1`, … of the run of a seed.
+    """Inputs for rows `first`, `first + 1`, … of the run with a seed.
 
     labels: int64 [rows], or None for a generator without classes; truncation, noise: the scales, or
     None for one that is not style-based.

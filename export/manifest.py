@@ -21,7 +21,7 @@ from zoo.models.generators import FIRST_LAYER_STREAM
 KEY = "zoo.manifest"
 SCHEMA = 1
 INPUTS_SCHEMA = 2
-"""Of files with conditions, styles or noise in layers, which older runtimes must refuse."""
+"""Schema of files with conditions, styles or layer noise, which older runtimes must reject."""
 
 DIGEST = "file_blake2b"
 """The field that has the digest of the file, BLAKE2b of 32 bytes in hexadecimal, of the file with

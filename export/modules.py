@@ -94,4 +94,4 @@ def noise_widths(network: Any) -> tuple[int, ...]:
 
 
 Graph = nn.Module
-"""Of a role (`export.roles`): it has inputs, outputs and example()."""
+"""Graph of a role (`export.roles`) with inputs, outputs and example()."""

@@ -117,7 +117,7 @@ def _statistics(
     runtime: Any | None,
     progress: Callable[[str], None],
 ) -> LatentStatistics | None:
-    """Of the training images; None where they are not at hand and nobody asked for them.
+    """Statistics over the training images; None if they are not available and not required.
 
     Without an encoder: of samples, if there is a runtime to judge them.
     """

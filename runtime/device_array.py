@@ -52,7 +52,7 @@ class DeviceArray:
 
     @property
     def address(self) -> int:
-        """Of the first byte, in the GPU's memory."""
+        """Address of the first byte in the GPU's memory."""
         address: int = self._block.address
         return address
 
@@ -132,7 +132,7 @@ def _known(dtype: DTypeLike) -> np.dtype[Any]:
 
 
 def _index(device: int) -> int:
-    """Of a device that is there."""
+    """Index of an existing device."""
     index = integer("device", device, 0, 2**31 - 1)
     count = len(native.cuda_devices())
     if index >= count:

@@ -70,7 +70,7 @@ class Generators:
 
     @property
     def _threads(self) -> ThreadPoolExecutor:
-        """Of this process: a forked child has none of its parent's."""
+        """Threads of this process: a forked child does not inherit them."""
         if self._closed:
             raise ClosedError(f"the engine {shown(self.path)} was closed")
         if self._made is None or self._made[0] != os.getpid():

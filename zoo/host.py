@@ -57,7 +57,7 @@ def interruptible() -> Iterator[Interrupt]:
 
 
 MOST_THREADS = 1024
-"""Of PyTorch: more would only wait for each other."""
+"""Limit on PyTorch's threads: more would only wait for each other."""
 
 
 def setup_threads(count: int | None) -> None:

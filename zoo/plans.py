@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runtime.cuda import Device
 
 FOLDER = "plans"
-"""Of the cache folder."""
+"""Name of the cache folder."""
 SUFFIX = ".plan"
 CHECKS = ".checks.json"
 """Ends the name of the file beside a plan that has what its checks found."""
@@ -115,7 +115,7 @@ def _family(engine: Path) -> str:
 
 
 def _index(source: Path, device: str) -> int:
-    """Of the GPU that runs plans on `device`, a device of runtime.Generator."""
+    """Index of the GPU that runs plans on `device`, a device of runtime.Generator."""
     from runtime.errors import ArgumentError, DeviceUnavailableError
 
     if device == "cpu":

@@ -14,7 +14,7 @@ from export.plan.samples import Samples
 from export.stock import Session
 
 PERCENTILE = 99.999
-"""Of the absolute values that eight bits hold; what is above is cut."""
+"""Percentile of the absolute values that eight bits represent; larger values are clipped."""
 
 METHOD = f"percentile {PERCENTILE}"
 ROWS = 32

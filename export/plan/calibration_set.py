@@ -16,7 +16,7 @@ SAMPLES = 256
 FEWEST = 16
 MOST = 4096
 SEED = 0x5CA1E5
-"""Of the latents and the damage that are drawn for calibration, so that a file has one set."""
+"""Seed of the latents and the corruption for calibration: a file has one calibration set."""
 
 
 @dataclass(frozen=True)

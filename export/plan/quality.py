@@ -84,7 +84,7 @@ class Distances:
 
 
 def growth(found: dict[str, Any]) -> float | None:
-    """By how many percent a plan's FID is above that of fp32, at least 0; None without FIDs."""
+    """Relative increase of a plan's FID over fp32 in percent, at least 0; None without FIDs."""
     if not found.get("fp32"):
         return None
     return max(0.0, 100 * (found["plan"] / found["fp32"] - 1))

@@ -110,7 +110,7 @@ def lower(
                 "source": samples.source,
                 "samples": samples.count,
             }
-    # What takes the place of a transposed convolution has names that the engine has not.
+    # The replacement of a transposed convolution has names that do not occur in the engine.
     kept = [name for name in halved(names)[1] if name in nodes]
     others = [
         node.name

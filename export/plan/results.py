@@ -27,13 +27,13 @@ NUMBERS = {"fp32": 1e-4, "tf32": 5e-3, "fp16": 5e-3, "bf16": 5e-2, "int8": 0.15,
 """RMS difference that latents, styles and scores may have, in parts of the standard deviation."""
 
 NUMBERS_UNIT = "RMS / σ"
-"""Of the checks of numbers; those of images count levels."""
+"""Unit of differences between numbers; differences between images are in levels."""
 
 DIFFERENT = "different"
-"""Of the checks that nothing differs: how many numbers do."""
+"""Unit of checks for equality: how many numbers differ."""
 
 BETWEEN = "as batch"
-"""In the names of the checks that compare two batch sizes."""
+"""Part of the names of checks that compare two batch sizes."""
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Results:
 
     @property
     def loss_of(self) -> str:
-        """Of what the loss is: FID or RMS."""
+        """What the quality loss measures: FID or RMS."""
         return "RMS" if quality.growth(self.distance) is None else "FID"
 
     @property
@@ -86,7 +86,7 @@ class Results:
         return found | {"throughput": self.throughput}
 
     def _worst(self, between: bool) -> dict[str, dict[str, float]]:
-        """Of each thing that the engine does, the worst over its batch sizes."""
+        """The worst result over all batch sizes for each output of the engine."""
         found: dict[str, dict[str, float]] = {}
         for check in self.checks:
             if check.unit == DIFFERENT or (BETWEEN in check.name) != between:

@@ -14,10 +14,10 @@ from export.errors import ExportError
 from export.plan.samples import Samples
 
 LEVELS = 2.0
-"""Of images, the mean difference in levels that a plan may have from the engine in fp32."""
+"""Tolerated mean difference of a plan's images from the fp32 engine, in levels."""
 
 SPREAD = 0.05
-"""Of other outputs, the root mean square difference in parts of their standard deviation."""
+"""Tolerated RMS difference of other outputs, relative to their standard deviation."""
 
 ROWS = 32
 """Samples that a network is measured with."""

@@ -116,7 +116,7 @@ def unlisted(tensorrt: TensorRT) -> str | None:
 
 
 def compute_capability() -> str | None:
-    """Of the first GPU here, as "9.0"; None without a driver or a GPU."""
+    """Compute capability of the first GPU, such as "9.0"; None without a driver or a GPU."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:

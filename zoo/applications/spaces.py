@@ -45,8 +45,8 @@ class Space:
 def space_of(generator: Generator, asked: Asked, **options: Any) -> Space:
     """z of a generator, in which images are of the class that is asked for; w of a synthesis file.
 
-    `options` are those of runtime.Mapping. Raises ConfigError for a conditional generator of which
-    no class is asked for, and for a class that it has not; the errors of
+    `options` are those of runtime.Mapping. Raises ConfigError for a conditional generator without
+    a class, and for an unknown class; the errors of
     `zoo.models.weights.load_generator` and of `zoo.engines.open_mapping`.
     """
     if generator.manifest["role"] == "synthesis":

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 VERSION = 1
-"""Of the recipe: goes up with every change that changes an image or an attribute."""
+"""Version of the drawing recipe, increased when an image or an attribute changes."""
 
 ATTRIBUTES = (
     "Eyeglasses",

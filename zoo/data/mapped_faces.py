@@ -85,7 +85,7 @@ def _attributes_of(path: Path) -> Path:
 
 
 def _mapped(path: Path, count: int, size: int) -> Split | None:
-    """The first faces in a file of `_write`; None where it has not as many, or is damaged."""
+    """The first faces in a file of `_write`; None if it has fewer faces or is damaged."""
     try:
         images = mapped(path)
         attributes = read(_attributes_of(path))

@@ -28,7 +28,7 @@ VALIDATION_SEED = 1
 """Chooses them; another one than that of the test images."""
 
 BY_SEED = cast("Split", None)
-"""In the place of a validation part: take it of the training images."""
+"""Placeholder for a validation split that is to be taken from the training images."""
 
 
 @dataclass(frozen=True)

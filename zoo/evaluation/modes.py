@@ -26,7 +26,7 @@ class Histogram:
 
     @property
     def entropy(self) -> float:
-        """Of the shares, in nats: log K where all are alike, 0 for one class only."""
+        """Entropy of the shares in nats: log K if all are equal, 0 for a single class."""
         shares = self.shares[self.counts > 0]
         return float(-(shares * np.log(shares)).sum()) + 0.0
 
@@ -35,7 +35,7 @@ class Histogram:
 
 
 def histogram(probabilities: NDArray[np.floating]) -> Histogram:
-    """Of the most probable classes of images with probabilities [N, K]."""
+    """Histogram of the most probable classes of images with probabilities [N, K]."""
     if probabilities.ndim != 2 or not len(probabilities):
         raise DataError(f"probabilities: expected [N, K], got {list(probabilities.shape)}")
     classes = probabilities.argmax(1)

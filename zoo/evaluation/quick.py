@@ -23,7 +23,7 @@ class QuickFid:
     """Compares images with real ones of a data set in the features of the default network.
 
     data: the data set; count: how many of its images to compare with, as many as will be measured
-    (the distance depends on the number), or half of them all where it has not twice as many;
+    (the distance depends on the number), or half of the data set if it is smaller than twice that;
     threads: CPU threads of the network (None: one a core); part: the split that is compared with
     first, "test", or "validation" while there is something to choose.
 

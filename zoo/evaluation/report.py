@@ -106,7 +106,7 @@ def _quantile(freedom: float) -> float:
 
 
 def _interval(one: Metric, other: Metric) -> float | None:
-    """Of the difference of two means: Welch's, which does not take their variances for equal."""
+    """Confidence interval of the difference of two means with unequal variances (Welch)."""
     samples = [np.array(metric.values) for metric in (one, other)]
     if min(map(len, samples)) < 2:
         return None

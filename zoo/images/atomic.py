@@ -204,7 +204,7 @@ def temporary_name(target: Path) -> str:
 
 
 def _mark(target: Path) -> str:
-    """Of the names of our files beside `target`; whose own name may be as long as names can be."""
+    """Part of the names of our files next to `target`, whose own name may be of maximum length."""
     return hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
 
 

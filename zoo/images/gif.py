@@ -68,7 +68,7 @@ class GifWriter:
 
 
 def _parts(gif: bytes) -> tuple[int, bytes, bytes]:
-    """Of a GIF of one frame: the flags for a local table, the table, the compressed pixels."""
+    """Split a GIF of one frame: flags for a local table, the table, the compressed pixels."""
     bits_minus_1 = gif[10] & _BITS_MINUS_1
     start = _HEADER_SIZE + 3 * 2 ** (bits_minus_1 + 1)
     table = gif[_HEADER_SIZE:start]

@@ -22,7 +22,7 @@ class ClassConfig:
     """Options of a `ClassClassifier`.
 
     `widths` are the channels of its stages: one convolution, and in each further stage one that
-    halves the side (rounding up) and one more, which the last stage has not. `features` is their
+    halves the side (rounding up) and, except in the last stage, one more. `features` is their
     number; `dropout` is the share of inputs that training hides from the dense layers.
     """
 

@@ -43,7 +43,7 @@ class ModelEntry:
     def make(self, options: dict[str, Any] | None = None) -> nn.Module:
         """Make the model with random weights; `options` are fields of its config.
 
-        Raises `ConfigError` for a field that it has not, or a value that cannot work.
+        Raises `ConfigError` for an unknown field or an invalid value.
         """
         config, known = load_class(self.config), self.options()
         for name in options or {}:

@@ -90,7 +90,7 @@ class Options:
 
 
 def make_options(table: dict[str, Any]) -> Options:
-    """The options of a recipe's table; raises `ConfigError` for a name that they have not."""
+    """The options of a recipe's table; raises `ConfigError` for an unknown option."""
     known = {entry.name for entry in fields(Options)}
     for name in table:
         if name not in known:

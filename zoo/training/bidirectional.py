@@ -49,7 +49,7 @@ class BidirectionalTask(AdversarialTask):
         return _pair(model.generator(z), z)
 
     def condition_width(self, model: Any) -> int:
-        """Of the latent."""
+        """Width of the latent."""
         return int(model.config.latent)
 
     def judged(self, model: Any, shown: Tensor, batch: Batch) -> Judged:

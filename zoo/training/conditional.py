@@ -25,7 +25,7 @@ class ConditionalTask(AdversarialTask):
         return images
 
     def condition_width(self, model: Any) -> int:
-        """Of the one-hot class."""
+        """Width of the one-hot class."""
         return int(model.config.classes)
 
     def judged(self, model: Any, shown: Tensor, batch: Batch) -> Judged:

@@ -36,7 +36,7 @@ class PairTask(AdversarialTask):
         return images
 
     def input_channels(self, model: Any) -> int:
-        """Of what images are made from."""
+        """Channels of the images that are translated."""
         return int(model.config.input_channels)
 
     def judged(self, model: Any, shown: Tensor, batch: Batch) -> Judged:

@@ -19,7 +19,7 @@ PRECISIONS = ("fp32", "bf16", "fp16")
 """Precisions of the forward pass; weights and optimizer stay fp32."""
 
 SIZES = ("cpu", "gpu")
-"""Of a run: what a CPU trains in an hour or so, and what is worth a GPU."""
+"""Sizes of a run: what a CPU trains in an hour or so, and what is worth a GPU."""
 
 SCHEDULES = ("cosine", "linear", "late", "constant")
 """Courses of the learning rate after the warm-up."""
@@ -102,7 +102,7 @@ class Recipe:
 
 
 def from_dict(values: dict[str, Any]) -> Recipe:
-    """Make a recipe from a table of its fields; raises `ConfigError` for a name it has not."""
+    """Make a recipe from a table of its fields; raises `ConfigError` for an unknown field."""
     known = {entry.name for entry in fields(Recipe)}
     for name in values:
         if name not in known:
