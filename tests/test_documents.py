@@ -24,3 +24,17 @@ def test_every_guide_is_in_the_index() -> None:
     index = (docs / "index.md").read_text("utf-8").split("\n")
     pages = [path.relative_to(docs).with_suffix("") for path in docs.rglob("*.md")]
     assert {str(page) for page in pages} - {"index"} <= set(index)
+
+
+def test_the_function_of_every_command_is_in_the_reference() -> None:
+    reference = (ROOT / "docs" / "api" / "zoo.md").read_text("utf-8")
+    call = re.compile(
+        r"^    from (zoo\.(?:applications|evaluation|training|data)\.\w+) import", re.M
+    )
+    modules = {
+        module
+        for command in (ROOT / "zoo").glob("*.py")
+        for module in call.findall(command.read_text("utf-8"))
+    }
+    assert len(modules) > 15
+    assert {module for module in modules if f":: {module}" not in reference} == set()
