@@ -17,15 +17,12 @@ from export.modules import ImageFormat, noise_widths
 from export.options import Weights
 from export.statistics import LatentStatistics
 from zoo.models.generators import FIRST_LAYER_STREAM
+from zoo.plans import DIGEST
 
 KEY = "zoo.manifest"
 SCHEMA = 1
 INPUTS_SCHEMA = 2
 """Schema of files with conditions, styles or layer noise, which older runtimes must reject."""
-
-DIGEST = "file_blake2b"
-"""The field that has the digest of the file, BLAKE2b of 32 bytes in hexadecimal, of the file with
-zeros in the place of these digits (csrc/format/engine_file.h)."""
 
 _BLANK = "0" * 64
 

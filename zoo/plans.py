@@ -27,7 +27,8 @@ CHECKS = ".checks.json"
 """Ends the name of the file beside a plan that has what its checks found."""
 
 DIGEST = "file_blake2b"
-"""The field of a manifest that has the digest of its file."""
+"""The field of a manifest that has the digest of its file, BLAKE2b of 32 bytes in hexadecimal, of
+the file with zeros in the place of these digits (csrc/format/engine_file.h)."""
 
 _LEAN = "tensorrt_lean"
 """The module that runs plans and builds none."""

@@ -78,8 +78,8 @@ const BackendEntry* choose_cpu_backend(const Manifest& manifest, const Options& 
   const auto entries = backends_for(DeviceKind::kCpu, FileKind::kOnnx);
   check_precision(*entries.front(), manifest, options.precision);
   if (options.backend != "auto") {
-    const BackendEntry* const named = find(entries, options.backend);
-    return named ? named : (throw_unknown_backend(options.backend), nullptr);
+    if (const BackendEntry* const named = find(entries, options.backend)) return named;
+    throw_unknown_backend(options.backend);
   }
   const BackendEntry* best = nullptr;
   double best_rate = 0.0;

@@ -14,7 +14,7 @@ import onnx
 from onnx import ModelProto
 
 from export.errors import ExportError
-from export.manifest import DIGEST, digest_in, unsealed
+from export.manifest import digest_in, unsealed
 from export.plan import SUFFIXES, graph, phases, precision, quantization, targets
 from export.plan.builder import build
 from export.plan.checks import Examiner, NotRun, one_line, why_not
@@ -28,7 +28,7 @@ from runtime import manifest
 from runtime.errors import Error as RuntimeFailure
 from zoo.errors import ZooError
 from zoo.images.atomic import check_file, replacing
-from zoo.plans import checks_of
+from zoo.plans import DIGEST, checks_of
 
 if TYPE_CHECKING:
     from export import pipeline as onnx_pipeline

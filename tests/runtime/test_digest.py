@@ -13,12 +13,13 @@ import pytest
 import runtime
 from changed_engines import manifest_of
 from export import manifest
-from export.manifest import DIGEST, attach, digest_in, seal, unsealed
+from export.manifest import attach, digest_in, seal, unsealed
 from export.plan import builder, pipeline
 from runtime.errors import EngineFileError, ManifestError
 from shell import succeeds
 from zoo.engines import WEIGHTS
 from zoo.evaluation.engine_features import EngineFeatures
+from zoo.plans import DIGEST
 from zoo.training import weights
 
 OPTIONS = pipeline.Options("tensorrt-rtx", batch=(1,))

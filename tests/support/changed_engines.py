@@ -10,8 +10,9 @@ from typing import Any
 import onnx
 from onnx import ModelProto
 
-from export.manifest import DIGEST, KEY
+from export.manifest import KEY
 from zoo.engines import WEIGHTS
+from zoo.plans import DIGEST
 
 Document = dict[str, Any]
 

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from export import __main__ as command
 from export import pipeline
+from shell import contents
 from zoo.models.vae import VAE, VAEConfig
 
 GREY = VAEConfig(image_size=12, latent=5, widths=(16, 8), encoder_widths=(8, 16))
@@ -81,3 +82,18 @@ class Exported:
 def invoke(*arguments: object) -> Result:
     """The command in this process."""
     return CliRunner().invoke(command.main, [str(argument) for argument in arguments])
+
+
+def refused_plan(folder: Path, *arguments: object) -> str:
+    """Build `a.plan` of vae.onnx in the folder with arguments that must be refused; the message.
+
+    In one line, with exit code 2; the older plan that is there stays as it was.
+    """
+    plan = folder / "a.plan"
+    plan.write_bytes(b"older")
+    before = contents(folder)
+    result = invoke("vae.onnx", "--out", plan, *arguments)
+    assert result.exit_code == 2 and result.stdout == ""
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+    assert contents(folder) == before
+    return str(result.stderr)

@@ -11,9 +11,9 @@ size_t CudaBucket::take(size_t bytes) {
   return begin;
 }
 
-void CudaBucket::take_outputs(const std::vector<Part>& tensors) {
-  outputs_begin_ = end_;
-  for (const Part& tensor : tensors) outputs_.push_back(take_tensor(tensor.name, tensor.size));
+void CudaBucket::take_output(const std::string& name, size_t bytes) {
+  if (outputs_.empty()) outputs_begin_ = end_;
+  outputs_.push_back(take_tensor(name, bytes));
   outputs_end_ = end_;
 }
 
@@ -28,15 +28,26 @@ void CudaBucket::put_copies_down() {
                              outputs_end_ - outputs_begin_, stream_.get()));
 }
 
+template <typename Call>
+void CudaBucket::each_output(const RunArguments& arguments, Memory memory, const Call& call) const {
+  for (const Binding& output : arguments.outputs) {
+    if (output.memory != memory) continue;
+    for (const Part& part : outputs_) {
+      if (part.name != output.name) continue;
+      call(output.data, part.offset, part.bytes / arguments.rows * wanted_rows(arguments));
+    }
+  }
+}
+
 void CudaBucket::run(const RunArguments& arguments) {
   const CudaOps& ops = cuda_ops();
   const Finished finished(stream_);
   enqueue(arguments);
-  each_output(arguments, outputs_, Memory::kDevice, [&](void* to, size_t offset, size_t bytes) {
+  each_output(arguments, Memory::kDevice, [&](void* to, size_t offset, size_t bytes) {
     check_cuda(ops.copy(to, device_.bytes() + offset, bytes, stream_.get()));
   });
   check_cuda(ops.synchronize(stream_.get()));
-  each_output(arguments, outputs_, Memory::kHost, [&](void* to, size_t offset, size_t bytes) {
+  each_output(arguments, Memory::kHost, [&](void* to, size_t offset, size_t bytes) {
     std::memcpy(to, out_.bytes() + offset - outputs_begin_, bytes);
   });
 }

@@ -26,9 +26,7 @@ class CudaBucket {
   struct Part {
     std::string name;
     size_t offset;
-    size_t size;  // of all rows, in bytes
-
-    size_t bytes() const { return size; }
+    size_t bytes;  // of all rows
   };
 
   // The stream must outlive it.
@@ -41,7 +39,8 @@ class CudaBucket {
   // Offset of the next bytes of the device's memory.
   size_t take(size_t bytes);
   Part take_tensor(const std::string& name, size_t bytes) { return {name, take(bytes), bytes}; }
-  void take_outputs(const std::vector<Part>& tensors);  // by name and size
+  // One after another, with nothing else between them.
+  void take_output(const std::string& name, size_t bytes);
   // When all is taken. inputs_end: how much of it in_ is as long as.
   void allocate(size_t inputs_end);
 
@@ -59,6 +58,11 @@ class CudaBucket {
   void put_copies_down();
 
  private:
+  // call(the caller's memory, offset of the output in the device's memory, bytes) for each output
+  // that is wanted in that memory.
+  template <typename Call>
+  void each_output(const RunArguments& arguments, Memory memory, const Call& call) const;
+
   size_t end_ = 0;
 };
 

@@ -74,18 +74,4 @@ inline void put_rows(const std::vector<DeviceRows>& given, unsigned char* device
   }
 }
 
-// call(the caller's memory, offset of the output in the run's memory, bytes) for each output in
-// that memory. Parts have a name, an offset, and bytes() of all rows of the run.
-template <typename Parts, typename Call>
-void each_output(const RunArguments& arguments, const Parts& parts, Memory memory,
-                 const Call& call) {
-  for (const Binding& output : arguments.outputs) {
-    if (output.memory != memory) continue;
-    for (const auto& part : parts) {
-      if (part.name != output.name) continue;
-      call(output.data, part.offset, part.bytes() / arguments.rows * wanted_rows(arguments));
-    }
-  }
-}
-
 }  // namespace zoo

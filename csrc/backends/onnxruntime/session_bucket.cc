@@ -63,21 +63,17 @@ void SessionBucket::lay_out(bool draws) {
   if (latent) {
     for (const char* name : {io::kMu, io::kLogvar}) bound_.push_back(take_input(name));
     logvar_ = bound_.back().offset;
-    latent_bytes_ = bound_.back().size;
+    latent_bytes_ = bound_.back().bytes;
     mu_ = copied_end_;
   }
-  std::vector<Part> outputs;
-  for (const std::string& name : output_names(manifest_)) {
-    outputs.push_back({name, 0, info(name).bytes()});
-  }
-  take_outputs(outputs);
+  for (const std::string& name : output_names(manifest_)) take_output(name, info(name).bytes());
 }
 
 Ort::IoBinding SessionBucket::bind() const try {
   const Ort::MemoryInfo memory("Cuda", OrtDeviceAllocator, device_number_, OrtMemTypeDefault);
   const auto tensor = [&](const Part& part) {
     const TensorInfo known = info(part.name);
-    return Ort::Value::CreateTensor(memory, device_.bytes() + part.offset, part.size,
+    return Ort::Value::CreateTensor(memory, device_.bytes() + part.offset, part.bytes,
                                     known.shape.data(), known.shape.size(),
                                     ort_element_type(known.type));
   };
@@ -97,7 +93,7 @@ void SessionBucket::put_inputs(const RunArguments& arguments) {
   for (const Part& part : copied_) {
     const Binding& input = need_input(arguments, part.name);
     const size_t bytes =
-        part.name == rows_name ? part.bytes() / rows_ * wanted_rows(arguments) : part.bytes();
+        part.name == rows_name ? part.bytes / rows_ * wanted_rows(arguments) : part.bytes;
     if (input.memory == Memory::kHost) {
       std::memcpy(in_.bytes() + part.offset, input.data, bytes);
     } else {
@@ -224,7 +220,7 @@ std::string SessionBucket::prepare(bool graph) {
   try_on(1, /*plainly=*/false);
   for (const Part& part : outputs_) {
     const size_t offset = part.offset - outputs_begin_;
-    if (std::memcmp(out_.bytes() + offset, expected.data() + offset, part.bytes()) == 0) {
+    if (std::memcmp(out_.bytes() + offset, expected.data() + offset, part.bytes) == 0) {
       continue;
     }
     graph_ = CudaGraph();

@@ -19,11 +19,9 @@ PlanBucket::PlanBucket(const Manifest& manifest, PlanEngine* engine, size_t prof
       manifest_(manifest),
       context_(engine->context(profile, rows, stream.get())) {
   lay_out_inputs();
-  std::vector<Part> outputs;
   for (const PlanTensor& output : manifest.plan.outputs) {
-    outputs.push_back({output.name, 0, output.bytes(rows)});
+    take_output(output.name, output.bytes(rows));
   }
-  take_outputs(outputs);
   const size_t scratch_bytes = context_->scratch_bytes();
   const size_t scratch = take(scratch_bytes);
   allocate(operands_end_);
@@ -90,9 +88,9 @@ PlanBucket::Latent PlanBucket::fill(const RunArguments& arguments, std::vector<D
     put(0, need_input(arguments, io::kSeed), sizeof(uint64_t));
     put(sizeof(uint64_t), need_input(arguments, io::kFirst), sizeof(uint64_t));
   }
-  for (const Part& part : copied_) put(part.offset, need_input(arguments, part.name), part.size);
+  for (const Part& part : copied_) put(part.offset, need_input(arguments, part.name), part.bytes);
   const auto put_operand = [&](const Part& part, const std::string& name) {
-    put(part.offset, need_input(arguments, name), part.size / rows_ * wanted_rows(arguments));
+    put(part.offset, need_input(arguments, name), part.bytes / rows_ * wanted_rows(arguments));
   };
   if (latent_bytes_ == 0) {
     for (const Part& part : operands_) put_operand(part, part.name);
