@@ -35,6 +35,7 @@ void count(const char* name, uint64_t more) {
 
 const char* put(const char* name, void* stream, std::vector<Extent> extents,
                 std::function<void()> run) {
+  if (host_cuda::working) extents.clear();
   return entry(name, [&](Lock*) {
     return emulator().streams.put(stream, current, {std::move(run), std::move(extents)});
   });
@@ -291,23 +292,17 @@ uint64_t host_cuda_counter(const char* name) {
   const zoo::Lock lock(all.mutex);
   const std::map<std::string, uint64_t> now{{"device_bytes", all.memory.device_bytes()},
                                             {"pinned_bytes", all.memory.pinned_bytes()},
-                                            {"peak_device_bytes", all.memory.peak()},
                                             {"streams", all.streams.streams()},
                                             {"graphs", all.streams.graphs()},
                                             {"contexts", all.contexts.size()}};
   if (const auto found = now.find(name); found != now.end()) return found->second;
-  for (const char* known :
-       {"launches", "captures", "copies_up", "bytes_up", "copies_down", "bytes_down", "samples"}) {
-    if (std::strcmp(known, name) == 0) return all.counts[name];
-  }
-  return UINT64_MAX;
+  return all.counts[name];
 }
 
 void host_cuda_reset() {
   zoo::Emulator& all = zoo::emulator();
   const zoo::Lock lock(all.mutex);
   all.counts.clear();
-  all.memory.reset_peak();
 }
 
 void host_cuda_fail(const char* function, int times, const char* message) {

@@ -6,7 +6,8 @@
 //
 // Stricter than CUDA: what takes a stream takes only the current device's streams and memory, and
 // copies take no host memory that is not pinned. Laxer: to synchronize the stream null is to
-// synchronize all streams, and a failure ends its stream only, not the whole process's CUDA.
+// synchronize all streams, a failure ends its stream only, not the whole process's CUDA, and what
+// is put into a stream by the work of another one may use any memory.
 //
 // The environment variables HOST_CUDA_DEVICES (1) and HOST_CUDA_MEMORY (bytes of each device,
 // 1 GiB) are read when the library is first used, HOST_CUDA_CAPABILITY (90, which is 9.0) whenever
@@ -40,10 +41,9 @@ HOST_CUDA_API int host_cuda_current_device();
 HOST_CUDA_API int host_cuda_is_device(const void* memory, size_t bytes);
 
 // Since the last reset: "launches" and "captures" of graphs, "copies_up" and "bytes_up" (pinned to
-// device), "copies_down" and "bytes_down", "samples" (runs of the sampling kernel),
-// "peak_device_bytes". Copies and samples count when they run. What there is now: "device_bytes",
-// "pinned_bytes", "streams", "graphs", "contexts" (of devices that were ever current in a thread).
-// UINT64_MAX for another name.
+// device), "copies_down" and "bytes_down", "samples" (runs of the sampling kernel). Copies and
+// samples count when they run. Now: "device_bytes", "pinned_bytes", "streams", "graphs", "contexts"
+// (devices that were ever current in a thread). 0 for another name.
 HOST_CUDA_API uint64_t host_cuda_counter(const char* name);
 HOST_CUDA_API void host_cuda_reset();
 

@@ -48,7 +48,6 @@ class Memory {
     std::memset(memory, kPattern, whole);
     allocations_[address(memory)] = {bytes, device, false};
     count(device) += bytes;
-    if (device_bytes() > peak_) peak_ = device_bytes();
     return memory;
   }
 
@@ -99,8 +98,6 @@ class Memory {
   uint64_t total() const { return total_; }
   uint64_t live(int device) const { return live_[static_cast<size_t>(device)]; }
   uint64_t pinned_bytes() const { return pinned_; }
-  uint64_t peak() const { return peak_; }
-  void reset_peak() { peak_ = device_bytes(); }
 
   uint64_t device_bytes() const {
     uint64_t sum = 0;
@@ -141,7 +138,6 @@ class Memory {
   std::map<uintptr_t, Allocation> allocations_;
   std::vector<uint64_t> live_;
   uint64_t pinned_ = 0;
-  uint64_t peak_ = 0;
 };
 
 }  // namespace zoo::host_cuda

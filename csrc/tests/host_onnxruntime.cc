@@ -1,27 +1,24 @@
 #include "tests/host_onnxruntime.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <set>
 
 #include "tests/host_onnxruntime_state.h"
 
 namespace zoo::host_ort {
 namespace {
 
-constexpr const char* kCuda = "CUDAExecutionProvider";
+// The message of a failure that was asked for, which is used up.
+bool fails(const char* what, std::string* message) {
+  const Guard lock(state().mutex);
+  const auto found = state().failures.find(what);
+  if (found == state().failures.end() || found->second.first == 0) return false;
+  --found->second.first;
+  *message = found->second.second;
+  return true;
+}
 
-const std::set<std::string> kOptions = {"device_id",
-                                        "gpu_mem_limit",
-                                        "arena_extend_strategy",
-                                        "cudnn_conv_algo_search",
-                                        "enable_cuda_graph",
-                                        "prefer_nhwc",
-                                        "use_tf32",
-                                        "do_copy_in_default_stream"};
-
-Provider* provider_of(OrtCUDAProviderOptionsV2* options) {
-  return reinterpret_cast<Provider*>(options);
+Provider& provider_of(OrtCUDAProviderOptionsV2* options) {
+  return *reinterpret_cast<Provider*>(options);
 }
 
 OrtStatus* create_environment(OrtLoggingLevel level, const char* name, OrtEnv** made) noexcept {
@@ -32,13 +29,13 @@ OrtStatus* create_environment(OrtLoggingLevel level, const char* name, OrtEnv** 
 }
 
 OrtStatus* providers(char*** names, int* count) noexcept {
-  *count = 2;
-  *names = new char*[2]{::strdup(kCuda), ::strdup("CPUExecutionProvider")};
+  *count = 1;
+  *names = new char*[1]{::strdup("CUDAExecutionProvider")};
   return nullptr;
 }
 
-OrtStatus* release_providers(char** names, int count) noexcept {
-  std::for_each(names, names + count, [](char* name) { std::free(name); });
+OrtStatus* release_providers(char** names, int) noexcept {
+  std::free(names[0]);
   delete[] names;
   return nullptr;
 }
@@ -48,41 +45,28 @@ OrtStatus* create_options(OrtCUDAProviderOptionsV2** made) noexcept {
   return nullptr;
 }
 
-void release_options(OrtCUDAProviderOptionsV2* options) noexcept { delete provider_of(options); }
+void release_options(OrtCUDAProviderOptionsV2* options) noexcept { delete &provider_of(options); }
 
 OrtStatus* update_options(OrtCUDAProviderOptionsV2* options, const char* const* names,
                           const char* const* values, size_t count) noexcept {
   std::string message;
-  if (told("load", &message)) return failure(message);
-  {
-    const Guard lock(state().mutex);
-    if (!state().environment) return failure("Attempt to use DefaultLogger: no environment yet");
-    const std::string& needed = state().needed_library;
-    if (!needed.empty() && !::dlopen(needed.c_str(), RTLD_LAZY | RTLD_NOLOAD)) {
-      return failure("Failed to load library libonnxruntime_providers_cuda.so with error: " +
-                     needed + ": cannot open shared object file: No such file or directory");
-    }
-  }
-  for (size_t i = 0; i < count; ++i) {
-    if (kOptions.count(names[i]) == 0) {
-      return failure(std::string("Unknown provider option: \"") + names[i] + "\"");
-    }
-    provider_of(options)->settings[names[i]] = values[i];
-  }
+  if (fails("load", &message)) return failure(message);
+  const Guard lock(state().mutex);
+  if (!state().environment) return failure("Attempt to use DefaultLogger: no environment yet");
+  for (size_t i = 0; i < count; ++i) provider_of(options).settings[names[i]] = values[i];
   return nullptr;
 }
 
 OrtStatus* update_option(OrtCUDAProviderOptionsV2* options, const char* name,
                          void* value) noexcept {
   if (std::strcmp(name, "user_compute_stream") != 0) return failure("no such option");
-  provider_of(options)->stream = value;
+  provider_of(options).stream = value;
   return nullptr;
 }
 
 OrtStatus* append(OrtSessionOptions* options, const OrtCUDAProviderOptionsV2* cuda) noexcept {
   const Guard lock(state().mutex);
-  const auto& given = *reinterpret_cast<const Provider*>(cuda);
-  state().appended[options] = given;
+  state().appended[options] = *reinterpret_cast<const Provider*>(cuda);
   return nullptr;
 }
 
@@ -94,17 +78,9 @@ void release_session_options(OrtSessionOptions* options) noexcept {
   real().ReleaseSessionOptions(options);
 }
 
-OrtStatus* add_operator(OrtCustomOpDomain* domain, const OrtCustomOp* op) noexcept {
-  const char* provider = op->GetExecutionProviderType(op);
-  const bool cuda = provider && std::strcmp(provider, kCuda) == 0;
-  return real().CustomOpDomain_Add(domain, cuda ? on_cpu(op) : op);
-}
-
 OrtStatus* create_memory_info(const char* name, OrtAllocatorType type, int id, OrtMemType kind,
                               OrtMemoryInfo** made) noexcept {
-  if (std::strcmp(name, "Cuda") != 0) {
-    return real().CreateMemoryInfo(name, type, id, kind, made);
-  }
+  if (std::strcmp(name, "Cuda") != 0) return real().CreateMemoryInfo(name, type, id, kind, made);
   OrtStatus* status = real().CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, made);
   const Guard lock(state().mutex);
   if (!status) state().memory_of[*made] = id;
@@ -119,60 +95,153 @@ void release_memory_info(OrtMemoryInfo* info) noexcept {
   real().ReleaseMemoryInfo(info);
 }
 
-bool memory_of_device(const void* data, size_t bytes, int device) {
-  int found = -1;
-  if (!devices().is_device(data, bytes) || devices().ops->device_of(data, &found)) return false;
-  return found == device;
-}
-
 OrtStatus* create_tensor(const OrtMemoryInfo* info, void* data, size_t bytes, const int64_t* shape,
                          size_t rank, ONNXTensorElementDataType type, OrtValue** made) noexcept {
-  int device = -1;
+  int wanted = -1;
   {
     const Guard lock(state().mutex);
     const auto found = state().memory_of.find(info);
-    if (found != state().memory_of.end()) device = found->second;
+    if (found != state().memory_of.end()) wanted = found->second;
   }
-  if (device >= 0 && !memory_of_device(data, bytes, device)) {
-    return failure("a tensor is not in the memory of device " + std::to_string(device));
+  int device = -1;
+  if (wanted >= 0 && (!devices().is_device(data, bytes) || devices().ops.device_of(data, &device) ||
+                      device != wanted)) {
+    return failure("a tensor is not in the memory of device " + std::to_string(wanted));
   }
   return real().CreateTensorWithDataAsOrtValue(info, data, bytes, shape, rank, type, made);
 }
 
+OrtStatus* create_session(const OrtEnv* env, const void* model, size_t bytes,
+                          const OrtSessionOptions* options, OrtSession** made) noexcept {
+  auto session = std::make_unique<Session>();
+  {
+    const Guard lock(state().mutex);
+    const auto found = state().appended.find(options);
+    if (found == state().appended.end()) {
+      return real().CreateSessionFromArray(env, model, bytes, options, made);
+    }
+    session->provider = found->second;
+  }
+  std::string message;
+  const bool graph = session->provider.settings["enable_cuda_graph"] == "1";
+  if (fails("session", &message) || (graph && fails("graph", &message))) return failure(message);
+  devices().set_device(session->provider.device());
+  if (const char* failed = devices().ops.make_stream(&session->kernels)) return failure(failed);
+  if (OrtStatus* status = real().CreateSessionFromArray(env, model, bytes, options, made)) {
+    devices().ops.destroy_stream(session->kernels);
+    return status;
+  }
+  session->real = *made;
+  const Guard lock(state().mutex);
+  state().last_settings = session->provider.settings;
+  state().sessions[*made] = std::move(session);
+  return nullptr;
+}
+
+void release_session(OrtSession* session) noexcept {
+  real().ReleaseSession(session);
+  const Guard lock(state().mutex);
+  const auto found = state().sessions.find(session);
+  if (found == state().sessions.end()) return;
+  devices().set_device(found->second->provider.device());
+  devices().ops.destroy_stream(found->second->kernels);
+  state().sessions.erase(found);
+}
+
+OrtStatus* add_run_entry(OrtRunOptions* options, const char* name, const char* value) noexcept {
+  const Guard lock(state().mutex);
+  state().run_options[options][name] = value;
+  return nullptr;
+}
+
+void release_run_options(OrtRunOptions* options) noexcept {
+  {
+    const Guard lock(state().mutex);
+    state().run_options.erase(options);
+  }
+  real().ReleaseRunOptions(options);
+}
+
+// The network's kernels, when it is their turn.
+void work(void* data) {
+  const Run& run = *static_cast<Run*>(data);
+  count("runs");
+  if (run.elided) return;
+  devices().set_device(run.session->provider.device());
+  running = run.session;
+  OrtStatus* status = real().RunWithBinding(run.session->real, nullptr, run.binding);
+  running = nullptr;
+  if (!status) return;
+  devices().fail(real().GetErrorMessage(status));
+  real().ReleaseStatus(status);
+}
+
+OrtStatus* run(OrtSession* given, const OrtRunOptions* options,
+               const OrtIoBinding* binding) noexcept {
+  Session* session = nullptr;
+  Settings entries;
+  {
+    const Guard lock(state().mutex);
+    const auto found = state().sessions.find(given);
+    if (found != state().sessions.end()) session = found->second.get();
+    entries = state().run_options[options];
+  }
+  if (!session) return real().RunWithBinding(given, options, binding);
+  if (session->provider.settings["enable_cuda_graph"] == "1" && entries["gpu_graph_id"] != "-1") {
+    return failure("the provider's own CUDA graphs are not emulated");
+  }
+  const bool wait = entries["disable_synchronize_execution_providers"] != "1";
+  std::string message;
+  if (fails("run", &message) || (!wait && fails("capture", &message))) return failure(message);
+  const bool elided = !wait && fails("elide", &message);
+  session->runs.push_back(
+      std::make_unique<Run>(Run{session, const_cast<OrtIoBinding*>(binding), elided}));
+  void* const stream = session->provider.stream;
+  devices().set_device(session->provider.device());
+  if (devices().enqueue(stream, work, session->runs.back().get())) {
+    return failure(devices().error());
+  }
+  count("enqueued");
+  const char* failed = wait ? devices().ops.synchronize(stream) : nullptr;
+  return failed ? failure(failed) : nullptr;
+}
+
+const OrtApi* make_table() {
+  auto* copy = static_cast<OrtApi*>(std::malloc(sizeof(OrtApi)));
+  std::memcpy(static_cast<void*>(copy), &real(), sizeof(OrtApi));
+  copy->CreateEnv = create_environment;
+  copy->GetAvailableProviders = providers;
+  copy->ReleaseAvailableProviders = release_providers;
+  copy->CreateCUDAProviderOptions = create_options;
+  copy->ReleaseCUDAProviderOptions = release_options;
+  copy->UpdateCUDAProviderOptions = update_options;
+  copy->UpdateCUDAProviderOptionsWithValue = update_option;
+  copy->SessionOptionsAppendExecutionProvider_CUDA_V2 = append;
+  copy->ReleaseSessionOptions = release_session_options;
+  copy->CreateMemoryInfo = create_memory_info;
+  copy->ReleaseMemoryInfo = release_memory_info;
+  copy->CreateTensorWithDataAsOrtValue = create_tensor;
+  copy->CreateSessionFromArray = create_session;
+  copy->ReleaseSession = release_session;
+  copy->AddRunConfigEntry = add_run_entry;
+  copy->ReleaseRunOptions = release_run_options;
+  copy->RunWithBinding = run;
+  use_operators(copy);
+  return copy;
+}
+
 const OrtApi* api(uint32_t version) noexcept {
-  return version <= ORT_API_VERSION ? table() : real_base()->GetApi(version);
+  static const OrtApi* const table = make_table();
+  return version <= ORT_API_VERSION ? table : real_base()->GetApi(version);
 }
 
 const char* version() noexcept { return real_base()->GetVersionString(); }
 
 }  // namespace
-
-const OrtApi* table() {
-  static const OrtApi* const made = [] {
-    auto* copy = static_cast<OrtApi*>(std::malloc(sizeof(OrtApi)));
-    std::memcpy(static_cast<void*>(copy), &real(), sizeof(OrtApi));
-    copy->CreateEnv = create_environment;
-    copy->GetAvailableProviders = providers;
-    copy->ReleaseAvailableProviders = release_providers;
-    copy->CreateCUDAProviderOptions = create_options;
-    copy->ReleaseCUDAProviderOptions = release_options;
-    copy->UpdateCUDAProviderOptions = update_options;
-    copy->UpdateCUDAProviderOptionsWithValue = update_option;
-    copy->SessionOptionsAppendExecutionProvider_CUDA_V2 = append;
-    copy->ReleaseSessionOptions = release_session_options;
-    copy->CustomOpDomain_Add = add_operator;
-    copy->CreateMemoryInfo = create_memory_info;
-    copy->ReleaseMemoryInfo = release_memory_info;
-    copy->CreateTensorWithDataAsOrtValue = create_tensor;
-    copy->KernelContext_GetOutput = operator_output;
-    copy->GetTensorMutableData = data_on_device;
-    use_sessions(copy);
-    return copy;
-  }();
-  return made;
-}
-
 }  // namespace zoo::host_ort
+
+using zoo::host_ort::Guard;
+using zoo::host_ort::state;
 
 extern "C" __attribute__((visibility("default"))) const OrtApiBase* OrtGetApiBase() noexcept {
   static const OrtApiBase base{zoo::host_ort::api, zoo::host_ort::version};
@@ -180,36 +249,24 @@ extern "C" __attribute__((visibility("default"))) const OrtApiBase* OrtGetApiBas
 }
 
 void host_ort_fail(const char* what, int times, const char* message) {
-  const zoo::host_ort::Guard lock(zoo::host_ort::state().mutex);
-  zoo::host_ort::state().failures[what] = {times, message};
-}
-
-void host_ort_need(const char* library) {
-  const zoo::host_ort::Guard lock(zoo::host_ort::state().mutex);
-  zoo::host_ort::state().needed_library = library;
+  const Guard lock(state().mutex);
+  state().failures[what] = {times, message};
 }
 
 const char* host_ort_option(const char* name) {
-  const zoo::host_ort::Guard lock(zoo::host_ort::state().mutex);
-  const auto& settings = zoo::host_ort::state().last_settings;
-  const auto found = settings.find(name);
-  return found == settings.end() ? nullptr : found->second.c_str();
+  const Guard lock(state().mutex);
+  const auto found = state().last_settings.find(name);
+  return found == state().last_settings.end() ? nullptr : found->second.c_str();
 }
 
 uint64_t host_ort_counter(const char* name) {
-  zoo::host_ort::State& all = zoo::host_ort::state();
-  const zoo::host_ort::Guard lock(all.mutex);
-  if (std::strcmp(name, "sessions") == 0) return all.sessions.size();
-  for (const char* known : {"enqueued", "runs", "operators"}) {
-    if (std::strcmp(known, name) == 0) return all.counts[name];
-  }
-  return UINT64_MAX;
+  const Guard lock(state().mutex);
+  if (std::strcmp(name, "sessions") == 0) return state().sessions.size();
+  return state().counts[name];
 }
 
 void host_ort_reset() {
-  zoo::host_ort::State& all = zoo::host_ort::state();
-  const zoo::host_ort::Guard lock(all.mutex);
-  all.counts.clear();
-  all.failures.clear();
-  all.needed_library.clear();
+  const Guard lock(state().mutex);
+  state().counts.clear();
+  state().failures.clear();
 }

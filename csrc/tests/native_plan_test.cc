@@ -197,6 +197,26 @@ void refused_plans() {
   CHECK(counter("engines") == 0);
 }
 
+// Plans that this device cannot run.
+void other_devices() {
+  const Plan bound(kVersion, kNetwork, "tensorrt", "fp32", R"(, "compute_capability": "8.9")");
+  THROWS(zoo::Generator(bound.path()), zoo::BackendUnavailableError,
+         "is bound to GPUs of compute capability 8.9; cuda:0 (emulated) has 9.0");
+  const Plan half(kVersion, kNetwork, "tensorrt", "bf16");
+  const Plan eight(kVersion, kNetwork, "tensorrt", "fp8", R"(, "calibration": {})");
+  const Plan not_eight(kVersion, kNetwork, "tensorrt", "fp8");
+  CHECK(sampled(zoo::Generator(eight.path()), 0, 4) == expected(0, 4));
+  ::setenv("HOST_CUDA_CAPABILITY", "86", 1);
+  THROWS(zoo::Generator(eight.path()), zoo::BackendUnavailableError,
+         "is in fp8, which needs compute capability 8.9; cuda:0 (emulated) has 8.6");
+  CHECK(sampled(zoo::Generator(not_eight.path()), 0, 4) == expected(0, 4));
+  CHECK(sampled(zoo::Generator(half.path()), 0, 4) == expected(0, 4));
+  ::setenv("HOST_CUDA_CAPABILITY", "75", 1);
+  THROWS(zoo::Generator(half.path()), zoo::BackendUnavailableError,
+         "is in bf16, which needs compute capability 8.0; cuda:0 (emulated) has 7.5");
+  ::unsetenv("HOST_CUDA_CAPABILITY");
+}
+
 void failures() {
   const Plan plan(kVersion, kNetwork);
   for (const auto& [function, words] : {std::pair{"createExecutionContext", "makes no context"},
@@ -323,6 +343,7 @@ int main(int argc, char** argv) {
     refused_plans();
     images();
     other_networks();
+    other_devices();
     several_at_once();
     failures();
     too_little_memory();

@@ -23,16 +23,19 @@ constexpr size_t kValues = 6 * 5;
 constexpr uint64_t kSeed = 0x123456789abcdef0;
 using Bytes = std::vector<uint8_t>;
 
-inline std::string manifest_of(const std::string& target, const std::string& version) {
+// more: further fields of "plan".
+inline std::string manifest_of(const std::string& target, const std::string& version,
+                               const std::string& precision, const std::string& more) {
   return R"({"schema": 2, "model": "toy", "role": "generator",
     "image": {"height": 6, "width": 5, "channels": 1, "dtype": "uint8", "layout": "NHWC",
               "range": [0, 255]},
     "latent": {"width": 8, "prior": "normal"}, "condition": {"kind": "classes", "count": 3},
     "noise": {"algorithm": "philox4x32-10", "transform": "box-muller", "streams": {"latent": 2}},
-    "precision": "fp32", "batch": {"min": 1, "max": 16}, "versions": {"zoo": "0"},
+    "precision": ")" +
+         precision + R"(", "batch": {"min": 1, "max": 16}, "versions": {"zoo": "0"},
     "plan": {"target": ")" +
-         target + R"(", "tensorrt": ")" + version +
-         R"(", "buckets": [1, 4, 16], "fp32_layers": [],
+         target + R"(", "tensorrt": ")" + version + "\"" + more +
+         R"(, "buckets": [1, 4, 16], "fp32_layers": [],
              "inputs": [{"name": "latent", "dtype": "float32", "shape": ["N", 8]},
                         {"name": "label", "dtype": "int64", "shape": ["N"]}],
              "outputs": [{"name": "image", "dtype": "uint8", "shape": ["N", 6, 5, 1]}]}})";
@@ -42,10 +45,11 @@ inline std::string manifest_of(const std::string& target, const std::string& ver
 class Plan {
  public:
   Plan(const std::string& version, const std::string& network,
-       const std::string& target = "tensorrt") {
+       const std::string& target = "tensorrt", const std::string& precision = "fp32",
+       const std::string& more = "") {
     const std::string body = std::string(40, '\0') +
-                             "zoo.manifest:" + manifest_of(target, version) + std::string(8, '\0') +
-                             network;
+                             "zoo.manifest:" + manifest_of(target, version, precision, more) +
+                             std::string(8, '\0') + network;
     std::string bytes = (target == "tensorrt" ? "ftrt" : "vtrt") + std::string(4, '\0');
     for (const uint64_t number : {uint64_t{2}, uint64_t{24} + body.size()}) {
       for (int i = 0; i < 8; ++i) bytes += static_cast<char>(number >> (8 * i) & 0xff);

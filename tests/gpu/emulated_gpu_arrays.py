@@ -16,7 +16,7 @@ from emulated_plans import BUCKETS, DEVICE_BYTES, Plan, same_images
 from fake_tensorrt import FakeTensorRT
 from host_cuda import HostCuda
 from runtime.errors import ArgumentError, DeviceUnavailableError, OutOfMemoryError
-from shared_arrays import CPU, CUDA, NAMES, Capsule, Interface, marked
+from shared_arrays import CPU, CUDA, NAMES, Capsule, Interface, check_places, marked
 from zoo.engines import WEIGHTS
 
 pytest_plugins = ["emulation"]
@@ -45,19 +45,7 @@ def test_images_stay_on_the_device(
         "one way": lambda out: vae.interpolate(given[0], -given[0], 4, out=out),
     }
     for name, call in calls.items():
-        expected = call("numpy")
-        device.reset()
-        made = call("device")
-        assert device.counter("copies_down") == 0, name
-        assert (made.shape, made.dtype, made.device) == (expected.shape, np.uint8, "cuda:0")
-        assert len(made) == len(expected) and made.nbytes == expected.nbytes
-        np.testing.assert_array_equal(made.numpy(), expected, err_msg=name)
-        into = put(np.zeros_like(expected))
-        assert call(into) is into
-        np.testing.assert_array_equal(into.host, expected, err_msg=name)
-        host = np.zeros_like(expected)
-        assert call(host) is host
-        np.testing.assert_array_equal(host, expected, err_msg=name)
+        check_places(call, device, put, name)
 
 
 def test_a_view_is_filled_and_nothing_beside_it(

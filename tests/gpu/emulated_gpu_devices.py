@@ -8,15 +8,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
 import runtime
 from host_cuda import HostCuda
 from repository import TESTS
 from runtime.errors import ArgumentError
+from shared_arrays import Interface
 
 pytest_plugins = ["emulation"]
 
@@ -92,6 +96,42 @@ def test_operands_of_several_devices(device: HostCuda) -> None:
     # Device 1 is as good as device 0, where the whole call is.
     cuda.reparametrized_sample(other, key(1), other, other)
     device.call("synchronize", 0)
+
+
+@pytest.mark.parametrize("kind", ["<f4", "<f2", "<i2"])
+def test_operators_compute_what_those_of_the_host_do(
+    kind: str, put: Callable[..., Interface], device: HostCuda
+) -> None:
+    """On a stream of the caller, rounded to the type of the output; <i2 holds bfloat16."""
+    random = np.random.default_rng(0)
+    mu, logvar = random.standard_normal((2, 3, 8), np.float32)
+    t = np.float32([0, 0.25, 1])
+    seed, first = 2**63 + 5, 2**40
+    noise = put(np.array([seed, first - 7], np.uint64))
+    out, path = put(np.zeros((3, 8), kind)), put(np.zeros((3, 3, 8), kind))
+    levels, images = put(np.zeros((2, 2, 2, 3), np.uint8)), random.random((2, 3, 2, 2), np.float32)
+    queue = device.make("make_stream")
+    cuda = runtime.cuda
+    cuda.advance(noise, 7, queue)
+    cuda.reparametrized_sample(out, noise, put(mu), put(logvar), stream=3, queue=queue)
+    cuda.batched_interpolate(path, put(mu), put(logvar), put(t), "spherical", queue)
+    cuda.image_levels(levels, put(images), queue)
+    assert not out.host.any() and not levels.host.any(), "the stream was not waited for"
+    device.call("synchronize", queue)
+    device.call("destroy_stream", queue)
+
+    def rounded(values: NDArray[np.float32]) -> NDArray[Any]:
+        if kind != "<i2":
+            return values.astype(kind)
+        bits: NDArray[Any] = torch.from_numpy(values).bfloat16().view(torch.int16).numpy()
+        return bits
+
+    sampled = runtime.ops.reparametrized_sample(mu, logvar, seed, first, stream=3)
+    np.testing.assert_array_equal(out.host, rounded(sampled))
+    expected = runtime.ops.batched_interpolate(mu, logvar, t, "spherical")
+    np.testing.assert_array_equal(path.host, rounded(expected))
+    byte = np.floor(images.transpose(0, 2, 3, 1) * np.float32(255) + np.float32(0.5))
+    np.testing.assert_array_equal(levels.host, byte)
 
 
 def test_a_driver_that_is_older_than_cuda(device: HostCuda) -> None:

@@ -1,12 +1,11 @@
-"""Every shipped .onnx engine through ONNX Runtime's CUDA provider, on emulated CUDA devices.
+"""Shipped .onnx engines through ONNX Runtime's CUDA provider, on emulated CUDA devices.
 
 `emulated_provider.py` says what is emulated; `test_emulated_gpu.py` runs this file.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,18 +19,27 @@ import runtime
 from export.manifest import NOISE
 from host_cuda import HostCuda
 from host_onnxruntime import HostOnnxRuntime
-from plan_cases import CASES
+from plan_cases import RUNS
 from plan_runs import by_itself, by_onnxruntime
 from runtime.errors import ArgumentError, BackendUnavailableError, DeviceUnavailableError
+from shared_arrays import Interface, check_places, maker, rows_for
 from small_engines import Graph, manifest
 from zoo.engines import WEIGHTS
+from zoo.sample import main as sample_command
 
 pytest_plugins = ["emulated_provider"]
 
 VAE = WEIGHTS / "vae.onnx"
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.fixture
+def put(devices: HostCuda, nothing_left: None) -> Iterator[Callable[..., Interface]]:
+    """Makes arrays on the first device, which are released at the end of the test."""
+    with maker(devices) as make:
+        yield make
+
+
+@pytest.mark.parametrize("name", RUNS)
 def test_engines_answer_on_the_device_as_on_the_cpu(name: str, devices: HostCuda) -> None:
     """Bit for bit: the same kernels, and the noise drawn in the graph by ours."""
     np.testing.assert_array_equal(by_onnxruntime(name), by_itself(name))
@@ -130,13 +138,19 @@ def test_devices(devices: HostCuda, expected: NDArray[Any]) -> None:
 
 
 def test_options_of_the_provider(provider: HostOnnxRuntime) -> None:
-    runtime.Generator(VAE, device="cuda:1").close()
-    given = {name: provider.option(name) for name in ("device_id", "use_tf32", "prefer_nhwc")}
-    assert given == {"device_id": "1", "use_tf32": "0", "prefer_nhwc": "1"}
-    assert provider.option("enable_cuda_graph") == "1"
-    assert provider.option("cudnn_conv_algo_search") == "HEURISTIC"
-    runtime.Generator(VAE, device="cuda", precision="tf32").close()
-    assert provider.option("use_tf32") == "1"
+    expected = {
+        "device_id": "1",
+        "cudnn_conv_algo_search": "HEURISTIC",
+        "arena_extend_strategy": "kSameAsRequested",
+        "do_copy_in_default_stream": "1",
+        "prefer_nhwc": "1",
+        "use_tf32": "0",
+        "enable_cuda_graph": "1",
+    }
+    for precision, tf32 in (("fp32", "0"), ("tf32", "1")):
+        runtime.Generator(VAE, device="cuda:1", precision=precision).close()
+        got = {name: provider.option(name) for name in expected}
+        assert got == expected | {"use_tf32": tf32}
 
 
 def test_interpolation_in_a_graph(tmp_path: Path) -> None:
@@ -168,21 +182,62 @@ def test_interpolation_in_a_graph(tmp_path: Path) -> None:
     assert np.abs(images.astype(int) - levels).max() <= 1
 
 
-def test_the_commands(tmp_path: Path) -> None:
-    """`zoo.sample` says what it ran on; its images are those of the CPU."""
-    said = {}
-    for device in ("cpu", "cuda:1"):
-        command = ["--engine", "vae.onnx", "--backend", "onnxruntime", "-n", "5", "-v"]
-        out = tmp_path / f"{device}.npy"
-        done = subprocess.run(
-            [sys.executable, "-m", "zoo.sample", *command, "--device", device, "--out", out],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        said[device] = done.stdout + done.stderr
-    assert "onnxruntime, 2 instances" in said["cuda:1"]
-    assert "MiB of the GPU's memory, beside ONNX Runtime's" in said["cuda:1"]
-    assert "GPU" not in said["cpu"]
-    images = [np.load(tmp_path / f"{device}.npy") for device in said]
-    np.testing.assert_array_equal(*images)
+@pytest.mark.parametrize("n", [5, 17])
+def test_images_and_latents_stay_on_the_device(
+    n: int, devices: HostCuda, put: Callable[..., Interface]
+) -> None:
+    with runtime.Generator(VAE, device="cuda", instances=1) as generator:
+        given = runtime.noise.normals(5, 2, n, generator.latent_width)
+        spread = -np.abs(given)
+        mu, logvar = put(given), put(spread)
+        calls: list[tuple[Callable[[Any], Any], NDArray[Any]]] = [
+            (lambda out: generator.sample(n, seed=3, first=9, out=out), generator.sample(n, 3, 9)),
+            (
+                lambda out: generator.sample(n, 3, 9, mu=mu, logvar=logvar, out=out),
+                generator.sample(n, 3, 9, mu=given, logvar=spread),
+            ),
+            (lambda out: generator.decode(mu, out=out), generator.decode(given)),
+        ]
+        for call, expected in calls * 2:
+            np.testing.assert_array_equal(check_places(call, devices, put), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "method"),
+    [
+        ("vae.encoder.onnx", runtime.Encoder, "embed"),
+        ("stargan.onnx", runtime.Translator, "translate"),
+    ],
+)
+def test_inputs_of_other_roles_stay_on_the_device(
+    name: str, kind: Any, method: str, devices: HostCuda, put: Callable[..., Interface]
+) -> None:
+    with kind(WEIGHTS / name, device="cuda", instances=1) as engine:
+        given, more = rows_for(engine, 5)
+        call = getattr(engine, method)
+        there = put(given)
+        got = check_places(lambda out: call(there, out=out, **more), devices, put, most_up=2048)
+        np.testing.assert_array_equal(got, call(given, **more))
+
+
+def test_exact_mode(devices: HostCuda, expected: NDArray[Any]) -> None:
+    with runtime.Generator(VAE, device="cuda", bucket=64, instances=1) as generator:
+        for first, n in ((0, 60), (59, 1)):
+            part = generator.sample(n, seed=8, first=first)
+            np.testing.assert_array_equal(part, expected[first : first + n])
+        assert devices.counter("captures") == 1
+    with pytest.raises(ArgumentError, match="bucket: expected one of .* 1, 16, 64, 256, got 5"):
+        runtime.Generator(VAE, device="cuda", bucket=5)
+
+
+def test_the_command(
+    tmp_path: Path, expected: NDArray[Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`zoo.sample` says what it ran on."""
+    out = tmp_path / "images.npy"
+    arguments = f"--engine vae.onnx --device cuda:1 -n 5 --seed 8 -v --out {out}"
+    sample_command(arguments.split(), standalone_mode=False)
+    said = "".join(capfd.readouterr())
+    assert "onnxruntime, 2 instances" in said
+    assert "MiB of the GPU's memory, beside ONNX Runtime's" in said
+    np.testing.assert_array_equal(np.load(out), expected[:5])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock, call
 
 import pytest
 
@@ -16,107 +15,44 @@ from zoo import engine_path
 
 torch = pytest.importorskip("torch")
 
-USED = (
-    "CUDAGraph Event Stream current_stream empty_cache get_device_properties graph is_available "
-    "max_memory_reserved reset_peak_memory_stats set_device stream synchronize"
-).split()
-
-
-class Recorder:
-    """The part of torch.cuda that is used, which writes down what it is asked for."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-        self.made = 0
-        for name in ("synchronize", "empty_cache", "reset_peak_memory_stats", "set_device"):
-            setattr(self, name, lambda *_, name=name: self.calls.append(name))
-
-    def object(self, kind: str, **results: Any) -> Any:
-        self.made += 1
-        name, calls = f"{kind}{self.made}", self.calls
-
-        class Thing:
-            def __getattr__(self, method: str) -> Any:
-                def call(*_: Any) -> Any:
-                    calls.append(f"{name}.{method}")
-                    return results.get(method)
-
-                return call
-
-        return Thing()
-
-    def Event(self, enable_timing: bool = False) -> Any:  # noqa: N802
-        return self.object("event", elapsed_time=500.0)
-
-    def Stream(self) -> Any:  # noqa: N802
-        return self.object("stream")
-
-    def CUDAGraph(self) -> Any:  # noqa: N802
-        return self.object("graph")
-
-    def current_stream(self) -> str:
-        return "current"
-
-    @contextmanager
-    def stream(self, _: Any) -> Iterator[None]:
-        self.calls.append("[")
-        yield
-        self.calls.append("]")
-
-    graph = stream
-
-    def is_available(self) -> bool:
-        return True
-
-    def max_memory_reserved(self) -> int:
-        return 12345
-
 
 @pytest.fixture
 def device() -> Any:
-    """A TorchDevice on CUDA whose tensors lie on the CPU."""
+    """A TorchDevice on CUDA whose tensors lie on the CPU; its calls of torch.cuda are recorded."""
     made: Any = object.__new__(TorchDevice)
     made.cuda, made.device = True, torch.device("cpu")
-    made.torch = SimpleNamespace(cuda=Recorder(), zeros=torch.zeros)
+    made.torch = SimpleNamespace(cuda=MagicMock(spec=torch.cuda), zeros=torch.zeros)
+    made.torch.cuda.Event.return_value.elapsed_time.return_value = 500.0
     made.host_buffer = torch.empty_like
     return made
 
 
-def test_pytorch_has_all_that_is_used() -> None:
-    for name in USED:
-        assert hasattr(torch.cuda, name), name
-        assert hasattr(Recorder(), name) or name == "get_device_properties"
-
-
-class Images:
-    """A tensor that says when it was copied, and by whom it is used."""
-
-    def __init__(self, calls: list[str]) -> None:
-        self.calls = calls
-
-    def record_stream(self, _: Any) -> None:
-        self.calls.append("kept")
-
-
 def test_a_buffer_is_written_again_when_its_copy_is_done(device: Any) -> None:
-    calls = device.torch.cuda.calls
+    calls = MagicMock()
+    device.torch.cuda.Event.side_effect = [calls.event0, calls.event1]
+    device.torch.cuda.Stream.return_value = calls.stream
+    device.torch.cuda.stream = calls.use
+    device.torch.cuda.current_stream.return_value = "current"
     copies = HostCopies(device, torch.zeros(2))
-
-    class Buffer:
-        def copy_(self, made: Images, non_blocking: bool) -> None:
-            assert non_blocking
-            calls.append("copy")
-
-    copies.buffers = [Buffer(), Buffer()]
+    copies.buffers = [calls.buffer0, calls.buffer1]
     for _ in range(3):
-        copies.put(Images(calls))
-    stream, first, second = "stream1", "event2", "event3"
+        copies.put(calls.images)
 
-    def one(event: str) -> list[str]:
-        waits = [f"{event}.synchronize", f"{stream}.wait_stream"]
-        return [*waits, "[", "copy", f"{event}.record", "]", "kept"]
+    def put(turn: int) -> list[Any]:
+        buffer, event = getattr(call, f"buffer{turn}"), getattr(call, f"event{turn}")
+        return [
+            event.synchronize(),
+            call.stream.wait_stream("current"),
+            call.use(calls.stream),
+            call.use().__enter__(),
+            buffer.copy_(calls.images, non_blocking=True),
+            event.record(calls.stream),
+            call.use().__exit__(None, None, None),
+            # Else its memory would be used again before it is copied.
+            call.images.record_stream(calls.stream),
+        ]
 
-    assert calls == [*one(second), *one(first), *one(second)]
+    assert calls.mock_calls == [*put(1), *put(0), *put(1)]
 
 
 def test_time_is_that_of_events(device: Any) -> None:
@@ -124,15 +60,16 @@ def test_time_is_that_of_events(device: Any) -> None:
     assert device.seconds(lambda: called.append(1), calls=10, rounds=3) == pytest.approx(0.05)
     assert len(called) == 3 + 3 * 10
     device.forget_peak()
-    assert device.torch.cuda.calls[-2:] == ["empty_cache", "reset_peak_memory_stats"]
+    assert device.torch.cuda.mock_calls[-2:] == [call.empty_cache(), call.reset_peak_memory_stats()]
+    device.torch.cuda.max_memory_reserved.return_value = 12345
     assert device.peak_bytes() == 12345
 
 
 def test_a_graph_is_captured_once_and_replayed(device: Any) -> None:
     assert gpu_limits._graph(device, 7) == pytest.approx(0.5 / 100)
-    calls = device.torch.cuda.calls
-    assert calls[:2] == ["[", "]"] and calls.count("[") == 1
-    assert calls.count("graph1.replay") == 3 + 5 * 100
+    cuda = device.torch.cuda
+    cuda.graph.assert_called_once_with(cuda.CUDAGraph.return_value)
+    assert cuda.CUDAGraph.return_value.replay.call_count == 3 + 5 * 100
 
 
 def test_no_cuda_in_pytorch_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,6 @@ that read or write shared memory without waiting for each other.
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -23,27 +21,8 @@ KERNELS = Path(__file__).with_name("test_on_gpu_kernels.py")
 # capture without its cache of memory.
 LEFT_OUT = ("curand", "cupy", "refused", "captured")
 
-# What the tools must find: a write behind the memory; a read of what another warp writes.
-BROKEN = {
-    "memcheck": "out[threadIdx.x + (1 << 20)] = 1;",
-    "racecheck": """__shared__ int part[64];
-  part[threadIdx.x] = int(threadIdx.x);
-  out[threadIdx.x] = part[(threadIdx.x + 33) % 64];""",
-}
-PROGRAM = """
-__global__ void broken(int* out) {
-  %s
-}
-int main() {
-  int* out = nullptr;
-  if (cudaMalloc(&out, 64 * sizeof(int)) != cudaSuccess) return 1;
-  broken<<<1, 64>>>(out);
-  cudaDeviceSynchronize();
-}
-"""
 
-
-@pytest.mark.parametrize("tool", BROKEN)
+@pytest.mark.parametrize("tool", ["memcheck", "racecheck"])
 def test_kernels_under(tool: str) -> None:
     """Every kernel test that runs our kernels passes, and the tool finds nothing."""
     selected = " and ".join(f"not {name}" for name in LEFT_OUT)
@@ -53,16 +32,3 @@ def test_kernels_under(tool: str) -> None:
     passed = re.search(r"(\d+) passed", said)
     assert passed and int(passed[1]) > 50 and "skipped" not in said, said[-3000:]
     assert compute_sanitizer.findings(tool, said) == 0, said[-3000:]
-
-
-@pytest.mark.parametrize("tool", BROKEN)
-def test_broken_kernels_are_found_by(tool: str, tmp_path: Path) -> None:
-    nvcc = shutil.which("nvcc")
-    if nvcc is None:
-        pytest.skip("nvcc is not on the PATH")
-    source, program = tmp_path / "broken.cu", tmp_path / "broken"
-    source.write_text(PROGRAM % BROKEN[tool])
-    subprocess.run([nvcc, "-arch=native", "-o", program, source], check=True)
-    status, said = compute_sanitizer.run(tool, [program])
-    assert status == compute_sanitizer.FOUND_ERRORS, said
-    assert compute_sanitizer.findings(tool, said) > 0

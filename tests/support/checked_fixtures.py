@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from checked_plans import graph_of
 from export import throughput
 from export.plan import precision
 from fake_tensorrt import FakeTensorRT
@@ -15,16 +14,9 @@ from zoo.errors import DataError
 
 
 @pytest.fixture(autouse=True)
-def finds_plans(
-    tensorrt: FakeTensorRT,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    """The stand-in knows every plan of a shipped engine, and speed is measured shortly."""
-    folder = tmp_path_factory.mktemp("unknown")
-    tensorrt.find = lambda plan: graph_of(plan, folder)
+def quick(tensorrt: FakeTensorRT, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure speed for a moment, in the precisions that need no calibration."""
     monkeypatch.setattr(throughput, "SECONDS", 0.05)
-    # What has to be calibrated with pictures has tests of its own.
     monkeypatch.setattr(precision, "PRECISIONS", ("fp32", "tf32", "fp16", "bf16"))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,42 +18,12 @@ import runtime
 from emulated_plans import BUCKETS
 from export.plan import pipeline
 from export.plan.pipeline import Checking, Options, Plan
-from export.plan.precision import EIGHT_BITS, HALVES
-from plan_cases import lowered, quantized, rounded
 from zoo.engines import WEIGHTS
 from zoo.plans import read_checks
 
 RTX = "tensorrt-rtx"
 IMAGES = 120
 Spoil = Callable[[ModelProto, int, list[Any]], None]
-
-
-def graph_of(plan: bytes, folder: Path) -> ModelProto | None:
-    """The lowered graph of a shipped engine's plan, found by its manifest, which it keeps."""
-    path = folder / "unknown.plan"
-    path.write_bytes(plan)
-    document = runtime.manifest.read(path)
-    engine = shipped().get(identity(document))
-    if engine is None:
-        return None
-    wanted = document["precision"]
-    graph = ModelProto()
-    eight = wanted in EIGHT_BITS
-    graph.CopyFrom(quantized(engine, wanted).model if eight else lowered(engine, wanted)[0])
-    if wanted in HALVES:
-        # ONNX Runtime computes in neither on a CPU, and leaves out casts to fp16 and back.
-        graph = rounded(graph, wanted)
-    graph.doc_string = json.dumps(document)
-    return graph
-
-
-def identity(document: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(document.get(field) for field in ("model", "role", "checkpoint_sha256"))
-
-
-@cache
-def shipped() -> dict[tuple[Any, ...], Path]:
-    return {identity(runtime.manifest.read(path)): path for path in WEIGHTS.glob("*.onnx")}
 
 
 def document_of(graph: ModelProto) -> Any:

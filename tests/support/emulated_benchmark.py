@@ -9,42 +9,15 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from onnx import ModelProto
-
 from benchmarks import gpu_throughput
 from benchmarks.gpu_contenders import Case
-from fake_tensorrt import FakeTensorRT
+from fake_tensorrt import NAME, FakeTensorRT
 from host_cuda import HostCuda
-from plan_cases import lowered, rounded
-from zoo.engines import WEIGHTS
 
 serve = gpu_throughput.serve
-
-
-class Graphs(Mapping[bytes, ModelProto]):
-    """The graph of any plan of a shipped generator, by what stands in its manifest."""
-
-    def __getitem__(self, plan: bytes) -> ModelProto:
-        import runtime
-
-        with tempfile.NamedTemporaryFile(suffix=".plan") as file:
-            Path(file.name).write_bytes(plan)
-            document = runtime.manifest.read(file.name)
-        precision = document["precision"]
-        graph = lowered(WEIGHTS / f"{document['model']}.onnx", precision)[0]
-        # ONNX Runtime computes nothing in bfloat16 on a CPU.
-        return rounded(graph, precision) if precision == "bf16" else graph
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
 
 
 def serve_emulated(key: str, case: Case, pipe: Connection) -> None:
@@ -55,8 +28,7 @@ def serve_emulated(key: str, case: Case, pipe: Connection) -> None:
         # Building needs the real module, which is loaded while it is the only one there is.
         _ = pipeline.Options(target="tensorrt-rtx").tensorrt
         device = HostCuda(Path(os.environ["ZOO_CUDA_LIBRARY"]))
-        name = "tensorrt_rtx"
-        sys.modules[name] = FakeTensorRT(device, Graphs(), buckets=case.batches, name=name)
+        sys.modules[NAME] = FakeTensorRT(device)
     serve(key, case, pipe)
 
 

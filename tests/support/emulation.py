@@ -18,14 +18,11 @@ import pytest
 from emulated_plans import BUCKETS, Plan
 from export.plan import pipeline
 from export.plan.pipeline import Checking
-from fake_tensorrt import FakeTensorRT
+from fake_tensorrt import NAME, FakeTensorRT
 from host_cuda import HostCuda
-from plan_cases import lowered
 from runtime import plans
 from shared_arrays import Interface, maker
 from zoo.engines import WEIGHTS
-
-MODULE = "tensorrt_rtx"
 
 # Loaded while the real module is the only one there is; building needs it.
 _ = pipeline.Options(target="tensorrt-rtx").tensorrt
@@ -43,9 +40,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def tensorrt(device: HostCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTensorRT]:
-    """A TensorRT that knows the plans of this test."""
-    module = FakeTensorRT(device, {}, buckets=BUCKETS, name=MODULE)
-    monkeypatch.setitem(sys.modules, MODULE, module)
+    """A TensorRT that knows the plans of shipped engines."""
+    module = FakeTensorRT(device)
+    monkeypatch.setitem(sys.modules, NAME, module)
     plans.flavour.cache_clear()
     device.reset()
     yield module
@@ -64,10 +61,8 @@ def plan(tensorrt: FakeTensorRT, made: dict[str, Path]) -> Plan:
         path = made["folder"] / name.replace(".onnx", ".plan")
         if name not in made:
             options = pipeline.Options(target="tensorrt-rtx", batch=BUCKETS)
-            # The stand-in knows a plan when this is done.
             pipeline.export(WEIGHTS / name, path, options, checking=Checking(run=False))
             made[name] = path
-        tensorrt.graphs = {**tensorrt.graphs, path.read_bytes(): lowered(WEIGHTS / name, "fp32")[0]}
         return path
 
     return build

@@ -1,13 +1,15 @@
-"""A module in the place of NVIDIA's `tensorrt`: the part of its API that runs plans.
+"""A module in the place of NVIDIA's `tensorrt_rtx`: the part of its API that runs plans.
 
-It computes with ONNX Runtime on a CPU, in the memory and on the streams of emulated CUDA devices:
-`sys.modules["tensorrt_rtx_bindings"] = FakeTensorRT(device, {plan: graph})`. Like TensorRT it tells
-what is wrong to the logger and returns False or None; unlike it, it checks that every address is
-device memory, and fills the scratch memory with bytes of its own before and after each run.
+It computes with ONNX Runtime on a CPU, in the memory and on the streams of emulated CUDA devices.
+Enumerations and loggers are those of the real module, which builds the plans. Like TensorRT it logs
+what is wrong and returns False or None; unlike it, it checks that every address is device memory,
+and overwrites the scratch memory before and after each run.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
@@ -16,23 +18,20 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from onnx import ModelProto
+import tensorrt_rtx_bindings as real
+from onnx import ModelProto, helper
 
-from fake_tensorrt_types import (
-    DataType,
-    ExecutionContextAllocationStrategy,
-    ILogger,
-    Logger,
-    Severity,
-    Tensor,
-    TensorIOMode,
-)
 from host_cuda import HostCuda, HostCudaError
+from plan_cases import graph_of_plan
 
 ALIGNMENT = 256
-"""Of the scratch memory's address, in bytes."""
+"""Bytes that the address of the scratch memory must be a multiple of."""
+
+NAME = "tensorrt_rtx"
+"""The module that the runtime tries first, and that is not the installed one."""
 
 _SCRIBBLE = 0xEE
+_TYPES = {np.dtype(np.float32): "FLOAT", np.dtype(np.int64): "INT64", np.dtype(np.uint8): "UINT8"}
 
 
 class FakeTensorRT(ModuleType):
@@ -40,50 +39,51 @@ class FakeTensorRT(ModuleType):
 
     Args:
         device: the emulated devices.
-        graphs: the lowered graph of each plan, by the plan's bytes.
-        version: what the module says that it is.
-        buckets: the batch sizes of the plans, one profile each.
-        name: of the module.
 
     Attributes:
-        executions: how often `execute_async_v3` put work into a stream.
-        runs: how often that work ran; the replays of a graph are counted here only.
+        executions: how often `execute_async_v3` put work into a stream, which replays do not.
         host_code: whether plans hold code for the host.
-        scratch_per_row: bytes of scratch memory that a network asks for, for each row.
-        find: the graph of a plan that `graphs` has not; None for one that is unknown here too.
+        scratch_per_row: bytes of scratch memory that a network needs for each row.
+        find: returns the graph of a plan; None for an unknown plan.
         spoil: called in each run with the graph, the rows, and the outputs, to make them wrong or
             late.
     """
 
-    def __init__(
-        self,
-        device: HostCuda,
-        graphs: Mapping[bytes, ModelProto],
-        version: str = "1.7.1",
-        buckets: Sequence[int] = (1, 64, 512),
-        name: str = "tensorrt_rtx_bindings",
-    ) -> None:
-        super().__init__(name, __doc__)
-        self.__spec__ = ModuleSpec(name, None)
-        self.__version__ = version
-        self.device, self.graphs, self.buckets = device, graphs, tuple(buckets)
-        self.executions = self.runs = 0
+    ILogger, DataType, TensorIOMode = real.ILogger, real.DataType, real.TensorIOMode
+    ExecutionContextAllocationStrategy = real.ExecutionContextAllocationStrategy
+
+    def __init__(self, device: HostCuda) -> None:
+        super().__init__(NAME)
+        self.__spec__ = ModuleSpec(NAME, None)
+        self.__version__ = real.__version__
+        self.device = device
+        self.executions = 0
         self.scratch_per_row = 1000
         self.host_code = False
-        self.find: Callable[[bytes], ModelProto | None] = lambda plan: None
+        self.find: Callable[[bytes], ModelProto | None] = graph_of_plan
         self.spoil: Callable[[ModelProto, int, list[Any]], None] = lambda graph, rows, made: None
-        self._lock = threading.Lock()
-        self.Severity, self.ILogger, self.Logger = Severity, ILogger, Logger
-        self.DataType, self.TensorIOMode = DataType, TensorIOMode
-        self.ExecutionContextAllocationStrategy = ExecutionContextAllocationStrategy
-        self.ICudaEngine, self.IExecutionContext = ICudaEngine, IExecutionContext
+        self.lock = threading.Lock()
         # A class, as there, that knows of this module.
         self.Runtime = type("Runtime", (Runtime,), {"module": self})
 
-    def count(self, name: str) -> None:
-        """Add one to a counter; thread-safe."""
-        with self._lock:
-            setattr(self, name, getattr(self, name) + 1)
+
+class Tensor:
+    """An input or output: shape with -1 for the batch."""
+
+    def __init__(self, value: Any, mode: Any) -> None:
+        kind = value.type.tensor_type
+        self.mode = mode
+        self.numpy = helper.tensor_dtype_to_np_dtype(kind.elem_type)
+        self.type = getattr(real.DataType, _TYPES[self.numpy])
+        self.shape = tuple(-1 if axis.dim_param else axis.dim_value for axis in kind.shape.dim)
+
+    def sized(self, rows: int) -> tuple[int, ...]:
+        """Its shape for a number of rows."""
+        return tuple(rows if length == -1 else length for length in self.shape)
+
+    def size(self, rows: int) -> int:
+        """Its bytes for a number of rows."""
+        return math.prod(self.sized(rows)) * self.numpy.itemsize
 
 
 class Runtime:
@@ -91,22 +91,19 @@ class Runtime:
 
     module: FakeTensorRT
 
-    def __init__(self, logger: ILogger) -> None:
-        if not isinstance(logger, ILogger):
-            raise TypeError(f"expected an ILogger, got {type(logger).__name__}")
+    def __init__(self, logger: Any) -> None:
         self.logger = logger
         self.engine_host_code_allowed = False
 
-    def deserialize_cuda_engine(self, serialized_engine: Any) -> ICudaEngine | None:
-        """The engine of a plan's bytes; None for those of no plan that is known here."""
-        plan = bytes(serialized_engine)
+    def deserialize_cuda_engine(self, serialized_engine: bytes) -> ICudaEngine | None:
+        error = real.ILogger.ERROR
         if self.module.host_code and not self.engine_host_code_allowed:
-            self.logger.log(Severity.ERROR, "the engine contains host code, which is not allowed")
+            self.logger.log(error, "the engine contains host code, which is not allowed")
             return None
-        graph = self.module.graphs.get(plan) or self.module.find(plan)
+        graph = self.module.find(serialized_engine)
         if graph is None:
             text = "IRuntime::deserializeCudaEngine: Error Code 1: Serialization (unknown plan)"
-            self.logger.log(Severity.ERROR, text)
+            self.logger.log(error, text)
             return None
         return ICudaEngine(self.module, graph, self.logger)
 
@@ -114,7 +111,7 @@ class Runtime:
 class ICudaEngine:
     """A plan's network."""
 
-    def __init__(self, module: FakeTensorRT, graph: ModelProto, logger: ILogger) -> None:
+    def __init__(self, module: FakeTensorRT, graph: ModelProto, logger: Any) -> None:
         self.module, self.graph, self.logger = module, graph, logger
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -122,53 +119,38 @@ class ICudaEngine:
         self.session = onnxruntime.InferenceSession(
             graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
-        made = [Tensor(value, TensorIOMode.INPUT) for value in graph.graph.input]
-        made += [Tensor(value, TensorIOMode.OUTPUT) for value in graph.graph.output]
-        self.tensors = {tensor.name: tensor for tensor in made}
+        # One profile for each.
+        self.buckets: list[int] = json.loads(graph.doc_string)["plan"]["buckets"]
+        ends = ((graph.graph.input, "INPUT"), (graph.graph.output, "OUTPUT"))
+        self.tensors = {
+            value.name: Tensor(value, getattr(real.TensorIOMode, mode))
+            for values, mode in ends
+            for value in values
+        }
 
     def refuse(self, text: str) -> bool:
         """Log an error; False."""
-        self.logger.log(Severity.ERROR, text)
+        self.logger.log(real.ILogger.ERROR, text)
         return False
 
     @property
     def num_io_tensors(self) -> int:
-        """Inputs and outputs."""
         return len(self.tensors)
 
-    @property
-    def num_optimization_profiles(self) -> int:
-        """One for each batch size."""
-        return len(self.module.buckets)
-
     def get_tensor_name(self, index: int) -> str:
-        """Inputs come first."""
         return list(self.tensors)[index]
 
-    def get_tensor_mode(self, name: str) -> TensorIOMode:
-        """NONE for a name that the network has not."""
-        tensor = self.tensors.get(name)
-        return tensor.mode if tensor else TensorIOMode.NONE
+    def get_tensor_mode(self, name: str) -> Any:
+        return self.tensors[name].mode
 
-    def get_tensor_dtype(self, name: str) -> DataType:
-        """Of a tensor that the network has."""
+    def get_tensor_dtype(self, name: str) -> Any:
         return self.tensors[name].type
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        """With -1 for the batch."""
         return self.tensors[name].shape
 
-    def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[tuple[int, ...]]:
-        """Least, best and most: the same."""
-        return [self.tensors[name].sized(self.module.buckets[profile_index])] * 3
-
-    def create_execution_context(
-        self,
-        strategy: ExecutionContextAllocationStrategy = ExecutionContextAllocationStrategy.STATIC,
-    ) -> IExecutionContext:
-        """A context, whose scratch memory is its user's: other strategies are not made here."""
-        if strategy != ExecutionContextAllocationStrategy.USER_MANAGED:
-            raise NotImplementedError(f"strategy {strategy!r}")
+    def create_execution_context(self, strategy: Any) -> IExecutionContext:
+        assert strategy == real.ExecutionContextAllocationStrategy.USER_MANAGED
         return IExecutionContext(self)
 
 
@@ -183,8 +165,7 @@ class IExecutionContext:
         self._scratch = (0, 0)
 
     def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool:
-        """Choose a batch size by its index; the shapes are to be set again."""
-        buckets = self.engine.module.buckets
+        buckets = self.engine.buckets
         if not 0 <= profile_index < len(buckets):
             return self.engine.refuse(f"setOptimizationProfileAsync: no profile {profile_index}")
         self._rows = buckets[profile_index]
@@ -192,9 +173,8 @@ class IExecutionContext:
         return True
 
     def set_input_shape(self, name: str, shape: Sequence[int]) -> bool:
-        """Of an input, within the profile."""
         tensor = self.engine.tensors.get(name)
-        if tensor is None or tensor.mode != TensorIOMode.INPUT:
+        if tensor is None or tensor.mode != real.TensorIOMode.INPUT:
             return self.engine.refuse(f"setInputShape: {name} is no input")
         if not self._rows or tuple(shape) != tensor.sized(self._rows):
             return self.engine.refuse(
@@ -205,49 +185,47 @@ class IExecutionContext:
         return True
 
     def set_tensor_address(self, name: str, memory: int) -> bool:
-        """Where an input or output is; looked at when it is executed."""
         if name not in self.engine.tensors:
             return self.engine.refuse(f"setTensorAddress: there is no tensor {name}")
         self._addresses[name] = int(memory)
         return True
 
     def update_device_memory_size_for_shapes(self) -> int:
-        """Bytes of scratch memory; 0 where a shape is missing."""
+        """As TensorRT: 0 where a shape is missing."""
         if self._missing_shape():
             return 0
         return self.engine.module.scratch_per_row * self._rows
 
     def set_device_memory(self, memory: int, size: int) -> None:
-        """The scratch memory."""
         self._scratch = (int(memory), int(size))
 
     def execute_async_v3(self, stream_handle: int) -> bool:
-        """Put the network's work into a stream."""
         engine = self.engine
         if self._missing_shape() or not self._good_memory():
             return False
         # What is set from now on is for other work.
         rows, scratch = self._rows, self._scratch
-        tensors = [(tensor, self._addresses[name]) for name, tensor in engine.tensors.items()]
+        tensors = {name: (kind, self._addresses[name]) for name, kind in engine.tensors.items()}
         try:
             engine.module.device.enqueue(
                 stream_handle, lambda: _run(engine, tensors, rows, scratch)
             )
         except HostCudaError as error:
             return engine.refuse(f"enqueueV3: {error}")
-        engine.module.count("executions")
+        with engine.module.lock:
+            engine.module.executions += 1
         return True
 
     def _missing_shape(self) -> bool:
-        """Whether a shape that depends on the batch was not set; told."""
+        """Return True, and log it, if a shape that depends on the batch is not set."""
         for name, tensor in self.engine.tensors.items():
-            wanted = tensor.mode == TensorIOMode.INPUT and -1 in tensor.shape
+            wanted = tensor.mode == real.TensorIOMode.INPUT and -1 in tensor.shape
             if not self._rows or (wanted and name not in self._shapes):
                 return not self.engine.refuse(f"the profile or the shape of {name} is not set")
         return False
 
     def _good_memory(self) -> bool:
-        """Whether every address is device memory that no other one overlaps; what is not, told."""
+        """Return True if every address is device memory that no other overlaps; log what is not."""
         engine, (scratch, given) = self.engine, self._scratch
         needed = self.update_device_memory_size_for_shapes()
         if given < needed or scratch % ALIGNMENT:
@@ -269,13 +247,12 @@ class IExecutionContext:
 
 def _run(
     engine: ICudaEngine,
-    tensors: Sequence[tuple[Tensor, int]],
+    tensors: Mapping[str, tuple[Tensor, int]],
     rows: int,
     scratch: tuple[int, int],
 ) -> None:
-    """What the network's kernels do, when it is their turn."""
+    """Do the work of the network's kernels, when it is their turn."""
     module, (address, size) = engine.module, scratch
-    module.count("runs")
 
     def memory(tensor: Tensor, at: int) -> Any:
         return module.device.array(at, tensor.sized(rows), tensor.numpy)
@@ -285,10 +262,14 @@ def _run(
             module.device.array(address, [size], np.uint8)[:] = _SCRIBBLE
 
     scribble()
-    given = {t.name: memory(t, at).copy() for t, at in tensors if t.mode == TensorIOMode.INPUT}
-    results = [(t, at) for t, at in tensors if t.mode == TensorIOMode.OUTPUT]
-    made = engine.session.run([tensor.name for tensor, _ in results], given)
+    given, results = {}, []
+    for name, (tensor, at) in tensors.items():
+        if tensor.mode == real.TensorIOMode.INPUT:
+            given[name] = memory(tensor, at).copy()
+        else:
+            results.append((name, memory(tensor, at)))
+    made = engine.session.run([name for name, _ in results], given)
     module.spoil(engine.graph, rows, made)
-    for (tensor, at), value in zip(results, made, strict=True):
-        memory(tensor, at)[...] = value
+    for (_, there), value in zip(results, made, strict=True):
+        there[...] = value
     scribble()

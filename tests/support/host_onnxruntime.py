@@ -17,8 +17,7 @@ from pathlib import Path
 
 from repository import CSRC
 
-PARTS = ("host_onnxruntime.cc", "host_onnxruntime_ops.cc", "host_onnxruntime_sessions.cc")
-_UNKNOWN = 2**64 - 1
+PARTS = ("host_onnxruntime.cc", "host_onnxruntime_ops.cc")
 
 _PROJECT = """
 cmake_minimum_required(VERSION 3.22)
@@ -73,16 +72,11 @@ class HostOnnxRuntime:
         self._library = ctypes.CDLL(str(path))
         self._library.host_ort_counter.restype = ctypes.c_uint64
         self._library.host_ort_option.restype = ctypes.c_char_p
-        for name in ("fail", "need", "reset"):
-            getattr(self._library, f"host_ort_{name}").restype = None
+        self._library.host_ort_fail.restype = self._library.host_ort_reset.restype = None
 
     def fail(self, what: str, times: int, message: str) -> None:
         """Make the next calls of one kind fail."""
         self._library.host_ort_fail(what.encode(), ctypes.c_int(times), message.encode())
-
-    def need(self, library: str) -> None:
-        """The provider cannot be loaded while no library of that name is open."""
-        self._library.host_ort_need(library.encode())
 
     def option(self, name: str) -> str | None:
         """An option of the provider in the session that was made last."""
@@ -91,10 +85,7 @@ class HostOnnxRuntime:
 
     def counter(self, name: str) -> int:
         """One of the counters that csrc/tests/host_onnxruntime.h lists."""
-        value = int(self._library.host_ort_counter(name.encode()))
-        if value == _UNKNOWN:
-            raise KeyError(name)
-        return value
+        return int(self._library.host_ort_counter(name.encode()))
 
     def reset(self) -> None:
         """Begin to count anew; nothing is to fail any more."""

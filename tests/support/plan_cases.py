@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 import runtime
 from export.plan import graph, pipeline, quantization, samples
-from export.plan.precision import HALVES, Precision
+from export.plan.precision import EIGHT_BITS, HALVES, Precision
 from export.plan.quantization import EightBits, Quantized
 from zoo import data
 from zoo.engines import WEIGHTS
@@ -32,29 +35,34 @@ def load(path: Path) -> tuple[ModelProto, dict[str, Any]]:
     return onnx.load(path), runtime.manifest.read(path)
 
 
-def _twins() -> set[str]:
-    """Engines with the role and the operators of a smaller one."""
+def _twins(*, of_graphs: bool) -> set[str]:
+    """Engines with the role and the operators, or the inputs and outputs, of a smaller one."""
     seen, twins = set[Any](), set[str]()
     for path in sorted(map(WEIGHTS.joinpath, ENGINES), key=lambda path: path.stat().st_size):
         model, document = load(path)
-        kind = document["role"], frozenset(node.op_type for node in model.graph.node)
+        ends = [value.name for value in (*model.graph.input, *model.graph.output)]
+        parts = [node.op_type for node in model.graph.node] if of_graphs else ends
+        kind = document["role"], frozenset(parts)
         if kind in seen:
             twins.add(path.name)
         seen.add(kind)
     return twins
 
 
-TWINS = _twins()
+TWINS = _twins(of_graphs=True)
 """Engines whose role and operators are those of a smaller one."""
 
 
-def case(name: str, *rest: Any) -> Any:
+def case(name: str, *rest: Any, twins: Collection[str] = TWINS) -> Any:
     """A set of parameters that begins with an engine; those of twins are for `make test-long`."""
-    return pytest.param(name, *rest, marks=[pytest.mark.long] if name in TWINS else [])
+    return pytest.param(name, *rest, marks=[pytest.mark.long] if name in twins else [])
 
 
 CASES = [case(name) for name in ENGINES]
-"""`ENGINES`, as parameters of tests that are long."""
+"""`ENGINES`, as parameters of tests of graphs."""
+
+RUNS = [case(name, twins=_twins(of_graphs=False)) for name in ENGINES]
+"""`ENGINES`, as parameters of tests of the runtime, which sees roles, inputs and outputs only."""
 
 
 def lowered(path: Path, precision: Precision) -> tuple[ModelProto, list[str]]:
@@ -163,6 +171,36 @@ def rounded(model: ModelProto, precision: Precision) -> ModelProto:
         copy.CopyFrom(node)
     del made.graph.node[:]
     made.graph.node.extend(copied)
+    return made
+
+
+def identity(document: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(document.get(field) for field in ("model", "role", "checkpoint_sha256"))
+
+
+@cache
+def shipped() -> dict[tuple[Any, ...], Path]:
+    return {identity(load(WEIGHTS / name)[1]): WEIGHTS / name for name in ENGINES}
+
+
+def graph_of_plan(plan: bytes) -> ModelProto | None:
+    """The lowered graph of the plan of a shipped engine, None for another; runs on a CPU.
+
+    Its manifest is its documentation.
+    """
+    with tempfile.NamedTemporaryFile(suffix=".plan") as file:
+        Path(file.name).write_bytes(plan)
+        document = runtime.manifest.read(file.name)
+    engine, precision = shipped().get(identity(document)), document["precision"]
+    if engine is None:
+        return None
+    made = ModelProto()
+    eight = precision in EIGHT_BITS
+    made.CopyFrom(quantized(engine, precision).model if eight else lowered(engine, precision)[0])
+    if precision in HALVES:
+        # ONNX Runtime computes in neither on a CPU, and leaves out casts to fp16 and back.
+        made = rounded(made, precision)
+    made.doc_string = json.dumps(document)
     return made
 
 

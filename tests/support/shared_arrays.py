@@ -104,6 +104,37 @@ def all_but(device: HostCuda, left: int) -> Iterator[None]:
         device.call("release", held)
 
 
+def check_places(
+    call: Callable[[Any], Any],
+    device: HostCuda,
+    put: Callable[..., Interface],
+    label: str = "",
+    most_up: int | None = None,
+) -> NDArray[Any]:
+    """Check that `call(out)` gives the same in the host's memory, a device's, and given arrays.
+
+    Args:
+        most_up: bytes that a call into the device's memory may copy up for each launch.
+
+    Returns:
+        What it gives.
+    """
+    expected: NDArray[Any] = call("numpy")
+    device.reset()
+    made = call("device")
+    assert device.counter("copies_down") == 0, label
+    if most_up is not None:
+        assert device.counter("bytes_up") <= most_up * device.counter("launches"), label
+    assert (made.shape, made.dtype, made.device) == (expected.shape, expected.dtype, "cuda:0")
+    assert len(made) == len(expected) and made.nbytes == expected.nbytes
+    np.testing.assert_array_equal(made.numpy(), expected, err_msg=label)
+    there, host = put(np.zeros_like(expected)), np.zeros_like(expected)
+    assert call(there) is there and call(host) is host
+    np.testing.assert_array_equal(there.host, expected, err_msg=label)
+    np.testing.assert_array_equal(host, expected, err_msg=label)
+    return expected
+
+
 def rows_for(engine: Any, n: int) -> tuple[NDArray[Any], dict[str, Any]]:
     """Rows that go into an engine that is no generator, and what goes in beside them."""
     if isinstance(engine, runtime.Mapping):
