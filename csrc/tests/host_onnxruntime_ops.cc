@@ -12,10 +12,12 @@ struct Kernel {
   void* inner;
 };
 
-// The same operator for the CPU. Those of this project have no state of their own.
+// The same operator for the CPU. Of the functions that are not replaced, none reads the object.
 struct Op : OrtCustomOp {
   const OrtCustomOp* inner = nullptr;
 };
+
+const OrtCustomOp* inner_of(const OrtCustomOp* op) { return static_cast<const Op*>(op)->inner; }
 
 OrtStatus* compute(void* kernel, OrtKernelContext* context) noexcept {
   const auto& given = *static_cast<Kernel*>(kernel);
@@ -33,7 +35,7 @@ OrtStatus* stream_of(const OrtKernelContext*, void** stream) noexcept {
 
 OrtStatus* create_kernel(const OrtCustomOp* op, const OrtApi* api, const OrtKernelInfo* info,
                          void** kernel) noexcept {
-  const OrtCustomOp* inner = static_cast<const Op*>(op)->inner;
+  const OrtCustomOp* inner = inner_of(op);
   auto made =
       std::make_unique<Kernel>(Kernel{inner->KernelComputeV2, inner->KernelDestroy, nullptr});
   OrtStatus* status = inner->CreateKernelV2(inner, api, info, &made->inner);
@@ -54,6 +56,12 @@ OrtStatus* add_operator(OrtCustomOpDomain* domain, const OrtCustomOp* op) noexce
   std::memcpy(static_cast<OrtCustomOp*>(made), op, sizeof(OrtCustomOp));
   made->inner = op;
   made->GetExecutionProviderType = [](const OrtCustomOp*) { return "CPUExecutionProvider"; };
+  made->GetStartVersion = [](const OrtCustomOp* self) {
+    return inner_of(self)->GetStartVersion(inner_of(self));
+  };
+  made->GetEndVersion = [](const OrtCustomOp* self) {
+    return inner_of(self)->GetEndVersion(inner_of(self));
+  };
   made->CreateKernelV2 = create_kernel;
   made->KernelComputeV2 = compute;
   made->KernelDestroy = destroy_kernel;

@@ -1,7 +1,7 @@
-"""Plans that are checked on emulated CUDA devices: what the tests of it share.
+"""Shared by the tests of the checks of plans, on emulated CUDA devices.
 
-TensorRT for RTX really builds the plans, and fake_tensorrt.py runs their graphs in ONNX Runtime,
-rounded where they are in half precision; it can be told to make mistakes.
+TensorRT for RTX builds the plans, and fake_tensorrt.py runs their graphs in ONNX Runtime, rounded
+where they are in half precision, with mistakes if `spoil` makes some.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ def document_of(graph: ModelProto) -> Any:
 
 
 def export(
-    engine: str, out: Path, wanted: str = "fp32", loss: float | None = None, **options: Any
+    engine: str, out: Path, precision: str = "fp32", loss: float | None = None, **options: Any
 ) -> tuple[Plan, list[str]]:
-    """The plan, and what was said."""
-    said: list[str] = []
+    """Export a plan; return it and the lines of progress."""
+    lines: list[str] = []
     (plan,) = pipeline.export(
         WEIGHTS / engine,
         out,
-        Options(RTX, wanted, BUCKETS),
-        progress=said.append,
+        Options(RTX, precision, BUCKETS),
+        progress=lines.append,
         checking=Checking(images=IMAGES, max_loss=loss, **options),
     )
-    return plan, said
+    return plan, lines
 
 
 def checks_of(path: Path) -> Any:

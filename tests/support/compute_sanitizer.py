@@ -1,4 +1,4 @@
-"""NVIDIA's compute-sanitizer: where it is, and what it found."""
+"""Runs programs under NVIDIA's compute-sanitizer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SUMMARY = {
 
 
 def find() -> str | None:
-    """Its path: on the PATH, or in a CUDA toolkit: CUDA_HOME's, nvcc's, or the usual one."""
+    """Return its path: on PATH, or in the CUDA toolkit of CUDA_HOME, nvcc, or /usr/local."""
     homes = [os.environ.get(name) for name in ("CUDA_HOME", "CUDA_PATH")]
     nvcc = shutil.which("nvcc")
     homes += [str(Path(nvcc).resolve().parent.parent)] if nvcc else []
@@ -32,10 +32,10 @@ def find() -> str | None:
 
 
 def findings(tool: str, said: str) -> int:
-    """How many errors or hazards its last lines tell of.
+    """Return the number of errors or hazards in its summary lines.
 
     Raises:
-        AssertionError: they tell of none at all: it did not watch the program.
+        AssertionError: there is no summary, so that it did not watch the program.
     """
     counts = re.findall(_SUMMARY[tool], said)
     assert counts, f"{tool} has no summary:\n{said[-3000:]}"
@@ -43,12 +43,12 @@ def findings(tool: str, said: str) -> int:
 
 
 def run(tool: str, command: Sequence[object]) -> tuple[int, str]:
-    """A program and its children under a tool; the exit status, and all that was said."""
+    """Run a program and its children under a tool; return the exit status and the output."""
     program = find()
     assert program, f"{PROGRAM} is not installed"
     options = ["--tool", tool, "--target-processes", "all"]
     if tool == "memcheck":
-        # PyTorch asks CUDA for things that it can do without: no errors of our kernels.
+        # PyTorch makes calls of CUDA that may fail: no errors of our kernels.
         options += ["--report-api-errors", "no"]
     done = subprocess.run(
         [program, *options, *map(str, command)],

@@ -21,7 +21,7 @@ serve = gpu_throughput.serve
 
 
 def serve_emulated(key: str, case: Case, pipe: Connection) -> None:
-    """As `gpu_throughput.serve`, in a process that has that TensorRT."""
+    """Serve as `gpu_throughput.serve` does, with the stand-in for TensorRT."""
     if key.startswith("zoo-"):
         from export.plan import pipeline
 

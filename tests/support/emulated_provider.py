@@ -1,7 +1,7 @@
 """Fixtures of the tests that run ONNX Runtime's CUDA provider on emulated devices.
 
-Memory, streams, graphs and the kernels of our operators are those of csrc/tests/host_cuda.cc; the
-provider is csrc/tests/host_onnxruntime.cc, which computes with the real ONNX Runtime on the CPU.
+csrc/tests/host_cuda.cc has the memory, streams, graphs and the kernels of our operators;
+csrc/tests/host_onnxruntime.cc is the provider, which computes with the real ONNX Runtime on a CPU.
 `test_emulated_gpu.py` sets the variables of the environment that name the two.
 """
 
@@ -24,7 +24,7 @@ from zoo.engines import WEIGHTS
 
 VAE = WEIGHTS / "vae.onnx"
 FAILING = ("begin_capture", "end_capture")
-"""What tests let fail for good."""
+"""Functions that tests let fail more often than they are called."""
 LIVE = ("device_bytes", "pinned_bytes", "streams", "graphs")
 
 
@@ -40,7 +40,7 @@ def provider() -> HostOnnxRuntime:
 
 @pytest.fixture(autouse=True)
 def nothing_left(devices: HostCuda, provider: HostOnnxRuntime) -> Iterator[None]:
-    """Each test gives back what it took of the devices, and is told of no warning by surprise."""
+    """Check that each test releases what it allocated, and that no warning is unexpected."""
     devices.reset()
     provider.reset()
     for name in FAILING:
@@ -49,7 +49,7 @@ def nothing_left(devices: HostCuda, provider: HostOnnxRuntime) -> Iterator[None]
         warnings.simplefilter("error", RuntimeWarning)
         yield
     gc.collect()
-    assert [devices.counter(name) for name in LIVE] == [0, 0, 0, 0], "something is left"
+    assert [devices.counter(name) for name in LIVE] == [0, 0, 0, 0], "not all is released"
     assert provider.counter("sessions") == 0
 
 

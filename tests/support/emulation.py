@@ -1,8 +1,8 @@
-"""What the tests on emulated CUDA devices share: the devices, a TensorRT, plans for it.
+"""Fixtures of the tests on emulated CUDA devices: the devices, a TensorRT, and plans.
 
-Memory, streams, graphs and kernels are those of csrc/tests/host_cuda.cc, TensorRT is
-fake_tensorrt.py, which runs the plan's graph in ONNX Runtime; all between them is what runs on a
-GPU. `test_emulated_gpu.py` runs these tests, with ZOO_CUDA_LIBRARY set.
+csrc/tests/host_cuda.cc has the memory, streams, graphs and kernels; fake_tensorrt.py is a TensorRT
+that runs the plan's graph in ONNX Runtime. All between the two is the code that runs on a GPU.
+`test_emulated_gpu.py` runs these tests, with ZOO_CUDA_LIBRARY set.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def tensorrt(device: HostCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake
     plans.flavour.cache_clear()
     assert device.errors == []
     live = ("device_bytes", "pinned_bytes", "streams", "graphs")
-    assert [device.counter(name) for name in live] == [0, 0, 0, 0], "something is left"
+    assert [device.counter(name) for name in live] == [0, 0, 0, 0], "not all is released"
 
 
 @pytest.fixture
@@ -70,6 +70,6 @@ def plan(tensorrt: FakeTensorRT, made: dict[str, Path]) -> Plan:
 
 @pytest.fixture
 def put(device: HostCuda) -> Iterator[Callable[..., Interface]]:
-    """Makes arrays of the current device, the first one, which go at the end of the test."""
+    """Make arrays on the first device, which are released at the end of the test."""
     with maker(device) as make:
         yield make

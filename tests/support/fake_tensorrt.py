@@ -155,7 +155,7 @@ class ICudaEngine:
 
 
 class IExecutionContext:
-    """One batch size at a time."""
+    """A network with the shapes and addresses of one batch size."""
 
     def __init__(self, engine: ICudaEngine) -> None:
         self.engine = engine
@@ -191,7 +191,7 @@ class IExecutionContext:
         return True
 
     def update_device_memory_size_for_shapes(self) -> int:
-        """As TensorRT: 0 where a shape is missing."""
+        """Return the bytes of scratch memory; 0 if a shape is missing, as TensorRT does."""
         if self._missing_shape():
             return 0
         return self.engine.module.scratch_per_row * self._rows
@@ -203,7 +203,7 @@ class IExecutionContext:
         engine = self.engine
         if self._missing_shape() or not self._good_memory():
             return False
-        # What is set from now on is for other work.
+        # What is set later is for other work.
         rows, scratch = self._rows, self._scratch
         tensors = {name: (kind, self._addresses[name]) for name, kind in engine.tensors.items()}
         try:
@@ -219,8 +219,8 @@ class IExecutionContext:
     def _missing_shape(self) -> bool:
         """Return True, and log it, if a shape that depends on the batch is not set."""
         for name, tensor in self.engine.tensors.items():
-            wanted = tensor.mode == real.TensorIOMode.INPUT and -1 in tensor.shape
-            if not self._rows or (wanted and name not in self._shapes):
+            sized = tensor.mode == real.TensorIOMode.INPUT and -1 in tensor.shape
+            if not self._rows or (sized and name not in self._shapes):
                 return not self.engine.refuse(f"the profile or the shape of {name} is not set")
         return False
 

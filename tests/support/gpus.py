@@ -1,4 +1,4 @@
-"""Whether there is an NVIDIA GPU to test on."""
+"""Search for an NVIDIA GPU to test on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from runtime.errors import BackendUnavailableError
 
 
 def why_no_gpu() -> str:
-    """Why the kernels cannot run here; empty where they can."""
+    """Return the reason why the kernels cannot run here; empty if they can."""
     try:
         cuda.devices()
     except BackendUnavailableError as error:

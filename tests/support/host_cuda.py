@@ -33,7 +33,7 @@ _Callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 def build() -> Path:
-    """The library, compiled by the compiler that CXX names, else c++; once for what is in csrc/."""
+    """Compile the library with $CXX or c++, once for each state of csrc/."""
     compiler = os.environ.get("CXX") or "c++"
     options = ["-std=c++17", "-O2", "-shared", "-fPIC", "-pthread", "-fvisibility=hidden", *EXACT]
     text = hashlib.sha256(" ".join([compiler, *options]).encode())
@@ -57,14 +57,14 @@ def build() -> Path:
 
 
 class HostCudaError(RuntimeError):
-    """What a function of the library said when it failed."""
+    """Message of a function of the library that failed."""
 
 
 class HostCuda:
     """The library, opened; the runtime that opens the same file has the same devices.
 
-    Work that waits for a stream may call Python: who waits must not hold Python's lock, which
-    `call` does not.
+    Work in a stream may call Python, so that a thread that waits for one must not hold Python's
+    lock; `call` does not.
     """
 
     def __init__(self, path: Path) -> None:
@@ -76,12 +76,12 @@ class HostCuda:
         self._library.host_cuda_fail.restype = None
         self._library.host_cuda_break.restype = None
         self._table = self._open_table()
-        # A graph calls for as long as it lives, and nobody says when it goes: none is let go of.
+        # A graph may call for as long as it lives, whose end is not known here: all are kept.
         self._calls: dict[int, Callable[[], object]] = {}
         self._keys = itertools.count(1)
         self._callback = _Callback(self._run)
         self.errors: list[BaseException] = []
-        """What the calls raised that were put into streams."""
+        """Exceptions of the calls that were put into streams."""
 
     def _open_table(self) -> dict[str, Any]:
         """The functions of CudaOps by name, in the order in which the header declares them."""
@@ -98,7 +98,7 @@ class HostCuda:
         try:
             self._calls[key]()
         except BaseException as error:
-            # As where a kernel fails: whoever waits for the stream is told.
+            # As when a kernel fails: whoever waits for the stream gets the error.
             self.errors.append(error)
             text = f"cudaErrorLaunchFailure: {type(error).__name__}: {error}"
             self._library.host_cuda_break(text.encode())
@@ -115,22 +115,22 @@ class HostCuda:
             raise HostCudaError(failure.decode())
 
     def set_device(self, index: int) -> None:
-        """As a program's own cudaSetDevice, in this thread."""
+        """Make a device the current one of this thread, like cudaSetDevice."""
         if self._library.host_cuda_set_device(ctypes.c_int(index)):
             raise HostCudaError(self._library.host_cuda_error().decode())
 
     def current_device(self) -> int:
-        """As cudaGetDevice."""
+        """Return the current device of this thread, like cudaGetDevice."""
         return int(self._library.host_cuda_current_device())
 
     def make(self, function: str, *arguments: Any) -> int:
-        """What a function of the table puts where its last argument points: a handle."""
+        """Call a function of the table whose last argument receives a handle; return the handle."""
         made = ctypes.c_void_p()
         self.call(function, *arguments, ctypes.byref(made))
         return made.value or 0
 
     def allocate(self, size: int) -> int:
-        """Memory of the current device, in bytes; its address."""
+        """Allocate bytes of the current device's memory; return the address."""
         made, exhausted = ctypes.c_void_p(), ctypes.c_bool()
         self.call("allocate", size, ctypes.byref(made), ctypes.byref(exhausted))
         return made.value or 0
@@ -147,26 +147,26 @@ class HostCuda:
             raise HostCudaError(self._library.host_cuda_error().decode())
 
     def is_device(self, address: int, size: int) -> bool:
-        """Whether all of these bytes are memory of one device that was not released."""
+        """Return True if all of these bytes are memory of one device that was not released."""
         found = self._library.host_cuda_is_device(ctypes.c_void_p(address), ctypes.c_size_t(size))
         return bool(found)
 
     def counter(self, name: str) -> int:
-        """One of the counters that csrc/tests/host_cuda.h lists."""
+        """Return one of the counters that csrc/tests/host_cuda.h lists."""
         return int(self._library.host_cuda_counter(name.encode()))
 
     def reset(self) -> None:
-        """Begin to count anew."""
+        """Set the counters to 0."""
         self._library.host_cuda_reset()
 
-    def fail(self, function: str, times: int, message: str = "cudaErrorUnknown: told to") -> None:
+    def fail(self, function: str, times: int, message: str = "cudaErrorUnknown") -> None:
         """Make the next calls of a function of the table fail."""
         if function not in self._table:
             raise KeyError(function)
         self._library.host_cuda_fail(function.encode(), ctypes.c_int(times), message.encode())
 
     def array(self, address: int, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
-        """The device's memory there, as an array: no copy of it."""
+        """Return the device's memory at an address as an array, which is no copy."""
         kind = np.dtype(dtype)
         size = math.prod(shape) * kind.itemsize
         if not self.is_device(address, size):

@@ -1,8 +1,8 @@
 """A libonnxruntime.so with a CUDA provider on emulated devices (csrc/tests/host_onnxruntime.h).
 
-`build` compiles it. `variables` are those of the environment that put it, before the runtime first
-asks for ONNX Runtime, in the place of the real library, which it calls. `HostOnnxRuntime` is the
-same library from Python.
+`build` compiles it. The environment variables that `variables` returns put it in the place of the
+real library, which it calls; they must be set before the runtime first opens ONNX Runtime.
+`HostOnnxRuntime` is the same library from Python.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ set_target_properties(onnxruntime PROPERTIES CXX_VISIBILITY_PRESET hidden)
 
 
 def real_library() -> Path:
-    """The library of the installed ONNX Runtime."""
+    """Return the library of the installed ONNX Runtime."""
     found = find_spec("onnxruntime")
     assert found is not None and found.origin is not None
     return next((Path(found.origin).parent / "capi").glob("libonnxruntime.so*"))
@@ -61,7 +61,7 @@ def build(folder: Path) -> Path:
 
 
 def variables(library: Path) -> dict[str, str]:
-    """What makes the runtime use it."""
+    """Return the environment variables that make the runtime use the library."""
     return {"ZOO_ONNXRUNTIME_LIBRARY": str(library), "HOST_ONNXRUNTIME": str(real_library())}
 
 
@@ -79,14 +79,14 @@ class HostOnnxRuntime:
         self._library.host_ort_fail(what.encode(), ctypes.c_int(times), message.encode())
 
     def option(self, name: str) -> str | None:
-        """An option of the provider in the session that was made last."""
+        """Return an option of the provider in the newest session."""
         value = self._library.host_ort_option(name.encode())
         return None if value is None else str(value.decode())
 
     def counter(self, name: str) -> int:
-        """One of the counters that csrc/tests/host_onnxruntime.h lists."""
+        """Return one of the counters that csrc/tests/host_onnxruntime.h lists."""
         return int(self._library.host_ort_counter(name.encode()))
 
     def reset(self) -> None:
-        """Begin to count anew; nothing is to fail any more."""
+        """Set the counters to 0 and cancel the failures."""
         self._library.host_ort_reset()

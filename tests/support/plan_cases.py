@@ -50,11 +50,11 @@ def _twins(*, of_graphs: bool) -> set[str]:
 
 
 TWINS = _twins(of_graphs=True)
-"""Engines whose role and operators are those of a smaller one."""
+"""Engines with the role and the operators of a smaller one."""
 
 
 def case(name: str, *rest: Any, twins: Collection[str] = TWINS) -> Any:
-    """A set of parameters that begins with an engine; those of twins are for `make test-long`."""
+    """Return a parameter set that begins with an engine, marked `long` for twins."""
     return pytest.param(name, *rest, marks=[pytest.mark.long] if name in twins else [])
 
 
@@ -74,16 +74,18 @@ def lowered(path: Path, precision: Precision) -> tuple[ModelProto, list[str]]:
 def quantized(path: Path, precision: EightBits, count: int = samples.SAMPLES) -> Quantized:
     """The graph of an int8 or fp8 plan, calibrated as `python -m export` does."""
     model, document = load(path)
-    wanted = samples.Calibration(count=count)
-    return quantization.lower(graph.prepare(model, document), document, path, precision, wanted)
+    calibration = samples.Calibration(count=count)
+    prepared = graph.prepare(model, document)
+    return quantization.lower(prepared, document, path, precision, calibration)
 
 
 @cache
 def held_out(path: Path) -> Arrays:
-    """Real inputs, for each of a prepared graph, that come after those it is calibrated with."""
+    """Return real inputs of a prepared graph, other ones than it is calibrated with."""
     model, document = load(path)
-    wanted = samples.Calibration(count=samples.SAMPLES + ROWS)
-    found = samples.gather(list(graph.prepare(model, document).graph.input), document, path, wanted)
+    calibration = samples.Calibration(count=samples.SAMPLES + ROWS)
+    ends = list(graph.prepare(model, document).graph.input)
+    found = samples.gather(ends, document, path, calibration)
     return {
         name: values[-ROWS:] if len(values) == found.count else values
         for name, values in found.feed.items()
@@ -101,7 +103,7 @@ def pictures(shape: list[int], n: int = ROWS) -> NDArray[np.uint8]:
 
 
 def inputs(values: Any, n: int = ROWS) -> Arrays:
-    """For each input of a graph: N(0, 1), pictures, or classes; one of one value is 1."""
+    """Return an array for each input of a graph: N(0, 1), pictures, or classes; scalars are 1."""
     random = np.random.default_rng(1)
     made: Arrays = {}
     for value in values:
@@ -120,7 +122,7 @@ def inputs(values: Any, n: int = ROWS) -> Arrays:
 
 
 def run(model: ModelProto, feed: Arrays) -> Arrays:
-    """The outputs in ONNX Runtime, without its own rewriting of the graph."""
+    """Return the outputs in ONNX Runtime, without its graph optimizations."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
@@ -184,9 +186,9 @@ def shipped() -> dict[tuple[Any, ...], Path]:
 
 
 def graph_of_plan(plan: bytes) -> ModelProto | None:
-    """The lowered graph of the plan of a shipped engine, None for another; runs on a CPU.
+    """Return a graph that computes on a CPU what the plan of a shipped engine does, else None.
 
-    Its manifest is its documentation.
+    Its `doc_string` is the plan's manifest.
     """
     with tempfile.NamedTemporaryFile(suffix=".plan") as file:
         Path(file.name).write_bytes(plan)
@@ -213,7 +215,7 @@ def operands(model: ModelProto) -> list[tuple[NodeProto, list[int]]]:
 
 
 def raised(model: ModelProto) -> ModelProto:
-    """With the operators of ONNX 1.16, the first that may be bfloat16."""
+    """Return the model with the operators of ONNX 1.16, the first that take bfloat16."""
     made = ModelProto()
     made.CopyFrom(model)
     made.opset_import[0].version = max(made.opset_import[0].version, 22)
@@ -244,5 +246,5 @@ FEW = (
 
 
 def has_eight_bits(name: str, kind: str) -> bool:
-    """In fp8 the two products of one decoder are both left in fp16 for its quality."""
+    """Return True if a plan has products in eight bits: few layers stay in fp16 for quality."""
     return name.split(".")[0] not in FEW and (name, kind) != ("stacked-ae.onnx", "fp8")

@@ -1,6 +1,6 @@
-"""What TensorRT-RTX makes of a graph, read from its own description of the engine.
+"""The layers that TensorRT-RTX makes of a graph.
 
-Its engine inspector needs a GPU; while it builds, it tells the same to a logger, layer by layer.
+Its engine inspector needs a GPU; while it builds, it logs the same description, layer by layer.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from export.plan import targets
 from export.plan.builder import fixed_profile
 
 GENERATED = "kgen"
-"""The type of layers that round, scale, add and move: they have no products."""
+"""Type of the layers that round, scale, add and move, and multiply no matrices."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of an engine: its type, the type of its first input, and the nodes that it is of."""
+    """A layer of an engine: its type, the type of its first input, and its nodes in the graph."""
 
     kind: str
     reads: str
@@ -27,7 +27,7 @@ class Layer:
 
 
 def layers(model: ModelProto, rows: int = 8) -> list[Layer]:
-    """All layers, of a plan for one number of rows."""
+    """Build a plan for one number of rows and return its layers."""
     trt = targets.choose("tensorrt-rtx").module
     lines: list[str] = []
 
@@ -60,6 +60,6 @@ def _read(line: str) -> Layer | None:
 
 
 def products_in(kind: str, found: list[Layer]) -> set[str]:
-    """The nodes of the layers that multiply numbers of that type."""
+    """Return the nodes of the layers that multiply numbers of that type."""
     made = [layer for layer in found if layer.kind != GENERATED and layer.reads == kind]
     return {node for layer in made for node in layer.nodes}

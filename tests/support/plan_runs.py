@@ -1,4 +1,4 @@
-"""What an engine of each role is asked in the tests of GPUs: by itself, its plan, and on a GPU."""
+"""Runs engines of each role for the GPU tests: on the CPU, as plans, and in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ KINDS = {
 
 
 def role_of(name: str) -> str:
-    """The role of a shipped engine."""
+    """Return the role of a shipped engine."""
     role: str = runtime.manifest.read(WEIGHTS / name)["role"]
     return role
 
 
 def pictures(shape: tuple[int, ...], n: int) -> NDArray[np.uint8]:
-    """Random levels, [n, *shape]."""
+    """Return random images, uint8 [n, *shape]."""
     return np.random.default_rng(0).integers(0, 256, (n, *shape), np.uint8)
 
 
 def ask(engine: Any) -> NDArray[Any]:
-    """Images uint8 of what makes some, else numbers.
+    """Run an engine; return images uint8 if it makes any, else numbers.
 
-    Of a generator: latents given, those of a posterior, and the prior, which the device draws;
-    of a style-based one truncated, with and without the noise of its layers.
+    A generator decodes latents and samples a posterior and the prior, which the device draws;
+    a style-based one also truncates, with and without the noise of its layers.
     """
     role = engine.manifest["role"]
     if role == "encoder":
@@ -58,7 +58,7 @@ def ask(engine: Any) -> NDArray[Any]:
 
 
 def ask_real(engine: Any, feed: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-    """The same of real inputs, those of a graph by their names: eight bits hold no others."""
+    """Run an engine on real inputs by the names of its graph: eight bits hold no others."""
     role = engine.manifest["role"]
     if role == "encoder":
         return list(engine.encode(feed["image"]))
@@ -89,20 +89,20 @@ def _generated(engine: Any, role: str) -> list[NDArray[Any]]:
 
 
 def by_itself(name: str) -> NDArray[Any]:
-    """What a shipped engine answers in ONNX Runtime on the CPU."""
+    """Run a shipped engine in ONNX Runtime on the CPU."""
     with KINDS[role_of(name)](WEIGHTS / name, backend="onnxruntime") as engine:
         return ask(engine)
 
 
 def by_plan(name: str, plan: Path) -> NDArray[Any]:
-    """What its plan answers."""
+    """Run its plan."""
     with KINDS[role_of(name)](plan) as engine:
         assert engine.backend == engine.manifest["plan"]["target"]
         return ask(engine)
 
 
 def by_onnxruntime(name: str, **options: Any) -> NDArray[Any]:
-    """What it answers in ONNX Runtime on the first GPU."""
+    """Run it in ONNX Runtime on the first GPU."""
     with KINDS[role_of(name)](WEIGHTS / name, device="cuda", **options) as engine:
         assert engine.backend == "onnxruntime"
         return ask(engine)
@@ -111,10 +111,11 @@ def by_onnxruntime(name: str, **options: Any) -> NDArray[Any]:
 def assert_near(
     got: NDArray[Any], want: NDArray[Any], levels: tuple[int, float], numbers: float
 ) -> None:
-    """Answers of two precisions.
+    """Compare results of two precisions.
 
-    Images by the greatest and the mean difference in levels; numbers by their RMS difference in
-    parts of the standard deviation.
+    Args:
+        levels: greatest and mean difference of images, in levels.
+        numbers: RMS difference of numbers, in parts of the standard deviation.
     """
     assert got.dtype == want.dtype and got.shape == want.shape
     if want.dtype == np.uint8:

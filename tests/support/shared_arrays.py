@@ -1,7 +1,7 @@
-"""Memory of emulated CUDA devices: arrays, as other packages have them, and what is taken.
+"""Arrays of other packages in the memory of emulated CUDA devices, and checks of shared memory.
 
-The devices' memory is the host's, so that PyTorch on a CPU reads what is handed on by DLPack, once
-the capsule says that the array is on a CPU: that one field is changed here, in the capsule.
+The devices' memory is the host's, so that PyTorch on a CPU can read an array passed by DLPack if
+the capsule says that the array is on a CPU: this one field of the capsule is changed here.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from host_cuda import HostCuda
 
 CPU, CUDA = 1, 2
 NAMES = {"dltensor": 0, "dltensor_versioned": 32}
-"""Where the array's description begins in what each capsule points to."""
+"""Offset of the DLTensor in the struct of each kind of capsule, in bytes."""
 _get = ctypes.pythonapi.PyCapsule_GetPointer
 _get.restype, _get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
 
 
 def marked(capsule: Any, name: str, kind: int) -> Any:
-    """The capsule, which now says that its array is on a device of this kind."""
+    """Change the kind of device in a capsule, and return it."""
     start = _get(capsule, name.encode()) + NAMES[name]
     # void* data; int32 type, index
     ctypes.c_int32.from_address(start + 8).value = kind
@@ -35,7 +35,7 @@ def marked(capsule: Any, name: str, kind: int) -> Any:
 
 
 class Interface:
-    """An array of a device that knows `__cuda_array_interface__` only."""
+    """An array on a device that has only `__cuda_array_interface__`."""
 
     def __init__(self, device: HostCuda, values: NDArray[Any], stream: int | None = None) -> None:
         self.device = device
@@ -56,12 +56,12 @@ class Interface:
         return self.entries
 
     def release(self) -> None:
-        """Give the memory back."""
+        """Release the memory."""
         self.device.call("release", self.address)
 
 
 class Capsule:
-    """A PyTorch tensor in a device's memory, which it says is CUDA's, by DLPack only."""
+    """A PyTorch tensor in a device's memory that has only DLPack, and says that it is on CUDA."""
 
     def __init__(self, tensor: torch.Tensor, index: int = 0, version: str = "dltensor") -> None:
         self.tensor, self.index, self.version = tensor, index, version
@@ -80,7 +80,7 @@ class Capsule:
 
 @contextmanager
 def maker(device: HostCuda) -> Iterator[Callable[..., Interface]]:
-    """Makes arrays of the current device, the first one to begin with; they go at the end."""
+    """Make arrays on the current device, at first device 0; they are released at the end."""
     device.set_device(0)
     made: list[Interface] = []
 
@@ -95,7 +95,7 @@ def maker(device: HostCuda) -> Iterator[Callable[..., Interface]]:
 
 @contextmanager
 def all_but(device: HostCuda, left: int) -> Iterator[None]:
-    """Somebody else holds the first device's memory, but for so many bytes."""
+    """Leave only so many bytes of the first device's memory free."""
     device.set_device(0)
     held = device.allocate(DEVICE_BYTES - device.counter("device_bytes") - left)
     try:
@@ -136,7 +136,7 @@ def check_places(
 
 
 def rows_for(engine: Any, n: int) -> tuple[NDArray[Any], dict[str, Any]]:
-    """Rows that go into an engine that is no generator, and what goes in beside them."""
+    """Return rows for an engine that is no generator, and its other arguments."""
     if isinstance(engine, runtime.Mapping):
         return runtime.noise.normals(1, 0, n, engine.latent_width), {}
     translates = isinstance(engine, runtime.Translator)
