@@ -33,7 +33,7 @@ from export.roles.role import Role
 from export.statistics import LatentStatistics
 from zoo import data
 from zoo.errors import DataError
-from zoo.images.atomic import replacing
+from zoo.images.atomic import replace_file
 
 
 @dataclass
@@ -90,7 +90,7 @@ def export(
     checkpoint = load_checkpoint(source)
     with ExitStack() as stack:
         paths = engine_paths(out, checkpoint, options)
-        temporary = {role: stack.enter_context(replacing(path)) for role, path in paths.items()}
+        temporary = {role: stack.enter_context(replace_file(path)) for role, path in paths.items()}
         if options.weights == "fp16":
             storage.round_weights(checkpoint.model)
         latents = None

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from runtime import Encoder, Generator
 from zoo import data, engine_path
 from zoo.data import DataSet
-from zoo.engines import encoder_of
+from zoo.engines import encoder_path
 from zoo.images.convert import to_pillow
 from zoo.images.rows import Row, draw
 
@@ -70,7 +70,7 @@ def linear_ae(path: Path, clothes: DataSet) -> None:
 
     tiles = of_each_class(clothes)
     engine = engine_path("linear-ae.onnx")
-    with Encoder(encoder_of(engine)) as encoder, Generator(engine) as generator:
+    with Encoder(encoder_path(engine)) as encoder, Generator(engine) as generator:
         copies = generator.decode(encoder.embed(np.stack(tiles)))
         width = generator.latent_width
     train = clothes.train.images.reshape(len(clothes.train), -1).astype(np.float32) / 255
@@ -177,7 +177,7 @@ def sparsity(path: Path) -> None:
 
 def stochastic_ae(path: Path, clothes: DataSet) -> None:
     """How far apart codes of different images are, and how far draws for one image."""
-    with Encoder(encoder_of(engine_path("stochastic-ae.onnx"))) as encoder:
+    with Encoder(encoder_path(engine_path("stochastic-ae.onnx"))) as encoder:
         mu, logvar = encoder.encode(clothes.test.images)
     between, within = mu.std(0), np.exp(0.5 * logvar).mean(0)
 

@@ -15,7 +15,7 @@ import numpy as np
 from runtime import Encoder, Generator
 from zoo import engine_path
 from zoo.data import DataSet
-from zoo.engines import encoder_of
+from zoo.engines import encoder_path
 from zoo.images.rows import Row, draw
 from zoo.training import curves
 
@@ -29,7 +29,7 @@ def bigan(path: Path, clothes: DataSet, seed: int = 0) -> None:
     rows = np.concatenate([np.flatnonzero(labels == k)[1:3] for k in range(COLUMNS)])
     images = clothes.test.images[rows]
     engine = engine_path("bigan.onnx")
-    with Encoder(encoder_of(engine)) as encoder, Generator(engine) as generator:
+    with Encoder(encoder_path(engine)) as encoder, Generator(engine) as generator:
         copies = generator.decode(encoder.embed(images))
         samples = generator.sample(2 * COLUMNS, seed)
     blank = [""] * 2 * COLUMNS

@@ -1,6 +1,6 @@
-"""A zoo of image generators; importing it costs nothing and never imports PyTorch.
+"""A zoo of image generators. Importing it is cheap and never imports PyTorch.
 
-`zoo.engine_path("vae.onnx")` is the path of an engine file by name, and
+`zoo.engine_path("vae.onnx")` returns the path of an engine file by name, and
 `zoo.__version__` is the version of the installed package.
 """
 
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     __version__: str
 
 if sys.argv[:1] == ["-m"]:
-    # Python is looking for a command, `python -m zoo.NAME` or `python -m export`. Until that
-    # handles signals (zoo.cli), Ctrl-C ends the process as it does other programs: without a
-    # traceback of the imports.
+    # Python is looking up a command, `python -m zoo.NAME` or `python -m export`. Until the
+    # command handles signals (zoo.cli), Ctrl-C should end it without a traceback of the imports.
     import signal
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -25,7 +24,7 @@ if sys.argv[:1] == ["-m"]:
 
 
 def engine_path(name: str) -> Path:
-    """Path of the engine file `name`: a file that exists, else the shipped engine of that name.
+    """Return the path of an engine: an existing file, else the shipped engine of that name.
 
     Raises runtime.errors.EngineNotFoundError, listing the shipped engines.
     """

@@ -1,4 +1,4 @@
-"""The folder of what can be made or fetched again."""
+"""Cache folder for files that can be computed or downloaded again."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ NAME = "generator-zoo"
 
 
 def folder() -> Path:
-    """`generator-zoo` in the user's cache folder, `$XDG_CACHE_HOME` or `~/.cache`.
+    """Return `generator-zoo` in the user's cache folder, `$XDG_CACHE_HOME` or `~/.cache`.
 
-    Raises `ConfigError` where the user has no home folder either.
+    Raises `ConfigError` if there is no home folder either.
     """
-    named = os.environ.get("XDG_CACHE_HOME", "")
-    # A relative path is to be ignored, says the XDG Base Directory Specification.
-    if os.path.isabs(named):
-        return Path(named) / NAME
+    root = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG Base Directory Specification says that relative paths are ignored.
+    if os.path.isabs(root):
+        return Path(root) / NAME
     home = os.path.expanduser("~")
     if not os.path.isabs(home):
-        raise ConfigError("there is no cache folder: set XDG_CACHE_HOME or HOME to a folder")
+        raise ConfigError("no cache folder: set XDG_CACHE_HOME or HOME to an absolute path")
     return Path(home) / ".cache" / NAME
 
 

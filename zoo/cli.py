@@ -1,4 +1,4 @@
-"""What all commands share: errors as one line and exit code 2, and the options of an engine."""
+"""Shared parts of all commands: error handling, exit codes, and options of engines and images."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _EXTRAS = {
     "torch": "train",
     "tqdm": "train",
 }
-"""Packages that whole commands stand on, and the optional dependencies that have them."""
+"""Optional packages that whole commands need, and the extras that install them."""
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 
 class Integer(click.ParamType):
-    """An integer from `low` to `high`, which the error message calls `expected`."""
+    """Integer from `low` to `high`, described as `expected` in error messages."""
 
     name = "integer"
 
@@ -41,7 +41,7 @@ class Integer(click.ParamType):
         self.expected = expected
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """`value` as an int; click.BadParameter names the option, `expected`, and the value."""
+        """Convert `value` to an int. Raises click.BadParameter."""
         try:
             number = int(value)
         except ValueError:
@@ -55,8 +55,7 @@ UINT64 = Integer(0, 2**64 - 1, "an integer of 64 bits, 0 to 2**64 - 1")
 """Seeds and sample indices."""
 
 COUNT = Integer(1, 2**62, "an integer of at least 1")
-"""A number of images, or of anything else there is at least one of."""
-
+"""Number of images, or of other things of which there must be at least one."""
 
 SPLITS = ("train", "validation", "test")
 """The parts of a data set."""
@@ -65,11 +64,11 @@ _SELECTION = ("images", "data", "split", "count", "resize", "strict")
 
 
 class Command(click.Command):
-    """A click command whose `main` ends the process with one of these exit codes.
+    """Click command whose `main` ends the process with a defined exit code.
 
-    0 done; 2 bad input or a machine that cannot do it, after one line `error: …`
-    on stderr; 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 131 SIGQUIT and 152 SIGXCPU, after removing what
-    was half written. Anything else is a defect of the program, and shows its traceback.
+    0: success. 2: bad input, or a machine that lacks something, after one line `error: …` on
+    stderr. 130 (SIGINT), 143 (SIGTERM), 129 (SIGHUP), 131 (SIGQUIT), 152 (SIGXCPU): ended by a
+    signal, after removing partial output. Any other exception is a bug and shows its traceback.
     """
 
     def __init__(self, *args: Any, **extra: Any) -> None:
@@ -78,35 +77,35 @@ class Command(click.Command):
         self.context_settings.setdefault("max_content_width", 100)
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
-        """Run the command; with `standalone_mode=False` it raises and returns as click does."""
+        """Run the command; with `standalone_mode=False`, return and raise as click does."""
         run: Callable[..., Any] = super().main
         if not standalone_mode:
             return run(*args, standalone_mode=False, **extra)
         sys.exit(_exit_code(lambda: run(*args, standalone_mode=False, **extra)))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does, but refuse an empty --out or path, which would be the working folder."""
+        """Parse as click, but refuse an empty --out or path, which would be the working folder."""
         for before, argument in zip(["", *args], args, strict=False):
-            # The values of other options have errors of their own.
+            # Other options report empty values themselves.
             if argument == "--out=" or (not argument and (before == "--out" or before[:1] != "-")):
                 raise click.UsageError(f"an argument is empty, after {argument or before!r}")
         return super().parse_args(ctx, args)
 
 
 class Group(Command, click.Group):
-    """Several commands in one program, `python -m zoo.NAME COMMAND`; ends as Command does."""
+    """Group of commands, `python -m zoo.NAME COMMAND`, with the exit codes of Command."""
 
     command_class = Command
 
     def __init__(self, *args: Any, **extra: Any) -> None:
-        # Else click's error for a missing command is the whole help text.
+        # Otherwise click's error for a missing command is the whole help text.
         super().__init__(*args, no_args_is_help=False, **extra)
 
 
 def _exit_code(run: Callable[[], Any]) -> int:
-    console.prepare()
+    console.prepare_streams()
     try:
-        with signals.handled(_Ending(), *signals.ENDING):
+        with signals.install_handler(_EndingHandler(), *signals.ENDING):
             result = run()
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
@@ -120,10 +119,10 @@ def _exit_code(run: Callable[[], Any]) -> int:
     return result if isinstance(result, int) else 0
 
 
-class _Ending:
-    """What a signal to end does: an exception, so that the context managers on the stack clean up.
+class _EndingHandler:
+    """Signal handler that raises an exception, so that context managers clean up.
 
-    One that comes while they do would keep them from it, and is obeyed only if that lasts long.
+    A further signal during the clean-up is ignored unless PATIENCE_S have passed.
     """
 
     PATIENCE_S = 5.0
@@ -142,10 +141,10 @@ class _Ending:
 
 
 def _one_line(error: Exception) -> str | None:
-    """The message of an error that is the user's or the machine's; None for a defect of ours."""
+    """Return the message of an error caused by the user or the machine; None for a bug."""
     from zoo.errors import ZooError, is_out_of_memory
 
-    # An error of the runtime can only exist once its module is there.
+    # An error of the runtime can only exist if its module has been imported.
     runtime_errors = sys.modules.get("runtime.errors")
     if isinstance(error, click.ClickException):
         text = error.format_message()
@@ -170,13 +169,13 @@ def _package(error: ModuleNotFoundError) -> str:
 
 
 def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds `--engine` and the options of runtime.Generator, under the names of its arguments."""
+    """Add `--engine` and the options of runtime.Generator, named like its arguments."""
     options = (
         click.option(
             "--engine",
             required=True,
             metavar="FILE",
-            help="Engine file, or a shipped name; .onnx may be left out.",
+            help="Engine file, or the name of a shipped one; .onnx may be omitted.",
         ),
         click.option(
             "--device",
@@ -193,7 +192,7 @@ def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--precision", default="fp32", metavar="NAME", help="fp32, bf16, or tf32 on a GPU."
         ),
-        click.option("--instances", type=COUNT, metavar="K", help="Engine instances side by side."),
+        click.option("--instances", type=COUNT, metavar="K", help="Parallel engine instances."),
     )
     for option in reversed(options):
         function = option(function)
@@ -201,14 +200,14 @@ def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds `IMAGES…`, `--data`, `--split`, `--resize`, `--strict` and `-n/--count`.
+    """Add `IMAGES…`, `--data`, `--split`, `--resize`, `--strict` and `-n/--count`.
 
-    The command gets them as one argument, the zoo.inference.inputs.Selection `selection`.
+    The command receives them as one argument, the zoo.inference.inputs.Selection `selection`.
     """
 
     @functools.wraps(function)
     def command(**arguments: Any) -> Any:
-        # Here, because --help does without NumPy.
+        # Imported here, so that --help does not import NumPy.
         from zoo.inference.inputs import Selection
 
         selection = Selection(**{name: arguments.pop(name) for name in _SELECTION})
@@ -216,13 +215,11 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     options = (
         click.argument("images", nargs=-1),
-        click.option("--data", metavar="SET", help="A data set in place of IMAGES."),
-        click.option(
-            "--split", type=click.Choice(SPLITS), default="test", help="Which part of --data."
-        ),
+        click.option("--data", metavar="SET", help="A data set instead of IMAGES."),
+        click.option("--split", type=click.Choice(SPLITS), default="test", help="Split of --data."),
         click.option("-n", "--count", type=COUNT, metavar="N", help="Only the first n images."),
         click.option("--resize", is_flag=True, help="Fit pictures to the engine's size and mode."),
-        click.option("--strict", is_flag=True, help="Refuse a folder with unusable pictures."),
+        click.option("--strict", is_flag=True, help="Fail if a picture of a folder is unusable."),
     )
     for option in reversed(options):
         command = option(command)

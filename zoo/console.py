@@ -1,4 +1,4 @@
-"""Standard streams that a command can rely on, however it was started."""
+"""Robust standard streams for commands, however they were started."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from typing import Any
 _ESCAPES = "zoo.console"
 
 
-def prepare() -> None:
-    """Make the standard streams of this process usable, once and for all.
+def prepare_streams() -> None:
+    """Make the standard streams of this process usable.
 
-    - A stream that was closed (`2>&-`) leads to the null device: else the next file that is opened
-      takes its number, and gets what libraries print.
-    - A character that the console's encoding has not is written as an escape, and a file name that
-      is not text as the bytes that it has.
-    - What cannot be written to stderr (the terminal is gone, the disk is full) is lost: no result
-      depends on it.
+    - A closed stream (`2>&-`) is replaced by the null device. Otherwise the next opened file would
+      get its number, and receive what libraries print.
+    - Characters that the console's encoding lacks are escaped, and undecodable file names are
+      written as their original bytes.
+    - Errors of writing to stderr (closed terminal, full disk) are ignored.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest number that is free, which is this one.
+            # os.open returns the lowest free number, which is this one.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-    codecs.register_error(_ESCAPES, _escaped)
+    codecs.register_error(_ESCAPES, _escape)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -35,16 +34,16 @@ def prepare() -> None:
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ESCAPES)
     if isinstance(sys.stderr, io.TextIOWrapper) and sys.stderr is sys.__stderr__:
-        sys.stderr = _forgiving(sys.stderr)
+        sys.stderr = _ignore_errors(sys.stderr)
 
 
-def rewrites_lines(stream: Any) -> bool:
-    """Whether a stream is a terminal that obeys escape sequences."""
+def is_terminal(stream: Any) -> bool:
+    """Return True if a stream is a terminal that supports escape sequences."""
     return bool(stream.isatty()) and os.environ.get("TERM", "dumb") not in ("", "dumb")
 
 
-class _Forgiving(io.FileIO):
-    """A file that takes what cannot be written to it."""
+class _LossyFile(io.FileIO):
+    """File that discards data that cannot be written."""
 
     def write(self, data: Any, /) -> int:
         try:
@@ -54,15 +53,15 @@ class _Forgiving(io.FileIO):
         return memoryview(data).nbytes if written is None else written
 
 
-def _forgiving(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    raw = _Forgiving(stream.fileno(), "wb", closefd=False)
+def _ignore_errors(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    raw = _LossyFile(stream.fileno(), "wb", closefd=False)
     return io.TextIOWrapper(
         io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=True
     )
 
 
-def _escaped(error: UnicodeError) -> tuple[str | bytes, int]:
-    """The error handler of the streams: see `prepare`."""
+def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Handle an encoding error as `prepare_streams` describes."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     character = error.object[error.start]
@@ -71,4 +70,4 @@ def _escaped(error: UnicodeError) -> tuple[str | bytes, int]:
     return character.encode("ascii", "backslashreplace"), error.start + 1
 
 
-__all__ = ["prepare", "rewrites_lines"]
+__all__ = ["prepare_streams", "is_terminal"]

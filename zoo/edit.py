@@ -20,17 +20,17 @@ _OPTIONS = {"low": "--from", "high": "--to", "report": "--json", "images": "IMAG
 @click.command(cls=Command)
 @click.argument("images", nargs=-1)
 @engine_options
-@click.option("--add", multiple=True, metavar="NAME=α", help="Add α times the attribute; repeat.")
-@click.option("--strip", multiple=True, metavar="NAME", help="A strip over α; repeat for more.")
+@click.option("--add", multiple=True, metavar="NAME=α", help="Add α · attribute; repeatable.")
+@click.option("--strip", multiple=True, metavar="NAME", help="Draw a strip over α; repeatable.")
 @click.option("--from", "low", type=float, metavar="α", help="Start of a strip.  [-2]")
 @click.option("--to", "high", type=float, metavar="α", help="End of a strip.  [2]")
 @click.option(
     "--steps",
     type=STEPS,
     metavar="N",
-    help="N + 1 images, of a strip [8] or on the way to the edit [only the edit].",
+    help="N + 1 images per strip [8] or on the path to the edit [only the edit].",
 )
-@click.option("--seed", type=UINT64, default=0, help="Seed of the run that sample:I is from.")
+@click.option("--seed", type=UINT64, default=0, help="Seed of the run for sample:I.")
 @click.option(
     "--out",
     default="edited.png",
@@ -39,36 +39,36 @@ _OPTIONS = {"low": "--from", "high": "--to", "report": "--json", "images": "IMAG
 )
 @click.option("--resize", is_flag=True, help="Fit images to the engine's size and channels.")
 @click.option("--overwrite", is_flag=True, help="Write into a folder that is not empty.")
-@click.option("--evaluate", metavar="CLASSIFIER", help="Measure on --data how often edits take.")
+@click.option("--evaluate", metavar="CLASSIFIER", help="Measure the success of edits on --data.")
 @click.option("--data", metavar="SET", help="Data set with attributes or classes.")
 @click.option("--split", type=click.Choice(SPLITS), default="test")
 @click.option("-n", "--count", type=COUNT, metavar="N", help="Only the first n images.")
 @click.option("--amount", type=float, default=1.0, metavar="α", help="α of the evaluation.")
-@click.option("--json", "report", metavar="FILE", help="Write the evaluation as JSON as well.")
+@click.option("--json", "report", metavar="FILE", help="Also write the evaluation as JSON.")
 def main(evaluate: str | None, **options: Any) -> None:
-    """Change attributes of images: decode h + Σ α·h_dif with h = the encoder's μ.
+    """Change attributes of images: decode h + Σ α·h_dif, where h is the encoder's μ.
 
-    h_dif of an attribute is the mean latent of the training images with it minus
-    that of those without. IMAGES are pictures, folders, .npy, .npz or IDX files,
-    `seed:K`, `sample:I` or `latent:FILE` (what zoo.invert saved). A grid has the
-    original, its reconstruction and the edit; other formats hold the edited images
-    only. A .gif of a strip moves all images side by side.
+    h_dif of an attribute is the mean latent of training images with it minus the mean
+    latent of those without. IMAGES are pictures, folders, .npy, .npz or IDX files,
+    `seed:K`, `sample:I` or `latent:FILE` (saved by zoo.invert). A grid shows the
+    original, its reconstruction and the edit; other formats contain the edited images
+    only. A .gif of a strip animates all images side by side.
 
-    --evaluate edits every image of --data in each attribute, to what the image is
-    not, and lets the CLASSIFIER say how often that takes and how often its other
-    decisions change. Of a generator without an encoder it edits the first -n samples
-    of seed 0 (1,000) in what the CLASSIFIER sees in them.
+    --evaluate flips each attribute of every image of --data, and measures with the
+    CLASSIFIER how often that succeeds and how often other attributes change. For a
+    generator without an encoder it edits the first -n samples of seed 0 [1,000], whose
+    attributes are those that the CLASSIFIER sees.
     """
     from zoo.applications import edits
 
     if evaluate is None:
-        _refuse_others(_EVALUATING, "goes with --evaluate")
-        given = {name: value for name, value in options.items() if name not in _EVALUATING}
-        click.echo(edits.edit_images(**given))
+        _refuse_others(_EVALUATING, "requires --evaluate")
+        chosen = {name: value for name, value in options.items() if name not in _EVALUATING}
+        click.echo(edits.edit_images(**chosen))
         return
-    _refuse_others(_EDITING, "does not go with --evaluate")
-    given = {name: value for name, value in options.items() if name not in _EDITING}
-    click.echo("\n".join(edits.evaluate_edits(evaluate=evaluate, **given)))
+    _refuse_others(_EDITING, "cannot be combined with --evaluate")
+    chosen = {name: value for name, value in options.items() if name not in _EDITING}
+    click.echo("\n".join(edits.evaluate_edits(evaluate=evaluate, **chosen)))
 
 
 def _refuse_others(names: tuple[str, ...], why: str) -> None:

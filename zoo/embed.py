@@ -1,4 +1,4 @@
-"""Latents of images: `python -m zoo.embed --engine vae.onnx IMAGES… --out latents.npz`."""
+"""Compute latents of images: `python -m zoo.embed --engine vae.onnx IMAGES… --out latents.npz`."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 @source_options
 @engine_options
 @click.option("--out", default="latents.npz", metavar="FILE", help="A .npz or .parquet file.")
-@click.option("--scatter", metavar="FILE", help="Also draw the latents in the plane, to a .png.")
+@click.option("--scatter", metavar="FILE", help="Also draw a scatter plot of the latents (.png).")
 @click.option("--compare-pca", is_flag=True, help="Compare with PCA of the training images.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
 def main(selection: Selection, engine: str, **options: Any) -> None:
-    """Write the latents of images, the encoder's μ, with their names and labels.
+    """Write the latents of images (the encoder's μ) with their names and labels.
 
-    IMAGES are pictures, folders of pictures, .npy or .npz arrays, or IDX files, read
-    in blocks, so there may be any number of them. The engine is an encoder, or a
-    generator with its encoder beside it.
+    IMAGES are pictures, folders of pictures, .npy or .npz arrays, or IDX files. They are
+    read in blocks, so any number of them fits into memory. The engine is an encoder, or a
+    generator with its encoder next to it.
 
     \b
     .npz      arrays latents float32 [n, D], names, labels (if known), classes
     .parquet  columns name, label (if known), z0, z1, … float32
 
-    --scatter shows latents of two values as they are, and wider ones by their two
-    leading principal components. --compare-pca decodes the latents and prints the
-    mean squared error a pixel, on [0, 1], beside that of a PCA with as many
+    --scatter shows two-dimensional latents directly, and wider ones by their first two
+    principal components. --compare-pca decodes the latents and prints the mean squared
+    error per pixel, of values in [0, 1], next to that of a PCA with the same number of
     components, fitted to the training images of --data.
     """
     from zoo.applications.embedding import embed_images

@@ -1,4 +1,4 @@
-"""Finding engine files: by path, or by name among the ones that are shipped in `zoo/weights/`."""
+"""Lookup of engine files, by path or by the name of one shipped in `zoo/weights/`."""
 
 from __future__ import annotations
 
@@ -24,26 +24,25 @@ _COMMANDS = {
 
 
 def shipped() -> list[str]:
-    """Names of the shipped models' main files, sorted; an encoder is found with `encoder_of`."""
+    """Return the sorted names of the shipped models' main files."""
     return sorted(path.name for path in WEIGHTS.glob("*.onnx") if path.stem.count(".") == 0)
 
 
 def resolve(
     name: str | os.PathLike[str], precision: str = "fp32", device: str = "auto", **options: Any
 ) -> Path:
-    """Path of the engine file `name`: a file that exists, else the shipped file of that name.
+    """Return the path of an engine: an existing file, else the shipped file of that name.
 
-    `.onnx` may be left out. Where there is an engine file `vae.onnx` and no `vae.plan`, the plan is
-    built once, for that precision and the GPU of that device, options of runtime.Generator, which
-    may have others (`zoo.plans.built`).
+    `.onnx` may be omitted. If `vae.plan` does not exist but `vae.onnx` does, the plan is built
+    once, for the `precision` and the GPU `device` (see `zoo.plans.ensure_built`); other options of
+    runtime.Generator are ignored.
 
-    Raises runtime.errors.EngineNotFoundError, listing the shipped engines,
-    EngineFileError for a folder, and as `zoo.plans.built`. What is in the file is not
-    looked at.
+    Raises runtime.errors.EngineNotFoundError, listing the shipped engines, EngineFileError for a
+    folder, and as `zoo.plans.ensure_built`. The content of the file is not checked.
     """
-    found = find(name)
-    if found is not None:
-        return found
+    path = find(name)
+    if path is not None:
+        return path
     from runtime.errors import EngineFileError, EngineNotFoundError
 
     if os.path.exists(name):
@@ -51,7 +50,7 @@ def resolve(
     stem, suffix = os.path.splitext(name)
     source = find(f"{stem}{ONNX}") if suffix == plans.SUFFIX else None
     if source is not None:
-        return plans.built(source, precision, device)
+        return plans.ensure_built(source, precision, device)
     raise EngineNotFoundError(
         f"engine {os.fspath(name)!r}: no such file, and the shipped engines are: "
         + (", ".join(shipped()) or "none")
@@ -59,7 +58,7 @@ def resolve(
 
 
 def find(name: str | os.PathLike[str]) -> Path | None:
-    """The file of that name, with or without `.onnx`, here or among the shipped ones."""
+    """Return the file `name`, with or without `.onnx`, here or among the shipped ones, or None."""
     names = [os.fspath(name), f"{os.fspath(name)}{ONNX}"]
     paths = [Path(text) for text in names if Path(text).name]
     if not os.path.dirname(name):
@@ -67,29 +66,29 @@ def find(name: str | os.PathLike[str]) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def encoder_of(engine: Path, **options: Any) -> Path:
-    """Path of the encoder that belongs to a generator: `vae.onnx` → `vae.encoder.onnx` beside it.
+def encoder_path(engine: Path, **options: Any) -> Path:
+    """Return the path of a generator's encoder: `vae.onnx` → `vae.encoder.onnx` next to it.
 
-    Beside a plan it may be a plan or an `.onnx` engine; that of a plan which was built by `resolve`
-    is built too, by the `options` of runtime.Encoder.
+    Next to a plan it may be a plan or an `.onnx` engine. For a plan that `resolve` has built, the
+    encoder's plan is built too, with the `options` of runtime.Encoder.
 
-    Raises runtime.errors.EngineNotFoundError, and as `zoo.plans.built`.
+    Raises runtime.errors.EngineNotFoundError, and as `zoo.plans.ensure_built`.
     """
-    return beside(engine, "encoder", "its encoder to read images", **options)
+    return sibling_path(engine, "encoder", "its encoder to read images", **options)
 
 
 def has_encoder(engine: Path) -> bool:
-    """Whether there is an encoder beside a generator."""
-    return _place(engine, "encoder").is_file()
+    """Return True if there is an encoder next to a generator."""
+    return _sibling(engine, "encoder").is_file()
 
 
-def _place(engine: Path, role: str) -> Path:
-    """Beside a plan its plan, else the engine file."""
+def _sibling(engine: Path, role: str) -> Path:
+    """Return where the file of another role lies: for a plan its plan if any, else the `.onnx`."""
     same = engine.with_name(f"{engine.stem}.{role}{engine.suffix}")
     return same if same.is_file() else same.with_suffix(ONNX)
 
 
-def beside(
+def sibling_path(
     engine: Path,
     role: str,
     what: str,
@@ -97,27 +96,27 @@ def beside(
     device: str = "auto",
     **options: Any,
 ) -> Path:
-    """Path of the file of another `role` that belongs to an engine, for which it is `what`.
+    """Return the path of an engine's file of another `role`, named `what` in errors.
 
-    Raises as `encoder_of`, which is one.
+    Raises as `encoder_path`.
     """
-    path = _place(engine, role)
+    path = _sibling(engine, role)
     if not path.is_file():
         from runtime.errors import EngineNotFoundError
 
-        raise EngineNotFoundError(f"{engine.name} needs {what}, and {path} is not there")
+        raise EngineNotFoundError(f"{engine.name} needs {what}, but {path} does not exist")
     if path.suffix == ONNX and plans.is_built(engine):
-        return plans.built(path, precision, device)
+        return plans.ensure_built(path, precision, device)
     return path
 
 
 def open_generator(name: str, **options: Any) -> Generator:
-    """The generator of that file or name, loaded; `options` are those of runtime.Generator.
+    """Load a generator by file or shipped name, with the `options` of runtime.Generator.
 
-    A device with commas, "cuda:0,cuda:1", is several: runtime.Generators.
+    Several devices, "cuda:0,cuda:1", give a runtime.Generators.
 
     Raises the errors of `resolve` and of runtime.Generator, and ConfigError for
-    an engine that was exported to make float images, which no command can write.
+    an engine that makes float images, which no command can write.
     """
     from runtime import Generator, Generators
 
@@ -135,56 +134,56 @@ def open_generator(name: str, **options: Any) -> Generator:
 
 
 def open_encoder(generator: Generator, **options: Any) -> Encoder:
-    """The encoder that belongs to `generator`, loaded. Raises as `encoder_of` and the runtime."""
+    """Load the encoder of a generator. Raises as `encoder_path` and the runtime."""
     from runtime import Encoder
 
-    return Encoder(encoder_of(Path(generator.path), **options), **options)
+    return Encoder(encoder_path(Path(generator.path), **options), **options)
 
 
 def open_halves(generator: Generator, **options: Any) -> tuple[Mapping, Generator]:
-    """The mapping and the synthesis network of a style-based generator, loaded, from beside it.
+    """Load the mapping and the synthesis network of a style-based generator.
 
     Raises runtime.errors.EngineNotFoundError and as the runtime.
     """
     from runtime import Generator
 
     path = Path(generator.path)
-    synthesis = beside(path, "synthesis", "its synthesis network to mix styles", **options)
+    synthesis = sibling_path(path, "synthesis", "its synthesis network to mix styles", **options)
     return open_mapping(path, **options), Generator(synthesis, **options)
 
 
 def open_mapping(engine: Path, **options: Any) -> Mapping:
-    """The mapping network of a style-based generator, given its main or its synthesis file.
+    """Load the mapping network of a style-based generator, given its main or synthesis file.
 
     Raises runtime.errors.EngineNotFoundError and as the runtime.
     """
     from runtime import Mapping
 
     main = engine.with_name(f"{engine.stem.removesuffix('.synthesis')}{engine.suffix}")
-    found = beside(main, "mapping", "its mapping network to make styles", **options)
-    return Mapping(found, **options)
+    path = sibling_path(main, "mapping", "its mapping network to make styles", **options)
+    return Mapping(path, **options)
 
 
 def open_encoder_for(name: str, **options: Any) -> Encoder:
-    """The encoder of a model, loaded, given its own file or its generator's, or a shipped name.
+    """Load the encoder of a model, given its file or its generator's, or a shipped name.
 
-    Raises the errors of `resolve`, `encoder_of` and runtime.Encoder, and ConfigError
-    for a file of another role, which has no encoder.
+    Raises the errors of `resolve`, `encoder_path` and runtime.Encoder, and ConfigError
+    for a file of another role.
     """
     from runtime import Encoder, manifest
 
     path = resolve(name, **options)
     role = manifest.read(path)["role"]
     if role not in ("generator", "encoder"):
-        raise ConfigError(f"{name} is a {role}; expected an encoder, or the generator beside one")
-    return Encoder(path if role == "encoder" else encoder_of(path, **options), **options)
+        raise ConfigError(f"{name} is a {role}; expected an encoder, or a generator with one")
+    return Encoder(path if role == "encoder" else encoder_path(path, **options), **options)
 
 
 def open_translator(name: str, **options: Any) -> Translator:
-    """The translator of that file or shipped name, with the `options` of runtime.Translator.
+    """Load a translator by file or shipped name, with the `options` of runtime.Translator.
 
-    Raises the errors of resolve and of runtime.Translator, and
-    ConfigError for an engine of another role.
+    Raises the errors of `resolve` and of runtime.Translator, and ConfigError for an engine of
+    another role or for float images.
     """
     from runtime import Translator, manifest
 
@@ -202,8 +201,8 @@ def open_translator(name: str, **options: Any) -> Translator:
 __all__ = [
     "ONNX",
     "WEIGHTS",
-    "beside",
-    "encoder_of",
+    "sibling_path",
+    "encoder_path",
     "find",
     "has_encoder",
     "open_encoder",

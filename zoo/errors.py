@@ -1,8 +1,8 @@
-"""Errors of data, recipes, output and training; the commands show each as one line."""
+"""Errors of data, recipes, output and training. Commands print them as one line."""
 
 
 class ZooError(Exception):
-    """Base of every error that the zoo raises on purpose; `str(error)` is one readable line."""
+    """Base class of all errors that the zoo raises on purpose; `str(error)` is one line."""
 
 
 class DataError(ZooError):
@@ -14,11 +14,11 @@ class ConfigError(ZooError):
 
 
 class OutputError(ZooError):
-    """A result cannot be written where it should go; nothing of it is left there."""
+    """A result cannot be written to its destination; nothing partial is left there."""
 
 
 class TrainingError(ZooError):
-    """Training cannot go on: a loss that is not finite, or a checkpoint that does not fit."""
+    """Training cannot continue, for example because of a non-finite loss or a bad checkpoint."""
 
 
 _EXHAUSTED = (
@@ -28,7 +28,7 @@ _EXHAUSTED = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error, PyTorch's RuntimeError among them, says that there is too little memory."""
+    """Return True if an error, such as PyTorch's RuntimeError, means that memory is exhausted."""
     if isinstance(error, MemoryError):
         return True
     text = str(error).lower()

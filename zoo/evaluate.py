@@ -13,18 +13,18 @@ from zoo.cli import COUNT, UINT64, Command, engine_options
 @click.command(cls=Command)
 @engine_options
 @click.option(
-    "--data", metavar="SET", help="Data set name, folder of pictures, or .npz [as trained on]."
+    "--data", metavar="SET", help="Data set name, folder or .npz [the engine's training data]."
 )
 @click.option(
-    "-n", "--count", type=COUNT, metavar="N", help="Images [10,000, or all to be translated]."
+    "-n", "--count", type=COUNT, metavar="N", help="Images [10,000; of a translator all]."
 )
-@click.option("--seed", type=UINT64, default=0, help="Seed of the samples, or of the damage.")
-@click.option("--seeds", type=COUNT, metavar="N", help="Seeds of the samples, for intervals.  [3]")
+@click.option("--seed", type=UINT64, default=0, help="Seed of the samples or corruptions.")
+@click.option("--seeds", type=COUNT, metavar="N", help="Number of seeds, for intervals.  [3]")
 @click.option(
     "--features",
     metavar="NETWORK",
     help="fashion-classifier, efficientnet-lite0, inception, or a classifier engine with features "
-    "[by the images' channels].",
+    "[by the number of channels].",
 )
 @click.option(
     "--weights", type=click.Path(path_type=Path), help="pt_inception-2015-12-05.pth, for inception."
@@ -37,43 +37,43 @@ from zoo.cli import COUNT, UINT64, Command, engine_options
     "run_dir",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Folder of the training run, to measure its PyTorch model [the engine's own weights].",
+    help="Training run whose PyTorch model is measured as well [the engine's own weights].",
 )
-@click.option("--no-model", is_flag=True, help="Do not measure the PyTorch model as well.")
-@click.option("--json", "out", metavar="FILE", help="Write everything as JSON too.")
+@click.option("--no-model", is_flag=True, help="Do not measure the PyTorch model.")
+@click.option("--json", "out", metavar="FILE", help="Also write the results as JSON.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
 def main(engine: str, **options: Any) -> None:
-    """Measure how good the images of an engine are, and how much its export changed them.
+    """Measure the quality of an engine's images, and how much the export changed it.
 
-    A generator's samples are compared with real images, as many of them, test
+    The samples of a generator are compared with the same number of real images, test
     images first: FID (Heusel et al. 2017), KID (Bińkowski et al. 2018), Inception
-    score (Salimans et al. 2016), precision and recall (Kynkäänniemi et al. 2019),
-    density and coverage (Naeem et al. 2020), and where the network knows the
-    classes of the data the share of classes that samples fall into, and
-    KL(samples ‖ real) of the classes in nats; where the data has attributes, how
-    far the share of images with an attribute is from that of real images.
+    score (Salimans et al. 2016), precision and recall (Kynkäänniemi et al. 2019), and
+    density and coverage (Naeem et al. 2020). If the network knows the classes of the
+    data, also the share of classes that samples cover, and KL(samples ‖ real) of the
+    classes in nats; if the data has attributes, the difference between samples and real
+    images in the share of images with each attribute.
 
-    A translator's outputs are compared with what they should be: PSNR, SSIM and
-    mean absolute difference, beside those of its input, and as sets by FID and KID;
-    where the data has attributes, also whether they are still those of the images.
-    One that gives images other attributes (StarGAN) is measured by how often that
-    takes, and what else it changes.
+    The outputs of a translator are compared with the ground truth: by PSNR, SSIM and
+    mean absolute difference, next to those of its input, and as sets by FID and KID;
+    if the data has attributes, also by whether these are preserved. A translator
+    between attributes (StarGAN) is measured by how often its edits succeed and what
+    else they change.
 
-    A conditional generator makes images of all classes in turn; the share that the
-    network puts into the class asked for is the label accuracy.
+    A conditional generator makes images of all classes in turn; label accuracy is the
+    share that the network assigns to the requested class.
 
-    Samples are drawn with --seeds seeds, --seed and those after it; numbers are
-    means over them, with 95 % confidence intervals. Two numbers that differ by less
-    than other seeds might change are not called different.
+    Samples are drawn with --seeds seeds, beginning with --seed. Numbers are means over
+    these, with 95 % confidence intervals. Numbers that differ by less than the variation
+    between seeds are not reported as different.
 
-    Beside every number stands its floor: the same number for as many other real
-    images, by the same network. A distance means nothing without its network,
-    nor at another number of images. FIDs in papers are Inception's; for them give
-    --features inception --weights pt_inception-2015-12-05.pth (any colour or grey
-    images; the file is published with pytorch-fid, and never downloaded here).
+    The floor next to every number is the same number for as many other real images.
+    Distances can be compared only for the same network and the same number of images.
+    Published FIDs use Inception: --features inception --weights
+    pt_inception-2015-12-05.pth (for colour or grey images; the file is published with
+    pytorch-fid and never downloaded by this command).
 
-    The PyTorch model is measured on the same noise: the difference is what the
-    export changed. Needs the extra `evaluate`.
+    The PyTorch model is measured on the same noise, so that the difference is the effect
+    of the export. Needs the extra `evaluate`.
     """
     from zoo.evaluation.engine import evaluate_engine
 

@@ -9,12 +9,12 @@ import click
 from zoo.cli import UINT64, Command, Integer
 
 _FEWEST = 10
-_COUNT = Integer(_FEWEST, 2**40, f"an integer of at least {_FEWEST}, as one in ten is for the test")
+_COUNT = Integer(_FEWEST, 2**40, f"an integer of at least {_FEWEST}, as one in ten is held out")
 _SIZE = Integer(8, 4096, "an integer from 8 to 4096")
 
 
 @click.command(cls=Command)
-@click.option("--out", required=True, metavar="DIR", help="Folder to make, or an empty one.")
+@click.option("--out", required=True, metavar="DIR", help="Folder to create, or an empty one.")
 @click.option("-n", "--count", type=_COUNT, default=200, metavar="N", help="Number of faces.")
 @click.option("--first", type=UINT64, default=0, metavar="K", help="Index of the first face.")
 @click.option("--seed", type=UINT64, default=0, help="Seed of the run.")
@@ -23,11 +23,11 @@ _SIZE = Integer(8, 4096, "an integer from 8 to 4096")
 def main(out: str, **options: Any) -> None:
     """Draw faces --first … --first + n - 1 of the run with this --seed, in CelebA's layout.
 
-    DIR then holds the folder img_align_celeba of PNGs, their attributes in
-    list_attr_celeba.txt, and in list_eval_partition.txt which are to be held
-    out: those whose index leaves 9 when it is divided by 10. `--data DIR`
-    reads it. Face i of a seed is the same drawing whatever -n and --first are;
-    the data set `faces` is faces 0 … 19999 of seed 0.
+    DIR will contain a folder img_align_celeba of PNGs, their attributes in
+    list_attr_celeba.txt, and the split in list_eval_partition.txt: faces with
+    index i % 10 == 9 are held out. `--data DIR` reads it. Face i of a seed is the
+    same drawing for any -n and --first; the data set `faces` is faces 0 … 19999
+    of seed 0.
     """
     from zoo.data.face_folder import draw_faces
 

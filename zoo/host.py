@@ -1,4 +1,4 @@
-"""The process that PyTorch runs in: its memory, its threads, and the signals that end it."""
+"""Process-wide settings for PyTorch: memory, threads, and signals."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _GIGABYTE = 2**30
 def keep_freed_memory() -> None:
     """Let the C library keep freed memory instead of returning it to the system at once.
 
-    Training frees and asks for the same large blocks every step; fetching their pages anew took a
-    fifth of the time of a VAE step on a CPU. Does nothing where the C library is not glibc.
+    Training frees and allocates the same large blocks in every step; faulting in their pages took
+    a fifth of the time of a VAE step on a CPU. Does nothing unless the C library is glibc.
     """
     if sys.platform != "linux":
         return
@@ -34,7 +34,7 @@ def keep_freed_memory() -> None:
 
 
 class Interrupt:
-    """Set by the first of `zoo.signals.ENDING`; `signal` is its number, or None."""
+    """Flag set by the first of `zoo.signals.ENDING`; `signal` is its number, or None."""
 
     signal: int | None = None
 
@@ -43,8 +43,8 @@ class Interrupt:
 
 
 @contextmanager
-def interruptible() -> Iterator[Interrupt]:
-    """Turn the first signal to end, Ctrl-C or another, into a flag; a second one acts as ever."""
+def catch_interrupt() -> Iterator[Interrupt]:
+    """Turn the first ending signal, such as Ctrl-C, into a flag; a second one acts as usual."""
     interrupt = Interrupt()
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -52,55 +52,55 @@ def interruptible() -> Iterator[Interrupt]:
         for one, handler in previous.items():
             signal.signal(one, handler)
 
-    with signals.handled(note, *signals.ENDING) as previous:
+    with signals.install_handler(note, *signals.ENDING) as previous:
         yield interrupt
 
 
 MOST_THREADS = 1024
-"""Limit on PyTorch's threads: more would only wait for each other."""
+"""Limit on PyTorch's threads; more of them would only wait for each other."""
 
 
 def setup_threads(count: int | None) -> None:
-    """Let PyTorch use `count` CPU threads; None leaves its choice.
+    """Set the number of PyTorch's CPU threads; None keeps PyTorch's choice.
 
-    Raises `ConfigError` for more than `MOST_THREADS`, or than the system lets the process have.
+    Raises `ConfigError` for more than `MOST_THREADS`, or more than the system allows.
     """
-    name, given = "threads", count
-    if given is None:
+    name, threads = "threads", count
+    if threads is None:
         name, text = "OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "")
-        given = int(text) if text.isdecimal() else 1
-    if not 1 <= given <= MOST_THREADS:
-        raise ConfigError(f"{name}: expected a number from 1 to {MOST_THREADS}, got {given}")
-    if given > (os.cpu_count() or 1):
-        _try_threads(name, given)
+        threads = int(text) if text.isdecimal() else 1
+    if not 1 <= threads <= MOST_THREADS:
+        raise ConfigError(f"{name}: expected a number from 1 to {MOST_THREADS}, got {threads}")
+    if threads > (os.cpu_count() or 1):
+        _check_threads(name, threads)
     if count is not None:
         import torch
 
         torch.set_num_threads(count)
 
 
-def _try_threads(name: str, count: int) -> None:
-    """Raise `ConfigError` where so many threads cannot be: OpenMP would end the process."""
+def _check_threads(name: str, count: int) -> None:
+    """Raise `ConfigError` if so many threads cannot be started; OpenMP would abort the process."""
     done = threading.Event()
-    made: list[threading.Thread] = []
+    threads: list[threading.Thread] = []
     try:
         for _ in range(count):
-            made.append(threading.Thread(target=done.wait, daemon=True))
-            made[-1].start()
+            threads.append(threading.Thread(target=done.wait, daemon=True))
+            threads[-1].start()
     except RuntimeError as error:
         raise ConfigError(
-            f"{name}: the system lets {len(made) - 1} threads more begin, got {count}"
+            f"{name}: the system allows {len(threads) - 1} more threads, got {count}"
         ) from error
     finally:
         done.set()
-        for thread in made:
+        for thread in threads:
             if thread.ident is not None:
                 thread.join()
 
 
 @contextmanager
 def memory_errors(batch_size: int) -> Iterator[None]:
-    """Turn what says that there is too little memory into a `TrainingError` with what helps."""
+    """Turn out-of-memory errors into a `TrainingError` with advice."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -108,6 +108,6 @@ def memory_errors(batch_size: int) -> Iterator[None]:
             raise
         problem = str(error).partition("\n")[0]
         raise TrainingError(
-            f"out of memory in steps of {batch_size} images: take a smaller batch size or a "
-            f"smaller model; the last good checkpoint is kept ({problem or 'no more is known'})"
+            f"out of memory in steps of {batch_size} images: use a smaller batch size or a smaller "
+            f"model; the last good checkpoint is kept ({problem or type(error).__name__})"
         ) from error

@@ -1,4 +1,4 @@
-"""Show what is in an engine file: `python -m zoo.inspect vae.onnx`."""
+"""Show the contents of an engine file: `python -m zoo.inspect vae.onnx`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from zoo.cli import Command
 
 @click.command(cls=Command)
 @click.argument("file")
-@click.option("--json", "as_json", is_flag=True, help="Print the manifest as it is, in JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 def main(file: str, as_json: bool) -> None:
     """Print the manifest of the engine FILE, a path or a shipped name, and its tensors.
 
-    What the checks of a plan found is printed with it, from FILE.checks.json if it lies there.
+    For a plan, the results of its checks are included if FILE.checks.json exists.
     """
     from zoo.inference.inspection import inspect_engine
 

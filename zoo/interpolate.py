@@ -1,4 +1,4 @@
-"""Walk between two images: `python -m zoo.interpolate seed:1 seed:2 --engine vae.onnx`."""
+"""Interpolate between two images: `python -m zoo.interpolate seed:1 seed:2 --engine vae.onnx`."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ STEPS = Integer(1, 100_000, "1 to 100000 steps")
 @engine_options
 @click.option("--steps", type=STEPS, default=10, metavar="N", help="Makes N + 1 images.")
 @click.option("--mode", type=click.Choice(["linear", "spherical"]), default="linear")
-@click.option("--seed", type=UINT64, default=0, help="Seed of the run that sample:I is from.")
+@click.option("--seed", type=UINT64, default=0, help="Seed of the run for sample:I.")
 @click.option(
     "--out",
     default="interpolation.png",
     metavar="PATH",
     help="A strip .png, a .gif, .npy, .npz, or a folder of PNGs (no suffix, or a / at the end).",
 )
-@click.option("--label", metavar="CLASS", help="Images of this class: its name or number.")
-@click.option("--truncation", type=float, metavar="PSI", help="Bring styles closer to their mean.")
+@click.option("--label", metavar="CLASS", help="Class of the images, by name or number.")
+@click.option("--truncation", type=float, metavar="PSI", help="Move styles towards their mean.")
 @click.option("--resize", is_flag=True, help="Fit image files to the engine's size and channels.")
 @click.option("--overwrite", is_flag=True, help="Write into a folder that is not empty.")
 def main(a: str, b: str, engine: str, **options: Any) -> None:
-    """Make the images of h_i = h_A + (h_B - h_A)·i/N, i = 0 … N, or of the great arc.
+    """Decode h_i = h_A + (h_B - h_A)·i/N, i = 0 … N, or points on the great arc.
 
     A and B are each an image file (its latent is the encoder's μ), `seed:K`
     (sample 0 of the run with seed K), `sample:I` (sample I of --seed) or
-    `latent:FILE:ROW` (a row of a file that zoo.invert saved).
+    `latent:FILE:ROW` (a row of a file saved by zoo.invert).
     """
     from zoo.applications.interpolation import interpolate_images
 

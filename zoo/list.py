@@ -11,7 +11,7 @@ from zoo.cli import Command
 def main() -> None:
     """Print every model: paper, parameters, data set, metrics, engine files, images/s if known.
 
-    What was trained is read from the shipped engine files; nothing is loaded to run.
+    Training details are read from the manifests of the shipped engine files.
     """
     from zoo.models.listing import list_models
 

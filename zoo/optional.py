@@ -1,4 +1,4 @@
-"""Packages that only some commands need."""
+"""Import of optional packages."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from zoo.errors import ConfigError
 
 
 def require(module: str, extra: str = "apps") -> Any:
-    """The module of that dotted name, imported; ConfigError says how to install it.
+    """Import a module by its dotted name.
 
-    `extra` is the group of generator-zoo's optional dependencies that has it.
+    Raises ConfigError with the command that installs it; `extra` is the group of generator-zoo's
+    optional dependencies that contains it.
     """
     try:
         return importlib.import_module(module)

@@ -1,4 +1,4 @@
-"""Plans that are built where they are first asked for, and kept in the user's cache folder."""
+"""TensorRT plans, built on first use and kept in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -24,48 +24,49 @@ FOLDER = "plans"
 """Name of the cache folder."""
 SUFFIX = ".plan"
 CHECKS = ".checks.json"
-"""Ends the name of the file beside a plan that has what its checks found."""
+"""Suffix of the file next to a plan that holds the results of its checks."""
 
 DIGEST = "file_blake2b"
-"""The field of a manifest that has the digest of its file, BLAKE2b of 32 bytes in hexadecimal, of
-the file with zeros in the place of these digits (csrc/format/engine_file.h)."""
+"""Manifest field with the digest of its file: 32 bytes of BLAKE2b in hexadecimal, computed with
+these digits replaced by zeros (csrc/format/engine_file.h)."""
 
 _LEAN = "tensorrt_lean"
-"""The module that runs plans and builds none."""
+"""The module that runs plans but cannot build them."""
 
 
-def built(source: Path, precision: str = "fp32", device: str = "auto") -> Path:
-    """The plan of the engine file `source` for a GPU of this machine, built if there is none yet.
+def ensure_built(source: Path, precision: str = "fp32", device: str = "auto") -> Path:
+    """Return the plan of the engine file `source` for a GPU of this machine, building it if needed.
 
-    Its folder holds links to the other engine files of the family. The key of the folder is made
-    of the engine's bytes, the kind of GPU, the TensorRT, the precision, and the version of this
-    package. `python -m export` builds it, in a process of its own; what that says goes to stderr.
+    The plan's folder also has links to the other engine files of the family. Its name is a hash of
+    the engine's bytes, the type of GPU, the version of TensorRT, the precision, and the version of
+    this package. `python -m export` builds the plan in a separate process; its messages go to
+    stderr.
 
-    Raises runtime.errors.EngineNotFoundError where no plan can be built, with the reason and the
-    command for where one can; BackendUnavailableError where the build fails; DeviceUnavailableError
-    and ArgumentError for `device`; OutputError and ConfigError where the cache cannot be used.
+    Raises runtime.errors.EngineNotFoundError if no plan can be built here, with the reason and the
+    command to use elsewhere; BackendUnavailableError if the build fails; DeviceUnavailableError and
+    ArgumentError for `device`; OutputError and ConfigError if the cache cannot be used.
     """
-    # 10 ms, which no command should pay that builds nothing.
+    # Importing it takes 10 ms, which commands that build nothing should not pay.
     from importlib.metadata import version as version_of
 
     from runtime.errors import BackendUnavailableError, EngineNotFoundError
 
     name = f"{source.stem}{SUFFIX}"
-    index = _index(source, device)
+    index = _device_index(source, device)
     problems = []
     try:
-        gpu = _gpu(device, index)
+        gpu = _find_gpu(device, index)
     except BackendUnavailableError as error:
         problems.append(str(error))
     try:
-        target, version = _builder()
+        target, version = _find_builder()
     except BackendUnavailableError as error:
         problems.append(str(error))
     if problems:
         raise EngineNotFoundError(
-            f"engine {name!r}: no such file; it can be built from {source.name} where there are a "
-            f"GPU and TensorRT, and not here: {'; '.join(problems)}. "
-            f"Elsewhere: {command(source, precision)}"
+            f"engine {name!r}: no such file; it can be built from {source.name} on a machine with "
+            f"a GPU and TensorRT, but not here: {'; '.join(problems)}. "
+            f"Elsewhere: {build_command(source, precision)}"
         )
     key = json.dumps(
         [
@@ -75,48 +76,48 @@ def built(source: Path, precision: str = "fp32", device: str = "auto") -> Path:
     )
     folder = cache.folder() / FOLDER / hashlib.sha256(key.encode()).hexdigest()[:32]
     plan = folder / name
-    if not _whole(plan):
+    if not _is_plan(plan):
         _build(source, plan, target, precision, index, f"{gpu.name} by {target} {version}")
     return plan
 
 
 def is_built(plan: Path) -> bool:
-    """Whether a plan is one of the cache folder's."""
+    """Return True if a plan is in the cache folder."""
     try:
         return plan.suffix == SUFFIX and plan.parent.parent == cache.folder() / FOLDER
     except ConfigError:
         return False
 
 
-def checks_of(plan: Path) -> Path:
-    """Where the results of a plan's checks lie, if it was checked: `a.plan.checks.json`."""
+def checks_path(plan: Path) -> Path:
+    """Return the path of the results of a plan's checks: `a.plan.checks.json`."""
     return plan.with_name(plan.name + CHECKS)
 
 
 def read_checks(plan: Path, document: dict[str, Any]) -> dict[str, Any] | None:
-    """What the checks of a plan found, by the file beside it; None without one of this very plan.
+    """Read the results of a plan's checks; None unless they match the plan's digest.
 
     Args:
-        plan: its place.
-        document: its manifest, whose digest the file repeats.
+        plan: Path of the plan.
+        document: Its manifest, which contains the digest.
     """
     try:
-        found = json.loads(checks_of(plan).read_text(encoding="utf-8"))
+        checks = json.loads(checks_path(plan).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     digest = document.get(DIGEST)
-    if digest is None or not isinstance(found, dict) or found.pop(DIGEST, None) != digest:
+    if digest is None or not isinstance(checks, dict) or checks.pop(DIGEST, None) != digest:
         return None
-    return found
+    return checks
 
 
 def _family(engine: Path) -> str:
-    """`vae` of `vae.onnx` and `vae.encoder.onnx`."""
+    """Return the family of an engine: `vae` for `vae.onnx` and `vae.encoder.onnx`."""
     return engine.name.partition(".")[0]
 
 
-def _index(source: Path, device: str) -> int:
-    """Index of the GPU that runs plans on `device`, a device of runtime.Generator."""
+def _device_index(source: Path, device: str) -> int:
+    """Return the index of the GPU for a `device` of runtime.Generator."""
     from runtime.errors import ArgumentError, DeviceUnavailableError
 
     if device == "cpu":
@@ -130,7 +131,7 @@ def _index(source: Path, device: str) -> int:
     return int(match[1] or 0)
 
 
-def _gpu(device: str, index: int) -> Device:
+def _find_gpu(device: str, index: int) -> Device:
     from runtime import cuda
     from runtime.errors import DeviceUnavailableError
 
@@ -142,8 +143,8 @@ def _gpu(device: str, index: int) -> Device:
     return devices[index]
 
 
-def _builder() -> tuple[str, str]:
-    """The target of plans that are built here, and the version of that TensorRT."""
+def _find_builder() -> tuple[str, str]:
+    """Return the target of plans built here, and the version of TensorRT."""
     from runtime.errors import BackendUnavailableError
     from runtime.plans import EXTRAS, MODULES
 
@@ -165,14 +166,17 @@ def _builder() -> tuple[str, str]:
     )
 
 
-def command(source: Path, precision: str = "fp32") -> str:
-    """What builds the plan of an engine file beside it, or here that of a shipped one."""
+def build_command(source: Path, precision: str = "fp32") -> str:
+    """Return the command that builds the plan of an engine file next to it.
+
+    The plan of a shipped engine is built in the working folder.
+    """
     shown = Path(source.name) if source.parent == Path(__file__).parent / "weights" else source
     parts = ["python", "-m", "export", str(shown), "--out", str(shown.with_suffix(SUFFIX))]
     return shlex.join(parts + ["--precision", precision] * (precision != "fp32"))
 
 
-def _whole(plan: Path) -> bool:
+def _is_plan(plan: Path) -> bool:
     from runtime import manifest
     from runtime.errors import EngineFileError
 
@@ -183,13 +187,13 @@ def _whole(plan: Path) -> bool:
 
 
 def _build(source: Path, plan: Path, target: str, precision: str, index: int, where: str) -> None:
-    """Build a plan at its place, unless another process has done so in the meantime."""
-    from zoo.images.atomic import alone
+    """Build a plan, unless another process has done so in the meantime."""
+    from zoo.images.atomic import lock_output
 
     try:
         plan.parent.mkdir(parents=True, exist_ok=True)
-        with alone(plan.parent, wait=True):
-            if _whole(plan):
+        with lock_output(plan.parent, wait=True):
+            if _is_plan(plan):
                 return
             print(f"building {plan.name} for {where}, to keep it in {plan.parent}", file=sys.stderr)
             for other in source.parent.glob(f"*{source.suffix}"):
@@ -203,11 +207,11 @@ def _build(source: Path, plan: Path, target: str, precision: str, index: int, wh
 
 
 def _export(source: Path, plan: Path, target: str, precision: str, index: int) -> None:
-    """Run `python -m export`. Raises BackendUnavailableError with what it says when it fails."""
+    """Run `python -m export`. Raises BackendUnavailableError with its message if it fails."""
     from runtime.errors import BackendUnavailableError
 
     options = ["--target", target, "--precision", precision]
-    # -P, and this package's own folder: no module of the working folder is taken for it.
+    # -P and an explicit path, so that no module of the working folder is imported instead.
     program = [sys.executable, "-P", "-m", "export", str(source.resolve()), "--out", str(plan)]
     paths = [str(Path(__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
@@ -238,8 +242,17 @@ def _export(source: Path, plan: Path, target: str, precision: str, index: int) -
         reason = said.removeprefix("error: ") or f"exit status {status}"
         raise BackendUnavailableError(
             f"{plan.name} cannot be built: {reason}; use {source.name}, or build it with other "
-            f"options of: {command(source, precision)}"
+            f"options of: {build_command(source, precision)}"
         )
 
 
-__all__ = ["CHECKS", "FOLDER", "SUFFIX", "built", "checks_of", "command", "is_built", "read_checks"]
+__all__ = [
+    "CHECKS",
+    "FOLDER",
+    "SUFFIX",
+    "ensure_built",
+    "checks_path",
+    "build_command",
+    "is_built",
+    "read_checks",
+]

@@ -1,18 +1,18 @@
-"""A progress line on stderr for work that takes long."""
+"""Progress line on stderr."""
 
 from __future__ import annotations
 
 import sys
 import time
 
-from zoo.console import rewrites_lines
+from zoo.console import is_terminal
 
 _TERMINAL_EVERY = 0.1
 _LOG_EVERY = 5.0
 
 
 class Progress:
-    """Counts images; after a second or so starts to show how far, how fast, and how long still.
+    """Progress of a computation: done, rate and remaining time, shown after about a second.
 
     On a terminal it is one line that is rewritten; elsewhere nothing, or with
     `verbose` a new line every few seconds. Use it in a with statement.
@@ -21,7 +21,7 @@ class Progress:
     def __init__(self, total: int, verbose: bool = False) -> None:
         self.done = 0
         self.total = total
-        self._terminal = rewrites_lines(sys.stderr)
+        self._terminal = is_terminal(sys.stderr)
         self._silent = not (self._terminal or verbose)
         self._every = _TERMINAL_EVERY if self._terminal else _LOG_EVERY
         self._start = time.perf_counter()
@@ -30,11 +30,11 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """Time since the beginning."""
+        """Time since the start."""
         return time.perf_counter() - self._start
 
     def advance(self, count: int) -> None:
-        """`count` more images are done."""
+        """Add `count` finished images."""
         self.done += count
         if not self._silent and time.perf_counter() >= self._next:
             self._next = time.perf_counter() + self._every
@@ -47,7 +47,7 @@ class Progress:
             f"{self.done:,} of {self.total:,} ({self.done / self.total:.0%})  "
             f"{rate:,.0f} images/s  {clock(left)} left"
         )
-        # \x1b[K clears what a longer line before has left.
+        # \x1b[K clears the rest of a longer previous line.
         sys.stderr.write(f"\r{line}\x1b[K" if self._terminal else f"{line}\n")
         sys.stderr.flush()
         self._shown = True
@@ -62,19 +62,19 @@ class Progress:
 
 
 def clock(seconds: int) -> str:
-    """`75` → `1:15`, `3700` → `1:01:40`."""
+    """Format seconds: `75` → `1:15`, `3700` → `1:01:40`."""
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def number_of_images(count: int) -> str:
-    """`1 image`, `1,203 images`."""
+    """Format a number of images: `1 image`, `1,203 images`."""
     return "1 image" if count == 1 else f"{count:,} images"
 
 
 def rate(count: int, seconds: float) -> str:
-    """`7,120 images/s`, for one line of text."""
+    """Format a rate: `7,120 images/s`."""
     return f"{count / max(seconds, 1e-9):,.0f} images/s"
 
 

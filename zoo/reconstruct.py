@@ -18,11 +18,11 @@ from zoo.cli import COUNT, Command, engine_options
 )
 @click.option("--resize", is_flag=True, help="Fit pictures to the engine's size and channels.")
 def main(images: tuple[str, ...], engine: str, **options: Any) -> None:
-    """Show originals above their reconstructions, and print how close they are.
+    """Show originals above their reconstructions, and print the PSNR.
 
     IMAGES are pictures, folders of pictures, .npy or .npz arrays, or IDX files.
-    The reconstruction decodes the encoder's μ. The PSNR is that of the mean
-    squared error over all pixels of all images, 10·log10(255² / MSE).
+    The reconstruction decodes the encoder's μ. The PSNR, 10·log10(255² / MSE), is
+    computed from the mean squared error over all pixels of all images.
     """
     from zoo.applications.reconstruction import compare_reconstructions
 

@@ -1,4 +1,4 @@
-"""Find images like an image: `python -m zoo.retrieve build`, then `query`; and `evaluate`."""
+"""Find similar images: `python -m zoo.retrieve build`, then `query`; and `evaluate`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from zoo.inference.inputs import Selection
 
 index_option = click.option(
-    "--index", "index_file", required=True, metavar="INDEX", help="A file that build has written."
+    "--index", "index_file", required=True, metavar="INDEX", help="A file written by build."
 )
-k_option = click.option("-k", type=COUNT, default=10, metavar="K", help="How many to find.")
+k_option = click.option("-k", type=COUNT, default=10, metavar="K", help="Number of images to find.")
 
 
 @click.group(cls=Group)
 def main() -> None:
     """Find the images whose latents are nearest to those of an image.
 
-    The engine is an encoder, or a generator with its encoder beside it.
+    The engine is an encoder, or a generator with its encoder next to it.
     """
 
 
@@ -33,15 +33,15 @@ def main() -> None:
     "--kind",
     type=click.Choice(["flat", "hnsw", "ivf"]),
     default="flat",
-    help="Exact search, or the faster ones that may miss some.",
+    help="Exact search, or faster approximate ones.",
 )
-@click.option("--no-pictures", is_flag=True, help="Leave the images out; hits cannot be shown.")
+@click.option("--no-pictures", is_flag=True, help="Omit the images; hits cannot be shown.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
 def build(selection: Selection, engine: str, out: str, **options: Any) -> None:
     """Write an index of images: pictures, folders of them, .npy, .npz or IDX files, or --data.
 
-    The images are read in blocks, so there may be any number of them; their latents
-    are in memory. The index works with this encoder only, by the hash of its file.
+    The images are read in blocks, and only their latents are kept in memory. The index
+    works only with this encoder, which is identified by the hash of its file.
     """
     from zoo.applications.similarity import build_index
 
@@ -55,7 +55,7 @@ def build(selection: Selection, engine: str, out: str, **options: Any) -> None:
 @k_option
 @click.option("--out", metavar="FILE", help="Show the hits of up to 16 queries in a .png.")
 def query(selection: Selection, engine: str, index_file: str, **options: Any) -> None:
-    """Print the k images of an index that are nearest to each of IMAGES, and how far they are.
+    """Print the k images of an index that are nearest to each of IMAGES, with their distances.
 
     Distances are Euclidean, between latents (the encoder's μ).
     """
@@ -72,10 +72,10 @@ def query(selection: Selection, engine: str, index_file: str, **options: Any) ->
 @click.option("--resize", is_flag=True, help="Fit pictures to the engine's size and mode.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
 def evaluate(engine: str, data: str, **options: Any) -> None:
-    """Print precision at k by class: how many of the k nearest are of the query's class.
+    """Print precision at k by class: the share of the k nearest that have the query's class.
 
-    The test images of --data are the queries and its training images are searched,
-    exactly, by their latents and, to compare with, by their raw pixels.
+    The queries are the test images of --data. The training images are searched exactly, by
+    latents and, for comparison, by raw pixels.
     """
     from zoo.applications.similarity import measure_precision
 

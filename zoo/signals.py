@@ -1,4 +1,4 @@
-"""The signals that ask a process to end."""
+"""Signals that end a process."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from types import FrameType
 from typing import Any
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGXCPU)
-"""Ctrl-C, a polite kill, a terminal that was closed, Ctrl-\\, and a limit of CPU time."""
+"""Ctrl-C, kill, a closed terminal, Ctrl-\\, and a CPU time limit."""
 
 Handler = Callable[[int, FrameType | None], Any]
 
 
 @contextmanager
-def handled(handler: Handler, *numbers: int) -> Iterator[dict[int, Any]]:
-    """Calls `handler` for these signals while the body runs; gives the handlers before it.
+def install_handler(handler: Handler, *numbers: int) -> Iterator[dict[int, Any]]:
+    """Install `handler` for signals during the body, and yield the previous handlers.
 
-    A signal that the process was started to ignore (`nohup`, the background jobs of a script)
-    stays ignored. Outside of the main thread, where no signal arrives, nothing is changed.
+    Signals that the process was started to ignore (by `nohup`, or as a background job) stay
+    ignored. Does nothing outside the main thread, which receives all signals.
     """
     previous: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
@@ -34,15 +34,15 @@ def handled(handler: Handler, *numbers: int) -> Iterator[dict[int, Any]]:
 
 
 @contextmanager
-def put_off() -> Iterator[None]:
-    """Lets the body come to its end before a signal to end is obeyed."""
-    noted: list[int] = []
+def defer_signals() -> Iterator[None]:
+    """Defer ending signals until the body has finished."""
+    received: list[int] = []
     try:
-        with handled(lambda number, frame: noted.append(number), *ENDING):
+        with install_handler(lambda number, frame: received.append(number), *ENDING):
             yield
     finally:
-        for number in noted:
+        for number in received:
             signal.raise_signal(number)
 
 
-__all__ = ["ENDING", "handled", "put_off"]
+__all__ = ["ENDING", "install_handler", "defer_signals"]

@@ -1,14 +1,16 @@
-"""Tables in a terminal."""
+"""Plain-text tables."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 
-def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = (), least: int = 0) -> list[str]:
-    """Lines of a table, its head first.
+def align_columns(
+    rows: Sequence[Sequence[str]], right: Sequence[int] = (), least: int = 0
+) -> list[str]:
+    """Format the rows of a table, header included, as lines with aligned columns.
 
-    The columns of the indices `right` end at one place, and are `least` letters wide.
+    Columns with indices in `right` are right-aligned and at least `least` letters wide.
     """
     widths = [
         max([least * (index in right), *map(len, column)])
@@ -23,4 +25,4 @@ def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = (), least: int
     ]
 
 
-__all__ = ["aligned"]
+__all__ = ["align_columns"]

@@ -20,7 +20,7 @@ from export.plan import targets, timing_cache
 from export.plan.targets import TensorRT
 from export.plan.types import Build, Options
 from runtime.plans import Log
-from zoo.console import rewrites_lines
+from zoo.console import is_terminal
 
 
 def build(
@@ -166,7 +166,7 @@ def _make_compatible(config: Any, tensorrt: TensorRT, warn: Callable[[str], None
 def _progress(tensorrt: TensorRT, config: Any, name: str) -> Iterator[None]:
     """A line on a terminal that tells how far the build is, where the bindings can say."""
     base = getattr(tensorrt.module, "IProgressMonitor", None)
-    shown = rewrites_lines(sys.stderr) and hasattr(config, "progress_monitor")
+    shown = is_terminal(sys.stderr) and hasattr(config, "progress_monitor")
     if base is None or not shown:
         yield
         return

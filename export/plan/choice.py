@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from export.errors import ParityError
 from export.plan.results import Results
 from export.plan.types import Build, Options
-from zoo.tables import aligned
+from zoo.tables import align_columns
 
 
 @dataclass
@@ -65,7 +65,7 @@ def _table(candidates: Sequence[Candidate], kept: Candidate | None, max_loss: fl
             verdict = f"above {max_loss:g} %"
         numbers = (f"{found.loss:.2f}", found.loss_of, f"{found.speed:,.0f}")
         lines.append((precision, *numbers, f"{len(build.data):,}", verdict))
-    return "\n".join(aligned(lines, right=(1, 3, 4)))
+    return "\n".join(align_columns(lines, right=(1, 3, 4)))
 
 
 __all__ = ["Candidate", "choose"]

@@ -27,8 +27,8 @@ from export.roles import ROLES
 from runtime import manifest
 from runtime.errors import Error as RuntimeFailure
 from zoo.errors import ZooError
-from zoo.images.atomic import check_file, replacing
-from zoo.plans import DIGEST, checks_of
+from zoo.images.atomic import check_file, replace_file
+from zoo.plans import DIGEST, checks_path
 
 if TYPE_CHECKING:
     from export import pipeline as onnx_pipeline
@@ -85,20 +85,20 @@ def export(
             engines = _family(source, out, folder, onnx_options, progress)
         if checking.run:
             for path in engines:
-                check_file(checks_of(path))
-        temporary = {path: stack.enter_context(replacing(path)) for path in engines}
+                check_file(checks_path(path))
+        temporary = {path: stack.enter_context(replace_file(path)) for path in engines}
         plans = []
         for path, engine in engines.items():
             plan = _make(engine, path, temporary[path], options, checking, progress)
             plans.append(plan)
             if plan.checked:
-                beside = stack.enter_context(replacing(checks_of(path)))
+                beside = stack.enter_context(replace_file(checks_path(path)))
                 digest = {DIGEST: digest_in(temporary[path].read_bytes())}
                 beside.write_text(json.dumps(digest | plan.checked.document(), indent=2) + "\n")
     for plan in plans:
-        if not plan.checked and checks_of(plan.path).is_file():
+        if not plan.checked and checks_path(plan.path).is_file():
             # They are of the plan that was there before.
-            checks_of(plan.path).unlink()
+            checks_path(plan.path).unlink()
     return plans
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from export.plan.targets import TensorRT
 from zoo import cache
 from zoo.errors import ConfigError, OutputError
-from zoo.images.atomic import replacing
+from zoo.images.atomic import replace_file
 
 
 def default(tensorrt: TensorRT) -> Path | None:
@@ -49,7 +49,7 @@ def save(config: Any, path: Path, warn: Callable[[str], None]) -> None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary, memoryview(cache.serialize()) as data:
+        with replace_file(path) as temporary, memoryview(cache.serialize()) as data:
             temporary.write_bytes(data)
     except (OSError, OutputError) as error:
         warn(f"the timing cache is not kept: {error}")

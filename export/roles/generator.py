@@ -172,10 +172,10 @@ def calibration_latents(
     if manifest["latent"]["prior"] == "normal" and calibration.source is None:
         return noise.normals(calibration_set.SEED, 0, calibration.count, width), "prior"
     import runtime
-    from zoo.engines import encoder_of
+    from zoo.engines import encoder_path
 
     try:
-        encoder = runtime.Encoder(encoder_of(engine), backend="onnxruntime")
+        encoder = runtime.Encoder(encoder_path(engine), backend="onnxruntime")
     except runtime.errors.Error as error:
         if manifest["latent"]["prior"] == "normal":
             raise ExportError(

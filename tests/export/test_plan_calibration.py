@@ -159,7 +159,7 @@ def arrays(folder: Path) -> None:
         (["--calibrate", "nan.npy"], "nan.npy: the samples for latent are not all finite"),
         (["--calibrate", "inf.npy"], "inf.npy: the samples for latent are not all finite"),
         (["--calibrate", "several.npy"], "several.npy holds a, b; expected one array"),
-        (["--calibrate", "text.npy"], "text.npy is no .npy, .npz or IDX file"),
+        (["--calibrate", "text.npy"], "text.npy is not a .npy, .npz or IDX file"),
         (["--calibrate", "objects.npy"], "holds Python objects, which are never read"),
         (["--calibrate", "empty"], "give --calibrate a data set, a folder"),
         (["--calibrate", "nowhere"], "nowhere cannot be had"),

@@ -83,15 +83,15 @@ def test_what_the_key_is_of(
     source = WEIGHTS / "linear-ae.onnx"
     other = Path("linear-ae.onnx")
     other.write_bytes((WEIGHTS / "linear-ae.encoder.onnx").read_bytes())
-    plans.built(source)
-    plans.built(source, device="cuda:1")
+    plans.ensure_built(source)
+    plans.ensure_built(source, device="cuda:1")
     assert asked[0][0] == asked[1][0] and [index for *_, index in asked] == [0, 1]
-    plans.built(source, "fp16")
-    plans.built(other)
+    plans.ensure_built(source, "fp16")
+    plans.ensure_built(other)
     tensorrt.__version__ = "1.8.0"
-    plans.built(source)
+    plans.ensure_built(source)
     monkeypatch.setenv("HOST_CUDA_CAPABILITY", "89")
-    plans.built(source)
+    plans.ensure_built(source)
     assert len({plan for plan, *_ in asked}) == 5
     assert {target for _, target, *_ in asked} == {"tensorrt-rtx"}
 

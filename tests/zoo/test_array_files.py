@@ -173,7 +173,7 @@ def test_arrays_are_those_of_numpy(tmp_path: Path) -> None:
         "when": np.array(["2020-01-01"], "datetime64[D]"),
     }
     np.savez(path, **made)
-    with arrays.opened_archive(path) as archive:
+    with arrays.open_archive(path) as archive:
         assert archive.names == list(made) and "images" not in archive
         for name, array in made.items():
             read = archive.read(name)

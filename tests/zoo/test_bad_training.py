@@ -219,7 +219,7 @@ def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
             raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", start)
-    with pytest.raises(ConfigError, match="the system lets 5 threads more begin, got 9"):
+    with pytest.raises(ConfigError, match="the system allows 5 more threads, got 9"):
         host.setup_threads(9)
     assert torch.get_num_threads() == before
 
@@ -263,7 +263,7 @@ def test_what_is_ignored_does_not_end_training() -> None:
     """As after `nohup`."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with host.interruptible() as interrupt:
+        with host.catch_interrupt() as interrupt:
             os.kill(os.getpid(), signal.SIGHUP)
         assert not interrupt
     finally:

@@ -20,7 +20,7 @@ import runtime
 import zoo
 from pictures import frames, picture, tiles
 from shell import ENGINE, command, contents, modules_after, run, succeeds, wait_for_output
-from zoo.engines import encoder_of
+from zoo.engines import encoder_path
 
 SHAPE = (28, 28, 1)
 
@@ -33,7 +33,7 @@ def generator() -> Iterator[runtime.Generator]:
 
 @pytest.fixture(scope="module")
 def encoder() -> Iterator[runtime.Encoder]:
-    with runtime.Encoder(encoder_of(zoo.engine_path(ENGINE))) as encoder:
+    with runtime.Encoder(encoder_path(zoo.engine_path(ENGINE))) as encoder:
         yield encoder
 
 

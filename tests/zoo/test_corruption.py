@@ -13,7 +13,7 @@ from runtime import noise
 from runtime.errors import ArgumentError
 from zoo import corruption
 from zoo.corruption.holes import LEAST, MOST, holes
-from zoo.corruption.uniform import uniforms, words
+from zoo.corruption.uniform import philox_words, uniforms
 from zoo.data import DataSet
 from zoo.errors import ConfigError
 
@@ -42,7 +42,7 @@ def within(count: float, trials: int, share: float) -> bool:
     ("seed", "first", "stream"), [(0, 0, 0), (2**64 - 1, 2**32 - 2, 7), (5, 2**64 - 4, 2**32 - 1)]
 )
 def test_words_are_those_of_the_noise_contract(seed: int, first: int, stream: int) -> None:
-    found = words(seed, first, 4, 10, stream)
+    found = philox_words(seed, first, 4, 10, stream)
     for row, sample in enumerate(range(first, first + 4)):
         expected = [
             noise.philox(

@@ -21,7 +21,7 @@ from pictures import frames, picture, tiles, wide_tiles
 from shell import ENGINE, modules_after, refuses, succeeds
 from zoo.applications import editing
 from zoo.data import DataSet
-from zoo.engines import encoder_of
+from zoo.engines import encoder_path
 from zoo.errors import ConfigError
 from zoo.evaluation import editing_quality
 from zoo.images import grid
@@ -36,9 +36,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, fashion_mnist: DataSet) -> 
     """clothes.onnx with a direction for every class, its encoder, a judge, and two images."""
     made = tmp_path_factory.mktemp("edit")
     shipped = zoo.engine_path(ENGINE)
-    shutil.copy(encoder_of(shipped), made / "clothes.encoder.onnx")
+    shutil.copy(encoder_path(shipped), made / "clothes.encoder.onnx")
     images, labels = fashion_mnist.train.images[:TRAINED], fashion_mnist.train.labels[:TRAINED]
-    with runtime.Encoder(encoder_of(shipped)) as encoder:
+    with runtime.Encoder(encoder_path(shipped)) as encoder:
         latents = encoder.encode(images)[0].astype(np.float64)
     document = runtime.manifest.read(shipped)
     document["attributes"] = fashion_mnist.classes
@@ -375,7 +375,7 @@ def test_attributes_of_a_data_set_come_before_classes(fashion_mnist: DataSet) ->
     names = editing_quality.shared(["Smiling", "Trouser", "Bag", "Hat"], known, source)
     assert names == ["Smiling", "Trouser", "Bag"]
     counted: list[int] = []
-    with runtime.Encoder(encoder_of(zoo.engine_path(ENGINE))) as encoder:
+    with runtime.Encoder(encoder_path(zoo.engine_path(ENGINE))) as encoder:
         blocks = list(editing_quality.labelled(source, names, encoder, counted.append))
         assert np.array_equal(blocks[0][0], encoder.embed(split.images[:2]))
     assert counted == [2, 1]
@@ -408,15 +408,21 @@ def test_attributes_of_a_data_set_come_before_classes(fashion_mnist: DataSet) ->
         (("0.png", "--add", "Bag=1", "--from", "1"), "--from and --to"),
         (("0.png", "--strip", "Bag", "--steps", "0"), "--steps.*0"),
         (("0.png", "--strip", "Bag", "--steps", "9999"), "at most 4096"),
-        (("0.png", "--add", "Bag=1", "--amount", "2"), "--amount goes with --evaluate"),
-        (("0.png", "--add", "Bag=1", "--json", "new.json"), "--json goes with --evaluate"),
+        (("0.png", "--add", "Bag=1", "--amount", "2"), "--amount requires --evaluate"),
+        (("0.png", "--add", "Bag=1", "--json", "new.json"), "--json requires --evaluate"),
         (("missing.png", "--add", "Bag=1"), "missing.png"),
         (("0.png", "seed:x", "--add", "Bag=1"), "seed:x"),
         (("0.png", "--add", "Bag=1", "--out", "new.jpg"), "new.jpg.*format"),
         (("0.png", "--add", "Bag=1", "--engine", ENGINE), "vae.onnx has no attribute directions"),
-        (("0.png", "--evaluate", "judge.onnx"), "IMAGES does not go with --evaluate"),
-        (("--out", "new.png", "--evaluate", "judge.onnx"), "--out does not go with --evaluate"),
-        (("--add", "Bag=1", "--evaluate", "judge.onnx"), "--add does not go with --evaluate"),
+        (("0.png", "--evaluate", "judge.onnx"), "IMAGES cannot be combined"),
+        (
+            ("--out", "new.png", "--evaluate", "judge.onnx"),
+            "--out cannot be combined",
+        ),
+        (
+            ("--add", "Bag=1", "--evaluate", "judge.onnx"),
+            "--add cannot be combined",
+        ),
         (("--evaluate", "judge.onnx"), "--data"),
         (("--evaluate", "judge.onnx", "--data", "nothing"), "nothing"),
         (("--evaluate", "clothes.onnx", "--data", "fashion-mnist"), "classifier"),

@@ -21,7 +21,7 @@ from shell import ENGINE, command, contents, refuses, run, succeeds
 from zoo.applications import embedding
 from zoo.applications.scatter import MOST, Scatter
 from zoo.data import DataSet
-from zoo.engines import encoder_of, open_encoder_for
+from zoo.engines import encoder_path, open_encoder_for
 from zoo.errors import ConfigError
 from zoo.images import archive
 
@@ -114,9 +114,9 @@ def test_an_archive_gives_back_any_rows_and_strings(tmp_path: Path) -> None:
     alphabet = np.array(list("aZ 0/.äßж日本🙂\N{COMBINING ACUTE ACCENT}"))
     strings = ["".join(numbers.choice(alphabet, numbers.integers(0, 60))) for _ in range(9000)]
     rows = numbers.normal(size=(9000, 2, 3))
-    with archive.writing(tmp_path / "a.npz") as file:
-        write_strings, write_rows = file.strings("s"), file.rows("r", np.float64, (2, 3))
-        write_none, write_empty = file.rows("none", np.int64), file.strings("empty")
+    with archive.create(tmp_path / "a.npz") as file:
+        write_strings, write_rows = file.add_strings("s"), file.add_rows("r", np.float64, (2, 3))
+        write_none, write_empty = file.add_rows("none", np.int64), file.add_strings("empty")
         done = 0
         while done < len(strings):
             step = int(numbers.integers(1, 700))
@@ -125,7 +125,7 @@ def test_an_archive_gives_back_any_rows_and_strings(tmp_path: Path) -> None:
             done += step
         write_none(np.empty(0, np.int64))
         write_empty([])
-        file.array("whole", np.arange(4))
+        file.add_array("whole", np.arange(4))
     with np.load(tmp_path / "a.npz", allow_pickle=False) as found:
         assert found["s"].tolist() == strings
         np.testing.assert_array_equal(found["r"], rows)
@@ -234,7 +234,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> Path
     Image.new("RGB", (5, 5)).save(folder / "pictures" / "small.png")
     (folder / "empty").mkdir()
     (folder / "alone.onnx").write_bytes(zoo.engine_path(ENGINE).read_bytes())
-    encoder = encoder_of(zoo.engine_path(ENGINE)).read_bytes()
+    encoder = encoder_path(zoo.engine_path(ENGINE)).read_bytes()
     (folder / "single.encoder.onnx").write_bytes(encoder)
     random(1).write_encoder(folder / "one.encoder.onnx")
     (folder / "taken.npz").mkdir()

@@ -50,7 +50,7 @@ def test_a_plan_that_cannot_be_built_here(here: Path, name: str) -> None:
     shutil.copy(WEIGHTS / "linear-ae.onnx", "mine.onnx")
     said = refuses("sample", "--engine", name, "--out", "a.png", cwd=here)
     source = name.removeprefix("./").replace(".plan", ".onnx")
-    assert f"no such file; it can be built from {source} where there are a GPU" in said
+    assert f"no such file; it can be built from {source} on a machine with a GPU" in said
     assert " ".join(why_no_gpu().split()) in said
     out = name.removeprefix("./")
     assert f"Elsewhere: python -m export {source} --out {out}" in said

@@ -10,7 +10,7 @@ from PIL import Image
 
 from zoo import data
 from zoo.errors import DataError
-from zoo.images.pictures import listed
+from zoo.images.pictures import list_pictures
 
 
 def save(folder: Path, count: int, level: int = 0, mode: str = "L", side: int = 8) -> None:
@@ -32,13 +32,13 @@ def test_pictures_come_by_name_and_hidden_ones_do_not(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     expected = ["A.JPG", "b.png", "B/x.Tiff", "a/z.gif", "a/b/c.webp"]
-    assert listed(tmp_path) == expected
+    assert list_pictures(tmp_path) == expected
     for name in ("._b.png", ".zoo-1-abcd.part/0.png", ".ipynb_checkpoints/b.png", "a/.x/y.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert listed(tmp_path) == expected
+    assert list_pictures(tmp_path) == expected
     # Named by itself, a hidden folder is looked into.
-    assert listed(tmp_path / ".ipynb_checkpoints") == ["b.png"]
+    assert list_pictures(tmp_path / ".ipynb_checkpoints") == ["b.png"]
 
 
 def test_linked_folders_are_looked_into_but_not_in_circles(tmp_path: Path) -> None:
@@ -46,19 +46,19 @@ def test_linked_folders_are_looked_into_but_not_in_circles(tmp_path: Path) -> No
     (tmp_path / "links").mkdir()
     for name in ("x", "y"):
         (tmp_path / "links" / name).symlink_to("../real/a")
-    assert listed(tmp_path / "links") == ["x/00.png", "x/01.png", "y/00.png", "y/01.png"]
+    assert list_pictures(tmp_path / "links") == ["x/00.png", "x/01.png", "y/00.png", "y/01.png"]
     (tmp_path / "real" / "up").symlink_to("..")
     (tmp_path / "real" / "self").symlink_to(".")
     (tmp_path / "real" / "a" / "back").symlink_to("../../links")
     (tmp_path / "real" / "round").symlink_to("round")
     # links/x/back would be links again.
-    assert listed(tmp_path / "links") == ["x/00.png", "x/01.png", "y/00.png", "y/01.png"]
-    assert listed(tmp_path / "real") == ["a/00.png", "a/01.png"]
+    assert list_pictures(tmp_path / "links") == ["x/00.png", "x/01.png", "y/00.png", "y/01.png"]
+    assert list_pictures(tmp_path / "real") == ["a/00.png", "a/01.png"]
 
 
 def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"cannot read {tmp_path}/none: No such file"):
-        listed(tmp_path / "none")
+        list_pictures(tmp_path / "none")
 
 
 # Parts

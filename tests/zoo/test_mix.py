@@ -259,7 +259,7 @@ def test_the_layers_of_one_band_are_exchanged(
         (["--out", "mixed.gif"], "cannot write mixed.gif: expected a .png (the grid) or an .npy"),
         (["--out", "mixed"], "cannot write mixed: expected a .png (the grid) or an .npy"),
         (["--out", "none/mixed.png"], "cannot write none/mixed.png: there is no folder"),
-        (["--down", "latent:many.npy"], "30009 images of 6×5 make a picture that is too large"),
+        (["--down", "latent:many.npy"], "30009 images of 6×5 make too large a picture"),
         (["--down", "latent:wide.npy"], "wide.npy: expected latents of floats [n, 4]"),
     ],
 )

@@ -59,7 +59,7 @@ def test_odd_exif_does_not_spoil_the_orientation(tmp_path: Path, name: str) -> N
     Image.fromarray(GREY).save(tmp_path / "a.png", exif=exif)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        picture = pictures.decoded(tmp_path / "a.png")
+        picture = pictures.decode_picture(tmp_path / "a.png")
     # Orientation 6: what was written is to be turned by 90° to the right.
     assert np.array_equal(picture, np.rot90(GREY, -1))
 
@@ -77,7 +77,7 @@ def test_odd_exif_does_not_spoil_the_orientation(tmp_path: Path, name: str) -> N
 )
 def test_exif_without_an_orientation(tmp_path: Path, exif: bytes) -> None:
     Image.fromarray(GREY).save(tmp_path / "a.png", exif=exif)
-    assert np.array_equal(pictures.decoded(tmp_path / "a.png"), GREY)
+    assert np.array_equal(pictures.decode_picture(tmp_path / "a.png"), GREY)
 
 
 def grey_tiff(*extra: tuple[int, int, int, object]) -> bytes:
@@ -94,7 +94,7 @@ def grey_tiff(*extra: tuple[int, int, int, object]) -> bytes:
 def test_tiff_with_odd_exif(tmp_path: Path, pointer: object) -> None:
     kind = 9 if isinstance(pointer, bytes) else 4
     (tmp_path / "a.tif").write_bytes(grey_tiff(TURNED, (0x8769, kind, 1, pointer)))
-    assert np.array_equal(pictures.decoded(tmp_path / "a.tif"), np.rot90(GREY, -1))
+    assert np.array_equal(pictures.decode_picture(tmp_path / "a.tif"), np.rot90(GREY, -1))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -119,7 +119,7 @@ def test_training_obeys_the_orientation(tmp_path: Path, orientation: int) -> Non
 
 def decoded(picture: Image.Image, path: Path, **options: object) -> np.ndarray:
     picture.save(path, **options)
-    return np.asarray(pictures.decoded(path))
+    return np.asarray(pictures.decode_picture(path))
 
 
 def test_sixteen_bits_of_every_kind(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_sixteen_bits_of_every_kind(tmp_path: Path) -> None:
     for name in ("a.png", "a.tif"):
         assert np.array_equal(decoded(Image.fromarray(deep), tmp_path / name), deep >> 8)
     (tmp_path / "a.pgm").write_bytes(b"P5 8 8 65535\n" + deep.astype(">u2").tobytes())
-    assert np.array_equal(pictures.decoded(tmp_path / "a.pgm"), deep >> 8)
+    assert np.array_equal(pictures.decode_picture(tmp_path / "a.pgm"), deep >> 8)
 
 
 def little_tiff(path: Path, levels: np.ndarray, tags: dict[int, int], content: bytes) -> None:
@@ -148,12 +148,12 @@ def little_tiff(path: Path, levels: np.ndarray, tags: dict[int, int], content: b
 def test_tiffs_of_12_bits_and_of_white_at_zero(tmp_path: Path) -> None:
     deep = (np.arange(64, dtype=np.uint16) * 1040).reshape(8, 8)
     little_tiff(tmp_path / "white.tif", deep, {262: 0}, deep.astype("<u2").tobytes())
-    assert np.array_equal(pictures.decoded(tmp_path / "white.tif"), 255 - (deep >> 8))
+    assert np.array_equal(pictures.decode_picture(tmp_path / "white.tif"), 255 - (deep >> 8))
     twelve = deep >> 4
     a, b = twelve.ravel()[::2], twelve.ravel()[1::2]
     packed = np.stack([a >> 4, (a & 15) << 4 | b >> 8, b & 255], 1).astype(np.uint8).tobytes()
     little_tiff(tmp_path / "twelve.tif", deep, {258: 12, 279: 96}, packed)
-    assert np.array_equal(pictures.decoded(tmp_path / "twelve.tif"), deep >> 8)
+    assert np.array_equal(pictures.decode_picture(tmp_path / "twelve.tif"), deep >> 8)
 
 
 def test_measurements_and_programs_are_no_pictures(tmp_path: Path) -> None:
@@ -161,11 +161,11 @@ def test_measurements_and_programs_are_no_pictures(tmp_path: Path) -> None:
     header = "".join(card.ljust(80) for card in cards).ljust(2880).encode()
     (tmp_path / "a.fits").write_bytes(header + bytes(2880))
     with pytest.raises(DataError, match="16-bit integers, whose range is not known"):
-        pictures.decoded(tmp_path / "a.fits")
+        pictures.decode_picture(tmp_path / "a.fits")
     program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
     (tmp_path / "a.png").write_bytes(program)
-    with pytest.raises(DataError, match="a.png is EPS, a program, which is not run"):
-        pictures.decoded(tmp_path / "a.png")
+    with pytest.raises(DataError, match="a.png is EPS, which is not supported: it is a program"):
+        pictures.decode_picture(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int32])
@@ -184,7 +184,7 @@ def test_pixels_of_unknown_range_are_left_out(tmp_path: Path, kind: type, scale:
 def test_signed_bytes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(grey_tiff((339, 3, 1, struct.pack(">HH", 2, 0))))
     with pytest.raises(DataError, match=r"the picture .*a.tif: its pixels are signed integers"):
-        pictures.decoded(tmp_path / "a.tif")
+        pictures.decode_picture(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize(("mode", "suffix"), [("CMYK", "jpg"), ("LAB", "tif"), ("P", "png")])
@@ -288,12 +288,12 @@ def test_pictures_of_one_name_whatever_their_kind(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     for index, name in enumerate(("a.Png", "b/c.TIFF", "d.bmp", "d.png", "e.jpeg", "e.gif")):
         Image.fromarray(GREY + np.uint8(index)).save(tmp_path / name, format="PNG")
-    found = Companions(str(tmp_path), (8, 8, 1)).of(
+    found = Companions(str(tmp_path), (8, 8, 1)).load(
         ["a.png", "b/c.jpg", "d.bmp", "d.gif", "e.x"], 0
     )
     assert (found[:, 0, 0, 0] - GREY[0, 0]).tolist() == [0, 1, 2, 3, 4]
     with pytest.raises(DataError, match="has no truth for f.png, g.png"):
-        Companions(str(tmp_path), (8, 8, 1)).of(["a.png", "f.png", "g.png"], 0)
+        Companions(str(tmp_path), (8, 8, 1)).load(["a.png", "f.png", "g.png"], 0)
 
 
 def test_a_picture_that_breaks_between_two_readings_is_an_error(tmp_path: Path) -> None:

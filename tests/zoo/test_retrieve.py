@@ -23,7 +23,7 @@ from shell import ENGINE, command, contents, refuses, run, succeeds
 from zoo.applications import retrieval
 from zoo.applications.retrieval import Index
 from zoo.data import DataSet
-from zoo.engines import encoder_of, open_encoder_for
+from zoo.engines import encoder_path, open_encoder_for
 from zoo.errors import ConfigError, DataError
 from zoo.inference.inputs import open_source
 
@@ -200,7 +200,7 @@ def test_the_file_is_plain_arrays(folder: Path, tmp_path: Path, fashion_mnist: D
         assert held["names"].tolist() == [str(index) for index in range(HELD)]
         assert faiss.deserialize_index(held["index"]).ntotal == HELD
         about = json.loads(str(held["about"]))
-    encoder = encoder_of(zoo.engine_path(ENGINE))
+    encoder = encoder_path(zoo.engine_path(ENGINE))
     assert about["encoder"]["sha256"] == sha256sum(encoder)
     assert (about["encoder"]["file"], about["encoder"]["model"]) == ("vae.encoder.onnx", "vae")
     assert about["source"] == "fashion-mnist train"
@@ -242,12 +242,12 @@ def test_an_index_of_another_engine_is_refused(folder: Path, tmp_path: Path) -> 
     said = refuses("retrieve", "query", *args, cwd=tmp_path)
     ours, theirs = (
         sha256sum(path)[:12]
-        for path in (encoder_of(zoo.engine_path(ENGINE)), tmp_path / "other.encoder.onnx")
+        for path in (encoder_path(zoo.engine_path(ENGINE)), tmp_path / "other.encoder.onnx")
     )
     assert f"built with vae.encoder.onnx (SHA-256 {ours}…)" in said
     assert f"not with other.encoder.onnx ({theirs}…)" in said
     # A copy under another name is the same engine.
-    shutil.copy(encoder_of(zoo.engine_path(ENGINE)), tmp_path / "copy.encoder.onnx")
+    shutil.copy(encoder_path(zoo.engine_path(ENGINE)), tmp_path / "copy.encoder.onnx")
     args = ("--engine", "copy.encoder.onnx", *args[2:], "-n", 1)
     succeeds("retrieve", "query", *args, cwd=tmp_path)
 

@@ -17,7 +17,7 @@ import zoo
 from export import manifest
 from shell import ENGINE, refuses, succeeds
 from zoo.data import DataSet
-from zoo.engines import encoder_of
+from zoo.engines import encoder_path
 
 STD = np.linspace(0.1, 1.3, 32).astype(np.float32)
 
@@ -39,7 +39,7 @@ def rewritten(source: Path, target: Path, **latent: Any) -> None:
 def folder(tmp_path: Path, fashion_mnist: DataSet) -> Path:
     """An image, and autoencoders: plain, plain without std, and stochastic."""
     generator = zoo.engine_path(ENGINE)
-    encoder = encoder_of(generator)
+    encoder = encoder_path(generator)
     plain = {"prior": "none", "posterior": "deterministic"}
     std = {"mean": [0.0] * 32, "std": STD.tolist()}
     rewritten(generator, tmp_path / "ae.onnx", **plain, **std)
@@ -63,7 +63,7 @@ def by_hand(folder: Path, sigma: np.ndarray | float) -> np.ndarray:
     """The same images from μ + σ·ε, decoded by the shipped engine."""
     with (
         runtime.Generator(zoo.engine_path(ENGINE)) as generator,
-        runtime.Encoder(encoder_of(zoo.engine_path(ENGINE))) as encoder,
+        runtime.Encoder(encoder_path(zoo.engine_path(ENGINE))) as encoder,
         Image.open(folder / "in.png") as opened,
     ):
         mu, _ = encoder.encode(np.asarray(opened)[None, ..., None])
@@ -75,7 +75,7 @@ def by_hand(folder: Path, sigma: np.ndarray | float) -> np.ndarray:
 def posterior(folder: Path) -> np.ndarray:
     """σ [D] of the image, by the shipped encoder."""
     with (
-        runtime.Encoder(encoder_of(zoo.engine_path(ENGINE))) as encoder,
+        runtime.Encoder(encoder_path(zoo.engine_path(ENGINE))) as encoder,
         Image.open(folder / "in.png") as opened,
     ):
         _, logvar = encoder.encode(np.asarray(opened)[None, ..., None])

@@ -18,7 +18,7 @@ from export.stock import Session
 from zoo import corruption, data, engine_path
 from zoo.applications import editing
 from zoo.data import DataSet
-from zoo.engines import WEIGHTS, encoder_of, shipped
+from zoo.engines import WEIGHTS, encoder_path, shipped
 from zoo.evaluation.quality import delta_e, psnr, psnr_inside
 from zoo.models import registry
 from zoo.training.task import make_task
@@ -77,7 +77,7 @@ def pixels(fashion_mnist: DataSet) -> tuple[np.ndarray, np.ndarray]:
 def opened(name: str) -> Iterator[tuple[runtime.Encoder, runtime.Generator]]:
     """Encoder and generator of a shipped model."""
     path = engine_path(f"{name}.onnx")
-    with runtime.Encoder(encoder_of(path)) as encoder, runtime.Generator(path) as generator:
+    with runtime.Encoder(encoder_path(path)) as encoder, runtime.Generator(path) as generator:
         yield encoder, generator
 
 

@@ -16,7 +16,7 @@ from zoo.applications.inversion import invert
 from zoo.corruption.edges import edges
 from zoo.data import DataSet
 from zoo.data.domains import domains_of
-from zoo.engines import encoder_of
+from zoo.engines import encoder_path
 from zoo.evaluation import domain_quality
 from zoo.evaluation.memorisation import copied, nearest
 from zoo.evaluation.quality import delta_e, psnr, ssim
@@ -152,7 +152,7 @@ def test_bigan_encodes_what_an_image_shows(clothes: Callable[[int], DataSet]) ->
     test = clothes(28).test
     path = engine_path("bigan.onnx")
     with (
-        runtime.Encoder(encoder_of(path)) as encoder,
+        runtime.Encoder(encoder_path(path)) as encoder,
         runtime.Generator(path) as generator,
         runtime.Classifier(engine_path("fashion-classifier.onnx")) as classifier,
     ):

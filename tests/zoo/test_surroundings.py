@@ -249,7 +249,7 @@ def test_importing_leaves_signals_alone(tmp_path: Path) -> None:
 
 def test_signals_wait_for_what_must_be_finished() -> None:
     done = []
-    with pytest.raises(KeyboardInterrupt), signals.put_off():
+    with pytest.raises(KeyboardInterrupt), signals.defer_signals():
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         done.append(True)
@@ -262,7 +262,7 @@ def test_signals_wait_for_what_must_be_finished() -> None:
 @pytest.mark.parametrize("name", ["a.npy", "-", "folder"])
 def test_a_run_has_its_output_alone(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    write = atomic.replacing_folder if name == "folder" else atomic.replacing
+    write = atomic.replace_folder if name == "folder" else atomic.replace_file
     if name == "-":
         with pytest.raises(OutputError, match="standard output"), write("-"):
             pass
@@ -278,13 +278,13 @@ def test_a_run_has_its_output_alone(tmp_path: Path, name: str) -> None:
 
 
 def test_a_name_with_a_nul() -> None:
-    for write in (atomic.replacing, atomic.replacing_folder):
+    for write in (atomic.replace_file, atomic.replace_folder):
         with pytest.raises(OutputError, match="NUL"), write("a\0.npy"):
             pass
 
 
 def test_an_empty_name(tmp_path: Path) -> None:
-    for write in (atomic.replacing, atomic.replacing_folder):
+    for write in (atomic.replace_file, atomic.replace_folder):
         with pytest.raises(OutputError, match="the name is empty"), write(""):
             pass
     # As a shell gives it for a variable that is not set.
@@ -301,11 +301,11 @@ def test_an_empty_name(tmp_path: Path) -> None:
 def test_what_a_killed_run_left_locks_nothing(tmp_path: Path) -> None:
     code = (
         "import os; from zoo.images import atomic\n"
-        f"with atomic.replacing({str(tmp_path / 'a.npy')!r}) as t: t.touch(); os._exit(1)"
+        f"with atomic.replace_file({str(tmp_path / 'a.npy')!r}) as t: t.touch(); os._exit(1)"
     )
     subprocess.run([sys.executable, "-c", code], check=False)
     assert len(list(tmp_path.glob(".zoo-*.lock"))) == 1
-    with atomic.replacing(tmp_path / "a.npy") as temporary:
+    with atomic.replace_file(tmp_path / "a.npy") as temporary:
         temporary.touch()
     assert (tmp_path / "a.npy").exists() and not list(tmp_path.glob(".zoo-*.lock"))
 
@@ -317,7 +317,7 @@ def test_what_a_killed_run_left_goes_with_the_next(tmp_path: Path, name: str) ->
     folder = name != "a.npy"
     if name == "old":
         path.mkdir()
-    write = "replacing_folder" if folder else "replacing"
+    write = "replace_folder" if folder else "replace_file"
     code = (
         "import os; from zoo.images import atomic\n"
         f"with atomic.{write}({str(path)!r}) as t:\n"
@@ -326,7 +326,7 @@ def test_what_a_killed_run_left_goes_with_the_next(tmp_path: Path, name: str) ->
     subprocess.run([sys.executable, "-c", code], check=False)
     place = path if name == "old" else tmp_path
     assert len(list(place.glob(".zoo-*.part"))) == 1
-    with atomic.replacing(tmp_path / "b.npy") as other:
+    with atomic.replace_file(tmp_path / "b.npy") as other:
         other.touch()
         assert len(list(place.glob(".zoo-*.part"))) >= 1
         with getattr(atomic, write)(path) as temporary:
@@ -339,12 +339,12 @@ def test_waiting_for_another_run(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     code = (
         "import sys, time; from zoo.images import atomic\n"
-        f"with atomic.replacing({str(path)!r}) as t:\n"
+        f"with atomic.replace_file({str(path)!r}) as t:\n"
         "    print('writing', flush=True); time.sleep(0.3); t.write_text('theirs')"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         assert process.stdout and process.stdout.readline() == b"writing\n"
-        with atomic.alone(path, wait=True):
+        with atomic.lock_output(path, wait=True):
             assert path.read_text() == "theirs"
 
 

@@ -22,7 +22,7 @@ from pictures import picture, wide_tiles
 from shell import ENGINE, modules_after, refuses, succeeds
 from zoo.applications import tangents
 from zoo.data import DataSet
-from zoo.engines import encoder_of
+from zoo.engines import encoder_path
 from zoo.errors import ConfigError
 from zoo.training.weights import load_engine
 
@@ -51,7 +51,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the shipped engines, which say how their model was made."""
     made = tmp_path_factory.mktemp("engines")
     generator = zoo.engine_path(ENGINE)
-    for path in (generator, encoder_of(generator)):
+    for path in (generator, encoder_path(generator)):
         model, document = onnx.load(path), runtime.manifest.read(path)
         document["training"].setdefault("config", {})
         manifest.attach(model, document)
@@ -67,7 +67,7 @@ def decoder(engines: Path) -> nn.Module:
 
 @pytest.fixture(scope="module")
 def latents(fashion_mnist: DataSet) -> np.ndarray:
-    with runtime.Encoder(encoder_of(zoo.engine_path(ENGINE))) as encoder:
+    with runtime.Encoder(encoder_path(zoo.engine_path(ENGINE))) as encoder:
         return encoder.encode(fashion_mnist.test.images[:4])[0]
 
 

@@ -304,7 +304,7 @@ def test_more_in_a_batch_than_images(toy: data.DataSet, recipe: Recipe, tmp_path
 
 
 def test_a_second_signal_acts_as_ever() -> None:
-    with pytest.raises(KeyboardInterrupt), host.interruptible() as interrupt:
+    with pytest.raises(KeyboardInterrupt), host.catch_interrupt() as interrupt:
         os.kill(os.getpid(), signal.SIGINT)
         assert interrupt.signal == signal.SIGINT
         os.kill(os.getpid(), signal.SIGINT)

@@ -349,7 +349,7 @@ def test_colour(
         ("none.onnx", ["a.npy", "--out", "o"], "no such file"),
         ("blur1", ["a.npy"], "nothing to do: expected --out, --grid, or a truth"),
         ("blur1", ["--out", "o"], "expected IMAGES or --data SET, got neither"),
-        ("blur1", ["a.npy", "--out", "o.png"], "it holds one picture and these are 12"),
+        ("blur1", ["a.npy", "--out", "o.png"], "it holds one picture, got 12"),
         ("blur1", ["a.npy", "--out", "o.gif"], "expected a folder (no suffix"),
         ("blur1", ["a.npy", "--out", "no/o"], "there is no folder"),
         ("blur1", ["a.npy", "--grid", "o.npy"], "a grid is a .png"),

@@ -29,7 +29,7 @@ from zoo.inference.inputs import Selection, Source, report_skipped
 from zoo.inference.latents import reconstruct
 from zoo.inference.pairs import Pair
 from zoo.progress import Progress
-from zoo.tables import aligned
+from zoo.tables import align_columns
 
 Images = NDArray[np.uint8]
 Scores = NDArray[np.float64]
@@ -77,8 +77,8 @@ def find_anomalies(
     what was found, as lines of text. Raises ConfigError, DataError, OutputError, and the errors of
     Pair.
     """
-    atomic.check_kind(out, ".png", "anomalies are shown in a file .png")
-    atomic.check_kind(scores, ".csv", "scores are in a file .csv")
+    atomic.check_suffix(out, ".png", "anomalies are shown in a file .png")
+    atomic.check_suffix(scores, ".csv", "scores are in a file .csv")
     if not 0 <= fpr < 1:
         raise ConfigError(f"--fpr: expected at least 0 and less than 1, got {fpr:g}")
     if held_out is not None and per_class:
@@ -113,7 +113,7 @@ def find_anomalies(
         if classes:
             said += _measured(source, classes, kept, limit, fpr)
         title = f"{pair.title}  ·  {source.name}  ·  the highest reconstruction errors"
-        temporary = outputs.enter_context(atomic.replacing(out))
+        temporary = outputs.enter_context(atomic.replace_file(out))
         rows.draw(pictures.rows(worst), title).save(temporary, format="PNG")
     report_skipped(source)
     said += ["the highest scores:", *(f"  {one.score:.5f}  {one.name}" for one in worst)]
@@ -215,7 +215,7 @@ def _measured(
         rate = detection.true_positive_rate(its, at)
         row = (f"{len(its):,}", f"{auc:.4f}", f"{at:.5f}", f"{rate:.1%}")
         lines.append((source.class_name(i), *row))
-    return aligned(lines, right=range(1, 4))
+    return align_columns(lines, right=range(1, 4))
 
 
 @contextmanager
@@ -223,7 +223,7 @@ def _table(path: str, source: Source, limit: float | None) -> Iterator[Write]:
     """Writes the .csv of the scores: a function of the first index, names and scores of a block."""
     labels = source.labels
     with (
-        atomic.replacing(path) as temporary,
+        atomic.replace_file(path) as temporary,
         open(temporary, "x", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file)

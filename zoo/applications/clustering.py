@@ -23,7 +23,7 @@ from zoo.inference.latents import pixels as as_pixels
 from zoo.inference.pairs import Pair
 from zoo.optional import require
 from zoo.progress import Progress
-from zoo.tables import aligned
+from zoo.tables import align_columns
 
 Labels = NDArray[np.int64]
 
@@ -117,8 +117,8 @@ def cluster_images(
     what was found, as lines of text. Raises ConfigError, DataError, OutputError, and the errors of
     Pair.
     """
-    atomic.check_kind(out, ".png", "clusters are shown in a .png")
-    atomic.check_kind(assign, ".npz", "an assignment is written to an .npz")
+    atomic.check_suffix(out, ".png", "clusters are shown in a .png")
+    atomic.check_suffix(assign, ".npz", "an assignment is written to an .npz")
     with Pair(engine, **options) as pair:
         source = selection.open(pair.encoder.image_shape)
         rows.plan([shown + 1] * k, *pair.encoder.image_shape[:2], columns=shown + 1)
@@ -139,8 +139,8 @@ def cluster_images(
         picture = rows.draw(_rows(pair, source, found, names, shown), title, shown + 1)
     with ExitStack() as outputs:
         if assign is not None:
-            _write(outputs.enter_context(atomic.replacing(assign)), found, names, source)
-        picture.save(outputs.enter_context(atomic.replacing(out)), format="PNG")
+            _write(outputs.enter_context(atomic.replace_file(assign)), found, names, source)
+        picture.save(outputs.enter_context(atomic.replace_file(out)), format="PNG")
     said = f"{len(names):,} images of {source.name} in {k} cluster{'s' if k > 1 else ''}"
     return [said, *_table(scores), out if assign is None else f"{out}, {assign}"]
 
@@ -199,7 +199,7 @@ def _table(scores: dict[str, agreement.Scores]) -> list[str]:
     rows = [("", "accuracy", "NMI", "ARI")]
     for kind, its in scores.items():
         rows.append((kind, f"{its.accuracy:.3f}", f"{its.nmi:.3f}", f"{its.ari:.3f}"))
-    return aligned(rows, right=range(1, 4))
+    return align_columns(rows, right=range(1, 4))
 
 
 def _write(path: Path, found: Clusters, names: list[str], source: Source) -> None:

@@ -30,7 +30,7 @@ def find_copies(
     what was found, as lines of text. Raises DataError, OutputError, and the errors of
     zoo.engines.open_generator.
     """
-    atomic.check_kind(out, ".png", "nearest images are shown in a .png")
+    atomic.check_suffix(out, ".png", "nearest images are shown in a .png")
     with open_generator(engine, **options) as generator:
         height, _, channels = generator.image_shape
         loaded = sets.load(data, size=height, channels=channels)
@@ -58,7 +58,7 @@ def find_copies(
         pairs.append(rows.Row("nearest training images, levels away", list(training[near]), away))
     title = f"{Path(engine).name}  ·  seed {seed}  ·  nearest images of {loaded.name}"
     picture = rows.draw(pairs, title)
-    with atomic.replacing(Path(out)) as temporary:
+    with atomic.replace_file(Path(out)) as temporary:
         picture.save(temporary, format="PNG")
     return [said, out]
 

@@ -23,7 +23,7 @@ def write(path: str, translator: Translator, source: Source, first: int = 0, **o
 
     Every row has the image, and its change to every domain that it shows and is not of; `options`
     are those of the classifier beside the translator. Raises as `opened_classifier`, `source`, and
-    `zoo.images.atomic.replacing`.
+    `zoo.images.atomic.replace_file`.
     """
     images, names = _first(source, first)
     with opened_classifier(translator, **options) as classifier:
@@ -39,7 +39,7 @@ def write(path: str, translator: Translator, source: Source, first: int = 0, **o
             tiles.append(made[row] if said[row] else np.full_like(made[row], 255))
             labels.append(said[row])
     title = f"{Path(translator.path).name}  ·  {source.name}"
-    with atomic.replacing(path) as temporary:
+    with atomic.replace_file(path) as temporary:
         draw(tiles, labels, title, 1 + len(changed)).save(temporary, format="PNG")
     return len(names)
 

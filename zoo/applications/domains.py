@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from runtime import Classifier, Translator
 from zoo.data.domains import domains_of, names_of
-from zoo.engines import beside
+from zoo.engines import sibling_path
 from zoo.errors import ConfigError
 
 Images = NDArray[np.uint8]
@@ -28,7 +28,7 @@ def opened_classifier(translator: Translator, **options: Any) -> Iterator[Classi
     """
     path = Path(translator.path)
     what = "its classifier to see what pictures have"
-    found = beside(path, "classifier", what, **options)
+    found = sibling_path(path, "classifier", what, **options)
     with Classifier(found, **options) as classifier:
         expected = domains_of(translator).seen
         if tuple(classifier.names) != expected or classifier.image_shape != translator.input_shape:

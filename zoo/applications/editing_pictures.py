@@ -120,7 +120,7 @@ def write(
         blocks = (
             block.reshape(-1, height, width, channels) for block in _made(generator, points, plan)
         )
-    with sinks.opened(out, run, overwrite) as write_images:
+    with sinks.open_sink(out, run, overwrite) as write_images:
         for block in blocks:
             write_images(block)
 
@@ -152,7 +152,7 @@ def _write_grid(generator: Generator, points: Sequence[Point], plan: Plan, out: 
     tiles: list[Images] = []
     labels: list[str] = []
     blank = np.full(generator.image_shape, 255, np.uint8)
-    with atomic.replacing(out) as temporary:
+    with atomic.replace_file(out) as temporary:
         images = np.concatenate(list(_made(generator, points, plan)))
         for point, rows in zip(points, images, strict=True):
             for row, its_labels in zip(rows, plan.labels, strict=True):

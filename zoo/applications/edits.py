@@ -23,7 +23,7 @@ from zoo.images import atomic, sinks
 from zoo.inference import inputs
 from zoo.inference.inputs import open_source, report_skipped
 from zoo.progress import Progress
-from zoo.tables import aligned
+from zoo.tables import align_columns
 
 STRIP_STEPS = 8
 SAMPLES = 1000
@@ -158,7 +158,7 @@ def _evaluate(
             **editing_quality.summary(effects),
         }
     if report is not None:
-        with atomic.replacing(report) as temporary:
+        with atomic.replace_file(report) as temporary:
             temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
     said = (
         f"{total:,} images of {document['data']}, edited by α = ±{amount:g}, "
@@ -186,7 +186,7 @@ def _table(effects: list[Effect], mean: dict[str, float | None]) -> list[str]:
         _share(mean[name]) for name in ("added_success", "removed_success", "success", "others")
     )
     rows.append(("mean", "", took, "", removed, everything, others))
-    return aligned(rows, right=range(1, 7), least=8)
+    return align_columns(rows, right=range(1, 7), least=8)
 
 
 def _share(value: float | None) -> str:

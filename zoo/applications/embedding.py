@@ -84,10 +84,10 @@ def embed(
 
 @contextmanager
 def _npz(path: str, width: int, classes: list[str], labelled: bool) -> Iterator[Write]:
-    with archive.writing(path) as file:
-        add_latents = file.rows("latents", np.float32, (width,))
-        add_names = file.strings("names")
-        add_labels = file.rows("labels", np.int64) if labelled else None
+    with archive.create(path) as file:
+        add_latents = file.add_rows("latents", np.float32, (width,))
+        add_names = file.add_strings("names")
+        add_labels = file.add_rows("labels", np.int64) if labelled else None
 
         def write(latents: Latents, names: Sequence[str], labels: Labels | None) -> None:
             add_latents(latents)
@@ -96,7 +96,7 @@ def _npz(path: str, width: int, classes: list[str], labelled: bool) -> Iterator[
                 add_labels(labels)
 
         yield write
-        file.array("classes", np.array(classes, dtype=np.str_))
+        file.add_array("classes", np.array(classes, dtype=np.str_))
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def _parquet(path: str, width: int, classes: list[str], labelled: bool) -> Itera
     rows = max(1, min(_ROW_GROUP, _ROW_GROUP_VALUES // width))
     pending: list[Any] = []
     with (
-        atomic.replacing(path) as temporary,
+        atomic.replace_file(path) as temporary,
         parquet.ParquetWriter(temporary, schema, use_dictionary=["label"]) as file,
     ):
 

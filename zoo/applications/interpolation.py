@@ -46,7 +46,7 @@ def interpolate_images(
             columns=min(steps + 1, _COLUMNS),
             label=lambda i: f"{i}/{steps}",
         )
-        with sinks.opened(out, run, overwrite) as write:
+        with sinks.open_sink(out, run, overwrite) as write:
             ends = start.latent, end.latent
             write(generator.interpolate(*ends, steps, mode, **asked.of_way()))
     return f"{steps + 1} images from {start.name} to {end.name}: {out}"

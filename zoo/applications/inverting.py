@@ -16,7 +16,7 @@ from zoo.evaluation.quality import psnr
 from zoo.host import setup_threads
 from zoo.images import archive, atomic, rows
 from zoo.images.read import read_images
-from zoo.images.stream import nothing_left
+from zoo.images.stream import no_usable_images
 from zoo.images.text import shorten
 from zoo.inference.inputs import report
 from zoo.progress import Progress, number_of_images
@@ -42,7 +42,7 @@ def invert_images(
     what was found, as lines of text. Raises ConfigError, DataError, OutputError, TrainingError, and
     the errors of zoo.engines.open_generator.
     """
-    atomic.check_kind(out, ".png", "inversions are shown in a .png")
+    atomic.check_suffix(out, ".png", "inversions are shown in a .png")
     if save is not None:
         atomic.check_file(save)
     with open_generator(engine, **options) as generator:
@@ -61,13 +61,13 @@ def invert_images(
         ],
         f"{Path(generator.path).name}  ·  inverted, {starts} starts, {steps} steps",
     )
-    with atomic.replacing(out) as temporary:
+    with atomic.replace_file(out) as temporary:
         picture.save(temporary, format="PNG")
     if save is not None:
-        with archive.writing(save) as file:
-            file.array("latents", latents)
-            file.array("psnr", quality)
-            file.strings("names")(names)
+        with archive.create(save) as file:
+            file.add_array("latents", latents)
+            file.add_array("psnr", quality)
+            file.add_strings("names")(names)
     those = number_of_images(len(originals))
     return (
         f"{those}: PSNR {quality.mean():.1f} dB in the mean, {quality.min():.1f} to "
@@ -97,7 +97,7 @@ def _originals(
         parts.append(images)
         names += [Path(text).name] if len(images) == 1 else its_names
     if not names:
-        raise nothing_left(skipped)
+        raise no_usable_images(skipped)
     report(skipped)
     return np.concatenate(parts), names
 

@@ -48,7 +48,7 @@ def mix_styles(
     names = None if bands is None else _parse(bands)
     drawn = Path(out).suffix.lower() != ".npy"
     if drawn:
-        atomic.check_kind(out, ".png", "expected a .png (the grid) or an .npy")
+        atomic.check_suffix(out, ".png", "expected a .png (the grid) or an .npy")
     else:
         atomic.check_file(out)
     with open_generator(engine, **options) as generator:
@@ -70,7 +70,7 @@ def mix_styles(
                 title = f"{Path(generator.path).name}  ·  seed {seed}{asked.title()}"
                 mixed = np.concatenate(list(blocks)).reshape(shape)
                 picture = _picture(title, chosen, own[: len(left)], own[len(left) :], mixed)
-                with atomic.replacing(out) as temporary:
+                with atomic.replace_file(out) as temporary:
                     picture.save(temporary, format="PNG")
             else:
                 _save(out, shape, blocks)
@@ -142,8 +142,8 @@ def _picture(
 
 def _save(out: str, shape: tuple[int, ...], blocks: Iterator[Images]) -> None:
     """One array of that shape in an .npy, block by block."""
-    atomic.check_room(out, math.prod(shape))
-    with atomic.replacing(out) as temporary, open(temporary, "xb") as file:
+    atomic.check_free_space(out, math.prod(shape))
+    with atomic.replace_file(out) as temporary, open(temporary, "xb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         for block in blocks:

@@ -146,8 +146,8 @@ def draw_walk(
     if out is not None and between is None:
         raise ConfigError("--out: expected with --walk, whose picture it is")
     out = out or "walk.png"
-    atomic.check_kind(out if between else None, ".png", "a walk is shown in a file .png")
-    atomic.check_kind(save, ".npz", "a graph is kept in a file .npz")
+    atomic.check_suffix(out if between else None, ".png", "a walk is shown in a file .png")
+    atomic.check_suffix(save, ".npz", "a graph is kept in a file .npz")
     with Pair(engine, **options) as pair:
         source = selection.open(pair.encoder.image_shape)
 
@@ -166,9 +166,9 @@ def draw_walk(
             picture = rows.draw(_rows(pair, source, points, path, straight, steps), title)
     with ExitStack() as outputs:
         if save is not None:
-            _write(outputs.enter_context(atomic.replacing(save)), joined)
+            _write(outputs.enter_context(atomic.replace_file(save)), joined)
         if between:
-            picture.save(outputs.enter_context(atomic.replacing(out)), format="PNG")
+            picture.save(outputs.enter_context(atomic.replace_file(out)), format="PNG")
     written = [path for path in (out if between else None, save) if path]
     return [*said, ", ".join(written)] if written else said
 

@@ -74,9 +74,9 @@ def read(
         names += [Path(text).name] if len(read) == 1 else its_names
         points += [None] * len(read)
     if not points and skipped:
-        from zoo.images.stream import nothing_left
+        from zoo.images.stream import no_usable_images
 
-        raise nothing_left(skipped)
+        raise no_usable_images(skipped)
     encoded = _encoded(generator, images, names, **options)
     return [point or next(encoded) for point in points]
 

@@ -35,7 +35,7 @@ def compare_reconstructions(
     Returns what was found, as lines of text. Raises DataError, OutputError, and the errors of
     zoo.engines.open_generator and open_encoder.
     """
-    atomic.check_kind(out, ".png", "reconstructions are shown in a .png")
+    atomic.check_suffix(out, ".png", "reconstructions are shown in a .png")
     with (
         open_generator(engine, **options) as generator,
         open_encoder(generator, **options) as encoder,
@@ -49,7 +49,7 @@ def compare_reconstructions(
     squared = quality.squared_error(originals, reconstructions)
     absolute = quality.absolute_error(originals, reconstructions)
     shown = min(len(originals), _SHOWN)
-    with atomic.replacing(out) as temporary:
+    with atomic.replace_file(out) as temporary:
         pairs = [_pair(originals[i], reconstructions[i]) for i in range(shown)]
         labels = [grid.tile_label(name) for name in names[:shown]]
         grid.draw(pairs, labels, title, _COLUMNS).save(temporary, format="PNG")

@@ -21,7 +21,7 @@ from runtime import Encoder
 from zoo.applications import vectors
 from zoo.errors import ConfigError, DataError
 from zoo.images import archive, arrays
-from zoo.images.reading import check_regular, readable, sha256
+from zoo.images.reading import check_regular, data_errors, sha256
 from zoo.inference.inputs import Source
 from zoo.inference.latents import Latents, embed_blocks
 from zoo.optional import require
@@ -50,9 +50,11 @@ def build(
     width, labels, count = encoder.latent_width, source.labels, 0
     index = vectors.empty(kind, width)
     waiting: list[Latents] = []
-    with archive.writing(out) as file:
-        add_names = file.strings("names")
-        add_pictures = file.rows("pictures", np.uint8, encoder.image_shape) if pictures else None
+    with archive.create(out) as file:
+        add_names = file.add_strings("names")
+        add_pictures = (
+            file.add_rows("pictures", np.uint8, encoder.image_shape) if pictures else None
+        )
         for latents, block in embed_blocks(encoder, source):
             if index is None:
                 waiting.append(latents)
@@ -65,12 +67,12 @@ def build(
             seen(len(latents))
         if index is None:
             index = vectors.inverted_lists(np.concatenate(waiting))
-        file.array("index", faiss.serialize_index(index))
+        file.add_array("index", faiss.serialize_index(index))
         if labels is not None:
-            file.array("labels", labels[:count].astype(np.int64))
-            file.array("classes", np.array(source.classes, dtype=np.str_))
+            file.add_array("labels", labels[:count].astype(np.int64))
+            file.add_array("classes", np.array(source.classes, dtype=np.str_))
         about = _about(encoder, source, kind, count, str(faiss.__version__))
-        file.array("about", np.array(json.dumps(about, ensure_ascii=False)))
+        file.add_array("about", np.array(json.dumps(about, ensure_ascii=False)))
     return count
 
 
@@ -103,12 +105,12 @@ class Index:
     def __init__(self, path: str) -> None:
         require("faiss")
         self.path = Path(path)
-        with readable(self.path):
+        with data_errors(self.path):
             check_regular(self.path)
             with self.path.open("rb") as file:
                 if file.read(2) != b"PK":
                     raise DataError(f"{path} is not an index of zoo.retrieve")
-        with arrays.opened_archive(self.path) as held:
+        with arrays.open_archive(self.path) as held:
             self.about = _checked(path, held)
             self.names = held.read("names")
             labelled = "labels" in held and "classes" in held
@@ -182,9 +184,11 @@ class Index:
         shape = tuple(self.about["shape"])
         wanted, places = np.unique(rows, return_inverse=True)
         found = np.empty((len(wanted), *shape), np.uint8)
-        with arrays.opened(self.path, "pictures") as images:
+        with arrays.open_array(self.path, "pictures") as images:
             if images.shape != (self.count, *shape) or images.dtype != np.uint8:
-                raise DataError(f"the index {self.path} is damaged: its pictures are {images.said}")
+                raise DataError(
+                    f"the index {self.path} is damaged: its pictures are {images.description}"
+                )
             for start in range(0, self.count, _PICTURE_ROWS):
                 block = images.read(_PICTURE_ROWS)
                 inside = (start <= wanted) & (wanted < start + len(block))
@@ -196,7 +200,7 @@ def _checked(path: str, held: arrays.Archive) -> dict[str, Any]:
     """The `about` of an open index file, if it is one that this version reads."""
     about: Any = None
     if {"about", "index", "names"} <= set(held.names):
-        with readable(Path(path), "the index"):
+        with data_errors(Path(path), "the index"):
             about = json.loads(str(held.read("about")))
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise DataError(f"{path} is not an index of zoo.retrieve")

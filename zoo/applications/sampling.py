@@ -97,7 +97,7 @@ def sample_images(
             blocks = _variations(generator, mu, logvar, asked, count, seed, first, batch)
         with (
             closing(blocks),
-            sinks.opened(out, run, overwrite) as write,
+            sinks.open_sink(out, run, overwrite) as write,
             Progress(count, verbose) as progress,
         ):
             for block in blocks:

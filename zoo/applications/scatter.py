@@ -110,7 +110,7 @@ class Scatter:
             spine.set_color(_FRAME)
         if labels is not None:
             _legend(axes, labels, classes)
-        with atomic.replacing(path) as temporary, warnings.catch_warnings():
+        with atomic.replace_file(path) as temporary, warnings.catch_warnings():
             # A name in a script that the font lacks is drawn as boxes.
             warnings.filterwarnings("ignore", "Glyph .* missing from")
             # Without the version of matplotlib, the same points give the same file.
@@ -119,7 +119,7 @@ class Scatter:
 
 def check(path: str) -> None:
     """Raise OutputError unless a picture could be written to `path`; nothing is created."""
-    atomic.check_kind(path, ".png", "the scatter is a .png")
+    atomic.check_suffix(path, ".png", "the scatter is a .png")
 
 
 def _legend(axes: Any, labels: NDArray[np.int64], classes: list[str]) -> None:

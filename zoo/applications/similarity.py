@@ -19,7 +19,7 @@ from zoo.inference.inputs import Selection, load_data, report_skipped, split_sou
 from zoo.inference.latents import embed_blocks
 from zoo.optional import require
 from zoo.progress import Progress, number_of_images, rate
-from zoo.tables import aligned
+from zoo.tables import align_columns
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -85,7 +85,7 @@ def find_similar(
     Raises ConfigError, DataError, OutputError, and the errors of zoo.engines.open_encoder_for.
     """
     if out is not None:
-        atomic.check_kind(out, ".png", "hits are shown in a .png")
+        atomic.check_suffix(out, ".png", "hits are shown in a .png")
     with open_encoder_for(engine, **options) as encoder:
         index = Index(index_file)
         index.check_encoder(encoder)
@@ -107,7 +107,7 @@ def find_similar(
         title = f"{Path(encoder.path).name}  ·  nearest in {Path(index_file).name}"
     if out is not None:
         picture = _picture(index, shown, title)
-        with atomic.replacing(out) as temporary:
+        with atomic.replace_file(out) as temporary:
             picture.save(temporary, format="PNG")
         more = f" (the first {len(shown)} queries)" if len(shown) < queries else ""
         lines += ["", f"{out}{more}"]
@@ -121,8 +121,8 @@ def table(index: Index, hits: Hits) -> list[str]:
     for rank, (distance, row) in enumerate(zip(hits.distances, hits.rows, strict=True), 1):
         rows.append([str(rank), str(index.names[row]), _label(index, row), f"{distance:.4f}"])
     if index.labels is None:
-        return aligned([row[:2] + row[3:] for row in rows], right=[0, 2])
-    return aligned(rows, right=[0, 3])
+        return align_columns([row[:2] + row[3:] for row in rows], right=[0, 2])
+    return align_columns(rows, right=[0, 3])
 
 
 def _label(index: Index, row: int) -> str:

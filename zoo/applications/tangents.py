@@ -121,7 +121,7 @@ def draw_tangents(
     what was done, a line of text. Raises ConfigError, DataError, OutputError, TrainingError, and
     the errors of zoo.engines.open_generator.
     """
-    atomic.check_kind(out, ".png", "tangents are shown in a .png")
+    atomic.check_suffix(out, ".png", "tangents are shown in a .png")
     if move is not None and not (math.isfinite(move) and move > 0):
         raise ConfigError(f"--move: expected a finite number above 0, got {move}")
     with open_generator(engine, **options) as generator:
@@ -150,7 +150,7 @@ def draw_tangents(
                 tiles += its_tiles
                 labels += its_labels
         title = f"{Path(generator.path).name}  ·  tangents of the data manifold, by singular value"
-        with atomic.replacing(out) as temporary:
+        with atomic.replace_file(out) as temporary:
             grid.draw(tiles, labels, title, columns).save(temporary, format="PNG")
     those = found[0].name if len(found) == 1 else f"{len(found):,} images"
     share = sum(shares) / len(shares)

@@ -122,7 +122,7 @@ def _check_outputs(
     if out is not None:
         results.check(out, count, overwrite)
     if grid is not None:
-        atomic.check_kind(grid, ".png", "a grid is a .png")
+        atomic.check_suffix(grid, ".png", "a grid is a .png")
 
 
 def _companions(
@@ -170,14 +170,14 @@ def _outputs(
     consumers: list[Consumer] = []
     with ExitStack() as stack:
         if out is not None:
-            write = stack.enter_context(results.opened(out, shape, overwrite))
+            write = stack.enter_context(results.open_sink(out, shape, overwrite))
             consumers.append(lambda block: write(block.names, block.outputs))
         if grid is None:
             yield consumers
             return
         tiles = Tiles()
         consumers.append(tiles.add)
-        with atomic.replacing(grid) as temporary:
+        with atomic.replace_file(grid) as temporary:
             yield consumers
             images, labels, columns = tiles.arranged()
             draw(images, labels, title, columns).save(temporary, format="PNG")

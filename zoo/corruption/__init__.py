@@ -1,7 +1,7 @@
-"""Damage to images, on purpose: what a translator is trained to undo.
+"""Image corruptions that translators are trained to undo.
 
-Everything random is a pure function of the seed and of the image's index in the
-whole run (runtime.noise), so an image is damaged alike in any batch and any order.
+All randomness is a pure function of the seed and of the image's index in the whole
+run (runtime.noise), so an image is corrupted identically in any batch and any order.
 
 >>> parse("gaussian:0.1-0.4").apply(images, seed=7, first=0)
 """
@@ -41,7 +41,7 @@ _LEVELS = re.compile(f"({_NUMBER})(?:-({_NUMBER}))?")
 
 @dataclass(frozen=True)
 class Corruption:
-    """One kind of damage; `low` … `high` are the bounds of its level, drawn anew for each image."""
+    """Corruption with a level drawn uniformly from [`low`, `high`] for each image."""
 
     kind: str
     low: float = 0.0
@@ -49,20 +49,20 @@ class Corruption:
 
     @property
     def alpha(self) -> bool:
-        """Whether it adds a channel that says what is known."""
+        """True if an alpha channel is added, which marks known pixels."""
         return self.kind == "holes"
 
     def levels(self, n: int, seed: int, first: int = 0) -> NDArray[np.float64]:
-        """Levels of images first … first + n - 1, [n], uniform from low to high."""
+        """Return the levels [n] of images first … first + n - 1."""
         if self.low == self.high:
             return np.full(n, self.low)
-        drawn = uniforms(seed, first, n, 1, LEVEL_STREAM)[:, 0]
-        return self.low + (self.high - self.low) * drawn
+        fractions = uniforms(seed, first, n, 1, LEVEL_STREAM)[:, 0]
+        return self.low + (self.high - self.low) * fractions
 
     def apply(self, images: Images, seed: int, first: int = 0) -> Images:
-        """Images [n, H, W, C] uint8, damaged: images first … first + n - 1 of that seed.
+        """Corrupt images [n, H, W, C] uint8, which are images first … first + n - 1 of a seed.
 
-        The same shape; with an alpha channel more for holes (see `with_alpha`).
+        Returns the same shape, with an additional alpha channel for holes (see `with_alpha`).
         Raises runtime.errors.ArgumentError for a seed or an index of more than 64 bits.
         """
         n, height, width, _ = images.shape
@@ -80,7 +80,7 @@ class Corruption:
 
 
 def parse(spec: str) -> Corruption:
-    """The corruption that `spec` names: gaussian:S, salt-pepper:P, masking:P or holes.
+    """Parse a corruption: gaussian:S, salt-pepper:P, masking:P or holes.
 
     A level may be a range, as in gaussian:0.1-0.4. Raises ConfigError.
     """
@@ -101,9 +101,9 @@ def parse(spec: str) -> Corruption:
 
 
 def with_alpha(images: Images, masks: Images) -> Images:
-    """Images [n, H, W, C] with masks [n, H, W, 1] of 255 (known) and 0 (hidden), [n, H, W, C + 1].
+    """Append masks [n, H, W, 1], 255 where known and 0 where hidden, to images [n, H, W, C].
 
-    The colours of hidden pixels are set to 0.
+    Returns [n, H, W, C + 1] with the colours of hidden pixels set to 0.
     """
     channels = images.shape[3]
     joined = np.empty((*images.shape[:3], channels + 1), np.uint8)
@@ -114,7 +114,7 @@ def with_alpha(images: Images, masks: Images) -> Images:
 
 
 def grey(images: Images) -> Images:
-    """Luma of [n, H, W, 3] as [n, H, W, 1]: ITU-R BT.601, rounded as Pillow's convert("L")."""
+    """Convert [n, H, W, 3] to luma [n, H, W, 1], ITU-R BT.601 with Pillow's rounding."""
     red, green, blue = (images[..., i].astype(np.uint32) for i in range(3))
     luma = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
     return luma.astype(np.uint8)[..., None]

@@ -1,4 +1,4 @@
-"""Uniform numbers of the noise contract, as many images at a time as there are."""
+"""Uniform numbers of the noise contract, vectorised over images."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ _MASK = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
 
 
-def words(seed: int, first: int, n: int, width: int, stream: int) -> NDArray[np.uint64]:
-    """Words 0 … width - 1 of images first … first + n - 1: [n, width], each of 32 bits.
+def philox_words(seed: int, first: int, n: int, width: int, stream: int) -> NDArray[np.uint64]:
+    """Return 32-bit words 0 … width - 1 of images first … first + n - 1, [n, width].
 
-    Philox4x32-10 (Salmon et al., SC 2011) under the counters and the key of
-    runtime.noise, in integers only. Raises ArgumentError.
+    Philox4x32-10 (Salmon et al., SC 2011) with the counters and key of runtime.noise.
+    Raises ArgumentError.
     """
     if not (0 <= seed < 2**64 and 0 <= first and first + n <= 2**64):
-        raise ArgumentError(f"seed, first: expected 64 bits, got {seed}, {first} for {n} images")
+        raise ArgumentError(
+            f"seed and first must fit in 64 bits, got {seed} and {first} for {n} images"
+        )
     blocks = np.arange(-(-width // 4), dtype=np.uint64)[None, :]
     samples = (np.uint64(first) + np.arange(n, dtype=np.uint64))[:, None]
     x, y, z, w = np.broadcast_arrays(blocks, np.uint64(stream), samples & _MASK, samples >> _SHIFT)
@@ -32,8 +34,8 @@ def words(seed: int, first: int, n: int, width: int, stream: int) -> NDArray[np.
 
 
 def uniforms(seed: int, first: int, n: int, width: int, stream: int) -> NDArray[np.float64]:
-    """(word + 1/2) / 2³², [n, width], uniform in (0, 1). Raises ArgumentError."""
-    return (words(seed, first, n, width, stream).astype(np.float64) + 0.5) * 2.0**-32
+    """Return (word + 1/2) / 2³² [n, width], uniform in (0, 1). Raises ArgumentError."""
+    return (philox_words(seed, first, n, width, stream).astype(np.float64) + 0.5) * 2.0**-32
 
 
-__all__ = ["uniforms", "words"]
+__all__ = ["uniforms", "philox_words"]

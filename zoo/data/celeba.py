@@ -11,7 +11,7 @@ import numpy as np
 from zoo.data.pictures import read_parts, read_picture
 from zoo.data.sets import BY_SEED, DataSet, Split, rows_by_seed
 from zoo.errors import DataError
-from zoo.images.pictures import listed
+from zoo.images.pictures import list_pictures
 
 IMAGES = "img_align_celeba"
 """The folder of the pictures."""
@@ -66,7 +66,7 @@ def peek(path: Path) -> tuple[int, int, int] | None:
     """
     if not (path / ATTRIBUTES).is_file() or not (path / IMAGES).is_dir():
         return None
-    for name in listed(path / IMAGES):
+    for name in list_pictures(path / IMAGES):
         try:
             return read_picture(path / IMAGES / name, None, None).shape
         except DataError:

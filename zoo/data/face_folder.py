@@ -9,7 +9,7 @@ from PIL import Image
 
 from zoo.data import celeba, faces
 from zoo.errors import OutputError
-from zoo.images.atomic import replacing_folder
+from zoo.images.atomic import replace_folder
 from zoo.progress import Progress, rate
 
 
@@ -27,7 +27,7 @@ def draw_faces(
     blocks = faces.stream(first, count, size, seed)
     with (
         closing(blocks),
-        replacing_folder(out) as folder,
+        replace_folder(out) as folder,
         Progress(count, verbose) as progress,
     ):
         (folder / celeba.IMAGES).mkdir()

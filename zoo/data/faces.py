@@ -24,8 +24,8 @@ from zoo import cache
 from zoo.data.avatars import ATTRIBUTES, VERSION, Face, describe
 from zoo.data.sets import DataSet, Split
 from zoo.errors import DataError, OutputError
-from zoo.images.arrays import opened_archive
-from zoo.images.atomic import alone, check_room, replacing
+from zoo.images.arrays import open_archive
+from zoo.images.atomic import check_free_space, lock_output, replace_file
 from zoo.progress import Progress
 
 COUNT = 20_000
@@ -76,15 +76,15 @@ def _kept(name: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
-        with alone(path, wait=True):
+        with lock_output(path, wait=True):
             arrays = _cached(path, count) or _drawn(path, count, seed)
     return arrays
 
 
 def _drawn(path: Path, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The arrays of `_kept`, drawn and saved."""
-    check_room(path, count * (SIZE * SIZE * 3 + len(ATTRIBUTES)))
-    with replacing(path, locked=True) as temporary, temporary.open("wb") as file:
+    check_free_space(path, count * (SIZE * SIZE * 3 + len(ATTRIBUTES)))
+    with replace_file(path, locked=True) as temporary, temporary.open("wb") as file:
         images, attributes = make(0, count, seed=seed, verbose=True)
         np.savez(file, images=images, attributes=attributes)
     return images, attributes
@@ -93,7 +93,7 @@ def _drawn(path: Path, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def _cached(path: Path, count: int) -> tuple[np.ndarray, np.ndarray] | None:
     """The arrays that `_kept` has saved; None where there are none, or damaged ones."""
     try:
-        with opened_archive(path) as archive:
+        with open_archive(path) as archive:
             images, attributes = archive.read("images"), archive.read("attributes")
     except DataError:
         return None

@@ -11,7 +11,7 @@ from zoo.data.layout import classes_of, parts_of
 from zoo.data.pictures import read_parts
 from zoo.data.sets import BY_SEED, DataSet, Split, as_nhwc, resize, split_by_seed
 from zoo.errors import DataError
-from zoo.images.arrays import opened_archive
+from zoo.images.arrays import open_archive
 
 
 def load_folder(path: Path, size: int | None = None, channels: int | None = None) -> DataSet:
@@ -62,7 +62,7 @@ def load_npz(path: Path, size: int | None = None, channels: int | None = None) -
     of 1 and -1; `classes` and `attribute_names` may give the names. Labels are the numbers of the
     classes from 0 on, or their names. Raises `DataError` for anything else.
     """
-    with opened_archive(path) as archive:
+    with open_archive(path) as archive:
         if {"train_images", "test_images"} <= set(archive.names):
             prefixes = ["train_", "test_"]
             if "validation_images" in archive:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.errors import DataError
-from zoo.images.pictures import listed, no_pictures
+from zoo.images.pictures import list_pictures, no_pictures_error
 
 PARTS = {
     "train": ("train", "training"),
@@ -69,9 +69,9 @@ def parts_of(folder: Path) -> dict[str, Part]:
     training part, of one meaning or beside other pictures, and for classes that are split by
     themselves.
     """
-    names = listed(folder)
+    names = list_pictures(folder)
     if not names:
-        raise no_pictures(folder)
+        raise no_pictures_error(folder)
     return _parts(Part(folder, names))
 
 

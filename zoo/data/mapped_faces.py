@@ -12,8 +12,8 @@ from zoo import cache
 from zoo.data import faces
 from zoo.data.sets import DataSet, Split
 from zoo.errors import DataError, OutputError
-from zoo.images.arrays import mapped, read
-from zoo.images.atomic import alone, check_room, replacing
+from zoo.images.arrays import map_array, read
+from zoo.images.atomic import check_free_space, lock_output, replace_file
 from zoo.progress import Progress
 
 PREFIX = "faces:"
@@ -70,7 +70,7 @@ def _part(name: str, count: int, size: int, draw: Callable[[int, int], Blocks]) 
         if found is not None:
             return found
     path = folder / f"{name}-{count:08}.npy"
-    with alone(path, wait=True):
+    with lock_output(path, wait=True):
         found = _mapped(path, count, size)
         if found is None:
             _write(path, count, size, draw(count, size))
@@ -87,7 +87,7 @@ def _attributes_of(path: Path) -> Path:
 def _mapped(path: Path, count: int, size: int) -> Split | None:
     """The first faces in a file of `_write`; None if it has fewer faces or is damaged."""
     try:
-        images = mapped(path)
+        images = map_array(path)
         attributes = read(_attributes_of(path))
     except DataError:
         return None
@@ -100,8 +100,8 @@ def _mapped(path: Path, count: int, size: int) -> Split | None:
 def _write(path: Path, count: int, size: int, blocks: Blocks) -> None:
     """Write `count` faces to a file, and their attributes to another beside it."""
     rows = []
-    check_room(path, count * size * size * 3)
-    with replacing(path, locked=True) as temporary, temporary.open("wb") as file:
+    check_free_space(path, count * size * size * 3)
+    with replace_file(path, locked=True) as temporary, temporary.open("wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
         np.lib.format.write_array_header_1_0(file, header)
         with closing(blocks), Progress(count, verbose=True) as progress:
@@ -110,7 +110,7 @@ def _write(path: Path, count: int, size: int, blocks: Blocks) -> None:
                 rows.append(attributes)
                 progress.advance(len(images))
         # First the attributes: what is there with the images is complete.
-        with replacing(_attributes_of(path)) as second, second.open("wb") as table:
+        with replace_file(_attributes_of(path)) as second, second.open("wb") as table:
             np.save(table, np.concatenate(rows))
 
 

@@ -39,7 +39,7 @@ class Loaded:
 
 def read_picture(file: Path, size: int | None, channels: int | None) -> np.ndarray:
     """A picture as uint8 [size, size, channels], as `fit` makes it; DataError for a bad one."""
-    return fit(pictures.decoded(file), size, channels)
+    return fit(pictures.decode_picture(file), size, channels)
 
 
 def read_parts(
@@ -109,9 +109,9 @@ class _Reader:
         found = []
         for file in item:
             try:
-                found.append(pictures.decoded(file))
+                found.append(pictures.decode_picture(file))
             except DataError as error:
-                return pictures.printable(str(file)), pictures.reason(error, file)
+                return pictures.printable(str(file)), pictures.error_reason(error, file)
         chosen = zip(self._cut(item, found), self._channels, strict=True)
         return [fit(picture, self._size, channels) for picture, channels in chosen]
 

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.errors import DataError
-from zoo.images.pictures import composed, plain
+from zoo.images.pictures import flatten_alpha, to_plain_mode
 
 MOST_CLASSES = 2**16
 """As many classes as a data set may have: tables are made for them."""
@@ -285,7 +285,7 @@ def fit(image: Image.Image, size: int | None, channels: int | None) -> np.ndarra
     `size` None keeps the side of the crop; `channels` None keeps grey pictures grey and makes all
     others RGB. Transparent pictures are put on white.
     """
-    image = composed(plain(image))
+    image = flatten_alpha(to_plain_mode(image))
     if channels is None:
         channels = 1 if image.mode == "L" else 3
     side = min(image.size)

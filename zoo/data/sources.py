@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zoo import cache
 from zoo.errors import ConfigError, DataError, ZooError
-from zoo.images.atomic import alone, replacing
+from zoo.images.atomic import lock_output, replace_file
 from zoo.images.reading import sha256
 
 SYSTEM_FOLDER = Path("/usr/share/datasets")
@@ -142,14 +142,14 @@ def fetch(source: Source, name: str, folder: Path) -> Path:
     if target.is_file():
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    with alone(target, wait=True):
+    with lock_output(target, wait=True):
         if not target.is_file():
             _download(source.address + name, target, source.sha256[name])
     return target
 
 
 def _download(address: str, target: Path, expected: str) -> None:
-    with replacing(target, locked=True) as temporary, temporary.open("wb") as file:
+    with replace_file(target, locked=True) as temporary, temporary.open("wb") as file:
         try:
             with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:
                 shutil.copyfileobj(answer, file)

@@ -7,7 +7,7 @@ from typing import Any
 
 from zoo.evaluation.features import FeatureNetwork
 from zoo.evaluation.report import Report, compare, lines
-from zoo.images.atomic import replacing
+from zoo.images.atomic import replace_file
 
 Pair = tuple[Report, Report | None]
 """A report, and that of the PyTorch model if there is one."""
@@ -57,7 +57,7 @@ def write(path: str, pairs: list[Pair], manifest: dict[str, Any], network: Featu
         "note": note(manifest),
         "reports": [_entry(*pair) for pair in pairs],
     }
-    with replacing(path) as temporary:
+    with replace_file(path) as temporary:
         temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", "utf-8")
 
 

@@ -18,7 +18,7 @@ from runtime import Encoder, Generator
 from zoo.images.stream import Block
 from zoo.inference.latents import embed_blocks, pixels
 from zoo.optional import require
-from zoo.tables import aligned
+from zoo.tables import align_columns
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def table(found: Comparison, name: str) -> list[str]:
         (k, f"{found.pca:.6f}", f"{found.engine:.6f}", f"{found.ratio:.3f}"),
     ]
     said = f"mean squared error a pixel on [0, 1], {found.images:,} images"
-    return [said, *aligned(rows, right=range(4))]
+    return [said, *align_columns(rows, right=range(4))]
 
 
 __all__ = ["Comparison", "compare", "fit", "table"]

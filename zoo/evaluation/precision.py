@@ -16,7 +16,7 @@ from zoo.errors import ConfigError
 from zoo.inference.inputs import Source
 from zoo.inference.latents import embed_blocks, pixels
 from zoo.optional import require
-from zoo.tables import aligned
+from zoo.tables import align_columns
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def table(found: list[Precision], classes: list[str], queries: int) -> list[str]
             rows.append([name, *(f"{space.by_class[i]:.3f}" for space in found)])
     rows.append(["all", *(f"{space.mean:.3f}" for space in found)])
     rows.append(["queries/s", *(f"{queries / space.seconds:,.0f}" for space in found)])
-    return aligned(rows, right=range(1, len(found) + 1))
+    return align_columns(rows, right=range(1, len(found) + 1))
 
 
 __all__ = ["Precision", "evaluate", "table"]

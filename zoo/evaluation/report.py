@@ -11,7 +11,7 @@ import numpy as np
 
 from zoo.errors import ConfigError
 from zoo.optional import require
-from zoo.tables import aligned
+from zoo.tables import align_columns
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def _table(
             row.append("" if found is None else "none" if found.none else f"{found.value:+.3g}")
         row.append("" if metric.baseline is None else number(metric.baseline, metric.baseline_std))
         rows.append([*row, metric.network])
-    return aligned(rows, right=range(1, len(head) - 1))
+    return align_columns(rows, right=range(1, len(head) - 1))
 
 
 def _spread(metric: Metric) -> float | None:

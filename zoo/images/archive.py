@@ -1,4 +1,4 @@
-"""`.npz` files of arrays whose number of rows is known at the end only, written in blocks."""
+"""Block-wise writer of `.npz` files whose arrays have an unknown number of rows."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from numpy.typing import DTypeLike, NDArray
 from zoo.images import atomic
 
 
-class Archive:
-    """An `.npz` in the making; get one from `writing`. Nothing in it is pickled.
+class ArchiveWriter:
+    """Writer of an `.npz` file, obtained from `create`. Nothing is pickled.
 
-    Rows wait in temporary files beside it, because the header of an array comes
-    first and holds their number.
+    Rows are spooled to temporary files next to the output, because an array's header
+    precedes its data and contains the number of rows.
     """
 
     def __init__(self, folder: str | os.PathLike[str], stack: ExitStack) -> None:
@@ -29,10 +29,10 @@ class Archive:
         self._stack = stack
         self._members: list[Callable[[zipfile.ZipFile], None]] = []
 
-    def rows(
+    def add_rows(
         self, name: str, dtype: DTypeLike, shape: tuple[int, ...] = ()
     ) -> Callable[[NDArray[Any]], None]:
-        """Adds the array `name`, [n, *shape]; gives the function that takes its next rows."""
+        """Add an array `name` [n, *shape], and return the function that appends rows to it."""
         kind = np.dtype(dtype)
         content = self._spool()
         count = 0
@@ -51,8 +51,8 @@ class Archive:
         self._members.append(finish)
         return write
 
-    def strings(self, name: str) -> Callable[[Sequence[str]], None]:
-        """Adds the array of strings `name`, [n]; gives the function that takes the next ones."""
+    def add_strings(self, name: str) -> Callable[[Sequence[str]], None]:
+        """Add an array of strings `name` [n], and return the function that appends to it."""
         content = self._spool()
         count = longest = 0
 
@@ -65,7 +65,7 @@ class Archive:
         def finish(archive: zipfile.ZipFile) -> None:
             content.seek(0)
             kind = np.dtype((np.str_, max(1, longest)))
-            # Mostly zeros: four bytes a character, and the longest string sets the width.
+            # Compressed, since strings padded at four bytes a character are mostly zeros.
             with _member(archive, name, zipfile.ZIP_DEFLATED) as file:
                 _header(file, kind, (count,))
                 rest = b""
@@ -76,8 +76,8 @@ class Archive:
         self._members.append(finish)
         return write
 
-    def array(self, name: str, array: NDArray[Any]) -> None:
-        """Adds a whole array."""
+    def add_array(self, name: str, array: NDArray[Any]) -> None:
+        """Add a whole array."""
 
         def finish(archive: zipfile.ZipFile) -> None:
             with _member(archive, name) as file:
@@ -86,7 +86,7 @@ class Archive:
         self._members.append(finish)
 
     def finish(self, path: str | os.PathLike[str]) -> None:
-        """Write the file, its arrays in the order in which they were added."""
+        """Write the file, with the arrays in the order in which they were added."""
         with zipfile.ZipFile(path, "x") as archive:
             for member in self._members:
                 member(archive)
@@ -96,13 +96,10 @@ class Archive:
 
 
 @contextmanager
-def writing(path: str | os.PathLike[str]) -> Iterator[Archive]:
-    """The archive that appears at `path` when the body ends without an error.
-
-    Raises OutputError.
-    """
-    with atomic.replacing(path) as temporary, ExitStack() as stack:
-        archive = Archive(temporary.parent, stack)
+def create(path: str | os.PathLike[str]) -> Iterator[ArchiveWriter]:
+    """Write an `.npz` that appears at `path` if the body succeeds. Raises OutputError."""
+    with atomic.replace_file(path) as temporary, ExitStack() as stack:
+        archive = ArchiveWriter(temporary.parent, stack)
         yield archive
         archive.finish(temporary)
 
@@ -110,7 +107,7 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Archive]:
 def _member(
     archive: zipfile.ZipFile, name: str, compression: int = zipfile.ZIP_STORED
 ) -> IO[bytes]:
-    # A ZipInfo of our own has a fixed date: the same run gives the same bytes.
+    # An explicit ZipInfo has a fixed date, so that the same run gives the same bytes.
     entry = zipfile.ZipInfo(f"{name}.npy")
     entry.compress_type = compression
     return archive.open(entry, "w", force_zip64=True)
@@ -121,4 +118,4 @@ def _header(file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -> No
     npy.write_array_header_1_0(file, header)
 
 
-__all__ = ["Archive", "writing"]
+__all__ = ["ArchiveWriter", "create"]

@@ -1,7 +1,7 @@
-"""Arrays in files, read some rows at a time: `.npy`, `.npz`, and IDX, plain or gzip-compressed.
+"""Block-wise reader of arrays in `.npy`, `.npz` and IDX files, plain or gzip-compressed.
 
-The one reader of such files. Nothing is unpickled, and no memory is made for what a header
-announces and the file does not hold.
+Nothing is unpickled, and no memory is allocated for data that a header announces but the file
+does not contain.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from zoo.errors import DataError
-from zoo.images.reading import check_regular, readable
+from zoo.images.reading import check_regular, data_errors
 
 _NPY = b"\x93NUMPY"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -32,22 +32,21 @@ _IDX_UINT8 = 0x08
 _IDX_TYPES = (_IDX_UINT8, 0x09, 0x0B, 0x0C, 0x0D, 0x0E)
 
 _ENCRYPTED = 0x1
-"""The bit of a member's flags that says so."""
+"""Flag of an encrypted zip member."""
 
-_MOST_DEFLATED = 1032
-"""Bytes that a compressed byte may stand for, with which a header that announces more is wrong."""
+_MAX_DEFLATE_RATIO = 1032
+"""Upper bound of bytes that one compressed byte expands to."""
 
-_PIECE = 2**24
-"""Bytes that are read at a time."""
+_CHUNK = 2**24
+"""Bytes read at a time."""
 
 
 class ArrayFile:
-    """An array in an open file: its `shape` and `dtype`, and its rows one block after another.
+    """Array in an open file: its `shape` and `dtype`, and its rows, read block by block.
 
-    `said` is dtype and shape as they are in the file; `shape` may be set to another
-    of the same size, before anything is read. `held` is how many bytes follow the
-    header, or with `exact` false the most that may follow. Raises DataError where that
-    is too few, or too many.
+    `description` is the dtype and shape in the file; `shape` may be replaced by another of the
+    same size before reading. `available` is the number of bytes after the header, or an upper
+    bound unless `exact`. Raises DataError if that does not match the shape.
     """
 
     def __init__(
@@ -56,51 +55,50 @@ class ArrayFile:
         file: IO[bytes],
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
-        held: int,
+        available: int,
         exact: bool = True,
     ) -> None:
         self.path = path
         self.shape = shape
         self.dtype = dtype
-        self.said = f"{dtype} {list(shape)}"
+        self.description = f"{dtype} {list(shape)}"
         self._file = file
         self._done = 0
-        announced = math.prod(shape) * dtype.itemsize
-        if held < announced or (exact and held > announced):
-            raise self._other_size(held > announced)
+        expected = math.prod(shape) * dtype.itemsize
+        if available < expected or (exact and available > expected):
+            raise self._size_error(available > expected)
 
     def read(self, rows: int) -> NDArray[Any]:
-        """The next rows, at most `rows`; none at the end. DataError for a damaged file."""
+        """Read the next rows, at most `rows` and none at the end. Raises DataError."""
         rows = min(rows, self.shape[0] - self._done)
         self._done += rows
-        with readable(self.path):
+        with data_errors(self.path):
             array: NDArray[Any] = np.empty((rows, *self.shape[1:]), self.dtype)
-            whole = self._fill(array)
-            # Reading past the end is what checks the sum of a compressed file.
-            more = self._done == self.shape[0] and bool(self._file.read(1))
-        if more or not whole:
-            raise self._other_size(more)
+            complete = self._fill(array)
+            # Reading past the end verifies the checksum of a compressed file.
+            excess = self._done == self.shape[0] and bool(self._file.read(1))
+        if excess or not complete:
+            raise self._size_error(excess)
         return array
 
     def _fill(self, array: NDArray[Any]) -> bool:
-        """Read all of an array; False where the file ends before."""
-        left = array.reshape(-1).view(np.uint8).data if array.nbytes else memoryview(b"")
-        while len(left):
-            piece = self._file.read(min(_PIECE, len(left)))
-            if not piece:
+        """Read a whole array; return False if the file ends early."""
+        remaining = array.reshape(-1).view(np.uint8).data if array.nbytes else memoryview(b"")
+        while len(remaining):
+            chunk = self._file.read(min(_CHUNK, len(remaining)))
+            if not chunk:
                 return False
-            left[: len(piece)] = piece
-            left = left[len(piece) :]
+            remaining[: len(chunk)] = chunk
+            remaining = remaining[len(chunk) :]
         return True
 
-    def _other_size(self, longer: bool) -> DataError:
-        return DataError(
-            f"{self.path} is {'longer' if longer else 'shorter'} than its header says ({self.said})"
-        )
+    def _size_error(self, longer: bool) -> DataError:
+        size = "longer" if longer else "shorter"
+        return DataError(f"{self.path} is {size} than its header says ({self.description})")
 
 
 class Archive:
-    """The arrays in an open `.npz`, by name."""
+    """Arrays in an open `.npz`, by name."""
 
     def __init__(self, path: Path, file: zipfile.ZipFile) -> None:
         self._path = path
@@ -112,30 +110,33 @@ class Archive:
         return name in self.names
 
     def read(self, name: str) -> NDArray[Any]:
-        """A whole array. DataError for a damaged one, or where there is none of that name."""
-        with self.opened(name) as array:
-            return _whole(array)
+        """Read a whole array. Raises DataError as `open`."""
+        with self.open(name) as array:
+            return _read_all(array)
 
     @contextmanager
-    def opened(self, name: str) -> Iterator[ArrayFile]:
-        """An array at its first row; of another name, if it is the only one. Raises DataError."""
+    def open(self, name: str) -> Iterator[ArrayFile]:
+        """Open an array for reading; the only array of a file is found under any name.
+
+        Raises DataError for a damaged or missing array.
+        """
         if name not in self.names and len(self.names) != 1:
-            held = ", ".join(self.names) or "no arrays"
-            raise DataError(f"{self._path} holds {held}; expected one array named {name}")
+            names = ", ".join(self.names) or "no arrays"
+            raise DataError(f"{self._path} holds {names}; expected one array named {name}")
         with ExitStack() as stack:
-            with readable(self._path):
-                found = name if name in self.names else self.names[0]
-                member = self._file.getinfo(f"{found}.npy")
+            with data_errors(self._path):
+                name = name if name in self.names else self.names[0]
+                member = self._file.getinfo(f"{name}.npy")
                 if member.flag_bits & _ENCRYPTED:
-                    raise DataError(f"cannot read {self._path}: {found} is encrypted")
+                    raise DataError(f"cannot read {self._path}: {name} is encrypted")
                 file = stack.enter_context(self._file.open(member))
-                array = _npy(self._path, file, member.file_size)
+                array = _open_npy(self._path, file, member.file_size)
             yield array
 
 
 def is_array(path: Path) -> bool:
-    """Whether the bytes at the start are those of a kind that `opened` reads. Raises DataError."""
-    with readable(path):
+    """Return True if a file starts like one that `open_array` reads. Raises DataError."""
+    with data_errors(path):
         check_regular(path)
         with path.open("rb") as file:
             start = file.read(6)
@@ -145,13 +146,13 @@ def is_array(path: Path) -> bool:
 
 
 @contextmanager
-def opened(path: Path, name: str = "images") -> Iterator[ArrayFile]:
-    """The array in the file `path`, at its first row.
+def open_array(path: Path, name: str = "images") -> Iterator[ArrayFile]:
+    """Open the array in a file for reading.
 
-    An `.npz` holds an array of that `name`, or one array only. Raises DataError.
+    An `.npz` must hold an array of that `name`, or a single array. Raises DataError.
     """
     with ExitStack() as stack:
-        with readable(path):
+        with data_errors(path):
             check_regular(path)
             file = stack.enter_context(path.open("rb"))
             start = file.read(6)
@@ -161,42 +162,38 @@ def opened(path: Path, name: str = "images") -> Iterator[ArrayFile]:
             size = os.fstat(file.fileno()).st_size
             if start.startswith(_ZIP):
                 archive = stack.enter_context(zipfile.ZipFile(file))
-                array = stack.enter_context(Archive(path, archive).opened(name))
+                array = stack.enter_context(Archive(path, archive).open(name))
             elif start.startswith(_GZIP):
-                unpacked = gzip.GzipFile(fileobj=file)
-                stack.callback(unpacked.close)
-                array = _idx(path, cast(IO[bytes], unpacked), size * _MOST_DEFLATED, exact=False)
+                unpacked = cast(IO[bytes], stack.enter_context(gzip.GzipFile(fileobj=file)))
+                array = _open_idx(path, unpacked, size * _MAX_DEFLATE_RATIO, exact=False)
             elif start.startswith(_NPY):
-                array = _npy(path, file, size)
+                array = _open_npy(path, file, size)
             elif start.startswith(b"\0\0"):
-                array = _idx(path, file, size, exact=True)
+                array = _open_idx(path, file, size, exact=True)
             else:
-                raise DataError(f"{path} is no .npy, .npz or IDX file")
+                raise DataError(f"{path} is not a .npy, .npz or IDX file")
         yield array
 
 
 @contextmanager
-def opened_archive(path: Path) -> Iterator[Archive]:
-    """The arrays in the `.npz` file `path`. Raises DataError."""
+def open_archive(path: Path) -> Iterator[Archive]:
+    """Open an `.npz` file. Raises DataError."""
     with ExitStack() as stack:
-        with readable(path):
+        with data_errors(path):
             check_regular(path)
             file = stack.enter_context(zipfile.ZipFile(path))
         yield Archive(path, file)
 
 
 def read(path: Path, name: str = "images") -> NDArray[Any]:
-    """The whole array in a file, as `opened` finds it. Raises DataError."""
-    with opened(path, name) as array:
-        return _whole(array)
+    """Read the whole array of a file, found as by `open_array`. Raises DataError."""
+    with open_array(path, name) as array:
+        return _read_all(array)
 
 
-def mapped(path: Path) -> NDArray[Any]:
-    """The array in an `.npy` file, mapped into memory; what is written to it stays there.
-
-    Raises DataError.
-    """
-    with readable(path):
+def map_array(path: Path) -> NDArray[Any]:
+    """Map the array of an `.npy` file into memory, copy-on-write. Raises DataError."""
+    with data_errors(path):
         check_regular(path)
         array: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
     return array
@@ -205,10 +202,10 @@ def mapped(path: Path) -> NDArray[Any]:
 def read_idx(path: Path) -> NDArray[np.uint8]:
     """Read an IDX file of unsigned bytes, gzip-compressed or plain, as a uint8 array.
 
-    The bytes decide whether it is compressed, not the file's name. Raises `DataError` when the
-    file is missing, damaged, longer or shorter than its header says, or of another element type.
+    Compression is detected by content, not by name. Raises `DataError` if the file is missing,
+    damaged, longer or shorter than its header says, or of another element type.
     """
-    with readable(path):
+    with data_errors(path):
         check_regular(path)
         with path.open("rb") as file:
             start = file.read(4)
@@ -217,22 +214,22 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     return read(path)
 
 
-def _whole(array: ArrayFile) -> NDArray[Any]:
+def _read_all(array: ArrayFile) -> NDArray[Any]:
     if not array.shape:
         array.shape = (1,)
         return array.read(1).reshape(())
     return array.read(array.shape[0])
 
 
-def _npy(path: Path, file: IO[bytes], size: int) -> ArrayFile:
-    """The array in `.npy` of `size` bytes."""
+def _open_npy(path: Path, file: IO[bytes], size: int) -> ArrayFile:
+    """Open an `.npy` of `size` bytes."""
     version = npy.read_magic(file)
     if version not in ((1, 0), (2, 0)):
-        raise DataError(f"{path} is .npy of version {version[0]}.{version[1]}, expected 1.0 or 2.0")
+        raise DataError(f"{path}: .npy version {version[0]}.{version[1]}, expected 1.0 or 2.0")
     header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     try:
         shape, transposed, dtype = header(file)
-    except Exception as error:  # NumPy takes it for Python, so it raises what a compiler does
+    except Exception as error:  # NumPy parses the header as Python, which may raise anything
         raise DataError(f"cannot read {path}: its header is not that of an array") from error
     if dtype.hasobject:
         raise DataError(f"{path} holds Python objects, which are never read")
@@ -241,14 +238,14 @@ def _npy(path: Path, file: IO[bytes], size: int) -> ArrayFile:
     array = ArrayFile(path, file, shape, dtype, size - file.tell())
     if not transposed or len(shape) < 2:
         return array
-    # Its rows are not together in the file, so this kind is read whole.
+    # The rows of a Fortran-ordered array are not contiguous, so it is read whole.
     array.shape = shape[::-1]
-    rows = np.ascontiguousarray(_whole(array).T)
+    rows = np.ascontiguousarray(_read_all(array).T)
     return ArrayFile(path, io.BytesIO(rows.tobytes()), shape, dtype, rows.nbytes)
 
 
-def _idx(path: Path, file: IO[bytes], size: int, exact: bool) -> ArrayFile:
-    """The array in IDX of `size` bytes, or at most so many."""
+def _open_idx(path: Path, file: IO[bytes], size: int, exact: bool) -> ArrayFile:
+    """Open an IDX of `size` bytes, or of at most `size` bytes unless `exact`."""
     start = file.read(4)
     if len(start) < 4 or not start.startswith(b"\0\0"):
         raise DataError(f"{path} is not an IDX file")
@@ -271,9 +268,9 @@ __all__ = [
     "Archive",
     "ArrayFile",
     "is_array",
-    "mapped",
-    "opened",
-    "opened_archive",
+    "map_array",
+    "open_array",
+    "open_archive",
     "read",
     "read_idx",
 ]

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Atomic output: files and folders appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -11,32 +11,29 @@ from pathlib import Path
 from typing import NoReturn
 
 from zoo.errors import OutputError
-from zoo.signals import put_off
+from zoo.signals import defer_signals
 
 _STREAMS = ("/dev/stdin", "/dev/stdout", "/dev/stderr")
 
 
 def check_name(path: str | os.PathLike[str]) -> None:
-    """Raise OutputError for `-`, which means the standard output elsewhere, and for its files.
-
-    An empty name, which means the working folder where it is made absolute, is refused too.
-    """
+    """Raise OutputError for an empty name, `-`, and files that stand for standard streams."""
     if not os.fspath(path):
         raise OutputError("cannot write '': the name is empty")
     if "\0" in os.fspath(path):
-        raise OutputError(f"cannot write {os.fspath(path)!r}: no name has a NUL in it")
+        raise OutputError(f"cannot write {os.fspath(path)!r}: the name contains NUL")
     place = os.path.abspath(path)
     if os.fspath(path) == "-" or place in _STREAMS or place.startswith(("/dev/fd/", "/proc/")):
         raise OutputError(f"cannot write {path}: results go to files, not to the standard output")
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
-    """Raise OutputError unless a file could be put at `path`; nothing is created.
+    """Raise OutputError unless a file could be written to `path`, without creating it.
 
-    For asking before a long computation; `replacing` asks again.
+    Meant for use before a long computation; `replace_file` checks again.
     """
     check_name(path)
-    target = _target(path)
+    target = _resolve(path)
     if target.exists() and not target.is_file():
         raise OutputError(f"cannot write {path}: it exists and is not a regular file")
     if not target.parent.is_dir():
@@ -45,11 +42,8 @@ def check_file(path: str | os.PathLike[str]) -> None:
         raise OutputError(f"cannot write {path}: permission denied")
 
 
-def check_kind(path: str | os.PathLike[str] | None, suffix: str, what: str) -> None:
-    """As `check_file`, and raise OutputError, which says `what`, for another suffix.
-
-    None is no file, and fine.
-    """
+def check_suffix(path: str | os.PathLike[str] | None, suffix: str, what: str) -> None:
+    """Check as `check_file`, and raise OutputError(`what`) for another suffix; accept None."""
     if path is None:
         return
     if Path(path).suffix.lower() != suffix:
@@ -58,34 +52,33 @@ def check_kind(path: str | os.PathLike[str] | None, suffix: str, what: str) -> N
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str], locked: bool = False) -> Iterator[Path]:
-    """Gives a temporary name beside `path` to write to, and renames it to `path` at the end.
+def replace_file(path: str | os.PathLike[str], locked: bool = False) -> Iterator[Path]:
+    """Yield a temporary file name next to `path`, renamed to `path` if the body succeeds.
 
-    When the body raises anything, Ctrl-C included, the temporary file is removed
-    and a file that was at `path` before stays as it was. An OSError of the body
-    becomes an OutputError that names `path`. No other run may write it meanwhile;
-    `locked` says that the caller is `alone` with it already.
+    If the body raises anything, including KeyboardInterrupt, the temporary file is removed and
+    an existing file at `path` stays unchanged. An OSError of the body becomes an OutputError
+    that names `path`. The path is locked with `lock_output` unless the caller has `locked` it.
     """
     check_file(path)
-    target = _target(path)
+    target = _resolve(path)
     temporary = target.parent / temporary_name(target)
-    with nullcontext() if locked else alone(path):
+    with nullcontext() if locked else lock_output(path):
         try:
             yield temporary
             os.replace(temporary, target)
         except BaseException as error:
-            with put_off():
+            with defer_signals():
                 temporary.unlink(missing_ok=True)
-            _raise_again(path, error)
+            _reraise(path, error)
 
 
 def check_folder(path: str | os.PathLike[str], overwrite: bool) -> None:
-    """Raise OutputError unless images may be put into the folder `path`; nothing is created.
+    """Raise OutputError unless files could be written to the folder `path`, without creating it.
 
-    A folder that is not empty is refused, unless `overwrite`.
+    A non-empty folder is refused unless `overwrite`.
     """
     check_name(path)
-    target = _target(path)
+    target = _resolve(path)
     if target.exists() and not target.is_dir():
         raise OutputError(f"cannot write {path}: it exists and is not a folder")
     parent = target if target.exists() else target.parent
@@ -93,8 +86,8 @@ def check_folder(path: str | os.PathLike[str], overwrite: bool) -> None:
         raise OutputError(f"cannot write {path}: there is no folder {parent}")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise OutputError(f"cannot write {path}: permission denied")
-    # What a killed run has left there goes when this one begins; one at work has it locked.
-    own = f".zoo-{_mark(target)}"
+    # Leftovers of killed runs do not count, as they are removed once the folder is locked.
+    own = f".zoo-{_name_hash(target)}"
     if (
         not overwrite
         and target.exists()
@@ -107,24 +100,23 @@ def check_folder(path: str | os.PathLike[str], overwrite: bool) -> None:
 
 
 @contextmanager
-def replacing_folder(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
-    """Gives a temporary folder to fill, which becomes `path` at the end.
+def replace_folder(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary folder, renamed to `path` if the body succeeds.
 
-    Where `path` exists, the files are moved into it one by one, whole each;
-    other files in it are left alone. When the body raises anything, Ctrl-C
-    included, nothing is left behind. An OSError of the body becomes an
-    OutputError that names `path`.
+    If `path` exists, the files are moved into it one by one, and its other files stay. If the
+    body raises anything, including KeyboardInterrupt, nothing is left behind. An OSError of the
+    body becomes an OutputError that names `path`.
     """
     check_folder(path, overwrite)
-    target = _target(path)
+    target = _resolve(path)
     exists = target.exists()
-    # Inside an existing folder, which may be a mount point, to stay on its file system.
+    # An existing folder may be a mount point, so stay inside it to be on its file system.
     temporary = (target if exists else target.parent) / temporary_name(target)
-    with alone(path):
+    with lock_output(path):
         try:
             temporary.mkdir()
             yield temporary
-            with put_off():
+            with defer_signals():
                 if exists:
                     for entry in os.scandir(temporary):
                         os.replace(entry.path, target / entry.name)
@@ -134,56 +126,56 @@ def replacing_folder(path: str | os.PathLike[str], overwrite: bool = False) -> I
         except BaseException as error:
             import shutil
 
-            with put_off():
+            with defer_signals():
                 shutil.rmtree(temporary, ignore_errors=True)
-            _raise_again(path, error)
+            _reraise(path, error)
 
 
 @contextmanager
-def alone(path: str | os.PathLike[str], wait: bool = False) -> Iterator[None]:
-    """Keeps other runs from writing `path`, a file or a folder, while the body runs.
+def lock_output(path: str | os.PathLike[str], wait: bool = False) -> Iterator[None]:
+    """Hold an exclusive lock on the output `path`, a file or a folder, during the body.
 
-    Raises OutputError when another one is writing it, or waits for its end. The lock
-    is a file of its own, in the folder or beside the file, which goes at the end.
-    What a run that was killed has left locks nothing, and who has the lock removes it.
+    If another run holds it, waits with `wait`, else raises OutputError. The lock is a file in
+    the folder or next to the file, removed at the end. A lock file left by a killed run locks
+    nothing; the next holder removes such leftovers.
     """
-    target = _target(path)
+    target = _resolve(path)
     folder = target if target.is_dir() else target.parent
-    descriptor, held = _locked(folder / f".zoo-{_mark(target)}.lock", path, wait)
+    descriptor, held = _open_lock(folder / f".zoo-{_name_hash(target)}.lock", path, wait)
     try:
         if held:
-            _clear(folder, target)
+            _remove_leftovers(folder, target)
         yield
     finally:
-        with put_off():
-            (folder / f".zoo-{_mark(target)}.lock").unlink(missing_ok=True)
+        with defer_signals():
+            (folder / f".zoo-{_name_hash(target)}.lock").unlink(missing_ok=True)
             os.close(descriptor)
 
 
-def _locked(lock: Path, path: str | os.PathLike[str], wait: bool) -> tuple[int, bool]:
-    """A descriptor of the file `lock`, and whether nobody else holds it for sure."""
+def _open_lock(lock: Path, path: str | os.PathLike[str], wait: bool) -> tuple[int, bool]:
+    """Open and lock the file `lock`; return its descriptor, and False if locks are unsupported."""
     while True:
         try:
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
-            _raise_again(path, error)
+            _reraise(path, error)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
             raise OutputError(f"cannot write {path}: another run is writing it") from error
         except OSError:
-            # A file system without locks.
+            # The file system does not support locks.
             return descriptor, False
-        # Who held it before may have removed it since it was opened here.
+        # The previous holder may have removed the file after it was opened here.
         if lock.exists() and os.path.samestat(os.fstat(descriptor), os.stat(lock)):
             return descriptor, True
         os.close(descriptor)
 
 
-def _clear(folder: Path, target: Path) -> None:
-    """Remove what runs that were killed have left of `target`, which the caller has locked."""
-    begin = f".zoo-{_mark(target)}-"
+def _remove_leftovers(folder: Path, target: Path) -> None:
+    """Remove the temporary files of killed runs; the caller holds the lock of `target`."""
+    begin = f".zoo-{_name_hash(target)}-"
     try:
         left = [entry for entry in os.scandir(folder) if entry.name.startswith(begin)]
     except OSError:
@@ -199,52 +191,52 @@ def _clear(folder: Path, target: Path) -> None:
 
 
 def temporary_name(target: Path) -> str:
-    """A file name that nobody else uses, for what of `target` is not finished yet."""
-    return f".zoo-{_mark(target)}-{os.getpid()}-{os.urandom(4).hex()}.part"
+    """Return a unique file name for an unfinished version of `target`."""
+    return f".zoo-{_name_hash(target)}-{os.getpid()}-{os.urandom(4).hex()}.part"
 
 
-def _mark(target: Path) -> str:
-    """Part of the names of our files next to `target`, whose own name may be of maximum length."""
+def _name_hash(target: Path) -> str:
+    """Return a hash of the target's name, which itself may already have the maximum length."""
     return hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
 
 
-def check_room(path: str | os.PathLike[str], size: int) -> None:
-    """Raise OutputError where a file of `size` bytes has no room beside `path`.
+def check_free_space(path: str | os.PathLike[str], size: int) -> None:
+    """Raise OutputError unless `size` bytes are free next to `path`, before a long computation.
 
-    For asking before a long computation. What is at `path` stays until the new file is whole.
+    An existing file at `path` does not count as free space: it stays until the new one is complete.
     """
-    folder = _target(path).parent
+    folder = _resolve(path).parent
     try:
         status = os.statvfs(folder)
     except OSError as error:
-        _raise_again(path, error)
+        _reraise(path, error)
     free = status.f_bavail * status.f_frsize
-    # Some file systems know no sizes.
+    # Some file systems report no sizes.
     if status.f_blocks and size > free:
-        raise OutputError(f"cannot write {path}: it takes {size:,} bytes, and {free:,} are free")
+        raise OutputError(f"cannot write {path}: needs {size:,} bytes, but only {free:,} are free")
 
 
-def _raise_again(path: str | os.PathLike[str], error: BaseException) -> NoReturn:
-    """Raise `error` again, an OSError as an OutputError that names `path`."""
-    # What the runtime raises may be an OSError too (a missing engine), and says enough itself.
+def _reraise(path: str | os.PathLike[str], error: BaseException) -> NoReturn:
+    """Reraise `error`, turning an OSError into an OutputError that names `path`."""
+    # Some of the runtime's errors are OSErrors too (a missing engine) and need no path.
     if isinstance(error, OSError) and not isinstance(error, RuntimeError):
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     raise error
 
 
-def _target(path: str | os.PathLike[str]) -> Path:
-    # Through links, so that a rename replaces what the link points to and not the link.
+def _resolve(path: str | os.PathLike[str]) -> Path:
+    # Follow links, so that a rename replaces the target of a link and not the link.
     return Path(os.path.realpath(path))
 
 
 __all__ = [
-    "alone",
+    "lock_output",
     "check_file",
     "check_folder",
-    "check_kind",
+    "check_suffix",
     "check_name",
-    "check_room",
-    "replacing",
-    "replacing_folder",
+    "check_free_space",
+    "replace_file",
+    "replace_folder",
     "temporary_name",
 ]

@@ -1,4 +1,4 @@
-"""Pictures that belong to other pictures: the truth of each, or the mask of each."""
+"""Pictures that accompany other pictures, such as ground truth or masks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import DataError
 from zoo.images.fitting import read_picture
-from zoo.images.pictures import PICTURES, listed
+from zoo.images.pictures import PICTURES, list_pictures
 from zoo.images.stream import ImageStream
 
 Images = NDArray[np.uint8]
@@ -24,9 +24,9 @@ _INDEX = re.compile(r"(?:(.+):)?(\d+)")
 
 
 def stem(name: str) -> str:
-    """What files that belong to the image of that name are called, without a suffix.
+    """Return the file name, without suffix, for files that belong to the image `name`.
 
-    `name` is as in zoo.images.stream.Block: `a.png` → `a`, `folder/a.png` → `folder/a`,
+    Names are those of zoo.images.stream.Block: `a.png` → `a`, `folder/a.png` → `folder/a`,
     and for an image of an array `7` → `00000007`, `b.npy:7` → `b-00000007`.
     """
     match = _INDEX.fullmatch(name)
@@ -37,13 +37,12 @@ def stem(name: str) -> str:
 
 
 class Companions:
-    """One picture [H, W, C] uint8 of `shape` for each image of a sequence.
+    """One companion picture [H, W, C] uint8 of `shape` for each image of a sequence.
 
-    `path` is a folder, in which the picture of the same name is taken whatever its
-    kind; or a picture, which is that of all images if `shared` and else of the only
-    one; or an array, IDX files included, whose images are taken in order. `what` is
-    what they are called in messages. `resize` as in zoo.images.read.
-    Raises DataError, as `of` does.
+    `path` is a folder of pictures with the same names as the images (the format may differ),
+    a single picture (used for every image if `shared`), or an array, including IDX files,
+    whose images are used in order. Error messages call the companions `what`. `resize` is
+    that of zoo.images.read. Raises DataError, as does `load`.
     """
 
     def __init__(
@@ -64,7 +63,7 @@ class Companions:
         self._files: dict[str, list[str]] | None = None
         if os.path.isdir(self._path):
             self._files = {}
-            for file in listed(self._path):
+            for file in list_pictures(self._path):
                 self._files.setdefault(str(PurePosixPath(file).with_suffix("")), []).append(file)
             return
         stream = ImageStream([path], shape, resize)
@@ -74,43 +73,43 @@ class Companions:
         if not self.ordered and shared:
             self._single = next(self._images)
 
-    def of(self, names: Sequence[str], first: int) -> Images:
-        """Those of the images first … first + k - 1, [k, H, W, C].
+    def load(self, names: Sequence[str], first: int) -> Images:
+        """Return the companions [k, H, W, C] of images first … first + k - 1.
 
-        Blocks are asked for in order. Lists the images that have none.
+        Blocks must be requested in order. Raises DataError, listing images without a companion.
         """
         if self._files is not None:
-            return self._by_name(names, self._files)
+            return self._load_by_name(names, self._files)
         if self._single is not None:
             return np.broadcast_to(self._single, (len(names), *self._shape))
-        found = list(islice(self._images, first - self._next, first - self._next + len(names)))
+        images = list(islice(self._images, first - self._next, first - self._next + len(names)))
         self._next = first + len(names)
-        if len(found) < len(names):
+        if len(images) < len(names):
             raise DataError(
                 f"{self._path}: expected one {self._what} for each image, got {self._count} in all"
             )
-        return np.stack(found)
+        return np.stack(images)
 
-    def _by_name(self, names: Sequence[str], files: dict[str, list[str]]) -> Images:
-        found = np.empty((len(names), *self._shape), np.uint8)
+    def _load_by_name(self, names: Sequence[str], files: dict[str, list[str]]) -> Images:
+        images = np.empty((len(names), *self._shape), np.uint8)
         missing = []
         for index, name in enumerate(names):
-            of_name = files.get(stem(name), [])
-            if not of_name:
+            candidates = files.get(stem(name), [])
+            if not candidates:
                 missing.append(name)
             elif not missing:
-                # The same file name, or the first kind of picture that there is.
-                file = min(of_name, key=lambda file: (file != name, _kind(file)))
-                found[index] = read_picture(self._path / file, self._shape, self._resize)
+                # Prefer the identical file name, then the order of formats in PICTURES.
+                file = min(candidates, key=lambda file: (file != name, _format_rank(file)))
+                images[index] = read_picture(self._path / file, self._shape, self._resize)
         if missing:
             more = f" and {len(missing) - _LISTED:,} more" if len(missing) > _LISTED else ""
             raise DataError(
                 f"{self._path} has no {self._what} for {', '.join(missing[:_LISTED])}{more}"
             )
-        return found
+        return images
 
 
-def _kind(file: str) -> int:
+def _format_rank(file: str) -> int:
     return PICTURES.index(PurePosixPath(file).suffix.lower())
 
 

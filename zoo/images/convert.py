@@ -1,4 +1,4 @@
-"""Image arrays to Pillow images."""
+"""Conversion of image arrays to Pillow images."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-"""Pillow's mode for each number of channels that a picture file can hold."""
+"""Pillow's mode by the number of channels that a picture file can hold."""
 
 
 def mode_of(channels: int) -> str:
-    """Pillow's mode for images of that many channels; OutputError where there is none."""
+    """Return Pillow's mode for a number of channels. Raises OutputError if there is none."""
     try:
         return MODES[channels]
     except KeyError:
         raise OutputError(
-            f"picture files hold 1, 3 or 4 channels and this engine makes {channels}: "
+            f"picture files hold 1, 3 or 4 channels, but this engine makes {channels}: "
             "write .npy or .npz"
         ) from None
 
 
 def to_pillow(image: NDArray[np.uint8]) -> Image:
-    """Pillow image of the array [H, W, C] uint8, C = 1, 3 or 4, with the same pixels."""
+    """Convert an array [H, W, C] uint8, C = 1, 3 or 4, to a Pillow image."""
     from PIL import Image
 
     mode_of(image.shape[2])
@@ -36,19 +36,13 @@ def to_pillow(image: NDArray[np.uint8]) -> Image:
 
 
 def enlarge(images: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """[…, H, W, C] to […, H·factor, W·factor, C], every pixel repeated."""
+    """Enlarge […, H, W, C] to […, H·factor, W·factor, C] by repeating pixels."""
     return images.repeat(factor, axis=-3).repeat(factor, axis=-2)
 
 
 def display_factor(size: int, target: int = 84) -> int:
-    """How many times to enlarge an image of `size` pixels to at most `target` pixels; 1 or more."""
+    """Return the factor, at least 1, that enlarges `size` pixels to at most `target` pixels."""
     return max(1, target // size)
 
 
-__all__ = [
-    "MODES",
-    "display_factor",
-    "enlarge",
-    "mode_of",
-    "to_pillow",
-]
+__all__ = ["MODES", "display_factor", "enlarge", "mode_of", "to_pillow"]

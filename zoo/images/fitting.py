@@ -1,4 +1,4 @@
-"""Pictures and arrays as images of the one shape that an engine takes, or a DataError."""
+"""Conversion of pictures and arrays to the image shape that an engine expects."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ _ACCEPTED = {"L": ("L", "1"), "LA": ("LA",), "RGB": ("RGB",), "RGBA": ("RGBA",)}
 
 
 def read_picture(path: Path, shape: Shape, resize: bool) -> Images:
-    """The picture at `path` as uint8 [H, W, C] of exactly `shape`, C = 1, 2 (grey, alpha), 3 or 4.
+    """Read a picture as uint8 [H, W, C] of exactly `shape`, C = 1, 2 (grey, alpha), 3 or 4.
 
-    It is turned as its EXIF orientation says. With `resize` a picture of another size or mode is
-    cropped to the aspect ratio and resized with Lanczos filtering, and one with transparency for an
-    engine that takes none is put on `zoo.images.pictures.BACKGROUND`. Raises DataError.
+    The EXIF orientation is applied. With `resize`, a picture of another size or mode is cropped to
+    the aspect ratio and resized with Lanczos filtering; transparency that the engine does not take
+    is composed on `zoo.images.pictures.BACKGROUND`. Raises DataError.
     """
-    with pictures.opened(path) as file:
+    with pictures.open_picture(path) as file:
         described = file.mode
         if described in ("1", "L", "RGB", "P") and file.has_transparency_data:
             described += " with transparency"
         if not resize and sorted(file.size) != sorted(shape[:2]):
-            # Said before it is decoded, which for a large picture takes long.
-            raise _unfit(path, shape, file.size, described)
-        picture = pictures.upright(file)
-    if not resize and not _fits(picture.size, described, shape):
-        raise _unfit(path, shape, picture.size, described)
-    return _fitted(picture, shape)
+            # Fail before decoding, which is slow for a large picture.
+            raise _mismatch_error(path, shape, file.size, described)
+        picture = pictures.apply_orientation(file)
+    if not resize and not _matches(picture.size, described, shape):
+        raise _mismatch_error(path, shape, picture.size, described)
+    return _fit_picture(picture, shape)
 
 
-def _fits(size: tuple[int, int], mode: str, shape: Shape) -> bool:
+def _matches(size: tuple[int, int], mode: str, shape: Shape) -> bool:
     return size == (shape[1], shape[0]) and mode in _ACCEPTED[_mode(shape)]
 
 
@@ -49,18 +49,18 @@ def _mode(shape: Shape) -> str:
     return "LA" if shape[2] == 2 else mode_of(shape[2])
 
 
-def _unfit(source: object, shape: Shape, size: tuple[int, int], mode: str) -> DataError:
+def _mismatch_error(source: object, shape: Shape, size: tuple[int, int], mode: str) -> DataError:
     return DataError(
         f"{source}: expected {shape[1]}×{shape[0]} pixels, mode {_mode(shape)}; got "
         f"{size[0]}×{size[1]}, mode {mode} (--resize converts it)"
     )
 
 
-def _fitted(picture: Image, shape: Shape) -> Images:
-    """A picture of mode L, LA, RGB or RGBA as uint8 [H, W, C] of exactly `shape`."""
+def _fit_picture(picture: Image, shape: Shape) -> Images:
+    """Convert a picture of mode L, LA, RGB or RGBA to uint8 [H, W, C] of exactly `shape`."""
     height, width, channels = shape
     if channels in (1, 3):
-        picture = pictures.composed(picture)
+        picture = pictures.flatten_alpha(picture)
     picture = picture.convert(_mode(shape))
     if picture.size != (width, height):
         from PIL import Image, ImageOps
@@ -72,13 +72,13 @@ def _fitted(picture: Image, shape: Shape) -> Images:
 def from_array(
     array: NDArray[np.generic], source: Path, shape: Shape, resize: bool, got: str | None = None
 ) -> Images:
-    """An array of images as uint8 [n, H, W, C] of exactly `shape`, or DataError.
+    """Convert an array of images to uint8 [n, H, W, C] of exactly `shape`.
 
-    `got` is what the message calls an array that this one is a part of.
+    Raises DataError; `got` describes the array there if this one is only a part of it.
     """
     got = got or f"{array.dtype} {list(array.shape)}"
     expected = f"expected [n, {shape[0]}, {shape[1]}, {shape[2]}], uint8 or floats in [0, 1]"
-    images = array.reshape(with_channels(array.shape, shape))
+    images = array.reshape(batch_shape(array.shape, shape))
     if images.ndim != 4 or not len(images):
         raise DataError(f"{source}: {expected}; got {got}")
     pixels = _as_uint8(images, source, f"{expected}; got {got}")
@@ -86,11 +86,11 @@ def from_array(
         return pixels
     if not resize or pixels.shape[3] not in (1, 3, 4) or 0 in pixels.shape:
         raise DataError(f"{source}: {expected}; got {got} (--resize converts pictures)")
-    return np.stack([_fitted(to_pillow(image), shape) for image in pixels])
+    return np.stack([_fit_picture(to_pillow(image), shape) for image in pixels])
 
 
-def with_channels(shape: tuple[int, ...], image: Shape) -> tuple[int, ...]:
-    """The shape of an array of images with the missing dimensions added."""
+def batch_shape(shape: tuple[int, ...], image: Shape) -> tuple[int, ...]:
+    """Return the shape [n, H, W, C] for an array of images that may lack n or C."""
     if len(shape) == 2:
         return (1, *shape, 1)
     if len(shape) == 3:
@@ -108,8 +108,8 @@ def _as_uint8(array: NDArray[np.generic], source: Path, problem: str) -> Images:
     low, high = float(array.min()), float(array.max())
     if low < 0 or high > 1:
         raise DataError(f"{source}: {problem} in [{low:.6g}, {high:.6g}]")
-    # As the engines round: floor(x * 255 + 1/2).
+    # The same rounding as in the engines: floor(x * 255 + 1/2).
     return np.floor(array.astype(np.float32) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
-__all__ = ["from_array", "read_picture", "with_channels"]
+__all__ = ["from_array", "read_picture", "batch_shape"]

@@ -1,4 +1,4 @@
-"""Some of the images of a source, when it is known which."""
+"""Selection of images from a source by index."""
 
 from __future__ import annotations
 
@@ -15,22 +15,21 @@ if TYPE_CHECKING:
 
 
 def gather(source: Iterable[Block], indices: NDArray[Any]) -> NDArray[np.uint8]:
-    """Images uint8 [m, H, W, C] of a source at `indices` int [m], in their order.
+    """Return the images uint8 [m, H, W, C] of a source at `indices` int [m].
 
-    Reads the source once, no further than the last of them. Raises DataError for a source
-    that has become shorter.
+    Reads the source once, up to the last index. Raises DataError if the source has become shorter.
     """
-    wanted, where = np.unique(indices, return_inverse=True)
-    found: list[NDArray[np.uint8]] = []
+    unique, inverse = np.unique(indices, return_inverse=True)
+    images: list[NDArray[np.uint8]] = []
     start = 0
     for block in source:
         end = start + len(block.images)
-        inside = wanted[(start <= wanted) & (wanted < end)]
-        found += [block.images[i - start].copy() for i in inside]
+        inside = unique[(start <= unique) & (unique < end)]
+        images += [block.images[i - start].copy() for i in inside]
         start = end
-        if len(found) == len(wanted):
-            return np.stack(found)[where]
-    raise DataError(f"the images have changed: expected {wanted[-1] + 1}, got {start}")
+        if len(images) == len(unique):
+            return np.stack(images)[inverse]
+    raise DataError(f"the images have changed: expected {unique[-1] + 1}, got {start}")
 
 
 __all__ = ["gather"]

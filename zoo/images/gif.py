@@ -1,7 +1,7 @@
-"""Animated GIFs written frame by frame, in constant memory.
+"""Animated GIFs, written frame by frame in constant memory.
 
-Pillow's own writer keeps all frames in memory and joins equal neighbours; here
-the file has exactly the frames that were given, each compressed by Pillow.
+Pillow's own writer keeps all frames in memory and merges equal neighbours. This one
+writes every frame, each compressed by Pillow.
 Format: GIF89a specification, CompuServe 1990; looping: the Netscape 2.0
 application extension.
 """
@@ -27,11 +27,11 @@ _DESCRIPTOR_SIZE = 10
 
 
 class GifWriter:
-    """Writes an endless animation of [H, W, C] uint8 images to `file`, one frame each.
+    """Writer of an endless animation of [H, W, C] uint8 images, one frame each.
 
-    Grey images keep their pixels exactly; colour images get the best 256
-    colours of each frame. `factor` enlarges by repeating pixels; `duration` is
-    the time of a frame in milliseconds, in steps of 10.
+    Grey images keep their pixels exactly; colour frames are quantised to 256 colours each.
+    `factor` enlarges by repeating pixels; `duration` is the time of a frame in milliseconds,
+    in steps of 10.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class GifWriter:
         frame.save(single, format="GIF", optimize=False, interlace=0)
         flags, table, data = _parts(single.getvalue())
         if frame.mode == "L":
-            # Its table is the one of the whole file.
+            # Grey frames use the global colour table.
             flags, table = 0, b""
         self._file.write(self._control)
         self._file.write(struct.pack("<BHHHHB", 0x2C, 0, 0, *self._size, flags))
@@ -68,7 +68,7 @@ class GifWriter:
 
 
 def _parts(gif: bytes) -> tuple[int, bytes, bytes]:
-    """Split a GIF of one frame: flags for a local table, the table, the compressed pixels."""
+    """Split a GIF of one frame into flags of a local table, the table, and compressed pixels."""
     bits_minus_1 = gif[10] & _BITS_MINUS_1
     start = _HEADER_SIZE + 3 * 2 ** (bits_minus_1 + 1)
     table = gif[_HEADER_SIZE:start]

@@ -1,4 +1,4 @@
-"""Labelled grids of images, for people to look at."""
+"""Labelled grids of images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import OutputError
 from zoo.images.convert import display_factor, enlarge, mode_of, to_pillow
-from zoo.images.text import drawable, font, shorten
+from zoo.images.text import font, shorten, transliterate
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,7 +37,7 @@ Place = tuple[NDArray[np.uint8], str, tuple[int, int]]
 
 @dataclass(frozen=True)
 class Sheet:
-    """Sizes of a picture of tiles over labels, in pixels; images are enlarged `factor` times."""
+    """Sizes in pixels of a picture of labelled tiles, each an image enlarged `factor` times."""
 
     factor: int
     tile_height: int
@@ -48,7 +48,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Layout(Sheet):
-    """Where everything is in a grid: the upper left corner of tile i is at `corner(i)`."""
+    """Layout of a grid; the upper left corner of tile i is `corner(i)`."""
 
     count: int
     columns: int
@@ -56,11 +56,11 @@ class Layout(Sheet):
 
     @property
     def rows(self) -> int:
-        """Number of rows; the last one may have empty places."""
+        """Number of rows; the last one may be incomplete."""
         return -(-self.count // self.columns)
 
     def corner(self, index: int) -> tuple[int, int]:
-        """(left, top) of tile `index`."""
+        """Return (left, top) of tile `index`."""
         row, column = divmod(index, self.columns)
         left = MARGIN + column * (self.cell_width + GAP) + (self.cell_width - self.tile_width) // 2
         return left, MARGIN + TITLE_HEIGHT + row * (self.tile_height + LABEL_HEIGHT + GAP)
@@ -74,10 +74,10 @@ def plan(
     label_width: int = 0,
     title_width: int = 0,
 ) -> Layout:
-    """Layout of `count` images of height × width pixels, square unless `columns` is given.
+    """Lay out `count` images of height × width pixels, in a square unless `columns` is given.
 
-    `label_width` and `title_width` are those of the widest text, in pixels.
-    Raises OutputError for a picture that nobody could look at.
+    `label_width` and `title_width` are the widths of the widest texts, in pixels.
+    Raises OutputError for more than MAX_TILES images or MAX_PIXELS pixels.
     """
     if columns is None:
         columns = math.isqrt(count - 1) + 1
@@ -99,7 +99,7 @@ def plan(
     )
     if count > MAX_TILES:
         raise OutputError(
-            f"a grid holds at most {MAX_TILES} images, and these are {count}: "
+            f"a grid holds at most {MAX_TILES} images, got {count}: "
             "write them to a folder, .npy or .npz"
         )
     if layout.width * layout.height > MAX_PIXELS:
@@ -116,13 +116,13 @@ def draw(
     title: str,
     columns: int | None = None,
 ) -> Image:
-    """A picture of all `tiles` [H, W, C] uint8, each over its label, under one title line.
+    """Draw `tiles` [H, W, C] uint8, each above its label, under one title line.
 
-    The pixels of a tile are exactly those of the image, each repeated
-    `Layout.factor` times both ways. Raises OutputError for too many tiles.
+    Every pixel of an image is repeated `Layout.factor` times in both directions. Raises
+    OutputError as `plan`.
     """
     height, width, channels = tiles[0].shape
-    title, labels = drawable(title), [drawable(label) for label in labels]
+    title, labels = transliterate(title), [transliterate(label) for label in labels]
     title_font, label_font = font(TITLE_SIZE), font(LABEL_SIZE)
     layout = plan(
         len(tiles),
@@ -137,9 +137,9 @@ def draw(
 
 
 def paint(layout: Sheet, mode: str, title: str, places: Iterable[Place]) -> Image:
-    """A picture of Pillow's `mode`: a title line, and tiles with their labels at their corners.
+    """Draw a title line and labelled tiles at their corners into a picture of Pillow's `mode`.
 
-    All text is `drawable`. The pixels of a tile are each repeated `layout.factor` times both ways.
+    All text must be transliterated. Pixels are repeated as by `draw`.
     """
     from PIL import Image, ImageDraw
 
@@ -157,7 +157,7 @@ def paint(layout: Sheet, mode: str, title: str, places: Iterable[Place]) -> Imag
 
 
 def tile_label(name: str) -> str:
-    """A name of at most 12 letters, for the label of a small image."""
+    """Shorten a name to 12 letters, for the label of a small image."""
     return shorten(name, 12, start=6)
 
 

@@ -1,7 +1,4 @@
-"""Picture files: which there are below a folder, and their pixels in one of four modes.
-
-Pillow is imported where it is used.
-"""
+"""Picture files: listing them in a folder, and decoding them to one of four modes."""
 
 from __future__ import annotations
 
@@ -16,46 +13,45 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.errors import DataError
-from zoo.images.reading import check_regular, readable
+from zoo.images.reading import check_regular, data_errors
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-"""What is looked for in a folder; a file given by name may be any picture that Pillow reads."""
+"""Suffixes looked for in a folder; a file given by name may have any format that Pillow reads."""
 
 BACKGROUND = 255
-"""What is seen through transparent pixels where transparency cannot be kept: white."""
+"""White, the level behind transparent pixels where transparency cannot be kept."""
 
 _ORIENTATION = 0x0112
 _INNER_EXIF = (0x8769, 0x8825, 0xA005)
-"""The tags that point to EXIF proper, GPS, and interoperability."""
+"""Tags that point to the EXIF, GPS and interoperability directories."""
 
 _BITS_PER_SAMPLE = 258
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 _SAMPLE_FORMAT, _SIGNED = 339, 2
-"""Tags of TIFF, and values of them."""
+"""TIFF tags and their values."""
 
 _SIXTEEN_BITS = (None, "PNG", "PPM", "TIFF", "JPEG2000")
-"""Formats of pictures whose 16 bits go from black to white; None: an array."""
+"""Formats whose 16-bit levels range from black to white; None is an array."""
 
 _QUIET = threading.Lock()
 
 
-def listed(folder: Path) -> list[str]:
-    """The pictures below a folder, as paths relative to it; those of a folder before its folders'.
+def list_pictures(folder: Path) -> list[str]:
+    """List the pictures below a folder, as relative paths; a folder's own come before subfolders'.
 
-    Hidden files and folders are left out: what programs keep there, unfinished outputs of this one
-    included, nobody means. Linked folders are looked into, except for those that hold the link.
-    Raises DataError for a folder that cannot be read.
+    Hidden files and folders, among them unfinished outputs of this program, are skipped. Links to
+    folders are followed unless they lead to a parent. Raises DataError for an unreadable folder.
     """
     above = frozenset(_identity(parent) for parent in Path(os.path.realpath(folder)).parents)
-    found: list[tuple[tuple[str, ...], list[str]]] = []
-    waiting: list[tuple[tuple[str, ...], frozenset[tuple[int, int]]]] = [((), above)]
-    while waiting:
-        place, holders = waiting.pop()
+    folders: list[tuple[tuple[str, ...], list[str]]] = []
+    pending: list[tuple[tuple[str, ...], frozenset[tuple[int, int]]]] = [((), above)]
+    while pending:
+        place, holders = pending.pop()
         path = os.path.join(folder, *place)
-        with readable(Path(path)):
+        with data_errors(Path(path)):
             identity = _identity(path)
             if identity in holders:
                 continue
@@ -65,15 +61,15 @@ def listed(folder: Path) -> list[str]:
                     if entry.name.startswith("."):
                         continue
                     if _is_folder(entry):
-                        waiting.append(((*place, entry.name), holders | {identity}))
+                        pending.append(((*place, entry.name), holders | {identity}))
                     elif entry.name.lower().endswith(PICTURES):
                         names.append(entry.name)
-        found.append((place, sorted(names)))
-    return ["/".join((*place, name)) for place, names in sorted(found) for name in names]
+        folders.append((place, sorted(names)))
+    return ["/".join((*place, name)) for place, names in sorted(folders) for name in names]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    # A link that leads to itself is none, and entry.is_dir() raises for it.
+    # entry.is_dir() raises for a link that leads to itself.
     if entry.is_symlink():
         return os.path.isdir(entry.path)
     return entry.is_dir(follow_symlinks=False)
@@ -84,56 +80,56 @@ def _identity(path: str | Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def no_pictures(folder: Path) -> DataError:
-    """That there is no picture in a folder."""
+def no_pictures_error(folder: Path) -> DataError:
+    """Return the error for a folder without pictures."""
     return DataError(f"{folder} holds no pictures ({', '.join(PICTURES)})")
 
 
 def printable(name: str) -> str:
-    """A file name as valid Unicode, which names of other encodings are not."""
+    """Return a file name as valid Unicode, replacing undecodable bytes."""
     return os.fsencode(name).decode("utf-8", "replace")
 
 
-def reason(error: DataError, path: Path) -> str:
-    """What is wrong with a picture, without its name."""
+def error_reason(error: DataError, path: Path) -> str:
+    """Return the message of a picture's error without the picture's name."""
     text = str(error).removeprefix(f"cannot read the picture {path}: ")
     return text.removeprefix(f"{path}: ").removeprefix(f"{path} ")
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image]:
-    """The picture at `path`, not decoded yet; what Pillow raises for it in the body is a DataError.
+def open_picture(path: Path) -> Iterator[Image]:
+    """Open a picture, or the first frame of an animation, without decoding it.
 
-    Of an animation it is the first frame.
+    Whatever Pillow raises for it in the body becomes a DataError.
     """
     from PIL import Image, UnidentifiedImageError
 
-    with readable(path, "the picture"):
+    with data_errors(path, "the picture"):
         check_regular(path)
         if not path.stat().st_size:
             raise DataError(f"{path} is empty")
         try:
-            with _quietly():
+            with _suppress_warnings():
                 picture = Image.open(path)
                 if picture.format == "EPS":
-                    raise DataError(f"{path} is EPS, a program, which is not run")
+                    raise DataError(f"{path} is EPS, which is not supported: it is a program")
         except UnidentifiedImageError:
             raise DataError(f"{path} is not a picture, .npy, .npz or IDX file") from None
         with picture:
             yield picture
 
 
-def decoded(path: Path) -> Image:
-    """The picture at `path`, as `upright` gives it. Raises DataError for a bad one."""
-    with opened(path) as picture:
-        return upright(picture)
+def decode_picture(path: Path) -> Image:
+    """Read a picture upright, in mode L, LA, RGB or RGBA. Raises DataError."""
+    with open_picture(path) as picture:
+        return apply_orientation(picture)
 
 
-def upright(picture: Image) -> Image:
-    """An open picture as its EXIF orientation shows it, in mode L, LA, RGB or RGBA (`plain`)."""
+def apply_orientation(picture: Image) -> Image:
+    """Decode an open picture to mode L, LA, RGB or RGBA and apply its EXIF orientation."""
     from PIL import Image
 
-    _without_inner_exif(picture)
+    _drop_inner_exif(picture)
     picture.load()
     turns: dict[object, Image.Transpose] = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -145,37 +141,37 @@ def upright(picture: Image) -> Image:
         8: Image.Transpose.ROTATE_90,
     }
     turn = turns.get(_orientation(picture))
-    pixels = plain(picture)
+    pixels = to_plain_mode(picture)
     return pixels if turn is None else pixels.transpose(turn)
 
 
-def _without_inner_exif(picture: Image) -> None:
-    """Keeps TIFF from reading what its EXIF points to when it is decoded: that may be odd."""
+def _drop_inner_exif(picture: Image) -> None:
+    """Keep Pillow from reading a TIFF's EXIF directories, which may be damaged, when decoding."""
     if picture.format != "TIFF":
         return
-    with suppress(Exception), _quietly():
+    with suppress(Exception), _suppress_warnings():
         for pointer in _INNER_EXIF:
             picture.getexif().pop(pointer, None)
 
 
 def _orientation(picture: Image) -> object:
-    # ImageOps.exif_transpose writes the rest of the EXIF again, and fails where that is odd.
+    # ImageOps.exif_transpose rewrites the whole EXIF, and fails where that is damaged.
     try:
-        with _quietly():
+        with _suppress_warnings():
             value: object = picture.getexif().get(_ORIENTATION)
             hash(value)
-    except Exception:  # Pillow raises anything for damaged EXIF, and the pixels are good.
+    except Exception:  # Pillow may raise anything for damaged EXIF; the pixels are still good.
         return None
     return value
 
 
-def plain(picture: Image) -> Image:
-    """A picture with the same pixels in mode L or RGB, with transparency LA or RGBA.
+def to_plain_mode(picture: Image) -> Image:
+    """Convert a picture to mode L or RGB, or with transparency LA or RGBA.
 
-    Of 16 bits the 8 leading ones are kept. Raises ValueError for pixels whose range is not known
-    (floats, signed and 32-bit integers), and for other modes that Pillow cannot convert.
+    16-bit levels keep their 8 leading bits. Raises ValueError for pixels of unknown range (floats,
+    signed and 32-bit integers) and for modes that Pillow cannot convert.
     """
-    grey, deep = picture.mode in ("1", "L", "LA", "La"), _sixteen_bits(picture)
+    grey, deep = picture.mode in ("1", "L", "LA", "La"), _has_16_bits(picture)
     kind = {"F": "floats", "I": "32-bit integers"}.get(picture.mode)
     if picture.mode.startswith("I;16"):
         kind = "16-bit integers"
@@ -185,31 +181,31 @@ def plain(picture: Image) -> Image:
         raise ValueError(f"its pixels are {kind}, whose range is not known; expected 8 or 16 bits")
     transparent = bool(picture.has_transparency_data)
     if deep:
-        return _leading_bits(picture)
+        return _keep_leading_bits(picture)
     mode = ("L" if grey else "RGB") + "A" * transparent
     return picture if picture.mode == mode else picture.convert(mode)
 
 
 def _tag(picture: Image, number: int) -> tuple[object, ...]:
-    """The values of a tag of a TIFF, in which Pillow leaves some of them to us."""
+    """Return the values of a TIFF tag, or none."""
     values: object = getattr(picture, "tag_v2", {}).get(number, ())
     return values if isinstance(values, tuple) else (values,)
 
 
-def _sixteen_bits(picture: Image) -> bool:
-    if picture.mode == "I":  # Pillow's mode for 16 bits in these two, too
+def _has_16_bits(picture: Image) -> bool:
+    if picture.mode == "I":  # older versions of Pillow read 16 bits to mode I
         return picture.format in ("PNG", "PPM")
-    # Others (FITS, McIDAS) hold measurements, and do not say of what range.
+    # Other formats (FITS, McIDAS) hold measurements of unknown range.
     return picture.mode.startswith("I;16") and picture.format in _SIXTEEN_BITS
 
 
-def _leading_bits(picture: Image) -> Image:
+def _keep_leading_bits(picture: Image) -> Image:
     from PIL import Image
 
     levels = np.asarray(picture)
     shift = 4 if _tag(picture, _BITS_PER_SAMPLE) == (12,) else 8
     eight = (levels >> shift).astype(np.uint8)
-    # Pillow inverts what is white at 0 only where it has 8 bits or fewer.
+    # Pillow inverts pictures in which 0 is white only up to 8 bits.
     pixels = Image.fromarray(~eight if _tag(picture, _PHOTOMETRIC) == (_WHITE_IS_ZERO,) else eight)
     hidden = picture.info.get("transparency")
     if isinstance(hidden, int):
@@ -218,8 +214,8 @@ def _leading_bits(picture: Image) -> Image:
     return pixels
 
 
-def composed(picture: Image) -> Image:
-    """A picture of mode L, LA, RGB or RGBA on a plain `BACKGROUND`, in mode L or RGB."""
+def flatten_alpha(picture: Image) -> Image:
+    """Compose a picture of mode L, LA, RGB or RGBA on `BACKGROUND`, in mode L or RGB."""
     if not picture.mode.endswith("A"):
         return picture
     from PIL import Image
@@ -231,10 +227,10 @@ def composed(picture: Image) -> Image:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Without Pillow's warnings of odd metadata and large pictures; what is too large is an error.
+def _suppress_warnings() -> Iterator[None]:
+    """Suppress Pillow's warnings about metadata and large pictures.
 
-    Filters of warnings belong to all threads, so one at a time changes them.
+    Warning filters are shared by all threads, so a lock serialises the changes.
     """
     with _QUIET, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -244,13 +240,13 @@ def _quietly() -> Iterator[None]:
 __all__ = [
     "BACKGROUND",
     "PICTURES",
-    "composed",
-    "decoded",
-    "listed",
-    "no_pictures",
-    "opened",
-    "plain",
+    "flatten_alpha",
+    "decode_picture",
+    "list_pictures",
+    "no_pictures_error",
+    "open_picture",
+    "to_plain_mode",
     "printable",
-    "reason",
-    "upright",
+    "error_reason",
+    "apply_orientation",
 ]

@@ -1,4 +1,4 @@
-"""Files that may be missing or damaged: whatever a library raises for one becomes a DataError."""
+"""Helpers for reading files that may be missing or damaged."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from zoo.errors import DataError, ZooError
 
 
 @contextmanager
-def readable(path: Path, what: str = "") -> Iterator[None]:
-    """Whatever the body raises because of the file at `path`, as a DataError that names it.
+def data_errors(path: Path, what: str = "") -> Iterator[None]:
+    """Turn any exception of the body into a DataError that names `what` and `path`.
 
-    `what` the file should be stands before its name. The body should do nothing but read: what
-    NumPy, Pillow and the decompressors raise for damaged files is any kind of Exception, EOFError
-    and MemoryError included, and cannot be listed.
+    The body should do nothing but read: for damaged files NumPy, Pillow and decompressors may
+    raise any exception, including EOFError and MemoryError.
     """
     try:
         yield
@@ -29,16 +28,16 @@ def readable(path: Path, what: str = "") -> Iterator[None]:
 
 
 def check_regular(path: Path) -> None:
-    """Raise OSError where there is nothing at `path`, DataError for what is no file.
+    """Raise OSError if there is nothing at `path`, DataError if it is not a regular file.
 
-    Opening a pipe would wait for whoever writes to it.
+    Opening a pipe would block until something writes to it.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise DataError(f"{path} is not a file")
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -47,8 +46,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, MemoryError):
-        return "it needs more memory than there is"
+        return "not enough memory"
     return " ".join(str(error).split()) or type(error).__name__
 
 
-__all__ = ["check_regular", "readable", "sha256"]
+__all__ = ["check_regular", "data_errors", "sha256"]

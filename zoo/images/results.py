@@ -1,4 +1,4 @@
-"""Where images go that were made from other images, and keep their names."""
+"""Sinks for images made from other images, which keep the names of those."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ROWS = 256
 
 
 def check(path: str, count: int | None = None, overwrite: bool = False) -> None:
-    """Raise OutputError where `opened` would for `count` images; nothing is created."""
+    """Raise OutputError if `open_sink` would for `count` images, without creating anything."""
     kind = _format(path)
     if kind == "folder":
         atomic.check_folder(path, overwrite)
@@ -31,25 +31,23 @@ def check(path: str, count: int | None = None, overwrite: bool = False) -> None:
     atomic.check_file(path)
     if kind == ".png" and count is not None and count != 1:
         raise OutputError(
-            f"cannot write {path}: it holds one picture and these are {count:,}; "
-            "give a folder, .npy or .npz"
+            f"cannot write {path}: it holds one picture, got {count:,}; use a folder, .npy or .npz"
         )
 
 
 @contextmanager
-def opened(path: str, shape: Shape, overwrite: bool = False) -> Iterator[Write]:
-    """Gives `write(names, images)` for images [k, H, W, C] uint8 of `shape`, in order.
+def open_sink(path: str, shape: Shape, overwrite: bool = False) -> Iterator[Write]:
+    """Yield `write(names, images)` for images [k, H, W, C] uint8 of `shape`, in order.
 
-    `path` is a folder (no suffix, or a / at the end) for a PNG an image, named as
-    the image was; a .png for one image; .npy or .npz for an array [n, H, W, C],
-    in an .npz under the name images. All appears at the end, or nothing. Raises
-    OutputError.
+    `path` is a folder (no suffix, or a / at the end) for one PNG per image, named after the
+    input; a .png for a single image; or .npy or .npz for an array [n, H, W, C], called `images`
+    in an .npz. Output appears at the end, complete or not at all. Raises OutputError.
     """
     kind = _format(path)
-    if kind != "folder":
-        manager = _picture(path, shape) if kind == ".png" else _array(path, shape)
+    if kind == "folder":
+        manager = _open_folder(path, shape, overwrite)
     else:
-        manager = _folder(path, shape, overwrite)
+        manager = _open_picture(path, shape) if kind == ".png" else _open_array(path, shape)
     with manager as write:
         yield write
 
@@ -67,19 +65,19 @@ def _format(path: str) -> str:
 
 
 @contextmanager
-def _folder(path: str, shape: Shape, overwrite: bool) -> Iterator[Write]:
+def _open_folder(path: str, shape: Shape, overwrite: bool) -> Iterator[Write]:
     mode_of(shape[2])
-    with atomic.replacing_folder(path, overwrite) as temporary:
+    with atomic.replace_folder(path, overwrite) as temporary:
 
         def write(names: Sequence[str], images: Images) -> None:
             for name, image in zip(names, images, strict=True):
-                to_pillow(image).save(_free(temporary, stem(name)))
+                to_pillow(image).save(_unused_file(temporary, stem(name)))
 
         yield write
 
 
-def _free(folder: Path, base: str) -> Path:
-    """A file for `base` that is not there yet: `b/a` is a.png, then b-a.png, then b-a-2.png."""
+def _unused_file(folder: Path, base: str) -> Path:
+    """Return an unused file for `base`: a.png for `b/a`, else b-a.png, else b-a-2.png and so on."""
     parts = [part for part in base.split("/") if part not in ("", ".", "..")]
     flat = "-".join(parts)
     number = 1
@@ -91,30 +89,30 @@ def _free(folder: Path, base: str) -> Path:
 
 
 @contextmanager
-def _picture(path: str, shape: Shape) -> Iterator[Write]:
+def _open_picture(path: str, shape: Shape) -> Iterator[Write]:
     mode_of(shape[2])
-    with atomic.replacing(path) as temporary:
+    with atomic.replace_file(path) as temporary:
         yield lambda names, images: to_pillow(images[0]).save(temporary, format="PNG")
 
 
 @contextmanager
-def _array(path: str, shape: Shape) -> Iterator[Write]:
-    """The images wait in a file without a name, because their number comes before them."""
+def _open_array(path: str, shape: Shape) -> Iterator[Write]:
+    # Spooled to an unnamed file, because the number of images precedes them in the output.
     atomic.check_file(path)
-    with tempfile.TemporaryFile(dir=Path(path).resolve().parent) as waiting:
+    with tempfile.TemporaryFile(dir=Path(path).resolve().parent) as spool:
         count = 0
 
         def write(names: Sequence[str], images: Images) -> None:
             nonlocal count
             count += len(images)
-            waiting.write(np.ascontiguousarray(images).data)
+            spool.write(np.ascontiguousarray(images).data)
 
         yield write
-        waiting.seek(0)
-        with sinks.opened(path, sinks.Run(count, shape)) as append:
+        spool.seek(0)
+        with sinks.open_sink(path, sinks.Run(count, shape)) as append:
             size = int(np.prod(shape))
-            while content := waiting.read(_ROWS * size):
+            while content := spool.read(_ROWS * size):
                 append(np.frombuffer(content, np.uint8).reshape(-1, *shape))
 
 
-__all__ = ["check", "opened"]
+__all__ = ["check", "open_sink"]

@@ -1,4 +1,4 @@
-"""Pictures of several rows of images, each row under a heading, for people to look at."""
+"""Pictures of several rows of images, each row under a heading."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo.errors import OutputError
 from zoo.images import grid
 from zoo.images.convert import display_factor, to_pillow
 from zoo.images.grid import GAP, LABEL_HEIGHT, MARGIN, TITLE_HEIGHT
-from zoo.images.text import drawable, font
+from zoo.images.text import font, transliterate
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,10 +28,9 @@ COLUMNS = 16
 
 @dataclass(frozen=True)
 class Row:
-    """`tiles` [H, W, C] uint8 over their `labels`, under a `heading`.
+    """Row of `tiles` [H, W, C] uint8 above their `labels`, under a `heading`.
 
-    `scale`, a strip of colours uint8 [w, 3], stands behind the heading and shows
-    what the colours of the tiles mean, its ends being those of the heading.
+    `scale` is a colour bar uint8 [w, 3] drawn after the heading, which names its ends.
     """
 
     heading: str
@@ -42,11 +41,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Layout(grid.Sheet):
-    """Where everything is, in pixels.
-
-    `headings` has the top of each row's heading; `corners` has (left, top) of
-    each tile of each row. A row that has more than `columns` tiles goes on below.
-    """
+    """Layout in pixels: the top of each row's heading, and (left, top) of each tile of each row."""
 
     headings: list[int]
     corners: list[list[tuple[int, int]]]
@@ -60,11 +55,10 @@ def plan(
     label_width: int = 0,
     text_width: int = 0,
 ) -> Layout:
-    """Layout of rows of `counts` images of height × width pixels.
+    """Lay out rows of `counts` images of height × width pixels, wrapped after `columns` tiles.
 
-    `label_width` is that of the widest label and `text_width` that of the title
-    and the headings, in pixels. Raises OutputError for a picture that nobody
-    could look at.
+    `label_width` and `text_width` are the widths in pixels of the widest label, and of the widest
+    title or heading. Raises OutputError beyond the limits of `zoo.images.grid`.
     """
     factor = display_factor(width)
     tile_height, tile_width = height * factor, width * factor
@@ -89,24 +83,21 @@ def plan(
     inner_width = min(columns, max(counts)) * (cell_width + GAP) - GAP
     whole = (2 * MARGIN + max(inner_width, text_width), top - GAP + MARGIN)
     if sum(counts) > grid.MAX_TILES or whole[0] * whole[1] > grid.MAX_PIXELS:
-        raise OutputError(
-            f"{sum(counts)} images of {height}×{width} make a picture that is too large to show"
-        )
+        raise OutputError(f"{sum(counts)} images of {height}×{width} make too large a picture")
     return Layout(factor, tile_height, tile_width, *whole, headings, corners)
 
 
 def draw(rows: Sequence[Row], title: str, columns: int = COLUMNS) -> Image:
-    """A picture of all rows under one title line, in RGB.
+    """Draw all rows under one title line, in RGB, with tiles as in `zoo.images.grid.draw`.
 
-    The pixels of a tile are exactly those of the image, each repeated
-    `Layout.factor` times both ways. Raises OutputError for too many tiles.
+    Raises OutputError as `plan`.
     """
     from PIL import ImageDraw
 
     heading_font, label_font = font(HEADING_SIZE), font(grid.LABEL_SIZE)
-    title = drawable(title)
+    title = transliterate(title)
     rows = [
-        replace(row, heading=drawable(row.heading), labels=[*map(drawable, row.labels)])
+        replace(row, heading=transliterate(row.heading), labels=[*map(transliterate, row.labels)])
         for row in rows
     ]
     ends = [math.ceil(heading_font.getlength(row.heading)) + GAP for row in rows]

@@ -1,9 +1,8 @@
-"""Where samples go: one context manager per file format, all written whole or not at all.
+"""Sinks for samples: one context manager per file format.
 
-Each gives a function `write(images)` that takes the next images of the run,
-[k, H, W, C] uint8, in order. The file appears under its name when the body ends
-without an error. Memory use does not grow with the number of images, except
-for a grid, whose size is limited.
+Each yields a function `write(images)` that takes the next images of the run,
+[k, H, W, C] uint8. The output appears when the body ends without an error. Memory
+use does not grow with the number of images, except for a grid, whose size is limited.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ _SUFFIXES = (".png", ".gif", ".npy", ".npz")
 
 @dataclass(frozen=True)
 class Run:
-    """What is about to be written: samples `first` … `first + count - 1` of one seed.
+    """Run of samples `first` … `first + count - 1` of one seed, to be written.
 
-    `shape` is (H, W, C) of an image. The rest is for grids: a `title`, labelled
-    `lead` images [H, W, C] before the samples, the number of `columns` (None:
-    square), and the `label` of an index (default: the index).
+    `shape` is (H, W, C) of an image. The rest is for grids: a `title`, labelled `lead` images
+    [H, W, C] before the samples, the number of `columns` (None: square), and a function that
+    returns the `label` of an index (default: the index).
     """
 
     count: int
@@ -48,12 +47,12 @@ class Run:
 
     @property
     def size(self) -> int:
-        """Bytes of all samples."""
+        """Size of all samples in bytes."""
         return self.count * math.prod(self.shape)
 
 
 def format_of(path: str) -> str:
-    """`.png`, `.gif`, `.npy`, `.npz` or `folder`; OutputError for another suffix."""
+    """Return `.png`, `.gif`, `.npy`, `.npz` or `folder`. Raises OutputError for other suffixes."""
     if path.endswith(("/", "\\")) or Path(path).is_dir():
         return "folder"
     suffix = Path(path).suffix.lower()
@@ -61,11 +60,11 @@ def format_of(path: str) -> str:
         return suffix
     if not suffix:
         return "folder"
-    raise OutputError(f"cannot write {path}: the format of an output is {FORMATS}")
+    raise OutputError(f"cannot write {path}: expected {FORMATS}")
 
 
 def check(path: str, count: int, overwrite: bool = False) -> None:
-    """Raise OutputError where `opened` would; nothing is created."""
+    """Raise OutputError if `open_sink` would, without creating anything."""
     kind = format_of(path)
     if kind == "folder":
         atomic.check_folder(path, overwrite)
@@ -76,8 +75,8 @@ def check(path: str, count: int, overwrite: bool = False) -> None:
 
 
 @contextmanager
-def opened(path: str, run: Run, overwrite: bool = False) -> Iterator[Write]:
-    """The sink for `path`, by its suffix. Raises OutputError."""
+def open_sink(path: str, run: Run, overwrite: bool = False) -> Iterator[Write]:
+    """Open the sink for `path` by its suffix. Raises OutputError."""
     kind = format_of(path)
     if kind == "folder":
         manager = folder(path, run, overwrite)
@@ -89,22 +88,22 @@ def opened(path: str, run: Run, overwrite: bool = False) -> Iterator[Write]:
 
 @contextmanager
 def npy(path: str, run: Run) -> Iterator[Write]:
-    """One NumPy array [count, H, W, C] uint8, appended block by block."""
-    atomic.check_room(path, run.size)
-    with atomic.replacing(path) as temporary, open(temporary, "xb") as file:
+    """Write one NumPy array [count, H, W, C] uint8."""
+    atomic.check_free_space(path, run.size)
+    with atomic.replace_file(path) as temporary, open(temporary, "xb") as file:
         yield _array_writer(file, run)
 
 
 @contextmanager
 def npz(path: str, run: Run) -> Iterator[Write]:
-    """A NumPy archive with the one array `images`, stored uncompressed."""
+    """Write a NumPy archive with one array `images`, uncompressed."""
     import zipfile
 
-    # A ZipInfo of our own has a fixed date: the same run gives the same bytes.
+    # An explicit ZipInfo has a fixed date, so that the same run gives the same bytes.
     member = zipfile.ZipInfo("images.npy")
-    atomic.check_room(path, run.size)
+    atomic.check_free_space(path, run.size)
     with (
-        atomic.replacing(path) as temporary,
+        atomic.replace_file(path) as temporary,
         zipfile.ZipFile(temporary, "x") as archive,
         archive.open(member, "w", force_zip64=True) as file,
     ):
@@ -123,12 +122,12 @@ def _array_writer(file: IO[bytes], run: Run) -> Write:
 
 @contextmanager
 def folder(path: str, run: Run, overwrite: bool = False) -> Iterator[Write]:
-    """One PNG per sample, named by its zero-padded index in the whole run."""
+    """Write one PNG per sample, named by its zero-padded index in the whole run."""
     mode_of(run.shape[2])
     digits = max(8, len(str(run.first + run.count - 1)))
     index = run.first
 
-    with atomic.replacing_folder(path, overwrite) as temporary:
+    with atomic.replace_folder(path, overwrite) as temporary:
 
         def write(images: Images) -> None:
             nonlocal index
@@ -141,12 +140,12 @@ def folder(path: str, run: Run, overwrite: bool = False) -> Iterator[Write]:
 
 @contextmanager
 def png(path: str, run: Run) -> Iterator[Write]:
-    """A labelled grid: `lead` images first, then the samples, each over its index."""
+    """Draw a labelled grid of the `lead` images and the samples."""
     grid.plan(run.count + len(run.lead), *run.shape[:2])
     mode_of(run.shape[2])
     blocks: list[Images] = []
-    with atomic.replacing(path) as temporary:
-        # A block may be a buffer that the next one reuses.
+    with atomic.replace_file(path) as temporary:
+        # Copied, since the caller may reuse the buffer of a block for the next one.
         yield lambda images: blocks.append(images.copy())
         tiles = [tile for _, tile in run.lead] + [tile for block in blocks for tile in block]
         labels = [label for label, _ in run.lead]
@@ -156,12 +155,12 @@ def png(path: str, run: Run) -> Iterator[Write]:
 
 @contextmanager
 def gif(path: str, run: Run) -> Iterator[Write]:
-    """An endless animation, one frame per sample, small images enlarged."""
+    """Write an endless animation, one frame per sample, with small images enlarged."""
     from zoo.images.gif import GifWriter
 
     height, width, channels = run.shape
     mode_of(channels)
-    with atomic.replacing(path) as temporary, open(temporary, "xb") as file:
+    with atomic.replace_file(path) as temporary, open(temporary, "xb") as file:
         animation = GifWriter(file, height, width, gif_factor(height, width))
 
         def write(images: Images) -> None:
@@ -173,10 +172,10 @@ def gif(path: str, run: Run) -> Iterator[Write]:
 
 
 def gif_factor(height: int, width: int) -> int:
-    """How many times the images of a GIF are enlarged."""
+    """Return the factor by which the images of a GIF are enlarged."""
     return display_factor(max(height, width), target=256)
 
 
 _BY_SUFFIX = {".png": png, ".gif": gif, ".npy": npy, ".npz": npz}
 
-__all__ = ["FORMATS", "Run", "check", "folder", "format_of", "gif", "npy", "npz", "opened", "png"]
+__all__ = ["FORMATS", "Run", "check", "format_of", "gif_factor", "open_sink"]

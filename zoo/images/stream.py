@@ -1,4 +1,4 @@
-"""Images from files of any common kind, block by block: memory does not grow with their number."""
+"""Reader of image files of any common format, block by block in constant memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import DataError
 from zoo.images import arrays, pictures
-from zoo.images.fitting import from_array, read_picture, with_channels
+from zoo.images.fitting import batch_shape, from_array, read_picture
 
 Images = NDArray[np.uint8]
 Shape = tuple[int, int, int]
@@ -24,14 +24,14 @@ _BLOCK_BYTES = 2**26
 
 
 class Block(NamedTuple):
-    """Some images [k, H, W, C] uint8, and a name for each."""
+    """Block of images [k, H, W, C] uint8, and a name for each."""
 
     images: Images
     names: list[str]
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a path is one picture, good or bad; an empty file is a bad one. Raises DataError."""
+    """Return True if a path is a picture, possibly damaged or empty. Raises DataError."""
     if os.path.isdir(path):
         return False
     if os.path.isfile(path) and not os.path.getsize(path):
@@ -39,8 +39,8 @@ def is_picture(path: Path) -> bool:
     return not arrays.is_array(path)
 
 
-def nothing_left(skipped: Sequence[tuple[str, str]]) -> DataError:
-    """The error where all pictures are in `skipped`, of which there is one at least."""
+def no_usable_images(skipped: Sequence[tuple[str, str]]) -> DataError:
+    """Return the error for the case that all pictures, at least one, are in `skipped`."""
     file, reason = skipped[0]
     return DataError(
         f"no image can be used: {len(skipped)} skipped, the first of them {file}: {reason}"
@@ -48,20 +48,18 @@ def nothing_left(skipped: Sequence[tuple[str, str]]) -> DataError:
 
 
 class ImageStream:
-    """The images of `paths` in order, as blocks of at most `block`; may be iterated again.
+    """Stream of the images of `paths` in blocks of at most `block`; can be iterated repeatedly.
 
-    A path is a picture, a folder of pictures (with all folders in it, by name, as
-    `zoo.images.pictures.listed` finds them), `.npy` or `.npz` (uint8, or floats in
-    [0, 1]; [n, H, W, C], [n, H, W], or one image), or an IDX file, gzip-compressed
-    or not. `shape` is (H, W, C) with C = 1, 2 (grey and alpha), 3 or 4. `resize`
-    converts pictures of another size or mode (`zoo.images.fitting.read_picture`).
+    A path is a picture, a folder of pictures (searched recursively), `.npy` or `.npz` (uint8, or
+    floats in [0, 1]; [n, H, W, C], [n, H, W], or one image), or an IDX file, gzip-compressed or
+    not. `shape` is (H, W, C) with C = 1, 2 (grey and alpha), 3 or 4. `resize` converts pictures of
+    another size or mode (`zoo.images.fitting.read_picture`). Reading stops after `limit` images.
 
-    Folders are listed here, once: a run never reads what it writes into one of
-    them. Pictures that cannot be used are left out and listed in `skipped`, as (path,
-    reason); with `strict`, or where no other path was given, they are errors. Everything else that
-    is wrong is a DataError: here for what can be told from the names and headers,
-    else while iterating, images that are others than the time before included.
-    After `limit` images nothing more is read.
+    Folders are listed once, on construction, so that a run never reads its own output. Pictures
+    that cannot be used are skipped and listed in `skipped` as (path, reason); with `strict`, or if
+    there is no other path, they are errors. All other problems raise DataError: on construction if
+    names and headers show them, else while iterating, also if images have changed since the last
+    iteration.
     """
 
     def __init__(
@@ -82,11 +80,11 @@ class ImageStream:
         self._rows = max(1, min(block, _BLOCK_BYTES // max(1, math.prod(shape))))
         if not self._paths:
             raise DataError("no images given")
-        self._listed: dict[Path, list[str]] = {}
+        self._files: dict[Path, list[str]] = {}
         self._reasons: dict[Path, list[str]] = {}
         self._counts = {path: self._count(path) for path in self._paths}
         self.total: int | None = sum(self._counts[path] for path in self._paths)
-        """Number of images, those that may turn out to be unusable included."""
+        """Number of images, including those that may turn out to be unusable."""
 
     def __iter__(self) -> Iterator[Block]:
         self.skipped = []
@@ -110,15 +108,15 @@ class ImageStream:
         if names:
             yield Block(images[: len(names)], names)
         elif not seen:
-            raise nothing_left(self.skipped)
+            raise no_usable_images(self.skipped)
 
     def _buffer(self) -> Images:
         return np.empty((self._rows, *self.shape), np.uint8)
 
     def _parts(self) -> Iterator[Block]:
         for path in self._paths:
-            if path in self._listed:
-                yield from self._pictures(path, path, self._listed[path])
+            if path in self._files:
+                yield from self._pictures(path, path, self._files[path])
             elif is_picture(path):
                 yield from self._pictures(path, path.parent, [path.name])
             else:
@@ -126,17 +124,17 @@ class ImageStream:
 
     def _count(self, path: Path) -> int:
         if os.path.isdir(path):
-            self._listed[path] = pictures.listed(path)
-            if not self._listed[path]:
-                raise pictures.no_pictures(path)
-            return len(self._listed[path])
+            self._files[path] = pictures.list_pictures(path)
+            if not self._files[path]:
+                raise pictures.no_pictures_error(path)
+            return len(self._files[path])
         if is_picture(path):
             return 1
-        with self._opened(path) as array:
+        with self._open_array(path) as array:
             return array.shape[0]
 
     def _pictures(self, path: Path, folder: Path, names: Sequence[str]) -> Iterator[Block]:
-        """The pictures of a path that was given, which are files in a folder."""
+        """Yield the pictures `names` in `folder`, which belong to the stream's `path`."""
         known = self._reasons.setdefault(path, [])
         for index, name in enumerate(names):
             file = folder / name
@@ -144,7 +142,7 @@ class ImageStream:
             if index == len(known):
                 known.append(reason)
             elif bool(reason) != bool(known[index]):
-                # The images after it would have other indices than before.
+                # The images after it would get other indices than before.
                 raise DataError(f"{file} has changed: {reason or 'it can be read now'}")
             if picture is None:
                 self.skipped.append((pictures.printable(str(file)), reason))
@@ -152,7 +150,7 @@ class ImageStream:
                 yield Block(picture[None], [pictures.printable(name)])
 
     def _picture(self, file: Path) -> tuple[Images | None, str]:
-        """A picture, or why it cannot be used; DataError for the only one that was given."""
+        """Return a picture, or None and the reason why it cannot be used."""
         try:
             if not os.path.isfile(file):
                 raise DataError(f"{file} is not a file")
@@ -160,13 +158,13 @@ class ImageStream:
         except DataError as error:
             if self._strict or self._paths == [file]:
                 raise
-            return None, pictures.reason(error, file)
+            return None, pictures.error_reason(error, file)
 
     @contextmanager
-    def _opened(self, path: Path) -> Iterator[arrays.ArrayFile]:
-        """The array in the file `path` as [n, H, W, C], checked as far as its header tells."""
-        with arrays.opened(path) as array:
-            images = with_channels(array.shape, self.shape)
+    def _open_array(self, path: Path) -> Iterator[arrays.ArrayFile]:
+        """Open an array file as [n, H, W, C], after checking its header."""
+        with arrays.open_array(path) as array:
+            images = batch_shape(array.shape, self.shape)
             numbers = array.dtype == np.uint8 or array.dtype.kind == "f"
             usable = len(images) == 4 and 0 not in images and numbers
             resizable = self._resize and images[3:] in ((1,), (3,), (4,))
@@ -174,13 +172,13 @@ class ImageStream:
                 hint = "" if self._resize or not usable else " (--resize converts pictures)"
                 raise DataError(
                     f"{path}: expected [n, {', '.join(map(str, self.shape))}], uint8 or floats "
-                    f"in [0, 1]; got {array.said}{hint}"
+                    f"in [0, 1]; got {array.description}{hint}"
                 )
             array.shape = images
             yield array
 
     def _array(self, path: Path) -> Iterator[Block]:
-        with self._opened(path) as array:
+        with self._open_array(path) as array:
             count = array.shape[0]
             if count != self._counts[path]:
                 raise DataError(
@@ -190,7 +188,7 @@ class ImageStream:
             block = max(1, min(self._rows, _BLOCK_BYTES // row_bytes))
             for start in range(0, count, block):
                 rows = array.read(block)
-                images = from_array(rows, path, self.shape, self._resize, array.said)
+                images = from_array(rows, path, self.shape, self._resize, array.description)
                 yield Block(images, self._names(path, start, len(images), count))
 
     def _names(self, path: Path, start: int, rows: int, count: int) -> list[str]:
@@ -200,4 +198,4 @@ class ImageStream:
         return [f"{prefix}{index}" for index in range(start, start + rows)]
 
 
-__all__ = ["BLOCK", "Block", "ImageStream", "is_picture", "nothing_left"]
+__all__ = ["BLOCK", "Block", "ImageStream", "is_picture", "no_usable_images"]

@@ -1,4 +1,4 @@
-"""Text in pictures, in the one font that comes with Pillow and so is the same everywhere."""
+"""Text in pictures, in the font bundled with Pillow, which is the same everywhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
 UNKNOWN = "?"
-"""What is drawn for a character that the font lacks and that has no base letter."""
+"""Replacement of a character that the font lacks and that has no base letter."""
 
 _LETTERS = {"ß": "ss", "×": "x", "–": "-", "—": "-", "Æ": "AE", "æ": "ae", "Ø": "O", "ø": "o"}
 _LETTERS |= {"Ł": "L", "ł": "l", "Đ": "D", "đ": "d", "Œ": "OE", "œ": "oe", "ı": "i"}
@@ -18,44 +18,44 @@ _LETTERS |= {"Ł": "L", "ł": "l", "Đ": "D", "đ": "d", "Œ": "OE", "œ": "oe",
 
 @functools.cache
 def font(size: int) -> FreeTypeFont | ImageFont:
-    """Pillow's own font."""
+    """Return Pillow's default font."""
     from PIL import ImageFont
 
     return ImageFont.load_default(size)
 
 
-def drawable(text: str) -> str:
-    """`text` in characters that the font has: ü becomes u, and 图, for which it has none, ?."""
-    return text if text.isascii() else "".join(map(_drawable, text))
+def transliterate(text: str) -> str:
+    """Replace characters that the font lacks: ü becomes u, and 图, without a counterpart, ?."""
+    return text if text.isascii() else "".join(map(_replacement, text))
 
 
 def shorten(name: str, most: int = 14, start: int | None = None, gap: str = "..") -> str:
-    """`name`, with a `gap` in place of a part where it has more than `most` letters.
+    """Shorten a name to at most `most` letters, with a `gap` after its first `start` letters.
 
-    `start` letters stay before it, by default a third of `most`: the end tells most.
+    By default a third of the letters stay before the gap, as the ends of names differ most.
     """
     start = most // 3 if start is None else start
     return name if len(name) <= most else f"{name[:start]}{gap}{name[start + len(gap) - most :]}"
 
 
 @functools.lru_cache(4096)
-def _drawable(character: str) -> str:
-    if _has(character):
+def _replacement(character: str) -> str:
+    if _font_has(character):
         return character
     if character in _LETTERS:
         return _LETTERS[character]
     parts = unicodedata.normalize("NFKD", character)
     kept = [part for part in parts if not unicodedata.combining(part)]
-    return "".join(part if _has(part) else UNKNOWN for part in kept)
+    return "".join(part if _font_has(part) else UNKNOWN for part in kept)
 
 
-def _has(character: str) -> bool:
-    return _shape(character) != _shape("\uffff")
+def _font_has(character: str) -> bool:
+    return _glyph(character) != _glyph("\uffff")
 
 
-def _shape(character: str) -> tuple[bytes, float]:
+def _glyph(character: str) -> tuple[bytes, float]:
     mask = font(16).getmask(character)
     return bytes(mask), font(16).getlength(character)
 
 
-__all__ = ["UNKNOWN", "drawable", "font", "shorten"]
+__all__ = ["UNKNOWN", "transliterate", "font", "shorten"]

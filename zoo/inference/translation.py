@@ -172,7 +172,7 @@ def translate(
         if not names:
             continue
         position = index - len(names)
-        hiding = masks.of(names, position) if masks else None
+        hiding = masks.load(names, position) if masks else None
         inputs = prepare.apply(images, seed, position, hiding)
         known = images if prepare.knows_truth else None
         started = time.perf_counter()
@@ -182,7 +182,7 @@ def translate(
             names,
             inputs,
             outputs,
-            truths.of(names, position) if truths else known,
+            truths.load(names, position) if truths else known,
             inputs[..., -1] == 0 if translator.alpha else None,
             seconds,
         )

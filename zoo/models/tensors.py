@@ -9,7 +9,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from zoo.errors import TrainingError
-from zoo.images.atomic import replacing
+from zoo.images.atomic import replace_file
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -18,7 +18,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
     Raises `OutputError` where it cannot be written.
     """
     own = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    with replacing(path) as temporary:
+    with replace_file(path) as temporary:
         # Not save_file, whose files nobody but the owner may read.
         temporary.write_bytes(save(own, metadata))
 

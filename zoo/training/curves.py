@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from zoo.images.atomic import replacing
+from zoo.images.atomic import replace_file
 from zoo.training.metrics import read_metrics
 
 _BELIEFS = (
@@ -40,7 +40,7 @@ def draw(metrics: Path, out: Path) -> bool:
         values = [line["fid"] for line in measured]
         axes[1].plot([line["epoch"] for line in measured], values, color="tab:green")
         _finish(axes[1], "Fréchet distance, small sample", (0, None))
-    with replacing(out) as temporary:
+    with replace_file(out) as temporary:
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": ""})
     return True
 

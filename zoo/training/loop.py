@@ -23,8 +23,8 @@ from tqdm import tqdm
 
 from zoo.data import DataSet
 from zoo.errors import ConfigError, TrainingError
-from zoo.host import Interrupt, interruptible, memory_errors
-from zoo.images.atomic import alone, check_name, replacing
+from zoo.host import Interrupt, catch_interrupt, memory_errors
+from zoo.images.atomic import check_name, lock_output, replace_file
 from zoo.models.tensors import load_module, save_tensors
 from zoo.training import checkpoint, curves
 from zoo.training.metrics import MetricsWriter
@@ -132,7 +132,7 @@ class Trainer:
         """
         check_name(self.out)
         self._make_folders()
-        lock = alone(self.out) if self.accelerator.is_main_process else nullcontext()
+        lock = lock_output(self.out) if self.accelerator.is_main_process else nullcontext()
         with lock, memory_errors(self.recipe.batch_size):
             return self._run(max_seconds)
 
@@ -144,7 +144,7 @@ class Trainer:
         if self.progress.step == 0:
             self._prepare()
         try:
-            with interruptible() as interrupt:
+            with catch_interrupt() as interrupt:
                 while self.progress.epoch < self.recipe.epochs:
                     complete = self._train_epoch(interrupt, started, max_seconds)
                     if complete:
@@ -223,7 +223,7 @@ class Trainer:
         if self.average is not self.model:
             self.average.load_state_dict(self.model.state_dict())
         if lines and self.accelerator.is_main_process:
-            with replacing(self.out / "preparation.jsonl") as temporary:
+            with replace_file(self.out / "preparation.jsonl") as temporary:
                 temporary.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
     def _make_folders(self) -> None:
@@ -379,7 +379,7 @@ class Trainer:
             "classes": self.data.classes,
             "attributes": self.data.attributes,
         }
-        with replacing(folder / "config.json") as temporary:
+        with replace_file(folder / "config.json") as temporary:
             temporary.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
     def _device_name(self) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from zoo.errors import OutputError
-from zoo.images.atomic import replacing
+from zoo.images.atomic import replace_file
 
 
 class MetricsWriter:
@@ -23,7 +23,7 @@ class MetricsWriter:
     def __init__(self, folder: Path, epoch: int = 0) -> None:
         self.path = folder / "metrics.jsonl"
         kept = [entry for entry in read_metrics(self.path) if entry["epoch"] <= epoch]
-        with replacing(self.path) as temporary:
+        with replace_file(self.path) as temporary:
             temporary.write_text("".join(json.dumps(entry) + "\n" for entry in kept))
         try:
             self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=epoch + 1)

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.data import Split
-from zoo.images.atomic import replacing
+from zoo.images.atomic import replace_file
 
 
 def grid(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
@@ -29,7 +29,7 @@ def grid(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
 def save_picture(path: Path, sheet: np.ndarray, scale: int = 2) -> None:
     """Write a sheet as PNG, each pixel `scale` wide; the file appears whole or not at all."""
     picture = Image.fromarray(sheet.repeat(scale, 0).repeat(scale, 1))
-    with replacing(path) as temporary:
+    with replace_file(path) as temporary:
         picture.save(temporary, format="PNG")
 
 
