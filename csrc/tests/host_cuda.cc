@@ -293,6 +293,7 @@ uint64_t host_cuda_counter(const char* name) {
   const std::map<std::string, uint64_t> now{{"device_bytes", all.memory.device_bytes()},
                                             {"pinned_bytes", all.memory.pinned_bytes()},
                                             {"streams", all.streams.streams()},
+                                            {"queued", all.streams.queued()},
                                             {"graphs", all.streams.graphs()},
                                             {"contexts", all.contexts.size()}};
   if (const auto found = now.find(name); found != now.end()) return found->second;

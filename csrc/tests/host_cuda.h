@@ -42,8 +42,9 @@ HOST_CUDA_API int host_cuda_is_device(const void* memory, size_t bytes);
 
 // Since the last reset: "launches" and "captures" of graphs, "copies_up" and "bytes_up" (pinned to
 // device), "copies_down" and "bytes_down", "samples" (runs of the sampling kernel). Copies and
-// samples count when they run. Now: "device_bytes", "pinned_bytes", "streams", "graphs", "contexts"
-// (devices that were ever current in a thread). 0 for another name.
+// samples count when they run. Now: "device_bytes", "pinned_bytes", "streams", "queued" (pieces of
+// work in them), "graphs", "contexts" (devices that were ever current in a thread). 0 for another
+// name.
 HOST_CUDA_API uint64_t host_cuda_counter(const char* name);
 HOST_CUDA_API void host_cuda_reset();
 

@@ -172,6 +172,12 @@ class Streams {
   }
 
   size_t streams() const { return streams_.size(); }
+  // Pieces of work that are not done.
+  uint64_t queued() const {
+    uint64_t sum = 0;
+    for (const auto& [handle, stream] : streams_) sum += stream->put - stream->done;
+    return sum;
+  }
   size_t graphs() const { return graphs_.size(); }
 
  private:

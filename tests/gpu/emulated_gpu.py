@@ -8,6 +8,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
+import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -129,6 +130,7 @@ def test_a_failure_is_told_and_the_engine_lives_on(plan: Plan, device: HostCuda,
         device.fail(call, 1, "cudaErrorUnknown: told to")
         with pytest.raises(ExecutionError, match="told to"):
             generator.sample(1)
+        assert device.counter("queued") == 0, "work that uses the caller's memory goes on"
         with runtime.Generator(WEIGHTS / "vae.onnx", backend="onnxruntime") as expected:
             same_images(expected.sample(3), generator.sample(3))
 
@@ -172,9 +174,10 @@ def test_plans_with_code_for_the_host(
 
 def test_a_stream_is_made_without_pythons_lock(plan: Plan, monkeypatch: Any) -> None:
     """Another thread prepares a size under C++'s lock, and needs Python's to do so."""
-    context = plans.Engine.context
+    context, preparing = plans.Engine.context, threading.Event()
 
     def slow(self: plans.Engine, *arguments: int) -> plans.Context:
+        preparing.set()
         time.sleep(0.1)  # gives the lock away, as TensorRT's bindings do
         return context(self, *arguments)
 
@@ -182,11 +185,37 @@ def test_a_stream_is_made_without_pythons_lock(plan: Plan, monkeypatch: Any) -> 
     faulthandler.dump_traceback_later(60, exit=True)
     with runtime.Generator(plan("vae.onnx")) as generator, ThreadPoolExecutor(1) as pool:
         small = pool.submit(generator.sample, 1)
-        time.sleep(0.03)
+        preparing.wait()
         with generator.stream(100, batch=max(BUCKETS)) as stream:
             part = next(stream)
         same_images(small.result(), part[:1])
     faulthandler.cancel_dump_traceback_later()
+
+
+def test_no_size_is_prepared_while_another_runs(plan: Plan, monkeypatch: Any) -> None:
+    """Its work would go into the graph that is captured from the stream of the instance."""
+    context, enqueue = plans.Engine.context, plans.Context.enqueue
+    running, overlaps = threading.Event(), []
+
+    def watch(self: plans.Engine, *arguments: int) -> plans.Context:
+        overlaps.append(running.is_set())
+        return context(self, *arguments)
+
+    def slow(self: plans.Context, stream: int) -> None:
+        running.set()
+        time.sleep(0.1)
+        enqueue(self, stream)
+        running.clear()
+
+    with runtime.Generator(plan("vae.onnx"), instances=1) as generator:
+        monkeypatch.setattr(plans.Engine, "context", watch)
+        monkeypatch.setattr(plans.Context, "enqueue", slow)
+        with ThreadPoolExecutor(1) as pool:
+            small = pool.submit(generator.sample, 1)
+            running.wait()
+            generator.sample(max(BUCKETS))
+            small.result()
+    assert overlaps == [False, False]
 
 
 def test_a_forked_child_is_told(plan: Plan) -> None:
