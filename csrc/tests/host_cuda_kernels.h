@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <type_traits>
 #include <vector>
 
 #include "ops/batched_interpolate.h"
@@ -20,17 +19,6 @@ void draw(const SampleArguments<Out>& given) {
   for (size_t thread = 0; thread < sample_threads<Out>(given.rows, given.width); ++thread) {
     sample_thread<Out, false, size_t>(given, thread);
   }
-}
-
-// Many times faster on a CPU.
-template <>
-inline void draw(const SampleArguments<float>& given) {
-  const NoiseKey key{*given.seed, *given.first, given.stream};
-  if (!given.mu && !given.logvar) return fill_normal(key, given.rows, given.width, given.h);
-  const std::vector<float> zeros(given.mu && given.logvar ? 0 : given.rows * given.width);
-  const auto or_zeros = [&](const float* values) { return values ? values : zeros.data(); };
-  reparametrized_sample(or_zeros(given.mu), or_zeros(given.logvar), key, given.rows, given.width,
-                        given.h);
 }
 
 template <typename Out>

@@ -105,6 +105,55 @@ def test_too_little_memory(plan: Plan, device: HostCuda) -> None:
         generator.sample(40)
 
 
+def test_too_little_memory_for_tensorrt(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = plans.Engine.context
+
+    def exhausted(self: plans.Engine, profile: int, rows: int, stream: int) -> plans.Context:
+        if rows == max(BUCKETS):
+            raise OutOfMemoryError("TensorRT: out of memory")
+        return context(self, profile, rows, stream)
+
+    monkeypatch.setattr(plans.Engine, "context", exhausted)
+    with runtime.Generator(plan("vae.onnx"), instances=1) as generator:
+        with pytest.warns(RuntimeWarning, match="fewer images at a time than 16: TensorRT: out"):
+            images = generator.sample(20)
+        np.testing.assert_array_equal(images[:1], generator.sample(1))
+
+
+def test_exact_mode(
+    plan: Plan, tensorrt: FakeTensorRT, device: HostCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`bucket` is the size of all runs; without it, one image is run in the size for one."""
+    path = plan("vae.onnx")
+    size = BUCKETS[1]
+    with runtime.Generator(path, bucket=size, instances=1) as generator:
+        whole = generator.sample(11, seed=5)
+        assert device.counter("captures") == 1
+        for first, n, batch in ((0, 1, None), (3, 8, 1), (10, 1, 16), (0, 11, 2)):
+            part = generator.sample(n, seed=5, first=first, batch=batch)
+            np.testing.assert_array_equal(part, whole[first : first + n])
+        with generator.stream(11, seed=5, batch=3) as blocks:
+            np.testing.assert_array_equal(np.concatenate(list(blocks)), whole)
+        assert device.counter("captures") == 1, "no other size was prepared"
+        needed = generator.peak_device_bytes
+    with runtime.Generator(path, instances=1) as generator:
+        generator.sample(1)
+        generator.sample(11)
+        assert device.counter("captures") == 3
+    with pytest.raises(ArgumentError, match="bucket: expected one of .* 1, 4, 16, got 5"):
+        runtime.Generator(path, bucket=5)
+    with pytest.raises(ArgumentError, match="bucket: expected at least 1, got 0"):
+        runtime.Generator(path, bucket=0)
+    with pytest.raises(ArgumentError, match="bucket: '.*' runs on the CPU"):
+        runtime.Generator(WEIGHTS / "vae.onnx", bucket=4)
+    with (
+        all_but(device, needed - 1),
+        runtime.Generator(path, bucket=size, instances=1) as generator,
+        pytest.raises(OutOfMemoryError),
+    ):
+        generator.sample(1)
+
+
 def test_devices(plan: Plan, device: HostCuda) -> None:
     path = plan("vae.onnx")
     with runtime.Generator(path) as first, runtime.Generator(path, device="cuda:1") as second:
@@ -123,14 +172,14 @@ def test_devices(plan: Plan, device: HostCuda) -> None:
 
 
 @pytest.mark.parametrize("call", ["launch", "synchronize", "copy", "end_capture", "begin_capture"])
-def test_a_failure_is_told_and_the_engine_lives_on(plan: Plan, device: HostCuda, call: str) -> None:
+def test_a_call_that_fails_can_be_repeated(plan: Plan, device: HostCuda, call: str) -> None:
     with runtime.Generator(plan("vae.onnx"), instances=1) as generator:
         if call in ("launch", "synchronize"):
             generator.sample(1)
-        device.fail(call, 1, "cudaErrorUnknown: told to")
-        with pytest.raises(ExecutionError, match="told to"):
+        device.fail(call, 1, "cudaErrorUnknown: on request")
+        with pytest.raises(ExecutionError, match="on request"):
             generator.sample(1)
-        assert device.counter("queued") == 0, "work that uses the caller's memory goes on"
+        assert device.counter("queued") == 0, "work that uses the caller's memory remains"
         with runtime.Generator(WEIGHTS / "vae.onnx", backend="onnxruntime") as expected:
             same_images(expected.sample(3), generator.sample(3))
 
@@ -147,6 +196,10 @@ def test_plans_that_tensorrt_does_not_open(
         runtime.Generator(path)
     tensorrt.__version__ = runtime.manifest.read(path)["plan"]["tensorrt"]
     with pytest.raises(EngineFileError, match="unknown plan"):
+        runtime.Generator(path)
+    other = plan("overcomplete-ae.onnx").read_bytes()
+    tensorrt.find = lambda plan: find(other)
+    with pytest.raises(EngineFileError, match="'latent' is .* in its network, and .* manifest"):
         runtime.Generator(path)
     tensorrt.find = find
     runtime.Generator(path).close()
@@ -218,7 +271,7 @@ def test_no_size_is_prepared_while_another_runs(plan: Plan, monkeypatch: Any) ->
     assert overlaps == [False, False]
 
 
-def test_a_forked_child_is_told(plan: Plan) -> None:
+def test_a_forked_child_gets_an_error(plan: Plan) -> None:
     with runtime.Generator(plan("vae.onnx")) as generator:
         generator.sample(1)
         child = os.fork()

@@ -1,4 +1,4 @@
-"""What is checked of a plan after its build, on emulated CUDA devices.
+"""Checks of a plan after its build, on emulated CUDA devices.
 
 `test_emulated_gpu.py` runs this file, with ZOO_CUDA_LIBRARY set.
 """
@@ -68,7 +68,7 @@ def test_every_role(engine: str, wanted: str, tmp_path: Path, no_data: None) -> 
         assert (worst > 1e-5) == (wanted == "fp16")
 
 
-def test_real_pictures_are_what_encoders_are_asked(tmp_path: Path) -> None:
+def test_encoders_are_checked_with_real_pictures(tmp_path: Path) -> None:
     """The RMS of the loss, by hand, of the held-out images of Fashion-MNIST."""
     plan, said = export("vae.encoder.onnx", tmp_path / "a.plan", "fp16")
     images = sets.load("fashion-mnist").test.images[:32]
@@ -83,7 +83,7 @@ def test_real_pictures_are_what_encoders_are_asked(tmp_path: Path) -> None:
 
 
 def test_the_fid_is_that_of_zoo_evaluate(tmp_path: Path) -> None:
-    """Of the same images by torchmetrics, for the engine and for its plan."""
+    """torchmetrics finds it for the same images of the engine and of its plan."""
     plan, _ = export("vae.onnx", tmp_path / "a.plan", "bf16")
     found = checks_of(tmp_path / "a.plan")["fid"]
     for engine, name in ((WEIGHTS / "vae.onnx", "fp32"), (tmp_path / "a.plan", "plan")):
@@ -175,7 +175,7 @@ def test_numbers_that_are_wrong(tmp_path: Path, tensorrt: FakeTensorRT) -> None:
 
 
 def test_a_plan_is_built_and_checked_once(tmp_path: Path) -> None:
-    """What was found lies beside it, of this very file, and `zoo.inspect` shows it."""
+    """The results lie beside it, belong to this very file, and are shown by `zoo.inspect`."""
     plan, said = export("vae.onnx", tmp_path / "a.plan")
     assert [line.split(" ")[0] for line in said] == ["building", "checking"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.plan", "a.plan.checks.json"]
@@ -203,7 +203,7 @@ def test_left_out_and_not_possible(tmp_path: Path, tensorrt: FakeTensorRT) -> No
 def test_a_batch_size_without_room(
     tmp_path: Path, tensorrt: FakeTensorRT, device: HostCuda
 ) -> None:
-    """What a smaller one gave in its place says nothing about it."""
+    """The results of a smaller one in its place say nothing about it."""
     tensorrt.scratch_per_row = 2**16
     held = device.allocate(DEVICE_BYTES - 2**21)
     try:

@@ -1,4 +1,4 @@
-"""Which device is current, whose memory operands are in, and drivers that are too old.
+"""The current device, operands on several devices, and drivers that are too old.
 
 On emulated CUDA devices; `test_emulated_gpu.py` runs these tests.
 """
@@ -67,7 +67,7 @@ assert device.current_device() == 0 and device.counter("contexts") == 1
 
 
 def test_operands_of_several_devices(device: HostCuda) -> None:
-    """Of runtime.cuda: each is looked at, and one that is not where the others are is named."""
+    """runtime.cuda names the operand that is not on the device of the others."""
     cuda = runtime.cuda
     row, other = floats(0, 3, 8), floats(1, 3, 8)
     steps, elsewhere = floats(0, 5), floats(1, 5)
@@ -102,7 +102,7 @@ def test_operands_of_several_devices(device: HostCuda) -> None:
 def test_operators_compute_what_those_of_the_host_do(
     kind: str, put: Callable[..., Interface], device: HostCuda
 ) -> None:
-    """On a stream of the caller, rounded to the type of the output; <i2 holds bfloat16."""
+    """They run on the caller's stream and round to the type of the output; <i2 holds bfloat16."""
     random = np.random.default_rng(0)
     mu, logvar = random.standard_normal((2, 3, 8), np.float32)
     t = np.float32([0, 0.25, 1])

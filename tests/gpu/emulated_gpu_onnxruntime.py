@@ -65,7 +65,7 @@ def test_images_do_not_depend_on_the_request(expected: NDArray[Any]) -> None:
 
 
 def test_runs_of_the_prior_and_of_latents_take_turns(expected: NDArray[Any]) -> None:
-    """What stays in the device's memory from one run is what the next one needs, or is replaced."""
+    """A run replaces what an earlier one left in the device's memory, unless it needs the same."""
     with runtime.Generator(VAE, backend="onnxruntime") as cpu:
         latents = runtime.noise.normals(3, 0, 5, cpu.latent_width)
         posterior = {"mu": latents, "logvar": latents - 1}

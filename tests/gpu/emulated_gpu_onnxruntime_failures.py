@@ -1,4 +1,4 @@
-"""What ONNX Runtime's CUDA provider does where something is missing, fails, or does not fit.
+"""ONNX Runtime's CUDA provider where something is missing, fails, or does not fit.
 
 On emulated devices (`emulated_provider.py`); `test_emulated_gpu.py` runs this file.
 """
@@ -71,10 +71,10 @@ def test_a_call_that_fails_can_be_repeated(
         if call in ("launch", "synchronize"):
             generator.sample(1)
         if call == "run":
-            provider.fail(call, 1, "CUDNN_STATUS_EXECUTION_FAILED: told to")
+            provider.fail(call, 1, "CUDNN_STATUS_EXECUTION_FAILED: on request")
         else:
-            devices.fail(call, 1, "cudaErrorUnknown: told to")
-        with pytest.raises(ExecutionError, match="told to"):
+            devices.fail(call, 1, "cudaErrorUnknown: on request")
+        with pytest.raises(ExecutionError, match="on request"):
             generator.sample(1)
         np.testing.assert_array_equal(generator.sample(3, seed=8), expected[:3])
 
@@ -112,7 +112,7 @@ def test_without_graphs(
 def test_a_graph_of_one_size_only(
     devices: HostCuda, provider: HostOnnxRuntime, expected: NDArray[Any]
 ) -> None:
-    """Where shapes are computed, each size has a session in which they are constants."""
+    """If shapes are computed, each size has a session in which they are constants."""
     provider.fail("graph", 1, "This session cannot use the graph capture feature")
     with runtime.Generator(VAE, device="cuda", instances=1) as generator:
         assert provider.option("enable_cuda_graph") == "0" and provider.counter("sessions") == 1
@@ -130,14 +130,14 @@ def test_a_graph_of_one_size_only(
 
 
 def test_engines_that_onnxruntime_does_not_load(provider: HostOnnxRuntime) -> None:
-    provider.fail("session", 2, "This is an invalid model. told to")
-    with pytest.raises(EngineFileError, match=r"cannot load '.*vae\.onnx'.*told to"):
+    provider.fail("session", 2, "This is an invalid model: on request")
+    with pytest.raises(EngineFileError, match=r"cannot load '.*vae\.onnx'.*on request"):
         runtime.Generator(VAE, device="cuda")
     provider.fail("session", 1, "CUDA failure 2: out of memory")
     with pytest.raises(OutOfMemoryError, match="out of memory"):
         runtime.Generator(VAE, device="cuda")
-    provider.fail("load", 1, "cudaGetDeviceCount() failed: told to")
-    with pytest.raises(BackendUnavailableError, match="cannot load its CUDA.*told to.*cudnn"):
+    provider.fail("load", 1, "cudaGetDeviceCount() failed: on request")
+    with pytest.raises(BackendUnavailableError, match="cannot load its CUDA.*on request.*cudnn"):
         runtime.Generator(VAE, device="cuda")
 
 

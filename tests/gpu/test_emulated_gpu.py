@@ -1,6 +1,6 @@
-"""The GPU runtime on emulated CUDA devices: `emulated_gpu*.py`, in processes of their own.
+"""Runs `emulated_gpu*.py`, the GPU runtime on emulated CUDA devices, in processes of their own.
 
-A process opens CUDA once, and the other tests are to see the machine as it is.
+A process opens CUDA once, and the other tests must see the machine as it is.
 """
 
 from __future__ import annotations
@@ -35,19 +35,9 @@ def run_cases(
 ) -> None:
     """Run the tests of some files, with two emulated devices; each must run and pass."""
     given = {"ZOO_CUDA_LIBRARY": str(devices), "HOST_CUDA_DEVICES": "2", **variables}
+    options = ["-q", "-p", "no:cacheprovider", "-rs", "-m", which]
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "-rs",
-            "-m",
-            which,
-            *cases,
-        ],
+        [sys.executable, "-m", "pytest", *options, *cases],
         env=os.environ | given,
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""What the GPU benchmark does on CUDA only, with calls recorded in the place of a GPU's."""
+"""The code of the GPU benchmark for CUDA only, with mocked calls of torch.cuda."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_onnx_runtime_is_asked_for_cuda(
 
 
 def test_a_profile_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a CPU there is no kernel in it; the calls are those of a GPU."""
+    """The profile of a CPU has no kernels; the calls are the same as on a GPU."""
     case = Case(str(engine_path("vae.onnx")), "cuda:0", "cpu", (1,), "")
     contender: Any = contenders()["torch-fp32"](case)
     contender.open()

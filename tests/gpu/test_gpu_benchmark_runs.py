@@ -73,7 +73,7 @@ def test_errors_are_one_line(arguments: str, said: str, capfd: pytest.CaptureFix
     [("", "GPU|driver|device"), ("--device cpu", "expected cuda or cuda:N, got 'cpu'")],
 )
 def test_errors_of_devices_are_one_line(arguments: str, said: str) -> None:
-    """In a process of its own, which asks for CUDA's devices."""
+    """A process of its own queries CUDA's devices."""
     done = command(*arguments.split(), CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 2 and done.stdout == ""
     (line,) = done.stderr.splitlines()
@@ -88,7 +88,7 @@ def case(model: str, *batches: int) -> Case:
 @pytest.mark.parametrize("key", ["torch-fp32", "torch-fp16", "onnxruntime-fp32"])
 @pytest.mark.parametrize("model", ["progan", "stylegan"])
 def test_peers_make_the_same_images(model: str, key: str) -> None:
-    """Also where layers draw noise; a seed of 64 bits."""
+    """Seeds have 64 bits, and layers may draw noise."""
     contender = contenders()[key](case(model, 2))
     contender.open()
     contender.prepare(2)
@@ -117,7 +117,7 @@ def test_results_on_the_device_are_asked_for_where_there_are_some() -> None:
 
 
 def test_a_smaller_batch_size_in_its_place_is_no_result() -> None:
-    """Of ours; what warnings a peer gives are its own affair."""
+    """Warnings of a peer do not count."""
 
     class Small(Contender):
         def contract(self, batch: int, seed: int, n: int) -> Any:
@@ -173,7 +173,7 @@ def serve_late(key: str, arguments: Any, pipe: Connection) -> None:
     time.sleep(60)
 
 
-def test_contenders_that_go_wrong_are_told_of() -> None:
+def test_contenders_that_go_wrong_are_reported() -> None:
     keys = ["torch-fp32", "torch-fp16", "onnxruntime-fp32", "zoo-onnxruntime"]
     work = gpu_work.count(engine_path("vae.onnx"))
     rows = measure_model("vae", case("vae", 1, 2), keys, 1, 0.02, work, {}, serve_badly)

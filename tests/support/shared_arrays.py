@@ -26,6 +26,13 @@ _get = ctypes.pythonapi.PyCapsule_GetPointer
 _get.restype, _get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
 
 
+def device_of(capsule: Any) -> tuple[int, int]:
+    """Return the kind and index of the device in an unversioned capsule."""
+    start = _get(capsule, b"dltensor")
+    kind, index = (ctypes.c_int32.from_address(start + offset).value for offset in (8, 12))
+    return kind, index
+
+
 def marked(capsule: Any, name: str, kind: int) -> Any:
     """Change the kind of device in a capsule, and return it."""
     start = _get(capsule, name.encode()) + NAMES[name]
@@ -63,19 +70,28 @@ class Interface:
 class Capsule:
     """A PyTorch tensor in a device's memory that has only DLPack, and says that it is on CUDA."""
 
-    def __init__(self, tensor: torch.Tensor, index: int = 0, version: str = "dltensor") -> None:
-        self.tensor, self.index, self.version = tensor, index, version
+    def __init__(
+        self, tensor: torch.Tensor, version: str = "dltensor", read_only: bool = False
+    ) -> None:
+        self.tensor, self.version, self.read_only = tensor, version, read_only
         self.streams: list[Any] = []
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return CUDA, self.index
+        return CUDA, 0
 
     def __dlpack__(self, stream: int | None = None, **more: Any) -> Any:
         if more and self.version == "dltensor":
             raise TypeError("__dlpack__() got an unexpected keyword argument 'max_version'")
         self.streams.append(stream)
         version = None if self.version == "dltensor" else (1, 0)
-        return marked(self.tensor.__dlpack__(max_version=version), self.version, CUDA)
+        capsule = marked(self.tensor.__dlpack__(max_version=version), self.version, CUDA)
+        # Part of the address is the byte_offset, as some libraries have it.
+        start = _get(capsule, self.version.encode()) + NAMES[self.version]
+        ctypes.c_uint64.from_address(start).value -= 4
+        ctypes.c_uint64.from_address(start + 40).value = 4
+        if self.read_only:
+            ctypes.c_uint64.from_address(start - 8).value |= 1
+        return capsule
 
 
 @contextmanager
