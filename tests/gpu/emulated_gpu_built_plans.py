@@ -107,7 +107,7 @@ def test_what_stops_a_build(place: Path, device: HostCuda, monkeypatch: pytest.M
         engines.resolve(NAME, device="toaster")
     assert not list(place.rglob("*.plan")) and not list(place.rglob(".zoo-*"))
     device.fail("device_count", 1, "cudaErrorInsufficientDriver: the driver is too old")
-    monkeypatch.setattr(plans, "_builder", no_builder)
+    monkeypatch.setattr(plans, "_find_builder", no_builder)
     with pytest.raises(
         EngineNotFoundError, match=r"not here: .+; none\. Elsewhere: python -m export .*bf16$"
     ):
