@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from adversarial_trainers import SIZES, Counting, trainer
 from zoo.data import DataSet, Split, normalise
-from zoo.data.pairs import paired
+from zoo.data.pairs import make_pairs
 from zoo.errors import ConfigError
 from zoo.models import registry
 from zoo.training import batch_statistics, collapse
@@ -238,7 +238,7 @@ from pathlib import Path
 import numpy as np
 from zoo import data
 from zoo.data import DataSet, Split, normalise
-from zoo.data.pairs import paired
+from zoo.data.pairs import make_pairs
 from zoo.models import registry
 from zoo.training.loop import Trainer
 from zoo.training.recipe import Recipe
@@ -290,7 +290,7 @@ def test_best_epoch_is_kept(toy: DataSet, recipe: Recipe, tmp_path: Path) -> Non
 def test_the_best_epoch_of_a_translator_is_kept(
     toy: DataSet, recipe: Recipe, tmp_path: Path
 ) -> None:
-    data = paired(toy, "edges")
+    data = make_pairs(toy, "edges")
     sizes = {"image_size": 8, "channels": 1, "input_channels": 1, "task": "edges"}
     entry = registry.get("pix2pix-edges")
     model = entry.make(sizes | {"widths": (4, 4), "discriminator_widths": (4,)})

@@ -249,7 +249,7 @@ def test_other_labels_are_refused(tmp_path: Path, kind: str) -> None:
 def test_labels_without_a_class_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="2 classes but a label 2 in train"):
         saved(tmp_path / "bad.npz", labels=LABELS, classes=NAMES[:2])
-    with pytest.raises(DataError, match="labels: 'emu' in row 2 is no class; classes: cat, dog$"):
+    with pytest.raises(DataError, match="labels: 'emu' in row 2 is not a class; classes: cat, dog$"):
         saved(tmp_path / "bad.npz", labels=NAMES[LABELS], classes=NAMES[:2])
     parts = {"train_images": IMAGES, "test_images": IMAGES, "train_labels": NAMES[LABELS % 2]}
     np.savez(tmp_path / "bad.npz", test_labels=NAMES[LABELS], **parts)
@@ -278,7 +278,7 @@ def test_parts_of_an_archive_are_alike(tmp_path: Path) -> None:
 
 
 def test_classes_have_names_of_their_own(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="bad: there are two classes of the name cat"):
+    with pytest.raises(DataError, match="bad: classes has cat twice"):
         saved(tmp_path / "bad.npz", labels=LABELS, classes=np.array(["cat", "dog", "cat"]))
 
 

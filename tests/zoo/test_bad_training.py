@@ -105,9 +105,9 @@ def test_few_images(name: str, batch: int, held_out: int, toy: DataSet, tmp_path
     entry = registry.get(name)
     shown = {"image_size": 8, "channels": 1}
     if "input_channels" in entry.options():
-        from zoo.data.pairs import paired
+        from zoo.data.pairs import make_pairs
 
-        few = paired(few, task="edges", direction="AtoB")
+        few = make_pairs(few, task="edges", direction="AtoB")
         assert few.train.inputs is not None
         shown["input_channels"] = few.train.inputs.shape[3]
     recipe = Recipe(data="toy", epochs=1, batch_size=batch, model=SMALL[name])

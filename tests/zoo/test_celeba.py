@@ -157,7 +157,7 @@ A, P = celeba.ATTRIBUTES, celeba.PARTITION
         (change(A, 1, None), f"{A}:1: expected the number of images, got '5_o_Clock_Shadow"),
         (change(A, 2, None), f"{A}:2: expected the names of the attributes, got '000001"),
         (change(A, 2, ""), f"{A}:2: expected the names of the attributes, got ''"),
-        (change(A, 2, "Hat Male Hat Young"), f"{A}:2: there are two attributes of the name Hat"),
+        (change(A, 2, "Hat Male Hat Young"), f"{A}:2: duplicate attribute Hat"),
         (change(A, 5, None), f"{A}:1: announces 20 images, but 19 lines follow"),
         (change(A, 5, "000003.jpg 1 1 1"), f"{A}:5: .* and 4 values, got 3 values"),
         (change(A, 5, "000003.jpg 1 1 1 1 1"), f"{A}:5: .* and 4 values, got 5 values"),

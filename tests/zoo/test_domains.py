@@ -9,7 +9,7 @@ import pytest
 
 from zoo.applications.domains import DomainTranslator
 from zoo.data import faces
-from zoo.data.domains import Domains, Table, domains_of, names_of
+from zoo.data.domains import Domains, Table, domain_names, read_domains
 from zoo.errors import ConfigError
 from zoo.evaluation import domain_quality
 
@@ -37,7 +37,7 @@ def test_seen() -> None:
 
 
 def test_permuted_targets_are_those_of_other_images(own: Table) -> None:
-    targets = DOMAINS.permuted(own)
+    targets = DOMAINS.permute(own)
     assert targets.shape == (500, 8)
     hair, given = own[:, :6], targets[:, :6]
     visible = hair.any(1)
@@ -50,20 +50,20 @@ def test_permuted_targets_are_those_of_other_images(own: Table) -> None:
     hidden = own[:, SUNGLASSES]
     assert hidden.any() and not targets[hidden, GLASSES].any()
     assert (targets[:, 6] != own[:, 6]).mean() > 0.3
-    assert np.array_equal(targets, DOMAINS.permuted(own)), "a function of the batch alone"
+    assert np.array_equal(targets, DOMAINS.permute(own)), "a function of the batch alone"
 
 
 def test_a_batch_in_which_nothing_can_be_exchanged(own: Table) -> None:
     one = own[:1]
-    assert np.array_equal(DOMAINS.permuted(one), one[:, :8])
+    assert np.array_equal(DOMAINS.permute(one), one[:, :8])
     bald = own[~own[:, :6].any(1)][:4]
-    assert not DOMAINS.permuted(bald)[:, :6].any()
+    assert not DOMAINS.permute(bald)[:, :6].any()
 
 
 def test_two_of_a_group_at_once_stay() -> None:
     own = np.zeros((3, 9), np.bool_)
     own[0, [0, 1]] = own[1, 2] = own[2, 3] = True
-    targets = DOMAINS.permuted(own)
+    targets = DOMAINS.permute(own)
     assert np.array_equal(targets[0], own[0, :8])
     assert np.flatnonzero(targets[1]) == 3 and np.flatnonzero(targets[2]) == 2
 
@@ -93,12 +93,12 @@ def test_parse(text: str, wanted: dict[str, bool]) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("Beard", "there is no domain 'Beard'; domains: Black_Hair, .*, Smiling, Eyeglasses$"),
-        ("Smiling,", "there is no domain ''"),
-        ("Sunglasses", "there is no domain 'Sunglasses'"),
-        ("-Red_Hair", "-Red_Hair: expected another of its group in its place: Black_Hair, Brown"),
+        ("Beard", "there is not a domain 'Beard'; domains: Black_Hair, .*, Smiling, Eyeglasses$"),
+        ("Smiling,", "there is not a domain ''"),
+        ("Sunglasses", "there is not a domain 'Sunglasses'"),
+        ("-Red_Hair", "-Red_Hair: add another of its group instead: Black_Hair, Brown"),
         ("Red_Hair,Pink_Hair", "Red_Hair and Pink_Hair exclude each other"),
-        ("Smiling,-Smiling", "Smiling is asked for twice"),
+        ("Smiling,-Smiling", "Smiling occurs twice"),
     ],
 )
 def test_bad_requests(text: str, message: str) -> None:
@@ -129,7 +129,7 @@ def test_edits_change_one_choice(own: Table) -> None:
         else:
             assert (targets[:, column] != before[:, column]).all()
     assert not own[edits[GLASSES].rows, SUNGLASSES].any()
-    changed, whole = edits[GLASSES].rows, edits[GLASSES].whole(own)
+    changed, whole = edits[GLASSES].rows, edits[GLASSES].expand(own)
     assert np.array_equal(whole[changed], edits[GLASSES].targets)
     assert np.array_equal(np.delete(whole, changed, 0), np.delete(own[:, :8], changed, 0))
 
@@ -138,12 +138,12 @@ def test_edits_change_one_choice(own: Table) -> None:
     ("names", "groups", "hidden_by", "message"),
     [
         ((), (), {}, "1 or more attributes, got none"),
-        (("a", "a"), (), {}, "domains: a is there twice"),
-        (("a", "b"), (("a", "c"),), {}, "c is no domain; domains: a, b"),
+        (("a", "a"), (), {}, "domains: a occurs twice"),
+        (("a", "b"), (("a", "c"),), {}, "c is not a domain; domains: a, b"),
         (("a", "b"), (("a",),), {}, r"2 or more domains, got \['a'\]"),
-        (("a", "b", "c"), (("a", "b"), ("b", "c")), {}, "groups: b is there twice"),
-        (("a",), (), {"b": ("c",)}, "b is no domain"),
-        (("a", "b"), (), {"a": ("b",)}, "what hides a must not be a domain"),
+        (("a", "b", "c"), (("a", "b"), ("b", "c")), {}, "groups: b occurs twice"),
+        (("a",), (), {"b": ("c",)}, "b is not a domain"),
+        (("a", "b"), (), {"a": ("b",)}, "attributes that hide a must not be domains"),
     ],
 )
 def test_rules_that_cannot_be(names: Any, groups: Any, hidden_by: Any, message: str) -> None:
@@ -279,7 +279,7 @@ class FakeClassifier:
 
 def test_translator_that_reads_the_rest(own: Table) -> None:
     engine: Any = FakeEngine()
-    assert domains_of(engine) == DOMAINS and names_of(engine) == list(DOMAINS.names)
+    assert read_domains(engine) == DOMAINS and domain_names(engine) == list(DOMAINS.names)
     wanted = {"Pink_Hair": True, "Smiling": False}
     translator = DomainTranslator(engine, FakeClassifier(), wanted)  # type: ignore[arg-type]
     expected, whole = DOMAINS.targets(own, wanted)
@@ -288,7 +288,7 @@ def test_translator_that_reads_the_rest(own: Table) -> None:
     assert translator.kept == (~whole).sum() > 0
     engine.manifest = {}
     with pytest.raises(ConfigError, match=r"stargan\.onnx does not translate between domains"):
-        domains_of(engine)
+        read_domains(engine)
 
 
 def test_every_domain_of_an_image(own: Table) -> None:

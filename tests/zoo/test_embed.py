@@ -248,7 +248,7 @@ REFUSED = {
     "an empty folder": (("empty",), "empty holds no pictures"),
     "not finite": (("nan.npy",), "nan.npy: holds values that are not finite"),
     "strict": (("pictures", "--strict"), "junk.png is not a picture"),
-    "no such data": (("--data", "nothing"), "nothing is no data set, folder or file"),
+    "no such data": (("--data", "nothing"), "nothing is not a data set, folder or file"),
     "another format": (("good.npy", "--out", "a.csv"), "latents go to a .npz or .parquet file"),
     "a folder in the way": (("good.npy", "--out", "taken.npz"), "is not a regular file"),
     "no folder": (("good.npy", "--out", "no/a.npz"), "there is no folder"),

@@ -158,7 +158,7 @@ def test_translator_of_faces_is_judged_by_attributes(tmp_path: Path) -> None:
     [
         (["--engine", "vae.onnx", "-n", 40_000], "enough to compare 32,500 with as many others"),
         (["--engine", "vae.onnx", "-n", 1], "expected at least 10 images, got 1"),
-        (["--engine", "vae.onnx", "--data", "gone"], "gone is no data set, folder or file"),
+        (["--engine", "vae.onnx", "--data", "gone"], "gone is not a data set, folder or file"),
         (["--engine", "vae.onnx", "--features", "vgg"], "got 'vgg'"),
         (["--engine", "vae.onnx", "--features", "inception"], "expected --weights FILE"),
         (["--engine", "vae.onnx", "--features", "inception", "--weights", "no"], "no such file"),

@@ -55,7 +55,7 @@ def test_histograms() -> None:
 # References, yardsticks and reports
 
 
-def numbered(train: int, test: int) -> DataSet:
+def number_labels(train: int, test: int) -> DataSet:
     """Images that hold their own number: training images from 0, test images from 200."""
     splits = [
         Split(np.arange(first, first + n, dtype=np.uint8)[:, None, None, None])
@@ -66,7 +66,7 @@ def numbered(train: int, test: int) -> DataSet:
 
 @pytest.mark.parametrize(("count", "own"), [(20, 20), (40, 30)])
 def test_references_are_apart(count: int, own: int) -> None:
-    chosen = references.choose(numbered(100, 30), count)
+    chosen = references.choose(number_labels(100, 30), count)
     real, floor = (
         np.concatenate(list(part.batches())).ravel().tolist()
         for part in (chosen.real, chosen.floor)
@@ -87,7 +87,7 @@ def test_references_are_apart(count: int, own: int) -> None:
 )
 def test_references_of_too_few(train: int, test: int, count: int, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        references.choose(numbered(train, test), count)
+        references.choose(number_labels(train, test), count)
 
 
 def test_yardstick_of_real_images_is_the_floor(

@@ -111,11 +111,11 @@ def test_a_training_part_alone_and_parts_in_one_folder(tmp_path: Path) -> None:
 
 
 UNCLEAR = {
-    "pictures beside classes": (["", "cat"], "holds cat/ and 12 pictures beside: expected one fol"),
-    "pictures beside parts": (["train", "test", ""], "holds test/, train/ and 12 pictures beside"),
-    "folders beside parts": (["train", "test", "cat"], "holds test/, train/ and cat/ beside"),
+    "pictures beside classes": (["", "cat"], "holds cat/ and 12 pictures next to each other: expe"),
+    "pictures beside parts": (["train", "test", ""], "holds test/, train/ and 12 pictures next to each other"),
+    "folders beside parts": (["train", "test", "cat"], "holds test/, train/ and cat/ next to each other"),
     "two names of a part": (["train", "Training", "test"], "Training/ and train/, which mean the"),
-    "no training part": (["test", "cat"], "holds test/ and cat/ beside"),
+    "no training part": (["test", "cat"], "holds test/ and cat/ next to each other"),
     "only tests": (["test", "val"], "holds test/, val/ and no train/: expected"),
     "no classes in the test": (
         ["train/cat", "test"],
@@ -125,11 +125,11 @@ UNCLEAR = {
     "a class in the test only": (["train/cat", "test/eel"], "test holds eel/, which .*train has n"),
     "a class in another case": (
         ["train/cat", "test/Cat"],
-        "test holds Cat/, which .*train has not",
+        "test holds Cat/, missing from .*train",
     ),
     "pictures beside the test's classes": (
         ["train/cat", "test/cat", "test"],
-        "test holds cat/ and 12 pictures beside",
+        "test holds cat/ and 12 pictures next to each other",
     ),
     "parts in classes": (["cat/train", "cat/test", "dog/train"], "holds cat/ with its own parts"),
     "other names of parts": (["train_images", "TEST2"], "holds TEST2/, train_images/, which are"),
@@ -165,7 +165,7 @@ def test_pairs_of_one_name_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "a", 12)
     save(tmp_path / "b", 12)
     Image.new("L", (8, 8)).save(tmp_path / "a" / "03.bmp")
-    with pytest.raises(DataError, match="a holds 03.bmp and 03.png: which?"):
+    with pytest.raises(DataError, match="a holds both 03.bmp and 03.png"):
         data.load(f"{tmp_path / 'a'}:{tmp_path / 'b'}")
 
 
@@ -178,7 +178,7 @@ def test_pairs_have_the_same_parts(tmp_path: Path) -> None:
     assert loaded.test.inputs is not None
     assert loaded.test.inputs[:, 0, 0, 0].tolist() == list(range(90, 102))
     save(tmp_path / "a" / "extra", 1)
-    with pytest.raises(DataError, match="a holds Training/, valid/ and extra/ beside"):
+    with pytest.raises(DataError, match="a holds Training/, valid/ and extra/ next to each other"):
         data.load(f"{tmp_path / 'a'}:{tmp_path / 'b'}")
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from zoo import corruption, data
 from zoo.corruption.edges import THRESHOLD, edges
 from zoo.data import DataSet, Split, faces
-from zoo.data.pairs import is_pairs, paired
+from zoo.data.pairs import is_pairs, make_pairs
 from zoo.data.sets import framed, resize, split_by_seed
 from zoo.errors import ConfigError, DataError
 
@@ -156,8 +156,8 @@ def test_side_by_side_with_three_parts(tmp_path: Path, drawn: np.ndarray) -> Non
 def test_direction(tmp_path: Path, drawn: np.ndarray) -> None:
     save(tmp_path, np.concatenate([drawn, 255 - drawn], axis=2))
     loaded = data.load(f"pairs:{tmp_path}")
-    assert paired(loaded, "pairs") is loaded
-    back = paired(loaded, "pairs", "BtoA")
+    assert make_pairs(loaded, "pairs") is loaded
+    back = make_pairs(loaded, "pairs", "BtoA")
     assert back.train.inputs is loaded.train.images and back.train.images is loaded.train.inputs
 
 
@@ -240,19 +240,19 @@ def singles(drawn: np.ndarray) -> DataSet:
 
 def test_inputs_drawn_from_images(singles: DataSet) -> None:
     for task, draw in (("edges", edges), ("colour", corruption.grey)):
-        made = paired(singles, task)
+        made = make_pairs(singles, task)
         for split in (made.train, made.test):
             assert split.inputs is not None and np.array_equal(split.inputs, draw(split.images))
 
 
 def test_data_that_do_not_fit_the_task(singles: DataSet) -> None:
     with pytest.raises(ConfigError, match="needs data of pairs.*faces holds single images"):
-        paired(singles, "pairs")
+        make_pairs(singles, "pairs")
     with pytest.raises(ConfigError, match="holds pairs, and the task edges .* task=pairs"):
-        paired(paired(singles, "colour"), "edges")
+        make_pairs(make_pairs(singles, "colour"), "edges")
     grey = DataSet("grey", *(Split(s.images[..., :1]) for s in (singles.train, singles.test)))
     with pytest.raises(ConfigError, match="3 channels; grey has 1"):
-        paired(grey, "colour")
+        make_pairs(grey, "colour")
 
 
 def test_inputs_stay_with_their_images(drawn: np.ndarray) -> None:

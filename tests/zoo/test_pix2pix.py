@@ -15,7 +15,7 @@ from PIL import Image
 from runtime.noise import normals
 from zoo import train
 from zoo.data import DataSet, Split, faces
-from zoo.data.pairs import paired
+from zoo.data.pairs import make_pairs
 from zoo.errors import ConfigError
 from zoo.models import registry
 from zoo.models.generators import NoiseSource, torch_noise
@@ -43,7 +43,7 @@ def noise_of(first: int, count: int, seed: int = SEED) -> NoiseSource:
 def colours() -> DataSet:
     """300 grey drawn faces of 32×32 to colour, 60 to measure on."""
     images, _ = faces.make(0, 360, size=32)
-    return paired(DataSet("faces", Split(images[:300]), Split(images[300:])), "colour")
+    return make_pairs(DataSet("faces", Split(images[:300]), Split(images[300:])), "colour")
 
 
 def batch_of(split: Split, rows: slice) -> Batch:
@@ -256,7 +256,7 @@ def test_training_command_on_own_pairs(tmp_path: Path) -> None:
     assert done.exit_code == 0 and "32×32×3" in done.output
     done = dry_run()
     assert done.exit_code == 2
-    assert "photos-maps holds pairs, and the task edges makes the inputs itself" in done.output
+    assert "photos-maps holds pairs, but the task edges computes its inputs" in done.output
 
 
 def test_projected_discriminator_sees_the_inputs(colours: DataSet) -> None:

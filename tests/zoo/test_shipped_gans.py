@@ -15,7 +15,7 @@ from zoo import corruption, data, engine_path
 from zoo.applications.inversion import invert
 from zoo.corruption.edges import edges
 from zoo.data import DataSet
-from zoo.data.domains import domains_of
+from zoo.data.domains import read_domains
 from zoo.engines import encoder_path
 from zoo.evaluation import domain_quality
 from zoo.evaluation.memorisation import copied, nearest
@@ -184,7 +184,7 @@ def test_changes_of_domain_take() -> None:
         runtime.Translator(engine_path("stargan.onnx")) as translator,
         runtime.Classifier(engine_path("face-attributes.onnx")) as judge,
     ):
-        rules = domains_of(translator)
+        rules = read_domains(translator)
         names = judge.names
         own = attributes[:300, rules.columns(names)] > 0
         effects = domain_quality.evaluate(

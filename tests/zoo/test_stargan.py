@@ -157,7 +157,7 @@ def test_losses_against_numpy(some_faces: DataSet) -> None:
     model = small(classification=0.7, reconstruction=6.0, change=2.0, smoothness=0.0)
     task, batch, update = DomainTask(), batch_of(some_faces, 0, 16), Updates()
     own = own_of(batch)
-    targets = model.config.table.permuted(own > 0).astype(np.float64)
+    targets = model.config.table.permute(own > 0).astype(np.float64)
     images, wanted = batch.images, torch.from_numpy(targets).float()
     with torch.no_grad():
         fake = model.generator(images, wanted)
@@ -250,11 +250,11 @@ def test_data_without_attributes(some_faces: DataSet) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"domains": []}, "domains must be 1 or more attributes, got none"),
+        ({"domains": []}, "domains must be at least 1 attribute, got none"),
         ({"domains": ["Smiling", "Halo"], "groups": [], "hidden_by": {}}, "no attribute 'Halo'"),
         ({"attributes": []}, "no attribute 'Black_Hair'; attributes: none"),
-        ({"groups": [["Smiling", "Sunglasses"]]}, "Sunglasses is no domain"),
-        ({"hidden_by": {"Smiling": ["Eyeglasses"]}}, "what hides Smiling must not be a domain"),
+        ({"groups": [["Smiling", "Sunglasses"]]}, "Sunglasses is not a domain"),
+        ({"hidden_by": {"Smiling": ["Eyeglasses"]}}, "attributes that hide Smiling must not be domains"),
         ({"hidden_by": {"Smiling": ["Mask"]}}, "no attribute 'Mask'"),
         ({"blocks": 0}, "blocks must be 1 or more, up to 1000, got 0"),
         ({"widths": []}, "widths must be 1 or more positive integers"),

@@ -16,7 +16,7 @@ from shell import refuses, run, succeeds
 from toy_domains import DOMAINS
 from toy_translators import save_pictures, scores
 from zoo.corruption.edges import edges
-from zoo.data.domains import domains_of
+from zoo.data.domains import read_domains
 from zoo.evaluation import quality
 from zoo.images import grid
 
@@ -156,7 +156,7 @@ def test_rules_come_with_the_engine(engine: Path) -> None:
     from runtime import Translator
 
     with Translator(engine) as translator:
-        assert domains_of(translator) == DOMAINS
+        assert read_domains(translator) == DOMAINS
 
 
 # Edges and noise

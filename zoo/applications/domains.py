@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime import Classifier, Translator
-from zoo.data.domains import domains_of, names_of
+from zoo.data.domains import domain_names, read_domains
 from zoo.engines import sibling_path
 from zoo.errors import ConfigError
 
@@ -30,7 +30,7 @@ def opened_classifier(translator: Translator, **options: Any) -> Iterator[Classi
     what = "its classifier to see what pictures have"
     found = sibling_path(path, "classifier", what, **options)
     with Classifier(found, **options) as classifier:
-        expected = domains_of(translator).seen
+        expected = read_domains(translator).seen
         if tuple(classifier.names) != expected or classifier.image_shape != translator.input_shape:
             raise ConfigError(f"{found} is not the classifier of {path.name}")
         yield classifier
@@ -46,7 +46,7 @@ class DomainTranslator:
     def __init__(
         self, translator: Translator, classifier: Classifier, wanted: Mapping[str, bool]
     ) -> None:
-        self.domains = domains_of(translator)
+        self.domains = read_domains(translator)
         self.domains.check(wanted)
         self._translator, self._classifier, self._wanted = translator, classifier, dict(wanted)
         self.path, self.manifest, self.backend = (
@@ -79,7 +79,7 @@ class DomainTranslator:
         """
         own = self.domains.decide(self._classifier.classify(images))
         for edit in self.domains.edits(own):
-            targets = edit.whole(own)
+            targets = edit.expand(own)
             column = self.domains.names.index(edit.name)
             said = [""] * len(images)
             for row in edit.rows.tolist():
@@ -95,12 +95,12 @@ def told(opened: Translator, to: str | None, **options: Any) -> Iterator[Any]:
     Raises ConfigError for `to` without domains or domains without `to`, and as `Domains.parse` and
     `opened_classifier`.
     """
-    if not names_of(opened):
+    if not domain_names(opened):
         if to is not None:
             raise ConfigError(f"--to: {Path(opened.path).name} does not translate between domains")
         yield opened
         return
-    domains = domains_of(opened)
+    domains = read_domains(opened)
     if to is None:
         names = ", ".join(domains.names)
         raise ConfigError(f"nothing to change: expected --to DOMAIN,… or only --grid, of {names}")

@@ -14,7 +14,7 @@ from zoo import corruption
 from zoo.applications import domain_pictures
 from zoo.applications.comparison import SHOWN, Tiles
 from zoo.applications.domains import told
-from zoo.data.domains import names_of
+from zoo.data.domains import domain_names
 from zoo.engines import open_translator
 from zoo.errors import ConfigError, DataError
 from zoo.evaluation.pixels import Quality
@@ -60,7 +60,7 @@ def translate_images(
     _check_outputs(out, grid, overwrite)
     with ExitStack() as stack:
         opened = stack.enter_context(open_translator(engine, **options))
-        if names_of(opened) and to is None and grid is not None and out is None:
+        if domain_names(opened) and to is None and grid is not None and out is None:
             return [_every_domain(opened, selection, grid, first, options)]
         translator = stack.enter_context(told(opened, to, **options))
         prepare = Preparation(translator, damage, grey, mask is not None, edges)

@@ -12,8 +12,8 @@ from zoo.data.files import load_folder, load_npz
 from zoo.data.sets import (
     DataSet,
     Split,
+    add_frame,
     as_nhwc,
-    framed,
     hold_out,
     normalise,
     resize,
@@ -24,10 +24,10 @@ from zoo.errors import ConfigError, DataError
 from zoo.images.arrays import read_idx
 
 LARGEST_SIZE = 4096
-"""Side of images, in pixels."""
+"""Largest side of images, in pixels."""
 
 NAMES = (*SOURCES, "faces")
-"""The data sets that have a name."""
+"""Names of the data sets that `load` knows."""
 
 
 def load(
@@ -35,18 +35,18 @@ def load(
 ) -> DataSet:
     """Load a data set by name (`NAMES`), or from a folder of pictures or an `.npz` file.
 
-    A folder that holds `list_attr_celeba.txt` is read as CelebA; `A_FOLDER:B_FOLDER` and
-    `pairs:FOLDER` are pairs of pictures, as `zoo.data.pairs` explains.
+    A folder with `list_attr_celeba.txt` is read as CelebA. `A_FOLDER:B_FOLDER` and `pairs:FOLDER`
+    are pairs of pictures (see `zoo.data.pairs`). `faces:COUNT` are COUNT drawn faces (see
+    `zoo.data.mapped_faces`).
 
-    Of MNIST and Fashion-MNIST the last 5,000 training images are for validation, of `faces` 2,000
-    of another seed; of others a part of their own, where they have one, else a tenth of the
-    training images, by a fixed seed.
+    The validation split of MNIST and Fashion-MNIST is the last 5,000 training images, that of
+    `faces` 2,000 faces of another seed. Other sets use their own validation split, or else a tenth
+    of the training images chosen with a fixed seed.
 
-    `faces:COUNT` are as many drawn faces (`zoo.data.mapped_faces`); faces of more than 64 pixels
-    are drawn so large. `size` and `channels` resize and convert all images; None keeps what they
-    are. The 28 pixels of MNIST and Fashion-MNIST get a black frame where 32 are asked for (LeCun et
-    al. 1998). Raises `DataError`, in one line, for anything that is missing, damaged or of another
-    format, and `ConfigError` for a size or a number of channels that no images have.
+    `size` and `channels` resize and convert all images; None keeps them. Faces of more than 64
+    pixels are drawn at that size. MNIST and Fashion-MNIST of size 32 get a black frame around their
+    28 pixels (LeCun et al. 1998). Raises `DataError` for data that are missing, damaged or of
+    another format, and `ConfigError` for a size or number of channels out of range.
     """
     if size is not None and (type(size) is not int or not 1 <= size <= LARGEST_SIZE):
         raise ConfigError(
@@ -57,7 +57,7 @@ def load(
     if name in SOURCES:
         loaded = _load_idx(SOURCES[name], download)
         if (loaded.image_size, size) == (28, 32):
-            loaded = loaded.mapped(lambda split: framed(split, 2))
+            loaded = loaded.mapped(lambda split: add_frame(split, 2))
         return _resized(loaded, size, channels)
     if mapped_faces.is_mapped(name, size):
         return _resized(mapped_faces.load(name, size), size, channels)
@@ -76,7 +76,7 @@ def load(
         return load_folder(path, size, channels)
     if os.path.isfile(path) and path.suffix.lower() == ".npz":
         return load_npz(path, size, channels)
-    problem = "is not an .npz file" if os.path.isfile(path) else "is no data set, folder or file"
+    problem = "is not an .npz file" if os.path.isfile(path) else "is not a data set, folder or file"
     raise DataError(f"{name} {problem}; known data sets: {', '.join(NAMES)}, faces:COUNT")
 
 
@@ -87,7 +87,7 @@ def _load_idx(source: Source, download: bool) -> DataSet:
         images = as_nhwc(read_idx(images_file), images_file)
         labels = read_idx(labels_file).astype(np.int64)
         parts.append(Split(images, labels))
-    # The last twelfth (of 60,000 images 5,000): the others keep their numbers.
+    # The last twelfth (5,000 of 60,000 images), so that the others keep their indices.
     train, validation = hold_out(parts[0], last=True)
     return DataSet(source.name, train, parts[1], source.classes, validation=validation)
 

@@ -1,7 +1,7 @@
-"""The recipe of the drawn faces: which parts a face is made of, and what attributes they show.
+"""Random choice of the parts and attributes of drawn faces.
 
-Pure arithmetic on (seed, index), so that a face is the same everywhere; drawing it is the work of
-`zoo.data.faces`. Parts are those of the style Avataaars, by Pablo Stanley (see NOTICE).
+A pure function of (seed, index), so that a face is the same everywhere; `zoo.data.faces` draws it.
+The parts are those of the style Avataaars, by Pablo Stanley (see NOTICE).
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ ATTRIBUTES = (
     "Raised_Brows",
     "Sad_Brows",
 )
-"""What a face has (+1) or has not (-1), where it can be seen in the picture.
+"""Attributes of a face, +1 if visible in the picture and else -1.
 
-Hair colours are those of hair on the head: a hat, a turban or a hijab (`Wearing_Headscarf`) hides
-it. Sunglasses hide the eyes. `Eyeglasses` are clear; `Mustache` is one without a beard.
+Hair colours refer to hair on the head, which a hat, a turban or a hijab (`Wearing_Headscarf`)
+hides. Sunglasses hide the eyes. `Eyeglasses` are clear; `Mustache` is one without a beard.
 `Long_Hair` reaches the shoulders; some hair is neither long nor short.
 """
 
 Choice = tuple[int, tuple[str, ...], tuple[str, ...]]
-"""A weight, variants of equal weight that show the same, and the attributes that they show."""
+"""A weight, variants of equal probability, and the attributes that they show."""
 
 _TOPS: tuple[Choice, ...] = (
     (
@@ -171,24 +171,24 @@ _BACKGROUNDS: tuple[Choice, ...] = (
 
 @dataclass(frozen=True)
 class Face:
-    """The options of a drawing, as DiceBear names them, and the attributes that it shows."""
+    """DiceBear's options for a drawing, and the attributes that it shows."""
 
     options: dict[str, object]
     attributes: frozenset[str]
 
     def row(self) -> np.ndarray:
-        """The attributes as int8 [len(ATTRIBUTES)], +1 and -1."""
+        """Return the attributes as int8 [len(ATTRIBUTES)], +1 and -1."""
         return np.array([1 if name in self.attributes else -1 for name in ATTRIBUTES], np.int8)
 
 
 def describe(seed: int, index: int) -> Face:
-    """The parts of face `index` of `seed`, both 64 bits: a pure function of the two."""
-    # The words of this bit generator are the same in every version of NumPy.
+    """Choose the parts of face `index` of `seed`, both of 64 bits."""
+    # NumPy guarantees the raw stream of this bit generator across versions.
     words = iter(np.random.Philox(key=seed + (index << 64)).random_raw(32).tolist())
     shown: set[str] = set()
 
     def draw(choices: tuple[Choice, ...]) -> str:
-        # The high half of a word is plenty: the bias is below 1e-7.
+        # With the high half of a word the bias is below 1e-7.
         place = (next(words) >> 32) % sum(weight for weight, _, _ in choices)
         pick = next(words) >> 32
         for weight, variants, attributes in choices:

@@ -1,4 +1,4 @@
-"""CelebA (Liu et al., ICCV 2015) as it is handed out: pictures, and two tables as text."""
+"""Reader of CelebA (Liu et al., ICCV 2015) in its published layout."""
 
 from __future__ import annotations
 
@@ -17,24 +17,22 @@ IMAGES = "img_align_celeba"
 """The folder of the pictures."""
 
 ATTRIBUTES = "list_attr_celeba.txt"
-"""The number of images; the attributes' names; then a line an image: file name, and ±1 each."""
+"""File with the number of images, the attributes' names, then per image a file name and ±1 each."""
 
 PARTITION = "list_eval_partition.txt"
-"""A line an image: file name, and its part: 0 train, 1 validation, 2 test."""
+"""File with a file name and a split per line: 0 train, 1 validation, 2 test."""
 
 _PARTS = ("0", "1", "2")
 
 
 def load_celeba(path: Path, size: int | None = None, channels: int | None = None) -> DataSet:
-    """Load a folder in CelebA's layout, as a data set of the folder's name with attributes.
+    """Load a folder in CelebA's layout, as a data set with attributes, named after the folder.
 
-    It holds the files that `IMAGES`, `ATTRIBUTES` and `PARTITION` name. Trained on is part 0,
-    chosen by part 1 and measured on part 2; where there is no `PARTITION`, one tenth is held out by
-    a fixed seed.
-    Pictures (178×218 in CelebA) are cropped to their central square and resized to `size` pixels
-    (default: their crop); few at a time are held in full, and those that cannot be read are left
-    out and listed in `skipped`. Raises `DataError`, with the file and the number of the line, for
-    whatever in the tables does not fit.
+    The folder contains `IMAGES`, `ATTRIBUTES` and optionally `PARTITION`; without the latter, a
+    tenth is held out by a fixed seed. Pictures (178×218 in CelebA) are cropped to their central
+    square and resized to `size` pixels (default: no resizing). Pictures that cannot be read are
+    skipped and listed in `skipped`. Raises `DataError`, with file and line number, for errors in
+    the tables.
     """
     names, files, attributes = _read_attributes(path / ATTRIBUTES, path / IMAGES)
     if (path / PARTITION).exists():
@@ -60,9 +58,9 @@ def load_celeba(path: Path, size: int | None = None, channels: int | None = None
 
 
 def peek(path: Path) -> tuple[int, int, int] | None:
-    """Shape [side, side, C] that `load_celeba` gives the pictures as they are, seen on one of them.
+    """Return the shape [side, side, C] of unresized images of `load_celeba`, read from one picture.
 
-    None where the folder is not in CelebA's layout, or no picture can be read.
+    None if the folder is not in CelebA's layout, or no picture can be read.
     """
     if not (path / ATTRIBUTES).is_file() or not (path / IMAGES).is_dir():
         return None
@@ -75,7 +73,7 @@ def peek(path: Path) -> tuple[int, int, int] | None:
 
 
 def _read_attributes(path: Path, images: Path) -> tuple[list[str], list[str], np.ndarray]:
-    """The attributes' names, the pictures' file names, and the table int8 [N, K]."""
+    """Read the attributes' names, the pictures' file names, and the table int8 [N, K]."""
     lines = _lines(path)
     where, head = next(lines)
     if not (head.strip().isascii() and head.strip().isdigit()):
@@ -87,8 +85,8 @@ def _read_attributes(path: Path, images: Path) -> tuple[list[str], list[str], np
         raise DataError(f"{where}: expected the names of the attributes, got {head.strip()!r}")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{where}: there are two attributes of the name {twice}")
-    present = _listed(images)
+        raise DataError(f"{where}: duplicate attribute {twice}")
+    present = _list_files(images)
     rows: dict[str, bytes] = {}
     for where, line in lines:
         file, *values = line.split() or [""]
@@ -113,7 +111,7 @@ def _read_attributes(path: Path, images: Path) -> tuple[list[str], list[str], np
 
 
 def _read_partition(path: Path, attributes: Path, files: list[str]) -> np.ndarray:
-    """The parts of the files, int8 [N]; lines of files without attributes count for nothing."""
+    """Read the splits of the files, int8 [N]; lines of other files are ignored."""
     parts: dict[str, int] = {}
     for where, line in _lines(path):
         words = line.split()
@@ -134,7 +132,7 @@ def _read_partition(path: Path, attributes: Path, files: list[str]) -> np.ndarra
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    """The lines of a text file, each after `path:number`; one at least. DataError if unreadable."""
+    """Yield `path:number` and text of each line, at least one. Raises DataError."""
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -143,7 +141,7 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
         yield f"{path}:{number}", line
 
 
-def _listed(folder: Path) -> set[str]:
+def _list_files(folder: Path) -> set[str]:
     try:
         return set(os.listdir(folder))
     except OSError as error:

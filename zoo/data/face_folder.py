@@ -18,7 +18,7 @@ def draw_faces(
 ) -> str:
     """Draw faces `first` … `first + count - 1` of a seed into the folder `out`.
 
-    Returns what was done, a line of text. Raises OutputError, and the errors of zoo.data.faces.
+    Returns a summary line. Raises OutputError, and the errors of zoo.data.faces.
     """
     if Path(out).is_dir() and any(Path(out).iterdir()):
         raise OutputError(f"cannot write {out}: the folder is not empty")

@@ -1,6 +1,6 @@
-"""Drawn faces with attributes: colour images that anybody can make, 20,000 of them as a data set.
+"""Drawn faces with attributes: a colour data set of 20,000 images, generated on demand.
 
-Avataaars by Pablo Stanley, put together by DiceBear and rendered by LunaSVG (see NOTICE).
+Avataaars by Pablo Stanley, assembled by DiceBear and rendered by LunaSVG (see NOTICE).
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ COUNT = 20_000
 """Faces of seed 0 in the data set `faces`; face i is held out for the test iff i % 10 == 9."""
 
 VALIDATION, VALIDATION_SEED = 2_000, 2
-"""How many faces of another seed are for validation, and the seed."""
+"""Number of validation faces, and their seed."""
 
 SIZE = 64
-"""Side of its images, in pixels."""
+"""Side of the images, in pixels."""
 
 _PACKAGES = ("dicebear-core", "dicebear-styles", "pylunasvg")
 _VIEW = ('viewBox="0 0 280 280"', 'viewBox="24 0 232 232"')
-"""What a drawing shows, and what we show of it: the head, larger."""
+"""View box of a drawing, and its replacement, which shows the head larger."""
 
 _BLOCK = 128
 _BLOCK_BYTES = 2**22
-"""Faces, and their size, that a process draws at a time."""
+"""Limits of the number of faces, and of their size in bytes, that a process draws at a time."""
 
 
 def load() -> DataSet:
-    """The data set `faces`: 18,000 faces to learn from and 2,000 to measure on, 64×64 RGB.
+    """Load `faces`: 18,000 training, 2,000 validation and 2,000 test images, 64×64 RGB.
 
-    Another 2,000 are for validation. Drawn when it is asked for the first time, and kept in the
-    cache folder. Raises `DataError` where the packages of the extra `faces` are missing,
-    `OutputError` where the cache cannot be written, and `ConfigError` where there is none.
+    The faces are drawn on first use and kept in the cache folder. Raises `DataError` if the
+    packages of the extra `faces` are missing, `OutputError` if the cache cannot be written, and
+    `ConfigError` if there is no cache folder.
     """
-    images, attributes = _kept("faces", COUNT, 0)
+    images, attributes = _load_or_draw("faces", COUNT, 0)
     held_out = np.arange(COUNT) % 10 == 9
     train, test = (
         Split(images[rows], attributes=attributes[rows]) for rows in (~held_out, held_out)
@@ -62,27 +62,26 @@ def load() -> DataSet:
 
 
 def validation() -> Split:
-    """Faces to choose by, of another seed than those to learn from; drawn and kept likewise."""
-    images, attributes = _kept("faces-validation", VALIDATION, VALIDATION_SEED)
+    """Load the validation split of `faces`, drawn with another seed. Raises as `load`."""
+    images, attributes = _load_or_draw("faces-validation", VALIDATION, VALIDATION_SEED)
     return Split(images, attributes=attributes)
 
 
-def _kept(name: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first `count` faces of a seed from the cache folder, drawn and saved if need be."""
+def _load_or_draw(name: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Load the first `count` faces of a seed from the cache folder, drawing them if needed."""
     path = cache.folder() / f"{name}-{versions()}.npz"
-    arrays = _cached(path, count)
+    arrays = _read_cached(path, count)
     if arrays is None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
         with lock_output(path, wait=True):
-            arrays = _cached(path, count) or _drawn(path, count, seed)
+            arrays = _read_cached(path, count) or _draw_and_save(path, count, seed)
     return arrays
 
 
-def _drawn(path: Path, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The arrays of `_kept`, drawn and saved."""
+def _draw_and_save(path: Path, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     check_free_space(path, count * (SIZE * SIZE * 3 + len(ATTRIBUTES)))
     with replace_file(path, locked=True) as temporary, temporary.open("wb") as file:
         images, attributes = make(0, count, seed=seed, verbose=True)
@@ -90,23 +89,23 @@ def _drawn(path: Path, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return images, attributes
 
 
-def _cached(path: Path, count: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """The arrays that `_kept` has saved; None where there are none, or damaged ones."""
+def _read_cached(path: Path, count: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Read the arrays that `_draw_and_save` has written; None if missing or damaged."""
     try:
         with open_archive(path) as archive:
             images, attributes = archive.read("images"), archive.read("attributes")
     except DataError:
         return None
-    right = (count, SIZE, SIZE, 3), (count, len(ATTRIBUTES))
-    return (images, attributes) if (images.shape, attributes.shape) == right else None
+    expected = (count, SIZE, SIZE, 3), (count, len(ATTRIBUTES))
+    return (images, attributes) if (images.shape, attributes.shape) == expected else None
 
 
 def versions() -> str:
-    """What the drawings depend on, as a part of a file name: the recipe and the packages."""
+    """Return the versions that drawings depend on, as part of a file name."""
     try:
         parts = [f"{name}{metadata.version(name)}" for name in _PACKAGES]
     except metadata.PackageNotFoundError as error:
-        raise _missing(str(error.name)) from error
+        raise _missing_package(str(error.name)) from error
     return "-".join([f"v{VERSION}", *parts])
 
 
@@ -121,9 +120,9 @@ def make(
     """Draw faces `first` … `first + count - 1` of `seed`, a pure function of seed and index.
 
     Returns images uint8 [count, size, size, 3] and their attributes int8 [count, K], +1 and -1 in
-    the order of `ATTRIBUTES`. `processes` (default: one a core) never changes them; `verbose` shows
-    progress where stderr is no terminal, too. Raises `DataError` where the packages of the extra
-    `faces` are missing, or an argument is out of range.
+    the order of `ATTRIBUTES`. `processes` (default: one per core) never changes the result.
+    `verbose` shows progress even if stderr is not a terminal. Raises `DataError` if the packages
+    of the extra `faces` are missing, or an argument is out of range.
     """
     blocks = stream(first, count, size, seed, processes)
     images = np.empty((count, size, size, 3), np.uint8)
@@ -144,7 +143,7 @@ def stream(
     processes: int | None = None,
     step: int = 1,
 ) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
-    """The faces of `make` in blocks, in order, with constant memory; close it when done.
+    """Yield the faces of `make` in blocks, in constant memory; close the generator when done.
 
     With a `step` they are faces `first`, `first + step`, `first + 2 step`, ….
     """
@@ -181,7 +180,7 @@ def _block_length(size: int) -> int:
 def _blocks(
     first: int, count: int, step: int, size: int, k: int = 0, workers: int = 1
 ) -> Iterator[range]:
-    """The indices of every block, or of worker k's."""
+    """Yield the indices of each block of worker k."""
     length, indices = _block_length(size), range(first, first + count * step, step)
     for start in range(k * length, count, workers * length):
         yield indices[start : start + length]
@@ -194,7 +193,7 @@ def _draw(blocks: Iterable[range], size: int, seed: int) -> Iterator[np.ndarray]
 
 
 class Renderer:
-    """Draws faces at any size. Raises `DataError` where the packages are missing."""
+    """Renderer of faces at any size. Raises `DataError` if its packages are missing."""
 
     def __init__(self) -> None:
         try:
@@ -203,24 +202,24 @@ class Renderer:
 
             text = resources.files("dicebear_styles").joinpath("avataaars.json").read_text("utf-8")
         except ImportError as error:
-            raise _missing(error.name or str(error)) from error
+            raise _missing_package(error.name or str(error)) from error
         self._style = Style(json.loads(text))
         self._avatar: Any = Avatar
         self._document: Any = pylunasvg.Document
 
     def render(self, face: Face, size: int) -> np.ndarray:
-        """One face, uint8 [size, size, 3]."""
+        """Draw one face, uint8 [size, size, 3]."""
         svg = self._avatar(self._style, face.options).to_string().replace(*_VIEW, 1)
         bitmap = self._document.loadFromData(svg).renderToBitmap(size, size)
-        # Bytes are B, G, R, A, and A is 255 everywhere: the background fills the picture.
+        # BGRA, with A = 255 everywhere since the background fills the picture.
         return np.array(bitmap)[..., 2::-1]
 
 
 class _Worker:
-    """A process that draws blocks k, k + workers, … and writes them to its stdout.
+    """Process that draws blocks k, k + workers, … and writes them to its stdout.
 
-    Not one of multiprocessing's, which would run the caller's main script again (spawn), or copy
-    the locks of its threads (fork).
+    A process of multiprocessing would run the caller's main script again (spawn), or copy locks
+    held by its threads (fork).
     """
 
     def __init__(self, *share: int) -> None:
@@ -237,7 +236,7 @@ class _Worker:
         )
 
     def read(self, blocks: Iterable[range], size: int) -> Iterator[np.ndarray]:
-        """The images of these blocks, each as it comes."""
+        """Yield the images of each block."""
         assert self._process.stdout is not None
         for block in blocks:
             shape = len(block), size, size, 3
@@ -245,9 +244,9 @@ class _Worker:
             if len(content) < math.prod(shape):
                 self._process.wait()
                 self._stderr.seek(0)
-                said = self._stderr.read().decode(errors="replace").strip().splitlines()
-                why = said[-1] if said else f"exit code {self._process.returncode}"
-                raise DataError(f"a process that draws faces has failed: {why}")
+                lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+                reason = lines[-1] if lines else f"exit code {self._process.returncode}"
+                raise DataError(f"a process that draws faces has failed: {reason}")
             yield np.frombuffer(content, np.uint8).reshape(shape)
 
     def __enter__(self) -> _Worker:
@@ -262,8 +261,8 @@ class _Worker:
 
 
 def work() -> None:
-    """What a worker process does: draw the share that its arguments name, to stdout."""
-    # Ctrl-C is for the process that asked; it ends its workers.
+    """Run a worker process: draw the blocks given by the arguments to stdout."""
+    # The parent process handles Ctrl-C, and ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     first, count, step, size, seed, k, workers = map(int, sys.argv[1:])
     for images in _draw(_blocks(first, count, step, size, k, workers), size, seed):
@@ -271,7 +270,7 @@ def work() -> None:
         sys.stdout.buffer.flush()
 
 
-def _missing(name: str) -> DataError:
+def _missing_package(name: str) -> DataError:
     return DataError(f"drawing faces needs {name}: pip install 'generator-zoo[faces]'")
 
 

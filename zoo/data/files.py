@@ -1,4 +1,4 @@
-"""Data sets in files of one's own: a folder of pictures, or an `.npz`."""
+"""Data sets in user files: a folder of pictures, or an `.npz`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data import labels as labelled
-from zoo.data.layout import classes_of, parts_of
+from zoo.data.layout import find_classes, find_parts
 from zoo.data.pictures import read_parts
 from zoo.data.sets import BY_SEED, DataSet, Split, as_nhwc, resize, split_by_seed
 from zoo.errors import DataError
@@ -15,29 +15,28 @@ from zoo.images.arrays import open_archive
 
 
 def load_folder(path: Path, size: int | None = None, channels: int | None = None) -> DataSet:
-    """Load a folder of pictures, as a data set of the folder's name.
+    """Load a folder of pictures, as a data set named after the folder.
 
-    Layouts: one folder a class, or pictures without folders, of which one tenth is held out by a
-    fixed seed; or either of them in `train/` and `test/` (and `validation/`, or in its place
-    `val/` or `valid/`, which is for the test where there is no `test/`), in any case. Hidden files
-    and folders are not looked at. What is laid out in another way is refused.
+    Layouts: one folder per class, or pictures without folders, with a tenth held out by a fixed
+    seed; or either of them in `train/` and `test/`, and optionally `validation/`, `val/` or
+    `valid/`, which is used as the test split if there is no `test/`. Case does not matter. Hidden
+    files and folders are ignored. Other layouts are refused.
 
-    Pictures are turned as their EXIF says, cropped to their central square, put on white where they
-    are transparent, and resized to `size` pixels; None expects one size of all. `channels` None is
-    grey where all are grey. Pictures that cannot be read are left out and listed in `skipped`.
+    The EXIF orientation is applied. Pictures are cropped to their central square, composed on white
+    if transparent, and resized to `size` pixels; None requires one size. `channels` None means grey
+    if all pictures are grey. Pictures that cannot be read are skipped and listed in `skipped`.
     Raises `DataError`.
     """
-    parts = parts_of(path)
-    classes = classes_of(parts)
+    parts = find_parts(path)
+    classes = find_classes(parts)
     items = [[(file,) for file in part.files] for part in parts.values()]
     loaded, skipped = read_parts(items, size, [channels])
     splits = {}
     for (name, part), read in zip(parts.items(), loaded, strict=True):
         numbers = None
         if classes:
-            places = {name: place for place, name in enumerate(classes)}
-            of_files = [places[file.partition("/")[0]] for file in part.names]
-            numbers = np.array(of_files, np.int64)[read.rows]
+            indices = [classes.index(file.partition("/")[0]) for file in part.names]
+            numbers = np.array(indices, np.int64)[read.rows]
         splits[name] = Split(read.arrays[0], numbers)
     if "test" not in splits:
         (everything,) = splits.values()
@@ -53,14 +52,14 @@ def load_folder(path: Path, size: int | None = None, channels: int | None = None
 
 
 def load_npz(path: Path, size: int | None = None, channels: int | None = None) -> DataSet:
-    """Load an `.npz` as a data set of the file's name.
+    """Load an `.npz` as a data set named after the file.
 
-    Arrays: `images` (and `labels`, `attributes`), of which one tenth is held out by a fixed seed;
-    or `train_images` and `test_images`, and perhaps `validation_images` (and `train_labels`,
+    Arrays: `images` (and `labels`, `attributes`), with a tenth held out by a fixed seed; or
+    `train_images`, `test_images`, and optionally `validation_images` (and `train_labels`,
     `train_attributes`, …). Images are uint8 [N, H, W] or [N, H, W, C], cropped to their central
-    square where they are not, and of one size, if `size` does not say which. Attributes are [N, K]
-    of 1 and -1; `classes` and `attribute_names` may give the names. Labels are the numbers of the
-    classes from 0 on, or their names. Raises `DataError` for anything else.
+    square, and must have one size unless `size` is given. Labels are class indices from 0, or
+    class names; attributes are [N, K] of 1 and -1. `classes` and `attribute_names` are optional.
+    Raises `DataError` for anything else.
     """
     with open_archive(path) as archive:
         if {"train_images", "test_images"} <= set(archive.names):
@@ -75,11 +74,11 @@ def load_npz(path: Path, size: int | None = None, channels: int | None = None) -
                 "or `train_images` and `test_images`"
             )
         kinds = ("images", "labels", "attributes")
-        wanted = [f"{prefix}{kind}" for prefix in prefixes for kind in kinds]
-        wanted += ["classes", "attribute_names"]
-        arrays = {name: archive.read(name) for name in wanted if name in archive}
+        known = [f"{prefix}{kind}" for prefix in prefixes for kind in kinds]
+        known += ["classes", "attribute_names"]
+        arrays = {name: archive.read(name) for name in known if name in archive}
     classes = _names(arrays, "classes", path)
-    numbers, classes = labelled.numbered(
+    numbers, classes = labelled.number_labels(
         {f"{prefix}labels": arrays.get(f"{prefix}labels") for prefix in prefixes}, classes, path
     )
     splits = [_split(arrays, prefix, numbers[f"{prefix}labels"], path) for prefix in prefixes]
@@ -101,11 +100,11 @@ def _names(arrays: dict[str, np.ndarray], key: str, path: Path) -> list[str]:
     names = arrays.get(key, np.array([], np.str_))
     if names.ndim != 1:
         raise DataError(f"{path}: {key} must be one row of names, got {list(names.shape)}")
-    return labelled.texts(names, f"{path}: {key}")
+    return labelled.to_strings(names, f"{path}: {key}")
 
 
 def _check_alike(name: str, first: Split, other_name: str, other: Split, size: int | None) -> None:
-    """DataError for images of another size than the first, where none is given for all."""
+    """Raise DataError for images of another size than the first, unless `size` is given."""
     shape, other_shape = first.images.shape[1:3], other.images.shape[1:3]
     if size is None and shape != other_shape:
         raise DataError(

@@ -1,4 +1,4 @@
-"""Any number of drawn faces, of any size, in files that are mapped into memory: `faces:COUNT`."""
+"""Any number of drawn faces of any size, in memory-mapped files: `faces:COUNT`."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from zoo.images.atomic import check_free_space, lock_output, replace_file
 from zoo.progress import Progress
 
 PREFIX = "faces:"
-"""How the names of these sets begin."""
+"""Prefix of the names of these data sets."""
 
 LARGEST = 10_000_000
-"""Training faces that may be asked for."""
+"""Limit on the number of training faces."""
 
 Blocks = Generator[tuple[np.ndarray, np.ndarray], None, None]
-"""Images and attributes, some at a time."""
+"""Blocks of images and attributes."""
 
 
 def is_mapped(name: str, size: int | None) -> bool:
-    """Whether a data set is one of these: of a count, or of faces that are to be drawn larger."""
+    """Return True for `faces:COUNT`, and for `faces` of a larger size than usual."""
     return name.startswith(PREFIX) or (name == "faces" and (size or 0) > faces.SIZE)
 
 
 def load(name: str, size: int | None = None) -> DataSet:
-    """`faces:COUNT`, with COUNT training faces, or `faces`, of `size` pixels (default: 64).
+    """Load `faces:COUNT`, with COUNT training faces, or `faces`, of `size` pixels (default: 64).
 
-    The faces are those of `faces`; training faces beyond its 18,000 are faces 20,000, 20,001, … of
-    the same seed, so that a larger set begins with a smaller one. They are drawn when they are
-    asked for the first time and kept in the cache folder, 12 kB each at 64 pixels. Raises as
-    `zoo.data.faces.load`, and `DataError` for a count that is none.
+    Training faces beyond the 18,000 of `faces` are faces 20,000, 20,001, … of the same seed, so
+    that a larger set begins with a smaller one. They are drawn on first use and kept in the cache
+    folder, 12 kB each at 64 pixels. Raises as `zoo.data.faces.load`, and `DataError` for an
+    invalid count.
     """
-    count, side = _count(name), size or faces.SIZE
-    train = _part("train", count, side, _training)
+    count, side = _parse_count(name), size or faces.SIZE
+    train = _load_part("train", count, side, _draw_training)
     if side == faces.SIZE:
         test, validation = faces.load().test, faces.validation()
     else:
-        test = _part("test", faces.COUNT // 10, side, _held_out)
-        validation = _part("validation", faces.VALIDATION, side, _chosen_by)
+        test = _load_part("test", faces.COUNT // 10, side, _draw_test)
+        validation = _load_part("validation", faces.VALIDATION, side, _draw_validation)
     return DataSet(name, train, test, attributes=list(faces.ATTRIBUTES), validation=validation)
 
 
-def _count(name: str) -> int:
+def _parse_count(name: str) -> int:
     if name == "faces":
         return faces.COUNT - faces.COUNT // 10
     text = name.removeprefix(PREFIX)
@@ -58,47 +58,47 @@ def _count(name: str) -> int:
     return int(text)
 
 
-def _part(name: str, count: int, size: int, draw: Callable[[int, int], Blocks]) -> Split:
-    """The first `count` faces of a part, from a file that has as many, or is made now."""
+def _load_part(name: str, count: int, size: int, draw: Callable[[int, int], Blocks]) -> Split:
+    """Load the first `count` faces of a split from a file, drawing it if needed."""
     folder = cache.folder() / f"faces-{faces.versions()}-{size}px"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}") from error
     for path in sorted(folder.glob(f"{name}-*.npy"), key=lambda path: path.name):
-        found = _mapped(path, count, size)
+        found = _read_mapped(path, count, size)
         if found is not None:
             return found
     path = folder / f"{name}-{count:08}.npy"
     with lock_output(path, wait=True):
-        found = _mapped(path, count, size)
+        found = _read_mapped(path, count, size)
         if found is None:
             _write(path, count, size, draw(count, size))
-            found = _mapped(path, count, size)
+            found = _read_mapped(path, count, size)
     if found is None:
         raise DataError(f"{path} is damaged; remove it")
     return found
 
 
-def _attributes_of(path: Path) -> Path:
+def _attributes_path(path: Path) -> Path:
     return path.with_suffix(".attributes")
 
 
-def _mapped(path: Path, count: int, size: int) -> Split | None:
-    """The first faces in a file of `_write`; None if it has fewer faces or is damaged."""
+def _read_mapped(path: Path, count: int, size: int) -> Split | None:
+    """Map the first faces of a file of `_write`; None if it has fewer faces or is damaged."""
     try:
         images = map_array(path)
-        attributes = read(_attributes_of(path))
+        attributes = read(_attributes_path(path))
     except DataError:
         return None
-    right = images.dtype == np.uint8 and images.shape[1:] == (size, size, 3)
-    if not right or attributes.shape != (len(images), len(faces.ATTRIBUTES)):
+    valid = images.dtype == np.uint8 and images.shape[1:] == (size, size, 3)
+    if not valid or attributes.shape != (len(images), len(faces.ATTRIBUTES)):
         return None
     return Split(images[:count], attributes=attributes[:count]) if len(images) >= count else None
 
 
 def _write(path: Path, count: int, size: int, blocks: Blocks) -> None:
-    """Write `count` faces to a file, and their attributes to another beside it."""
+    """Write `count` faces to a file, and their attributes to another one next to it."""
     rows = []
     check_free_space(path, count * size * size * 3)
     with replace_file(path, locked=True) as temporary, temporary.open("wb") as file:
@@ -109,32 +109,32 @@ def _write(path: Path, count: int, size: int, blocks: Blocks) -> None:
                 file.write(images.tobytes())
                 rows.append(attributes)
                 progress.advance(len(images))
-        # First the attributes: what is there with the images is complete.
-        with replace_file(_attributes_of(path)) as second, second.open("wb") as table:
+        # The attributes appear first, so that an existing image file is complete.
+        with replace_file(_attributes_path(path)) as second, second.open("wb") as table:
             np.save(table, np.concatenate(rows))
 
 
-def _training(count: int, size: int) -> Blocks:
-    """The first training faces."""
-    first = taken = 0
-    # More than enough: at most so many are left out.
+def _draw_training(count: int, size: int) -> Blocks:
+    """Draw the first training faces."""
+    first = done = 0
+    # At most COUNT // 10 faces are held out.
     stream = faces.stream(0, count + faces.COUNT // 10, size)
     with closing(stream):
         for images, attributes in stream:
             index = np.arange(first, first + len(images))
             held_out = (index < faces.COUNT) & (index % 10 == 9)
-            keep = np.flatnonzero(~held_out)[: count - taken]
-            first, taken = first + len(images), taken + len(keep)
+            keep = np.flatnonzero(~held_out)[: count - done]
+            first, done = first + len(images), done + len(keep)
             yield images[keep], attributes[keep]
-            if taken == count:
+            if done == count:
                 return
 
 
-def _held_out(count: int, size: int) -> Blocks:
-    """The first test faces: 9, 19, 29, …."""
+def _draw_test(count: int, size: int) -> Blocks:
+    """Draw the first test faces: 9, 19, 29, …."""
     return faces.stream(9, count, size, step=10)
 
 
-def _chosen_by(count: int, size: int) -> Blocks:
-    """The first faces of the seed for validation."""
+def _draw_validation(count: int, size: int) -> Blocks:
+    """Draw the first faces of the validation seed."""
     return faces.stream(0, count, size, faces.VALIDATION_SEED)

@@ -1,4 +1,4 @@
-"""Many pictures as arrays of one shape; those that cannot be read are left out and listed."""
+"""Parallel reader of many pictures into arrays of one shape."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ Item = Sequence[Path]
 """The files that make one row: a picture, or both pictures of a pair."""
 
 Cut = Callable[[Item, list[Image]], list[Image]]
-"""Makes of an item's pictures one for each array. Raises DataError for what does not fit."""
+"""Function from an item's pictures to one picture per array. Raises DataError."""
 
 Skipped = tuple[str, str]
-"""The path of a picture that is left out, and why."""
+"""Path of a skipped picture, and the reason."""
 
 _AHEAD = 256
-"""Items that may wait to be taken up."""
+"""Items read ahead."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """Arrays uint8 [n, side, side, C], and int [n]: which items their rows are."""
+    """Arrays uint8 [n, side, side, C], and the items' indices int [n] of their rows."""
 
     arrays: list[np.ndarray]
     rows: np.ndarray
 
 
 def read_picture(file: Path, size: int | None, channels: int | None) -> np.ndarray:
-    """A picture as uint8 [size, size, channels], as `fit` makes it; DataError for a bad one."""
+    """Read a picture as uint8 [size, size, channels], converted by `fit`. Raises DataError."""
     return fit(pictures.decode_picture(file), size, channels)
 
 
@@ -48,22 +48,20 @@ def read_parts(
     channels: Sequence[int | None],
     cut: Cut = lambda item, found: found,
 ) -> tuple[list[Loaded], list[Skipped]]:
-    """Read all items of all parts, and list the pictures that cannot be read.
+    """Read all items of all parts; also return the pictures that cannot be read.
 
-    The arrays have `channels`; None is 3 where any picture of any part has colour, else 1. `size`
-    None is that of the pictures, cropped to their central squares. Raises DataError where those
-    are not of one size, and where no item of a part can be read.
+    The arrays have `channels`; None means 3 if any picture of any part has colour, else 1. `size`
+    None is the side of the pictures' central squares. Raises DataError if these have different
+    sizes, or if no item of a part can be read.
     """
     reader = _Reader(size, channels, cut)
     with Progress(sum(map(len, parts))) as progress, ThreadPoolExecutor(os.cpu_count()) as pool:
-        made = [reader.part(items, pool, progress) for items in parts]
-    # Grey pictures lose nothing where others have colour.
-    depths = [max(loaded.arrays[k].shape[3] for loaded in made) for k in range(len(channels))]
-    whole = [
-        Loaded([_deepened(a, d) for a, d in zip(part.arrays, depths, strict=True)], part.rows)
-        for part in made
-    ]
-    return whole, reader.skipped
+        loaded = [reader.part(items, pool, progress) for items in parts]
+    # Grey parts become RGB if others have colour.
+    depths = [max(part.arrays[k].shape[3] for part in loaded) for k in range(len(channels))]
+    for part in loaded:
+        part.arrays[:] = map(_repeat_channels, part.arrays, depths)
+    return loaded, reader.skipped
 
 
 class _Reader:
@@ -87,7 +85,7 @@ class _Reader:
             for k, image in enumerate(images):
                 if not rows:
                     arrays[k] = np.empty((len(items), *image.shape), np.uint8)
-                arrays[k] = _deepened(arrays[k], image.shape[2])
+                arrays[k] = _repeat_channels(arrays[k], image.shape[2])
                 arrays[k][len(rows)] = image
             rows.append(row)
         if not rows:
@@ -101,19 +99,19 @@ class _Reader:
     def _images(
         self, items: Sequence[Item], pool: ThreadPoolExecutor
     ) -> Iterator[list[np.ndarray] | Skipped]:
-        # Pillow decodes and resizes without Python's lock.
+        # Threads suffice: Pillow releases the interpreter lock to decode and resize.
         for start in range(0, len(items), _AHEAD):
             yield from pool.map(self._read, items[start : start + _AHEAD])
 
     def _read(self, item: Item) -> list[np.ndarray] | Skipped:
-        found = []
+        decoded = []
         for file in item:
             try:
-                found.append(pictures.decode_picture(file))
+                decoded.append(pictures.decode_picture(file))
             except DataError as error:
                 return pictures.printable(str(file)), pictures.error_reason(error, file)
-        chosen = zip(self._cut(item, found), self._channels, strict=True)
-        return [fit(picture, self._size, channels) for picture, channels in chosen]
+        cut = zip(self._cut(item, decoded), self._channels, strict=True)
+        return [fit(picture, self._size, channels) for picture, channels in cut]
 
     def _check_side(self, file: Path, side: int) -> None:
         first, expected = self._first = self._first or (file, side)
@@ -124,8 +122,8 @@ class _Reader:
             )
 
 
-def _deepened(images: np.ndarray, channels: int) -> np.ndarray:
-    """Images [n, H, W, 1] as [n, H, W, channels], where that is more."""
+def _repeat_channels(images: np.ndarray, channels: int) -> np.ndarray:
+    """Repeat the channel of grey images [n, H, W, 1] to [n, H, W, channels]."""
     return images.repeat(channels, axis=3) if channels > images.shape[3] else images
 
 

@@ -1,4 +1,4 @@
-"""What a data set is, and the one place where images are split, resized and normalised."""
+"""Data sets, and the functions that split, resize and normalise them."""
 
 from __future__ import annotations
 
@@ -16,27 +16,26 @@ from zoo.errors import DataError
 from zoo.images.pictures import flatten_alpha, to_plain_mode
 
 MOST_CLASSES = 2**16
-"""As many classes as a data set may have: tables are made for them."""
-
+"""Limit on the number of classes, for which tables are allocated."""
 
 _DIGESTED = 2**30
 
 VALIDATION = 0.1
-"""Part of the training images that is kept for choosing, where a data set has no such part."""
+"""Share of the training images used for validation if a data set has no validation split."""
 
 VALIDATION_SEED = 1
-"""Chooses them; another one than that of the test images."""
+"""Seed of that choice, different from the one for test images."""
 
 BY_SEED = cast("Split", None)
-"""Placeholder for a validation split that is to be taken from the training images."""
+"""Placeholder for a validation split to be taken from the training images."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images uint8 [N, H, W, C] and, where there are any, labels int64 [N], attributes, and inputs.
+    """Images uint8 [N, H, W, C] and optional labels int64 [N], attributes and inputs.
 
-    `attributes` is int8 [N, K]: +1 where image n has attribute k, -1 where not. `inputs` are other
-    images of the same size that these are to be made from, uint8 [N, H, W, C'].
+    `attributes` is int8 [N, K], +1 if image n has attribute k and else -1. `inputs` are the images
+    uint8 [N, H, W, C'] from which a translator is to make `images`.
     """
 
     images: np.ndarray
@@ -101,12 +100,12 @@ class Split:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A named data set: images to learn from, to choose by, and to measure on; what labels mean.
+    """Named data set with training, validation and test splits.
 
     `classes` names the labels, `attributes` the columns of the splits' attributes. `skipped` has
-    (path, reason) of each picture that could not be read. `validation` is what epochs and options
-    are chosen by, so that nothing is chosen on the test images; `BY_SEED` takes `VALIDATION` of the
-    training images for it, by a fixed seed.
+    (path, reason) of each picture that could not be read. `validation` is used to choose epochs and
+    options, so that the test images are not; `BY_SEED` takes the share `VALIDATION` of the training
+    images, by a fixed seed.
     """
 
     name: str
@@ -141,7 +140,7 @@ class DataSet:
         for what, names in (("attributes", self.attributes), ("classes", self.classes)):
             twice = [name for name, count in Counter(names).items() if count > 1]
             if twice:
-                raise DataError(f"{self.name}: there are two {what} of the name {twice[0]}")
+                raise DataError(f"{self.name}: {what} has {twice[0]} twice")
 
     @property
     def image_size(self) -> int:
@@ -154,7 +153,7 @@ class DataSet:
         return int(self.train.images.shape[3])
 
     def summary(self) -> str:
-        """The name, and how many images of which size there are, as a line of text."""
+        """Return a line with the name, the number of images per split, and their size."""
         return (
             f"{self.name}: {len(self.train):,} training, {len(self.validation):,} validation and "
             f"{len(self.test):,} test images, "
@@ -162,39 +161,39 @@ class DataSet:
         )
 
     def digest(self) -> str:
-        """SHA-256 of the images and all that belongs to them, in hexadecimal.
+        """Return a SHA-256 of all images, labels, attributes and inputs, in hexadecimal.
 
-        Of tables of more than `_DIGESTED` bytes it sees every second row, or third, ….
+        Tables of more than `_DIGESTED` bytes are subsampled: every second row, every third, ….
         """
-        found = hashlib.sha256(json.dumps([self.classes, self.attributes]).encode())
+        digest = hashlib.sha256(json.dumps([self.classes, self.attributes]).encode())
         for split in self.parts.values():
             for table in (split.images, split.labels, split.attributes, split.inputs):
-                found.update(str(None if table is None else (table.shape, table.dtype)).encode())
+                digest.update(str(None if table is None else (table.shape, table.dtype)).encode())
                 if table is not None:
                     step = -(-table.nbytes // _DIGESTED) or 1
-                    found.update(np.ascontiguousarray(table[::step]).data)
-        return found.hexdigest()
+                    digest.update(np.ascontiguousarray(table[::step]).data)
+        return digest.hexdigest()
 
     @property
     def parts(self) -> dict[str, Split]:
-        """The splits by their names: train, validation, test."""
+        """The splits by name: train, validation, test."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
     @property
     def seen(self) -> Split:
-        """What a training run has seen: the images that it learned from, and was chosen by."""
-        return _joined(self.train, self.validation)
+        """The training and validation images, all of which influence a training run."""
+        return _concatenate(self.train, self.validation)
 
     def mapped(self, change: Callable[[Split], Split]) -> DataSet:
-        """The data set with every split changed in the same way."""
+        """Return the data set with `change` applied to every split."""
         train, validation, test = map(change, self.parts.values())
         return replace(self, train=train, validation=validation, test=test)
 
     def without(self, names: Sequence[str]) -> DataSet:
-        """The data set without the images of these classes in training and validation.
+        """Return the data set without these classes in the training and validation splits.
 
-        The test images all stay. Classes keep their numbers. Raises `DataError` for a name that is
-        no class, and when no image would be left.
+        The test split and the class indices stay unchanged. Raises `DataError` for unknown classes,
+        and if no image would be left.
         """
         if not names:
             return self
@@ -218,7 +217,7 @@ class DataSet:
 
 
 def as_nhwc(images: np.ndarray, source: object) -> np.ndarray:
-    """Bring uint8 images [N, H, W] or [N, H, W, C] to [N, H, W, C] with 1 or 3 channels."""
+    """Convert uint8 images [N, H, W] or [N, H, W, C] to [N, H, W, C] with 1 or 3 channels."""
     if images.dtype != np.uint8:
         raise DataError(f"{source}: images must be uint8, got {images.dtype}")
     if images.ndim == 3:
@@ -232,7 +231,7 @@ def as_nhwc(images: np.ndarray, source: object) -> np.ndarray:
 
 
 def split_by_seed(data: Split, test_fraction: float = 0.1, seed: int = 0) -> tuple[Split, Split]:
-    """Split into (train, test) at random, the same way for the same seed and number of images."""
+    """Split randomly into (train, test), reproducibly for a seed and number of images."""
     train, test = rows_by_seed(len(data), test_fraction, seed)
     return _take(data, train), _take(data, test)
 
@@ -240,19 +239,19 @@ def split_by_seed(data: Split, test_fraction: float = 0.1, seed: int = 0) -> tup
 def rows_by_seed(
     count: int, test_fraction: float = 0.1, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The rows that `split_by_seed` takes for train and test, in order."""
+    """Return the sorted rows of the (train, test) splits of `split_by_seed`."""
     held_out = round(count * test_fraction)
     if not 0 < held_out < count:
-        raise DataError(f"cannot hold {test_fraction:.0%} of {count} images out for the test")
+        raise DataError(f"cannot hold out {test_fraction:.0%} of {count} images for the test")
     order = np.random.Generator(np.random.Philox(seed)).permutation(count)
     return np.sort(order[held_out:]), np.sort(order[:held_out])
 
 
 def hold_out(train: Split, last: bool = False) -> tuple[Split, Split]:
-    """Split training images into those to learn from and those to choose by.
+    """Split training images into (train, validation).
 
-    The latter are `VALIDATION` of them, at least one: by a fixed seed, or with `last` the last
-    twelfth, as views. A single image is for both.
+    The validation split is a share `VALIDATION`, at least one image, chosen by a fixed seed; or
+    with `last` the last twelfth, as views. A single image serves as both.
     """
     count = len(train)
     if count == 1:
@@ -265,7 +264,7 @@ def hold_out(train: Split, last: bool = False) -> tuple[Split, Split]:
     return _take(train, np.sort(order[held_out:])), _take(train, np.sort(order[:held_out]))
 
 
-def _joined(*splits: Split) -> Split:
+def _concatenate(*splits: Split) -> Split:
     def table(name: str) -> np.ndarray | None:
         columns = [getattr(split, name) for split in splits]
         return None if columns[0] is None else np.concatenate(columns)
@@ -282,8 +281,8 @@ def _take(data: Split, rows: np.ndarray | slice) -> Split:
 def fit(image: Image.Image, size: int | None, channels: int | None) -> np.ndarray:
     """Crop a picture to its central square, resize it, and return uint8 [size, size, channels].
 
-    `size` None keeps the side of the crop; `channels` None keeps grey pictures grey and makes all
-    others RGB. Transparent pictures are put on white.
+    `size` None keeps the side of the crop; `channels` None keeps grey pictures grey and converts
+    all others to RGB. Transparent pictures are composed on white.
     """
     image = flatten_alpha(to_plain_mode(image))
     if channels is None:
@@ -299,24 +298,24 @@ def fit(image: Image.Image, size: int | None, channels: int | None) -> np.ndarra
 
 
 def resize(data: Split, size: int | None, channels: int | None) -> Split:
-    """Return the images at `size` pixels and `channels` channels; None keeps what they have.
+    """Return the images at `size` pixels and with `channels` channels; None keeps either.
 
-    Images that already fit are returned as they are, without a copy.
+    Images that already fit are returned without a copy.
     """
     _, height, width, have = data.images.shape
     if height == width == (size or height) and have == (channels or have):
         return data
-    inputs = None if data.inputs is None else _fitted(data.inputs, size, data.inputs.shape[3])
-    images = _fitted(data.images, size, channels or have)
+    inputs = None if data.inputs is None else _fit_all(data.inputs, size, data.inputs.shape[3])
+    images = _fit_all(data.images, size, channels or have)
     return Split(images, data.labels, data.attributes, inputs)
 
 
-def _fitted(images: np.ndarray, size: int | None, channels: int) -> np.ndarray:
+def _fit_all(images: np.ndarray, size: int | None, channels: int) -> np.ndarray:
     modes = (image[..., 0] if image.shape[2] == 1 else image for image in images)
     return np.stack([fit(Image.fromarray(image), size, channels) for image in modes])
 
 
-def framed(data: Split, width: int) -> Split:
+def add_frame(data: Split, width: int) -> Split:
     """Return the images with a black frame of `width` pixels around them."""
     around = ((0, 0), (width, width), (width, width), (0, 0))
     inputs = None if data.inputs is None else np.pad(data.inputs, around)

@@ -1,4 +1,4 @@
-"""Where the named data sets come from: folders that may hold them, else a checked download."""
+"""Location of the named data sets: local folders, or a verified download."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from zoo.images.atomic import lock_output, replace_file
 from zoo.images.reading import sha256
 
 SYSTEM_FOLDER = Path("/usr/share/datasets")
-"""Where Debian's `dataset-*` packages put their files."""
+"""Folder in which Debian's `dataset-*` packages install their files."""
 
 TIMEOUT_S = 30.0
-"""Seconds without an answer after which a download is given up."""
+"""Seconds without a response after which a download fails."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A data set in IDX files: its name, address, class names, and SHA-256 of each download.
+    """Data set in IDX files: name, address, class names, and SHA-256 by file name.
 
-    `hint` tells how else to get it. The names in `sha256` are in the order train images, train
-    labels, test images, test labels.
+    The files are in the order train images, train labels, test images, test labels. `hint` is
+    another way to get them.
     """
 
     name: str
@@ -94,29 +94,28 @@ SOURCES = {
 
 
 def locate(source: Source, download: bool = True) -> list[Path]:
-    """Return the four files of a data set, compressed or plain, downloading them if need be.
+    """Return the four files of a data set, compressed or plain, downloading them if needed.
 
-    Looked for in `$ZOO_DATA/<name>`, `$ZOO_DATA`, the system's folder and the cache, in that order;
-    a folder counts if it has all four. Raises `DataError`, saying where it looked and how to get
-    the files, when there are none and a download fails or is not allowed.
+    Searches `$ZOO_DATA/<name>`, `$ZOO_DATA`, the system's folder and the cache, in that order, for
+    a folder with all four. Raises `DataError`, with the folders and other ways to get the files, if
+    there is none and a download fails or is not allowed.
     """
     folders = [SYSTEM_FOLDER / source.name]
     if home := os.environ.get("ZOO_DATA"):
         folders = [Path(home) / source.name, Path(home), *folders]
-    kept, problem = None, "it may not be downloaded"
+    downloads, problem = None, "it may not be downloaded"
     try:
-        kept = cache.folder() / source.name
-        folders.append(kept)
+        downloads = cache.folder() / source.name
+        folders.append(downloads)
     except ConfigError as error:
         problem = str(error)
     for folder in folders:
-        found = [_either(folder / name) for name in source.sha256]
-        files = [file for file in found if file is not None]
+        files = [file for name in source.sha256 if (file := _find_file(folder / name))]
         if len(files) == len(source.sha256):
             return files
-    if download and kept:
+    if download and downloads:
         try:
-            return [fetch(source, name, kept) for name in source.sha256]
+            return [fetch(source, name, downloads) for name in source.sha256]
         except (OSError, ZooError) as error:
             problem = str(error)
     ways = [f"`{source.hint}`"] if source.hint else []
@@ -127,16 +126,16 @@ def locate(source: Source, download: bool = True) -> list[Path]:
     )
 
 
-def _either(path: Path) -> Path | None:
+def _find_file(path: Path) -> Path | None:
     plain = path.with_suffix("")
     return next((file for file in (path, plain) if file.is_file()), None)
 
 
 def fetch(source: Source, name: str, folder: Path) -> Path:
-    """Download one file of a source to `folder`, where it appears only if its SHA-256 is right.
+    """Download one file of a source to `folder`, verifying its SHA-256.
 
     Raises `DataError` for a wrong checksum or a failed transfer, and `OSError` or `OutputError`
-    where the folder cannot be written to.
+    if the folder cannot be written.
     """
     target = folder / name
     if target.is_file():
@@ -151,11 +150,11 @@ def fetch(source: Source, name: str, folder: Path) -> Path:
 def _download(address: str, target: Path, expected: str) -> None:
     with replace_file(target, locked=True) as temporary, temporary.open("wb") as file:
         try:
-            with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:
-                shutil.copyfileobj(answer, file)
+            with urllib.request.urlopen(address, timeout=TIMEOUT_S) as response:
+                shutil.copyfileobj(response, file)
         except (OSError, http.client.HTTPException) as error:
             raise DataError(f"the download of {address} failed: {error}") from error
         file.flush()
-        found = sha256(temporary)
-        if found != expected:
-            raise DataError(f"the download of {address} has SHA-256 {found}, expected {expected}")
+        digest = sha256(temporary)
+        if digest != expected:
+            raise DataError(f"the download of {address} has SHA-256 {digest}, expected {expected}")

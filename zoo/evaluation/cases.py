@@ -12,8 +12,8 @@ import numpy as np
 
 from zoo import corruption
 from zoo.data import DataSet, Split
-from zoo.data.domains import Domains, domains_of, names_of
-from zoo.data.pairs import paired
+from zoo.data.domains import Domains, domain_names, read_domains
+from zoo.data.pairs import make_pairs
 from zoo.errors import ConfigError
 from zoo.evaluation import domain_quality
 from zoo.evaluation.attributes import AttributeJudge
@@ -47,8 +47,8 @@ def cases(translator: Any, data: DataSet) -> list[Case]:
     Raises `ConfigError` for one that does not say what it is for, or for data that do not fit.
     """
     document, name = translator.manifest, Path(translator.path).name
-    if names_of(translator):
-        return [_exchange(domains_of(translator), data)]
+    if domain_names(translator):
+        return [_exchange(read_domains(translator), data)]
     task = document.get("task", "")
     if task in PAIRS:
         config = document.get("training", {}).get("config", {})
@@ -73,10 +73,10 @@ def _damage(name: str, translator: Any, data: DataSet, **options: Any) -> Case:
 
 
 def _pairs(data: DataSet, task: str, direction: str) -> Case:
-    paired(_first(data, 1), task, direction)
+    make_pairs(_first(data, 1), task, direction)
 
     def blocks(made: Any, count: int, seed: int) -> Iterator[Translated]:
-        test = paired(_first(data, count), task, direction).test
+        test = make_pairs(_first(data, count), task, direction).test
         inputs, images = test.inputs, test.images
         assert inputs is not None
         return _timed(
@@ -131,7 +131,7 @@ def _exchange(domains: Domains, data: DataSet) -> Case:
 
     def blocks(made: Any, count: int, seed: int) -> Iterator[Translated]:
         return _timed(
-            lambda place: run(made, images[place], domains.permuted(own[place])), count, images
+            lambda place: run(made, images[place], domains.permute(own[place])), count, images
         )
 
     def changes(made: Any, count: int, judge: AttributeJudge) -> list[Metric]:

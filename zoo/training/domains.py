@@ -112,7 +112,7 @@ class DomainTask(AdversarialTask):
         images, own = next(_blocks(model, data, SHOWN))
         columns = [images]
         for edit in domains.edits(own):
-            columns.append(_translator(model)(images, edit.whole(own)))
+            columns.append(_translator(model)(images, edit.expand(own)))
         sheet = np.stack(columns, 1).reshape(-1, *images.shape[1:])
         return grid(normalise(sheet), len(columns))
 
@@ -135,7 +135,7 @@ def _own(model: Any, batch: Batch) -> Tensor:
 def _targets(model: Any, batch: Batch) -> Tensor:
     attributes = None if batch.attributes is None else batch.attributes.cpu()
     domains, own = _table(model, attributes)
-    return torch.from_numpy(domains.permuted(own)).to(batch.levels.device, torch.float32)
+    return torch.from_numpy(domains.permute(own)).to(batch.levels.device, torch.float32)
 
 
 def _blocks(
@@ -195,4 +195,4 @@ def _permuted(model: Any, data: DataSet, count: int) -> np.ndarray:
     """Validation images with attributes of others, as in training, uint8 [n, H, W, C]."""
     translate, domains = _translator(model), model.config.table
     blocks = _blocks(model, data, count)
-    return np.concatenate([translate(images, domains.permuted(own)) for images, own in blocks])
+    return np.concatenate([translate(images, domains.permute(own)) for images, own in blocks])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import data
 from zoo.data import DataSet
-from zoo.data.pairs import paired
+from zoo.data.pairs import make_pairs
 from zoo.errors import ConfigError
 from zoo.host import keep_freed_memory, memory_errors, setup_threads
 from zoo.inference.inputs import report_skipped
@@ -168,7 +168,7 @@ def _trainer(model: str, recipe: Recipe, out: Path, cpu: bool, quiet: bool) -> T
 def _paired(loaded: DataSet, options: dict[str, Any]) -> DataSet:
     """The data with the inputs that a model of pairs is trained on."""
     chosen = {name: options[name] for name in ("task", "direction") if name in options}
-    return paired(loaded, **{"task": "pairs", **chosen})
+    return make_pairs(loaded, **{"task": "pairs", **chosen})
 
 
 def _describe(trainer: Trainer) -> str:
