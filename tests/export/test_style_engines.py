@@ -327,7 +327,7 @@ def test_the_command_mixes_styles(small: Small, tmp_path: Path, truncation: floa
         (["--truncation", "-0.5"], "truncation: expected a finite number of at least 0, got -0.5"),
         (["--truncation", "nan"], "truncation: expected a finite number of at least 0, got nan"),
         (["--truncation", "some"], "'some' is not a valid float"),
-        (["--label", "0"], "--label: small.onnx knows no classes"),
+        (["--label", "0"], "--label: small.onnx is not conditional"),
     ],
 )
 def test_bad_options(small: Small, tmp_path: Path, options: list[str], words: str) -> None:
@@ -481,9 +481,7 @@ def test_inversion_in_w(exported: tuple[Path, Any], tmp_path: Path) -> None:
     ends = "latent:found.npz:0", "latent:found.npz:1"
     succeeds("interpolate", *ends, "--engine", synthesis, "--out", "walk.npy", cwd=tmp_path)
     assert np.array_equal(np.load(tmp_path / "walk.npy")[[0, -1]], again)
-    assert "samples are drawn from the main file" in refuses(
-        "invert", "seed:1", "--engine", synthesis, cwd=tmp_path
-    )
+    assert "use the main file" in refuses("invert", "seed:1", "--engine", synthesis, cwd=tmp_path)
 
 
 @pytest.mark.slow

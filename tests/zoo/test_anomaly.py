@@ -121,7 +121,7 @@ def test_heat_map_finds_a_pasted_square(pair: Pair, images: np.ndarray) -> None:
         found += top <= row < top + 5 and left <= column < left + 5
     assert found >= 180
     before = anomaly.scores(pair.encoder, pair.decoder(), images[:200])
-    assert np.mean(anomaly.errors(damaged, made) > before) > 0.95
+    assert np.mean(anomaly.reconstruction_errors(damaged, made) > before) > 0.95
 
 
 def test_heat_map_is_the_smoothed_squared_error() -> None:
@@ -149,7 +149,7 @@ def test_highest_is_the_head_of_the_sorted_list(images: np.ndarray) -> None:
     values = random.integers(0, 40, COUNT) / 7
     names = [str(i) for i in range(COUNT)]
     for count in (1, 10, COUNT + 5):
-        highest = anomaly_pictures.Highest(count)
+        highest = anomaly_pictures.HighestScores(count)
         for start in range(0, COUNT, 77):
             part = slice(start, start + 77)
             highest.offer(values[part], names[part], images[part], 255 - images[part])
@@ -282,8 +282,8 @@ def test_per_class(tmp_path: Path, scores: np.ndarray, fashion_mnist: DataSet) -
         (("--held-out", "Bag", "-n", 3), "has no image of it among these"),
         (("--normal", "nowhere"), "nowhere"),
         (("--normal", "empty"), "empty holds no pictures"),
-        (("--out", "a.npy"), "anomalies are shown in a file .png"),
-        (("--scores", "a.txt"), "scores are in a file .csv"),
+        (("--out", "a.npy"), "the picture of anomalies must be a .png"),
+        (("--scores", "a.txt"), "scores must be written to a .csv"),
         (("--scores", "nowhere/a.csv"), "there is no folder"),
         (("--top", 0), "expected 1 to 256 images"),
     ],
@@ -298,7 +298,7 @@ def test_anomaly_refuses_files(
 ) -> None:
     np.save(tmp_path / "a.npy", images[:20])
     message = refuses("anomaly", "a.npy", "--engine", ENGINE, "--per-class", cwd=tmp_path)
-    assert "--per-class: expected --data of known classes, got a.npy" in message
+    assert "--per-class: expected --data with classes, got a.npy" in message
     np.save(tmp_path / "wide.npy", np.zeros((5, 28, 30, 1), np.uint8))
     for args in (("wide.npy",), ("a.npy", "--normal", "wide.npy")):
         assert "wide.npy: expected" in refuses("anomaly", *args, "--engine", ENGINE, cwd=tmp_path)

@@ -294,7 +294,7 @@ def test_without_classes_and_without_a_generator(
         (("-k", 0), "expected 1 to 256 clusters"),
         (("-k", 256, "--shown", 64), "too large to show"),
         (("--seed", -1), "32 bits"),
-        (("--out", "a.gif"), "shown in a .png"),
+        (("--out", "a.gif"), "must be a .png"),
         (("--out", "nowhere/a.png"), "there is no folder"),
         (("--assign", "a.csv"), "written to an .npz"),
         (("--split", "other"), "'other' is not one of"),

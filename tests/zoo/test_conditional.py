@@ -250,7 +250,7 @@ def test_the_command_walks_within_a_class(small: tuple[Path, Evaluate], tmp_path
         (["--label", "glove"], "a class from 0 to 2 (hat, coat, scarf), got 'glove'"),
         (["--label", "3"], "a class from 0 to 2 (hat, coat, scarf), got 3"),
         (["--label", "-1"], "got -1"),
-        (["--labels", "0,,1"], "--labels: expected classes with commas between them, got '0,,1'"),
+        (["--labels", "0,,1"], "--labels: expected classes separated by them, got '0,,1'"),
         (["--labels", "hat,glove"], "got 'glove'"),
         (["--label", "0", "--labels", "1"], "--label and --labels: expected one of them"),
         (["--truncation", "0.5"], "--truncation: small.onnx is not style-based"),
@@ -266,7 +266,7 @@ def test_bad_options(
 def test_other_engines_know_no_classes(vae_engine: Path, tmp_path: Path) -> None:
     for option in ("--label", "--labels"):
         said = refuses("sample", "--engine", vae_engine, option, "0", cwd=tmp_path)
-        assert f"{option}: vae.onnx knows no classes" in said
+        assert f"{option}: vae.onnx is not conditional" in said
 
 
 # Export
@@ -319,7 +319,7 @@ def test_inversion_is_told_the_class(exported: tuple[Path, Any], tmp_path: Path)
         assert psnr > 30 and psnr == pytest.approx(float(found["psnr"][0]), abs=1e-3)
         other = generator.decode(found["latents"], labels=2).astype(float) - original
         assert np.square(other).mean() > 2 * np.square(error).mean()
-    assert "say with --label which one" in refuses(*invert, cwd=tmp_path)
+    assert "is conditional: give the class with --label" in refuses(*invert, cwd=tmp_path)
     assert "label" in refuses(*invert, "--label", 7, cwd=tmp_path)
 
 

@@ -162,7 +162,7 @@ def test_bad_requests(family: tuple[Path, Any], tmp_path: Path) -> None:
     folder, _ = family
     evaluate = "edit", "--engine", folder / "m.onnx", "--evaluate", folder / "judge.onnx"
     said = refuses(*evaluate, "--data", "fashion-mnist", cwd=tmp_path)
-    assert "--data: m.onnx has no encoder to read images; leave it out, to edit samples" in said
+    assert "--data: m.onnx has no encoder to read images; omit --data to edit samples" in said
     other = judge(tmp_path / "other.onnx", ["A", "B", "C"])
     said = refuses(*evaluate[:-1], other, cwd=tmp_path)
     assert "no attribute is known to both: the engine has Left, Top; the classifier A, B, C" in said

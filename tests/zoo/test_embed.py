@@ -98,7 +98,7 @@ def test_files_without_labels(tmp_path: Path, images: np.ndarray, out: str) -> N
 def test_parquet_has_row_groups_of_bounded_size(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     values = np.random.default_rng(0).normal(size=(150_000, 3)).astype(np.float32)
-    with embedding.opened(str(path), 3) as write:
+    with embedding.open_writer(str(path), 3) as write:
         for start in range(0, len(values), 1000):
             rows = values[start : start + 1000]
             write(rows, [str(start + i) for i in range(len(rows))], None)
@@ -175,7 +175,7 @@ def test_scatter_of_two_values_is_those() -> None:
     points, _ = part.points()
     assert abs(len(points) - MOST) < 5 * MOST**0.5
     assert np.abs(points.mean(axis=0)).max() < 5 / len(points) ** 0.5
-    with pytest.raises(ConfigError, match="at least 2 values, and these have 1"):
+    with pytest.raises(ConfigError, match="at least 2 values, got 1"):
         Scatter(1)
 
 
@@ -249,12 +249,12 @@ REFUSED = {
     "not finite": (("nan.npy",), "nan.npy: holds values that are not finite"),
     "strict": (("pictures", "--strict"), "junk.png is not a picture"),
     "no such data": (("--data", "nothing"), "nothing is not a data set, folder or file"),
-    "another format": (("good.npy", "--out", "a.csv"), "latents go to a .npz or .parquet file"),
+    "another format": (("good.npy", "--out", "a.csv"), "expected a .npz or .parquet file"),
     "a folder in the way": (("good.npy", "--out", "taken.npz"), "is not a regular file"),
     "no folder": (("good.npy", "--out", "no/a.npz"), "there is no folder"),
-    "scatter format": (("good.npy", "--scatter", "a.gif"), "the scatter is a .png"),
+    "scatter format": (("good.npy", "--scatter", "a.gif"), "the scatter plot must be a .png"),
     "scatter nowhere": (("good.npy", "--scatter", "no/a.png"), "there is no folder"),
-    "PCA of what": (("good.npy", "--compare-pca"), "--compare-pca needs --data SET"),
+    "PCA of what": (("good.npy", "--compare-pca"), "--compare-pca requires --data SET"),
     "no count": (("good.npy", "-n", 0), "expected an integer of at least 1, got 0"),
 }
 
@@ -270,7 +270,7 @@ def test_bad_engines(folder: Path) -> None:
         ("alone.onnx", (), "alone.onnx needs its encoder to read images"),
         ("nowhere.onnx", (), "no such file, and the shipped engines are"),
         ("good.npy", (), "good.npy"),
-        ("one.encoder.onnx", ("--scatter", "s.png"), "at least 2 values, and these have 1"),
+        ("one.encoder.onnx", ("--scatter", "s.png"), "at least 2 values, got 1"),
     ):
         said = refuses("embed", "--engine", engine, "good.npy", *args, cwd=folder)
         assert message in said

@@ -44,7 +44,7 @@ def test_functions_do_what_their_commands_do(
 
 def test_their_errors_are_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match="--spread goes with --from"):
+    with pytest.raises(ConfigError, match="--spread requires --from"):
         sample_images(ENGINE, spread=1.0)
     with pytest.raises(ConfigError, match="expected IMAGES or --data SET, got neither"):
         embed_images(Selection(), ENGINE)

@@ -300,7 +300,7 @@ def test_outputs_that_cannot_be(tmp_path: Path, path: str, problem: str) -> None
 
 
 def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Asked of the system, which lets root write anywhere: so the answer is replaced.
+    # Conditions of the system, which lets root write anywhere: so the answer is replaced.
     monkeypatch.setattr("os.access", lambda path, mode: False)
     for name in ("a.png", "folder/"):
         with pytest.raises(OutputError, match=rf"cannot write .*{name}: permission denied"):

@@ -97,7 +97,7 @@ def test_all_pairs_are_made_in_order_and_in_blocks() -> None:
     across = 100 + np.arange(90, dtype=np.float32)[:, None]
     network: Any = Made()
     chosen = style_mixing.bands(10)
-    blocks = list(style_mixing.crossed(network, down, across, 10, chosen))
+    blocks = list(style_mixing.mix_pairs(network, down, across, 10, chosen))
     assert max(network.sizes) <= 256 and sum(network.sizes) == 3 * 7 * 90
     images = np.concatenate(blocks).reshape(3, 7, 90, 10)
     for index, layers in enumerate(([0, 1, 2, 3], [4, 5, 6, 7], [8, 9])):
@@ -247,7 +247,7 @@ def test_the_layers_of_one_band_are_exchanged(
         (["--bands", "rough"], "--bands: expected some of coarse, middle, fine with commas"),
         (["--bands", "coarse,coarse"], "--bands: expected some of coarse, middle, fine"),
         (["--bands", ""], "--bands: expected some of coarse, middle, fine"),
-        (["--bands", "coarse,fine"], "--bands: small.onnx has 2 layers, which are coarse: no fine"),
+        (["--bands", "coarse,fine"], "--bands: small.onnx has 2 layers, only coarse: no fine"),
         (["--truncation", "-0.5"], "truncation: expected a finite number of at least 0, got -0.5"),
         (["--truncation", "nan"], "truncation: expected a finite number of at least 0, got nan"),
         (["--truncation", "inf"], "truncation: expected a finite number of at least 0, got inf"),

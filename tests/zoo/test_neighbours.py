@@ -133,7 +133,7 @@ def test_walk_refuses(latents: np.ndarray) -> None:
 def test_evenly_is_even(latents: np.ndarray) -> None:
     corners = latents[[0, 7, 3, 11]].astype(np.float64)
     lengths = np.linalg.norm(np.diff(corners, axis=0), axis=1)
-    points = neighbours.evenly(corners, 1001)
+    points = neighbours.resample(corners, 1001)
     np.testing.assert_allclose(points[[0, -1]], corners[[0, -1]], rtol=1e-6)
     steps = np.linalg.norm(np.diff(points.astype(np.float64), axis=0), axis=1)
     # Only a step around a corner is shorter than the others.
@@ -142,12 +142,12 @@ def test_evenly_is_even(latents: np.ndarray) -> None:
     at = round(1000 * lengths[0] / lengths.sum())
     assert np.linalg.norm(points[at] - corners[1]) <= lengths.sum() / 1000
     np.testing.assert_allclose(
-        neighbours.evenly(corners[:2], 5),
+        neighbours.resample(corners[:2], 5),
         corners[0] + np.linspace(0, 1, 5)[:, None] * (corners[1] - corners[0]),
         rtol=1e-5, atol=1e-6,
     )  # fmt: skip
     np.testing.assert_array_equal(
-        neighbours.evenly(corners[[0, 0]], 3), np.float32(corners[[0] * 3])
+        neighbours.resample(corners[[0, 0]], 3), np.float32(corners[[0] * 3])
     )
 
 
@@ -178,7 +178,7 @@ def test_walk_of_fashion_mnist(
         np.testing.assert_array_equal(getattr(loaded, part), getattr(joined, part))
     real, along, line = row_tiles(tmp_path / "w.png", [steps + 1, 6, 6])
     np.testing.assert_array_equal(real, np.repeat(fashion_mnist.test.images[path.nodes], 3, 3))
-    decoded = pair.decoder().decode(neighbours.evenly(latents[path.nodes], 6))
+    decoded = pair.decoder().decode(neighbours.resample(latents[path.nodes], 6))
     np.testing.assert_array_equal(along, np.repeat(decoded, 3, axis=3))
     straight_line = pair.decoder().interpolate(latents[0], latents[2], 5)
     np.testing.assert_array_equal(line, np.repeat(straight_line, 3, axis=3))
@@ -200,7 +200,7 @@ def test_walk_between_named_pictures_without_a_generator(
     assert said.endswith("\nwalk.png\n")
     (row,) = row_tiles(tmp_path / "walk.png", [2])
     np.testing.assert_array_equal(row, np.repeat(fashion_mnist.test.images[[3, 11]], 3, axis=3))
-    assert "expected the name of an image, such as g00.png, or its place, 0 to 11" in refuses(
+    assert "expected the name of an image, such as g00.png, or its index, 0 to 11" in refuses(
         *args, "g03", "11", cwd=tmp_path
     )
 
@@ -219,9 +219,9 @@ def test_graph_alone(tmp_path: Path) -> None:
         (("--walk", 5, 5), "--walk: expected two images, got 5 and 5"),
         (("--walk", 5, 400), "--walk 400: expected the name of an image"),
         (("--walk", 5, -3), "--walk -3: expected the name of an image"),
-        (("--walk", 1, 2, "--out", "a.gif"), "a walk is shown in a file .png"),
-        (("--out", "a.png"), "--out: expected with --walk"),
-        (("--save", "a.npy"), "a graph is kept in a file .npz"),
+        (("--walk", 1, 2, "--out", "a.gif"), "the picture of a walk must be a .png"),
+        (("--out", "a.png"), "--out requires --walk"),
+        (("--save", "a.npy"), "the graph must be written to an .npz"),
         (("--save", "nowhere/a.npz"), "there is no folder"),
         (("--walk", 1, 2, "--steps", 0), "expected 1 to 255 steps"),
     ],
@@ -238,7 +238,7 @@ def test_a_name_that_several_images_have(tmp_path: Path, fashion_mnist: DataSet)
             picture.save(tmp_path / folder / f"{index}.png")
     args = ("neighbours", "a", "b", "--engine", ENGINE, "-k", 2, "--walk", "1.png")
     message = refuses(*args, "0", cwd=tmp_path)
-    assert "--walk 1.png: 2 images have this name; give the place of one, such as 1" in message
+    assert "--walk 1.png: 2 images have this name; give the index of one, such as 1" in message
 
 
 @pytest.mark.parametrize("name", ["cluster", "anomaly", "neighbours"])

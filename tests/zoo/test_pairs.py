@@ -13,7 +13,7 @@ from zoo import corruption, data
 from zoo.corruption.edges import THRESHOLD, edges
 from zoo.data import DataSet, Split, faces
 from zoo.data.pairs import is_pairs, make_pairs
-from zoo.data.sets import framed, resize, split_by_seed
+from zoo.data.sets import add_frame, resize, split_by_seed
 from zoo.errors import ConfigError, DataError
 
 
@@ -248,7 +248,7 @@ def test_inputs_drawn_from_images(singles: DataSet) -> None:
 def test_data_that_do_not_fit_the_task(singles: DataSet) -> None:
     with pytest.raises(ConfigError, match="needs data of pairs.*faces holds single images"):
         make_pairs(singles, "pairs")
-    with pytest.raises(ConfigError, match="holds pairs, and the task edges .* task=pairs"):
+    with pytest.raises(ConfigError, match="holds pairs, but the task edges .* task=pairs"):
         make_pairs(make_pairs(singles, "colour"), "edges")
     grey = DataSet("grey", *(Split(s.images[..., :1]) for s in (singles.train, singles.test)))
     with pytest.raises(ConfigError, match="3 channels; grey has 1"):
@@ -265,7 +265,7 @@ def test_inputs_stay_with_their_images(drawn: np.ndarray) -> None:
     assert sorted(map(bytes, loaded.seen.inputs)) == sorted(map(bytes, 255 - drawn[::2]))
     small = resize(Split(drawn, inputs=corruption.grey(drawn)), 16, 1)
     assert small.inputs is not None and small.inputs.shape == (20, 16, 16, 1)
-    bordered = framed(whole, 2).inputs
+    bordered = add_frame(whole, 2).inputs
     assert bordered is not None and np.array_equal(bordered[:, 2:-2, 2:-2], 255 - drawn)
 
 

@@ -91,7 +91,7 @@ def same(found: np.ndarray, expected: np.ndarray) -> None:
 @pytest.mark.parametrize("engine", ["ae.onnx", "stochastic.onnx"])
 def test_without_a_prior_there_is_nothing_to_sample(folder: Path, engine: str) -> None:
     said = refuses("sample", "--engine", engine, cwd=folder)
-    assert re.search(rf"{engine} is an autoencoder and no generator: .*--from IMAGE", said), said
+    assert re.search(rf"{engine} is an autoencoder without a prior, .*--from IMAGE", said), said
     said = refuses("interpolate", "in.png", "seed:1", "--engine", engine, cwd=folder)
     assert re.search("seed:1.*no prior", said), said
 
@@ -135,7 +135,7 @@ def test_larger_spread_goes_further(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (("--spread", 1), "--spread goes with --from"),
+        (("--spread", 1), "--spread requires --from"),
         (("--from", "in.png", "--spread", -1), "--spread.*-1"),
         (("--from", "in.png", "--spread", "nan"), "--spread.*nan"),
         (("--from", "in.png", "--spread", "inf"), "--spread.*inf"),

@@ -416,7 +416,7 @@ def test_vae_faces_edits_attributes(faces: DataSet) -> None:
         opened("vae-faces") as (encoder, generator),
         runtime.Classifier(engine_path("face-attributes.onnx")) as classifier,
     ):
-        directions = editing.of_engine(generator)
+        directions = editing.load_directions(generator)
         assert list(directions) == faces.attributes
         latents = encoder.embed(faces.test.images[:300])
         before = classifier.classify(generator.decode(latents)) > 0.5

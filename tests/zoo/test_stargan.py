@@ -254,7 +254,10 @@ def test_data_without_attributes(some_faces: DataSet) -> None:
         ({"domains": ["Smiling", "Halo"], "groups": [], "hidden_by": {}}, "no attribute 'Halo'"),
         ({"attributes": []}, "no attribute 'Black_Hair'; attributes: none"),
         ({"groups": [["Smiling", "Sunglasses"]]}, "Sunglasses is not a domain"),
-        ({"hidden_by": {"Smiling": ["Eyeglasses"]}}, "attributes that hide Smiling must not be domains"),
+        (
+            {"hidden_by": {"Smiling": ["Eyeglasses"]}},
+            "that hide Smiling must not be domains",
+        ),
         ({"hidden_by": {"Smiling": ["Mask"]}}, "no attribute 'Mask'"),
         ({"blocks": 0}, "blocks must be 1 or more, up to 1000, got 0"),
         ({"widths": []}, "widths must be 1 or more positive integers"),

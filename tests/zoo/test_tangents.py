@@ -243,7 +243,7 @@ def test_moved_images(folder: Path, decoder: nn.Module) -> None:
         (("0.png", "-k", 0), "-k.*0"),
         (("0.png", "--move", 0), "--move.*0"),
         (("0.png", "--move", "nan"), "--move.*nan"),
-        (("0.png", "--out", "a.gif"), r"a.gif: tangents are shown in a \.png"),
+        (("0.png", "--out", "a.gif"), r"a.gif: the picture of tangents must be a \.png"),
         (("0.png", "--out", "no/a.png"), "no folder"),
         (("missing.png",), "missing.png"),
         (("seed:-1",), "seed:-1"),

@@ -251,7 +251,7 @@ def test_transparent_holes(
     assert np.array_equal(np.where(holes, expected, 0), np.where(holes, images, 0))
     save_pictures(tmp_path / "whole", images)
     message = refuses("translate", "--engine", engines[engine], "whole", "--out", "p", cwd=tmp_path)
-    assert message.endswith("; whole pictures need --mask PATH or --holes\n")
+    assert message.endswith("; opaque pictures need --mask PATH or --holes\n")
 
 
 def test_random_holes(tmp_path: Path, engines: dict[str, Path], colours: np.ndarray) -> None:
@@ -306,7 +306,7 @@ def test_nothing_hidden_is_said(
         "translate", "--engine", engines["fill1"], "in", "--mask", "nothing.png", "--out", "o",
         cwd=tmp_path,
     )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "3 images without anything hidden\n")
+    assert (done.returncode, done.stderr) == (0, "3 images without hidden pixels\n")
     np.testing.assert_array_equal(pictures(tmp_path / "o"), clothes[:3])
 
 
@@ -352,7 +352,7 @@ def test_colour(
         ("blur1", ["a.npy", "--out", "o.png"], "it holds one picture, got 12"),
         ("blur1", ["a.npy", "--out", "o.gif"], "expected a folder (no suffix"),
         ("blur1", ["a.npy", "--out", "no/o"], "there is no folder"),
-        ("blur1", ["a.npy", "--grid", "o.npy"], "a grid is a .png"),
+        ("blur1", ["a.npy", "--grid", "o.npy"], "the grid must be a .png"),
         ("blur1", ["a.npy", "--corrupt", "blur:3"], "corruption 'blur:3': expected gaussian:S"),
         ("blur1", ["a.npy", "--corrupt", ""], "corruption '': expected gaussian:S"),
         ("blur1", ["a.npy", "--holes"], "corruption holes: blur1.onnx takes noise"),

@@ -51,7 +51,7 @@ def test_what_is_asked_for_changes(tmp_path: Path, engine: Path, own: np.ndarray
     )  # fmt: skip
     assert done.returncode == 0, done
     # The two without hair, and the one whose sunglasses hide whether there are glasses.
-    assert done.stderr == "3 images not showing all of Blond_Hair,-Eyeglasses\n"
+    assert done.stderr == "3 images in which not all of Blond_Hair,-Eyeglasses can be changed\n"
     targets, whole = DOMAINS.targets(own, {"Blond_Hair": True, "Eyeglasses": False})
     assert (~whole).sum() == 3
     np.testing.assert_array_equal(
@@ -135,7 +135,7 @@ def test_without_its_classifier(tmp_path: Path, engine: Path, own: np.ndarray) -
     beside = tmp_path / "toy.classifier.onnx"
     beside.rename(tmp_path / "kept.onnx")
     message = refuses("translate", *args, cwd=tmp_path)
-    assert "toy.onnx needs its classifier to see what pictures have" in message
+    assert "toy.onnx needs its classifier to see attributes" in message
     (tmp_path / "other").mkdir()
     names = list(reversed(toy_domains.DOMAINS.names))
     condition = {"kind": "attributes", "names": names}

@@ -1,4 +1,4 @@
-"""What encoders, generators, translators and classifiers are put to use for.
+"""Applications of encoders, generators, translators and classifiers.
 
 >>> from zoo.applications.sampling import sample_images
 >>> sample_images("vae", count=16, seed=7, out="samples.png")
@@ -6,7 +6,6 @@
 >>> from zoo.inference.inputs import Selection
 >>> embed_images(Selection(("folder", "more.npy")), "vae", out="latents.npz")
 
-Only `inversion` and `spaces` import PyTorch, and others import them where they are used. Packages
-beyond NumPy, Pillow and the runtime are imported where they are used, too, through
-`zoo.optional.require`.
+Only `inversion` and `spaces` import PyTorch; other modules import these two lazily. Packages other
+than NumPy, Pillow and the runtime are also imported lazily, through `zoo.optional.require`.
 """

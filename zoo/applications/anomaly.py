@@ -1,4 +1,4 @@
-"""Anomalies: images that an autoencoder trained on normal ones cannot reconstruct.
+"""Anomaly detection: images that an autoencoder trained on normal ones cannot reconstruct.
 
 The score of an image is its reconstruction error (Sakurada & Yairi, "Anomaly
 Detection Using Autoencoders with Nonlinear Dimensionality Reduction", MLSDA
@@ -40,22 +40,22 @@ _UNIT = 255.0**2
 
 
 def scores(encoder: Encoder, generator: Generator, images: Images) -> NDArray[np.float64]:
-    """Anomaly score of each of images uint8 [n, H, W, C]: float64 [n], 0 to 1, higher is odder.
+    """Return anomaly scores float64 [n] of images uint8 [n, H, W, C], 0 to 1, higher is odder.
 
     Raises runtime.errors.ArgumentError for another shape or dtype.
     """
-    return errors(images, reconstruct(encoder, generator, images))
+    return reconstruction_errors(images, reconstruct(encoder, generator, images))
 
 
-def errors(images: Images, reconstructions: Images) -> NDArray[np.float64]:
-    """Mean squared error of each image, float64 [n], of values in [0, 1]."""
-    found = np.empty(len(images))
+def reconstruction_errors(images: Images, reconstructions: Images) -> NDArray[np.float64]:
+    """Return the mean squared error float64 [n] of each image, of values in [0, 1]."""
+    errors = np.empty(len(images))
     for start in range(0, len(images), _ROWS):
         rows = slice(start, start + _ROWS)
-        # In integers, so that the order of the sum changes nothing.
+        # Integer sums do not depend on the order of the summands.
         difference = images[rows].astype(np.int64) - reconstructions[rows]
-        found[rows] = np.square(difference).sum((1, 2, 3)) / (images[0].size * _UNIT)
-    return found
+        errors[rows] = np.square(difference).sum((1, 2, 3)) / (images[0].size * _UNIT)
+    return errors
 
 
 def find_anomalies(
@@ -71,14 +71,13 @@ def find_anomalies(
     scores: str | None = None,
     **options: Any,
 ) -> list[str]:
-    """Score the images that are selected, and draw those of highest score to `out`.
+    """Score the selected images, and draw those with the highest scores to `out`.
 
     The arguments are the options of `zoo.anomaly`, `options` those of runtime.Generator. Returns
-    what was found, as lines of text. Raises ConfigError, DataError, OutputError, and the errors of
-    Pair.
+    lines of text. Raises ConfigError, DataError, OutputError, and the errors of Pair.
     """
-    atomic.check_suffix(out, ".png", "anomalies are shown in a file .png")
-    atomic.check_suffix(scores, ".csv", "scores are in a file .csv")
+    atomic.check_suffix(out, ".png", "the picture of anomalies must be a .png")
+    atomic.check_suffix(scores, ".csv", "scores must be written to a .csv")
     if not 0 <= fpr < 1:
         raise ConfigError(f"--fpr: expected at least 0 and less than 1, got {fpr:g}")
     if held_out is not None and per_class:
@@ -87,46 +86,50 @@ def find_anomalies(
         pair.decoder()
         source = selection.open(pair.encoder.image_shape)
         classes = _classes(source, held_out, per_class)
-        limit, said = None, list[str]()
+        limit, lines = None, list[str]()
         if normal is not None or not classes:
             limit, text = _threshold(pair, normal, fpr, selection)
-            said.append(text)
-        write = outputs.enter_context(_table(scores, source, limit)) if scores is not None else None
-        highest, total, above = pictures.Highest(top), 0, 0
-        kept: list[NDArray[np.float64]] = []
-        for block, made, its in _scored(pair, source):
-            highest.offer(its, block.names, block.images, made)
+            lines.append(text)
+        write = (
+            outputs.enter_context(_open_table(scores, source, limit))
+            if scores is not None
+            else None
+        )
+        highest, total, above = pictures.HighestScores(top), 0, 0
+        all_scores: list[Scores] = []
+        for block, reconstructions, block_scores in _score_blocks(pair, source):
+            highest.offer(block_scores, block.names, block.images, reconstructions)
             if write:
-                write(total, block.names, its)
+                write(total, block.names, block_scores)
             if classes:
-                kept.append(its)
-            total += len(its)
-            above += int((its > limit).sum()) if limit is not None else 0
+                all_scores.append(block_scores)
+            total += len(block_scores)
+            above += int((block_scores > limit).sum()) if limit is not None else 0
         worst = highest.sorted()
-        said.insert(0, f"{total:,} images of {source.name}")
+        lines.insert(0, f"{total:,} images of {source.name}")
         if limit is not None:
             are = "is" if above == 1 else "are"
-            said.append(f"{above:,} of the images {are} above it ({above / total:.1%})")
-        if classes and not {source.class_name(i) for i in classes} <= set(_left_out(pair)):
+            lines.append(f"{above:,} of the images {are} above it ({above / total:.1%})")
+        if classes and not {source.class_name(i) for i in classes} <= set(_excluded_classes(pair)):
             without = held_out or "each class"
-            said.append(f"{pair.title} does not say that it was trained without {without}")
+            lines.append(f"{pair.title} does not say that it was trained without {without}")
         if classes:
-            said += _measured(source, classes, kept, limit, fpr)
+            lines += _detection_table(source, classes, np.concatenate(all_scores), limit, fpr)
         title = f"{pair.title}  ·  {source.name}  ·  the highest reconstruction errors"
         temporary = outputs.enter_context(atomic.replace_file(out))
         rows.draw(pictures.rows(worst), title).save(temporary, format="PNG")
     report_skipped(source)
-    said += ["the highest scores:", *(f"  {one.score:.5f}  {one.name}" for one in worst)]
-    return [*said, out if scores is None else f"{out}, {scores}"]
+    lines += ["the highest scores:", *(f"  {one.score:.5f}  {one.name}" for one in worst)]
+    return [*lines, out if scores is None else f"{out}, {scores}"]
 
 
 def _classes(source: Source, held_out: str | None, per_class: bool) -> list[int]:
-    """The classes to measure: none without --held-out and --per-class. Raises ConfigError."""
+    """Return the classes to measure by --held-out or --per-class. Raises ConfigError."""
     if held_out is None and not per_class:
         return []
     option = "--per-class" if held_out is None else "--held-out"
     if source.labels is None:
-        raise ConfigError(f"{option}: expected --data of known classes, got {source.name}")
+        raise ConfigError(f"{option}: expected --data with classes, got {source.name}")
     present: list[int] = sorted(set(source.labels.tolist()))
     if len(present) < 2:
         raise ConfigError(
@@ -143,84 +146,78 @@ def _classes(source: Source, held_out: str | None, per_class: bool) -> list[int]
     return [names[held_out]]
 
 
-def _scored(
-    pair: Pair, source: Source
-) -> Iterator[tuple[Block, NDArray[np.uint8], NDArray[np.float64]]]:
-    """Each block of a source, its reconstructions, and its scores."""
+def _score_blocks(pair: Pair, source: Source) -> Iterator[tuple[Block, Images, Scores]]:
+    """Yield each block of a source, its reconstructions, and its scores."""
     with Progress(source.total or 1) as progress:
         for block in source:
-            made = reconstruct(pair.encoder, pair.decoder(), block.images)
-            yield block, made, errors(block.images, made)
-            progress.advance(len(made))
+            reconstructions = reconstruct(pair.encoder, pair.decoder(), block.images)
+            yield block, reconstructions, reconstruction_errors(block.images, reconstructions)
+            progress.advance(len(reconstructions))
 
 
 def _threshold(
     pair: Pair, normal: str | None, fpr: float, selection: Selection
 ) -> tuple[float, str]:
-    """The threshold, and a line about it. Raises ConfigError, DataError."""
-    name = normal or _trained_on(pair)
+    """Return the threshold, and a line about it. Raises ConfigError, DataError."""
+    name = normal or _training_set(pair)
     is_path = normal is not None and Path(normal).exists()
     images, data = ((name,), None) if is_path else ((), name)
     source = replace(selection, images=images, data=data, split="test", count=None).open(
         pair.encoder.image_shape
     )
-    found = np.concatenate([its for _, _, its in _scored(pair, source)])
+    scores = np.concatenate([block_scores for _, _, block_scores in _score_blocks(pair, source)])
     report_skipped(source)
-    left_out = _left_out(pair) if normal is None else []
-    if left_out and source.labels is not None:
-        unknown = [i for i, name in enumerate(source.classes) if name in left_out]
-        found = found[~np.isin(source.labels, unknown)]
-    without = f" without {', '.join(left_out)}" if left_out else ""
-    if not len(found):
+    excluded = _excluded_classes(pair) if normal is None else []
+    if excluded and source.labels is not None:
+        unknown = [i for i, name in enumerate(source.classes) if name in excluded]
+        scores = scores[~np.isin(source.labels, unknown)]
+    without = f" without {', '.join(excluded)}" if excluded else ""
+    if not len(scores):
         raise ConfigError(f"--normal: {source.name}{without} has no images")
-    limit = detection.threshold(found, fpr)
+    limit = detection.threshold(scores, fpr)
     return limit, (
-        f"threshold {limit:.5f}, above which are {(found > limit).mean():.2%} of "
-        f"{len(found):,} normal images ({source.name}{without})"
+        f"threshold {limit:.5f}, above which are {(scores > limit).mean():.2%} of "
+        f"{len(scores):,} normal images ({source.name}{without})"
     )
 
 
-def _trained_on(pair: Pair) -> str:
-    """The named data set that the engine's file says it learnt from. Raises ConfigError."""
+def _training_set(pair: Pair) -> str:
+    """Return the named data set in the engine's manifest. Raises ConfigError."""
     name = pair.decoder().manifest.get("training", {}).get("data")
     if name in data.SOURCES or name == "faces":
         return str(name)
-    said = f"was trained on {name}, which is no named data set" if name else "does not say"
-    raise ConfigError(f"--normal: expected a file, a folder or a data set, as {pair.title} {said}")
+    reason = f"was trained on {name}, not a named data set" if name else "does not name its own"
+    raise ConfigError(f"--normal: expected a file, a folder or a data set; {pair.title} {reason}")
 
 
-def _left_out(pair: Pair) -> list[str]:
-    """The classes that the engine's file says it was trained without."""
+def _excluded_classes(pair: Pair) -> list[str]:
+    """Return the classes that were excluded from training, by the engine's manifest."""
     recipe = pair.decoder().manifest.get("training", {}).get("recipe", {})
     names: list[str] = recipe.get("exclude", [])
     return names
 
 
-def _measured(
-    source: Source,
-    classes: list[int],
-    kept: list[NDArray[np.float64]],
-    limit: float | None,
-    fpr: float,
+def _detection_table(
+    source: Source, classes: list[int], scores: Scores, limit: float | None, fpr: float
 ) -> list[str]:
-    """A table: how well the images of each class are told from all others."""
-    found, labels = np.concatenate(kept), source.labels
+    """Format a table of how well each class is detected among all others."""
+    labels = source.labels
     assert labels is not None
-    rate_of = f"found at {100 * fpr:g}% false alarms"
-    lines = [("class", "images", "ROC-AUC", "threshold", rate_of)]
+    head = f"found at {100 * fpr:g}% false alarms"
+    lines = [("class", "images", "ROC-AUC", "threshold", head)]
     for i in classes:
-        its, others = found[labels == i], found[labels != i]
+        own, others = scores[labels == i], scores[labels != i]
         at = detection.threshold(others, fpr) if limit is None else limit
-        auc = detection.roc_auc(found, labels == i)
-        rate = detection.true_positive_rate(its, at)
-        row = (f"{len(its):,}", f"{auc:.4f}", f"{at:.5f}", f"{rate:.1%}")
+        auc = detection.roc_auc(scores, labels == i)
+        rate = detection.true_positive_rate(own, at)
+        row = (f"{len(own):,}", f"{auc:.4f}", f"{at:.5f}", f"{rate:.1%}")
         lines.append((source.class_name(i), *row))
     return align_columns(lines, right=range(1, 4))
 
 
 @contextmanager
-def _table(path: str, source: Source, limit: float | None) -> Iterator[Write]:
-    """Writes the .csv of the scores: a function of the first index, names and scores of a block."""
+def _open_table(path: str, source: Source, limit: float | None) -> Iterator[Write]:
+    """Write the .csv of scores; yield a function of a block's first index, names and scores."""
     labels = source.labels
     with (
         atomic.replace_file(path) as temporary,
@@ -230,8 +227,8 @@ def _table(path: str, source: Source, limit: float | None) -> Iterator[Write]:
         known = ["class"] if labels is not None else []
         writer.writerow(["name", "score", *known, *(["anomalous"] if limit is not None else [])])
 
-        def write(start: int, names: list[str], its: Scores) -> None:
-            for i, (name, score) in enumerate(zip(names, its.tolist(), strict=True)):
+        def write(start: int, names: list[str], scores: Scores) -> None:
+            for i, (name, score) in enumerate(zip(names, scores.tolist(), strict=True)):
                 row = [name, repr(score)]
                 if labels is not None:
                     row.append(source.class_name(labels[start + i]))
@@ -242,4 +239,4 @@ def _table(path: str, source: Source, limit: float | None) -> Iterator[Write]:
         yield write
 
 
-__all__ = ["errors", "find_anomalies", "reconstruct", "scores"]
+__all__ = ["reconstruction_errors", "find_anomalies", "reconstruct", "scores"]

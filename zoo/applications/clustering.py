@@ -32,10 +32,9 @@ Labels = NDArray[np.int64]
 class Clusters:
     """k clusters of n vectors, the largest first.
 
-    assignment: int64 [n], the cluster of each vector; centres: float32 [k, D], the
-    means of the members, in the units of the vectors; distances: float64 [n], from
-    each vector to its centre, and inertia: the sum of their squares, both in the
-    space where k-means ran (of the standardised vectors, where they were).
+    assignment: int64 [n], the cluster of each vector; centres: float32 [k, D], the means of the
+    members in the original units; distances: float64 [n], from each vector to its centre; inertia:
+    the sum of their squares. Distances are those of k-means, so of standardised vectors if any.
     """
 
     assignment: Labels
@@ -44,7 +43,7 @@ class Clusters:
     inertia: float
 
     def members(self, cluster: int) -> Labels:
-        """Indices of the members of a cluster, the nearest to its centre first."""
+        """Return the indices of a cluster's members, nearest to the centre first."""
         inside = np.flatnonzero(self.assignment == cluster)
         return inside[np.argsort(self.distances[inside], kind="stable")]
 
@@ -52,13 +51,13 @@ class Clusters:
 def kmeans(
     vectors: NDArray[Any], k: int, seed: int = 0, restarts: int = 10, standardise: bool = False
 ) -> Clusters:
-    """The best of `restarts` runs of k-means on vectors [n, D], by the sum of squared distances.
+    """Run k-means on vectors [n, D], and return the best of `restarts` runs by inertia.
 
-    k-means++ beginnings (Arthur & Vassilvitskii, SODA 2007) from `seed` (32 bits), Lloyd's
-    iterations. `standardise` gives every dimension mean 0 and variance 1 first. Raises
+    Initialised by k-means++ (Arthur & Vassilvitskii, SODA 2007) with a 32-bit `seed`, followed by
+    Lloyd's iterations. `standardise` scales every dimension to mean 0 and variance 1 first. Raises
     ConfigError for a k above the number of different vectors.
     """
-    points = _checked(vectors)
+    points = _check_vectors(vectors)
     if not 1 <= k <= len(points):
         raise ConfigError(f"k: expected 1 to {len(points)}, the number of images, got {k}")
     if standardise:
@@ -66,29 +65,29 @@ def kmeans(
         points = (points - points.mean(axis=0, dtype=np.float64)) / np.where(spread, spread, 1)
     cluster = require("sklearn.cluster")
     with warnings.catch_warnings():
-        # That there are fewer different vectors than clusters is said below.
+        # An error below replaces the warning about fewer different vectors than clusters.
         warnings.simplefilter("ignore")
-        found = cluster.KMeans(k, n_init=restarts, random_state=seed).fit(points)
-    sizes = np.bincount(found.labels_, minlength=k)
+        fitted = cluster.KMeans(k, n_init=restarts, random_state=seed).fit(points)
+    sizes = np.bincount(fitted.labels_, minlength=k)
     if not sizes.all():
         raise ConfigError(
             f"k: expected at most {np.count_nonzero(sizes)}, the number of different images, "
             f"got {k}"
         )
     order = np.argsort(-sizes, kind="stable")
-    assignment = np.argsort(order)[found.labels_].astype(np.int64)
-    to_centre = points - found.cluster_centers_[found.labels_]
+    assignment = np.argsort(order)[fitted.labels_].astype(np.int64)
+    to_centre = points - fitted.cluster_centers_[fitted.labels_]
     return Clusters(
         assignment=assignment,
         centres=np.stack(
             [vectors[assignment == i].mean(axis=0, dtype=np.float64) for i in range(k)]
         ).astype(np.float32),
         distances=np.sqrt(np.square(to_centre, dtype=np.float64).sum(axis=1)),
-        inertia=float(found.inertia_),
+        inertia=float(fitted.inertia_),
     )
 
 
-def _checked(vectors: NDArray[Any]) -> NDArray[np.float32]:
+def _check_vectors(vectors: NDArray[Any]) -> NDArray[np.float32]:
     points = np.asarray(vectors)
     if points.ndim != 2 or 0 in points.shape:
         raise ConfigError(f"vectors: expected shape (n, D), got {points.shape}")
@@ -111,62 +110,63 @@ def cluster_images(
     assign: str | None = None,
     **options: Any,
 ) -> list[str]:
-    """Cluster the images that are selected by their latents, and draw the clusters to `out`.
+    """Cluster the selected images by their latents, and draw the clusters to `out`.
 
     The arguments are the options of `zoo.cluster`, `options` those of runtime.Generator. Returns
-    what was found, as lines of text. Raises ConfigError, DataError, OutputError, and the errors of
-    Pair.
+    lines of text. Raises ConfigError, DataError, OutputError, and the errors of Pair.
     """
-    atomic.check_suffix(out, ".png", "clusters are shown in a .png")
-    atomic.check_suffix(assign, ".npz", "an assignment is written to an .npz")
+    atomic.check_suffix(out, ".png", "the picture of clusters must be a .png")
+    atomic.check_suffix(assign, ".npz", "the assignment must be written to an .npz")
     with Pair(engine, **options) as pair:
         source = selection.open(pair.encoder.image_shape)
         rows.plan([shown + 1] * k, *pair.encoder.image_shape[:2], columns=shown + 1)
 
         keep = pixels and source.labels is not None
         latents, names, flat = _embed(pair, source, keep)
-        found = kmeans(latents, k, seed, restarts, standardise)
+        clusters = kmeans(latents, k, seed, restarts, standardise)
         scores: dict[str, agreement.Scores] = {}
         if source.labels is not None:
             kind = "latents, standardised" if standardise else "latents"
-            scores[kind] = agreement.scores(source.labels, found.assignment)
+            scores[kind] = agreement.scores(source.labels, clusters.assignment)
         if flat is not None and source.labels is not None:
             on_pixels = kmeans(flat, k, seed, restarts)
             scores["pixels"] = agreement.scores(source.labels, on_pixels.assignment)
             del flat
         title = f"{pair.title}  ·  {source.name}  ·  k-means on latents, k = {k}"
         report_skipped(source)
-        picture = rows.draw(_rows(pair, source, found, names, shown), title, shown + 1)
+        picture = rows.draw(_rows(pair, source, clusters, names, shown), title, shown + 1)
     with ExitStack() as outputs:
         if assign is not None:
-            _write(outputs.enter_context(atomic.replace_file(assign)), found, names, source)
+            _write(outputs.enter_context(atomic.replace_file(assign)), clusters, names, source)
         picture.save(outputs.enter_context(atomic.replace_file(out)), format="PNG")
-    said = f"{len(names):,} images of {source.name} in {k} cluster{'s' if k > 1 else ''}"
-    return [said, *_table(scores), out if assign is None else f"{out}, {assign}"]
+    summary = f"{len(names):,} images of {source.name} in {k} cluster{'s' if k > 1 else ''}"
+    return [summary, *_table(scores), out if assign is None else f"{out}, {assign}"]
 
 
 def _embed(
     pair: Pair, source: Source, keep: bool
 ) -> tuple[NDArray[np.float32], list[str], NDArray[np.float32] | None]:
-    """Latents [n, D], names, and with `keep` also the pixels [n, H·W·C] in [0, 1]."""
+    """Return latents [n, D], names, and with `keep` also the pixels [n, H·W·C] in [0, 1]."""
     latents, vectors, names = [], [], list[str]()
     with Progress(source.total or 0) as progress:
-        for made, block in embed_blocks(pair.encoder, source):
-            latents.append(made)
+        for block_latents, block in embed_blocks(pair.encoder, source):
+            latents.append(block_latents)
             names += block.names
             if keep:
                 vectors.append(as_pixels(block.images))
             if source.total:
-                progress.advance(len(made))
+                progress.advance(len(block_latents))
     return np.concatenate(latents), names, np.concatenate(vectors) if keep else None
 
 
-def _rows(pair: Pair, source: Source, found: Clusters, names: list[str], shown: int) -> list[Row]:
-    """One row a cluster: the decoded centre, if there is a generator, and the nearest members."""
-    nearest = [found.members(i)[:shown] for i in range(len(found.centres))]
+def _rows(
+    pair: Pair, source: Source, clusters: Clusters, names: list[str], shown: int
+) -> list[Row]:
+    """Return one row per cluster: the decoded centre, if possible, and the nearest members."""
+    nearest = [clusters.members(i)[:shown] for i in range(len(clusters.centres))]
     pictures = iter(gather(source, np.concatenate(nearest)))
-    centres = None if pair.generator is None else pair.generator.decode(found.centres)
-    made = []
+    centres = None if pair.generator is None else pair.generator.decode(clusters.centres)
+    result = []
     for cluster, members in enumerate(nearest):
         tiles = [next(pictures) for _ in members]
         labels = [
@@ -175,13 +175,13 @@ def _rows(pair: Pair, source: Source, found: Clusters, names: list[str], shown: 
         ]
         if centres is not None:
             tiles, labels = [centres[cluster], *tiles], ["centre", *labels]
-        made.append(Row(_heading(cluster, source, found), tiles, labels))
-    return made
+        result.append(Row(_heading(cluster, source, clusters), tiles, labels))
+    return result
 
 
-def _heading(cluster: int, source: Source, found: Clusters) -> str:
-    """`3: 1,203 images  ·  57 % Shirt, 30 % Pullover`, of the two classes that are most of it."""
-    inside = found.assignment == cluster
+def _heading(cluster: int, source: Source, clusters: Clusters) -> str:
+    """Format `3: 1,203 images  ·  57 % Shirt, 30 % Pullover`, with the two largest classes."""
+    inside = clusters.assignment == cluster
     size = int(inside.sum())
     text = f"{cluster}: {size:,} image{'s' if size > 1 else ''}"
     if source.labels is None:
@@ -197,15 +197,15 @@ def _table(scores: dict[str, agreement.Scores]) -> list[str]:
     if not scores:
         return []
     rows = [("", "accuracy", "NMI", "ARI")]
-    for kind, its in scores.items():
-        rows.append((kind, f"{its.accuracy:.3f}", f"{its.nmi:.3f}", f"{its.ari:.3f}"))
+    for kind, score in scores.items():
+        rows.append((kind, f"{score.accuracy:.3f}", f"{score.nmi:.3f}", f"{score.ari:.3f}"))
     return align_columns(rows, right=range(1, 4))
 
 
-def _write(path: Path, found: Clusters, names: list[str], source: Source) -> None:
+def _write(path: Path, clusters: Clusters, names: list[str], source: Source) -> None:
     arrays: dict[str, Any] = {
-        "assignment": found.assignment,
-        "centres": found.centres,
+        "assignment": clusters.assignment,
+        "centres": clusters.centres,
         "names": np.array(names),
     }
     if source.labels is not None:

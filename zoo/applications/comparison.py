@@ -1,4 +1,4 @@
-"""Translated images beside their inputs and what they should be, in a grid."""
+"""Tiles of translated images, their inputs and the ground truth, for a grid."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ COLUMNS = 16
 
 
 class Tiles:
-    """The first images of a run, for a grid: inputs above outputs above the truth, if known."""
+    """Collector of the first images of a run: inputs above outputs above the truth, if known."""
 
     def __init__(self) -> None:
         self._rows: list[list[tuple[Images, str]]] = []
 
     def add(self, block: Translated) -> None:
-        """Take images until there are SHOWN."""
-        wanted = SHOWN - len(self._rows)
-        if wanted <= 0:
+        """Add images until there are SHOWN."""
+        missing = SHOWN - len(self._rows)
+        if missing <= 0:
             return
-        inputs = displayed(block)
-        for index, name in enumerate(block.names[:wanted]):
+        inputs = display_inputs(block)
+        for index, name in enumerate(block.names[:missing]):
             output, truth = block.outputs[index], None
-            said = "output"
+            label = "output"
             if block.truths is not None:
                 truth = block.truths[index]
-                said = f"{quality.psnr(output[None], truth[None])[0]:.1f} dB"
-            tiles = [(inputs[index].copy(), tile_label(name)), (output.copy(), said)]
+                label = f"{quality.psnr(output[None], truth[None])[0]:.1f} dB"
+            tiles = [(inputs[index].copy(), tile_label(name)), (output.copy(), label)]
             if truth is not None:
                 tiles.append((truth.copy(), "truth"))
             self._rows.append(tiles)
 
-    def arranged(self) -> tuple[list[Images], list[str], int]:
-        """Tiles [H, W, C] and labels in the order of a grid, and its number of columns."""
+    def arrange(self) -> tuple[list[Images], list[str], int]:
+        """Return tiles [H, W, C] and labels in the order of a grid, and its number of columns."""
         columns = min(COLUMNS, len(self._rows))
         blank = (np.full_like(self._rows[0][0][0], 255), "")
-        found: list[tuple[Images, str]] = []
+        cells: list[tuple[Images, str]] = []
         for start in range(0, len(self._rows), columns):
             part = self._rows[start : start + columns]
             for row in range(len(part[0])):
-                found += [tiles[row] for tiles in part] + [blank] * (columns - len(part))
-        return [tile for tile, _ in found], [label for _, label in found], columns
+                cells += [tiles[row] for tiles in part] + [blank] * (columns - len(part))
+        return [tile for tile, _ in cells], [label for _, label in cells], columns
 
     def __len__(self) -> int:
         return len(self._rows)
 
 
-def displayed(block: Translated) -> Images:
-    """The inputs as images like the outputs, for people: a chequered pattern where hidden."""
+def display_inputs(block: Translated) -> Images:
+    """Return the inputs as images like the outputs, with a chequered pattern where hidden."""
     before = block.before()
     if before is None:
         return np.full_like(block.outputs, 255)
@@ -67,4 +67,4 @@ def displayed(block: Translated) -> Images:
     return np.where(hidden, pattern, before)
 
 
-__all__ = ["SHOWN", "Tiles", "displayed"]
+__all__ = ["SHOWN", "Tiles", "display_inputs"]

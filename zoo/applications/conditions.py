@@ -1,4 +1,4 @@
-"""What a user asks a generator for: classes by name or number, truncated and mixed styles."""
+"""Conditions of generated images: classes by name or number, truncated and mixed styles."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ if TYPE_CHECKING:
 
 
 MIX_STREAM = 32
-"""Noise stream of the second latent of an image, of which the later layers take their style."""
+"""Noise stream of an image's second latent, from which the later layers take their style."""
 
 _ROWS = 256
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What images are to be like; None of each where nothing was said.
+class Conditions:
+    """Conditions of generated images, each None if not requested.
 
-    labels: the class of all images, or those that they have in turn; truncation: ψ; mix: the first
-    layer that takes the second style.
+    labels: the classes that images have in turn; truncation: ψ; mix: the first layer that takes the
+    second style.
     """
 
     labels: list[int | str] | None = None
     truncation: float | None = None
     mix: int | None = None
 
-    def options(self) -> dict[str, Any]:
-        """As arguments of runtime.Generator.sample and stream."""
-        found: dict[str, Any] = {}
+    def sampling_options(self) -> dict[str, Any]:
+        """Return arguments of runtime.Generator.sample and stream."""
+        options: dict[str, Any] = {}
         if self.labels is not None:
-            found |= {"labels": self.labels, "cycle": True}
+            options |= {"labels": self.labels, "cycle": True}
         if self.truncation is not None:
-            found["truncation"] = self.truncation
-        return found
+            options["truncation"] = self.truncation
+        return options
 
-    def of_way(self) -> dict[str, Any]:
-        """As arguments of runtime.Generator.interpolate, whose ways are all of the first class."""
-        found = self.options()
-        if found.pop("cycle", False):
-            found["labels"] = found["labels"][0]
-        return found
+    def interpolation_options(self) -> dict[str, Any]:
+        """Return arguments of runtime.Generator.interpolate and decode, with the first class."""
+        options = self.sampling_options()
+        if options.pop("cycle", False):
+            options["labels"] = options["labels"][0]
+        return options
 
     def title(self) -> str:
-        """What was asked for, to be put after a title."""
+        """Return a description of the conditions, to append to a title."""
         parts = []
         if self.labels is not None:
             parts.append(", ".join(map(str, self.labels)))
@@ -63,73 +63,78 @@ class Asked:
         return "".join(f"  ·  {part}" for part in parts)
 
 
-def ask(
+def parse(
     generator: Generator,
     label: str | None,
     labels: str | None,
     truncation: float | None,
     mix: int | None,
-) -> Asked:
-    """What the options --label, --labels, --truncation and --mix ask this generator for.
+) -> Conditions:
+    """Parse the options --label, --labels, --truncation and --mix for a generator.
 
-    Raises ConfigError for what the generator has not. Classes are looked up by the runtime.
+    Raises ConfigError for what the generator does not support. The runtime looks up the classes.
     """
     name = Path(generator.path).name
     if label is not None and labels is not None:
         raise ConfigError("--label and --labels: expected one of them")
-    asked = None
+    classes = None
     if label is not None or labels is not None:
         if not generator.class_count:
             option = "--label" if labels is None else "--labels"
-            raise ConfigError(f"{option}: {name} knows no classes; this needs a conditional engine")
-        asked = _parse(label, labels, generator.classes)
+            raise ConfigError(f"{option}: {name} is not conditional and has no classes")
+        classes = _parse_labels(label, labels, generator.classes)
     layers = generator.style_layers
     if truncation is not None and not layers:
-        raise ConfigError(f"--truncation: {name} is not style-based, and cannot truncate styles")
+        raise ConfigError(f"--truncation: {name} is not style-based")
     if truncation is not None and not (math.isfinite(truncation) and truncation >= 0):
         raise ConfigError(
             f"--truncation: expected a finite number of at least 0, got {truncation:g}"
         )
     if mix is not None and not layers:
-        raise ConfigError(f"--mix: {name} is not style-based, and cannot mix styles")
+        raise ConfigError(f"--mix: {name} is not style-based")
     if mix is not None and not 1 <= mix < layers:
         raise ConfigError(f"--mix: expected a layer from 1 to {layers - 1}, got {mix}")
-    return Asked(asked, truncation, mix)
+    return Conditions(classes, truncation, mix)
 
 
-def _parse(label: str | None, labels: str | None, names: list[str]) -> list[int | str]:
+def _parse_labels(label: str | None, labels: str | None, names: list[str]) -> list[int | str]:
     texts = [label] if label is not None else [part.strip() for part in str(labels).split(",")]
     if not all(texts):
-        raise ConfigError(f"--labels: expected classes with commas between them, got {labels!r}")
-    found: list[int | str] = []
+        raise ConfigError(f"--labels: expected classes separated by commas, got {labels!r}")
+    classes: list[int | str] = []
     for text in map(str, texts):
         number = text not in names and text.removeprefix("-").isdecimal()
-        found.append(int(text) if number else text)
-    return found
+        classes.append(int(text) if number else text)
+    return classes
 
 
-def mixed(
-    generator: Generator, asked: Asked, count: int, seed: int, first: int, **options: Any
+def mix_samples(
+    generator: Generator,
+    conditioning: Conditions,
+    count: int,
+    seed: int,
+    first: int,
+    **options: Any,
 ) -> Iterating[NDArray[Any]]:
-    """Images first … first + count - 1 with two styles each, as blocks (Karras et al. 2019, 3.1).
+    """Yield blocks of images first … first + count - 1 with mixed styles (Karras et al. 2019, 3.1).
 
-    The layers before `asked.mix` take the style of the image's latent, the others that of a second
-    latent, which is its noise in the stream `MIX_STREAM`. Both styles are truncated. `options` are
+    The layers before `conditioning.mix` take the style of the image's latent, the others that of a
+    second latent, drawn from the stream `MIX_STREAM`. Both styles are truncated. `options` are
     those of runtime.Generator. Raises as `zoo.engines.open_halves`.
     """
     mapping, synthesis = open_halves(generator, **options)
     layers = generator.style_layers
-    late = range(int(asked.mix or 0), layers)
+    late = range(int(conditioning.mix or 0), layers)
     with mapping, synthesis:
         for start in range(0, count, _ROWS):
             rows, at = min(_ROWS, count - start), first + start
-            drawn = (
+            latents = (
                 noise.normals(seed, at, rows, mapping.latent_width, stream)
                 for stream in (0, MIX_STREAM)
             )
-            one, two = (style_mixing.styles(mapping, h, asked.truncation) for h in drawn)
+            one, two = (style_mixing.styles(mapping, h, conditioning.truncation) for h in latents)
             mixture = style_mixing.mix(one, two, layers, late)
             yield synthesis.decode(mixture, seed=seed, first=at)
 
 
-__all__ = ["MIX_STREAM", "Asked", "ask", "mixed"]
+__all__ = ["MIX_STREAM", "Conditions", "parse", "mix_samples"]

@@ -1,4 +1,4 @@
-"""Translation between domains: pictures with other attributes, all else being equal."""
+"""Translation between domains: changing attributes of images."""
 
 from __future__ import annotations
 
@@ -20,35 +20,34 @@ Shape = tuple[int, int, int]
 
 
 @contextmanager
-def opened_classifier(translator: Translator, **options: Any) -> Iterator[Classifier]:
-    """The classifier beside a translator: `stargan.onnx` → `stargan.classifier.onnx`.
+def open_classifier(translator: Translator, **options: Any) -> Iterator[Classifier]:
+    """Open the classifier next to a translator: `stargan.onnx` → `stargan.classifier.onnx`.
 
-    Raises EngineNotFoundError, the errors of runtime.Classifier, and ConfigError for one of other
-    domains.
+    Raises EngineNotFoundError, the errors of runtime.Classifier, and ConfigError for other domains.
     """
     path = Path(translator.path)
-    what = "its classifier to see what pictures have"
-    found = sibling_path(path, "classifier", what, **options)
-    with Classifier(found, **options) as classifier:
+    what = "its classifier to see attributes"
+    classifier_path = sibling_path(path, "classifier", what, **options)
+    with Classifier(classifier_path, **options) as classifier:
         expected = read_domains(translator).seen
         if tuple(classifier.names) != expected or classifier.image_shape != translator.input_shape:
-            raise ConfigError(f"{found} is not the classifier of {path.name}")
+            raise ConfigError(f"{classifier_path} is not the classifier of {path.name}")
         yield classifier
 
 
 class DomainTranslator:
-    """A translator that is told what to change, as one that takes images only.
+    """Translator with fixed target domains and the interface of one that takes only images.
 
-    What is not asked for is read from each image by the classifier and kept. `kept` counts the
-    images so far that do not show all that was asked to change.
+    All other attributes are read from each image by the classifier, and preserved. `unchanged`
+    counts the images so far in which not all of `request` could be changed.
     """
 
     def __init__(
-        self, translator: Translator, classifier: Classifier, wanted: Mapping[str, bool]
+        self, translator: Translator, classifier: Classifier, request: Mapping[str, bool]
     ) -> None:
         self.domains = read_domains(translator)
-        self.domains.check(wanted)
-        self._translator, self._classifier, self._wanted = translator, classifier, dict(wanted)
+        self.domains.check(request)
+        self._translator, self._classifier, self._request = translator, classifier, dict(request)
         self.path, self.manifest, self.backend = (
             translator.path,
             translator.manifest,
@@ -57,56 +56,57 @@ class DomainTranslator:
         self.alpha: bool = translator.alpha
         self.input_shape: Shape = translator.input_shape
         self.image_shape: Shape = translator.image_shape
-        self.kept = 0
+        self.unchanged = 0
 
     @property
     def title(self) -> str:
-        """What is changed, as in `Blond_Hair, -Eyeglasses`."""
-        return ", ".join(name if value else f"-{name}" for name, value in self._wanted.items())
+        """The requested changes, as in `Blond_Hair, -Eyeglasses`."""
+        return ", ".join(name if value else f"-{name}" for name, value in self._request.items())
 
     def translate(self, images: Images) -> Images:
-        """Images uint8 [n, H, W, C] with what is wanted."""
+        """Translate images uint8 [n, H, W, C] to the requested domains."""
         own = self.domains.decide(self._classifier.classify(images))
-        targets, whole = self.domains.targets(own, self._wanted)
-        self.kept += int((~whole).sum())
+        targets, complete = self.domains.targets(own, self._request)
+        self.unchanged += int((~complete).sum())
         return self._translator.translate(images, attributes=targets.astype(np.float32))
 
     def all_domains(self, images: Images) -> Iterator[tuple[Images, list[str]]]:
-        """Images changed to one domain after the other, and what each change was.
+        """Yield images translated to each domain, and the change of each image.
 
-        Those of a group are given, any other one is flipped; "" where an image does not show it or
-        has it already.
+        A domain of a group is set, any other one is flipped. The change is "" if it is impossible,
+        or the image already has it.
         """
         own = self.domains.decide(self._classifier.classify(images))
         for edit in self.domains.edits(own):
             targets = edit.expand(own)
             column = self.domains.names.index(edit.name)
-            said = [""] * len(images)
+            changes = [""] * len(images)
             for row in edit.rows.tolist():
-                said[row] = edit.name if targets[row, column] else f"-{edit.name}"
+                changes[row] = edit.name if targets[row, column] else f"-{edit.name}"
             values = targets.astype(np.float32)
-            yield self._translator.translate(images, attributes=values), said
+            yield self._translator.translate(images, attributes=values), changes
 
 
 @contextmanager
-def told(opened: Translator, to: str | None, **options: Any) -> Iterator[Any]:
-    """The translator, told what to change if it has domains; `options` are the classifier's.
+def open_domain_translator(translator: Translator, to: str | None, **options: Any) -> Iterator[Any]:
+    """Yield the translator, or if it has domains, a DomainTranslator for those of `to`.
 
-    Raises ConfigError for `to` without domains or domains without `to`, and as `Domains.parse` and
-    `opened_classifier`.
+    `options` are those of the classifier. Raises ConfigError for `to` without domains or domains
+    without `to`, and as `Domains.parse` and `open_classifier`.
     """
-    if not domain_names(opened):
+    if not domain_names(translator):
         if to is not None:
-            raise ConfigError(f"--to: {Path(opened.path).name} does not translate between domains")
-        yield opened
+            name = Path(translator.path).name
+            raise ConfigError(f"--to: {name} does not translate between domains")
+        yield translator
         return
-    domains = read_domains(opened)
+    domains = read_domains(translator)
     if to is None:
         names = ", ".join(domains.names)
         raise ConfigError(f"nothing to change: expected --to DOMAIN,… or only --grid, of {names}")
-    wanted = domains.parse(to)
-    with opened_classifier(opened, **options) as classifier:
-        yield DomainTranslator(opened, classifier, wanted)
+    request = domains.parse(to)
+    with open_classifier(translator, **options) as classifier:
+        yield DomainTranslator(translator, classifier, request)
 
 
-__all__ = ["DomainTranslator", "opened_classifier", "told"]
+__all__ = ["DomainTranslator", "open_classifier", "open_domain_translator"]

@@ -1,9 +1,8 @@
-"""Editing an attribute of an image by moving its latent: h_new = h + α·h_dif.
+"""Attribute editing by moving latents: h_new = h + α·h_dif.
 
-h_dif of an attribute is the mean latent of the training images that have it minus the mean of
-those that have not: the visual attribute vectors of Larsen et al. 2016, arXiv:1512.09300 (see
-also White 2016, arXiv:1609.04468). The export writes them into the engine file, as `directions`
-of its manifest.
+h_dif of an attribute is the mean latent of training images with it minus the mean latent of those
+without: the visual attribute vectors of Larsen et al. 2016, arXiv:1512.09300 (see also White 2016,
+arXiv:1609.04468). The export writes them to the engine's manifest, as `directions`.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from zoo.errors import ConfigError
 
 
 def direction(latents: ArrayLike, has: ArrayLike) -> NDArray[np.float32]:
-    """h_dif [D] of latents [n, D] and whether each image has the attribute, bool [n].
+    """Return h_dif [D] for latents [n, D] and bool [n], True for images with the attribute.
 
-    Means are taken in float64. Raises ConfigError where no image, or every image, has it.
+    Means are taken in float64. Raises ConfigError if no image, or every image, has it.
     """
     rows, mask = np.asarray(latents, np.float64), np.asarray(has, bool)
     if mask.shape != (len(rows),):
-        raise ConfigError(f"has: expected one truth value a latent, {len(rows)}, got {mask.shape}")
+        raise ConfigError(f"has: expected shape ({len(rows)},), got {mask.shape}")
     if mask.all() or not mask.any():
         raise ConfigError(f"{mask.sum()} of {len(mask)} images have the attribute: no direction")
     difference: NDArray[np.float64] = rows[mask].mean(0) - rows[~mask].mean(0)
@@ -36,10 +35,10 @@ def direction(latents: ArrayLike, has: ArrayLike) -> NDArray[np.float32]:
 def edit(
     latents: ArrayLike, directions: Mapping[str, ArrayLike], amounts: Mapping[str, float]
 ) -> NDArray[np.float32]:
-    """h + Σ α·h_dif of latents [n, D], for α of `amounts`: float32 [n, D], summed in float64.
+    """Return h + Σ α·h_dif of latents [n, D], α from `amounts`: float32 [n, D], summed in float64.
 
-    Raises ConfigError for an attribute without a direction, and an α that is not finite or leads
-    out of what float32 holds.
+    Raises ConfigError for an attribute without a direction, and for an α that is not finite or
+    overflows float32.
     """
     return walk(latents, directions, amounts, 1)[:, 1]
 
@@ -50,7 +49,7 @@ def walk(
     amounts: Mapping[str, float],
     steps: int,
 ) -> NDArray[np.float32]:
-    """The way to `edit(…)`: h + i/N · Σ α·h_dif, i = 0 … N = `steps`, float32 [n, N + 1, D].
+    """Return the path to `edit(…)`: h + i/N · Σ α·h_dif, i = 0 … N = `steps`, [n, N + 1, D].
 
     Raises as `edit`, and ConfigError for `steps` below 1.
     """
@@ -59,19 +58,19 @@ def walk(
     offset = np.zeros(_width(latents))
     for name, amount in amounts.items():
         check(directions, [name])
-        offset += check_finite(amount, name) * _direction(name, directions[name], len(offset))
-    return _moved(latents, offset, np.arange(steps + 1) / steps)
+        offset += check_finite(amount, name) * _check_direction(name, directions[name], len(offset))
+    return _move(latents, offset, np.arange(steps + 1) / steps)
 
 
 def strip(
     latents: ArrayLike, direction: ArrayLike, amounts: Sequence[float] | NDArray[np.floating]
 ) -> NDArray[np.float32]:
-    """h + α·h_dif of latents [n, D] and one direction [D], for each α: float32 [n, S, D].
+    """Return h + α·h_dif of latents [n, D] and one direction [D], for each α: float32 [n, S, D].
 
-    Raises ConfigError for an α that is not finite or leads out of what float32 holds.
+    Raises ConfigError for an α that is not finite or overflows float32.
     """
     scales = np.array([check_finite(float(amount), "strip") for amount in amounts])
-    return _moved(latents, _direction("direction", direction, _width(latents)), scales)
+    return _move(latents, _check_direction("direction", direction, _width(latents)), scales)
 
 
 def _width(latents: ArrayLike) -> int:
@@ -81,16 +80,15 @@ def _width(latents: ArrayLike) -> int:
     return shape[1]
 
 
-def _direction(name: str, values: ArrayLike, width: int) -> NDArray[np.float64]:
+def _check_direction(name: str, values: ArrayLike, width: int) -> NDArray[np.float64]:
     if np.shape(values) != (width,):
         raise ConfigError(
-            f"{name}: expected a direction of shape ({width},), as the latents have, "
-            f"got {np.shape(values)}"
+            f"{name}: expected a direction of shape ({width},), got {np.shape(values)}"
         )
     return np.asarray(values, np.float64)
 
 
-def _moved(
+def _move(
     latents: ArrayLike, offset: NDArray[np.float64], scales: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     start = np.asarray(latents, np.float64)[:, None]
@@ -102,26 +100,26 @@ def _moved(
 
 
 def check_finite(amount: float, name: str) -> float:
-    """`amount`; ConfigError, which begins with `name`, unless it is finite."""
+    """Return `amount`, or raise ConfigError, which starts with `name`, unless it is finite."""
     if not np.isfinite(amount):
         raise ConfigError(f"{name}: expected a finite α, got {amount}")
     return amount
 
 
-def of_engine(generator: Generator) -> dict[str, NDArray[np.float32]]:
-    """The directions [D] of an engine file, by attribute.
+def load_directions(generator: Generator) -> dict[str, NDArray[np.float32]]:
+    """Return the directions [D] of an engine, by attribute.
 
-    Raises ConfigError for a file without any, naming shipped engines that have them.
+    Raises ConfigError if there are none, naming shipped engines that have them.
     """
     name = Path(generator.path).name
-    found = generator.manifest.get("directions") or {}
-    if not found:
+    directions = generator.manifest.get("directions") or {}
+    if not directions:
         others = [shipped for shipped in _with_directions() if shipped != name]
         raise ConfigError(
             f"{name} has no attribute directions, which come from training data with "
             f"attributes; shipped engines that have them: {', '.join(others) or 'none'}"
         )
-    return {attribute: np.asarray(values, np.float32) for attribute, values in found.items()}
+    return {attribute: np.asarray(values, np.float32) for attribute, values in directions.items()}
 
 
 def _with_directions() -> list[str]:
@@ -129,33 +127,31 @@ def _with_directions() -> list[str]:
 
 
 def check(known: Iterable[str], names: Sequence[str]) -> None:
-    """Raise ConfigError unless all `names` are `known` and none is there twice."""
+    """Raise ConfigError unless all `names` are `known` and different."""
     known = list(known)
     for name in names:
         if name not in known:
-            raise ConfigError(f"no attribute {name!r};{_meant(name, known)} {_listed(known)}")
+            raise ConfigError(
+                f"no attribute {name!r};{_suggest(name, known)} the engine knows {', '.join(known)}"
+            )
         if names.count(name) > 1:
             raise ConfigError(f"the attribute {name!r} is given {names.count(name)} times")
 
 
-def _meant(name: str, known: list[str]) -> str:
+def _suggest(name: str, known: list[str]) -> str:
     from difflib import get_close_matches
 
-    # Without regard to case, which difflib counts as another letter.
+    # Case-insensitively, as difflib counts another case as another letter.
     by_lower = {entry.lower(): entry for entry in known}
     close = get_close_matches(name.lower(), by_lower, n=1)
     return f" did you mean {by_lower[close[0]]!r}?" if close else ""
 
 
-def _listed(known: list[str]) -> str:
-    return f"the engine knows {', '.join(known)}"
-
-
 def parse(specs: Sequence[str], known: Iterable[str]) -> dict[str, float]:
-    """`["Smiling=1.5"]` as {"Smiling": 1.5}.
+    """Parse `["Smiling=1.5"]` to {"Smiling": 1.5}.
 
-    Raises ConfigError for another form, an α that is no finite number, an attribute that is not
-    `known`, and one that is given twice.
+    Raises ConfigError for another form, an α that is not finite, and an unknown or repeated
+    attribute.
     """
     names, amounts = [], []
     for spec in specs:
@@ -171,4 +167,13 @@ def parse(specs: Sequence[str], known: Iterable[str]) -> dict[str, float]:
     return {name: check_finite(amount, name) for name, amount in zip(names, amounts, strict=True)}
 
 
-__all__ = ["check", "check_finite", "direction", "edit", "of_engine", "parse", "strip", "walk"]
+__all__ = [
+    "check",
+    "check_finite",
+    "direction",
+    "edit",
+    "load_directions",
+    "parse",
+    "strip",
+    "walk",
+]

@@ -1,4 +1,4 @@
-"""What zoo.edit shows: edits, ways to an edit, and strips over α, written in any output format."""
+"""Output of zoo.edit: edits, paths to an edit, and strips over α, in any format."""
 
 from __future__ import annotations
 
@@ -26,35 +26,37 @@ _RECONSTRUCTION = "reconstruction"
 
 @dataclass(frozen=True)
 class Plan:
-    """The images to make of every latent: `labels` names them, R rows of S.
+    """Plan of the images to make from every latent: R rows of S, named by `labels`.
 
-    `apply` takes latents [k, D] to [k, R, S, D]. A grid shows the `reconstruction` where the
-    first image of a row is not it already; a .gif goes through a row where it `moves`.
+    `apply` maps latents [k, D] to [k, R, S, D]. A grid also shows the `reconstruction`, unless rows
+    begin with it. A .gif steps through the rows if `animated`.
     """
 
     title: str
     labels: list[list[str]]
     apply: Callable[[Latents], Latents]
     reconstruction: bool = True
-    moves: bool = True
+    animated: bool = True
 
     @property
     def count(self) -> int:
-        """Images of one latent."""
+        """Number of images per latent."""
         return len(self.labels) * len(self.labels[0])
 
 
-def single(directions: Mapping[str, ArrayLike], amounts: Mapping[str, float]) -> Plan:
-    """The edit itself."""
+def plan_edit(directions: Mapping[str, ArrayLike], amounts: Mapping[str, float]) -> Plan:
+    """Plan the edit itself."""
 
     def apply(latents: Latents) -> Latents:
         return editing.edit(latents, directions, amounts)[:, None, None]
 
-    return Plan(_title(amounts), [[_title(amounts)]], apply, moves=False)
+    return Plan(_title(amounts), [[_title(amounts)]], apply, animated=False)
 
 
-def way(directions: Mapping[str, ArrayLike], amounts: Mapping[str, float], steps: int) -> Plan:
-    """N + 1 = `steps` + 1 images from the reconstruction to the edit."""
+def plan_walk(
+    directions: Mapping[str, ArrayLike], amounts: Mapping[str, float], steps: int
+) -> Plan:
+    """Plan `steps` + 1 images from the reconstruction to the edit."""
 
     def apply(latents: Latents) -> Latents:
         return editing.walk(latents, directions, amounts, steps)[:, None]
@@ -63,7 +65,7 @@ def way(directions: Mapping[str, ArrayLike], amounts: Mapping[str, float], steps
     return Plan(f"to {_title(amounts)}", labels, apply, reconstruction=False)
 
 
-def strips(
+def plan_strips(
     directions: Mapping[str, ArrayLike],
     amounts: Mapping[str, float],
     names: Sequence[str],
@@ -71,7 +73,7 @@ def strips(
     high: float,
     steps: int,
 ) -> Plan:
-    """A row for each of `names`: α from `low` to `high` in `steps` steps, after adding `amounts`.
+    """Plan a row for each of `names`: α from `low` to `high` in `steps` steps, on top of `amounts`.
 
     Raises ConfigError for ends that are not finite.
     """
@@ -101,32 +103,33 @@ def _title(amounts: Mapping[str, float]) -> str:
 def write(
     generator: Generator, points: Sequence[Point], plan: Plan, out: str, overwrite: bool = False
 ) -> None:
-    """Make the images of every point and write them to `out`, by its suffix.
+    """Make the images of every point and write them to `out`, in the format of its suffix.
 
-    A .png is a grid with originals and reconstructions; a .gif of rows has all rows side by side
-    in one frame; other formats hold the images [n·R·S, H, W, C] in order. Raises OutputError.
+    A .png is a grid with originals and reconstructions; an animated .gif has all rows side by side
+    in one frame; other formats contain the images [n·R·S, H, W, C]. Raises OutputError.
     """
     kind = sinks.format_of(out)
     if kind == ".png":
         _write_grid(generator, points, plan, out)
         return
     height, width, channels = generator.image_shape
-    if kind == ".gif" and plan.moves:
+    if kind == ".gif" and plan.animated:
         count, across = len(plan.labels[0]), len(points) * len(plan.labels)
-        blocks: Iterator[Images] = _frames(_made(generator, points, plan))
+        blocks: Iterator[Images] = _frames(_decode_blocks(generator, points, plan))
         run = sinks.Run(count, (height, width * across, channels))
     else:
         run = sinks.Run(len(points) * plan.count, generator.image_shape)
         blocks = (
-            block.reshape(-1, height, width, channels) for block in _made(generator, points, plan)
+            block.reshape(-1, height, width, channels)
+            for block in _decode_blocks(generator, points, plan)
         )
     with sinks.open_sink(out, run, overwrite) as write_images:
         for block in blocks:
             write_images(block)
 
 
-def _made(generator: Generator, points: Sequence[Point], plan: Plan) -> Iterator[Images]:
-    """The images of some points at a time, [k, R, S, H, W, C]."""
+def _decode_blocks(generator: Generator, points: Sequence[Point], plan: Plan) -> Iterator[Images]:
+    """Yield the images [k, R, S, H, W, C] of blocks of points."""
     rows = max(1, _ROWS // plan.count)
     for start in range(0, len(points), rows):
         latents = plan.apply(np.stack([point.latent for point in points[start : start + rows]]))
@@ -136,7 +139,7 @@ def _made(generator: Generator, points: Sequence[Point], plan: Plan) -> Iterator
 
 
 def _frames(blocks: Iterator[Images]) -> Iterator[Images]:
-    """[S, H, n·R·W, C]: of all rows the images at the same place, side by side."""
+    """Yield frames [S, H, n·R·W, C], each with one image of every row side by side."""
     images = np.concatenate(list(blocks))
     points, rows, steps, height, width, channels = images.shape
     aside = images.transpose(2, 3, 0, 1, 4, 5)
@@ -153,9 +156,9 @@ def _write_grid(generator: Generator, points: Sequence[Point], plan: Plan, out: 
     labels: list[str] = []
     blank = np.full(generator.image_shape, 255, np.uint8)
     with atomic.replace_file(out) as temporary:
-        images = np.concatenate(list(_made(generator, points, plan)))
+        images = np.concatenate(list(_decode_blocks(generator, points, plan)))
         for point, rows in zip(points, images, strict=True):
-            for row, its_labels in zip(rows, plan.labels, strict=True):
+            for row, row_labels in zip(rows, plan.labels, strict=True):
                 if originals:
                     tiles.append(blank if point.image is None else point.image)
                     labels.append("" if point.image is None else tile_label(point.name))
@@ -165,16 +168,16 @@ def _write_grid(generator: Generator, points: Sequence[Point], plan: Plan, out: 
                         tile_label(point.name) if point.image is None else _RECONSTRUCTION
                     )
                 tiles += list(row)
-                labels += its_labels
+                labels += row_labels
         title = f"{Path(generator.path).name}  ·  {plan.title}"
         grid.draw(tiles, labels, title, columns).save(temporary, format="PNG")
 
 
 def _columns(rows: int, across: int) -> int:
-    """Columns of a grid of `rows` rows of `across` images: about square, rows kept whole."""
+    """Return the columns of a roughly square grid of `rows` unbroken rows of `across` images."""
     if rows == 1:
         return min(across, _COLUMNS + 2)
     return across * max(1, round(math.sqrt(rows / across)))
 
 
-__all__ = ["Plan", "single", "strips", "way", "write"]
+__all__ = ["Plan", "plan_edit", "plan_strips", "plan_walk", "write"]

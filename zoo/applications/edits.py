@@ -1,4 +1,4 @@
-"""Edits of images, or of samples: drawn, and measured."""
+"""Drawing and evaluation of attribute edits."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def edit_images(
     overwrite: bool = False,
     **options: Any,
 ) -> str:
-    """Change attributes of these images, and write what comes out to `out`.
+    """Change attributes of images, and write the edited images to `out`.
 
-    The arguments are the options of `zoo.edit`, `options` those of runtime.Generator. Returns what
-    was done, a line of text. Raises ConfigError, DataError, OutputError, and the errors of
+    The arguments are the options of `zoo.edit`, `options` those of runtime.Generator. Returns a
+    summary line. Raises ConfigError, DataError, OutputError, and the errors of
     zoo.engines.open_generator.
     """
     with open_generator(engine, **options) as generator:
-        directions = editing.of_engine(generator)
+        directions = editing.load_directions(generator)
         if not (add or strip):
             raise ConfigError(
                 f"nothing to do: expected --add NAME=α, --strip NAME or --evaluate; "
@@ -62,22 +62,22 @@ def edit_images(
         amounts = editing.parse(add, directions)
         editing.check(directions, [*amounts, *strip])
         if not strip and (low is not None or high is not None):
-            raise ConfigError("--from and --to are the ends of a --strip")
+            raise ConfigError("--from and --to require --strip")
         if not images:
             raise ConfigError("no IMAGES given")
         if strip:
             ends = (LOW if low is None else low, HIGH if high is None else high)
-            plan = pictures.strips(directions, amounts, strip, *ends, steps or STRIP_STEPS)
+            plan = pictures.plan_strips(directions, amounts, strip, *ends, steps or STRIP_STEPS)
         elif steps:
-            plan = pictures.way(directions, amounts, steps)
+            plan = pictures.plan_walk(directions, amounts, steps)
         else:
-            plan = pictures.single(directions, amounts)
+            plan = pictures.plan_edit(directions, amounts)
         skipped: list[tuple[str, str]] = []
         sources = points.read(generator, images, seed, resize, skipped, **options)
         inputs.report(skipped)
         pictures.write(generator, sources, plan, out, overwrite)
-        those = sources[0].name if len(sources) == 1 else f"{len(sources):,} images"
-        return f"{those}, {plan.title}: {out}"
+        subject = sources[0].name if len(sources) == 1 else f"{len(sources):,} images"
+        return f"{subject}, {plan.title}: {out}"
 
 
 def evaluate_edits(
@@ -92,13 +92,13 @@ def evaluate_edits(
     resize: bool = False,
     **options: Any,
 ) -> list[str]:
-    """Edit images of a data set, or samples, and let the classifier `evaluate` say what that does.
+    """Edit images of a data set, or samples, and measure the effect with the classifier `evaluate`.
 
-    The arguments are the options of `zoo.edit`, `options` those of runtime.Generator. Returns what
-    was measured, as lines of text. Raises as `edit_images`, and the errors of runtime.Classifier.
+    The arguments are the options of `zoo.edit`, `options` those of runtime.Generator. Returns lines
+    of text. Raises as `edit_images`, and the errors of runtime.Classifier.
     """
     with open_generator(engine, **options) as generator:
-        directions = editing.of_engine(generator)
+        directions = editing.load_directions(generator)
         return _evaluate(
             generator, directions, evaluate, resize, options, data, split, count, amount, report
         )
@@ -118,10 +118,10 @@ def _evaluate(
 ) -> list[str]:
     name, encodes = Path(generator.path).name, has_encoder(Path(generator.path))
     if data is None and encodes:
-        raise ConfigError("--evaluate needs --data SET")
+        raise ConfigError("--evaluate requires --data SET")
     if data is not None and not encodes:
         raise ConfigError(
-            f"--data: {name} has no encoder to read images; leave it out, to edit samples"
+            f"--data: {name} has no encoder to read images; omit --data to edit samples"
         )
     if not encodes and generator.prior == "none":
         raise ConfigError(f"--evaluate: {name} has neither an encoder nor a prior to sample from")
@@ -133,7 +133,7 @@ def _evaluate(
         classifier = stack.enter_context(Classifier(resolve(evaluate, **options), **options))
         if classifier.image_shape != generator.image_shape:
             raise ConfigError(
-                f"{evaluate} takes images of {classifier.image_shape}, and "
+                f"{evaluate} takes images of {classifier.image_shape}, but "
                 f"{name} makes {generator.image_shape}"
             )
         source = None
@@ -160,15 +160,15 @@ def _evaluate(
     if report is not None:
         with atomic.replace_file(report) as temporary:
             temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
-    said = (
+    summary = (
         f"{total:,} images of {document['data']}, edited by α = ±{amount:g}, "
         f"judged by {Path(evaluate).name}"
     )
-    return [said, *_table(effects, document["mean"]), *([] if report is None else [report])]
+    return [summary, *_table(effects, document["mean"]), *([] if report is None else [report])]
 
 
 def _table(effects: list[Effect], mean: dict[str, float | None]) -> list[str]:
-    """A table, best attribute first, and the means."""
+    """Format a table of attributes, best first, and their mean."""
     rows = [("attribute", "added", "took", "removed", "took", "all", "others changed")]
     for effect in effects:
         rows.append(

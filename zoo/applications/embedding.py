@@ -1,4 +1,4 @@
-"""Latents of many images in one file; memory does not grow with their number."""
+"""Writing the latents of any number of images to a file, in constant memory."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ _ROW_GROUP_VALUES = 2**22
 
 
 Write = Callable[[Latents, Sequence[str], Labels | None], None]
-"""Takes the next latents float32 [k, D], their names, and their labels or None."""
+"""Function that takes the next latents float32 [k, D], their names, and their labels or None."""
 
 
 def check(path: str) -> None:
-    """Raise OutputError where `opened` would, ConfigError without pyarrow; nothing is created."""
+    """Raise OutputError as `open_writer`, or ConfigError without pyarrow; create nothing."""
     if Path(path).suffix.lower() not in FORMATS:
-        raise OutputError(f"cannot write {path}: latents go to a {' or '.join(FORMATS)} file")
+        raise OutputError(f"cannot write {path}: expected a {' or '.join(FORMATS)} file")
     atomic.check_file(path)
     if path.lower().endswith(".parquet"):
         require("pyarrow.parquet")
 
 
-def opened(
+def open_writer(
     path: str, width: int, classes: Sequence[str] = (), labelled: bool = False
 ) -> AbstractContextManager[Write]:
-    """A context manager that gives the function `write` for the file `path`, by its suffix.
+    """Open the file `path` for latents, by its suffix; the context manager yields `Write`.
 
     .npz: `latents` float32 [n, D], `names` and `classes` strings, and `labels` int64
     [n] if `labelled`. .parquet: the columns name, label (int64, if `labelled`), z0 …
@@ -56,8 +56,8 @@ def opened(
     The file appears when the body ends without an error. Raises OutputError.
     """
     check(path)
-    make = _parquet if path.lower().endswith(".parquet") else _npz
-    return make(path, width, list(classes), labelled)
+    open_format = _parquet if path.lower().endswith(".parquet") else _npz
+    return open_format(path, width, list(classes), labelled)
 
 
 def embed(
@@ -66,18 +66,18 @@ def embed(
     out: str,
     seen: Callable[[Latents, Labels | None], None] = lambda latents, labels: None,
 ) -> int:
-    """Write the latents of all images of `source` to `out`; returns their number.
+    """Write the latents of all images of `source` to `out`, and return their number.
 
-    `seen` is called with each block of latents and its labels. Raises as `opened`
-    and `zoo.inference.latents.embed_blocks` do.
+    `seen` is called with each block of latents and its labels. Raises as `open_writer`
+    and `zoo.inference.latents.embed_blocks`.
     """
     done = 0
     labels = source.labels
-    with opened(out, encoder.latent_width, source.classes, labels is not None) as write:
+    with open_writer(out, encoder.latent_width, source.classes, labels is not None) as write:
         for latents, block in embed_blocks(encoder, source):
-            its_labels = None if labels is None else labels[done : done + len(latents)]
-            write(latents, block.names, its_labels)
-            seen(latents, its_labels)
+            block_labels = None if labels is None else labels[done : done + len(latents)]
+            write(latents, block.names, block_labels)
+            seen(latents, block_labels)
             done += len(latents)
     return done
 
@@ -139,10 +139,10 @@ def embed_images(
     verbose: bool = False,
     **options: Any,
 ) -> list[str]:
-    """Write the latents of the images that are selected to `out`.
+    """Write the latents of the selected images to `out`.
 
-    The arguments are the options of `zoo.embed`, `options` those of runtime.Encoder. Returns
-    what was done, as lines of text. Raises ConfigError, DataError, OutputError, and the errors of
+    The arguments are the options of `zoo.embed`, `options` those of runtime.Encoder. Returns lines
+    of text. Raises ConfigError, DataError, OutputError, and the errors of
     zoo.engines.open_encoder_for.
     """
     check(out)
@@ -150,10 +150,10 @@ def embed_images(
         drawing.check(scatter)
     if compare_pca:
         if selection.data is None:
-            raise ConfigError("--compare-pca needs --data SET, to fit PCA to its training images")
+            raise ConfigError("--compare-pca requires --data SET, to fit PCA to training images")
         require("sklearn.decomposition")
     with ExitStack() as stack:
-        encoder, generator = _open_for(stack, engine, compare_pca, **options)
+        encoder, generator = _open_engines(stack, engine, compare_pca, **options)
         started = time.perf_counter()
         source = selection.open(encoder.image_shape)
         cloud = None
@@ -164,20 +164,22 @@ def embed_images(
         backend, title = encoder.backend, Path(encoder.path).name
         if cloud is not None and scatter is not None:
             cloud.draw(scatter, f"{title}  ·  {source.name}", source.classes)
-        found = None
+        comparison = None
         if generator is not None:
-            found = _compare(encoder, generator, source)
+            assert source.data is not None
+            fitted = pca.fit(source.data.train.images, encoder.latent_width)
+            comparison = pca.compare(encoder, generator, source, fitted)
     report_skipped(source)
-    those = number_of_images(done)
     written = out if scatter is None else f"{out}, {scatter}"
-    said = f"{those} in {seconds:.3g} s, {rate(done, seconds)} ({backend}): {written}"
-    return [said, *(pca.table(found, title) if found is not None else [])]
+    speed = f"{seconds:.3g} s, {rate(done, seconds)} ({backend})"
+    summary = f"{number_of_images(done)} in {speed}: {written}"
+    return [summary, *(pca.table(comparison, title) if comparison is not None else [])]
 
 
-def _open_for(
+def _open_engines(
     stack: ExitStack, engine: str, decoding: bool, **options: Any
 ) -> tuple[Encoder, Generator | None]:
-    """The encoder and, for `decoding`, the generator, both closed with `stack`."""
+    """Open the encoder and, for `decoding`, the generator, both closed with `stack`."""
     if decoding:
         pair = stack.enter_context(Pair(engine, **options))
         return pair.encoder, pair.decoder()
@@ -198,10 +200,4 @@ def _embed(
         return embed(encoder, source, out, seen)
 
 
-def _compare(encoder: Encoder, generator: Generator, source: Source) -> pca.Comparison:
-    assert source.data is not None
-    fitted = pca.fit(source.data.train.images, encoder.latent_width)
-    return pca.compare(encoder, generator, source, fitted)
-
-
-__all__ = ["FORMATS", "Labels", "Write", "check", "embed", "embed_images", "opened"]
+__all__ = ["FORMATS", "Labels", "Write", "check", "embed", "embed_images", "open_writer"]

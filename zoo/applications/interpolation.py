@@ -1,4 +1,4 @@
-"""Images on the way between two latents."""
+"""Interpolation between two latents."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def interpolate_images(
     overwrite: bool = False,
     **options: Any,
 ) -> str:
-    """Make the images between the points `a` and `b` (`zoo.applications.points`), and write them.
+    """Interpolate between the points `a` and `b` (see `zoo.applications.points`), and write images.
 
     The arguments are the options of `zoo.interpolate`, `options` those of runtime.Generator.
-    Returns what was done, a line of text. Raises ConfigError, DataError, OutputError, and the
-    errors of zoo.engines.open_generator.
+    Returns a summary line. Raises ConfigError, DataError, OutputError, and the errors of
+    zoo.engines.open_generator.
     """
     sinks.check(out, steps + 1, overwrite)
     with open_generator(engine, **options) as generator:
-        asked = conditions.ask(generator, label, None, truncation, None)
+        conditioning = conditions.parse(generator, label, None, truncation, None)
         start, end = (points.read_one(generator, at, seed, resize, **options) for at in (a, b))
         title = f"{Path(generator.path).name}  ·  {start.name} to {end.name}  ·  {mode}"
-        title += asked.title()
+        title += conditioning.title()
         run = sinks.Run(
             steps + 1,
             generator.image_shape,
@@ -48,7 +48,7 @@ def interpolate_images(
         )
         with sinks.open_sink(out, run, overwrite) as write:
             ends = start.latent, end.latent
-            write(generator.interpolate(*ends, steps, mode, **asked.of_way()))
+            write(generator.interpolate(*ends, steps, mode, **conditioning.interpolation_options()))
     return f"{steps + 1} images from {start.name} to {end.name}: {out}"
 
 

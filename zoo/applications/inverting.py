@@ -1,4 +1,4 @@
-"""Latents of images, found by the inversion of a generator; pictures of them."""
+"""Inversion of images: their latents, and a picture of the decoded images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from runtime import Generator
 from zoo.applications import conditions, points
-from zoo.applications.conditions import Asked
+from zoo.applications.conditions import Conditions
 from zoo.engines import has_encoder, open_encoder, open_generator
 from zoo.evaluation.quality import psnr
 from zoo.host import setup_threads
@@ -36,28 +36,27 @@ def invert_images(
     resize: bool = False,
     **options: Any,
 ) -> str:
-    """Find the latents that make these images, and draw what they make to `out`.
+    """Find the latents that reproduce images, and draw the decoded images to `out`.
 
     The arguments are the options of `zoo.invert`, `options` those of runtime.Generator. Returns
-    what was found, as lines of text. Raises ConfigError, DataError, OutputError, TrainingError, and
-    the errors of zoo.engines.open_generator.
+    lines of text. Raises ConfigError, DataError, OutputError, TrainingError, and the errors of
+    zoo.engines.open_generator.
     """
-    atomic.check_suffix(out, ".png", "inversions are shown in a .png")
+    atomic.check_suffix(out, ".png", "the picture of inversions must be a .png")
     if save is not None:
         atomic.check_file(save)
     with open_generator(engine, **options) as generator:
-        asked = conditions.ask(generator, label, None, None, None)
-        of_class = asked.of_way()
-        originals, names = _originals(generator, images, seed, resize, of_class)
-        latents = _latents(generator, asked, originals, starts, steps, seed, threads, options)
-        made = generator.decode(latents, **of_class)
-    quality = psnr(originals, made)
+        conditioning = conditions.parse(generator, label, None, None, None)
+        decoding = conditioning.interpolation_options()
+        originals, names = _read_originals(generator, images, seed, resize, decoding)
+        latents = _invert(generator, conditioning, originals, starts, steps, seed, threads, options)
+        decoded = generator.decode(latents, **decoding)
+    quality = psnr(originals, decoded)
     labels = [f"{value:.1f} dB" for value in quality]
-    shorts = [shorten(name) for name in names]
     picture = rows.draw(
         [
-            rows.Row("images", list(originals), shorts),
-            rows.Row("what their latents make", list(made), labels),
+            rows.Row("images", list(originals), [*map(shorten, names)]),
+            rows.Row("decoded latents", list(decoded), labels),
         ],
         f"{Path(generator.path).name}  ·  inverted, {starts} starts, {steps} steps",
     )
@@ -68,43 +67,43 @@ def invert_images(
             file.add_array("latents", latents)
             file.add_array("psnr", quality)
             file.add_strings("names")(names)
-    those = number_of_images(len(originals))
     return (
-        f"{those}: PSNR {quality.mean():.1f} dB in the mean, {quality.min():.1f} to "
+        f"{number_of_images(len(originals))}: PSNR {quality.mean():.1f} dB in the mean, "
+        f"{quality.min():.1f} to "
         f"{quality.max():.1f}\n{out}" + ("" if save is None else f"\n{save}")
     )
 
 
-def _originals(
+def _read_originals(
     generator: Generator,
     texts: tuple[str, ...],
     seed: int,
     resize: bool,
-    of_class: dict[str, Any],
+    decoding: dict[str, Any],
 ) -> tuple[NDArray[np.uint8], list[str]]:
-    """The images [n, H, W, C] that are asked for, and their names."""
+    """Return the images [n, H, W, C] that `texts` name, and their names."""
     parts, names = [], []
     skipped: list[tuple[str, str]] = []
     for text in texts:
-        if points.is_drawn(text):
+        if points.is_sample(text):
             point = points.read_one(generator, text, seed)
-            parts.append(generator.decode(point.latent[None], **of_class))
+            parts.append(generator.decode(point.latent[None], **decoding))
             names.append(point.name)
             continue
-        images, its_names = read_images(
+        images, file_names = read_images(
             [text], generator.image_shape, resize, skipped, among=len(texts)
         )
         parts.append(images)
-        names += [Path(text).name] if len(images) == 1 else its_names
+        names += [Path(text).name] if len(images) == 1 else file_names
     if not names:
         raise no_usable_images(skipped)
     report(skipped)
     return np.concatenate(parts), names
 
 
-def _latents(
+def _invert(
     generator: Generator,
-    asked: Asked,
+    conditioning: Conditions,
     images: NDArray[np.uint8],
     starts: int,
     steps: int,
@@ -112,24 +111,23 @@ def _latents(
     threads: int | None,
     options: dict[str, Any],
 ) -> NDArray[np.float32]:
-    """The latents [n, D] found."""
-    # They import PyTorch.
+    # These import PyTorch.
     from zoo.applications.inversion import invert
-    from zoo.applications.spaces import space_of
+    from zoo.applications.spaces import open_space
 
     setup_threads(threads)
     path, single = Path(generator.path), {**options, "instances": 1}
-    space = space_of(generator, asked, **single)
-    begin = space.starts(seed, len(images) * starts)
-    scale = float(begin.std())
-    begin = begin.reshape(len(images), starts, -1)
+    space = open_space(generator, conditioning, **single)
+    points = space.starts(seed, len(images) * starts)
+    scale = float(points.std())
+    points = points.reshape(len(images), starts, -1)
     if has_encoder(path):
         with open_encoder(generator, **single) as encoder:
-            own = encoder.embed(images)
-        begin = np.concatenate([own[:, None], begin[:, 1:]], axis=1)
+            encoded = encoder.embed(images)
+        points = np.concatenate([encoded[:, None], points[:, 1:]], axis=1)
     with Progress(len(images)) as progress:
-        found = invert(space.decode, images, begin, steps, scale, progress.advance)
-    return space.latents(found.latents)
+        inverted = invert(space.decode, images, points, steps, scale, progress.advance)
+    return space.latents(inverted.latents)
 
 
 __all__ = ["invert_images"]

@@ -1,4 +1,4 @@
-"""Every image of some with the coarse, the middle, or the fine styles of every other."""
+"""Grids of images that combine the styles of pairs of sources."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def mix_styles(
 ) -> str:
     """Draw each point `down` (A) with each band of styles of each point `across` (B) to `out`.
 
-    The arguments are the options of `zoo.mix`, `options` those of runtime.Generator. Returns what
-    was done, a line of text. Raises ConfigError, DataError, OutputError, and the errors of
+    The arguments are the options of `zoo.mix`, `options` those of runtime.Generator. Returns a
+    summary line. Raises ConfigError, DataError, OutputError, and the errors of
     zoo.engines.open_generator and open_halves.
     """
     names = None if bands is None else _parse(bands)
@@ -52,8 +52,8 @@ def mix_styles(
     else:
         atomic.check_file(out)
     with open_generator(engine, **options) as generator:
-        chosen, layers = _chosen(generator, names), generator.style_layers
-        asked = conditions.ask(generator, None, None, truncation, None)
+        chosen, layers = _select_bands(generator, names), generator.style_layers
+        conditioning = conditions.parse(generator, None, None, truncation, None)
         top, left = (points.read(generator, texts, seed, **options) for texts in (across, down))
         shape = len(chosen), len(left), len(top), *generator.image_shape
         if drawn:
@@ -61,13 +61,15 @@ def mix_styles(
         mapping, synthesis = open_halves(generator, **options)
         with mapping, synthesis, Progress(len(chosen) * len(left) * len(top)) as progress:
             latents = [point.latent for point in (*left, *top)]
-            styles = style_mixing.styles(mapping, latents, asked.truncation)
+            styles = style_mixing.styles(mapping, latents, conditioning.truncation)
             a, b = styles[: len(left)], styles[len(left) :]
-            blocks = _counted(style_mixing.crossed(synthesis, a, b, layers, chosen), progress)
+            blocks = _report_progress(
+                style_mixing.mix_pairs(synthesis, a, b, layers, chosen), progress
+            )
             if drawn:
                 alone = style_mixing.mix(styles, styles, layers, ())
                 own = list(zip((*left, *top), synthesis.decode(alone), strict=True))
-                title = f"{Path(generator.path).name}  ·  seed {seed}{asked.title()}"
+                title = f"{Path(generator.path).name}  ·  seed {seed}{conditioning.title()}"
                 mixed = np.concatenate(list(blocks)).reshape(shape)
                 picture = _picture(title, chosen, own[: len(left)], own[len(left) :], mixed)
                 with atomic.replace_file(out) as temporary:
@@ -79,40 +81,41 @@ def mix_styles(
 
 
 def _parse(text: str) -> list[str]:
-    """The names of bands in `text`, each once."""
+    """Parse unique names of bands."""
     names = [part.strip() for part in text.split(",")]
     if not set(names) <= set(BANDS) or len(set(names)) < len(names):
         raise ConfigError(
-            f"--bands: expected some of {', '.join(BANDS)} with commas between them, got {text!r}"
+            f"--bands: expected some of {', '.join(BANDS)} separated by commas, got {text!r}"
         )
     return names
 
 
-def _chosen(generator: Generator, names: list[str] | None) -> list[Band]:
-    """The bands of those names, in their order; all that there are for None."""
+def _select_bands(generator: Generator, names: list[str] | None) -> list[Band]:
+    """Return the bands of these names, or all available ones for None."""
     layers, name = generator.style_layers, Path(generator.path).name
     if not layers:
         role = generator.manifest["role"]
         what = "its synthesis network" if role == "synthesis" else "not style-based"
         raise ConfigError(
-            f"--engine: expected the main file of a style-based generator, and {name} is {what}"
+            f"--engine: expected the main file of a style-based generator, but {name} is {what}"
         )
-    found = {band.name: band for band in style_mixing.bands(layers)}
-    for missing in [band for band in names or () if band not in found][:1]:
-        raise ConfigError(
-            f"--bands: {name} has {layers} layers, which are {' and '.join(found)}: no {missing}"
-        )
-    return [found[band] for band in names or found]
+    available = {band.name: band for band in style_mixing.bands(layers)}
+    for band in names or available:
+        if band not in available:
+            raise ConfigError(
+                f"--bands: {name} has {layers} layers, only {' and '.join(available)}: no {band}"
+            )
+    return [available[band] for band in names or available]
 
 
 def _check_picture(shape: tuple[int, ...]) -> None:
-    """Raise OutputError where a picture of mixed images [bands, d, k, H, W, C] could not be."""
+    """Raise OutputError if mixed images [bands, d, k, H, W, C] are too large for a picture."""
     bands, down, across, height, width, channels = shape
     mode_of(channels)
     rows.plan([across + 1, *[down * (across + 1)] * bands], height, width, across + 1)
 
 
-def _counted(blocks: Iterator[Images], progress: Progress) -> Iterator[Images]:
+def _report_progress(blocks: Iterator[Images], progress: Progress) -> Iterator[Images]:
     for block in blocks:
         progress.advance(len(block))
         yield block
@@ -125,7 +128,7 @@ def _picture(
     top: Sequence[tuple[Point, Images]],
     mixed: Images,
 ) -> Image:
-    """Sources B in a row on top, and for each band a part with the sources A on the left."""
+    """Draw sources B in a row on top, and for each band a part with sources A on the left."""
     b_labels = [shorten(point.name) for point, _ in top]
     blank = np.full(mixed.shape[3:], 255, np.uint8)
     parts = [rows.Row("sources B", [blank, *(image for _, image in top)], ["", *b_labels])]
@@ -141,7 +144,7 @@ def _picture(
 
 
 def _save(out: str, shape: tuple[int, ...], blocks: Iterator[Images]) -> None:
-    """One array of that shape in an .npy, block by block."""
+    """Write one array of that shape to an .npy, block by block."""
     atomic.check_free_space(out, math.prod(shape))
     with atomic.replace_file(out) as temporary, open(temporary, "xb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}

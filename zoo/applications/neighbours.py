@@ -1,9 +1,8 @@
-"""The graph of nearest neighbours among latents, and shortest walks along it.
+"""Nearest-neighbour graphs of latents, and shortest paths along them.
 
-Straight lines between latents cross regions where there are no data; a path
-from neighbour to neighbour stays on them (Tenenbaum, de Silva & Langford,
-"A Global Geometric Framework for Nonlinear Dimensionality Reduction", Science
-2000, whose geodesic distances these are).
+Straight lines between latents cross regions without data, whereas a path from neighbour to
+neighbour stays near data. Path lengths are the geodesic distances of Tenenbaum, de Silva &
+Langford, "A Global Geometric Framework for Nonlinear Dimensionality Reduction", Science 2000.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ _ROWS = 4096
 
 @dataclass(frozen=True)
 class Walk:
-    """A path along the graph: `nodes` int64 [m], from A to B, and how far each is from A.
+    """Path along the graph: `nodes` int64 [m] from A to B, and cumulative `distances` float64 [m].
 
-    `distances` float64 [m] are cumulative: the first is 0, the last the length of the path.
+    The first distance is 0, the last one the length of the path.
     """
 
     nodes: NDArray[np.int64]
@@ -40,12 +39,12 @@ class Walk:
 
 
 def graph(latents: NDArray[Any], k: int) -> Any:
-    """The k-nearest-neighbour graph of latents [n, D]: scipy.sparse.csr_array float64 [n, n].
+    """Return the k-nearest-neighbour graph of latents [n, D], a csr_array float64 [n, n].
 
-    i and j are joined where j is among the k nearest of i, or i among those of j; the entries
-    (i, j) and (j, i) are both there and hold the Euclidean distance. Equal latents are
-    joined by an explicit zero, which scipy.sparse.csgraph takes for an edge of
-    length 0. Raises ConfigError for a k that is not below n.
+    i and j are connected if j is among the k nearest of i, or i among those of j. Both entries
+    (i, j) and (j, i) are stored, with the Euclidean distance. Equal latents are connected by an
+    explicit zero, which scipy.sparse.csgraph treats as an edge of length 0. Raises ConfigError for
+    a k that is not below n.
     """
     points = np.asarray(latents)
     if points.ndim != 2 or 0 in points.shape:
@@ -56,9 +55,9 @@ def graph(latents: NDArray[Any], k: int) -> Any:
         )
     points = np.ascontiguousarray(points, dtype=np.float32)
     search = require("sklearn.neighbors").NearestNeighbors(n_neighbors=k).fit(points)
-    found = search.kneighbors(return_distance=False)
-    ends = np.stack([np.repeat(np.arange(len(points)), k), found.ravel()])
-    # Each edge once for either end that has it, then once in all.
+    neighbours = search.kneighbors(return_distance=False)
+    ends = np.stack([np.repeat(np.arange(len(points)), k), neighbours.ravel()])
+    # An edge occurs once for either end that has it; keep one of them.
     keys = np.unique(ends.min(axis=0) * len(points) + ends.max(axis=0))
     pairs = np.stack(np.divmod(keys, len(points)), axis=1)
     lengths = _lengths(points, pairs)
@@ -70,18 +69,17 @@ def graph(latents: NDArray[Any], k: int) -> Any:
 
 
 def components(joined: Any) -> NDArray[np.int64]:
-    """The connected component of each node, int64 [n], numbered from the largest down."""
+    """Return the connected component of each node, int64 [n], numbered from the largest down."""
     csgraph = require("scipy.sparse.csgraph")
-    _, found = csgraph.connected_components(joined, directed=False)
-    order = np.argsort(-np.bincount(found), kind="stable")
-    return np.argsort(order)[found].astype(np.int64)
+    _, labels = csgraph.connected_components(joined, directed=False)
+    order = np.argsort(-np.bincount(labels), kind="stable")
+    return np.argsort(order)[labels].astype(np.int64)
 
 
 def walk(joined: Any, a: int, b: int) -> Walk:
-    """The shortest path from node a to node b along the graph of `graph` (Dijkstra 1959).
+    """Find the shortest path from node a to node b of a graph from `graph` (Dijkstra 1959).
 
-    Raises ConfigError for a node that is not there, and for nodes of different components,
-    with the components' sizes.
+    Raises ConfigError for an unknown node, and for nodes of different components, with their sizes.
     """
     count = joined.shape[0]
     for name, node in (("a", a), ("b", b)):
@@ -90,11 +88,11 @@ def walk(joined: Any, a: int, b: int) -> Walk:
     csgraph = require("scipy.sparse.csgraph")
     away, previous = csgraph.dijkstra(joined, indices=a, return_predecessors=True)
     if not np.isfinite(away[b]):
-        found = components(joined)
-        sizes = np.bincount(found)
+        labels = components(joined)
+        sizes = np.bincount(labels)
         raise ConfigError(
-            f"no path leads from {a} to {b}: they are in components of {sizes[found[a]]:,} and "
-            f"{sizes[found[b]]:,} of the {count:,} images ({len(sizes)} components); a larger k "
+            f"no path leads from {a} to {b}: they are in components of {sizes[labels[a]]:,} and "
+            f"{sizes[labels[b]]:,} of the {count:,} images ({len(sizes)} components); a larger k "
             "joins them"
         )
     nodes = [b]
@@ -104,21 +102,20 @@ def walk(joined: Any, a: int, b: int) -> Walk:
     return Walk(path, away[path])
 
 
-def evenly(points: NDArray[Any], count: int) -> NDArray[np.float32]:
-    """`count` points at equal distances along the broken line through points [m, D], ends included.
+def resample(points: NDArray[Any], count: int) -> NDArray[np.float32]:
+    """Return `count` >= 2 equidistant points float32 [count, D] on the polyline of points [m, D].
 
-    float32 [count, D]; count is at least 2.
+    Both ends are included.
     """
     line = np.asarray(points, dtype=np.float64)
     steps = np.sqrt(np.square(np.diff(line, axis=0)).sum(axis=1))
     away = np.concatenate([[0.0], np.cumsum(steps)])
-    wanted = np.linspace(0, away[-1], count)
-    placed = np.stack([np.interp(wanted, away, column) for column in line.T], axis=1)
-    return placed.astype(np.float32)
+    even = np.linspace(0, away[-1], count)
+    return np.stack([np.interp(even, away, column) for column in line.T], axis=1).astype(np.float32)
 
 
 def _lengths(points: NDArray[np.float32], pairs: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Euclidean distance of each pair [m, 2] of rows, in double precision."""
+    """Return the Euclidean distance of each pair [m, 2] of rows, in double precision."""
     lengths = np.empty(len(pairs))
     for start in range(0, len(pairs), _ROWS):
         ends = points[pairs[start : start + _ROWS]].astype(np.float64)
@@ -137,31 +134,30 @@ def draw_walk(
     save: str | None = None,
     **options: Any,
 ) -> list[str]:
-    """Join the images that are selected to their neighbours, and draw a walk between two of them.
+    """Build the neighbour graph of the selected images, and draw a walk between two of them.
 
     The arguments are the options of `zoo.neighbours`, `options` those of runtime.Generator. Returns
-    what was found, as lines of text. Raises ConfigError, DataError, OutputError, and the errors of
-    Pair.
+    lines of text. Raises ConfigError, DataError, OutputError, and the errors of Pair.
     """
     if out is not None and between is None:
-        raise ConfigError("--out: expected with --walk, whose picture it is")
+        raise ConfigError("--out requires --walk")
     out = out or "walk.png"
-    atomic.check_suffix(out if between else None, ".png", "a walk is shown in a file .png")
-    atomic.check_suffix(save, ".npz", "a graph is kept in a file .npz")
+    atomic.check_suffix(out if between else None, ".png", "the picture of a walk must be a .png")
+    atomic.check_suffix(save, ".npz", "the graph must be written to an .npz")
     with Pair(engine, **options) as pair:
         source = selection.open(pair.encoder.image_shape)
 
         points, names = embed(pair.encoder, source)
-        ends = [_node(end, names) for end in between or ()]
+        ends = [_find_node(end, names) for end in between or ()]
         if between and ends[0] == ends[1]:
             raise ConfigError(f"--walk: expected two images, got {between[0]} and {between[1]}")
         joined = graph(points, k)
         path = walk(joined, *ends) if between else None
         report_skipped(source)
-        said = [_described(joined, source, k)]
+        lines = [_describe_graph(joined, source, k)]
         if between and path:
             straight = _distance(points[ends[0]], points[ends[1]])
-            said.append(_compared(path, straight, between))
+            lines.append(_compare_lengths(path, straight, between))
             title = f"{pair.title}  ·  {source.name}  ·  {between[0]} to {between[1]}  ·  k = {k}"
             picture = rows.draw(_rows(pair, source, points, path, straight, steps), title)
     with ExitStack() as outputs:
@@ -170,28 +166,28 @@ def draw_walk(
         if between:
             picture.save(outputs.enter_context(atomic.replace_file(out)), format="PNG")
     written = [path for path in (out if between else None, save) if path]
-    return [*said, ", ".join(written)] if written else said
+    return [*lines, ", ".join(written)] if written else lines
 
 
-def _node(text: str, names: list[str]) -> int:
-    """The index of the image that `text` names, or whose index it is. Raises ConfigError."""
-    found = [i for i, name in enumerate(names) if name == text]
-    if len(found) == 1:
-        return found[0]
-    if found:
+def _find_node(text: str, names: list[str]) -> int:
+    """Return the index of an image by its name or index. Raises ConfigError."""
+    matches = [i for i, name in enumerate(names) if name == text]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
         raise ConfigError(
-            f"--walk {text}: {len(found)} images have this name; give the place of one, "
-            f"such as {found[0]}"
+            f"--walk {text}: {len(matches)} images have this name; give the index of one, "
+            f"such as {matches[0]}"
         )
     if text.isascii() and text.isdecimal() and len(text) < 19 and int(text) < len(names):
         return int(text)
     raise ConfigError(
-        f"--walk {text}: expected the name of an image, such as {names[0]}, or its place, "
+        f"--walk {text}: expected the name of an image, such as {names[0]}, or its index, "
         f"0 to {len(names) - 1}"
     )
 
 
-def _described(joined: Any, source: Source, k: int) -> str:
+def _describe_graph(joined: Any, source: Source, k: int) -> str:
     sizes = np.bincount(components(joined))
     parts = "connected" if len(sizes) == 1 else f"{len(sizes)} components, the largest {sizes[0]:,}"
     return (
@@ -204,7 +200,7 @@ def _distance(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     return float(np.linalg.norm(a.astype(np.float64) - b))
 
 
-def _compared(path: Walk, straight: float, walk: tuple[str, str]) -> str:
+def _compare_lengths(path: Walk, straight: float, walk: tuple[str, str]) -> str:
     steps, length = len(path.nodes) - 1, path.distances[-1]
     times = f", {length / straight:.2f} times as far" if straight else ""
     return (
@@ -221,10 +217,10 @@ def _rows(
     straight: float,
     steps: int,
 ) -> list[Row]:
-    """The images on the path and, with a generator, decoded points of it and of the straight."""
+    """Return rows of the images on the path and, with a generator, of decoded points."""
     length = path.distances[-1]
     real = gather(source, path.nodes)
-    made = [
+    result = [
         Row(
             f"images from neighbour to neighbour: {len(real) - 1} steps, {length:.2f} in all",
             list(real),
@@ -232,24 +228,24 @@ def _rows(
         )
     ]
     if pair.generator is None:
-        return made
-    along = pair.generator.decode(evenly(points[path.nodes], steps + 1))
+        return result
+    along = pair.generator.decode(resample(points[path.nodes], steps + 1))
     line = pair.generator.interpolate(points[path.nodes[0]], points[path.nodes[-1]], steps)
-    made.append(
+    result.append(
         Row(
             "decoded, at even distances along that path",
             list(along),
             _labels(np.linspace(0, length, steps + 1)),
         )
     )
-    made.append(
+    result.append(
         Row(
             f"decoded, at even distances along the straight line: {straight:.2f} in all",
             list(line),
             _labels(np.linspace(0, straight, steps + 1)),
         )
     )
-    return made
+    return result
 
 
 def _labels(distances: NDArray[np.float64]) -> list[str]:
@@ -261,4 +257,4 @@ def _write(path: Path, joined: Any) -> None:
         require("scipy.sparse").save_npz(file, joined)
 
 
-__all__ = ["Walk", "components", "draw_walk", "evenly", "graph", "walk"]
+__all__ = ["Walk", "components", "draw_walk", "resample", "graph", "walk"]

@@ -1,6 +1,7 @@
-"""Points of a generator's latent space as a user names them.
+"""Points of a generator's latent space, named by users.
 
-Image files, `seed:K`, `sample:I`, and rows of a file of latents: `latent:FILE`, `latent:FILE:ROW`.
+They are image files, `seed:K`, `sample:I`, and rows of a file of latents: `latent:FILE` and
+`latent:FILE:ROW`.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ _ROWS = 256
 
 @dataclass(frozen=True)
 class Point:
-    """A latent [D] and where it comes from.
+    """Latent [D] and its origin.
 
-    `name` is short enough for a label; `image` is the picture [H, W, C] uint8 that was encoded,
-    None where the latent is a sample of the prior.
+    `name` is short enough for a label; `image` is the encoded picture [H, W, C] uint8, or None if
+    the latent does not come from a picture.
     """
 
     name: str
@@ -44,89 +45,89 @@ def read(
     skipped: list[tuple[str, str]] | None = None,
     **options: Any,
 ) -> list[Point]:
-    """The points that `texts` name, in order.
+    """Read the points that `texts` name.
 
-    A text is what zoo.images.read.read_images takes, whose latent is the encoder's μ (one point
-    an image), or `seed:K` (sample 0 of the run with seed K) or `sample:I` (sample I of the run
-    with `seed`), unless there is a file of that name, or `latent:FILE`, the rows of an .npy or of
-    the array `latents` of an .npz (one point a row; `latent:FILE:ROW` is one of them). Unusable
-    pictures go to `skipped`, as those of read_images do. `options` are those of
-    runtime.Encoder. Raises ConfigError for another K or I, or a prior that cannot be
-    sampled; DataError for what is no image or no file of latents; the errors of
-    zoo.engines.open_encoder.
+    Unless a file of that name exists, a text may be `seed:K` (sample 0 of the run with seed K),
+    `sample:I` (sample I of the run with `seed`), `latent:FILE` (all rows of an .npy, or of the
+    array `latents` of an .npz), or `latent:FILE:ROW` (one of them). Anything else is a path for
+    zoo.images.read.read_images, whose images are encoded to μ. Unusable pictures are added to
+    `skipped`, as by read_images. `options` are those of runtime.Encoder.
+
+    Raises ConfigError for an invalid K or I, or without a prior to sample; DataError for invalid
+    images or files of latents; and the errors of zoo.engines.open_encoder.
     """
     points: list[Point | None] = []
     images: list[NDArray[np.uint8]] = []
     names: list[str] = []
     for text in texts:
-        if is_drawn(text):
-            points.append(_drawn(generator, text, seed))
+        if is_sample(text):
+            points.append(_sample_point(generator, text, seed))
             continue
         if text.startswith("latent:") and not os.path.exists(text):
-            points += _stored(generator, text)
+            points += _read_stored(generator, text)
             continue
 
-        read, its_names = read_images(
+        read, file_names = read_images(
             [text], generator.image_shape, resize, skipped, among=len(texts)
         )
         if len(read):
             images.append(read)
-        names += [Path(text).name] if len(read) == 1 else its_names
+        names += [Path(text).name] if len(read) == 1 else file_names
         points += [None] * len(read)
     if not points and skipped:
         from zoo.images.stream import no_usable_images
 
         raise no_usable_images(skipped)
-    encoded = _encoded(generator, images, names, **options)
+    encoded = _encode(generator, images, names, **options)
     return [point or next(encoded) for point in points]
 
 
 def read_one(
     generator: Generator, text: str, seed: int = 0, resize: bool = False, **options: Any
 ) -> Point:
-    """The one point that `text` names; DataError where it names several. See `read`."""
+    """Read a single point as `read`. Raises DataError if there are several."""
     points = read(generator, [text], seed, resize, **options)
     if len(points) != 1:
         raise DataError(f"{text} holds {len(points)} images, expected one")
     return points[0]
 
 
-def is_drawn(text: str) -> bool:
-    """Whether a text is `seed:K` or `sample:I`, and no file of that name."""
+def is_sample(text: str) -> bool:
+    """Return True for `seed:K` or `sample:I`, unless a file of that name exists."""
     return text.partition(":")[0] in ("seed", "sample") and not os.path.exists(text)
 
 
-def _drawn(generator: Generator, text: str, seed: int) -> Point:
+def _sample_point(generator: Generator, text: str, seed: int) -> Point:
     kind, _, number = text.partition(":")
     key = int(number) if number.isdecimal() and len(number) <= 20 else -1
     if not 0 <= key < 2**64:
-        raise ConfigError(f"{text}: expected {kind}:K, K an integer of 64 bits, 0 to 2**64 - 1")
+        raise ConfigError(f"{text}: expected {kind}:K with K from 0 to 2**64 - 1")
     if generator.manifest["role"] == "synthesis":
         raise ConfigError(
-            f"{text}: {Path(generator.path).name} makes images of styles; samples are drawn from "
-            "the main file of its family"
+            f"{text}: {Path(generator.path).name} takes styles; use the main file of its family "
+            "to draw samples"
         )
     if generator.prior == "none":
         raise ConfigError(
             f"{text}: {Path(generator.path).name} is an autoencoder, which has no prior "
-            "to sample from; name image files"
+            "to sample from; give image files"
         )
     own_seed, sample = (key, 0) if kind == "seed" else (seed, key)
     stream: int = generator.manifest["noise"]["streams"]["latent"]
     return Point(text, noise.normal(own_seed, sample, stream, generator.latent_width))
 
 
-def _stored(generator: Generator, text: str) -> list[Point]:
-    """The rows of a file of latents, or the one that is named."""
-    place = text.partition(":")[2]
-    path, _, number = place.rpartition(":")
+def _read_stored(generator: Generator, text: str) -> list[Point]:
+    """Read the rows of a file of latents, or a single one."""
+    location = text.partition(":")[2]
+    path, _, number = location.rpartition(":")
     numbered = path and number.isdecimal() and len(number) < 20
-    row = int(number) if numbered and not os.path.exists(place) else None
-    file = Path(place if row is None else path)
+    row = int(number) if numbered and not os.path.exists(location) else None
+    file = Path(location if row is None else path)
     try:
         array = arrays.read(file, "latents")
     except DataError as error:
-        raise DataError(f"{text}: no .npy, nor an .npz with latents: {error}") from error
+        raise DataError(f"{text}: expected an .npy, or an .npz with latents: {error}") from error
     latents = np.atleast_2d(array)
     width = generator.latent_width
     if latents.ndim != 2 or latents.shape[1] != width or latents.dtype.kind != "f":
@@ -149,7 +150,7 @@ def _stored(generator: Generator, text: str) -> list[Point]:
     return [Point(name if len(latents) == 1 else f"{name}:{i}", latents[i]) for i in rows]
 
 
-def _encoded(
+def _encode(
     generator: Generator, images: list[NDArray[np.uint8]], names: list[str], **options: Any
 ) -> Iterator[Point]:
     if not images:
@@ -164,4 +165,4 @@ def _encoded(
             yield from map(Point, names[rows], encoder.embed(together[rows]), together[rows])
 
 
-__all__ = ["Point", "is_drawn", "read", "read_one"]
+__all__ = ["Point", "is_sample", "read", "read_one"]

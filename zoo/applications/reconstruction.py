@@ -1,4 +1,4 @@
-"""Images beside what an autoencoder makes of them, and how close these are."""
+"""Comparison of images with their reconstructions by an autoencoder."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def compare_reconstructions(
     """Encode and decode the images at these paths, and draw the first ones to `out`.
 
     The arguments are the options of `zoo.reconstruct`, `options` those of runtime.Generator.
-    Returns what was found, as lines of text. Raises DataError, OutputError, and the errors of
+    Returns lines of text. Raises DataError, OutputError, and the errors of
     zoo.engines.open_generator and open_encoder.
     """
-    atomic.check_suffix(out, ".png", "reconstructions are shown in a .png")
+    atomic.check_suffix(out, ".png", "the picture of reconstructions must be a .png")
     with (
         open_generator(engine, **options) as generator,
         open_encoder(generator, **options) as encoder,
@@ -53,18 +53,18 @@ def compare_reconstructions(
         pairs = [_pair(originals[i], reconstructions[i]) for i in range(shown)]
         labels = [grid.tile_label(name) for name in names[:shown]]
         grid.draw(pairs, labels, title, _COLUMNS).save(temporary, format="PNG")
-    those = number_of_images(len(originals))
-    said = (
-        f"{those}: PSNR {quality.decibels(float(squared.mean())):.2f} dB "
-        f"({quality.decibels(float(squared.max())):.2f} to "
-        f"{quality.decibels(float(squared.min())):.2f} by image), "
-        f"mean absolute error {absolute.mean():.2f} of 255"
+    mean, worst, best = (
+        quality.decibels(float(error)) for error in (squared.mean(), squared.max(), squared.min())
     )
-    return [said, out + (f" (the first {shown})" if shown < len(originals) else "")]
+    summary = (
+        f"{number_of_images(len(originals))}: PSNR {mean:.2f} dB "
+        f"({worst:.2f} to {best:.2f} by image), mean absolute error {absolute.mean():.2f} of 255"
+    )
+    return [summary, out + (f" (the first {shown})" if shown < len(originals) else "")]
 
 
 def _pair(original: NDArray[np.uint8], reconstruction: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Both in one tile [2·H + 1, W, C], with a white line between."""
+    """Join both in one tile [2·H + 1, W, C], separated by a white line."""
     line = np.full((1, *original.shape[1:]), 255, np.uint8)
     return np.concatenate([original, line, reconstruction])
 

@@ -1,4 +1,4 @@
-"""Samples of a generator, or variations of an image, in any output format."""
+"""Sampling of a generator, or of variations of an image, to any output format."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from runtime import Generator, Stream
 from zoo.applications import conditions
-from zoo.applications.conditions import Asked
+from zoo.applications.conditions import Conditions
 from zoo.engines import open_encoder, open_generator
 from zoo.errors import ConfigError
 from zoo.images import sinks
 from zoo.progress import Progress, rate
 
 _POSTERIOR_ROWS = 256
-# Of the training images' own deviation: more leaves the codes that an autoencoder has learned.
+# In units of the training latents' deviation; a larger spread leaves the learned codes.
 _AUTOENCODER_SPREAD = 0.5
 
 
@@ -48,18 +48,18 @@ def sample_images(
 ) -> str:
     """Write images `first` … `first + count - 1` of the run with `seed` to `out`.
 
-    The arguments are the options of `zoo.sample`, `options` those of runtime.Generator. Returns
-    what was done, a line of text. Raises ConfigError, DataError, OutputError, and the errors of
+    The arguments are the options of `zoo.sample`, `options` those of runtime.Generator. Returns a
+    summary line. Raises ConfigError, DataError, OutputError, and the errors of
     zoo.engines.open_generator.
     """
     if spread is not None and source is None:
-        raise ConfigError("--spread goes with --from IMAGE")
+        raise ConfigError("--spread requires --from IMAGE")
     if spread is not None and not (math.isfinite(spread) and spread >= 0):
         raise ConfigError(f"--spread: expected a finite number of at least 0, got {spread}")
     sinks.check(out, count, overwrite)
     started = time.perf_counter()
     with open_generator(engine, bucket=bucket, **options) as generator:
-        # What goes with it needs one device.
+        # Encoders and halves use only the first device.
         options["device"] = options.get("device", "auto").split(",")[0]
         if verbose:
             loaded = time.perf_counter() - started
@@ -71,30 +71,35 @@ def sample_images(
         name = Path(generator.path).name
         if source is None and generator.prior == "none":
             raise ConfigError(
-                f"{name} is an autoencoder and no generator: it has no prior, and latents between "
-                "those of training images decode to nothing sensible; "
-                "--from IMAGE --spread S varies an image"
+                f"{name} is an autoencoder without a prior, so it cannot draw samples; "
+                "use --from IMAGE --spread S to vary an image"
             )
-        asked = conditions.ask(generator, label, labels, truncation, mix)
+        conditioning = conditions.parse(generator, label, labels, truncation, mix)
         if mix is not None and source is not None:
-            raise ConfigError("--mix does not go with --from")
+            raise ConfigError("--mix cannot be combined with --from")
         last = first + count - 1
         title = f"seed {seed}  ·  sample{f's {first} to {last}' if count > 1 else f' {first}'}"
-        title += asked.title()
+        title += conditioning.title()
         blocks: Stream | Iterating[NDArray[Any]]
         if source is None:
             run = sinks.Run(count, generator.image_shape, first, f"{name}  ·  {title}")
             if mix is None:
-                blocks = generator.stream(count, seed, first, batch, **asked.options())
+                blocks = generator.stream(
+                    count, seed, first, batch, **conditioning.sampling_options()
+                )
             else:
-                blocks = conditions.mixed(generator, asked, count, seed, first, **options)
+                blocks = conditions.mix_samples(
+                    generator, conditioning, count, seed, first, **options
+                )
         else:
             image, mu, logvar = _encode(generator, source, spread, resize, **options)
-            again = generator.decode(mu[None], labels=asked.labels and asked.labels[0])[0]
+            again = generator.decode(
+                mu[None], labels=conditioning.labels and conditioning.labels[0]
+            )[0]
             lead = [("input", image), ("reconstruction", again)]
             title = f"{name}  ·  variations of {Path(source).name}  ·  {title}"
             run = sinks.Run(count, generator.image_shape, first, title, lead)
-            blocks = _variations(generator, mu, logvar, asked, count, seed, first, batch)
+            blocks = _variations(generator, mu, logvar, conditioning, count, seed, first, batch)
         with (
             closing(blocks),
             sinks.open_sink(out, run, overwrite) as write,
@@ -118,8 +123,8 @@ def sample_images(
 def _encode(
     generator: Generator, source: str, spread: float | None, resize: bool, **options: Any
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
-    """The image [H, W, C] of that file, and μ and log (S·σ)² [D] of its latent."""
-    # Most runs read no picture.
+    """Return the image [H, W, C] of a file, and μ and log (S·σ)² [D] of its latent."""
+    # Imported here because most runs read no picture.
     from zoo.images.read import read_image
 
     image = read_image(source, generator.image_shape, resize)
@@ -135,7 +140,7 @@ def _encode(
 
 
 def _log(values: Any) -> Any:
-    """Natural logarithm, -inf of 0, which switches the noise off."""
+    """Return the natural logarithm, or -inf for 0, which disables the noise."""
     with np.errstate(divide="ignore"):
         return np.log(values)
 
@@ -144,7 +149,7 @@ def _variations(
     generator: Generator,
     mu: NDArray[np.float32],
     logvar: NDArray[np.float32],
-    asked: Asked,
+    conditioning: Conditions,
     count: int,
     seed: int,
     first: int,
@@ -159,7 +164,7 @@ def _variations(
             batch=batch,
             mu=mu,
             logvar=logvar,
-            **asked.options(),
+            **conditioning.sampling_options(),
         )
 
 

@@ -1,4 +1,4 @@
-"""A picture of latents in the plane, coloured by class."""
+"""Scatter plot of latents, coloured by class."""
 
 from __future__ import annotations
 
@@ -15,25 +15,23 @@ from zoo.images.text import shorten
 from zoo.optional import require
 
 MOST = 20_000
-"""About how many points are drawn; more of them cover each other."""
+"""Approximate limit on the number of points, beyond which they cover each other."""
 
 _INK = "#202020"
 _FRAME = "#c8c8c8"
 
 
 class Scatter:
-    """Latents [k, D] come in with `add`, block by block; `draw` makes the picture at the end.
+    """Scatter plot of latents [k, D], added block by block.
 
-    D = 2: the latents themselves; D > 2: their two leading principal components
-    (those of all latents). Of more than MOST latents a random part is drawn, the
-    same one each time. `total` is about how many will come; D = 1 is a ConfigError.
+    Shows two-dimensional latents directly, and wider ones by the first two principal components of
+    all latents. Of more than MOST latents a random subset is drawn, reproducibly; `total` is their
+    approximate number. Raises ConfigError for D = 1.
     """
 
     def __init__(self, width: int, total: int | None = None) -> None:
         if width < 2:
-            raise ConfigError(
-                f"a scatter needs latents of at least 2 values, and these have {width}"
-            )
+            raise ConfigError(f"a scatter plot needs latents of at least 2 values, got {width}")
         require("matplotlib.figure")
         self.count = 0
         self._share = min(1.0, MOST / total) if total else 1.0
@@ -44,7 +42,7 @@ class Scatter:
         self._labels: list[NDArray[np.int64]] = []
 
     def add(self, latents: NDArray[np.float32], labels: NDArray[np.int64] | None) -> None:
-        """Take the next latents [k, D] and, if they are known, their labels [k]."""
+        """Add latents [k, D] and, if known, their labels [k]."""
         self.count += len(latents)
         exact = latents.astype(np.float64)
         self._sum += exact.sum(axis=0)
@@ -55,7 +53,7 @@ class Scatter:
             self._labels.append(labels[kept])
 
     def points(self) -> tuple[NDArray[np.float64], float]:
-        """The plane's coordinates [m, 2] of the latents kept, and its share of all variance."""
+        """Return coordinates [m, 2] of the kept latents, and their share of the variance."""
         latents = np.concatenate(self._kept).astype(np.float64)
         if latents.shape[1] == 2:
             return latents, 1.0
@@ -63,16 +61,13 @@ class Scatter:
         covariance = self._products / self.count - np.outer(mean, mean)
         values, vectors = np.linalg.eigh(covariance)
         axes = vectors[:, [-1, -2]]
-        # As scikit-learn orients them: the largest entry is positive.
+        # The sign convention of scikit-learn: the largest entry is positive.
         axes *= np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])
         total = max(float(values.sum()), np.finfo(np.float64).tiny)
         return (latents - mean) @ axes, float(values[[-1, -2]].sum()) / total
 
     def draw(self, path: str | Path, name: str, classes: list[str]) -> None:
-        """Write the picture, a .png, to `path`; `name` says in the title whose latents they are.
-
-        Raises OutputError.
-        """
+        """Write the plot to `path`, a .png, with `name` in the title. Raises OutputError."""
         from matplotlib.figure import Figure
 
         points, share = self.points()
@@ -92,10 +87,10 @@ class Scatter:
             linewidths=0,
             rasterized=True,
         )
-        said = "the latents" if width == 2 else f"two leading principal components of {width}"
+        space = "the latents" if width == 2 else f"first two principal components of {width}"
         shown = shorten(name, 80, 60, "…")
         axes.set_title(f"{shown}\n", fontsize=12, color=_INK, loc="left", parse_math=False)
-        parts = [said] + ([f"{share:.0%} of the variance"] if width > 2 else [])
+        parts = [space] + ([f"{share:.0%} of the variance"] if width > 2 else [])
         shown = f"{len(points):,}" + (f" of {self.count:,}" if len(points) < self.count else "")
         subtitle = "  ·  ".join([*parts, f"{shown} image{'s' if self.count > 1 else ''}"])
         axes.text(0, 1.015, subtitle, transform=axes.transAxes, fontsize=9, color="#606060")
@@ -111,15 +106,15 @@ class Scatter:
         if labels is not None:
             _legend(axes, labels, classes)
         with atomic.replace_file(path) as temporary, warnings.catch_warnings():
-            # A name in a script that the font lacks is drawn as boxes.
+            # Characters that the font lacks are drawn as boxes.
             warnings.filterwarnings("ignore", "Glyph .* missing from")
-            # Without the version of matplotlib, the same points give the same file.
+            # Omit matplotlib's version, so that the same points give the same file.
             figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
 def check(path: str) -> None:
-    """Raise OutputError unless a picture could be written to `path`; nothing is created."""
-    atomic.check_suffix(path, ".png", "the scatter is a .png")
+    """Raise OutputError unless a plot could be written to `path`, without creating it."""
+    atomic.check_suffix(path, ".png", "the scatter plot must be a .png")
 
 
 def _legend(axes: Any, labels: NDArray[np.int64], classes: list[str]) -> None:
@@ -145,13 +140,13 @@ def _legend(axes: Any, labels: NDArray[np.int64], classes: list[str]) -> None:
 
 
 def _colors(labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """A colour, RGBA in [0, 1], for each label; the same for the same label."""
+    """Return a colour, RGBA in [0, 1], for each label."""
     import matplotlib
 
     if labels.max() < 20:
         palette = matplotlib.colormaps["tab10" if labels.max() < 10 else "tab20"]
         return np.asarray(palette(labels))
-    # As many hues as there are classes, neighbours far apart.
+    # Multiples of the golden ratio, so that neighbouring classes have distant hues.
     return np.asarray(matplotlib.colormaps["hsv"](labels * 0.618034 % 1.0))
 
 

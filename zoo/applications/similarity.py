@@ -1,4 +1,4 @@
-"""Images like an image: an index of images by their latents, queries, and how good they are."""
+"""Image retrieval by latents: building an index, querying it, and measuring precision."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _QUERY_COLOR = (38, 110, 196)
 
 
 class Hits(NamedTuple):
-    """An image [H, W, C] uint8, and the distances and rows [k] of those nearest to it."""
+    """Query image [H, W, C] uint8, and the distances and rows [k] of its nearest images."""
 
     query: NDArray[np.uint8]
     distances: NDArray[np.float32]
@@ -47,7 +47,7 @@ def build_index(
     verbose: bool = False,
     **options: Any,
 ) -> str:
-    """Write an index of the images that are selected to `out`; returns what was done, as a line.
+    """Write an index of the selected images to `out`, and return a summary line.
 
     The arguments are the options of `zoo.retrieve build`, `options` those of runtime.Encoder.
     Raises ConfigError, DataError, OutputError, and the errors of zoo.engines.open_encoder_for.
@@ -62,10 +62,9 @@ def build_index(
         seconds = time.perf_counter() - start
         backend = encoder.backend
     report_skipped(source)
-    those = number_of_images(done)
     size = Path(out).stat().st_size / 1e6
     return (
-        f"{those} in {seconds:.3g} s, {rate(done, seconds)} ({backend}): "
+        f"{number_of_images(done)} in {seconds:.3g} s, {rate(done, seconds)} ({backend}): "
         f"{out}, {kind}, {size:.1f} MB"
     )
 
@@ -79,20 +78,20 @@ def find_similar(
     out: str | None = None,
     **options: Any,
 ) -> list[str]:
-    """Find the images of an index that are nearest to those that are selected; returns lines.
+    """Find the images of an index that are nearest to the selected ones; return lines of text.
 
     The arguments are the options of `zoo.retrieve query`, `options` those of runtime.Encoder.
     Raises ConfigError, DataError, OutputError, and the errors of zoo.engines.open_encoder_for.
     """
     if out is not None:
-        atomic.check_suffix(out, ".png", "hits are shown in a .png")
+        atomic.check_suffix(out, ".png", "the picture of hits must be a .png")
     with open_encoder_for(engine, **options) as encoder:
         index = Index(index_file)
         index.check_encoder(encoder)
         if k > index.count:
             raise ConfigError(f"-k {k} is more than the {index.count} images of {index_file}")
         if out is not None and not index.has_pictures:
-            raise ConfigError(f"{index_file} has no pictures to show: it was built --no-pictures")
+            raise ConfigError(f"{index_file} was built with --no-pictures, so hits cannot be shown")
         source = selection.open(encoder.image_shape)
         lines: list[str] = []
         shown: list[Hits] = []
@@ -116,7 +115,7 @@ def find_similar(
 
 
 def table(index: Index, hits: Hits) -> list[str]:
-    """The hits of one query: rank, name, label if known, and distance."""
+    """Format the hits of a query as a table of rank, name, label if known, and distance."""
     rows = [["rank", "name", "label", "distance"]]
     for rank, (distance, row) in enumerate(zip(hits.distances, hits.rows, strict=True), 1):
         rows.append([str(rank), str(index.names[row]), _label(index, row), f"{distance:.4f}"])
@@ -133,20 +132,20 @@ def _label(index: Index, row: int) -> str:
 
 
 def _picture(index: Index, shown: list[Hits], title: str) -> Image:
-    """A row for each query: the query itself, then its hits over their distances and labels."""
+    """Draw a row for each query, followed by its hits with distances and labels."""
     pictures = iter(index.pictures(np.concatenate([hits.rows for hits in shown])))
     tiles, labels = [], []
     for hits in shown:
-        tiles.append(_framed(hits.query, _QUERY_COLOR))
+        tiles.append(_add_frame(hits.query, _QUERY_COLOR))
         labels.append("query")
         for distance, row in zip(hits.distances, hits.rows, strict=True):
-            tiles.append(_framed(next(pictures), grid.BACKGROUND))
+            tiles.append(_add_frame(next(pictures), grid.BACKGROUND))
             labels.append(f"  {distance:.3g}  {_label(index, row)}".rstrip() + "  ")
     return grid.draw(tiles, labels, title, len(shown[0].rows) + 1)
 
 
-def _framed(image: NDArray[np.uint8], color: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """The image [H, W, C], enlarged for people to see, in a frame of that colour."""
+def _add_frame(image: NDArray[np.uint8], color: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Enlarge an image [H, W, C] and add a frame of that colour."""
     large = enlarge(image, display_factor(image.shape[1]))
     height, width, channels = large.shape
     framed = np.full((height + 2 * _FRAME, width + 2 * _FRAME, max(3, channels)), 255, np.uint8)
@@ -165,10 +164,11 @@ def measure_precision(
     verbose: bool = False,
     **options: Any,
 ) -> list[str]:
-    """Measure precision at k on the test images of a set, by latents and by pixels; returns lines.
+    """Measure precision at k on the test images of a set, by latents and by pixels.
 
     The arguments are the options of `zoo.retrieve evaluate`, `options` those of runtime.Encoder.
-    Raises ConfigError, DataError, and the errors of zoo.engines.open_encoder_for.
+    Returns lines of text. Raises ConfigError, DataError, and the errors of
+    zoo.engines.open_encoder_for.
     """
     require("faiss")
     with open_encoder_for(engine, **options) as encoder:
@@ -176,12 +176,12 @@ def measure_precision(
         report_skipped(loaded)
         train, queries = split_source(loaded, "train"), split_source(loaded, "test", count)
         with Progress((train.total or 0) + (queries.total or 0), verbose) as progress:
-            found = precision.evaluate(encoder, train, queries, k, progress.advance)
-    said = (
+            results = precision.evaluate(encoder, train, queries, k, progress.advance)
+    summary = (
         f"precision@{k}: {queries.total:,} test images of {loaded.name} among "
         f"{train.total:,} training images"
     )
-    return [said, *precision.table(found, queries.classes, queries.total or 0)]
+    return [summary, *precision.table(results, queries.classes, queries.total or 0)]
 
 
 __all__ = ["build_index", "find_similar", "measure_precision"]

@@ -1,6 +1,6 @@
-"""The spaces in which a generator can be inverted: its latents z, or the styles w behind them.
+"""Spaces in which a generator can be inverted: its latents z, or its styles w.
 
-For `zoo.applications.inversion`. Needs PyTorch, with which the networks are differentiated.
+Used with `zoo.applications.inversion`. Needs PyTorch, which differentiates the networks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runtime import Generator, noise
-from zoo.applications.conditions import Asked
+from zoo.applications.conditions import Conditions
 from zoo.applications.inversion import Decode
 from zoo.engines import open_mapping
 from zoo.errors import ConfigError
@@ -26,15 +26,15 @@ from zoo.models.weights import load_generator, load_synthesis
 Floats = NDArray[np.float32]
 
 START_STREAM = 48
-"""Noise stream of the starts, so that they are no samples of the generator."""
+"""Noise stream of the starting points, so that they are not samples of the generator."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """Where to search.
+    """Search space.
 
-    decode: points [m, P] to images [m, C, H, W]; starts: points [m, P] of a seed; latents: points
-    to what the engine decodes.
+    decode: maps points [m, P] to images [m, C, H, W]; starts: draws points [m, P] by seed and
+    number; latents: maps points to the latents that the engine decodes.
     """
 
     decode: Decode
@@ -42,43 +42,42 @@ class Space:
     latents: Callable[[Floats], Floats] = lambda points: points
 
 
-def space_of(generator: Generator, asked: Asked, **options: Any) -> Space:
-    """z of a generator, in which images are of the class that is asked for; w of a synthesis file.
+def open_space(generator: Generator, conditioning: Conditions, **options: Any) -> Space:
+    """Open the z of a generator, for a fixed class if it is conditional, or the w of a synthesis.
 
-    `options` are those of runtime.Mapping. Raises ConfigError for a conditional generator without
-    a class, and for an unknown class; the errors of
-    `zoo.models.weights.load_generator` and of `zoo.engines.open_mapping`.
+    `options` are those of runtime.Mapping. Raises ConfigError for a conditional generator without a
+    class, and for an unknown class; and the errors of `zoo.models.weights.load_generator` and
+    `zoo.engines.open_mapping`.
     """
     if generator.manifest["role"] == "synthesis":
-        return _styles(generator, options)
+        return _style_space(generator, options)
     network: Any = load_generator(Path(generator.path))[0].requires_grad_(False)
     decode: Decode = network
     if generator.class_count:
-        label = torch.tensor(_class(generator, asked))
+        label = torch.tensor(_class(generator, conditioning))
         decode = lambda z: network(z, label.expand(len(z)))  # noqa: E731
     elif is_style_based(network):
         decode = lambda z: network(z, noise=no_noise(z))  # noqa: E731
     width = generator.latent_width
-    return Space(decode, lambda seed, count: _drawn(seed, count, width))
+    return Space(decode, lambda seed, count: _draw_normals(seed, count, width))
 
 
-def _drawn(seed: int, count: int, width: int) -> Floats:
-    """Numbers of N(0, 1), [count, width]."""
+def _draw_normals(seed: int, count: int, width: int) -> Floats:
     return noise.normals(seed, 0, count, width, START_STREAM)
 
 
-def _class(generator: Generator, asked: Asked) -> int:
-    if asked.labels is None:
+def _class(generator: Generator, conditioning: Conditions) -> int:
+    if conditioning.labels is None:
         raise ConfigError(
-            f"{Path(generator.path).name} makes images of a class: say with --label which one"
+            f"{Path(generator.path).name} is conditional: give the class with --label"
         )
-    label = asked.labels[0]
-    # The runtime knows which classes there are.
+    label = conditioning.labels[0]
+    # The runtime raises for unknown classes.
     generator.decode(np.zeros((1, generator.latent_width), np.float32), labels=label)
     return label if isinstance(label, int) else generator.classes.index(label)
 
 
-def _styles(generator: Generator, options: dict[str, Any]) -> Space:
+def _style_space(generator: Generator, options: dict[str, Any]) -> Space:
     path = Path(generator.path)
     synthesis: Any = load_synthesis(path).requires_grad_(False)
     layers = len(generator.manifest["noise"]["streams"]["layers"])
@@ -89,9 +88,9 @@ def _styles(generator: Generator, options: dict[str, Any]) -> Space:
 
     def starts(seed: int, count: int) -> Floats:
         with open_mapping(path, **options) as mapping:
-            return mapping.map(_drawn(seed, count, mapping.latent_width))
+            return mapping.map(_draw_normals(seed, count, mapping.latent_width))
 
     return Space(decode, starts, lambda points: np.tile(points, layers))
 
 
-__all__ = ["Space", "space_of"]
+__all__ = ["Space", "open_space"]

@@ -1,4 +1,4 @@
-"""Style mixing (Karras et al. 2019, arXiv:1812.04948, section 3.1): layers with styles of two."""
+"""Style mixing (Karras et al. 2019, arXiv:1812.04948, section 3.1)."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _STARTS = {"coarse": 0, "middle": 4, "fine": 8}
 _ROWS = 256
 
 BANDS = tuple(_STARTS)
-"""Names of the bands of layers, from the first layers to the last."""
+"""Names of the bands of layers, from first to last."""
 
 
 @dataclass(frozen=True)
 class Band:
-    """Layers whose styles are taken together: `layers` of the network, counted from 0."""
+    """Consecutive layers of the network, counted from 0, whose styles are replaced together."""
 
     name: str
     layers: range
 
     @property
     def sides(self) -> str:
-        """The resolutions of its layers, in words: `4×4 and 8×8`, `64×64 to 1024×1024`."""
+        """Resolutions of the layers: `4×4 and 8×8`, `64×64 to 1024×1024`."""
         ends = (self.layers[0] // _PER_SIDE, self.layers[-1] // _PER_SIDE)
         first, last = (f"{_SMALLEST << doubled}×{_SMALLEST << doubled}" for doubled in ends)
         if first == last:
@@ -40,51 +40,48 @@ class Band:
 
 
 def bands(layers: int) -> list[Band]:
-    """The bands of a network of `layers` layers, two of each resolution from 4×4 on.
+    """Return the bands of a network with `layers` layers, two per resolution from 4×4 on.
 
-    Coarse: 4×4 and 8×8; middle: 16×16 and 32×32; fine: 64×64 and above. A band that has no layer
-    is left out.
+    Coarse: 4×4 and 8×8; middle: 16×16 and 32×32; fine: 64×64 and above. Bands without layers are
+    omitted.
     """
     stops = [*list(_STARTS.values())[1:], layers]
-    found = [
+    return [
         Band(name, range(start, min(stop, layers)))
         for (name, start), stop in zip(_STARTS.items(), stops, strict=True)
+        if start < layers
     ]
-    return [band for band in found if band.layers]
 
 
 def styles(mapping: Mapping, latents: ArrayLike, truncation: float | None = None) -> Styles:
-    """w [n, W] of latents [n, D], truncated by ψ: w̄ + ψ·(w - w̄).
+    """Return w [n, W] of latents [n, D], truncated by ψ: w̄ + ψ·(w - w̄).
 
-    Raises ConfigError for a ψ so large that styles are not finite, and as runtime.Mapping.map.
+    Raises ConfigError for a ψ that makes styles infinite, and as runtime.Mapping.map.
     """
-    found = mapping.map(latents)
+    w = mapping.map(latents)
     if truncation is None:
-        return found
+        return w
     mean = mapping.style_mean
     with np.errstate(over="ignore", invalid="ignore"):
-        closer: Styles = mean + np.float32(truncation) * (found - mean)
-    if not np.isfinite(closer).all():
+        truncated: Styles = mean + np.float32(truncation) * (w - mean)
+    if not np.isfinite(truncated).all():
         raise ConfigError(f"truncation: {truncation:g} makes styles that are not finite")
-    return closer
+    return truncated
 
 
 def mix(a: Styles, b: Styles, layers: int, of_b: Iterable[int]) -> Styles:
-    """What the synthesis network decodes, [n, layers · W], of styles a and b [n, W].
-
-    The layers `of_b` have the style of b, all others that of a.
-    """
-    taken = np.zeros((layers, 1), bool)
-    taken[list(of_b)] = True
-    return np.where(taken, b[:, None], a[:, None]).reshape(len(a), -1)
+    """Return synthesis inputs [n, layers · W] with styles b [n, W] in the layers `of_b`, else a."""
+    from_b = np.zeros((layers, 1), bool)
+    from_b[list(of_b)] = True
+    return np.where(from_b, b[:, None], a[:, None]).reshape(len(a), -1)
 
 
-def crossed(
+def mix_pairs(
     synthesis: Generator, down: Styles, across: Styles, layers: int, chosen: Sequence[Band]
 ) -> Iterator[NDArray[np.uint8]]:
-    """Images of every style A of `down` [d, W] with each band of every B of `across` [k, W].
+    """Yield images of every style A of `down` [d, W] with each band of every B of `across` [k, W].
 
-    The images [bands, d, k, H, W, C] in order, as blocks [n, H, W, C]; the layers draw no noise.
+    The images [bands, d, k, H, W, C] come in order, as blocks [n, H, W, C], without noise inputs.
     Raises as runtime.Generator.decode.
     """
     count = len(down) * len(across)
@@ -94,4 +91,4 @@ def crossed(
             yield synthesis.decode(mix(down[a], across[b], layers, band.layers))
 
 
-__all__ = ["BANDS", "Band", "bands", "crossed", "mix", "styles"]
+__all__ = ["BANDS", "Band", "bands", "mix_pairs", "mix", "styles"]

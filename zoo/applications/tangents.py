@@ -1,11 +1,10 @@
 """Tangents of the data manifold that a decoder has learned.
 
-At a latent h the columns of the decoder's Jacobian ∂g/∂h span the plane that touches the
-manifold of decoded images at g(h). Its singular value decomposition J = U·Σ·Vᵀ orders the
-directions by how much the image changes: a step of 1 along the column v_i of V moves the image
-by σ_i along u_i, in the limit of small steps. Goodfellow, Bengio & Courville, Deep Learning,
-2016, section 14.6; Rifai et al., The Manifold Tangent Classifier, NIPS 2011 (who take the
-Jacobian of the encoder).
+At a latent h the columns of the decoder's Jacobian ∂g/∂h span the tangent plane of the manifold of
+decoded images at g(h). Its singular value decomposition J = U·Σ·Vᵀ orders directions by their
+effect on the image: a small step s along the column v_i of V moves the image by s·σ_i along u_i.
+Goodfellow, Bengio & Courville, Deep Learning, 2016, section 14.6; Rifai et al., The Manifold
+Tangent Classifier, NIPS 2011 (who use the Jacobian of the encoder).
 """
 
 from __future__ import annotations
@@ -33,14 +32,13 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 GREY = 128
-"""What a picture of a direction shows where the image does not change."""
+"""Level of unchanged pixels in the picture of a direction."""
 
 _HALF = 127
 
 
 class Directions(NamedTuple):
-    """The k largest singular values [k], their image directions [k, H, W, C] and latent
-    directions [k, D]; both kinds are orthonormal."""
+    """Singular values [k], orthonormal directions of images [k, H, W, C] and of latents [k, D]."""
 
     values: Floats
     images: Floats
@@ -48,11 +46,11 @@ class Directions(NamedTuple):
 
 
 def jacobian(decoder: nn.Module, latent: ArrayLike) -> Floats:
-    """∂g/∂h at a latent [D]: float64 [H, W, C, D], in intensities (0 to 1) by unit of h.
+    """Return ∂g/∂h at a latent [D]: float64 [H, W, C, D], in intensities (0 to 1) per unit of h.
 
-    `decoder` takes latents [N, D] to images [N, C, H, W], and stays as it is. Automatic
-    differentiation, exact up to the rounding of float64: forward by latent dimension, or
-    backward by pixel where those are fewer.
+    `decoder` maps latents [N, D] to images [N, C, H, W], and is not modified. Uses automatic
+    differentiation in float64: forward mode, or reverse mode if there are fewer pixels than latent
+    dimensions.
     """
     import copy
 
@@ -74,10 +72,10 @@ def jacobian(decoder: nn.Module, latent: ArrayLike) -> Floats:
 
 
 def directions(derivatives: ArrayLike, k: int) -> Directions:
-    """The k directions in which the image changes most, of a Jacobian [H, W, C, D].
+    """Return the k directions with the largest singular values of a Jacobian [H, W, C, D].
 
-    Signs are chosen so that the pixel that changes most becomes brighter. Raises ConfigError
-    for a k below 1 or above D, and for derivatives that are not finite.
+    Signs are chosen so that the pixel that changes most becomes brighter. Raises ConfigError for a
+    k below 1 or above D, and for derivatives that are not finite.
     """
     array = np.asarray(derivatives, np.float64)
     *shape, width = array.shape
@@ -94,10 +92,9 @@ def directions(derivatives: ArrayLike, k: int) -> Directions:
 
 
 def picture(direction: ArrayLike) -> NDArray[np.uint8]:
-    """An image direction [H, W, C] as uint8 [H, W, C]: grey where nothing changes.
+    """Draw an image direction [H, W, C] as uint8 [H, W, C], scaled to its largest change.
 
-    White is brighter and black is darker; in colour so by channel, so that a bluish place
-    becomes bluer. Scaled to the largest change of its own, whatever that is.
+    Grey means no change, white brighter and black darker, per channel for colour images.
     """
     change = np.asarray(direction, np.float64)
     most = np.abs(change).max()
@@ -115,25 +112,25 @@ def draw_tangents(
     resize: bool = False,
     **options: Any,
 ) -> str:
-    """Draw the `k` directions that touch the manifold at each of these points to `out`.
+    """Draw the first `k` tangent directions of the manifold at each of these points to `out`.
 
-    The arguments are the options of `zoo.tangents`, `options` those of runtime.Generator. Returns
-    what was done, a line of text. Raises ConfigError, DataError, OutputError, TrainingError, and
-    the errors of zoo.engines.open_generator.
+    The arguments are the options of `zoo.tangents`, `options` those of runtime.Generator. Returns a
+    summary line. Raises ConfigError, DataError, OutputError, TrainingError, and the errors of
+    zoo.engines.open_generator.
     """
-    atomic.check_suffix(out, ".png", "tangents are shown in a .png")
+    atomic.check_suffix(out, ".png", "the picture of tangents must be a .png")
     if move is not None and not (math.isfinite(move) and move > 0):
         raise ConfigError(f"--move: expected a finite number above 0, got {move}")
     with open_generator(engine, **options) as generator:
         if k > generator.latent_width:
             raise ConfigError(f"-k: expected at most {generator.latent_width} directions, got {k}")
         skipped: list[tuple[str, str]] = []
-        found = points.read(generator, images, seed, resize, skipped, **options)
+        sources = points.read(generator, images, seed, resize, skipped, **options)
         inputs.report(skipped)
         width = generator.latent_width
         columns = 2 + k
         rows = 1 if move is None else 3
-        grid.plan(len(found) * rows * columns, *generator.image_shape[:2], columns)
+        grid.plan(len(sources) * rows * columns, *generator.image_shape[:2], columns)
         for module in ("torch", "onnx", "safetensors"):
             require(module, "train,export")
         from zoo.models.weights import load_engine
@@ -142,25 +139,25 @@ def draw_tangents(
         tiles: list[NDArray[np.uint8]] = []
         labels: list[str] = []
         shares: list[float] = []
-        for point in found:
+        for point in sources:
             derivatives = jacobian(model.decoder, point.latent)
             tangent = directions(derivatives, k)
             shares.append(float((tangent.values**2).sum() / (derivatives**2).sum()))
-            for its_tiles, its_labels in _rows(generator, point, tangent, move):
-                tiles += its_tiles
-                labels += its_labels
+            for row_tiles, row_labels in _rows(generator, point, tangent, move):
+                tiles += row_tiles
+                labels += row_labels
         title = f"{Path(generator.path).name}  ·  tangents of the data manifold, by singular value"
         with atomic.replace_file(out) as temporary:
             grid.draw(tiles, labels, title, columns).save(temporary, format="PNG")
-    those = found[0].name if len(found) == 1 else f"{len(found):,} images"
+    subject = sources[0].name if len(sources) == 1 else f"{len(sources):,} images"
     share = sum(shares) / len(shares)
-    return f"{those}: {k} of {width} directions, {share:.1%} of the squared change: {out}"
+    return f"{subject}: {k} of {width} directions, {share:.1%} of the squared change: {out}"
 
 
 def _rows(
     generator: Generator, point: Point, tangent: Directions, move: float | None
 ) -> list[tuple[list[NDArray[np.uint8]], list[str]]]:
-    """Tiles and labels of the one row of a point, or of three with the moved images around it."""
+    """Return tiles and labels of a point's row, or of three rows with moved images around it."""
     blank = np.full(generator.image_shape, 255, np.uint8)
     reconstruction = generator.decode(point.latent[None])[0]
     lead = [(blank, ""), (reconstruction, grid.tile_label(point.name))]
@@ -174,8 +171,8 @@ def _rows(
     moved = []
     for step in (move, -move):
         latents = (point.latent + step * tangent.latents).astype(np.float32)
-        its_labels = ["", "", *(f"{step:+g}" for _ in values)]
-        moved.append(([blank, blank, *generator.decode(latents)], its_labels))
+        row_labels = ["", "", *(f"{step:+g}" for _ in values)]
+        moved.append(([blank, blank, *generator.decode(latents)], row_labels))
     return [moved[0], row, moved[1]]
 
 

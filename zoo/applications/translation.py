@@ -1,4 +1,4 @@
-"""Images cleaned, completed, coloured or changed by a translator, written in any output format."""
+"""Translation of images by an image-to-image engine, to any output format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from zoo import corruption
 from zoo.applications import domain_pictures
 from zoo.applications.comparison import SHOWN, Tiles
-from zoo.applications.domains import told
+from zoo.applications.domains import open_domain_translator
 from zoo.data.domains import domain_names
 from zoo.engines import open_translator
 from zoo.errors import ConfigError, DataError
@@ -47,10 +47,10 @@ def translate_images(
     verbose: bool = False,
     **options: Any,
 ) -> list[str]:
-    """Translate the images that are selected, and compare them with the truth where it is known.
+    """Translate the selected images, and compare them with the ground truth if it is known.
 
     The arguments are the options of `zoo.translate`, `options` those of runtime.Translator. Returns
-    what was done, as lines of text. Raises ConfigError, DataError, OutputError, and the errors of
+    lines of text. Raises ConfigError, DataError, OutputError, and the errors of
     zoo.engines.open_translator.
     """
     if holes and corrupt is not None:
@@ -61,11 +61,13 @@ def translate_images(
     with ExitStack() as stack:
         opened = stack.enter_context(open_translator(engine, **options))
         if domain_names(opened) and to is None and grid is not None and out is None:
-            return [_every_domain(opened, selection, grid, first, options)]
-        translator = stack.enter_context(told(opened, to, **options))
+            return [_draw_all_domains(opened, selection, grid, first, options)]
+        translator = stack.enter_context(open_domain_translator(opened, to, **options))
         prepare = Preparation(translator, damage, grey, mask is not None, edges)
         if prepare.knows_truth and truth is not None:
-            raise ConfigError("expected --truth, or whole images to prepare, got both")
+            raise ConfigError(
+                "expected --truth, or an option that derives inputs from images, got both"
+            )
         known = prepare.knows_truth or truth is not None
         if not (out or grid or known):
             raise ConfigError("nothing to do: expected --out, --grid, or a truth to compare with")
@@ -73,43 +75,44 @@ def translate_images(
         quality = Quality(colour=task in COLOURING) if known else None
         with _hints(prepare, task):
             masks, truths = _companions(translator, mask, truth, selection.resize)
-            # What belongs to images by their index is wrong after one that was left out.
-            strict = selection.strict or any(found.ordered for found in (masks, truths) if found)
+            # Masks and truths in an array are matched by index, so no image may be skipped.
+            strict = selection.strict or any(other.ordered for other in (masks, truths) if other)
             limit = None if selection.count is None else first + selection.count
             source = replace(selection, strict=strict, count=limit).open(prepare.source_shape)
-            total = _total(source, first)
+            total = _count_images(source, first)
             _check_outputs(out, None, overwrite, total)
             title = f"{Path(translator.path).name}  ·  {source.name}"
             title += f"  ·  {damage}, seed {seed}" if damage else ""
             title += f"  ·  {translator.title}" if to is not None else ""
-            title += "  ·  inputs above outputs" + (" above what they should be" if known else "")
+            title += "  ·  inputs above outputs" + (" above the truth" if known else "")
             blocks = translate(translator, source, prepare, seed, first, truths, masks)
             with _outputs(out, grid, translator.image_shape, overwrite, title) as consumers:
                 if quality is not None:
                     consumers.append(quality.add)
                 done = _run(blocks, consumers, total, verbose)
         report_skipped(source)
-        if to is not None and translator.kept:
-            print(f"{number_of_images(translator.kept)} not showing all of {to}", file=sys.stderr)
+        if to is not None and translator.unchanged:
+            count = number_of_images(translator.unchanged)
+            print(f"{count} in which not all of {to} can be changed", file=sys.stderr)
         if done.whole:
-            print(f"{number_of_images(done.whole)} without anything hidden", file=sys.stderr)
+            print(f"{number_of_images(done.whole)} without hidden pixels", file=sys.stderr)
         shown = "" if done.count <= SHOWN else f" (the first {SHOWN})"
         written = ", ".join(path for path in (out, grid and f"{grid}{shown}") if path)
-        said = (
+        summary = (
             f"{number_of_images(done.count)} in {done.seconds:.3g} s, the engine "
             f"{rate(done.count, done.engine_seconds)} ({translator.backend})"
             + (f": {written}" if written else "")
         )
-    return [said, *(quality.lines() if quality else [])]
+    return [summary, *(quality.lines() if quality else [])]
 
 
-def _every_domain(
+def _draw_all_domains(
     translator: Any, selection: Selection, grid: str, first: int, options: dict[str, Any]
 ) -> str:
-    """A grid of the images changed to every domain."""
+    """Draw a grid of the images in every domain, and return a summary line."""
     limit = first + min(selection.count or domain_pictures.ROWS, domain_pictures.ROWS)
     source = replace(selection, count=limit).open(translator.input_shape)
-    _total(source, first)
+    _count_images(source, first)
     count = domain_pictures.write(grid, translator, source, first, **options)
     report_skipped(source)
     return f"{number_of_images(count)} changed to every domain: {grid}"
@@ -118,11 +121,11 @@ def _every_domain(
 def _check_outputs(
     out: str | None, grid: str | None, overwrite: bool, count: int | None = None
 ) -> None:
-    """Raise OutputError for what cannot be written, before anything is computed."""
+    """Raise OutputError for outputs that cannot be written."""
     if out is not None:
         results.check(out, count, overwrite)
     if grid is not None:
-        atomic.check_suffix(grid, ".png", "a grid is a .png")
+        atomic.check_suffix(grid, ".png", "the grid must be a .png")
 
 
 def _companions(
@@ -136,8 +139,8 @@ def _companions(
     )
 
 
-def _total(source: Source, first: int) -> int:
-    """How many images will be translated, at most."""
+def _count_images(source: Source, first: int) -> int:
+    """Return the largest number of images to be translated."""
     total = source.total or 0
     if first >= total:
         raise DataError(f"first: expected less than the number of images, {total}, got {first}")
@@ -146,13 +149,13 @@ def _total(source: Source, first: int) -> int:
 
 @contextmanager
 def _hints(prepare: Preparation, task: str) -> Iterator[None]:
-    """Adds to an error about the kind of the images which option takes images of another kind."""
+    """Append to an error about the images' mode the option that accepts such images."""
     try:
         yield
     except DataError as error:
         hint = ""
         if prepare.takes_alpha:
-            hint = "; whole pictures need --mask PATH or --holes"
+            hint = "; opaque pictures need --mask PATH or --holes"
         elif task in COLOURING and not prepare.grey:
             hint = "; --grey takes colour pictures"
         elif task == "edges" and not prepare.edges:
@@ -166,7 +169,7 @@ def _hints(prepare: Preparation, task: str) -> Iterator[None]:
 def _outputs(
     out: str | None, grid: str | None, shape: tuple[int, int, int], overwrite: bool, title: str
 ) -> Iterator[list[Consumer]]:
-    """What takes the translated images and writes them at the end."""
+    """Yield consumers of translated images, which write the outputs at the end."""
     consumers: list[Consumer] = []
     with ExitStack() as stack:
         if out is not None:
@@ -179,13 +182,13 @@ def _outputs(
         consumers.append(tiles.add)
         with atomic.replace_file(grid) as temporary:
             yield consumers
-            images, labels, columns = tiles.arranged()
+            images, labels, columns = tiles.arrange()
             draw(images, labels, title, columns).save(temporary, format="PNG")
 
 
 @dataclass
-class _Done:
-    """Images, those among them with nothing hidden, and seconds in all and in the engine."""
+class _Totals:
+    """Number of images, number without hidden pixels, and seconds in total and in the engine."""
 
     count: int = 0
     whole: int = 0
@@ -195,9 +198,9 @@ class _Done:
 
 def _run(
     blocks: Iterable[Translated], consumers: list[Consumer], total: int, verbose: bool
-) -> _Done:
-    """Give all blocks to all consumers."""
-    done = _Done()
+) -> _Totals:
+    """Pass all blocks to all consumers."""
+    done = _Totals()
     with Progress(total, verbose) as progress:
         for block in blocks:
             for consume in consumers:

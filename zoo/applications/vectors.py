@@ -1,4 +1,4 @@
-"""The faiss index of each kind: made empty, trained, and read back from bytes that may be bad."""
+"""Creation, training and safe deserialisation of faiss indexes."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from zoo.errors import ConfigError, DataError
 from zoo.optional import require
 
 KINDS = ("flat", "hnsw", "ivf")
-"""Exact search; a graph of neighbours; lists of neighbours, of which some are searched."""
+"""Exact search, a neighbour graph (HNSW), and inverted lists, of which only some are searched."""
 
-# The first bytes of what faiss.serialize_index gives for each kind.
+# The first bytes of each kind in the output of faiss.serialize_index.
 _START = {"flat": b"IxF2", "hnsw": b"IHNf", "ivf": b"IwFl"}
 
 _HNSW_LINKS = 32
-_IVF_LEAST = 39  # vectors a list, below which faiss finds the centres doubtful
+_IVF_LEAST = 39  # vectors per list, below which faiss warns about its centres
 
 
-def empty(kind: str, width: int) -> Any:
-    """An index to add vectors float32 [k, width] to; None for ivf, which `inverted_lists` makes.
+def create(kind: str, width: int) -> Any:
+    """Create an empty index for vectors float32 [k, width], or None for ivf (see `inverted_lists`).
 
-    Raises ConfigError for another kind, or where faiss is missing.
+    Raises ConfigError for another kind, or if faiss is missing.
     """
     faiss = require("faiss")
     if kind not in KINDS:
@@ -34,7 +34,7 @@ def empty(kind: str, width: int) -> Any:
 
 
 def inverted_lists(vectors: NDArray[np.float32]) -> Any:
-    """The index ivf of all vectors [n, width]; an eighth of its lists are searched."""
+    """Create an ivf index of vectors [n, width] that searches an eighth of its lists."""
     faiss = require("faiss")
     count, width = vectors.shape
     lists = max(1, min(round(4 * count**0.5), count // _IVF_LEAST))
@@ -47,15 +47,15 @@ def inverted_lists(vectors: NDArray[np.float32]) -> Any:
 
 
 def deserialize(content: NDArray[Any], kind: str, count: int, width: int) -> Any:
-    """The index in the bytes `content`, of that kind, with `count` vectors of `width` values.
+    """Deserialise the bytes `content` to an index of a kind with `count` vectors of `width` values.
 
-    Raises DataError for anything else. faiss checks only some of the numbers it reads: a
-    graph that leads out of the array would be followed, so its links are looked at here.
+    Raises DataError for anything else. faiss checks only some of the numbers that it reads, so
+    this function also checks the links of a graph, which could lead out of bounds.
     """
     faiss = require("faiss")
     start = content[:4].tobytes() if content.dtype == np.uint8 and content.ndim == 1 else b""
     if start != _START[kind]:
-        raise DataError(f"what it holds is not of the kind {kind}")
+        raise DataError(f"it does not contain an index of the kind {kind}")
     try:
         index = faiss.deserialize_index(content)
         sound = (index.ntotal, index.d) == (count, width) and (index.metric_type == faiss.METRIC_L2)
@@ -67,7 +67,7 @@ def deserialize(content: NDArray[Any], kind: str, count: int, width: int) -> Any
     except RuntimeError as error:
         raise DataError(str(error)) from error
     if not sound:
-        raise DataError("its parts do not belong together")
+        raise DataError("its parts are inconsistent")
     return index
 
 
@@ -78,17 +78,17 @@ def _is_flat(index: Any, count: int, width: int) -> bool:
 
 
 def _lists_are_sound(index: Any) -> bool:
-    """Every vector is in one list."""
+    """Return True if every vector is in exactly one list."""
     array = require("faiss").vector_to_array
     if index.invlists.compute_ntotal() != index.ntotal:
         return False
-    index.make_direct_map()  # which checks that the numbers are those of vectors
+    index.make_direct_map()  # raises for numbers of missing vectors
     places = array(index.direct_map.array)
     return len(places) == index.ntotal and bool((places >= 0).all())
 
 
 def _graph_is_sound(index: Any) -> bool:
-    """Every link of the graph leads to a vector that is on the level of the link."""
+    """Return True if every link leads to a vector on the level of the link."""
     array = require("faiss").vector_to_array
     graph = index.hnsw
     levels, links = array(graph.levels), array(graph.neighbors)
@@ -108,12 +108,12 @@ def _graph_is_sound(index: Any) -> bool:
     if not 0 <= entry < index.ntotal or not levels[entry] == levels.max() == graph.max_level + 1:
         return False
     for level in range(1, int(levels.max())):
-        those = np.flatnonzero(levels > level)
+        rows = np.flatnonzero(levels > level)
         inside = np.arange(ends[level], ends[level + 1])
-        above = links[offsets[those][:, None] + inside]
+        above = links[offsets[rows][:, None] + inside]
         if (levels[above[above >= 0]] <= level).any():
             return False
     return True
 
 
-__all__ = ["KINDS", "deserialize", "empty", "inverted_lists"]
+__all__ = ["KINDS", "deserialize", "create", "inverted_lists"]

@@ -54,7 +54,9 @@ def nearest(images: NDArray[np.uint8], training: NDArray[np.uint8]) -> Nearest:
     return Nearest(rows, _distances(images, training[rows]))
 
 
-def copied(samples: Nearest, held_out: Nearest, quantile: float = 0.01) -> tuple[float, float]:
+def copied_share(
+    samples: Nearest, held_out: Nearest, quantile: float = 0.01
+) -> tuple[float, float]:
     """Share of samples nearer to training images than all but `quantile` of held-out images are.
 
     Returns the share and the distance below which a sample counts. A generator that copies nothing
@@ -73,4 +75,4 @@ def _size(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape[1:]))
 
 
-__all__ = ["Nearest", "copied", "nearest"]
+__all__ = ["Nearest", "copied_share", "nearest"]
