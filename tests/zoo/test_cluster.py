@@ -292,7 +292,7 @@ def test_without_classes_and_without_a_generator(
     [
         (("-n", 5), "k: expected 1 to 5, the number of images, got 10"),
         (("-k", 0), "expected 1 to 256 clusters"),
-        (("-k", 256, "--shown", 64), "too large to show"),
+        (("-k", 256, "--shown", 64), "too large a picture"),
         (("--seed", -1), "32 bits"),
         (("--out", "a.gif"), "must be a .png"),
         (("--out", "nowhere/a.png"), "there is no folder"),

@@ -244,7 +244,10 @@ def test_the_layers_of_one_band_are_exchanged(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--bands", "rough"], "--bands: expected some of coarse, middle, fine with commas"),
+        (
+            ["--bands", "rough"],
+            "--bands: expected some of coarse, middle, fine separated by commas",
+        ),
         (["--bands", "coarse,coarse"], "--bands: expected some of coarse, middle, fine"),
         (["--bands", ""], "--bands: expected some of coarse, middle, fine"),
         (["--bands", "coarse,fine"], "--bands: small.onnx has 2 layers, only coarse: no fine"),

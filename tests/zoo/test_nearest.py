@@ -10,7 +10,7 @@ from PIL import Image
 
 from zoo.data import DataSet
 from zoo.errors import DataError
-from zoo.evaluation.memorisation import Nearest, copied, nearest
+from zoo.evaluation.memorisation import Nearest, copied_share, nearest
 
 
 def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -36,9 +36,9 @@ def test_finds_every_copy(fashion_mnist: DataSet) -> None:
     assert np.array_equal(found.rows, np.arange(1000, 1400))
     assert found.distances.max() < 3
     held_out = nearest(test, training)
-    share, least = copied(found, held_out)
+    share, least = copied_share(found, held_out)
     assert share == 1.0 and least > 3
-    assert copied(held_out, held_out)[0] == pytest.approx(0.01, abs=0.003)
+    assert copied_share(held_out, held_out)[0] == pytest.approx(0.01, abs=0.003)
 
 
 def test_an_exact_copy_is_at_zero() -> None:
@@ -55,7 +55,7 @@ def test_shapes_must_agree() -> None:
 
 def test_share_counts_ties() -> None:
     flat = Nearest(np.zeros(4, np.int64), np.full(4, 2.0))
-    assert copied(flat, flat) == (1.0, 2.0)
+    assert copied_share(flat, flat) == (1.0, 2.0)
 
 
 def test_command(tmp_path: Path) -> None:

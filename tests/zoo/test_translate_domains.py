@@ -112,7 +112,7 @@ def tiles(pixels: np.ndarray, rows: int, columns: int, side: int) -> np.ndarray:
     ("args", "message"),
     [
         (["--to", "Beard", "--out", "o"], "no domain 'Beard'; domains: Black_Hair, .*Eyeglasses"),
-        (["--to", "-Gray_Hair", "--out", "o"], "-Gray_Hair: expected another of its group"),
+        (["--to", "-Gray_Hair", "--out", "o"], "-Gray_Hair: add another of its group"),
         (["--to", "Gray_Hair,Black_Hair", "--out", "o"], "Gray_Hair and Black_Hair exclude each"),
         (["--out", "o"], "expected --to DOMAIN,… or only --grid, of Black_Hair, Blond_Hair"),
         (["--to", "Smiling"], "nothing to do: expected --out, --grid"),
