@@ -285,7 +285,7 @@ def test_options_are_checked_before_the_engine_is_opened(
 
 def test_other_engines_are_refused(engine: Path, vae_engine: Path, tmp_path: Path) -> None:
     said = refuses("mix", "--engine", vae_engine, cwd=tmp_path)
-    expected = "--engine: expected the main file of a style-based generator, and"
+    expected = "--engine: expected the main file of a style-based generator, but"
     assert f"{expected} vae.onnx is not style-based" in said
     said = refuses("mix", "--engine", engine.with_suffix(".synthesis.onnx"), cwd=tmp_path)
     assert f"{expected} small.synthesis.onnx is its synthesis network" in said
