@@ -25,8 +25,8 @@ namespace apiv = nvinfer1::apiv;
 constexpr uintptr_t kAlignment = 256;
 constexpr size_t kScratchPerRow = 1000;
 
-// Whether this call was told to fail; then the logger is told why.
-bool told_to_fail(nvinfer1::ILogger* logger, const char* function) {
+// True if this call has to fail, whose reason is logged then.
+bool fails(nvinfer1::ILogger* logger, const char* function) {
   const std::lock_guard<std::mutex> lock(state().mutex);
   const auto found = state().failures.find(function);
   if (found == state().failures.end()) return false;
@@ -68,7 +68,7 @@ class Context final : public nvinfer1::IExecutionContext {
   }
 
   bool set_profile(int32_t profile, cudaStream_t) {
-    if (told_to_fail(logger_, "setOptimizationProfileAsync")) return false;
+    if (fails(logger_, "setOptimizationProfileAsync")) return false;
     if (profile < 0 || static_cast<size_t>(profile) >= network_.buckets.size()) {
       return refuse("no profile " + std::to_string(profile));
     }
@@ -78,7 +78,7 @@ class Context final : public nvinfer1::IExecutionContext {
   }
 
   bool set_shape(const char* name, const Dims& shape) {
-    if (told_to_fail(logger_, "setInputShape")) return false;
+    if (fails(logger_, "setInputShape")) return false;
     const bool latent = name == std::string("latent");
     const bool right =
         shape.d[0] == static_cast<int64_t>(rows_) && rows_ != 0 &&
@@ -92,7 +92,7 @@ class Context final : public nvinfer1::IExecutionContext {
   size_t scratch_bytes() { return shapes_.size() == 2 ? kScratchPerRow * rows_ : 0; }
 
   bool set_address(const char* name, void* data) {
-    if (told_to_fail(logger_, "setTensorAddress")) return false;
+    if (fails(logger_, "setTensorAddress")) return false;
     addresses_[name] = data;
     return true;
   }
@@ -102,7 +102,7 @@ class Context final : public nvinfer1::IExecutionContext {
     given_ = static_cast<size_t>(bytes);
   }
 
-  // Whether every address is device memory that no other one overlaps.
+  // True if every address is device memory that no other overlaps.
   bool good_memory() {
     std::vector<std::pair<uintptr_t, uintptr_t>> parts;
     const auto add = [&](void* data, size_t bytes) {
@@ -123,7 +123,7 @@ class Context final : public nvinfer1::IExecutionContext {
   }
 
   bool enqueue(cudaStream_t stream) {
-    if (told_to_fail(logger_, "enqueueV3")) return false;
+    if (fails(logger_, "enqueueV3")) return false;
     if (shapes_.size() != 2) return refuse("enqueueV3: a shape is not set");
     if (!good_memory()) return refuse("enqueueV3: an address is no device memory");
     kept_.push_back(std::make_unique<Work>(
@@ -188,7 +188,7 @@ class Engine final : public nvinfer1::ICudaEngine {
     return name == std::string("latent") ? nvinfer1::DataType::kFLOAT : nvinfer1::DataType::kUINT8;
   }
   nvinfer1::IExecutionContext* make_context(nvinfer1::ExecutionContextAllocationStrategy strategy) {
-    if (told_to_fail(logger_, "createExecutionContext")) return nullptr;
+    if (fails(logger_, "createExecutionContext")) return nullptr;
     if (strategy != nvinfer1::ExecutionContextAllocationStrategy::kUSER_MANAGED) return nullptr;
     return new Context(network_, logger_);
   }
@@ -216,7 +216,7 @@ class Runtime final : public nvinfer1::IRuntime {
 
  private:
   nvinfer1::ICudaEngine* open(const void* plan, size_t size) {
-    if (told_to_fail(logger_, "deserializeCudaEngine")) return nullptr;
+    if (fails(logger_, "deserializeCudaEngine")) return nullptr;
     Network network = network_of(std::string(static_cast<const char*>(plan), size));
     if (network.buckets.empty()) {
       logger_->log(nvinfer1::ILogger::Severity::kERROR,
@@ -260,7 +260,7 @@ FAKE_EXPORT int32_t getInferLibBuildVersion() noexcept { return 7; }
 // TensorRT 10.16 makes a small number of the null pointer (measured).
 FAKE_EXPORT void* createInferRuntime_INTERNAL(void* logger, int32_t) noexcept {
   auto* const given = static_cast<nvinfer1::ILogger*>(logger);
-  if (fake_nvinfer::told_to_fail(given, "createInferRuntime")) {
+  if (fake_nvinfer::fails(given, "createInferRuntime")) {
     return reinterpret_cast<void*>(uintptr_t{0x228});
   }
   return static_cast<nvinfer1::IRuntime*>(new fake_nvinfer::Runtime(given));

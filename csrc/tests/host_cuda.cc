@@ -230,12 +230,12 @@ const char* begin_capture(void* stream) {
 const char* end_capture(void* stream, void** graph) {
   *graph = nullptr;
   const char* failure = entry("end_capture", [&](Lock*) {
-    const std::string said = emulator().streams.end_capture(stream, current, graph);
-    if (said.empty()) ++emulator().counts["captures"];
-    return said;
+    const std::string failed = emulator().streams.end_capture(stream, current, graph);
+    if (failed.empty()) ++emulator().counts["captures"];
+    return failed;
   });
   if (failure) {
-    // Told to fail, it ends the capture all the same, as where no graph can be made of it.
+    // A failure that was set ends the capture too, as when no graph can be made.
     const Lock lock(emulator().mutex);
     emulator().streams.abandon_capture(stream);
   }
@@ -244,9 +244,9 @@ const char* end_capture(void* stream, void** graph) {
 
 const char* launch(void* graph, void* stream) {
   return entry("launch", [&](Lock*) {
-    const std::string said = emulator().streams.launch(graph, stream, current);
-    if (said.empty()) ++emulator().counts["launches"];
-    return said;
+    const std::string failed = emulator().streams.launch(graph, stream, current);
+    if (failed.empty()) ++emulator().counts["launches"];
+    return failed;
   });
 }
 

@@ -29,7 +29,7 @@ HOST_CUDA_API int host_cuda_enqueue(void* stream, void (*call)(void*), void* dat
 // For such work, while it runs: it failed, and its stream with it.
 HOST_CUDA_API void host_cuda_break(const char* message);
 
-// What the last call of this thread that failed said.
+// The message of the last call of this thread that failed.
 HOST_CUDA_API const char* host_cuda_error();
 
 // As cudaSetDevice and cudaGetDevice, which a program calls itself. Not 0: it failed.

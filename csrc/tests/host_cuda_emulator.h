@@ -40,27 +40,28 @@ inline Emulator& emulator() {
   return *made;
 }
 
-// Of the calling thread: its device, and what failed last.
+// The calling thread's device, and its last failure.
 inline thread_local int current = 0;
-inline thread_local std::vector<int> entered;  // those that were current before
+inline thread_local std::vector<int> entered;  // the devices that were current before
 inline thread_local char message[512];
 
-// One function of the table: null, or what call(&lock) returned, or was told to fail with.
+// Enters a function of the table. Returns null, the failure that call(&lock) returned, or the one
+// that host_cuda_fail set.
 template <typename Call>
 const char* entry(const char* name, const Call& call) {
   constexpr const char* kNoDevice = "cudaErrorNoDevice: no CUDA-capable device is detected";
   Emulator& all = emulator();
   Lock lock(all.mutex);
-  std::string said;
-  const auto told = all.failures.find(name);
-  if (told != all.failures.end() && told->second.first > 0) {
-    --told->second.first;
-    said = told->second.second;
+  std::string failure;
+  const auto injected = all.failures.find(name);
+  if (injected != all.failures.end() && injected->second.first > 0) {
+    --injected->second.first;
+    failure = injected->second.second;
   } else {
-    said = all.devices == 0 ? kNoDevice : call(&lock);
+    failure = all.devices == 0 ? kNoDevice : call(&lock);
   }
-  if (said.empty()) return nullptr;
-  std::snprintf(message, sizeof message, "%s (emulated): %s", name, said.c_str());
+  if (failure.empty()) return nullptr;
+  std::snprintf(message, sizeof message, "%s (emulated): %s", name, failure.c_str());
   return message;
 }
 

@@ -31,10 +31,10 @@ constexpr const char* kCapturing =
 constexpr const char* kInvalidated =
     "cudaErrorStreamCaptureInvalidated: operation failed due to a previous error during capture";
 
-// Whether the calling thread does a stream's work at the moment.
+// True while the calling thread does a stream's work.
 inline thread_local bool working = false;
 
-// What it said of its failure.
+// The message of its failure.
 inline thread_local std::string broken;
 
 // Functions return what failed, empty for success. Their user holds the lock of the mutex that
@@ -90,8 +90,8 @@ class Streams {
       for (const auto& [key, stream] : streams_) all.push_back(stream);
       std::string failure;
       for (const Pointer& stream : all) {
-        const std::string said = finish(lock, stream.get());
-        if (failure.empty()) failure = said;
+        const std::string failed = finish(lock, stream.get());
+        if (failure.empty()) failure = failed;
       }
       return failure;
     }
@@ -152,7 +152,7 @@ class Streams {
   // Those of its launches that are queued go on.
   std::string destroy_graph(void* handle) { return graphs_.erase(handle) ? "" : kBadHandle; }
 
-  // Whether this thread captures a stream, and must not wait or allocate; its captures fail.
+  // True if this thread captures a stream, and must not wait or allocate; its captures fail.
   bool refused_by_capture() {
     bool any = false;
     for (const auto& [handle, stream] : streams_) {
