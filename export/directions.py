@@ -15,7 +15,7 @@ from export.inputs import Inputs, mean_images
 from export.statistics import LatentStatistics, short
 from zoo.applications.editing import direction
 from zoo.evaluation.attributes import FACES
-from zoo.evaluation.features import identity_of
+from zoo.evaluation.features import file_identity
 from zoo.models.generators import levels
 
 SAMPLES = 10_000
@@ -51,7 +51,7 @@ def measure(
             return None
         progress(f"judging {SAMPLES:,} samples by {judge.name}")
         latents, has = _judged(checkpoint, classifier)
-    told = f"{judge.stem} {identity_of(judge)}, {SAMPLES} samples"
+    told = f"{judge.stem} {file_identity(judge)}, {SAMPLES} samples"
     of_styles = {}
     if checkpoint.style_based:
         decoder: Any = checkpoint.decoder

@@ -70,7 +70,7 @@ class Distances:
         if engine.manifest["image"]["dtype"] != "uint8":
             name = Path(engine.path).name
             raise DataError(f"{name} gives float images, which are not measured")
-        return np.concatenate(list(sampling.of_engine(engine, self.images, SEED)))
+        return np.concatenate(list(sampling.sample_engine(engine, self.images, SEED)))
 
     def _fitted(self, images: features.Images) -> frechet.Gaussian:
         moments = frechet.Moments(self.network.width)

@@ -226,10 +226,10 @@ def probe(translator: Any, data: DataSet | None) -> list[Probe]:
 def _pool(translator: Any, data: DataSet | None) -> NDArray[Any]:
     """Held-out images damaged, drawn or coloured as the translator is made for."""
     if data is not None:
-        from zoo.evaluation.cases import cases
+        from zoo.evaluation.cases import list_cases
 
         try:
-            found = cases(translator, data)
+            found = list_cases(translator, data)
             each = -(-probes.POOL // len(found))
             blocks = [block.inputs for case in found for block in case.blocks(translator, each, 0)]
             return np.concatenate(blocks)

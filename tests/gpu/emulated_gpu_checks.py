@@ -117,7 +117,7 @@ def test_without_real_images_the_two_are_compared(tmp_path: Path, no_data: None)
     for path in (WEIGHTS / "vae.onnx", tmp_path / "a.plan"):
         backend = "onnxruntime" if path.suffix == ".onnx" else "auto"
         with runtime.Generator(path, backend=backend) as generator:
-            images = np.concatenate(list(sampling.of_engine(generator, IMAGES, 0)))
+            images = np.concatenate(list(sampling.sample_engine(generator, IMAGES, 0)))
         measured.append(network(images)[0])
     assert found["between"] == pytest.approx(scores.frechet(*measured), rel=1e-3, abs=1e-6)
     assert plan.checked is not None and plan.checked.loss_of == "RMS"

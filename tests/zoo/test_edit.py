@@ -372,18 +372,18 @@ def test_attributes_of_a_data_set_come_before_classes(fashion_mnist: DataSet) ->
     source.attributes, source.attribute_names = table, ["Bag", "Smiling"]
     source.labels, source.classes = split.labels[:3], fashion_mnist.classes
     known = ["Bag", "Smiling", "Trouser", "Hat"]
-    names = editing_quality.shared(["Smiling", "Trouser", "Bag", "Hat"], known, source)
+    names = editing_quality.shared_attributes(["Smiling", "Trouser", "Bag", "Hat"], known, source)
     assert names == ["Smiling", "Trouser", "Bag"]
     counted: list[int] = []
     with runtime.Encoder(encoder_path(zoo.engine_path(ENGINE))) as encoder:
-        blocks = list(editing_quality.labelled(source, names, encoder, counted.append))
+        blocks = list(editing_quality.encode_blocks(source, names, encoder, counted.append))
         assert np.array_equal(blocks[0][0], encoder.embed(split.images[:2]))
     assert counted == [2, 1]
     has = np.concatenate([labels for _, labels in blocks])
     expected = [table[:, 1] > 0, split.labels[:3] == TROUSER, table[:, 0] > 0]
     np.testing.assert_array_equal(has, np.stack(expected, axis=1))
     with pytest.raises(ConfigError, match="engine has Hat; the classifier Bag; three Bag, Smil"):
-        editing_quality.shared(["Hat"], ["Bag"], source)
+        editing_quality.shared_attributes(["Hat"], ["Bag"], source)
 
 
 # Bad input

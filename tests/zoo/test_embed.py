@@ -209,7 +209,7 @@ def test_compare_with_pca(tmp_path: Path, fashion_mnist: DataSet) -> None:
     decoded = linear.decode(linear.encode(images[1]))
     error = np.square(decoded.reshape(COUNT, -1) / 255 - test).mean()
     head, names, row = said.splitlines()[-3:]
-    assert head == "mean squared error a pixel on [0, 1], 1,500 images"
+    assert head == "mean squared error per pixel on [0, 1], 1,500 images"
     assert names.split("  ")[-3:] == ["PCA error", "six.encoder.onnx error", "ratio"]
     k, *numbers = row.split()
     assert k == "6"

@@ -37,7 +37,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, A
 def test_table_of_a_generator(measured: tuple[str, dict[str, Any]]) -> None:
     text, _ = measured
     assert (
-        "vae.onnx: 400 images, each of seeds 5 to 6 (± 95 %; a difference inside it is none), "
+        "vae.onnx: 400 images, each of seeds 5 to 6 (± 95 %; differences within it are none), "
         in text
     )
     assert "against 400 test images of fashion-mnist" in text
@@ -170,8 +170,8 @@ def test_translator_of_faces_is_judged_by_attributes(tmp_path: Path) -> None:
         (["--engine", "vae.encoder.onnx"], "expected a generator or a translator, got the encoder"),
         (["--engine", "linear-ae.onnx"], "has no prior, so it cannot sample"),
         (["--engine", "denoising-ae.onnx", "-n", 10_001], "has 10,000 test images to translate"),
-        (["--engine", "denoising-ae.onnx", "--metrics", "fid"], "--metrics is for generators"),
-        (["--engine", "denoising-ae.onnx", "--seeds", 2], "--seeds is for generators"),
+        (["--engine", "denoising-ae.onnx", "--metrics", "fid"], "--metrics requires a generator"),
+        (["--engine", "denoising-ae.onnx", "--seeds", 2], "--seeds requires a generator"),
         (["--engine", "vae.onnx", "--seed", 2**64 - 2], "expected 3 seeds below 2.64, got 1844"),
         (["--engine", "vae.onnx", "--json", "no/folder.json"], "no/folder.json"),
     ],
@@ -213,15 +213,15 @@ def test_the_model_of_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     """The weights are those of the engine file that it was built from, if that is at hand."""
     document = runtime.manifest.read(engine_path("vae.onnx"))
     plan = document | {"plan": {}}
-    assert engine._weights(engine_path("vae.onnx"), document) == engine_path("vae.onnx")
-    assert engine._weights(tmp_path / "vae.plan", plan) == engine_path("vae.onnx")
+    assert engine._find_weights(engine_path("vae.onnx"), document) == engine_path("vae.onnx")
+    assert engine._find_weights(tmp_path / "vae.plan", plan) == engine_path("vae.onnx")
     assert capsys.readouterr().err == ""
     for name in ("mine", "dcgan"):
-        assert engine._weights(tmp_path / f"{name}.plan", plan) is None
+        assert engine._find_weights(tmp_path / f"{name}.plan", plan) is None
         said = capsys.readouterr().err
         assert f"left out: {name}.plan is a plan" in said and f"no {name}.onnx of the same" in said
     (tmp_path / "mine.onnx").write_bytes(engine_path("vae.onnx").read_bytes())
-    assert engine._weights(tmp_path / "mine.plan", plan) == tmp_path / "mine.onnx"
+    assert engine._find_weights(tmp_path / "mine.plan", plan) == tmp_path / "mine.onnx"
 
 
 def test_the_run_of_another_model_shows(tmp_path: Path) -> None:

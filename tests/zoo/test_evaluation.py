@@ -41,14 +41,14 @@ def test_histograms() -> None:
     assert modes.divergence(even, found) == np.inf
     assert (found + even).counts.tolist() == [7, 6, 6, 5]
     # 1 of 100 is a tenth of a class of 10, and 1 of 200 is not.
-    assert modes.covered(
+    assert modes.covered_classes(
         modes.Histogram(np.array([99, 1])), modes.Histogram(np.array([9, 1]))
     ).all()
     assert (
         modes.coverage(modes.Histogram(np.array([199, 1])), modes.Histogram(np.array([9, 1])))
         == 0.5
     )
-    with pytest.raises(DataError, match="as many classes, got 4 and 2"):
+    with pytest.raises(DataError, match="same classes, got 4 and 2"):
         modes.coverage(found, modes.Histogram(np.array([1, 1])))
 
 

@@ -14,8 +14,8 @@ from zoo import corruption, engine_path
 from zoo.data import DataSet, Split, load
 from zoo.errors import ConfigError, DataError
 from zoo.evaluation import features, references, sampling, translators
-from zoo.evaluation.attributes import AttributeJudge, fits, shipped_judge
-from zoo.evaluation.cases import cases
+from zoo.evaluation.attributes import AttributeJudge, may_know, shipped_judge
+from zoo.evaluation.cases import list_cases
 from zoo.evaluation.features import FeatureNetwork
 from zoo.evaluation.yardstick import Yardstick
 
@@ -47,7 +47,7 @@ def test_a_copying_translator_is_its_input(network: FeatureNetwork, fashion_mnis
     """It changes nothing, so its pixel metrics are those of the damaged images."""
     copying = StandIn(1, 1, corruption=["gaussian:0.2", "masking:0.3"])
     yardstick = translators.make_yardstick(network, fashion_mnist, 200, None)
-    ways = cases(copying, fashion_mnist)
+    ways = list_cases(copying, fashion_mnist)
     assert [case.name for case in ways] == ["gaussian:0.2", "masking:0.3"]
     for case in ways:
         report = translators.evaluate(copying, "x", case, yardstick, seed=3)
@@ -68,7 +68,7 @@ def test_pairs_are_made_of_the_test_images(network: FeatureNetwork, fashion_mnis
     from zoo.corruption.edges import edges
 
     drawing = StandIn(1, 1, task="edges")
-    (case,) = cases(drawing, fashion_mnist)
+    (case,) = list_cases(drawing, fashion_mnist)
     blocks = list(case.blocks(drawing, 300, 9))
     assert [call["first"] for call in drawing.calls] == [0, 250]
     assert all(call["seed"] == 9 for call in drawing.calls)
@@ -101,14 +101,14 @@ def test_a_translator_that_does_nothing_changes_no_domain(faces: DataSet) -> Non
         training={"config": {"groups": [["Black_Hair", "Blond_Hair"]], "hidden_by": {}}},
     )
     idle.input_shape = idle.image_shape = (64, 64, 3)
-    (case,) = cases(idle, faces)
+    (case,) = list_cases(idle, faces)
     assert not case.keeps and case.changes is not None
     (block,) = case.blocks(idle, 40, 0)
     assert np.array_equal(block.outputs, faces.test.images[:40]) and block.truths is None
     given = idle.calls[0]["attributes"]
     assert given.dtype == np.float32 and given.shape == (40, 3)
     with runtime.Classifier(engine_path("face-attributes.onnx")) as classifier:
-        assert fits(faces)
+        assert may_know(faces)
         judge = AttributeJudge(classifier, faces)
         found = {metric.name: metric for metric in case.changes(idle, 40, judge)}
     assert found["success, Smiling"].value == found["success, all"].value == 0
@@ -119,7 +119,7 @@ def test_a_translator_that_does_nothing_changes_no_domain(faces: DataSet) -> Non
 @pytest.mark.parametrize(
     ("stand_in", "message"),
     [
-        (StandIn(1, 1), "does not say what it repairs"),
+        (StandIn(1, 1), "neither a known task nor a corruption"),
         (StandIn(1, 1, corruption=["rain:1"]), "rain"),
         (StandIn(1, 1, task="pairs"), "needs data of pairs"),
         (StandIn(1, 3, task="colour"), "needs images of 3 channels; fashion-mnist has 1"),
@@ -130,7 +130,7 @@ def test_translators_without_a_case(
     stand_in: StandIn, message: str, fashion_mnist: DataSet
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        cases(stand_in, fashion_mnist)
+        list_cases(stand_in, fashion_mnist)
 
 
 def test_translators_of_too_few_images(network: FeatureNetwork, toy: DataSet) -> None:
@@ -139,7 +139,7 @@ def test_translators_of_too_few_images(network: FeatureNetwork, toy: DataSet) ->
 
 
 def test_judges_of_other_data(faces: DataSet, fashion_mnist: DataSet) -> None:
-    assert not fits(fashion_mnist)
+    assert not may_know(fashion_mnist)
     with runtime.Classifier(engine_path("face-attributes.onnx")) as classifier:
         with pytest.raises(ConfigError, match="does not know the attributes of fashion-mnist"):
             AttributeJudge(classifier, fashion_mnist)
@@ -148,13 +148,13 @@ def test_judges_of_other_data(faces: DataSet, fashion_mnist: DataSet) -> None:
             for part in (faces.train, faces.test)
         ]
         shrunk = DataSet("small", *small, attributes=faces.attributes)
-        with pytest.raises(ConfigError, match="takes images of 64×64×3, and these are 32×32×3"):
+        with pytest.raises(ConfigError, match="takes images of 64×64×3, got 32×32×3"):
             AttributeJudge(classifier, shrunk)
 
 
 def test_the_shipped_judge_is_of_the_faces_alone(faces: DataSet, fashion_mnist: DataSet) -> None:
     other = DataSet("other", faces.train, faces.test, attributes=faces.attributes[::-1])
-    assert fits(other)
+    assert may_know(other)
     for data in (fashion_mnist, other):
         with shipped_judge(data) as judge:
             assert judge is None

@@ -196,7 +196,7 @@ def test_inception_of_bad_files(
             features.load("inception", name)
     assert not Path("evil-ran").exists() and Path("evil").stat().st_size > 0
     torch.save({"fc.weight": torch.zeros(3)}, "other")
-    with pytest.raises(DataError, match="expected the FID's Inception v3, and Conv2d_1a_3x3"):
+    with pytest.raises(DataError, match="expected the FID's Inception v3, but Conv2d_1a_3x3"):
         features.load("inception", "other")
     torch.save([1], "list")
     with pytest.raises(DataError, match="expected a table of tensors"):

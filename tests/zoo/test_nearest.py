@@ -49,7 +49,7 @@ def test_an_exact_copy_is_at_zero() -> None:
 
 
 def test_shapes_must_agree() -> None:
-    with pytest.raises(DataError, match="images are 4×4×1 and training images 4×4×3"):
+    with pytest.raises(DataError, match="images are 4×4×1, but training images 4×4×3"):
         nearest(np.zeros((1, 4, 4, 1), np.uint8), np.zeros((1, 4, 4, 3), np.uint8))
 
 

@@ -140,14 +140,16 @@ def _evaluate(
         if data is not None:
             source = open_source((), data, split, generator.image_shape, resize, limit=count)
             report_skipped(source)
-        names = editing_quality.shared(directions, classifier.names, source)
+        names = editing_quality.shared_attributes(directions, classifier.names, source)
         total = (count or SAMPLES) if source is None else source.total or 0
         progress = stack.enter_context(Progress(total))
         if source is None:
-            blocks = editing_quality.drawn(generator, names, classifier, total, 0, progress.advance)
+            blocks = editing_quality.sample_blocks(
+                generator, names, classifier, total, 0, progress.advance
+            )
         else:
             encoder = stack.enter_context(open_encoder(generator, **options))
-            blocks = editing_quality.labelled(source, names, encoder, progress.advance)
+            blocks = editing_quality.encode_blocks(source, names, encoder, progress.advance)
         effects = editing_quality.evaluate(blocks, names, generator, classifier, directions, amount)
         document = {
             "engine": name,

@@ -1,7 +1,7 @@
-"""How good the images of a generator or a translator are: feature networks, distances, reports.
+"""Evaluation of generators and translators: feature networks, distances, and reports.
 
 >>> from zoo.evaluation.quick import QuickFid
 >>> QuickFid(data).measure(images)
 
-What needs PyTorch (`scores`, `efficientnet`, `inception`) imports it only where it is used.
+Modules that need PyTorch (`scores`, `efficientnet`, `inception`) are imported lazily.
 """

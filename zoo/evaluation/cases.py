@@ -1,4 +1,4 @@
-"""What a translator is measured on: test images damaged, drawn as edges, or given other domains."""
+"""Test cases of translators: corrupted images, edge images, and changes of domains."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from zoo.inference.inputs import split_source
 from zoo.inference.translation import Preparation, Translated, translate
 
 PAIRS = ("edges", "colour", "pairs")
-"""Tasks of translators whose inputs are made of the images, or come with them."""
+"""Tasks of translators whose inputs are computed from the images, or part of the data."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One way to make inputs of test images.
+    """Test case: one way to make inputs from test images.
 
-    `blocks(translator, count, seed)` are the first `count` of them, translated, in order. `keeps`
-    says that the outputs should have the attributes that the images have. `changes` measures what
-    a change of domains does to the first images, as a judge sees it.
+    `blocks(translator, count, seed)` yields the first `count` of them, translated. If `keeps`, the
+    outputs should have the attributes of the images. `changes` measures the effect of a change of
+    domains on the first images with a judge.
     """
 
     name: str
@@ -41,46 +41,48 @@ class Case:
     changes: Callable[[Any, int, AttributeJudge], list[Metric]] | None = None
 
 
-def cases(translator: Any, data: DataSet) -> list[Case]:
-    """The cases of a translator, by its manifest.
+def list_cases(translator: Any, data: DataSet) -> list[Case]:
+    """List the test cases of a translator, by its manifest.
 
-    Raises `ConfigError` for one that does not say what it is for, or for data that do not fit.
+    Raises `ConfigError` for a translator without a known task, or data that do not fit.
     """
     document, name = translator.manifest, Path(translator.path).name
     if domain_names(translator):
-        return [_exchange(read_domains(translator), data)]
+        return [_domain_case(read_domains(translator), data)]
     task = document.get("task", "")
     if task in PAIRS:
         config = document.get("training", {}).get("config", {})
-        return [_pairs(data, task, config.get("direction", "AtoB"))]
+        return [_pair_case(data, task, config.get("direction", "AtoB"))]
     if task == "colorization":
-        return [_damage("grey", translator, data, grey=True)]
+        return [_corruption_case("grey", translator, data, grey=True)]
     specs = document.get("corruption") or []
     if not specs:
         raise ConfigError(
-            f"{name} does not say what it repairs, so there is nothing to compare its images with"
+            f"{name} has neither a known task nor a corruption in its manifest to evaluate it on"
         )
-    return [_damage(spec, translator, data, corrupt=corruption.parse(spec)) for spec in specs]
+    return [
+        _corruption_case(spec, translator, data, corrupt=corruption.parse(spec)) for spec in specs
+    ]
 
 
-def _damage(name: str, translator: Any, data: DataSet, **options: Any) -> Case:
+def _corruption_case(name: str, translator: Any, data: DataSet, **options: Any) -> Case:
     prepare = Preparation(translator, **options)
 
-    def blocks(made: Any, count: int, seed: int) -> Iterator[Translated]:
-        return translate(made, split_source(data, "test", count), prepare, seed)
+    def blocks(model: Any, count: int, seed: int) -> Iterator[Translated]:
+        return translate(model, split_source(data, "test", count), prepare, seed)
 
     return Case(name, blocks)
 
 
-def _pairs(data: DataSet, task: str, direction: str) -> Case:
+def _pair_case(data: DataSet, task: str, direction: str) -> Case:
     make_pairs(_first(data, 1), task, direction)
 
-    def blocks(made: Any, count: int, seed: int) -> Iterator[Translated]:
+    def blocks(model: Any, count: int, seed: int) -> Iterator[Translated]:
         test = make_pairs(_first(data, count), task, direction).test
         inputs, images = test.inputs, test.images
         assert inputs is not None
-        return _timed(
-            lambda place: made.translate(inputs[place], seed=seed, first=place.start),
+        return _translate_batches(
+            lambda rows: model.translate(inputs[rows], seed=seed, first=rows.start),
             count,
             inputs,
             images,
@@ -89,65 +91,64 @@ def _pairs(data: DataSet, task: str, direction: str) -> Case:
     return Case(task, blocks)
 
 
-def _timed(
+def _translate_batches(
     run: Callable[[slice], Images], count: int, inputs: Images, truths: Images | None = None
 ) -> Iterator[Translated]:
-    """The first `count` inputs, translated by `run` batch by batch, and what they should be."""
+    """Translate the first `count` inputs by `run`, batch by batch."""
     for start in range(0, count, BATCH):
-        place = slice(start, min(start + BATCH, count))
+        rows = slice(start, min(start + BATCH, count))
         began = time.perf_counter()
-        outputs = run(place)
+        outputs = run(rows)
         seconds = time.perf_counter() - began
-        names = [str(row) for row in range(place.start, place.stop)]
-        truth = None if truths is None else truths[place]
-        yield Translated(names, inputs[place], outputs, truth, None, seconds)
+        names = [str(row) for row in range(rows.start, rows.stop)]
+        truth = None if truths is None else truths[rows]
+        yield Translated(names, inputs[rows], outputs, truth, None, seconds)
 
 
 def _first(data: DataSet, count: int) -> DataSet:
-    """The first test images, and one training image: inputs are drawn of all that there are."""
+    """Return the first test images and one training image, since inputs are computed for all."""
 
     def part(split: Split, rows: int) -> Split:
         inputs = None if split.inputs is None else split.inputs[:rows]
         return Split(split.images[:rows], inputs=inputs)
 
-    train, validation, test = (
-        part(data.train, 1),
-        part(data.validation, 1),
-        part(data.test, count),
-    )
+    train, validation = part(data.train, 1), part(data.validation, 1)
+    test = part(data.test, count)
     return DataSet(data.name, train, test, data.classes, validation=validation)
 
 
-def _exchange(domains: Domains, data: DataSet) -> Case:
-    """Every image gets what another one of its batch has, as in training."""
+def _domain_case(domains: Domains, data: DataSet) -> Case:
+    """Give every image the attributes of another one of its batch, as in training."""
     if data.test.attributes is None:
-        raise ConfigError(f"{data.name} has no attributes, which tell what is to be changed")
+        raise ConfigError(f"{data.name} has no attributes to change")
     own = data.test.attributes[:, domains.columns(data.attributes)] > 0
     images = data.test.images
 
-    def run(made: Any, rows: Images, targets: Any) -> Images:
-        found: Images = made.translate(rows, attributes=targets.astype(np.float32))
-        return found
+    def run(model: Any, rows: Images, targets: Any) -> Images:
+        outputs: Images = model.translate(rows, attributes=targets.astype(np.float32))
+        return outputs
 
-    def blocks(made: Any, count: int, seed: int) -> Iterator[Translated]:
-        return _timed(
-            lambda place: run(made, images[place], domains.permute(own[place])), count, images
+    def blocks(model: Any, count: int, seed: int) -> Iterator[Translated]:
+        return _translate_batches(
+            lambda rows: run(model, images[rows], domains.permute(own[rows])), count, images
         )
 
-    def changes(made: Any, count: int, judge: AttributeJudge) -> list[Metric]:
+    def changes(model: Any, count: int, judge: AttributeJudge) -> list[Metric]:
         starts = range(0, count, BATCH)
         pairs = ((images[s : s + BATCH], own[s : s + BATCH]) for s in starts)
         effects = domain_quality.evaluate(
-            pairs, domains, lambda rows, targets: run(made, rows, targets), judge, judge.names
+            pairs, domains, lambda rows, targets: run(model, rows, targets), judge, judge.names
         )
-        return _effects(effects, judge)
+        return _effect_metrics(effects, judge)
 
     return Case("other attributes", blocks, keeps=False, changes=changes)
 
 
-def _effects(effects: list[domain_quality.DomainEffect], judge: AttributeJudge) -> list[Metric]:
+def _effect_metrics(
+    effects: list[domain_quality.DomainEffect], judge: AttributeJudge
+) -> list[Metric]:
     everything = domain_quality.total(effects)
-    found = [
+    metrics = [
         Metric(f"success, {effect.name}", effect.success, None, str(judge), best="most")
         for effect in (*effects, everything)
         if effect.images
@@ -157,8 +158,8 @@ def _effects(effects: list[domain_quality.DomainEffect], judge: AttributeJudge) 
         ("another attribute changed", everything.spilled),
         ("attributes changed", everything.others),
     ):
-        found.append(Metric(name, value, None, str(judge)))
-    return found
+        metrics.append(Metric(name, value, None, str(judge)))
+    return metrics
 
 
-__all__ = ["Case", "cases"]
+__all__ = ["Case", "list_cases"]

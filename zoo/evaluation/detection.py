@@ -1,4 +1,4 @@
-"""How well scores tell anomalies from normal images."""
+"""Metrics of anomaly detection by scores."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from zoo.optional import require
 
 
 def threshold(normal_scores: NDArray[Any], fpr: float) -> float:
-    """The smallest t such that the share of normal scores > t is at most `fpr`.
+    """Return the smallest t such that the share of normal scores > t is at most `fpr`.
 
-    Raises ConfigError for an fpr outside of 0 … 1 (1 excluded), and for no scores.
+    Raises ConfigError for an fpr outside of [0, 1), and for missing or non-finite scores.
     """
     count = len(normal_scores)
     if not 0 <= fpr < 1:
@@ -23,7 +23,7 @@ def threshold(normal_scores: NDArray[Any], fpr: float) -> float:
     if not count or not np.isfinite(normal_scores).all():
         raise ConfigError("normal_scores: expected at least one, and finite numbers")
     allowed = min(math.floor(fpr * count), count - 1)
-    # fpr * count is rounded; the shares that the promise is about are allowed / count.
+    # Correct for the rounding of fpr * count, so that allowed / count <= fpr holds exactly.
     while allowed + 1 < count and (allowed + 1) / count <= fpr:
         allowed += 1
     while allowed / count > fpr:
@@ -32,20 +32,21 @@ def threshold(normal_scores: NDArray[Any], fpr: float) -> float:
 
 
 def roc_auc(anomaly_scores: NDArray[Any], anomalous: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve: how often an anomalous image scores higher than a normal one.
+    """Return the area under the ROC curve for scores and labels, both [n].
 
-    Both [n]; ties count half. Raises ConfigError unless both kinds are there.
+    It is the probability that an anomalous image scores higher than a normal one; ties count half.
+    Raises ConfigError unless there are both anomalous and normal images.
     """
     if anomaly_scores.shape != anomalous.shape or anomalous.all() or not anomalous.any():
         raise ConfigError(
-            "anomalous: expected one truth value a score, some true and some false, got "
+            "anomalous: expected one truth value per score, some true and some false, got "
             f"{np.count_nonzero(anomalous)} true of {anomalous.size} for {anomaly_scores.size}"
         )
     return float(require("sklearn.metrics").roc_auc_score(anomalous, anomaly_scores))
 
 
 def true_positive_rate(anomalous_scores: NDArray[Any], limit: float) -> float:
-    """Share of the scores of anomalous images that are above the threshold `limit`."""
+    """Return the share of anomalous scores above the threshold `limit`."""
     return float(np.mean(np.asarray(anomalous_scores) > limit))
 
 

@@ -1,4 +1,4 @@
-"""How often a change of domain takes, and what else it changes, as a classifier sees it."""
+"""Success and side effects of domain changes, measured by a classifier."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ Images = NDArray[np.uint8]
 Translate = Callable[[Images, Table], Images]
 """`translate(images [k, H, W, C], targets [k, K])`."""
 Judge = Callable[[Images], Table]
-"""`judge(images)`: which attributes they have, bool [k, J]."""
+"""`judge(images)` returns attributes bool [k, J]."""
 
 
 @dataclass(frozen=True)
 class DomainEffect:
-    """What changing one domain does, as a judge sees it.
+    """Effect of changing one domain, as shares of images that a judge measures.
 
-    A change takes (`success`) when the judge sees what was wanted, of a group in all its domains.
-    `touched` is the share of the changes after which it decides otherwise on any other domain,
-    `spilled` that on any other attribute that it knows; `others` is the mean share of all its other
-    attributes on which it does. A share of no images is NaN.
+    `success`: the judge sees the target, for a group in all its domains. `touched`: its decision on
+    any other domain changes. `spilled`: its decision on any other attribute changes. `others` is
+    the mean share of other attributes whose decision changes. Shares of no images are NaN.
     """
 
     name: str
@@ -43,17 +42,16 @@ def evaluate(
     judge: Judge,
     judged: Sequence[str],
 ) -> list[DomainEffect]:
-    """Change every image in every domain that it shows, and ask the judge, who knows `judged`.
+    """Change every image in every visible domain, and measure the effect with the judge.
 
-    `blocks` gives images [k, H, W, C] and what they have of `domains.seen`, bool [k, S]. Counted
-    are the images that the judge sees as labelled in what is to change. Raises ConfigError for a
-    judge who does not know a domain.
+    `blocks` yields images [k, H, W, C] and their attributes `domains.seen`, bool [k, S]; `judged`
+    names the judge's attributes. Only images on which the judge agrees with the labels of the
+    changed domains count. Raises ConfigError for a judge that does not know a domain.
     """
     unknown = [name for name in domains.names if name not in judged]
     if unknown:
         raise ConfigError(f"the classifier does not know {', '.join(unknown)}")
-    # Images, changes that took, those that touched another domain, decisions that changed, changes
-    # with any such decision.
+    # Numbers of images, successes, touched ones, changed decisions, and spilled ones.
     counts = {name: np.zeros(5) for name in domains.names}
     for images, own in blocks:
         before = judge(images)
@@ -62,30 +60,32 @@ def evaluate(
             changed = [judged.index(other) for other in choice]
             others = [judged.index(other) for other in domains.names if other not in choice]
             places = domains.places(choice)
-            right = (before[rows][:, changed] == own[rows][:, places]).all(axis=1)
-            rows, targets = rows[right], targets[right]
+            agrees = (before[rows][:, changed] == own[rows][:, places]).all(axis=1)
+            rows, targets = rows[agrees], targets[agrees]
             if not len(rows):
                 continue
             after = judge(translate(images[rows], targets))
             flips = after != before[rows]
-            took = (after[:, changed] == targets[:, places]).all(axis=1)
+            success = (after[:, changed] == targets[:, places]).all(axis=1)
             touched = flips[:, others].any(axis=1)
             rest = np.delete(flips, changed, axis=1)
             spilled = rest.any(axis=1)
-            counts[name] += len(rows), took.sum(), touched.sum(), rest.sum(), spilled.sum()
+            counts[name] += len(rows), success.sum(), touched.sum(), rest.sum(), spilled.sum()
     return [_effect(name, counts[name], len(judged) - len(domains.choice(name))) for name in counts]
 
 
 def _effect(name: str, counts: NDArray[np.float64], others: int) -> DomainEffect:
-    images, took, touched, flips, spilled = counts.tolist()
+    images, successes, touched, flips, spilled = counts.tolist()
     if not images:
         return DomainEffect(name, 0, np.nan, np.nan, np.nan, np.nan)
     rest = flips / images / others if others else 0.0
-    return DomainEffect(name, int(images), took / images, touched / images, rest, spilled / images)
+    return DomainEffect(
+        name, int(images), successes / images, touched / images, rest, spilled / images
+    )
 
 
 def total(effects: Sequence[DomainEffect]) -> DomainEffect:
-    """All changes together: each share is that of all changes of all domains."""
+    """Combine the effects of all domains, weighted by their numbers of images."""
     known = [effect for effect in effects if effect.images]
     images = sum(effect.images for effect in known)
     shares = (

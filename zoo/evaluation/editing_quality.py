@@ -1,4 +1,4 @@
-"""How often an edit of an attribute takes, and what else it changes, as a classifier sees it."""
+"""Success and side effects of attribute edits, measured by a classifier."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from zoo.errors import ConfigError
 from zoo.inference.inputs import Source
 
 Block = tuple[NDArray[np.float32], NDArray[np.bool_]]
-"""Latents [k, D], and whether their images have each attribute, [k, A]."""
+"""Latents [k, D], and the attributes of their images, bool [k, A]."""
 
 _ROWS = 250
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What moving along one attribute's direction does, as a classifier sees it.
+    """Effect of moving along one attribute's direction, measured by a classifier.
 
-    An edit succeeds when the score crosses 0.5 to the wanted side; `added` images were edited
-    towards the attribute and `removed` away from it. `others` is the share of the other
-    attributes whose decision is not that of the unedited reconstruction, mean over both. A share
-    of no images is NaN.
+    An edit succeeds if the score crosses 0.5 in the intended direction; `added` images were edited
+    towards the attribute and `removed` away from it. `others` is the mean share of the other
+    attributes whose decision differs from that of the unedited reconstruction. Shares of no images
+    are NaN.
     """
 
     name: str
@@ -52,16 +52,15 @@ def evaluate(
     directions: Mapping[str, ArrayLike],
     amount: float = 1.0,
 ) -> list[Effect]:
-    """Edit every image in every attribute, to what it is not, and ask the classifier.
+    """Flip every attribute of every image, and measure the effect with the classifier.
 
-    `blocks` gives latents [k, D] and whether their images have each of `names`, bool [k, A]; an
-    image that has the attribute is moved by -`amount`, one that has not by +`amount`. Counted
-    are the images whose reconstruction the classifier still puts on the true side. Memory is
-    that of a block. The effects are sorted by success, best first.
+    `blocks` yields latents [k, D] and the attributes `names` of their images, bool [k, A]. Images
+    with the attribute are moved by -`amount`, others by +`amount`. Only images whose reconstruction
+    the classifier decides correctly count. Returns effects sorted by success, best first.
     """
     columns = [classifier.names.index(name) for name in names]
     unlike = [np.arange(len(classifier.names)) != column for column in columns]
-    # Images, successes and flips, by attribute, of edits towards it and away from it.
+    # Numbers of images, successes and flips, by attribute, for edits towards and away from it.
     counts = np.zeros((3, len(names), 2))
     for latents, has in blocks:
         before = classifier.classify(generator.decode(latents)) > 0.5
@@ -82,58 +81,56 @@ def evaluate(
 def _effect(name: str, counts: NDArray[np.float64], others: int) -> Effect:
     images, successes, flips = counts
     with np.errstate(invalid="ignore"):
-        took = successes / images
+        added, removed = (successes / images).tolist()
         changed = flips.sum() / (images.sum() * others)
-    return Effect(
-        name, int(images[0]), float(took[0]), int(images[1]), float(took[1]), float(changed)
-    )
+    return Effect(name, int(images[0]), added, int(images[1]), removed, float(changed))
 
 
-def shared(
+def shared_attributes(
     directions: Collection[str], classifier_names: Sequence[str], source: Source | None = None
 ) -> list[str]:
-    """The attributes that an engine can edit, a classifier knows, and the data are labelled with.
+    """Return the attributes shared by an engine's directions, a classifier, and the data's labels.
 
-    Raises ConfigError where there are none, saying who knows what.
+    Raises ConfigError, listing all attributes, if there are none.
     """
-    labels = classifier_names if source is None else _labels_of(source)
+    labels = classifier_names if source is None else _label_names(source)
     names = [name for name in directions if name in classifier_names and name in labels]
     if not names:
-        whose = f"; {source.name} {', '.join(labels) or 'none'}" if source else ""
+        data = f"; {source.name} {', '.join(labels) or 'none'}" if source else ""
         raise ConfigError(
             f"no attribute is known to {'all three' if source else 'both'}: "
             f"the engine has {', '.join(directions)}; "
-            f"the classifier {', '.join(classifier_names)}{whose}"
+            f"the classifier {', '.join(classifier_names)}{data}"
         )
     return names
 
 
-def _labels_of(source: Source) -> list[str]:
+def _label_names(source: Source) -> list[str]:
     names = list(source.attribute_names) if source.attributes is not None else []
     return names + (list(source.classes) if source.labels is not None else [])
 
 
-def labelled(
+def encode_blocks(
     source: Source,
     names: Sequence[str],
     encoder: Encoder,
     seen: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Block]:
-    """The encoder's μ of the images of `source`, and what the data say of them.
+    """Yield the encoder's μ of the images of `source`, and their attributes by the data's labels.
 
-    Of a set without the attribute, the class of that name counts. `seen` is told the number of
-    images after each block.
+    Classes serve as attributes if the data have no attribute of that name. `seen` is called with
+    the number of images of each block.
     """
     first = 0
     for images, _ in source:
         rows = slice(first, first + len(images))
-        has = np.stack([_has(source, name, rows) for name in names], axis=1)
+        has = np.stack([_has_attribute(source, name, rows) for name in names], axis=1)
         yield encoder.embed(images), has
         first += len(images)
         seen(len(images))
 
 
-def drawn(
+def sample_blocks(
     generator: Generator,
     names: Sequence[str],
     classifier: Classifier,
@@ -141,7 +138,7 @@ def drawn(
     seed: int,
     seen: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Block]:
-    """Latents of samples 0 … count - 1 of a seed, and what the classifier says of their images."""
+    """Yield latents of samples 0 … count - 1 of a seed, and attributes by the classifier."""
     columns = [classifier.names.index(name) for name in names]
     stream: int = generator.manifest["noise"]["streams"]["latent"]
     for first in range(0, count, _ROWS):
@@ -151,7 +148,7 @@ def drawn(
         seen(rows)
 
 
-def _has(source: Source, name: str, rows: slice) -> NDArray[np.bool_]:
+def _has_attribute(source: Source, name: str, rows: slice) -> NDArray[np.bool_]:
     has: NDArray[np.bool_]
     if source.attributes is not None and name in source.attribute_names:
         has = source.attributes[rows, source.attribute_names.index(name)] > 0
@@ -162,7 +159,7 @@ def _has(source: Source, name: str, rows: slice) -> NDArray[np.bool_]:
 
 
 def summary(effects: Sequence[Effect]) -> dict[str, Any]:
-    """`attributes`, a list of the effects, and `mean`, of each share; NaN becomes None."""
+    """Return `attributes`, a list of the effects, and their `mean`, with None for NaN."""
 
     def plain(value: float) -> float | None:
         return None if np.isnan(value) else float(value)
@@ -175,8 +172,8 @@ def summary(effects: Sequence[Effect]) -> dict[str, Any]:
             {key: plain(value) if key in shares else value for key, value in entry.items()}
             for entry in entries
         ],
-        "mean": {name: float(np.mean(found)) if found else None for name, found in known.items()},
+        "mean": {name: float(np.mean(known)) if known else None for name, known in known.items()},
     }
 
 
-__all__ = ["Effect", "drawn", "evaluate", "labelled", "shared", "summary"]
+__all__ = ["Effect", "encode_blocks", "evaluate", "sample_blocks", "shared_attributes", "summary"]

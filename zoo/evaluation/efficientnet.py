@@ -1,8 +1,8 @@
-"""Features of EfficientNet-Lite0, trained on ImageNet; its weights come in a Python package.
+"""Features of EfficientNet-Lite0, trained on ImageNet, with weights from a Python package.
 
-Tan & Le 2019 (arXiv:1905.11946). At 64×64 a CPU measures hundreds of images a second, and nothing
-has to be downloaded; the price is that its distances are not those of papers, which take
-Inception's. They are very sensitive to faint noise: look at KID, precision and recall too.
+Tan & Le 2019 (arXiv:1905.11946). A CPU measures hundreds of 64×64 images per second, and nothing
+has to be downloaded. Its distances cannot be compared with published ones, which use Inception, and
+are very sensitive to faint noise: consider KID, precision and recall too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from zoo.evaluation.networks import (
     Features,
     Images,
     Probabilities,
-    identity_of,
+    file_identity,
 )
 from zoo.optional import require
 
@@ -32,13 +32,13 @@ FEATURES = 1280
 CLASSES = 1000
 
 STRIDE = 32
-"""The side of its input is a multiple of this."""
+"""The side of the input must be a multiple of this."""
 
 LARGEST = 224
-"""Side that it was trained at; larger images are reduced to it."""
+"""Side of the training images, to which larger images are resized."""
 
 _BATCH = 25
-"""Images at a time whose activations stay in the cache; three times as fast as 250."""
+"""Batch whose activations fit into the cache; three times as fast as 250."""
 
 
 class EfficientNetFeatures(FeatureNetwork):
@@ -50,7 +50,7 @@ class EfficientNetFeatures(FeatureNetwork):
     def __init__(self, network: Any, identity: str, side: int) -> None:
         self._network: Any = network
         self._side = side
-        # Other sizes are other features: a part of the name, so that they are never compared.
+        # Features depend on the size, so it is part of the name, and they are never compared.
         self.name = f"{EFFICIENTNET}@{side}"
         self.identity = identity
         self.input = f"{side}×{side}×3, else resized"
@@ -61,7 +61,7 @@ class EfficientNetFeatures(FeatureNetwork):
         features, probabilities = [], []
         for start in range(0, len(fitted), _BATCH):
             rows = np.ascontiguousarray(fitted[start : start + _BATCH])
-            # A view of NHWC is what PyTorch calls channels last, the faster one here.
+            # A permuted view of NHWC has PyTorch's channels-last format, which is faster here.
             x = (torch.from_numpy(rows).permute(0, 3, 1, 2).float() - 127) / 128
             pooled = self._network.extract_features(x).mean((2, 3))
             features.append(pooled.numpy())
@@ -70,24 +70,24 @@ class EfficientNetFeatures(FeatureNetwork):
 
 
 def load(size: int) -> EfficientNetFeatures:
-    """The network for images of that side, which is rounded up to a multiple of 32, to 224 at most.
+    """Load the network for images of a side, which is rounded up to a multiple of 32, at most 224.
 
-    Raises `ConfigError` where its packages are missing, `DataError` for damaged weights.
+    Raises `ConfigError` if its packages are missing, and `DataError` for damaged weights.
     """
     side = min(-(-size // STRIDE) * STRIDE, LARGEST)
-    return EfficientNetFeatures(load_network(side), identity_of(_weights()), side)
+    return EfficientNetFeatures(load_network(side), file_identity(_weights()), side)
 
 
 def load_network(side: int) -> nn.Module:
-    """The PyTorch module for images of that side, a multiple of 32: frozen, channels last.
+    """Load the frozen PyTorch module, channels last, for images of a side that is a multiple of 32.
 
-    Batch normalisations are parts of the convolutions before them. Raises as `load`.
+    Batch normalisations are fused into convolutions. Raises as `load`.
     """
     package: Any = require("efficientnet_lite_pytorch", "evaluate").EfficientNet
     weights = _weights()
     try:
         tensors = torch.load(weights, map_location="cpu", weights_only=True)
-        # The random start would disturb whoever draws from PyTorch's generator.
+        # The random initialisation must not advance PyTorch's global generator.
         with torch.random.fork_rng(devices=[]):
             network: nn.Module = package.from_name(EFFICIENTNET, image_size=side)
         network.load_state_dict(tensors)
@@ -104,9 +104,9 @@ def _weights() -> Path:
 
 
 def _fuse(network: Any) -> None:
-    """Make each batch normalisation a part of the convolution before it, in place.
+    """Fuse each batch normalisation into the convolution before it, in place.
 
-    Padding that is the same on all sides becomes the convolution's own, which copies nothing.
+    Symmetric padding becomes the convolution's own, which avoids a copy.
     """
     pairs = [(network, "_conv_stem", "_bn0"), (network, "_conv_head", "_bn1")]
     for block in network._blocks:

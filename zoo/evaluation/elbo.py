@@ -21,9 +21,9 @@ def evaluate_elbo(
 ) -> dict[str, float]:
     """Average the negative ELBO over a split, in nats per image: nelbo, reconstruction, kl.
 
-    Each image's expectation is estimated by `samples` draws of h. The noise of a draw is made on
-    the CPU from `seed`, in the order of the images, so the result does not depend on `batch`
-    (beyond rounding) or on the device. β does not enter: this is the bound itself.
+    Each image's expectation is estimated from `samples` draws of h. The noise is drawn on the CPU
+    from `seed`, in the order of the images, so the result does not depend on the device, or beyond
+    rounding on `batch`. β is not applied.
     """
     device = next(model.parameters()).device
     noise = torch.Generator().manual_seed(seed)
@@ -31,7 +31,7 @@ def evaluate_elbo(
     model.eval()
     reconstruction = kl = 0.0
     for _ in range(samples):
-        # All at once: what PyTorch draws depends on how many it draws at a time.
+        # Drawn at once, since PyTorch's numbers depend on how many are drawn at a time.
         epsilon = torch.randn(len(split), model.config.latent, generator=noise)
         for start in range(0, len(split), batch):
             images = torch.from_numpy(normalise(split.images[start : start + batch])).to(device)
@@ -47,10 +47,10 @@ def evaluate_elbo(
 def measure_elbo(
     source: Path, data: str | None = None, split: str = "test", samples: int = 1, seed: int = 0
 ) -> list[str]:
-    """Measure a VAE on a split of a data set, by default the one that it was trained on.
+    """Measure the ELBO of a VAE on a split of a data set, by default its training data.
 
     `source` is the folder of a run, a weights file, an engine file, or the name of a shipped one.
-    Returns what was measured, as lines of text. Raises ConfigError, DataError, TrainingError.
+    Returns lines of text. Raises ConfigError, DataError, TrainingError.
     """
     if not source.exists() and (WEIGHTS / source).exists():
         source = WEIGHTS / source
@@ -62,8 +62,8 @@ def measure_elbo(
     report_skipped(loaded)
     part = loaded.parts[split]
     measured = evaluate_elbo(model, part, seed=seed, samples=samples)
-    said = f"{source}: {len(part):,} {split} images of {loaded.name}, {samples} sample(s)"
-    return [said, *(f"{name:15} {value:.3f} nats per image" for name, value in measured.items())]
+    summary = f"{source}: {len(part):,} {split} images of {loaded.name}, {samples} sample(s)"
+    return [summary, *(f"{name:15} {value:.3f} nats per image" for name, value in measured.items())]
 
 
 __all__ = ["evaluate_elbo", "measure_elbo"]

@@ -1,4 +1,4 @@
-"""How good the images of an engine are, and how much its export changed them."""
+"""Evaluation of an engine, and of the PyTorch model that it was exported from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zoo.errors import ConfigError, TrainingError
 from zoo.evaluation import features as networks
 from zoo.evaluation import output, references, sampling, translators
 from zoo.evaluation.attributes import AttributeJudge, shipped_judge
-from zoo.evaluation.cases import cases
+from zoo.evaluation.cases import list_cases
 from zoo.evaluation.features import FeatureNetwork
 from zoo.evaluation.output import Pair
 from zoo.evaluation.report import Report, over_seeds
@@ -28,17 +28,16 @@ from zoo.inference.inputs import report_skipped
 from zoo.progress import Progress
 
 SAMPLES = 10_000
-"""Images that a generator is measured by, by default."""
+"""Default number of a generator's images."""
 
 SEEDS = 3
-"""Seeds that they are drawn with, by default."""
+"""Default number of seeds."""
 
 
 @dataclass(frozen=True)
 class _Request:
-    """What was asked for; `model` is None where PyTorch's should be left out."""
+    """Options of an evaluation; `model` is None if the PyTorch model is not measured."""
 
-    engine: str
     count: int | None
     seed: int
     seeds: int
@@ -66,8 +65,7 @@ def evaluate_engine(
     """Measure the samples of a generator, or the outputs of a translator.
 
     The arguments are the options of `zoo.evaluate`, `options` those of runtime.Generator. Returns
-    what was measured, as lines of text. Raises ConfigError, DataError, OutputError, and the errors
-    of zoo.engines.
+    lines of text. Raises ConfigError, DataError, OutputError, and the errors of zoo.engines.
     """
     keep_freed_memory()
     if no_model and run_dir is not None:
@@ -81,18 +79,18 @@ def evaluate_engine(
         raise ConfigError(f"{engine}: expected a generator or a translator, got the {role}")
     name = data or str(document["training"]["data"])
     if data is None and name not in sets.NAMES:
-        raise ConfigError(f"{engine} was trained on {name}, which has no --data name: give --data")
+        raise ConfigError(f"{engine} was trained on {name}, not a named data set: give --data")
     chosen = None if metrics is None else [part.strip() for part in metrics.split(",")]
-    model = None if no_model else run_dir or _weights(path, document)
+    model = None if no_model else run_dir or _find_weights(path, document)
     if role != "generator" and seeds is not None:
-        raise ConfigError("--seeds is for generators")
+        raise ConfigError("--seeds requires a generator")
     seeds = seeds or SEEDS
     if seed + seeds > 2**64:
-        raise ConfigError(f"seed: expected {seeds} seeds below 2^64, got {seed} and those after it")
-    request = _Request(str(path), count, seed, seeds, model, chosen, verbose)
+        raise ConfigError(f"seed: expected {seeds} seeds below 2^64, got {seed} and the following")
+    request = _Request(count, seed, seeds, model, chosen, verbose)
     started = time.monotonic()
     opener: Any = open_generator if role == "generator" else open_translator
-    measure = _generator if role == "generator" else _translator
+    measure = _measure_generator if role == "generator" else _measure_translator
     with ExitStack() as stack:
         opened = stack.enter_context(opener(str(path), **options))
         height, _, channels = opened.image_shape
@@ -101,17 +99,17 @@ def evaluate_engine(
         network = networks.load(features or networks.default_name(channels), weights, height)
         judge = stack.enter_context(shipped_judge(loaded))
         pairs = measure(opened, loaded, network, judge, request)
-    said = [line for pair in pairs for line in (*output.text(pair, network), "")]
-    if (found := output.note(document)) is not None:
-        said.append(f"note: {found}")
-    said.append(f"{time.monotonic() - started:.0f} s")
+    lines = [line for pair in pairs for line in (*output.text(pair, network), "")]
+    if (note := output.note(document)) is not None:
+        lines.append(f"note: {note}")
+    lines.append(f"{time.monotonic() - started:.0f} s")
     if out is not None:
         output.write(out, pairs, document, network)
-        said.append(out)
-    return said
+        lines.append(out)
+    return lines
 
 
-def _generator(
+def _measure_generator(
     generator: Generator,
     data: DataSet,
     network: FeatureNetwork,
@@ -120,31 +118,32 @@ def _generator(
 ) -> list[Pair]:
     count = request.count or SAMPLES
     seeds = range(request.seed, request.seed + request.seeds)
-    drawn = [sampling.of_engine(generator, count, seed) for seed in seeds]
+    samples = [sampling.sample_engine(generator, count, seed) for seed in seeds]
     reference = references.choose(data, count)
     yardstick = Yardstick(network, reference, judge, request.metrics)
-    model = _model(sampling.TorchGenerator, request.model)
-    asked = sampling.labels(generator.manifest, count)
-    sets = [(Path(generator.path).name, drawn)]
+    model = _load_model(sampling.TorchGenerator, request.model)
+    labels = sampling.labels(generator.manifest, count)
+    sets = [(Path(generator.path).name, samples)]
     if model is not None:
         sets.append((_TORCH, [model.images(count, seed) for seed in seeds]))
     reports = []
     with Progress(count * (2 + len(seeds) * len(sets)), request.verbose) as progress:
         yardstick.prepare(progress.advance)
         for title, of_seeds in sets:
-            found = []
+            seed_reports = []
             for seed, images in zip(seeds, of_seeds, strict=True):
-                # The features of one seed at a time.
+                # One seed at a time, to keep the features of only one in memory.
                 measured = yardstick.measure(images, count, progress.advance)
                 metrics = yardstick.metrics(measured)
-                if asked is not None and (right := yardstick.label_accuracy(measured, asked)):
-                    metrics = (*metrics, right)
-                found.append(Report(title, str(reference.real), count, seed, metrics))
-            reports.append(over_seeds(found))
+                if labels is not None:
+                    accuracy = yardstick.label_accuracy(measured, labels)
+                    metrics = metrics if accuracy is None else (*metrics, accuracy)
+                seed_reports.append(Report(title, str(reference.real), count, seed, metrics))
+            reports.append(over_seeds(seed_reports))
     return [(reports[0], reports[1] if model else None)]
 
 
-def _translator(
+def _measure_translator(
     translator: Translator,
     data: DataSet,
     network: FeatureNetwork,
@@ -152,19 +151,19 @@ def _translator(
     request: _Request,
 ) -> list[Pair]:
     if request.metrics is not None:
-        raise ConfigError("--metrics is for generators")
+        raise ConfigError("--metrics requires a generator")
     yardstick = translators.make_yardstick(network, data, request.count, judge)
-    ways = cases(translator, data)
+    cases = list_cases(translator, data)
     name = Path(translator.path).name
-    model = _model(lambda path: sampling.TorchTranslator(path, translator), request.model)
+    model = _load_model(lambda path: sampling.TorchTranslator(path, translator), request.model)
     count, pairs = len(yardstick.reference.floor), []
-    with Progress(count * (2 + len(ways) * (2 if model else 1)), request.verbose) as progress:
+    with Progress(count * (2 + len(cases) * (2 if model else 1)), request.verbose) as progress:
         yardstick.prepare(progress.advance)
-        for case in ways:
+        for case in cases:
             reports = [
-                translators.evaluate(made, title, case, yardstick, request.seed, progress.advance)
-                for made, title in ((translator, f"{name}, {case.name}"), (model, _TORCH))
-                if made is not None
+                translators.evaluate(one, title, case, yardstick, request.seed, progress.advance)
+                for one, title in ((translator, f"{name}, {case.name}"), (model, _TORCH))
+                if one is not None
             ]
             pairs.append((reports[0], reports[1] if model else None))
     return pairs
@@ -173,37 +172,36 @@ def _translator(
 _TORCH = "PyTorch"
 
 
-def _weights(path: Path, document: dict[str, Any]) -> Path | None:
-    """The engine file with an engine's weights: its own, or the one that a plan was built from.
+def _find_weights(path: Path, document: dict[str, Any]) -> Path | None:
+    """Return the engine file with an engine's weights: itself, or the source of a plan.
 
-    That has the plan's name and lies beside it, or is shipped. None, after a line that says so,
-    where there is no such file, or one of another model.
+    The source has the plan's name and lies next to it, or is shipped. Prints a line and returns
+    None if there is no such file, or it is another model.
     """
     if "plan" not in document:
         return path
     source = path.with_suffix(ONNX)
-    found = find(source) or find(source.name)
-    same = "checkpoint_sha256"
-    if found is not None and manifest.read(found).get(same) == document.get(same):
-        return found
+    engine = find(source) or find(source.name)
+    key = "checkpoint_sha256"
+    if engine is not None and manifest.read(engine).get(key) == document.get(key):
+        return engine
     print(
         f"the PyTorch model is left out: {path.name} is a plan, whose weights PyTorch cannot read, "
-        f"and there is no {source.name} of the same model beside it (--run PATH of the training "
-        "run has them too)",
+        f"and there is no {source.name} of the same model beside it (use --run PATH)",
         file=sys.stderr,
     )
     return None
 
 
-def _model(make: Any, path: Path | None) -> Any:
-    """The PyTorch model, or None where it is not wanted or cannot be had, saying why.
+def _load_model(load: Any, path: Path | None) -> Any:
+    """Load the PyTorch model; None if there is no path, or after printing why it cannot be loaded.
 
-    What was asked for by --run must be there.
+    The run given by --run must be loadable.
     """
     if path is None:
         return None
     try:
-        return make(path)
+        return load(path)
     except (ConfigError, TrainingError, ModuleNotFoundError) as error:
         if path.suffix != ".onnx":
             raise

@@ -1,4 +1,4 @@
-"""Features from a classifier's engine file, by plain ONNX Runtime: no PyTorch, no network."""
+"""Features from a classifier's engine file, computed by plain ONNX Runtime without PyTorch."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from zoo.evaluation.networks import (
     Features,
     Images,
     Probabilities,
-    identity_of,
+    file_identity,
 )
 
 OUTPUTS = ["features", "scores"]
 
 
 class EngineFeatures(FeatureNetwork):
-    """A classifier engine of the kind "classes" whose graph gives `features` beside its scores.
+    """Feature network in a classifier engine of the kind "classes" with the output `features`.
 
-    engine: its file, or a shipped name; threads: of one run (None: one a core). Raises the errors
-    of `zoo.engines.resolve` and of `runtime.manifest.verify`, and `ConfigError` for another engine.
+    engine: its file, or a shipped name; threads: per run (None: one per core). Raises the errors of
+    `zoo.engines.resolve` and `runtime.manifest.verify`, and `ConfigError` for another engine.
     """
 
     def __init__(self, engine: str, threads: int | None = None) -> None:
@@ -50,10 +50,10 @@ class EngineFeatures(FeatureNetwork):
             raise EngineFileError(f"ONNX Runtime cannot load {path}: {error}") from error
         outputs = {output.name: output for output in self._session.get_outputs()}
         if "features" not in outputs:
-            raise ConfigError(f"features {engine}: expected a graph that gives its features too")
+            raise ConfigError(f"features {engine}: expected a graph with the output features")
         image = document["image"]
         self.name = str(document["model"])
-        self.identity = identity_of(path)
+        self.identity = file_identity(path)
         self.width = int(outputs["features"].shape[1])
         self.classes = tuple(document["scores"]["names"])
         self._size, self._channels = int(image["height"]), int(image["channels"])

@@ -1,4 +1,4 @@
-"""The feature networks that have a name, loaded; and engines that are one."""
+"""Loading of feature networks, by name or from engine files."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from zoo.evaluation.networks import (
     FeatureNetwork,
     Images,
     check_images,
-    identity_of,
+    file_identity,
 )
 
 
 def default_name(channels: int) -> str:
-    """The network for images of so many channels: grey ones look like clothes, others like photos.
+    """Return the default network: for grey images one trained on clothes, else one on photos.
 
     Both come with the package or its extra `evaluate`; nothing is downloaded.
     """
@@ -29,17 +29,17 @@ def default_name(channels: int) -> str:
 def load(
     name: str, weights: str | Path | None = None, size: int = 64, threads: int | None = None
 ) -> FeatureNetwork:
-    """Load the feature network of that name (`NAMES`), or in that engine file (`.onnx`).
+    """Load a feature network by its name (`NAMES`), or from an engine file (`.onnx`).
 
     Args:
         name: `fashion-classifier` is the shipped engine; `efficientnet-lite0` needs the extra
             `evaluate`; `inception` needs the published weights of the FID's Inception.
-        weights: the file of `inception`, pt_inception-2015-12-05.pth; None for the others.
-        size: side of the images to come, in pixels; `efficientnet-lite0` is made for one size.
-        threads: CPU threads of an engine (None: one a core).
+        weights: the file for `inception`, pt_inception-2015-12-05.pth; None for the others.
+        size: side of the images, in pixels; `efficientnet-lite0` is built for one size.
+        threads: CPU threads of an engine (None: one per core).
 
     Raises:
-        ConfigError: an unknown name, or weights where none are expected or none are given.
+        ConfigError: an unknown name, or missing or unexpected weights.
         runtime.errors.EngineNotFoundError, EngineFileError: no such engine, or a damaged one.
         DataError: weights that are missing, damaged, or of another network.
     """
@@ -76,6 +76,6 @@ __all__ = [
     "Images",
     "check_images",
     "default_name",
-    "identity_of",
+    "file_identity",
     "load",
 ]

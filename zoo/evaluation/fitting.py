@@ -1,4 +1,4 @@
-"""Images brought to the size and mode that a feature network takes."""
+"""Conversion of images to the size and mode that a feature network expects."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from zoo import corruption
 Images = NDArray[np.uint8]
 
 FRAME = 4
-"""Images that are up to so many pixels larger have a frame, which is cut off."""
+"""Images that are up to this many pixels larger have a frame, which is removed."""
 
 
 def fit(images: Images, size: int, channels: int, frame: int = 0) -> Images:
-    """Images uint8 [N, H, W, C] as [N, size, size, channels].
+    """Convert images uint8 [N, H, W, C] to [N, size, size, channels].
 
-    Square images that are up to `frame` pixels larger lose their border (Fashion-MNIST in 32
-    pixels is 28 with a frame of 2); any others are resized, bilinear with antialiasing. Grey is
-    repeated in every channel; colours become their luma. Images that fit are returned as they are.
+    Square images that are up to `frame` pixels larger are cropped (Fashion-MNIST at 32 pixels has a
+    frame of 2); others are resized, bilinear with antialiasing. Grey is repeated in every channel;
+    colours become luma. Images that fit are returned unchanged.
     """
     have = images.shape[3]
     if have != channels:

@@ -1,4 +1,4 @@
-"""Fréchet distance between two sets of features: what the FID is, in any network's features.
+"""Fréchet distance between two sets of features, known as FID for those of Inception.
 
 Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash
 Equilibrium" (arXiv:1706.08500), equation 6; Dowson & Landau 1982 for two Gaussians.
@@ -19,7 +19,7 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Mean [F] and covariance [F, F] of `count` features, the covariance over count - 1."""
+    """Mean [F] and unbiased covariance [F, F] of `count` features."""
 
     count: int
     mean: Vector
@@ -27,10 +27,10 @@ class Gaussian:
 
 
 class Moments:
-    """Mean and covariance of features that come in batches, in float64, with bounded memory.
+    """Accumulator of the mean and covariance of batches of features, in float64.
 
-    Batches are merged by the pairwise update of Chan, Golub & LeVeque 1983, so that a mean far from
-    zero costs no digits.
+    Batches are merged by the pairwise update of Chan, Golub & LeVeque 1983, which is accurate for
+    means far from zero.
     """
 
     def __init__(self, width: int) -> None:
@@ -39,7 +39,7 @@ class Moments:
         self._scatter = np.zeros((width, width))
 
     def add(self, features: NDArray[np.floating]) -> None:
-        """Take features [N, F]. Raises `DataError` for another width, or what is not finite."""
+        """Add features [N, F]. Raises `DataError` for another width or non-finite values."""
         if features.ndim != 2 or features.shape[1] != len(self._mean):
             raise DataError(
                 f"features: expected [N, {len(self._mean)}], got {list(features.shape)}"
@@ -48,7 +48,7 @@ class Moments:
             return
         rows = features.astype(np.float64)
         if not np.isfinite(rows).all():
-            raise DataError("features: expected finite numbers, got others")
+            raise DataError("features: expected finite numbers, got NaN or infinity")
         mean = rows.mean(0)
         rows -= mean
         total = self.count + len(rows)
@@ -59,14 +59,14 @@ class Moments:
         self.count = total
 
     def gaussian(self) -> Gaussian:
-        """The moments so far. Raises `DataError` for fewer than two features."""
+        """Return the moments so far. Raises `DataError` for fewer than two features."""
         if self.count < 2:
             raise DataError(f"a covariance needs at least 2 images, got {self.count}")
         return Gaussian(self.count, self._mean.copy(), self._scatter / (self.count - 1))
 
 
 def fit(features: NDArray[np.floating]) -> Gaussian:
-    """The Gaussian of features [N, F]. Raises `DataError` as `Moments` does."""
+    """Fit a Gaussian to features [N, F]. Raises `DataError` as `Moments`."""
     if features.ndim != 2:
         raise DataError(f"features: expected [N, F], got {list(features.shape)}")
     moments = Moments(features.shape[1])
@@ -75,12 +75,11 @@ def fit(features: NDArray[np.floating]) -> Gaussian:
 
 
 def distance(one: Gaussian, other: Gaussian) -> float:
-    """‖μ₁ - μ₂‖² + tr Σ₁ + tr Σ₂ - 2 tr (Σ₁ Σ₂)^½, at least 0.
+    """Return ‖μ₁ - μ₂‖² + tr Σ₁ + tr Σ₂ - 2 tr (Σ₁ Σ₂)^½, at least 0.
 
-    With factors Σᵢ = LᵢLᵢᵀ the last trace is the sum of the singular values of L₁ᵀL₂. No root is
-    taken of a difference, so that covariances of rank N < F (fewer images than features) lose
-    nothing: a set's distance from itself is zero but for rounding. Raises `DataError` for Gaussians
-    of two widths.
+    With factors Σᵢ = LᵢLᵢᵀ the last trace is the sum of the singular values of L₁ᵀL₂. This is
+    accurate for covariances of rank N < F (fewer images than features): the distance of a set from
+    itself is zero up to rounding. Raises `DataError` for different widths.
     """
     if one.mean.shape != other.mean.shape:
         raise DataError(f"features: expected one width, got {len(one.mean)} and {len(other.mean)}")
@@ -91,7 +90,7 @@ def distance(one: Gaussian, other: Gaussian) -> float:
 
 
 def _factor(gaussian: Gaussian) -> Matrix:
-    """L [F, R] with LLᵀ the covariance."""
+    """Return L [F, R] with LLᵀ equal to the covariance."""
     values, vectors = np.linalg.eigh(gaussian.covariance)
     kept = values > values[-1] * len(values) * np.finfo(np.float64).eps
     factor: Matrix = vectors[:, kept] * np.sqrt(values[kept])

@@ -1,9 +1,9 @@
-"""Inception v3 as the FID takes it: the graph of 2015-12-05 in PyTorch, without its weights.
+"""Inception v3 as used for the FID: the graph of 2015-12-05 in PyTorch, without its weights.
 
 Szegedy et al. 2015, "Rethinking the Inception Architecture" (arXiv:1512.00567), figures 5 to 7 and
-table 1, as TensorFlow's `classify_image_graph_def.pb` has it: average pools that do not count their
-padding, a maximum pool in the last block, 1,008 logits, bilinear resizing as TensorFlow 1 did. The
-names of the parameters are those of the published file pt_inception-2015-12-05.pth.
+table 1, with the details of TensorFlow's `classify_image_graph_def.pb`: average pools that exclude
+padding, a maximum pool in the last block, 1,008 logits, and the bilinear resizing of TensorFlow 1.
+Parameters are named as in the published file pt_inception-2015-12-05.pth.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from zoo.evaluation.networks import (
     Features,
     Images,
     Probabilities,
-    identity_of,
+    file_identity,
 )
 
 SIDE = 299
@@ -51,7 +51,7 @@ class Convolution(nn.Module):
 
 
 def _chain(block: nn.Module, branch: str, inputs: int, *layers: tuple[int, Size, Size]) -> None:
-    """Add a branch's convolutions to a block: (outputs, size, padding) each, numbered if many."""
+    """Add a branch's convolutions (outputs, size, padding) to a block, numbered if several."""
     for number, (outputs, size, padding) in enumerate(layers, 1):
         name = branch if len(layers) == 1 else f"{branch}_{number}"
         setattr(block, name, Convolution(inputs, outputs, size, padding=padding))
@@ -169,9 +169,9 @@ class Block8(nn.Module):
 
 
 class Inception(nn.Module):
-    """Images float [N, 3, 299, 299] in [-1, 1] to features [N, 2048] and logits [N, 1008].
+    """Network from images [N, 3, 299, 299] in [-1, 1] to features [N, 2048] and logits [N, 1008].
 
-    The logits are without their bias, as the Inception score of Salimans et al. 2016 has them.
+    The logits omit the bias, as in the Inception score of Salimans et al. 2016.
     """
 
     def __init__(self) -> None:
@@ -209,9 +209,9 @@ class Inception(nn.Module):
 
 
 def resize(images: Tensor, side: int = SIDE) -> Tensor:
-    """Float images [N, C, H, W] to [N, C, side, side], bilinear as in TensorFlow 1.
+    """Resize float images [N, C, H, W] to [N, C, side, side], bilinear as in TensorFlow 1.
 
-    Pixel i of the result is at place i · H / side of the image, without half pixels and without
+    Pixel i of the result is at position i · H / side of the image, without half-pixel centres or
     antialiasing (`tf.image.resize_bilinear`, align_corners=False).
     """
     for axis in (2, 3):
@@ -253,34 +253,33 @@ class InceptionFeatures(FeatureNetwork):
 
 
 def load(weights: Path) -> InceptionFeatures:
-    """The network with the published weights.
+    """Load the network with the published weights, without running code from the file.
 
-    The file is read without running anything in it. Raises `DataError` where it is missing,
-    damaged, or not of this network.
+    Raises `DataError` if it is missing, damaged, or for another network.
     """
     if not weights.is_file():
-        raise DataError(f"weights {weights}: there is no such file")
+        raise DataError(f"weights {weights}: no such file")
     try:
         tensors = torch.load(weights, map_location="cpu", weights_only=True)
     except (RuntimeError, ValueError, EOFError, OSError, pickle.UnpicklingError) as error:
         raise DataError(f"weights {weights}: not a file of PyTorch weights, or damaged") from error
-    # The random start would disturb whoever draws from PyTorch's generator.
+    # The random initialisation must not advance PyTorch's global generator.
     with torch.random.fork_rng(devices=[]):
         network = Inception()
-    wanted = network.state_dict()
+    expected = network.state_dict()
     if not isinstance(tensors, dict):
         raise DataError(f"weights {weights}: expected a table of tensors")
-    for name, value in wanted.items():
-        found = tensors.get(name)
-        if found is None and name.endswith("num_batches_tracked"):
+    for name, value in expected.items():
+        tensor = tensors.get(name)
+        if tensor is None and name.endswith("num_batches_tracked"):
             tensors[name] = value
-        elif not isinstance(found, Tensor) or found.shape != value.shape:
+        elif not isinstance(tensor, Tensor) or tensor.shape != value.shape:
             raise DataError(
-                f"weights {weights}: expected the FID's Inception v3, and {name} of shape "
-                f"{list(value.shape)} is not in it"
+                f"weights {weights}: expected the FID's Inception v3, but {name} of shape "
+                f"{list(value.shape)} is missing"
             )
-    network.load_state_dict({name: tensors[name] for name in wanted})
-    return InceptionFeatures(network, identity_of(weights))
+    network.load_state_dict({name: tensors[name] for name in expected})
+    return InceptionFeatures(network, file_identity(weights))
 
 
 __all__ = ["Inception", "InceptionFeatures", "load", "resize"]

@@ -1,11 +1,11 @@
-"""Precision and recall of generated images, and density and coverage: quality apart from variety.
+"""Precision, recall, density and coverage of generated images, which separate quality and variety.
 
-A set of images stands for the region within its members' distances to their k-th nearest
-neighbours. Precision is the share of generated images in the region of the real ones, recall the
-share of real images in that of the generated ones (Kynkäänniemi et al. 2019, arXiv:1904.06991,
-equations 1 to 3). Density counts in how many real neighbourhoods a generated image is, and coverage
-is the share of real images with a generated one in their neighbourhood (Naeem et al. 2020,
-arXiv:2002.09797, equations 3 and 5), which outliers disturb less.
+A set of images spans the union of its neighbourhoods, the balls around each image that reach its
+k-th nearest neighbour. Precision is the share of generated images in the region of real ones, and
+recall the share of real images in that of generated ones (Kynkäänniemi et al. 2019,
+arXiv:1904.06991, equations 1 to 3). Density is the mean number of real neighbourhoods around a
+generated image, and coverage the share of real neighbourhoods with a generated image (Naeem et al.
+2020, arXiv:2002.09797, equations 3 and 5); both are more robust to outliers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ROWS = 1000
 
 @dataclass(frozen=True)
 class Manifolds:
-    """The four numbers; all but density, which may be above 1, are shares."""
+    """The four metrics; all are at most 1 except density."""
 
     precision: float
     recall: float
@@ -39,23 +39,23 @@ class Manifolds:
 
 
 class Manifold:
-    """The region of real features [M, F], with the radii of their neighbourhoods.
+    """Neighbourhoods of real features [M, F].
 
-    Exact, over all pairs, with memory for a thousand rows of distances. Raises `DataError` for
-    fewer images than neighbours; so does `compare`, and for features of another width.
+    Distances of all pairs are computed exactly, a thousand rows at a time. The constructor and
+    `compare` raise `DataError` for too few images or another width.
     """
 
     def __init__(self, real: Features) -> None:
         _check("real", real, real.shape[-1])
-        # Centred, so that float32 loses little.
+        # Centred for accuracy in float32.
         self._centre = real.mean(0, dtype=np.float64)
-        self._real = self._centred(real)
+        self._real = self._centre_features(real)
         self._radii = _radii(self._real, (NEIGHBOURS, DENSITY_NEIGHBOURS))
 
     def compare(self, generated: Features) -> Manifolds:
-        """Measure features of generated images [N, F]."""
+        """Compare features [N, F] of generated images with the real ones."""
         _check("generated", generated, self._real.shape[1])
-        fake = self._centred(generated)
+        fake = self._centre_features(generated)
         fake_radii = _radii(fake, (NEIGHBOURS,))[0]
         narrow, wide = self._radii
         inside = neighbourhoods = 0
@@ -74,7 +74,7 @@ class Manifold:
             coverage=float((nearest <= wide).mean()),
         )
 
-    def _centred(self, features: Features) -> NDArray[np.float32]:
+    def _centre_features(self, features: Features) -> NDArray[np.float32]:
         return (features - self._centre).astype(np.float32)
 
 
@@ -88,7 +88,7 @@ def _check(name: str, features: Features, width: int) -> None:
 
 
 def _radii(points: NDArray[np.float32], neighbours: tuple[int, ...]) -> NDArray[np.float32]:
-    """Squared distances to the k-th nearest other point, for each k: [k's, N]."""
+    """Return squared distances to the k-th nearest other point: [len(neighbours), N]."""
     radii = np.empty((len(neighbours), len(points)), np.float32)
     for start in range(0, len(points), _ROWS):
         squares = _squares(points[start : start + _ROWS], points)
@@ -100,7 +100,7 @@ def _radii(points: NDArray[np.float32], neighbours: tuple[int, ...]) -> NDArray[
 
 
 def _squares(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Squared distances [N, M], at least 0."""
+    """Return squared distances [N, M], at least 0."""
     squares = one @ other.T
     squares *= -2
     squares += np.einsum("ij,ij->i", one, one)[:, None]

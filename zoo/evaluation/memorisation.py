@@ -1,7 +1,7 @@
-"""Has a generator learned its training images by heart? Nearest training images of samples.
+"""Detection of memorised training images by nearest neighbours.
 
-A generator that copies makes samples that are nearer to a training image than held-out images are
-(the nearest-neighbour test of Goodfellow et al. 2014, section 5, with a scale beside it).
+The samples of a generator that copies are nearer to a training image than held-out images are (the
+nearest-neighbour test of Goodfellow et al. 2014, section 5, with held-out images for scale).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _ROWS = 4096
 
 @dataclass(frozen=True)
 class Nearest:
-    """For each of n images the training image nearest to it.
+    """Nearest training images of n images.
 
-    `rows` int64 [n] are places among the training images, `distances` float64 [n] root mean square
+    `rows` int64 [n] are indices of training images, `distances` float64 [n] root mean square
     differences in levels of 255.
     """
 
@@ -29,23 +29,23 @@ class Nearest:
 
 
 def nearest(images: NDArray[np.uint8], training: NDArray[np.uint8]) -> Nearest:
-    """Search the training images [m, H, W, C] for the nearest to each of images [n, H, W, C].
+    """Find the training image [m, H, W, C] nearest to each of images [n, H, W, C].
 
-    Exact: candidates by float32 products, distances from the levels. Raises DataError for images of
-    another shape.
+    Candidates are found with float32 products; distances are computed from the levels. Raises
+    DataError for different shapes.
     """
     if images.shape[1:] != training.shape[1:]:
         raise DataError(
-            f"images are {_size(images.shape)} and training images {_size(training.shape)}"
+            f"images are {_size(images.shape)}, but training images {_size(training.shape)}"
         )
     values = images[0].size
-    # Centred, so that float32 loses little.
+    # Centred for accuracy in float32.
     points = images.reshape(len(images), values).astype(np.float32) - 128
     best = np.full(len(images), np.inf, np.float32)
     rows = np.zeros(len(images), np.int64)
     for start in range(0, len(training), _ROWS):
         block = training[start : start + _ROWS].reshape(-1, values).astype(np.float32) - 128
-        # ‖a - b‖² without ‖a‖², which is the same for all b.
+        # ‖a - b‖² without ‖a‖², which does not depend on b.
         squares = np.einsum("ij,ij->i", block, block) - 2 * (points @ block.T)
         candidate = squares.argmin(1)
         value = squares[np.arange(len(images)), candidate]
@@ -57,10 +57,9 @@ def nearest(images: NDArray[np.uint8], training: NDArray[np.uint8]) -> Nearest:
 def copied_share(
     samples: Nearest, held_out: Nearest, quantile: float = 0.01
 ) -> tuple[float, float]:
-    """Share of samples nearer to training images than all but `quantile` of held-out images are.
+    """Return the share of samples within the `quantile` of held-out distances, and that distance.
 
-    Returns the share and the distance below which a sample counts. A generator that copies nothing
-    comes out near `quantile`; one that copies everything at 1.
+    The share is near `quantile` for a generator that copies nothing, and 1 if it copies everything.
     """
     least = float(np.quantile(held_out.distances, quantile))
     return float((samples.distances <= least).mean()), least

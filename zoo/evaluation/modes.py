@@ -1,4 +1,4 @@
-"""Which classes a generator makes: the histogram of its images' classes, and what is missing."""
+"""Histogram of the classes that a generator makes, and its coverage of real classes."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from numpy.typing import NDArray
 from zoo.errors import DataError
 
 LEAST = 10
-"""A class is covered if samples fall into it at least at one tenth of the rate of real images."""
+"""A class is covered if its share of samples is at least one tenth of that of real images."""
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many images a classifier puts into each class, [K]."""
+    """Number of images that a classifier assigns to each class, [K]."""
 
     counts: NDArray[np.int64]
 
     @property
     def shares(self) -> NDArray[np.float64]:
-        """The share of each class; they add up to 1."""
+        """Share of each class."""
         return self.counts / self.counts.sum()
 
     @property
     def entropy(self) -> float:
-        """Entropy of the shares in nats: log K if all are equal, 0 for a single class."""
+        """Entropy of the shares in nats, log K if all are equal and 0 for a single class."""
         shares = self.shares[self.counts > 0]
         return float(-(shares * np.log(shares)).sum()) + 0.0
 
@@ -35,46 +35,42 @@ class Histogram:
 
 
 def histogram(probabilities: NDArray[np.floating]) -> Histogram:
-    """Histogram of the most probable classes of images with probabilities [N, K]."""
+    """Count the most probable classes of images with probabilities [N, K]."""
     if probabilities.ndim != 2 or not len(probabilities):
         raise DataError(f"probabilities: expected [N, K], got {list(probabilities.shape)}")
     classes = probabilities.argmax(1)
     return Histogram(np.bincount(classes, minlength=probabilities.shape[1]).astype(np.int64))
 
 
-def covered(samples: Histogram, real: Histogram) -> NDArray[np.bool_]:
-    """Which of the classes that real images have are covered by the samples (`LEAST`)."""
+def covered_classes(samples: Histogram, real: Histogram) -> NDArray[np.bool_]:
+    """Return True for each class of real images that the samples cover (see `LEAST`)."""
     _check(samples, real)
-    there = real.counts > 0
-    # In integers: a share on the border is in.
+    # Integers compare shares on the threshold exactly.
     rates = samples.counts * real.counts.sum() * LEAST, real.counts * samples.counts.sum()
-    covers: NDArray[np.bool_] = (rates[0] >= rates[1])[there]
-    return covers
+    return np.greater_equal(*rates)[real.counts > 0]
 
 
 def coverage(samples: Histogram, real: Histogram) -> float:
-    """The share of the classes of real images that samples cover: 1 when no mode was dropped."""
-    return float(covered(samples, real).mean())
+    """Return the share of the classes of real images that samples cover."""
+    return float(covered_classes(samples, real).mean())
 
 
 def divergence(samples: Histogram, real: Histogram) -> float:
-    """KL(samples ‖ real) of the class shares in nats: 0 for the same, infinite for a class that no
-    real image has.
-    """
+    """Return KL(samples ‖ real) of the class shares in nats, infinite for classes not in `real`."""
     _check(samples, real)
     p, q = samples.shares, real.shares
-    there = p > 0
-    if (q[there] == 0).any():
+    present = p > 0
+    if (q[present] == 0).any():
         return float("inf")
-    return max(float((p[there] * np.log(p[there] / q[there])).sum()), 0.0)
+    return max(float((p[present] * np.log(p[present] / q[present])).sum()), 0.0)
 
 
 def _check(samples: Histogram, real: Histogram) -> None:
     if samples.counts.shape != real.counts.shape:
         raise DataError(
-            f"expected histograms of as many classes, got {len(samples.counts)} and "
+            f"expected histograms of the same classes, got {len(samples.counts)} and "
             f"{len(real.counts)}"
         )
 
 
-__all__ = ["LEAST", "Histogram", "coverage", "covered", "divergence", "histogram"]
+__all__ = ["LEAST", "Histogram", "coverage", "covered_classes", "divergence", "histogram"]

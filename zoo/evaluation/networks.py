@@ -1,7 +1,7 @@
-"""Feature networks: what images are measured by.
+"""Base class of feature networks.
 
-A distance between sets of images is one between their features in some network, and means nothing
-without its name: every report names the network, and numbers of two networks are never compared.
+A distance between sets of images is a distance between their features in some network. Every report
+names that network, and numbers of different networks are never compared.
 """
 
 from __future__ import annotations
@@ -24,19 +24,18 @@ FASHION = "fashion-classifier"
 EFFICIENTNET = "efficientnet-lite0"
 INCEPTION = "inception"
 NAMES = (FASHION, EFFICIENTNET, INCEPTION)
-"""The feature networks that have a name; any classifier engine with features is one too."""
+"""Named feature networks; any classifier engine with features can be used too."""
 
 BATCH = 250
-"""Images that are measured at a time, by default."""
+"""Default number of images measured at a time."""
 
 
 class FeatureNetwork(ABC):
-    """A network whose features and, maybe, class probabilities images are measured by.
+    """Network that computes features and optionally class probabilities of images.
 
-    `name` is for people; `identity` are the first digits of the SHA-256 of its weights, so that two
-    networks of one name are told apart; `width` is the number of features; `classes` are what its
-    probabilities are of, empty where `probabilities` says that it gives none; `input` says what
-    becomes of an image of another size or mode.
+    `identity` is a prefix of the SHA-256 of the weights, which distinguishes networks of the same
+    `name`; `width` is the number of features; `classes` names the probabilities, or is empty
+    without them; `input` describes the conversion of images of another size or mode.
     """
 
     name: str
@@ -47,14 +46,14 @@ class FeatureNetwork(ABC):
 
     @property
     def probabilities(self) -> bool:
-        """Whether calls return probabilities."""
+        """True if calls return probabilities."""
         return bool(self.classes)
 
     def __call__(self, images: Images) -> tuple[Features, Probabilities | None]:
         """Measure images uint8 [N, H, W, C] of 1 or 3 channels.
 
-        Returns features [N, width] and probabilities [N, K], or None where it gives none. Raises
-        `DataError` for other images.
+        Returns features [N, width], and probabilities [N, K] or None. Raises `DataError` for other
+        images.
         """
         check_images(images)
         return self._measure(images)
@@ -65,7 +64,7 @@ class FeatureNetwork(ABC):
     def stream(
         self, batches: Iterable[Images], seen: Callable[[int], None] = lambda count: None
     ) -> Iterator[tuple[Features, Probabilities | None]]:
-        """Measure batches one by one; `seen` is told how many images each had."""
+        """Measure batches one by one; `seen` is called with the number of images of each."""
         for images in batches:
             yield self(images)
             seen(len(images))
@@ -85,6 +84,6 @@ def check_images(images: Images) -> None:
         raise DataError("images: expected at least one")
 
 
-def identity_of(file: Path) -> str:
-    """The first twelve digits of a file's SHA-256."""
+def file_identity(file: Path) -> str:
+    """Return the first twelve digits of a file's SHA-256."""
     return sha256(file)[:12]

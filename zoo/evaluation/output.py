@@ -1,4 +1,4 @@
-"""Reports as text and as JSON: of what was measured beside its model in PyTorch."""
+"""Output of reports as text and JSON."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from zoo.evaluation.report import Report, compare, lines
 from zoo.images.atomic import replace_file
 
 Pair = tuple[Report, Report | None]
-"""A report, and that of the PyTorch model if there is one."""
+"""A report, and that of the PyTorch model, if any."""
 
 
 def text(pair: Pair, network: FeatureNetwork) -> list[str]:
-    """What was measured, and the table of it."""
+    """Format a heading and a table as lines of text."""
     report, other = pair
     return [
         f"{report.subject}: {report.count:,} images, {_seeds(report)}, against {report.against}",
@@ -24,15 +24,14 @@ def text(pair: Pair, network: FeatureNetwork) -> list[str]:
 
 
 def note(manifest: dict[str, Any]) -> str | None:
-    """What somebody should know of where the weights come from; None where there is nothing."""
+    """Return a note on weights that were selected on test images, or None."""
     training = manifest["training"]
     adversarial = (training.get("recipe") or {}).get("adversarial")
     if not adversarial or training.get("measured_on") == "validation":
         return None
     return (
-        f"these weights were watched on the test images of {training['data']} while they were "
-        "trained, and the best epoch, where one was kept, was chosen by them: their numbers on "
-        "those images owe a little to that"
+        f"training was monitored on the test images of {training['data']}, and the best epoch may "
+        "have been chosen by them: the numbers on those images are slightly biased"
     )
 
 
@@ -40,11 +39,11 @@ def _seeds(report: Report) -> str:
     if report.seeds == 1:
         return f"seed {report.seed}"
     last = report.seed + report.seeds - 1
-    return f"each of seeds {report.seed} to {last} (± 95 %; a difference inside it is none)"
+    return f"each of seeds {report.seed} to {last} (± 95 %; differences within it are none)"
 
 
 def write(path: str, pairs: list[Pair], manifest: dict[str, Any], network: FeatureNetwork) -> None:
-    """Write reports as a JSON document, whole or not at all. Raises `OutputError`."""
+    """Write reports as a JSON document, atomically. Raises `OutputError`."""
     document = {
         "model": manifest["model"],
         "role": manifest["role"],

@@ -1,8 +1,7 @@
-"""Principal component analysis, the linear autoencoder of least squared error, to compare with.
+"""Principal component analysis as a baseline of autoencoders.
 
-Baldi & Hornik, "Neural networks and principal component analysis: learning from examples
-without local minima", Neural Networks 1989: no linear encoder and decoder with k
-latent values reconstruct the training images better.
+Baldi & Hornik, "Neural networks and principal component analysis: learning from examples without
+local minima", Neural Networks 1989: PCA is the linear autoencoder with the least squared error.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from zoo.tables import align_columns
 
 @dataclass(frozen=True)
 class Comparison:
-    """Mean squared errors per pixel, on [0, 1], of reconstructions from k values an image.
+    """Mean squared errors per pixel, of values in [0, 1], of PCA and an autoencoder.
 
-    `components` is PCA's k: the latent's width, or less where the training images
-    have no more dimensions.
+    `components` is the number of PCA's components: the latent's width, or the dimension of the
+    training images if that is smaller.
     """
 
     images: int
@@ -37,12 +36,12 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """This engine's error in units of PCA's; below 1 it is the better one."""
+        """The engine's error over PCA's; below 1 the engine is better."""
         return self.engine / self.pca if self.pca else float("inf")
 
 
 def fit(images: NDArray[np.uint8], components: int) -> Any:
-    """scikit-learn's PCA of images uint8 [n, H, W, C], their pixels scaled to [0, 1]."""
+    """Fit scikit-learn's PCA to images uint8 [n, H, W, C] with pixels scaled to [0, 1]."""
     decomposition = require("sklearn.decomposition")
     vectors = pixels(images)
     return decomposition.PCA(min(components, *vectors.shape), random_state=0).fit(vectors)
@@ -51,9 +50,9 @@ def fit(images: NDArray[np.uint8], components: int) -> Any:
 def compare(
     encoder: Encoder, generator: Generator, source: Iterable[Block], pca: Any
 ) -> Comparison:
-    """Errors of encode → decode and of PCA (from `fit`) on the images of `source`.
+    """Measure the errors of an autoencoder and of PCA (from `fit`) on the images of `source`.
 
-    Both reconstructions are images: PCA's are clipped to [0, 1], as the engine's 8-bit ones are.
+    PCA's reconstructions are clipped to [0, 1], like the engine's 8-bit images.
     """
     count, engine_sum, pca_sum, values = 0, 0.0, 0.0, 1
     for latents, block in embed_blocks(encoder, source):
@@ -74,7 +73,7 @@ def compare(
 
 
 def table(found: Comparison, name: str) -> list[str]:
-    """A comparison with PCA as the lines of a small table."""
+    """Format a comparison with PCA as a table."""
     k = str(found.width)
     if found.components != found.width:
         k += f" (PCA {found.components})"
@@ -82,8 +81,8 @@ def table(found: Comparison, name: str) -> list[str]:
         ("k", "PCA error", f"{name} error", "ratio"),
         (k, f"{found.pca:.6f}", f"{found.engine:.6f}", f"{found.ratio:.3f}"),
     ]
-    said = f"mean squared error a pixel on [0, 1], {found.images:,} images"
-    return [said, *align_columns(rows, right=range(4))]
+    head = f"mean squared error per pixel on [0, 1], {found.images:,} images"
+    return [head, *align_columns(rows, right=range(4))]
 
 
 __all__ = ["Comparison", "compare", "fit", "table"]

@@ -1,4 +1,4 @@
-"""How close translated images, and their inputs, are to what they should be, over many images."""
+"""Mean pixel quality of translated images and of their inputs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Scores = NDArray[np.float64]
 
 
 class Mean:
-    """Means over images of a score of the input and of the same score of the output.
+    """Means over images of a score of inputs and outputs.
 
-    Only images for which both are finite count; `left_out` is how many do not.
-    Where none counts, the mean of inputs or outputs is that of their own finite scores.
+    Only images with two finite scores count; `left_out` is the number of others. If there are none,
+    inputs and outputs each use their own finite scores.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Mean:
         self._own_sums, self._own_counts = np.zeros(2), np.zeros(2)
 
     def add(self, before: Scores, after: Scores) -> None:
-        """The scores of some more images, [k] each."""
+        """Add scores [k] of inputs and outputs."""
         scores = np.stack([before, after])
         finite = np.isfinite(scores)
         both = finite.all(axis=0)
@@ -42,12 +42,12 @@ class Mean:
 
     @property
     def before(self) -> float:
-        """Mean of the inputs; infinite if there is none that is finite."""
+        """Mean of the inputs, infinite without finite scores."""
         return self._mean(0)
 
     @property
     def after(self) -> float:
-        """Mean of the outputs; infinite if there is none that is finite."""
+        """Mean of the outputs, infinite without finite scores."""
         return self._mean(1)
 
     def _mean(self, side: int) -> float:
@@ -58,10 +58,10 @@ class Mean:
 
 
 class Quality:
-    """Means over all images of how close inputs and outputs are to the truth.
+    """Mean quality of inputs and outputs compared with the ground truth.
 
-    `psnr` and `psnr_inside` (of the hidden pixels) in dB, `ssim`, `l1` in levels of 255, and with
-    `colour` `delta_e` (CIEDE2000). Raises ConfigError where scikit-image is missing.
+    `psnr` and `psnr_inside` (of the hidden pixels) are in dB, `l1` in levels of 255; `delta_e`
+    (CIEDE2000) is measured with `colour`. Raises ConfigError if scikit-image is missing.
     """
 
     def __init__(self, colour: bool = False) -> None:
@@ -70,7 +70,7 @@ class Quality:
         self._colour = colour
 
     def add(self, block: Translated) -> None:
-        """Measure these images, if the truth is known and the input can be compared with it."""
+        """Add images, if the truth is known and the input can be compared with it."""
         before, truths, hidden = block.before(), block.truths, block.hidden
         if before is None or truths is None:
             return
@@ -85,14 +85,14 @@ class Quality:
         if self._colour and truths.shape[3] == 3:
             self.delta_e.add(*(quality.delta_e(images, truths) for images in pair))
 
-    def through(self, blocks: Iterable[Translated]) -> Iterator[Images]:
-        """Measure all blocks, and pass their outputs on."""
+    def measure(self, blocks: Iterable[Translated]) -> Iterator[Images]:
+        """Add all blocks, and yield their outputs."""
         for block in blocks:
             self.add(block)
             yield block.outputs
 
     def metrics(self) -> list[Metric]:
-        """What was measured, with the input as the baseline."""
+        """Return the metrics, with the input as the baseline."""
         rows = (
             ("PSNR [dB]", self.psnr, "most"),
             ("PSNR in holes [dB]", self.psnr_inside, "most"),
@@ -106,7 +106,7 @@ class Quality:
         ]
 
     def lines(self) -> list[str]:
-        """What was measured, a line each."""
+        """Format the metrics as lines of text."""
         rows = (
             ("PSNR", self.psnr, ".2f", " dB"),
             ("PSNR in holes", self.psnr_inside, ".2f", " dB"),
@@ -119,7 +119,7 @@ class Quality:
 def _line(name: str, mean: Mean, form: str, unit: str) -> str:
     gain = mean.after - mean.before
     change = f" ({gain:+{form}})" if math.isfinite(gain) else ""
-    # A PSNR is not finite where input or output equals the truth, or where nothing is hidden.
+    # A PSNR is not finite if input or output equals the truth, or nothing is hidden.
     rest = f"; {mean.left_out:,} without errors left out" if mean.count and mean.left_out else ""
     return (
         f"{name:16}input {mean.before:{form}}{unit}, output {mean.after:{form}}{unit}{change}{rest}"

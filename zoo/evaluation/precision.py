@@ -1,4 +1,4 @@
-"""How many of the images found are of the query's class: latents against raw pixels."""
+"""Precision at k of image retrieval by latents and by raw pixels."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from zoo.tables import align_columns
 
 @dataclass(frozen=True)
 class Precision:
-    """Precision at k in one space: the share of the k nearest that are of the query's class.
+    """Precision at k in one space: the share of the k nearest images with the query's class.
 
-    name: of the space; width: values an image; by_class: float64 [K], NaN for a class
-    without queries; mean: over all queries; seconds: the search took, for all of them.
+    width: values per image; by_class: float64 [K], NaN for a class without queries; mean: over all
+    queries; seconds: total time of the search.
     """
 
     name: str
@@ -41,14 +41,14 @@ def evaluate(
     k: int,
     seen: Callable[[int], None] = lambda count: None,
 ) -> list[Precision]:
-    """Precision at k of `queries` among `train`, exact search in latents and in pixels.
+    """Measure precision at k of `queries` among `train`, with exact search in latents and pixels.
 
-    Distances are Euclidean. Raises ConfigError for sources without labels, a k above the
-    number of `train`, or a missing faiss, and what `embed_blocks` raises.
+    Distances are Euclidean. Raises ConfigError for sources without labels, a k above the number of
+    `train`, or a missing faiss, and as `embed_blocks`.
     """
     faiss = require("faiss")
     if train.labels is None or queries.labels is None:
-        raise ConfigError(f"{train.name} has no classes, which tell what a right answer is")
+        raise ConfigError(f"{train.name} has no classes, which precision needs")
     if not 1 <= k <= len(train.labels):
         raise ConfigError(f"k: expected 1 to {len(train.labels)}, the images searched, got {k}")
     spaces = {"latents": encoder.latent_width, "pixels": math.prod(encoder.image_shape)}
@@ -61,22 +61,22 @@ def evaluate(
     seconds = dict.fromkeys(spaces, 0.0)
     done = 0
     for latents, block in embed_blocks(encoder, queries):
-        wanted = queries.labels[done : done + len(latents), None]
+        labels = queries.labels[done : done + len(latents), None]
         for name, vectors in (("latents", latents), ("pixels", pixels(block.images))):
             start = time.perf_counter()
             rows: NDArray[Any] = indexes[name].search(vectors, k)[1]
             seconds[name] += time.perf_counter() - start
-            right[name].append((train.labels[rows] == wanted).mean(axis=1))
+            right[name].append((train.labels[rows] == labels).mean(axis=1))
         done += len(latents)
         seen(len(latents))
     classes = queries.labels[:done]
     return [
-        _summed(name, width, np.concatenate(right[name]), classes, seconds[name])
+        _summarise(name, width, np.concatenate(right[name]), classes, seconds[name])
         for name, width in spaces.items()
     ]
 
 
-def _summed(
+def _summarise(
     name: str, width: int, right: NDArray[np.float64], labels: NDArray[np.int64], seconds: float
 ) -> Precision:
     counts = np.bincount(labels)
@@ -85,16 +85,16 @@ def _summed(
     return Precision(name, width, by_class, float(right.mean()), seconds)
 
 
-def table(found: list[Precision], classes: list[str], queries: int) -> list[str]:
-    """Precision by class, over all, and queries a second, a column for each space."""
-    names = [classes[i] if i < len(classes) else str(i) for i in range(len(found[0].by_class))]
-    rows = [["class", *(f"{space.name} ({space.width:,})" for space in found)]]
+def table(spaces: list[Precision], classes: list[str], queries: int) -> list[str]:
+    """Format precision by class and over all, and queries per second, with a column per space."""
+    names = [classes[i] if i < len(classes) else str(i) for i in range(len(spaces[0].by_class))]
+    rows = [["class", *(f"{space.name} ({space.width:,})" for space in spaces)]]
     for i, name in enumerate(names):
-        if not math.isnan(found[0].by_class[i]):
-            rows.append([name, *(f"{space.by_class[i]:.3f}" for space in found)])
-    rows.append(["all", *(f"{space.mean:.3f}" for space in found)])
-    rows.append(["queries/s", *(f"{queries / space.seconds:,.0f}" for space in found)])
-    return align_columns(rows, right=range(1, len(found) + 1))
+        if not math.isnan(spaces[0].by_class[i]):
+            rows.append([name, *(f"{space.by_class[i]:.3f}" for space in spaces)])
+    rows.append(["all", *(f"{space.mean:.3f}" for space in spaces)])
+    rows.append(["queries/s", *(f"{queries / space.seconds:,.0f}" for space in spaces)])
+    return align_columns(rows, right=range(1, len(spaces) + 1))
 
 
 __all__ = ["Precision", "evaluate", "table"]

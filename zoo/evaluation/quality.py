@@ -1,7 +1,7 @@
-"""How close 8-bit images are to the truth: PSNR, SSIM, and the colour difference ΔE.
+"""Similarity of 8-bit images to the ground truth: PSNR, SSIM, and the colour difference ΔE.
 
-All take two arrays uint8 [n, H, W, C] and give one float64 an image, [n]. They
-raise DataError for other arrays, or two that differ in shape.
+All functions take two arrays uint8 [n, H, W, C] and return float64 [n]. They raise DataError for
+other arrays, or different shapes.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ _ROWS = 256
 
 SSIM_SIGMA = 1.5
 SSIM_WINDOW = 11
-"""Standard deviation and width in pixels of the window of SSIM."""
+"""Standard deviation and width of SSIM's window, in pixels."""
 
 
 def decibels(mean_squared_error: float) -> float:
-    """Peak signal-to-noise ratio in dB of 8-bit images, 10·log10(255² / MSE); infinite for 0."""
+    """Return the PSNR in dB of 8-bit images, 10·log10(255² / MSE), infinite for an MSE of 0."""
     return 10 * math.log10(255**2 / mean_squared_error) if mean_squared_error else math.inf
 
 
 def squared_error(images: Images, truth: Images) -> Scores:
-    """Mean squared difference of all values of each image, in levels of 255 squared."""
+    """Return the mean squared difference of each image, in squared levels of 255."""
     return _mean(_squared_errors, images, truth)
 
 
 def absolute_error(images: Images, truth: Images) -> Scores:
-    """Mean absolute difference of all values of each image, in levels of 255."""
+    """Return the mean absolute difference of each image, in levels of 255."""
     return _mean(lambda image, true: np.abs(image.astype(np.int16) - true), images, truth)
 
 
 def psnr(images: Images, truth: Images) -> Scores:
-    """PSNR in dB over all pixels and channels of each image; infinite for equal ones."""
+    """Return the PSNR in dB of each image, infinite for equal images."""
     return _decibels(squared_error(images, truth))
 
 
 def psnr_inside(images: Images, truth: Images, hidden: NDArray[np.bool_]) -> Scores:
-    """PSNR in dB over the pixels of each image where `hidden` [n, H, W]; NaN where none is."""
+    """Return the PSNR in dB over the `hidden` [n, H, W] pixels of each image, NaN without any."""
     _check(images, truth)
     squared = _squared_errors(images, truth)
     if hidden.shape != images.shape[:3]:
@@ -58,12 +58,11 @@ def psnr_inside(images: Images, truth: Images, hidden: NDArray[np.bool_]) -> Sco
 
 
 def ssim(images: Images, truth: Images) -> Scores:
-    """Structural similarity, at most 1; the mean over channels.
+    """Return the structural similarity of each image, at most 1, the mean over channels.
 
-    Wang et al., "Image Quality Assessment: From Error Visibility to Structural
-    Similarity", IEEE TIP 13 (2004), eq. (13), with the Gaussian window of 11×11
-    pixels of section III-B. Needs scikit-image. Raises DataError for images
-    smaller than the window.
+    Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", IEEE
+    TIP 13 (2004), eq. (13), with the 11×11 Gaussian window of section III-B. Needs scikit-image.
+    Raises DataError for images smaller than the window.
     """
     similarity = require("skimage.metrics").structural_similarity
     _check(images, truth)
@@ -89,11 +88,10 @@ def ssim(images: Images, truth: Images) -> Scores:
 
 
 def delta_e(images: Images, truth: Images, formula: str = "ciede2000") -> Scores:
-    """Mean colour difference ΔE of the pixels of each sRGB image, under illuminant D65.
+    """Return the mean colour difference ΔE of each sRGB image, under illuminant D65.
 
-    `formula` is "ciede2000" (Sharma et al., Color Research & Application 30, 2005)
-    or "cie76", the distance in CIE L*a*b*. Needs scikit-image. Raises ConfigError
-    for another formula.
+    `formula` is "ciede2000" (Sharma et al., Color Research & Application 30, 2005) or "cie76", the
+    distance in CIE L*a*b*. Needs scikit-image. Raises ConfigError for another formula.
     """
     color = require("skimage.color")
     formulas = {"ciede2000": color.deltaE_ciede2000, "cie76": color.deltaE_cie76}
@@ -102,8 +100,8 @@ def delta_e(images: Images, truth: Images, formula: str = "ciede2000") -> Scores
     _check(images, truth)
     if images.shape[3] != 3:
         raise DataError(f"ΔE: expected images of 3 channels, got {images.shape[3]}")
-    found: Scores = formulas[formula](color.rgb2lab(images), color.rgb2lab(truth))
-    return found.mean(axis=(1, 2))
+    differences: Scores = formulas[formula](color.rgb2lab(images), color.rgb2lab(truth))
+    return differences.mean(axis=(1, 2))
 
 
 def _squared_errors(images: Images, truth: Images) -> NDArray[np.int32]:
@@ -111,13 +109,13 @@ def _squared_errors(images: Images, truth: Images) -> NDArray[np.int32]:
 
 
 def _mean(errors: Callable[[Images, Images], Any], images: Images, truth: Images) -> Scores:
-    """The mean of the errors of each image, [n]; memory for some of them at a time."""
+    """Return the mean error [n] of each image, computed block by block."""
     _check(images, truth)
-    found = np.empty(len(images))
+    means = np.empty(len(images))
     for start in range(0, len(images), _ROWS):
         rows = slice(start, start + _ROWS)
-        found[rows] = errors(images[rows], truth[rows]).mean(axis=(1, 2, 3))
-    return found
+        means[rows] = errors(images[rows], truth[rows]).mean(axis=(1, 2, 3))
+    return means
 
 
 def _decibels(mean_squared_errors: Scores) -> Scores:

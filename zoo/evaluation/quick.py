@@ -1,4 +1,4 @@
-"""A quick measure of a generator while it trains: Fréchet distance and classes, after each epoch.
+"""Quick evaluation of a generator during training: Fréchet distance and classes per epoch.
 
 >>> quick = QuickFid(data, count=2000)
 >>> quick.measure(images)  # uint8 [N, H, W, C]
@@ -20,15 +20,14 @@ Images = NDArray[np.uint8]
 
 
 class QuickFid:
-    """Compares images with real ones of a data set in the features of the default network.
+    """Comparison of images with real ones of a data set in the features of the default network.
 
-    data: the data set; count: how many of its images to compare with, as many as will be measured
-    (the distance depends on the number), or half of the data set if it is smaller than twice that;
-    threads: CPU threads of the network (None: one a core); part: the split that is compared with
-    first, "test", or "validation" while there is something to choose.
+    count: number of real images, which should equal the number of measured images, since the
+    distance depends on it; limited to half of the data set. threads: CPU threads of the network
+    (None: one per core). part: the split used first, "test", or "validation" for model selection.
 
-    Draws nothing from any global random generator. Raises `ConfigError` where the network's package
-    is missing (the extra `evaluate`), `DataError` for a data set of a handful of images.
+    Does not use any global random generator. Raises `ConfigError` if the network's package is
+    missing (the extra `evaluate`), and `DataError` for a very small data set.
     """
 
     def __init__(
@@ -42,21 +41,21 @@ class QuickFid:
         )
         self._has_modes = bool(data.classes) and tuple(data.classes) == self.network.classes
         self.histogram: modes.Histogram | None = None
-        """Classes of the images that were measured last, where the network knows the data's."""
+        """Classes of the last measured images, if the network knows those of the data."""
 
     def measure(self, images: Images) -> dict[str, float]:
         """Measure images uint8 [N, H, W, C] of the size and mode of the data set.
 
-        Returns `fid`, and where the network knows the classes of the data set `class_entropy` (of
-        the histogram of the images' classes, in nats) and `modes`, the share of the classes that
-        they cover. Raises `DataError` for images of another shape, or fewer than two.
+        Returns `fid`, and if the network knows the classes of the data set, `class_entropy` (of the
+        images' classes, in nats) and `modes`, the share of classes covered. Raises `DataError` for
+        images of another shape, or fewer than two.
         """
         if images.shape[1:] != self._shape:
             raise DataError(
                 f"images: expected [N, {', '.join(map(str, self._shape))}], got "
                 f"{list(images.shape)}"
             )
-        gaussian, histogram = self._summed(images)
+        gaussian, histogram = self._summarise(images)
         real, real_histogram = self._real
         measured = {"fid": frechet.distance(gaussian, real)}
         self.histogram = histogram
@@ -67,15 +66,15 @@ class QuickFid:
 
     @cached_property
     def floor(self) -> float:
-        """The distance of as many other real images: what the best generator would get."""
+        """Distance of as many other real images, which a perfect generator would reach."""
         others = np.concatenate(list(self._reference.floor.batches()))
-        return frechet.distance(self._summed(others)[0], self._real[0])
+        return frechet.distance(self._summarise(others)[0], self._real[0])
 
     @cached_property
     def _real(self) -> tuple[frechet.Gaussian, modes.Histogram | None]:
-        return self._summed(np.concatenate(list(self._reference.real.batches())))
+        return self._summarise(np.concatenate(list(self._reference.real.batches())))
 
-    def _summed(self, images: Images) -> tuple[frechet.Gaussian, modes.Histogram | None]:
+    def _summarise(self, images: Images) -> tuple[frechet.Gaussian, modes.Histogram | None]:
         moments = frechet.Moments(self.network.width)
         histogram: modes.Histogram | None = None
         batches = (

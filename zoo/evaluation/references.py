@@ -1,4 +1,4 @@
-"""The real images that generated ones are compared with, and as many others as a floor."""
+"""Choice of real images to compare with generated ones, and of others as a floor."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ from zoo.evaluation.features import BATCH
 Images = NDArray[np.uint8]
 
 LEAST = 10
-"""Fewest images of a comparison."""
+"""Minimum number of images of a comparison."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Rows of two splits of a data set, as one set of images.
-
-    `part` names the split that is held out, "test" or "validation".
-    """
+    """Set of images from two splits of a data set, `part` ("test" or "validation") and "train"."""
 
     data: DataSet
     held_out: NDArray[np.int64]
@@ -39,20 +36,20 @@ class Selection:
         return (self.data.parts[self.part], self.held_out), (self.data.train, self.train)
 
     def batches(self) -> Iterator[Images]:
-        """The images, uint8 [n, H, W, C] at a time, in order."""
+        """Yield batches of the images, uint8 [n, H, W, C]."""
         for split, rows in self._rows:
             for start in range(0, len(rows), BATCH):
                 yield split.images[rows[start : start + BATCH]]
 
     @property
     def labels(self) -> NDArray[np.int64] | None:
-        """Class numbers of the images, [n], where the data set has them."""
-        return _concatenated([(split.labels, rows) for split, rows in self._rows])
+        """Class indices [n] of the images, or None."""
+        return _concatenate([(split.labels, rows) for split, rows in self._rows])
 
     @property
     def attributes(self) -> NDArray[np.int8] | None:
-        """Attributes ±1 of the images, [n, K], where the data set has them."""
-        return _concatenated([(split.attributes, rows) for split, rows in self._rows])
+        """Attributes ±1 [n, K] of the images, or None."""
+        return _concatenate([(split.attributes, rows) for split, rows in self._rows])
 
     def __str__(self) -> str:
         parts = [
@@ -65,32 +62,31 @@ class Selection:
 
 @dataclass(frozen=True)
 class Reference:
-    """`real`: what generated images are compared with; `floor`: as many other real images.
+    """`real` images to compare with, and as many others for the `floor`.
 
-    The floor is what a perfect generator would get, and one that copies its training images too.
+    The floor is the score of a perfect generator, but also of one that copies its training images.
     """
 
     real: Selection
     floor: Selection
 
 
-def _concatenated(tables: list[tuple[Any, NDArray[np.int64]]]) -> Any:
+def _concatenate(tables: list[tuple[Any, NDArray[np.int64]]]) -> Any:
     if any(table is None for table, _ in tables):
         return None
     return np.concatenate([table[rows] for table, rows in tables])
 
 
 def largest(data: DataSet, part: str = "test") -> int:
-    """How many images can be compared with as many others."""
+    """Return the largest number of images that can be compared with as many others."""
     return min((len(data.parts[part]) + len(data.train)) // 2, len(data.train))
 
 
 def choose(data: DataSet, count: int, seed: int = 0, part: str = "test") -> Reference:
-    """Choose `count` real images, and `count` others, by a seed.
+    """Choose `count` real images and `count` others by a seed.
 
-    The real ones are test images (or those of `part`, "validation"), filled up with training images
-    where there are too few; the others are training images. Raises `DataError` where the data set
-    has not twice as many.
+    The real ones come from `part`, and if that is too small also from the training images; the
+    others are training images. Raises `DataError` if the data set is too small.
     """
     if count < LEAST:
         raise DataError(f"n: expected at least {LEAST} images, got {count}")

@@ -1,4 +1,4 @@
-"""What was measured, with everything that a number means nothing without."""
+"""Metrics with their context, and reports of them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from zoo.tables import align_columns
 
 @dataclass(frozen=True)
 class Metric:
-    """One number: of the images in question, and of a `baseline` for scale.
+    """Metric of images, and of a `baseline` for scale.
 
-    `baseline` is the floor, real images in place of generated ones, or for `pixel` metrics the
-    input of a translator; None where there is none. `std` and `baseline_std` are standard
-    deviations over subsets. `network` is what it was measured by, empty for pixels. `best` is
-    "least" or "most". Of several seeds (`over_seeds`) `value` is the mean of `values`, and
-    `interval` the half width of its 95 % confidence interval.
+    The baseline is the floor, that is other real images, or for `pixel` metrics the input of a
+    translator; it may be None. `std` and `baseline_std` are standard deviations over subsets.
+    `network` is the feature network or judge, empty for pixels. `best` is "least" or "most". For
+    several seeds (`over_seeds`) `value` is the mean of `values`, and `interval` the half width of
+    its 95 % confidence interval.
     """
 
     name: str
@@ -39,9 +39,9 @@ class Metric:
 
 @dataclass(frozen=True)
 class Report:
-    """The metrics of `count` images of a `subject`, compared with `against`, for a `seed`.
+    """Metrics of `count` images of a `subject`, compared with `against`.
 
-    With `seeds` of more than 1 they are means over `seed`, `seed + 1`, …, of `count` images each.
+    They are means over `seeds` seeds, from `seed` on, with `count` images each.
     """
 
     subject: str
@@ -52,23 +52,23 @@ class Report:
     seeds: int = 1
 
     def __getitem__(self, name: str) -> float:
-        """The value of the metric of that name; KeyError where there is none."""
+        """Return the value of a metric by name. Raises KeyError."""
         for metric in self.metrics:
             if metric.name == name:
                 return metric.value
         raise KeyError(name)
 
     def document(self) -> dict[str, Any]:
-        """The report as JSON has it; what is not finite is None."""
+        """Return the report as a JSON document, with None for non-finite numbers."""
         document: dict[str, Any] = _finite(asdict(self))
         return document
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A metric of two reports: `value` of the first minus that of the second.
+    """Difference of a metric of two reports, the first minus the second.
 
-    `interval` is the half width of its 95 % confidence interval (Welch 1947), None where either was
+    `interval` is the half width of its 95 % confidence interval (Welch 1947), or None if either was
     measured with one seed.
     """
 
@@ -79,12 +79,12 @@ class Difference:
 
     @property
     def none(self) -> bool:
-        """Whether other seeds could make the difference vanish."""
+        """True if the difference is not significant."""
         return self.interval is not None and abs(self.value) <= self.interval
 
 
 def over_seeds(reports: Sequence[Report]) -> Report:
-    """Reports of the same model, images and metrics, measured with one seed each, as one of all."""
+    """Combine reports of the same model and metrics, measured with one seed each."""
     first = reports[0]
     if len(reports) == 1:
         return first
@@ -93,20 +93,20 @@ def over_seeds(reports: Sequence[Report]) -> Report:
         values = np.array([metric.value for metric in column])
         error = float(values.std(ddof=1)) / math.sqrt(len(values))
         interval = _quantile(len(values) - 1) * error
-        told = tuple(map(float, values))
+        mean = float(values.mean())
         metrics.append(
-            replace(column[0], value=float(values.mean()), interval=interval, values=told)
+            replace(column[0], value=mean, interval=interval, values=tuple(values.tolist()))
         )
     return replace(first, metrics=tuple(metrics), seeds=len(reports))
 
 
 def _quantile(freedom: float) -> float:
-    """What 95 % of Student's t of so many degrees of freedom are nearer to 0 than."""
+    """Return the two-sided 95 % quantile of Student's t distribution."""
     return float(require("scipy.special", "evaluate").stdtrit(freedom, 0.975))
 
 
 def _interval(one: Metric, other: Metric) -> float | None:
-    """Confidence interval of the difference of two means with unequal variances (Welch)."""
+    """Return the confidence interval of a difference of means with unequal variances (Welch)."""
     samples = [np.array(metric.values) for metric in (one, other)]
     if min(map(len, samples)) < 2:
         return None
@@ -120,10 +120,10 @@ def _interval(one: Metric, other: Metric) -> float | None:
 
 
 def compare(one: Report, other: Report) -> list[Difference]:
-    """The metrics that both reports have, one minus the other.
+    """Return the differences of the metrics that both reports have.
 
-    Raises `ConfigError` where a number would not be comparable: other images to compare with,
-    another number of images, or another network.
+    Raises `ConfigError` for numbers that are not comparable, because the real images, the number of
+    images, or the networks differ.
     """
     for what, first, second in (
         ("the real images", one.against, other.against),
@@ -134,10 +134,10 @@ def compare(one: Report, other: Report) -> list[Difference]:
                 f"cannot compare {one.subject} with {other.subject}: {what} differ, {first} and "
                 f"{second}"
             )
-    found = {metric.name: metric for metric in other.metrics}
+    others = {metric.name: metric for metric in other.metrics}
     differences = []
     for metric in one.metrics:
-        same = found.get(metric.name)
+        same = others.get(metric.name)
         if same is None:
             continue
         if same.network != metric.network:
@@ -152,16 +152,16 @@ def compare(one: Report, other: Report) -> list[Difference]:
 
 
 def lines(report: Report, other: Report | None = None) -> list[str]:
-    """The report as a table, and beside it another one of the same, with the differences.
+    """Format a report as a table, optionally next to another one and the differences.
 
     Raises `ConfigError` as `compare`.
     """
-    found: list[str] = []
+    tables: list[str] = []
     for pixel, baseline in ((False, "floor"), (True, "input")):
         metrics = [metric for metric in report.metrics if metric.pixel == pixel]
         if metrics:
-            found += _table(metrics, report, other, baseline)
-    return found
+            tables += _table(metrics, report, other, baseline)
+    return tables
 
 
 def _table(
@@ -177,9 +177,9 @@ def _table(
     for metric in metrics:
         row = [metric.name, number(metric.value, _spread(metric))]
         if other is not None:
-            found = differences.get(metric.name)
-            row.append(number(other[metric.name]) if found else "")
-            row.append("" if found is None else "none" if found.none else f"{found.value:+.3g}")
+            entry = differences.get(metric.name)
+            row.append(number(other[metric.name]) if entry else "")
+            row.append("" if entry is None else "none" if entry.none else f"{entry.value:+.3g}")
         row.append("" if metric.baseline is None else number(metric.baseline, metric.baseline_std))
         rows.append([*row, metric.network])
     return align_columns(rows, right=range(1, len(head) - 1))
@@ -190,7 +190,7 @@ def _spread(metric: Metric) -> float | None:
 
 
 def number(value: float, std: float | None = None) -> str:
-    """Four digits, and the standard deviation or interval with two."""
+    """Format a number with four digits, and its standard deviation or interval with two."""
     text = f"{value:.4g}"
     return text if std is None else f"{text} ± {std:.2g}"
 

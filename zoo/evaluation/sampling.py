@@ -1,4 +1,4 @@
-"""The images that a model is measured by: of its engine, or of the model in PyTorch."""
+"""Sources of generated images for an evaluation: an engine, or its PyTorch model."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from zoo.evaluation.features import BATCH
 Images = NDArray[np.uint8]
 
 
-def of_engine(generator: Generator, count: int, seed: int) -> Iterator[Images]:
-    """Images 0 … count - 1 of that seed, uint8 [n, H, W, C] at a time.
+def sample_engine(generator: Generator, count: int, seed: int) -> Iterator[Images]:
+    """Return an iterator over blocks uint8 [n, H, W, C] of images 0 … count - 1 of a seed.
 
     A conditional generator makes image i of class i mod K (`labels`). Raises `ConfigError` for the
-    decoder of an autoencoder that has no prior to sample from.
+    decoder of an autoencoder without a prior.
     """
     name = Path(generator.path).name
     if generator.prior == "none":
@@ -29,27 +29,27 @@ def of_engine(generator: Generator, count: int, seed: int) -> Iterator[Images]:
             f"{name} has no prior, so it cannot sample; python -m zoo.reconstruct compares its "
             "reconstructions with the images"
         )
-    return _streamed(generator, count, seed)
+    return _stream(generator, count, seed)
 
 
-def _streamed(generator: Generator, count: int, seed: int) -> Iterator[Images]:
-    # A plan runs no more at a time than it was built for.
+def _stream(generator: Generator, count: int, seed: int) -> Iterator[Images]:
+    # A plan is limited to the batch size that it was built for.
     batch = min(BATCH, int(generator.manifest["batch"]["max"]))
     with generator.stream(count, seed=seed, batch=batch) as stream:
         yield from stream
 
 
 def labels(manifest: dict[str, Any], count: int) -> NDArray[np.int64] | None:
-    """The classes asked for of images 0 … count - 1, [count]; None where none can be."""
+    """Return the classes [count] of images 0 … count - 1, or None if unconditional."""
     classes = int((manifest.get("condition") or {}).get("count", 0))
     return np.arange(count) % classes if classes else None
 
 
 class TorchGenerator:
-    """The generator of a run, a weights file or an engine file, in PyTorch (fp32, on the CPU).
+    """PyTorch generator (fp32, on the CPU) of a run, a weights file or an engine file.
 
-    Draws the noise that its engine draws, so that image i of a seed is the engine's but for
-    rounding. Raises the errors of `zoo.models.weights.load_generator`.
+    Uses the engine's noise, so that image i of a seed equals the engine's up to rounding. Raises
+    the errors of `zoo.models.weights.load_generator`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,7 +61,7 @@ class TorchGenerator:
         self._latent = int(self.config["config"]["latent"])
 
     def images(self, count: int, seed: int) -> Iterator[Images]:
-        """Images 0 … count - 1 of that seed, uint8 [n, H, W, C] at a time."""
+        """Yield blocks uint8 [n, H, W, C] of images 0 … count - 1 of a seed."""
         import torch
 
         from zoo.models.generators import levels
@@ -86,10 +86,9 @@ class TorchGenerator:
 
 
 class TorchTranslator:
-    """The model of a translator in PyTorch (fp32, on the CPU), with the methods of its engine.
+    """PyTorch model of a translator (fp32, on the CPU), with the interface of its `engine`.
 
-    path: a run, a weights file or an engine file; engine: whose noise, sizes and manifest it has.
-    Raises the errors of `zoo.models.weights.load`.
+    path: a run, a weights file or an engine file. Raises the errors of `zoo.models.weights.load`.
     """
 
     def __init__(self, path: Path, engine: Any) -> None:
@@ -106,25 +105,25 @@ class TorchTranslator:
         seed: int = 0,
         first: int = 0,
     ) -> Images:
-        """Images uint8 [n, H, W, C'] to [n, H, W, C]; arguments as those of the engine."""
+        """Translate images uint8 [n, H, W, C'] to [n, H, W, C], as the engine."""
         import torch
 
         from zoo.models.generators import levels
 
         with torch.no_grad():
-            given = [torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2) / 255]
+            inputs = [torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2) / 255]
             if attributes is not None:
-                given.append(torch.from_numpy(attributes))
+                inputs.append(torch.from_numpy(attributes))
             if hasattr(self.model, "noise_widths"):
-                given.append(_noise(seed, first, len(images)))
-            return levels(self.model.translate(*given))
+                inputs.append(_noise(seed, first, len(images)))
+            return levels(self.model.translate(*inputs))
 
 
 def _noise(seed: int, first: int, rows: int) -> Any:
-    """The noise of an engine's run, as `zoo.models.generators.NoiseSource`."""
+    """Return the noise of an engine's run, as `zoo.models.generators.NoiseSource`."""
     import torch
 
     return lambda stream, width: torch.from_numpy(normals(seed, first, rows, width, stream))
 
 
-__all__ = ["TorchGenerator", "TorchTranslator", "labels", "of_engine"]
+__all__ = ["TorchGenerator", "TorchTranslator", "labels", "sample_engine"]

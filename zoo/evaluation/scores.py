@@ -1,8 +1,8 @@
-"""FID, KID and Inception score, by torchmetrics, of features that were measured once.
+"""FID, KID and Inception score of measured features, computed by torchmetrics.
 
 Heusel et al. 2017 (arXiv:1706.08500); Bińkowski et al. 2018 (arXiv:1801.01401), section 4.1;
-Salimans et al. 2016 (arXiv:1606.03498), section 4. The features are any network's: what is called
-the Inception score of another network is the same formula on its class probabilities.
+Salimans et al. 2016 (arXiv:1606.03498), section 4. The features may come from any network; for
+another network than Inception, the Inception score is the same formula on its probabilities.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Features = NDArray[np.floating]
 
 SUBSETS = 50
 SUBSET = 1000
-"""Subsets that KID is the mean over, and images in each (half of them where there are few)."""
+"""Number of KID's subsets, and of images in each (half of all if there are few)."""
 
 SPLITS = 10
-"""Parts that the Inception score is the mean over."""
+"""Number of parts over which the Inception score is averaged."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Spread:
 
 
 class FeatureModule(nn.Module):
-    """A feature network as torchmetrics takes it, in its argument `feature`.
+    """Feature network for the argument `feature` of torchmetrics.
 
-    Images uint8 [N, C, H, W] to features [N, F]; with `logits` to log-probabilities [N, K], which
-    `InceptionScore` wants.
+    Maps images uint8 [N, C, H, W] to features [N, F], or with `logits` to log-probabilities [N, K]
+    for `InceptionScore`.
 
     >>> FrechetInceptionDistance(feature=FeatureModule(network))
     """
@@ -65,8 +65,8 @@ class FeatureModule(nn.Module):
         return torch.from_numpy(features)
 
 
-class _Given(nn.Module):
-    """Features as they are: in place of images, torchmetrics is given what they measured."""
+class _Identity(nn.Module):
+    """Identity, with which torchmetrics takes measured features instead of images."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -77,15 +77,15 @@ class _Given(nn.Module):
 
 
 def frechet(generated: Features, real: Features) -> float:
-    """The Fréchet distance of features [N, F] and [M, F], in float64.
+    """Return the Fréchet distance of features [N, F] and [M, F], in float64.
 
-    Raises `DataError` for fewer than two images, ConfigError without torchmetrics; so do the
-    others.
+    Like the other functions, raises `DataError` for too few images and ConfigError without
+    torchmetrics.
     """
     _check(generated, real, 2)
     module = require("torchmetrics.image.fid", "evaluate")
-    with _quiet():
-        metric = module.FrechetInceptionDistance(feature=_Given(real.shape[1]))
+    with _isolated_torch():
+        metric = module.FrechetInceptionDistance(feature=_Identity(real.shape[1]))
         metric.set_dtype(torch.float64)
         metric.update(torch.from_numpy(real).double(), real=True)
         metric.update(torch.from_numpy(generated).double(), real=False)
@@ -99,17 +99,17 @@ def kernel(
     size: int | None = None,
     seed: int = 0,
 ) -> Spread:
-    """The kernel distance: unbiased squared MMD with (γ x·y + 1)³, over random subsets.
+    """Return the kernel distance: unbiased squared MMD with (γ x·y + 1)³, over random subsets.
 
-    γ is 1 / F by default, which suits features of about 1, as Inception's are. A subset has `size`
-    images, by default `SUBSET`, or half of the smaller set.
+    γ is 1 / F by default, which suits features of magnitude 1 such as Inception's. A subset has
+    `size` images, by default `SUBSET`, or half of the smaller set.
     """
     _check(generated, real, 4)
     size = size or min(SUBSET, len(generated) // 2, len(real) // 2)
     module = require("torchmetrics.image.kid", "evaluate")
-    with _quiet(seed):
+    with _isolated_torch(seed):
         metric = module.KernelInceptionDistance(
-            feature=_Given(real.shape[1]), subsets=SUBSETS, subset_size=size, gamma=gamma
+            feature=_Identity(real.shape[1]), subsets=SUBSETS, subset_size=size, gamma=gamma
         )
         metric.update(torch.from_numpy(real).float(), real=True)
         metric.update(torch.from_numpy(generated).float(), real=False)
@@ -118,12 +118,12 @@ def kernel(
 
 
 def inception_score(probabilities: Features, seed: int = 0) -> Spread:
-    """exp E KL(p(y|x) ‖ p(y)) of class probabilities [N, K]: 1 at worst, K at best."""
+    """Return exp E KL(p(y|x) ‖ p(y)) of class probabilities [N, K], from 1 (worst) to K."""
     _check(probabilities, probabilities, 2)
     splits = min(SPLITS, len(probabilities))
     module = require("torchmetrics.image.inception", "evaluate")
-    with _quiet(seed):
-        metric = module.InceptionScore(feature=_Given(probabilities.shape[1]), splits=splits)
+    with _isolated_torch(seed):
+        metric = module.InceptionScore(feature=_Identity(probabilities.shape[1]), splits=splits)
         metric.update(_logarithms(probabilities))
         mean, std = metric.compute()
     return Spread(float(mean), float(std))
@@ -143,8 +143,8 @@ def _check(generated: Any, real: Any, least: int) -> None:
 
 
 @contextmanager
-def _quiet(seed: int = 0) -> Iterator[None]:
-    """Subsets drawn by a seed, and by nobody else; no advice about memory."""
+def _isolated_torch(seed: int = 0) -> Iterator[None]:
+    """Seed PyTorch's generator, restore it afterwards, and suppress warnings about memory."""
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")
         torch.manual_seed(seed)

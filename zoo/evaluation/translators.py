@@ -1,4 +1,4 @@
-"""How well a translator repairs, fills, colours or changes images: pixels, sets, attributes."""
+"""Evaluation of translators by pixels, by sets of images, and by attributes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from zoo.evaluation.report import Metric, Report
 from zoo.evaluation.yardstick import Yardstick
 
 METRICS = ("fid", "kid", "manifolds")
-"""Groups of metrics of the outputs as a set; single images are compared with the truth."""
+"""Groups of metrics for the set of outputs."""
 
 
 def select(data: DataSet, count: int | None) -> Reference:
-    """Test images to translate (the `floor`: they are the truth), and training images to compare.
+    """Select test images to translate, which are also the `floor`, and as many training images.
 
-    As many of both: `count`, or all test images. Raises `DataError` where there are not so many.
+    Their number is `count`, or that of all test images. Raises `DataError` if there are too few.
     """
     most = min(len(data.test), largest(data))
     if count is not None and count > most:
@@ -40,7 +40,7 @@ def select(data: DataSet, count: int | None) -> Reference:
 def make_yardstick(
     network: FeatureNetwork, data: DataSet, count: int | None, judge: AttributeJudge | None
 ) -> Yardstick:
-    """What the outputs of a translator are measured by, as a set."""
+    """Return the yardstick for the set of a translator's outputs."""
     names = [*METRICS, *(["attributes"] if judge else [])]
     return Yardstick(network, select(data, count), judge, names)
 
@@ -53,18 +53,18 @@ def evaluate(
     seed: int = 0,
     seen: Callable[[int], None] | None = None,
 ) -> Report:
-    """Translate the test images of a yardstick made by `make_yardstick`.
+    """Translate the test images of a yardstick from `make_yardstick`, and report metrics.
 
     Args:
-        translator: a runtime.Translator, or what has its attributes.
-        name: of the translator and what was done to the images.
-        case: how its inputs are made.
+        translator: a runtime.Translator or a compatible object.
+        name: title of the report.
+        case: the test case.
         yardstick: measures the outputs as a set.
-        seed: of the damage, or of the translator's noise.
-        seen: told how many images were done.
+        seed: of the corruption or of the translator's noise.
+        seen: called with the number of images of each batch.
     """
     count, pixels = len(yardstick.reference.floor), Quality()
-    outputs = pixels.through(case.blocks(translator, count, seed))
+    outputs = pixels.measure(case.blocks(translator, count, seed))
     measured = yardstick.measure(outputs, count, seen)
     metrics = [*pixels.metrics(), *yardstick.metrics(measured)]
     if yardstick.judge is not None:
@@ -78,7 +78,7 @@ def evaluate(
 def _agreement(
     yardstick: Yardstick, found: NDArray[np.bool_] | None, judge: AttributeJudge
 ) -> Metric:
-    """The share of attributes that the judge finds in the outputs as the data has them."""
+    """Return the share of attributes of the outputs that the judge sees as in the data."""
     truth = yardstick.reference.floor.attributes
     floor = yardstick.floor.attributes
     assert truth is not None and found is not None and floor is not None

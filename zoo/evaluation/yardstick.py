@@ -1,4 +1,4 @@
-"""A network and real images: what sets of generated images are measured against."""
+"""Measurement of sets of generated images against real ones."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from zoo.evaluation.references import Reference, Selection
 from zoo.evaluation.report import Metric
 
 METRICS = ("fid", "kid", "is", "manifolds", "modes", "attributes")
-"""Groups of metrics, by the names that a command takes."""
+"""Groups of metrics, as named in --metrics."""
 
 Seen = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What networks say of n images.
+    """Network outputs for n images.
 
-    features: float32 [n, F]; probabilities: float32 [n, K] of the network's classes; attributes:
-    bool [n, A] of the judge's. The last two are None where nobody gives them.
+    features: float32 [n, F]; probabilities: float32 [n, K] of the network's classes, or None;
+    attributes: bool [n, A] by the judge, or None.
     """
 
     features: NDArray[np.float32]
@@ -39,17 +39,17 @@ class Measured:
 
     @property
     def classes(self) -> NDArray[np.int64] | None:
-        """The most probable class of each image, [n]."""
+        """Most probable class of each image, [n], or None."""
         return None if self.probabilities is None else self.probabilities.argmax(1)
 
 
 class Yardstick:
-    """Measures images of one kind against the real images of a reference.
+    """Metrics of sets of images, compared with the real images of a reference.
 
-    network: what distances are measured in; reference: real images, and others for the floor;
-    judge: who tells attributes; names: groups of metrics to take, of `METRICS`, by default all that
-    the data has (the Inception score only of Inception's classes, or of the data's own). Raises
-    `ConfigError` for a group that there is not, or that the data has not.
+    network: provides features; reference: real images, and others for the floor; judge: sees
+    attributes; names: groups of `METRICS`, by default all that apply to the data (the Inception
+    score only for Inception's classes, or those of the data). Raises `ConfigError` for unknown and
+    inapplicable groups.
     """
 
     def __init__(
@@ -61,40 +61,42 @@ class Yardstick:
     ) -> None:
         self.network, self.reference, self.judge = network, reference, judge
         data = reference.real.data
-        able = {
+        possible = {
             "is": network.probabilities,
             "modes": self.knows_classes,
             "attributes": judge is not None,
         }
-        usual = {**able, "is": self.knows_classes or network.name == INCEPTION}
-        wanted = [name for name in METRICS if usual.get(name, True)] if names is None else [*names]
-        for name in wanted:
+        default = {**possible, "is": self.knows_classes or network.name == INCEPTION}
+        if names is None:
+            names = [name for name in METRICS if default.get(name, True)]
+        chosen = list(names)
+        for name in chosen:
             if name not in METRICS:
                 raise ConfigError(f"metrics: expected some of {', '.join(METRICS)}, got {name!r}")
-            if not able.get(name, True):
+            if not possible.get(name, True):
                 raise ConfigError(
                     f"metrics: {name} cannot be measured on {data.name} by {network.name}"
                 )
-        self.names = [name for name in METRICS if name in wanted]
+        self.names = [name for name in METRICS if name in chosen]
 
     @property
     def knows_classes(self) -> bool:
-        """Whether the network's classes are those of the data set."""
+        """True if the network's classes are those of the data set."""
         classes = tuple(self.reference.real.data.classes)
         return bool(classes) and classes == self.network.classes
 
     def measure(self, batches: Iterable[Images], count: int, seen: Seen | None = None) -> Measured:
-        """Measure `count` images that come in batches uint8 [n, H, W, C]; memory for features only.
+        """Measure `count` images in batches uint8 [n, H, W, C], keeping only their features.
 
-        Raises `DataError` where fewer come.
+        Raises `DataError` for another number of images.
         """
         features: list[NDArray[np.float32]] = []
         probabilities: list[NDArray[np.float32]] = []
         attributes: list[NDArray[np.bool_]] = []
         done = 0
         for images in batches:
-            found, scores = self.network(images)
-            features.append(found)
+            batch_features, scores = self.network(images)
+            features.append(batch_features)
             if scores is not None and ("is" in self.names or self.knows_classes):
                 probabilities.append(scores)
             if self.judge is not None and "attributes" in self.names:
@@ -111,7 +113,7 @@ class Yardstick:
         )
 
     def prepare(self, seen: Seen | None = None) -> None:
-        """Measure the real images now; otherwise it happens when they are needed."""
+        """Measure the real images now instead of on first use."""
         self._measured = tuple(
             self.measure(part.batches(), len(part), seen)
             for part in (self.reference.real, self.reference.floor)
@@ -124,16 +126,16 @@ class Yardstick:
 
     @property
     def real(self) -> Measured:
-        """The real images."""
+        """Measurements of the real images."""
         return self._measured[0]
 
     @property
     def floor(self) -> Measured:
-        """As many other real images."""
+        """Measurements of as many other real images."""
         return self._measured[1]
 
     def metrics(self, images: Measured) -> tuple[Metric, ...]:
-        """All metrics of these images, beside those of the floor."""
+        """Return all metrics of these images, and those of the floor."""
         values, floors = self._values(images), self._floors
         return tuple(
             Metric(name, mean, floors[name][0], self._by(name), std, floors[name][1], _BEST[name])
@@ -141,11 +143,11 @@ class Yardstick:
         )
 
     def label_accuracy(self, images: Measured, labels: NDArray[np.int64]) -> Metric | None:
-        """The share of images that the network puts into the class that was asked for, [n].
+        """Return the share of images that the network assigns to their requested classes [n].
 
-        Its floor is how often the network is right of the real images that are compared with, which
-        are held out as far as there are enough: it was trained on the others. None where it does
-        not know the classes of the data set.
+        Its floor is the network's accuracy on the real images, which are held out if there are
+        enough, as the network was trained on the others. None if the network does not know the
+        classes of the data set.
         """
         real_labels = self.reference.real.labels
         if not self.knows_classes or real_labels is None:
@@ -164,7 +166,7 @@ class Yardstick:
 
     @cached_property
     def _gamma(self) -> float | None:
-        """The scale of KID's kernel: as published for Inception, else by the real features."""
+        """Scale of KID's kernel: the published one for Inception, else from the real features."""
         if self.network.name == INCEPTION:
             return None
         return 1 / float(np.square(self.real.features, dtype=np.float64).sum(1).mean())
@@ -174,33 +176,33 @@ class Yardstick:
         return manifolds.Manifold(self.real.features)
 
     def _values(self, images: Measured) -> dict[str, tuple[float, float | None]]:
-        found: dict[str, tuple[float, float | None]] = {}
+        values: dict[str, tuple[float, float | None]] = {}
         real = self.real
         if {"fid", "kid", "is"} & {*self.names}:
             from zoo.evaluation import scores
         if "fid" in self.names:
-            found["FID"] = scores.frechet(images.features, real.features), None
+            values["FID"] = scores.frechet(images.features, real.features), None
         if "kid" in self.names:
             kid = scores.kernel(images.features, real.features, self._gamma)
-            found["KID × 1000"] = kid.mean * 1000, kid.std * 1000
+            values["KID × 1000"] = kid.mean * 1000, kid.std * 1000
         if "is" in self.names:
             assert images.probabilities is not None
             score = scores.inception_score(images.probabilities)
-            found["Inception score"] = score.mean, score.std
+            values["Inception score"] = score.mean, score.std
         if "manifolds" in self.names:
             shares = self._manifold.compare(images.features)
             for name in ("precision", "recall", "density", "coverage"):
-                found[name] = getattr(shares, name), None
+                values[name] = getattr(shares, name), None
         if "modes" in self.names:
             assert images.probabilities is not None and real.probabilities is not None
             classes, real_classes = map(modes.histogram, (images.probabilities, real.probabilities))
-            found["class coverage"] = modes.coverage(classes, real_classes), None
-            found["class divergence"] = modes.divergence(classes, real_classes), None
+            values["class coverage"] = modes.coverage(classes, real_classes), None
+            values["class divergence"] = modes.divergence(classes, real_classes), None
         if "attributes" in self.names:
             assert images.attributes is not None and real.attributes is not None
             gaps = np.abs(images.attributes.mean(0) - real.attributes.mean(0))
-            found[ATTRIBUTE_GAP] = float(gaps.mean()), None
-        return found
+            values[ATTRIBUTE_GAP] = float(gaps.mean()), None
+        return values
 
 
 ATTRIBUTE_GAP = "attribute gap"

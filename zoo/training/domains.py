@@ -14,7 +14,7 @@ from zoo.data import DataSet, normalise
 from zoo.data.domains import Domains, Table
 from zoo.errors import ConfigError
 from zoo.evaluation import domain_quality
-from zoo.evaluation.attributes import fits, shipped_judge
+from zoo.evaluation.attributes import may_know, shipped_judge
 from zoo.models.generators import levels
 from zoo.models.stargan import change_loss, classification_loss, reconstruction_loss
 from zoo.training.adversarial import AdversarialTask
@@ -174,7 +174,7 @@ def _judge(
     model: Any, data: DataSet, stack: ExitStack
 ) -> tuple[Callable[[np.ndarray], Table], list[str]]:
     """Who tells which attributes images have, and their names."""
-    if fits(data):
+    if may_know(data):
         from runtime.errors import Error
 
         with suppress(Error):
