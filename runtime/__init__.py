@@ -1,4 +1,4 @@
-"""Loads engine files and makes images with them, as fast as the machine allows.
+"""Runtime for engine files: loads them and computes images as fast as the machine allows.
 
 >>> import runtime
 >>> generator = runtime.Generator("vae.onnx")
@@ -25,14 +25,14 @@ __version__: str = _native.__version__
 
 
 def backends() -> dict[str, str]:
-    """Version of each backend's library, or the reason why it cannot be used."""
-    found = {}
+    """Return the version of each backend's library, or the reason why it is unavailable."""
+    versions = {}
     for name in _native.backend_names():
         try:
-            found[name] = _native.backend_version(name)
+            versions[name] = _native.backend_version(name)
         except BackendUnavailableError as error:
-            found[name] = f"unavailable: {error}"
-    return found
+            versions[name] = f"unavailable: {error}"
+    return versions
 
 
 def cmake_dir() -> Path:

@@ -1,4 +1,4 @@
-"""Checks that the public functions share: what is wrong is said before C++ is called."""
+"""Checks of arguments that the public functions share, converted before C++ is called."""
 
 import math
 import operator
@@ -21,137 +21,139 @@ _repr.maxstring = _repr.maxother = 100
 _MANY_BITS = 256
 
 
-def shown(value: Any) -> str:
-    """A value as it stands in a message: one line of some words, whatever it is."""
+def describe(value: Any) -> str:
+    """Return a short, one-line representation of a value for a message; never raises."""
     if isinstance(value, int) and value.bit_length() > _MANY_BITS:
         return f"an integer of {value.bit_length()} bits"
     try:
-        return line(_repr.repr(value))
+        return one_line(_repr.repr(value))
     except Exception:
         return f"an object of type {type(value).__name__}"
 
 
-def line(text: object) -> str:
-    """A text, or what an exception says, in one line."""
+def one_line(text: object) -> str:
+    """Return a text, or the message of an exception, as one line."""
     return " ".join(str(text).split())
 
 
-def integer(name: str, value: Any, low: int, high: int) -> int:
-    """`value` as an int in low … high; a bool, a float or a string is refused."""
+def as_integer(name: str, value: Any, low: int, high: int) -> int:
+    """Return `value` as an int in low … high. Raises ArgumentError, also for a bool or a float."""
     try:
         number = operator.index(value)
     except Exception:  # of a class that calls itself an integer, any
         number = None
     if number is None or isinstance(value, bool):
-        raise ArgumentError(f"{name}: expected an integer, got {shown(value)}")
+        raise ArgumentError(f"{name}: expected an integer, got {describe(value)}")
     if not low <= number <= high:
         if high == UINT64_MAX and low == 0:
             expected = "an integer of 64 bits, 0 to 2**64 - 1"
         else:
             expected = f"at least {low}" if number < low else f"at most {high}"
-        raise ArgumentError(f"{name}: expected {expected}, got {shown(number)}")
+        raise ArgumentError(f"{name}: expected {expected}, got {describe(number)}")
     return number
 
 
-def scale(name: str, value: Any) -> float:
-    """`value` as a float of at least 0 that float32 can hold; a bool or a string is refused."""
+def as_scale(name: str, value: Any) -> float:
+    """Return `value` as a float in 0 … float32's maximum. Raises ArgumentError, also for a bool."""
     known = isinstance(value, (int, float, np.integer, np.floating))
     if not known or isinstance(value, bool):
-        raise ArgumentError(f"{name}: expected a number, got {shown(value)}")
+        raise ArgumentError(f"{name}: expected a number, got {describe(value)}")
     try:
         real = float(value)
     except OverflowError:
         real = math.inf
     if not 0 <= real <= _FLOAT_MAX:
-        raise ArgumentError(f"{name}: expected a finite number of at least 0, got {shown(value)}")
+        raise ArgumentError(
+            f"{name}: expected a finite number of at least 0, got {describe(value)}"
+        )
     return real
 
 
-def flag(name: str, value: Any) -> bool:
-    """`value` as a bool; what is neither a bool nor 0 or 1 is refused."""
+def as_flag(name: str, value: Any) -> bool:
+    """Return `value` as a bool. Raises ArgumentError unless it is a bool, 0 or 1."""
     if isinstance(value, (bool, np.bool_)) or (isinstance(value, int) and value in (0, 1)):
         return bool(value)
-    raise ArgumentError(f"{name}: expected True or False, got {shown(value)}")
+    raise ArgumentError(f"{name}: expected True or False, got {describe(value)}")
 
 
-def text(name: str, value: Any) -> str:
-    """`value`, if it is a string that UTF-8 can hold."""
+def as_text(name: str, value: Any) -> str:
+    """Return `value`. Raises ArgumentError unless it is a string that UTF-8 can encode."""
     if not isinstance(value, str):
-        raise ArgumentError(f"{name}: expected a string, got {shown(value)}")
+        raise ArgumentError(f"{name}: expected a string, got {describe(value)}")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ArgumentError(f"{name}: expected valid Unicode, got {shown(value)}") from None
+        raise ArgumentError(f"{name}: expected valid Unicode, got {describe(value)}") from None
     return value
 
 
-def path(name: str, value: Any) -> str:
-    """A path, as `os.fsdecode` gives it; `os.fsencode` makes of it the bytes that C++ takes."""
+def as_path(name: str, value: Any) -> str:
+    """Return a path as `os.fsdecode` decodes it; `os.fsencode` gives the bytes that C++ takes."""
     try:
         decoded = os.fsdecode(value)
         os.fsencode(decoded)
     except Exception:  # also of a __fspath__ that fails
-        raise ArgumentError(f"{name}: expected a path, got {shown(value)}") from None
+        raise ArgumentError(f"{name}: expected a path, got {describe(value)}") from None
     if "\0" in decoded:
-        raise ArgumentError(f"{name}: expected no NUL in a path, got {shown(decoded)}")
+        raise ArgumentError(f"{name}: expected no NUL in a path, got {describe(decoded)}")
     return decoded
 
 
-def array(name: str, value: Any) -> NDArray[Any]:
-    """`value` as an array of NumPy's.
+def as_array(name: str, value: Any) -> NDArray[Any]:
+    """Return `value` as a NumPy array.
 
-    Raises ArgumentError with what NumPy or its owner says against it, and for one that hides values
-    behind a mask, which would be taken for good ones.
+    Raises ArgumentError with the message of NumPy or of the array's package, and for a masked
+    array, whose hidden values would be used; OutOfMemoryError.
     """
     try:
-        made = np.asarray(value)
+        converted = np.asarray(value)
     except MemoryError as error:
-        raise OutOfMemoryError(f"{name}: {line(error)}") from error
+        raise OutOfMemoryError(f"{name}: {one_line(error)}") from error
     except Exception as error:  # a tensor's that needs a gradient, say: a RuntimeError
-        raise ArgumentError(f"{name}: expected an array, got {line(error)}") from error
+        raise ArgumentError(f"{name}: expected an array, got {one_line(error)}") from error
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ArgumentError(f"{name}: expected an array without a mask")
-    return made
+    return converted
 
 
-def dense(name: str, made: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
-    """An array as one of this dtype without gaps, aligned. What is too large becomes infinite."""
+def as_dense(name: str, converted: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+    """Return an aligned, C-contiguous array of this dtype; values too large become infinite."""
     try:
         with np.errstate(over="ignore"):
-            return np.require(made, dtype, ["C_CONTIGUOUS", "ALIGNED"])
+            return np.require(converted, dtype, ["C_CONTIGUOUS", "ALIGNED"])
     except MemoryError as error:
-        raise OutOfMemoryError(f"{name}: {line(error)}") from error
+        raise OutOfMemoryError(f"{name}: {one_line(error)}") from error
 
 
-def new(name: str, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
-    """A new array. Raises OutOfMemoryError, which names the argument that made it so large."""
+def allocate(name: str, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
+    """Return a new array. Raises OutOfMemoryError naming the argument that sets its size."""
     try:
         return np.empty(shape, dtype)
     except (MemoryError, ValueError) as error:  # the latter where the size has no 64 bits
-        raise OutOfMemoryError(f"{name}: {line(error)}") from error
+        raise OutOfMemoryError(f"{name}: {one_line(error)}") from error
 
 
-def floats(name: str, value: Any, shape: tuple[int | None, ...]) -> NDArray[np.float32]:
-    """`value` as a C-contiguous float32 array of that shape; None stands for any size above 0."""
-    made = array(name, value)
-    if made.dtype.kind not in "fiu":
-        raise ArgumentError(f"{name}: expected numbers, got dtype {made.dtype}")
-    fits = made.ndim == len(shape) and all(
+def as_floats(name: str, value: Any, shape: tuple[int | None, ...]) -> NDArray[np.float32]:
+    """Return `value` as a C-contiguous float32 array of this shape; None is any size above 0."""
+    converted = as_array(name, value)
+    if converted.dtype.kind not in "fiu":
+        raise ArgumentError(f"{name}: expected numbers, got dtype {converted.dtype}")
+    fits = converted.ndim == len(shape) and all(
         size == wanted if wanted is not None else size > 0
-        for size, wanted in zip(made.shape, shape, strict=True)
+        for size, wanted in zip(converted.shape, shape, strict=True)
     )
     if not fits:
         wanted = ", ".join("any" if size is None else str(size) for size in shape)
-        raise ArgumentError(f"{name}: expected shape ({wanted}), got {made.shape}")
-    return dense(name, made, np.float32)
+        raise ArgumentError(f"{name}: expected shape ({wanted}), got {converted.shape}")
+    return as_dense(name, converted, np.float32)
 
 
-def pictures(name: str, value: Any, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """`value` as a C-contiguous uint8 array [n, *shape], n above 0."""
-    made = array(name, value)
-    if made.dtype != np.uint8:
-        raise ArgumentError(f"{name}: expected dtype uint8, got {made.dtype}")
-    if made.ndim != 4 or made.shape[1:] != shape or made.shape[0] == 0:
+def as_images(name: str, value: Any, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Return `value` as a C-contiguous uint8 array [n, *shape], n above 0."""
+    converted = as_array(name, value)
+    if converted.dtype != np.uint8:
+        raise ArgumentError(f"{name}: expected dtype uint8, got {converted.dtype}")
+    if converted.ndim != 4 or converted.shape[1:] != shape or converted.shape[0] == 0:
         wanted = ", ".join(map(str, shape))
-        raise ArgumentError(f"{name}: expected shape (n, {wanted}), got {made.shape}")
-    return dense(name, made, np.uint8)
+        raise ArgumentError(f"{name}: expected shape (n, {wanted}), got {converted.shape}")
+    return as_dense(name, converted, np.uint8)

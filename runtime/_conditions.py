@@ -1,4 +1,4 @@
-"""Conditions that go into an engine beside its latents or images, as the callers give them."""
+"""Conditions of an engine beside its latents or images: class labels and attribute values."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from runtime._arguments import array, floats, shown
+from runtime._arguments import as_array, as_floats, describe
 from runtime.errors import ArgumentError
 
 Labels = int | str | Sequence[int | str] | NDArray[np.integer[Any]]
@@ -23,32 +23,32 @@ class Classes:
         self.count: int = condition.get("count", 0)
         self.names: list[str] = manifest.get("classes") or [] if self.count else []
 
-    def numbers(self, labels: Labels | None) -> NDArray[np.int64] | None:
-        """Class numbers int64[k] of labels as the methods of Generator take them.
+    def parse(self, labels: Labels | None) -> NDArray[np.int64] | None:
+        """Return the class numbers int64[k] of the labels passed to a method of Generator.
 
-        How many there may be, and whether there may be any, is checked where they are used.
-        Raises ArgumentError naming a class that there is not, and those that there are.
+        Their count is checked where they are used. Raises ArgumentError naming an unknown class
+        and the known ones.
         """
         if labels is None:
             return None
         if not self.count:
             raise ArgumentError("labels: expected none, for the engine knows no classes")
-        # A plain list is looked into as it is: NumPy would make one type of names and numbers.
+        # Do not convert a plain list: NumPy would give names and numbers one type.
         flat = isinstance(labels, (list, tuple)) and not any(map(_is_sequence, labels))
-        given = labels if flat or isinstance(labels, (int, str)) else array("labels", labels)
+        given = labels if flat or isinstance(labels, (int, str)) else as_array("labels", labels)
         if isinstance(given, np.ndarray):
             if given.ndim > 1:
                 raise ArgumentError(f"labels: expected shape (n,), got {given.shape}")
             if given.dtype.kind in "iu":
                 given = np.atleast_1d(given)
                 for label in given[(given < 0) | (given >= self.count)][:1]:
-                    self._number(label)
+                    self._parse_label(label)
                 return given.astype(np.int64)
             given = labels if given.ndim == 0 else list(given)
         each = given if isinstance(given, (list, tuple)) else [given]
-        return np.array([self._number(label) for label in each], np.int64)
+        return np.array([self._parse_label(label) for label in each], np.int64)
 
-    def _number(self, label: Any) -> int:
+    def _parse_label(self, label: Any) -> int:
         if isinstance(label, str):
             if label in self.names:
                 return self.names.index(label)
@@ -58,9 +58,9 @@ class Classes:
             label = int(label)
         else:
             raise ArgumentError(
-                f"labels: expected integers or names of classes, got {shown(label)}"
+                f"labels: expected integers or names of classes, got {describe(label)}"
             )
-        raise ArgumentError(f"labels: expected a class from {self}, got {shown(label)}")
+        raise ArgumentError(f"labels: expected a class from {self}, got {describe(label)}")
 
     def __str__(self) -> str:
         names = ", ".join(self.names[:_LISTED]) + (", …" if len(self.names) > _LISTED else "")
@@ -71,9 +71,9 @@ def _is_sequence(value: Any) -> bool:
     return isinstance(value, (list, tuple, np.ndarray))
 
 
-def rows(name: str, value: ArrayLike, n: int, width: int) -> NDArray[np.float32]:
-    """`value` [width] as [1, width], or [n, width] as it is."""
-    given = array(name, value)
+def as_rows(name: str, value: ArrayLike, n: int, width: int) -> NDArray[np.float32]:
+    """Return `value` [width] as [1, width], or `value` [n, width] unchanged."""
+    given = as_array(name, value)
     if given.ndim == 1:
-        return floats(name, given[np.newaxis], (1, width))
-    return floats(name, given, (n, width))
+        return as_floats(name, given[np.newaxis], (1, width))
+    return as_floats(name, given, (n, width))

@@ -1,12 +1,11 @@
-"""What the classes of all roles have in common."""
+"""Base classes of the loaded engines of all roles."""
 
 import json
 import os
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
-from runtime._arguments import integer, shown, text
-from runtime._arguments import path as _path
+from runtime._arguments import as_integer, as_path, as_text, describe
 from runtime._library import native
 from runtime.errors import ClosedError
 
@@ -28,20 +27,20 @@ class Engine:
         bucket: int | None = None,
     ) -> None:
         self._open: Any = None
-        self.path = _path("path", path)
+        self.path = as_path("path", path)
         self._open = getattr(native, self._native_class)(
             os.fsencode(self.path),
-            text("device", device),
-            text("backend", backend),
-            text("precision", precision),
-            0 if instances is None else integer("instances", instances, 1, 4096),
-            0 if bucket is None else integer("bucket", bucket, 1, 2**31),
+            as_text("device", device),
+            as_text("backend", backend),
+            as_text("precision", precision),
+            0 if instances is None else as_integer("instances", instances, 1, 4096),
+            0 if bucket is None else as_integer("bucket", bucket, 1, 2**31),
         )
 
     @property
     def _native(self) -> Any:
         if self._open is None:
-            raise ClosedError(f"the engine {shown(self.path)} was closed")
+            raise ClosedError(f"the engine {describe(self.path)} was closed")
         return self._open
 
     @cached_property
@@ -59,32 +58,28 @@ class Engine:
     @property
     def backend(self) -> str:
         """The backend in use."""
-        name: str = self._native.backend
-        return name
+        return str(self._native.backend)
 
     @property
     def device(self) -> str:
-        """What it runs on: "cpu", or "cuda:N"."""
-        name: str = self._native.device
-        return name
+        """The device in use: "cpu" or "cuda:N"."""
+        return str(self._native.device)
 
     @property
     def instances(self) -> int:
-        """Instances that work in parallel: on a CPU of one thread each."""
-        count: int = self._native.instances
-        return count
+        """Number of instances that work in parallel; on a CPU, each has one thread."""
+        return int(self._native.instances)
 
     @property
     def peak_device_bytes(self) -> int:
-        """Most bytes of a GPU's memory held for inputs, outputs and, of a plan, what lies between.
+        """Peak bytes of GPU memory for inputs, outputs and, for a plan, scratch memory.
 
-        0 on a CPU. What TensorRT or ONNX Runtime holds, the weights first of all, comes on top.
+        0 on a CPU. Memory of TensorRT or ONNX Runtime itself, such as the weights, is not counted.
         """
-        peak: int = self._native.peak_device_bytes
-        return peak
+        return int(self._native.peak_device_bytes)
 
     def close(self) -> None:
-        """Lets go of the engine; later calls raise ClosedError. May be called again."""
+        """Release the engine; later calls raise ClosedError. May be called again."""
         self._open = None
 
     def __enter__(self: _Self) -> _Self:
@@ -104,5 +99,4 @@ class LatentEngine(Engine):
     @property
     def latent_width(self) -> int:
         """D, the number of values of a latent."""
-        width: int = self.manifest["latent"]["width"]
-        return width
+        return int(self.manifest["latent"]["width"])

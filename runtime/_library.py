@@ -1,4 +1,4 @@
-"""Loads the compiled module and tells it where this Python keeps its packages."""
+"""Import of the compiled module, and the package folders that it searches for libraries."""
 
 import atexit
 import os
@@ -37,10 +37,10 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 def _package_folders() -> list[str]:
-    """Folders of packages: of a virtual environment that sees another's, or an editable install.
+    """Return the folders of sys.path that contain libraries that C++ opens.
 
-    Not the folder that the process works in, which `python -m` and PYTHONPATH put first: anyone's
-    library may lie in it.
+    The working folder, which `python -m` and PYTHONPATH put first, is excluded: anyone may have
+    put a library there.
     """
     try:
         here = os.path.realpath(os.getcwd())

@@ -1,4 +1,4 @@
-"""Where the arrays of a call are: in the host's memory, or a GPU's."""
+"""Inputs and outputs of a call, in the host's memory or a GPU's."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from runtime._arguments import floats, shown
-from runtime._arguments import pictures as _pictures
-from runtime._conditions import rows
-from runtime.device_array import View, empty, finished
+from runtime._arguments import as_floats, as_images, describe
+from runtime._conditions import as_rows
+from runtime.device_array import View, empty, open_view
 from runtime.errors import ArgumentError
 
 
 @dataclass(frozen=True)
-class Given:
-    """Rows that go in: `native` is what C++ takes; `owner` keeps a GPU's memory as it is."""
+class Input:
+    """Input rows: `native` is what C++ takes; `owner` keeps a GPU's memory alive."""
 
     native: Any
     rows: int
@@ -29,12 +28,12 @@ class Given:
 
     @property
     def on_device(self) -> bool:
-        """Whether they are in a GPU's memory."""
+        """True if the rows are in a GPU's memory."""
         return isinstance(self.native, tuple)
 
     @property
     def span(self) -> tuple[bool, int, int]:
-        """Their memory: whether it is a GPU's, and where it begins and ends."""
+        """The rows' memory: (on a GPU, address of its begin, address of its end)."""
         address = self.native[0] if self.on_device else _address(self.native)
         return self.on_device, address, address + self.rows * self.row_bytes
 
@@ -44,68 +43,68 @@ def _address(array: np.ndarray) -> int:
     return address
 
 
-def pictures(name: str, value: Any, shape: tuple[int, int, int]) -> Given:
-    """Images uint8 [n, *shape], of the host or a GPU. Raises ArgumentError."""
-    view = finished(name, value)
+def image_input(name: str, value: Any, shape: tuple[int, int, int]) -> Input:
+    """Check images uint8 [n, *shape], of the host or a GPU. Raises ArgumentError."""
+    view = open_view(name, value)
     if view is None:
-        array = _pictures(name, value, shape)
-        return Given(array, len(array), row_bytes=math.prod(shape))
+        array = as_images(name, value, shape)
+        return Input(array, len(array), row_bytes=math.prod(shape))
     view.check(name, ("|u1",), (None, *shape))
     rows = view.shape[0]
-    return Given((view.address, rows), rows, view.owner, math.prod(shape))
+    return Input((view.address, rows), rows, view.owner, math.prod(shape))
 
 
-def latents(name: str, value: Any, width: int, n: int | None = None) -> Given:
-    """Latents float32 [n, width], of the host or a GPU; of the host also [width], if n is given.
+def latent_input(name: str, value: Any, width: int, n: int | None = None) -> Input:
+    """Check latents float32 [n, width], of the host or a GPU; with n, [width] on the host too.
 
     Raises ArgumentError.
     """
-    view = finished(name, value)
+    view = open_view(name, value)
     if view is not None:
         if len(view.shape) == 1 and n is not None:
             raise ArgumentError(f"{name}: one row for all is expected in the host's memory")
         view.check(name, ("<f4",), (n, width))
-        return Given((view.address, view.shape[0]), view.shape[0], view.owner, 4 * width)
-    array = floats(name, value, (None, width)) if n is None else rows(name, value, n, width)
-    return Given(array, len(array), row_bytes=4 * width)
+        return Input((view.address, view.shape[0]), view.shape[0], view.owner, 4 * width)
+    array = as_floats(name, value, (None, width)) if n is None else as_rows(name, value, n, width)
+    return Input(array, len(array), row_bytes=4 * width)
 
 
-def of_host(name: str, value: Any) -> None:
+def check_on_host(name: str, value: Any) -> None:
     """Raise ArgumentError for an array in a GPU's memory."""
-    if finished(name, value) is not None:
+    if open_view(name, value) is not None:
         raise ArgumentError(f"{name}: expected an array in the host's memory")
 
 
 @dataclass(frozen=True)
-class Target:
-    """Where results go: `native` is what C++ takes (None: it makes an array), `array` is theirs."""
+class Output:
+    """Destination of results: `native` is what C++ takes (None: a new array), or `array`."""
 
     native: tuple[int, bool] | None
     array: Any = None
     owner: Any = None
 
-    def filled(self, made: Any) -> Any:
-        """The results, when C++ has given back `made`."""
-        return made if self.native is None else self.array
+    def result(self, new: Any) -> Any:
+        """Return the results: `new`, the return value of C++, unless they are in `array`."""
+        return new if self.native is None else self.array
 
 
-def target(
-    out: Any, device: str, shape: Sequence[int], dtype: DTypeLike, *inputs: Given | None
-) -> Target:
-    """The place of results of this shape, as `out` of `Generator.sample` names it.
+def place_output(
+    out: Any, device: str, shape: Sequence[int], dtype: DTypeLike, *inputs: Input | None
+) -> Output:
+    """Return the destination of results of this shape for an `out` as in `Generator.sample`.
 
-    Raises ArgumentError, also where it is memory of the inputs, rows of which are still read when
+    Raises ArgumentError, also for memory shared with the inputs, whose later rows are read after
     the first results are written; OutOfMemoryError.
     """
     if isinstance(out, str):
         if out == "numpy":
-            return Target(None)
+            return Output(None)
         if out != "device":
-            raise ArgumentError(f"out: expected 'numpy', 'device' or an array, got {shown(out)}")
+            raise ArgumentError(f"out: expected 'numpy', 'device' or an array, got {describe(out)}")
         if device == "cpu":
             raise ArgumentError("out: the engine runs on the CPU, expected 'numpy' or an array")
-        made = empty(shape, dtype, int(device.removeprefix("cuda:")))
-        return Target((made.address, True), made)
+        new = empty(shape, dtype, int(device.removeprefix("cuda:")))
+        return Output((new.address, True), new)
     kind = np.dtype(dtype)
     if isinstance(out, np.ndarray):
         if isinstance(out, np.ma.MaskedArray):
@@ -119,7 +118,7 @@ def target(
             out,
         )
     else:
-        found = finished("out", out)
+        found = open_view("out", out)
         if found is None:
             raise ArgumentError(
                 f"out: expected 'numpy', 'device' or an array of NumPy or a GPU, got {type(out)}"
@@ -132,4 +131,4 @@ def target(
             continue
         if view.address < given.span[2] and given.span[1] < end:
             raise ArgumentError("out: expected an array that shares no memory with the inputs")
-    return Target((view.address, not isinstance(out, np.ndarray)), out, view.owner)
+    return Output((view.address, not isinstance(out, np.ndarray)), out, view.owner)

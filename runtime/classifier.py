@@ -5,17 +5,17 @@ from typing import Any
 import numpy as np
 
 from runtime._engine import Engine
-from runtime._placement import pictures, target
+from runtime._placement import image_input, place_output
 
 
 class Classifier(Engine):
-    """An engine file of the role "classifier", loaded; arguments and errors as Generator's."""
+    """A loaded engine file of the role "classifier"; arguments and errors as for Generator."""
 
     _native_class = "Classifier"
 
     @property
     def names(self) -> list[str]:
-        """What the K scores stand for."""
+        """Names of the K scores."""
         return list(self.manifest["scores"]["names"])
 
     @property
@@ -25,11 +25,11 @@ class Classifier(Engine):
         return kind
 
     def classify(self, images: Any, out: Any = "numpy") -> Any:
-        """Probabilities float32[n, K] of images uint8[n, H, W, C].
+        """Return the probabilities float32[n, K] of images uint8[n, H, W, C].
 
-        images may be in a GPU's memory; out as of Generator.sample.
+        images may be in a GPU's memory; out as in Generator.sample.
         Raises ArgumentError for another dtype or shape, ExecutionError.
         """
-        given = pictures("images", images, self.image_shape)
-        place = target(out, self.device, (given.rows, len(self.names)), np.float32, given)
-        return place.filled(self._native.classify(given.native, place.native))
+        inputs = image_input("images", images, self.image_shape)
+        place = place_output(out, self.device, (inputs.rows, len(self.names)), np.float32, inputs)
+        return place.result(self._native.classify(inputs.native, place.native))

@@ -14,11 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from runtime._arguments import UINT64_MAX, integer
+from runtime._arguments import UINT64_MAX, as_integer
 from runtime._library import native
-from runtime.device_array import View, by_interface
+from runtime.device_array import View, read_interface
 from runtime.errors import ArgumentError
-from runtime.ops import spherical
+from runtime.ops import is_spherical
 
 _REALS = {"<f4": 0, "<f2": 1, "<i2": 2, "<u2": 2, "<V2": 2}
 _FLOAT = ("<f4",)
@@ -36,7 +36,7 @@ class Device:
 
 
 def devices() -> list[Device]:
-    """The devices here, at least one.
+    """Return the CUDA devices of this machine, at least one.
 
     Raises BackendUnavailableError where this build has no CUDA kernels, and DeviceUnavailableError
     where there is no driver or no device.
@@ -48,7 +48,7 @@ def devices() -> list[Device]:
 
 
 def _array(name: str, value: Any, kinds: tuple[str, ...], shape: tuple[int | None, ...]) -> View:
-    view = by_interface(name, value)
+    view = read_interface(name, value)
     if view is None:
         raise ArgumentError(
             f"{name}: expected an array with __cuda_array_interface__, got {type(value).__name__}"
@@ -56,7 +56,7 @@ def _array(name: str, value: Any, kinds: tuple[str, ...], shape: tuple[int | Non
     return view.check(name, kinds, shape)
 
 
-def _on_one_device(**operands: View | None) -> None:
+def _check_one_device(**operands: View | None) -> None:
     """Raise ArgumentError unless all are in the memory of one device, that of the first."""
     owner = place = None
     for name, view in operands.items():
@@ -73,8 +73,8 @@ def _on_one_device(**operands: View | None) -> None:
             )
 
 
-def _queue(value: Any) -> int:
-    return integer("queue", value, 0, UINT64_MAX)
+def _as_queue(value: Any) -> int:
+    return as_integer("queue", value, 0, UINT64_MAX)
 
 
 def reparametrized_sample(
@@ -97,8 +97,8 @@ def reparametrized_sample(
         for name, value in (("mu", mu), ("logvar", logvar))
     )
     seed = _array("key", key, _KEY, (2,))
-    stream, queue = integer("stream", stream, 0, 2**32 - 1), _queue(queue)
-    _on_one_device(out=target, key=seed, mu=means, logvar=logvars)
+    stream, queue = as_integer("stream", stream, 0, 2**32 - 1), _as_queue(queue)
+    _check_one_device(out=target, key=seed, mu=means, logvar=logvars)
     rows, width = target.shape
     native.cuda_sample(
         means.address if means else 0,
@@ -117,8 +117,8 @@ def reparametrized_sample(
 def advance(key: Any, samples: int, queue: int = 0) -> None:
     """key[1] += samples, on the device: what follows a batch in a graph that is replayed."""
     pair = _array("key", key, _KEY, (2,)).check_writable("key")
-    samples, queue = integer("samples", samples, 0, UINT64_MAX), _queue(queue)
-    _on_one_device(key=pair)
+    samples, queue = as_integer("samples", samples, 0, UINT64_MAX), _as_queue(queue)
+    _check_one_device(key=pair)
     native.cuda_advance(pair.address + 8, samples, queue)
 
 
@@ -135,8 +135,8 @@ def batched_interpolate(
     steps = _array("t", t, _FLOAT, (None,))
     rows, width = first.shape
     target = _array("out", out, tuple(_REALS), (rows, steps.shape[0], width)).check_writable("out")
-    on_the_arc, queue = spherical(mode), _queue(queue)
-    _on_one_device(out=target, a=first, b=second, t=steps)
+    on_the_arc, queue = is_spherical(mode), _as_queue(queue)
+    _check_one_device(out=target, a=first, b=second, t=steps)
     native.cuda_interpolate(
         first.address,
         second.address,
@@ -159,6 +159,6 @@ def image_levels(out: Any, images: Any, queue: int = 0) -> None:
     source = _array("images", images, _FLOAT, (None,) * 4)
     rows, channels, height, width = source.shape
     target = _array("out", out, ("|u1",), (rows, height, width, channels)).check_writable("out")
-    queue = _queue(queue)
-    _on_one_device(out=target, images=source)
+    queue = _as_queue(queue)
+    _check_one_device(out=target, images=source)
     native.cuda_levels(source.address, rows, channels, height * width, target.address, queue)

@@ -1,4 +1,4 @@
-"""Arrays in a GPU's memory: those that the runtime gives, and those that other packages have.
+"""Arrays in a GPU's memory: those of the runtime, and views of those of other packages.
 
 PyTorch, CuPy, JAX, Numba and PyCUDA read and write the same memory, without a copy, by DLPack
 (https://dmlc.github.io/dlpack) or by `__cuda_array_interface__`
@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from runtime._arguments import UINT64_MAX, dense, integer, line, new
-from runtime._arguments import array as _array
+from runtime._arguments import UINT64_MAX, allocate, as_array, as_dense, as_integer, one_line
 from runtime._library import native
 from runtime.errors import ArgumentError, DeviceUnavailableError, Error
 
@@ -58,7 +57,7 @@ class DeviceArray:
 
     def numpy(self) -> NDArray[Any]:
         """A copy in the host's memory."""
-        copy = new("array", self.shape, self.dtype)
+        copy = allocate("array", self.shape, self.dtype)
         self._block.to_host(copy)
         return copy
 
@@ -105,35 +104,35 @@ class DeviceArray:
 
 
 def empty(shape: Sequence[int], dtype: DTypeLike, device: int = 0) -> DeviceArray:
-    """A new array, whose values are left open.
+    """Return a new, uninitialised array.
 
     Raises OutOfMemoryError, and what `runtime.cuda.devices` raises.
     """
-    kind = _known(dtype)
+    kind = _check_dtype(dtype)
     size = math.prod(shape) * kind.itemsize
     if size > _MOST:
         raise ArgumentError(f"shape: {list(shape)} does not fit in memory")
-    return DeviceArray(native.DeviceBlock(_index(device), size), shape, kind)
+    return DeviceArray(native.DeviceBlock(_check_device(device), size), shape, kind)
 
 
 def to_device(array: Any, device: int = 0) -> DeviceArray:
-    """A copy of an array of the host, float32 or uint8, in a GPU's memory. Raises as `empty`."""
-    given = _array("array", array)
-    kind = _known(given.dtype)
-    given = dense("array", given, kind)
-    return DeviceArray(native.to_device(given, _index(device)), given.shape, kind)
+    """Copy an array of the host, float32 or uint8, to a GPU's memory. Raises as `empty`."""
+    values = as_array("array", array)
+    kind = _check_dtype(values.dtype)
+    values = as_dense("array", values, kind)
+    return DeviceArray(native.to_device(values, _check_device(device)), values.shape, kind)
 
 
-def _known(dtype: DTypeLike) -> np.dtype[Any]:
+def _check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     kind = np.dtype(dtype)
     if kind not in (np.float32, np.uint8):
         raise ArgumentError(f"array: expected float32 or uint8, got {kind}")
     return kind
 
 
-def _index(device: int) -> int:
-    """Index of an existing device."""
-    index = integer("device", device, 0, 2**31 - 1)
+def _check_device(device: int) -> int:
+    """Return the index of a device. Raises DeviceUnavailableError if it does not exist."""
+    index = as_integer("device", device, 0, 2**31 - 1)
     count = len(native.cuda_devices())
     if index >= count:
         raise DeviceUnavailableError(f"device {index}: there are {count}, from 0 on")
@@ -142,7 +141,7 @@ def _index(device: int) -> int:
 
 @dataclass(frozen=True)
 class View:
-    """Somebody's array in a GPU's memory; `owner` keeps it there."""
+    """View of an array in a GPU's memory; `owner` keeps the memory alive."""
 
     address: int
     shape: tuple[int, ...]
@@ -151,11 +150,11 @@ class View:
     read_only: bool
     owner: Any
     stream: int = 0
-    """That its owner works on; 0, the default one, where it does not say."""
+    """CUDA stream that the owner works on; 0, the default stream, if it names none."""
 
     def check(self, name: str, kinds: Sequence[str], shape: Sequence[int | None]) -> View:
-        """Itself, if it has one of these types, a shape (None: any size above 0), no gaps, and
-        an address that its type may have."""
+        """Return the view if it has one of these types, this shape (None: any size above 0), no
+        gaps, and an aligned address. Raises ArgumentError."""
         if self.kind not in kinds:
             wanted = ", ".join(kinds)
             expected = f"one of the types {wanted}" if len(kinds) > 1 else f"the type {wanted}"
@@ -176,22 +175,22 @@ class View:
         return self
 
     def check_writable(self, name: str) -> View:
-        """Itself, if it may be written."""
+        """Return the view. Raises ArgumentError if it is read-only."""
         if self.read_only:
             raise ArgumentError(f"{name}: expected an array that can be written")
         return self
 
 
-def by_interface(name: str, value: Any) -> View | None:
-    """The array by `__cuda_array_interface__`, without waiting for anything; None: it has none.
+def read_interface(name: str, value: Any) -> View | None:
+    """View an array by `__cuda_array_interface__`, without synchronising; None: it has none.
 
-    Raises ArgumentError for one whose owner does not share it, and for an interface that is none.
+    Raises ArgumentError if the owner does not share the array, or the interface is invalid.
     """
     try:
         interface = getattr(value, "__cuda_array_interface__", None)
         return _view(interface, value) if isinstance(interface, dict) else None
     except Exception as error:  # of any package: a tensor's that needs a gradient, say
-        raise ArgumentError(f"{name}: {_said(error)}") from error
+        raise ArgumentError(f"{name}: {_describe_error(error)}") from error
 
 
 def _view(interface: dict[str, Any], value: Any) -> View:
@@ -199,7 +198,7 @@ def _view(interface: dict[str, Any], value: Any) -> View:
         raise ValueError("expected an array without a mask")
     shape = tuple(operator.index(size) for size in interface["shape"])
     kind, strides = str(interface["typestr"]), interface.get("strides")
-    packed = _packed(shape, int(kind[2:]))
+    packed = _packed_strides(shape, int(kind[2:]))
     # The stride of an axis of one place is nobody's.
     dense = strides is None or all(
         size == 1 or stride == wanted
@@ -210,13 +209,13 @@ def _view(interface: dict[str, Any], value: Any) -> View:
     return View(operator.index(address), shape, kind, dense, bool(read_only), value, stream)
 
 
-def _said(error: Exception) -> str:
-    """What was wrong with an array of another package."""
-    return line(error) if str(error) else type(error).__name__
+def _describe_error(error: Exception) -> str:
+    """Return the message of another package's error, or its type if there is none."""
+    return one_line(error) if str(error) else type(error).__name__
 
 
-def finished(name: str, value: Any) -> View | None:
-    """The array by either protocol, with all that was queued for it done; None: it is of the host.
+def open_view(name: str, value: Any) -> View | None:
+    """View an array by either protocol, after its queued work; None for an array of the host.
 
     Raises:
         ArgumentError: its owner does not share it.
@@ -228,10 +227,10 @@ def finished(name: str, value: Any) -> View | None:
         # An array of several devices, say; the other protocol may do.
         place = None
     if place is not None and len(place) == 2:
-        return _borrowed(name, value, place[1]) if place[0] in CUDA else None
-    view = by_interface(name, value)
+        return _borrow_dlpack(name, value, place[1]) if place[0] in CUDA else None
+    view = read_interface(name, value)
     if view is not None and view.address:
-        stream = integer(f"{name}: stream", view.stream, 0, UINT64_MAX)
+        stream = as_integer(f"{name}: stream", view.stream, 0, UINT64_MAX)
         index = native.cuda_device_of(view.address)
         if index < 0:
             raise ArgumentError(f"{name}: expected memory of a GPU, got memory of the host")
@@ -239,8 +238,8 @@ def finished(name: str, value: Any) -> View | None:
     return view
 
 
-def _borrowed(name: str, value: Any, index: int) -> View:
-    """The array by DLPack."""
+def _borrow_dlpack(name: str, value: Any, index: int) -> View:
+    """View an array by DLPack."""
     try:
         # PyTorch hands on arrays of the current device only, and takes its stream for the array's.
         with native.CurrentDevice(index):
@@ -253,7 +252,7 @@ def _borrowed(name: str, value: Any, index: int) -> View:
     except Exception as error:
         if isinstance(error, Error) and not isinstance(error, ArgumentError):
             raise
-        raise ArgumentError(f"{name}: {_said(error)}") from error
+        raise ArgumentError(f"{name}: {_describe_error(error)}") from error
     native.cuda_synchronize(index, 0)
     shape = tuple(borrowed.shape)
     return View(
@@ -261,5 +260,5 @@ def _borrowed(name: str, value: Any, index: int) -> View:
     )
 
 
-def _packed(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
+def _packed_strides(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
     return tuple(size * math.prod(shape[axis + 1 :]) for axis in range(len(shape)))

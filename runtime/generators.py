@@ -15,30 +15,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime import cuda
-from runtime._arguments import UINT64_MAX, flag, floats, integer, new, shown, text
-from runtime._conditions import rows
-from runtime._placement import Given, of_host, target
+from runtime._arguments import (
+    UINT64_MAX,
+    allocate,
+    as_flag,
+    as_floats,
+    as_integer,
+    as_text,
+    describe,
+)
+from runtime._conditions import as_rows
+from runtime._placement import Input, check_on_host, place_output
 from runtime.errors import ArgumentError, ClosedError
 from runtime.generator import Generator, Stream
 from runtime.requests import MOST_ROWS, DecodeRequest, SampleRequest, takes
 
 _STREAM_BATCH = 64
 _STEP = 16384
-"""Images of a share between two looks at whether they are still wanted."""
+"""Images of a share between two checks for cancellation."""
 _AHEAD = 2
-"""Calls under way on each device: the copies of one overlap the computing of the other."""
+"""Concurrent calls on each device: the copies of one overlap the computation of the other."""
 
 
 class Generators:
-    """A Generator on several devices, each of which makes a share of the images.
+    """A Generator on several devices, each of which computes a share of the images.
 
-    Image i of a seed is what it is on one device, bit for bit with `bucket`: a share may run in
-    another batch size than the whole would. `sample`, `decode` and `stream` take the
-    arguments of Generator's, but for out="device" and arrays in a GPU's memory, for the images come
-    from several memories. All else is that of the Generator on the first device.
+    Image i of a seed is the same as on one device, bit for bit if `bucket` is set: without it, a
+    share may run with another batch size than the whole would. `sample`, `decode` and `stream`
+    take the arguments of Generator's methods, except out="device" and arrays in a GPU's memory,
+    because the images come from several memories. All other attributes are those of the Generator
+    on the first device.
 
-    path: a plan; devices: their names, "cuda:0" and so on (None: all that there are); options:
-    those of Generator. Raises as Generator.
+    path: a plan; devices: their names, such as "cuda:0" (None: all devices); options: those of
+    Generator. Raises as Generator.
     """
 
     def __init__(
@@ -50,10 +59,10 @@ class Generators:
         if devices is None:
             devices = [f"cuda:{index}" for index in range(len(cuda.devices()))]
         try:
-            given = [devices] if isinstance(devices, str) else list(devices)
+            listed = [devices] if isinstance(devices, str) else list(devices)
         except TypeError:
-            raise ArgumentError(f"devices: expected names, got {shown(devices)}") from None
-        names = [text("devices", name) for name in given]
+            raise ArgumentError(f"devices: expected names, got {describe(devices)}") from None
+        names = [as_text("devices", name) for name in listed]
         if not names or len(set(names)) != len(names):
             raise ArgumentError(f"devices: expected one or more different ones, got {names}")
         self._generators = [Generator(path, device=name, **options) for name in names]
@@ -61,7 +70,7 @@ class Generators:
             self._generators.clear()
             raise ArgumentError(f"devices: expected different ones, got {names}")
         self._closed = False
-        self._made: tuple[int, ThreadPoolExecutor] | None = None
+        self._pool: tuple[int, ThreadPoolExecutor] | None = None
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -70,22 +79,22 @@ class Generators:
 
     @property
     def _threads(self) -> ThreadPoolExecutor:
-        """Threads of this process: a forked child does not inherit them."""
+        """Thread pool of this process; a forked child starts its own."""
         if self._closed:
-            raise ClosedError(f"the engine {shown(self.path)} was closed")
-        if self._made is None or self._made[0] != os.getpid():
+            raise ClosedError(f"the engine {describe(self.path)} was closed")
+        if self._pool is None or self._pool[0] != os.getpid():
             threads = ThreadPoolExecutor(_AHEAD * len(self._generators), "generators")
-            self._made = os.getpid(), threads
-        return self._made[1]
+            self._pool = os.getpid(), threads
+        return self._pool[1]
 
     @property
     def devices(self) -> list[str]:
-        """The devices, in the order of their shares."""
+        """Names of the devices, in the order of their shares."""
         return [generator.device for generator in self._generators]
 
     @property
     def instances(self) -> int:
-        """Instances that work in parallel, on all devices."""
+        """Number of instances that work in parallel, over all devices."""
         return sum(generator.instances for generator in self._generators)
 
     @property
@@ -95,33 +104,33 @@ class Generators:
 
     @takes(SampleRequest)
     def sample(self, request: SampleRequest) -> NDArray[Any]:
-        """As Generator.sample; each device makes a contiguous part of the images."""
-        n = integer("n", request.n, 1, MOST_ROWS)
+        """Return the images of Generator.sample; each device computes a contiguous part."""
+        n = as_integer("n", request.n, 1, MOST_ROWS)
         for name, value in (("mu", request.mu), ("logvar", request.logvar)):
-            of_host(name, value)
+            check_on_host(name, value)
         whole: Any = replace(
             request,
-            first=integer("first", request.first, 0, UINT64_MAX),
-            mu=None if request.mu is None else rows("mu", request.mu, n, self.latent_width),
+            first=as_integer("first", request.first, 0, UINT64_MAX),
+            mu=None if request.mu is None else as_rows("mu", request.mu, n, self.latent_width),
             logvar=None
             if request.logvar is None
-            else rows("logvar", request.logvar, n, self.latent_width),
-            labels=self._generators[0]._classes.numbers(request.labels),
-            cycle=flag("cycle", request.cycle),
+            else as_rows("logvar", request.logvar, n, self.latent_width),
+            labels=self._generators[0]._classes.parse(request.labels),
+            cycle=as_flag("cycle", request.cycle),
         )
 
         def part(generator: Generator, begin: int, images: NDArray[Any]) -> None:
-            generator.sample(_part_of(whole, begin, len(images), n, images))
+            generator.sample(_slice_request(whole, begin, len(images), n, images))
 
-        return self._shared(n, request.out, part, whole.mu, whole.logvar)
+        return self._run_shares(n, request.out, part, whole.mu, whole.logvar)
 
     @takes(DecodeRequest)
     def decode(self, request: DecodeRequest) -> NDArray[Any]:
-        """As Generator.decode; each device decodes a contiguous part of the latents."""
-        of_host("latents", request.latents)
-        latents = floats("latents", request.latents, (None, self.latent_width))
-        first = integer("first", request.first, 0, UINT64_MAX)
-        classes = self._generators[0]._classes.numbers(request.labels)
+        """Return the images of Generator.decode; each device decodes a contiguous part."""
+        check_on_host("latents", request.latents)
+        latents = as_floats("latents", request.latents, (None, self.latent_width))
+        first = as_integer("first", request.first, 0, UINT64_MAX)
+        classes = self._generators[0]._classes.parse(request.labels)
 
         def part(generator: Generator, begin: int, images: NDArray[Any]) -> None:
             count = len(images)
@@ -130,43 +139,43 @@ class Generators:
                     request,
                     latents=latents[begin : begin + count],
                     first=first + begin,
-                    labels=_of_part(classes, begin, count, len(latents)),
+                    labels=_slice_labels(classes, begin, count, len(latents)),
                     out=images,
                 )
             )
 
-        return self._shared(len(latents), request.out, part, latents)
+        return self._run_shares(len(latents), request.out, part, latents)
 
     @takes(SampleRequest)
     def stream(self, request: SampleRequest) -> Stream:
-        """As Generator.stream; the devices take turns at the batches."""
-        n = integer("n", request.n, 1, UINT64_MAX)
+        """Return the batches of Generator.stream; the devices compute them in turn."""
+        n = as_integer("n", request.n, 1, UINT64_MAX)
         whole: Any = replace(
             request,
-            first=integer("first", request.first, 0, UINT64_MAX),
-            labels=self._generators[0]._classes.numbers(request.labels),
-            cycle=flag("cycle", request.cycle),
+            first=as_integer("first", request.first, 0, UINT64_MAX),
+            labels=self._generators[0]._classes.parse(request.labels),
+            cycle=as_flag("cycle", request.cycle),
         )
         generators = self._generators
-        # What else is wrong with the request is said now, not with the first batch.
+        # Report any other error in the request now, not with the first batch.
         generators[0].stream(whole).close()
         batch = request.batch or min(_STREAM_BATCH, self.manifest["batch"]["max"])
         size = operator.index(batch)
 
         def block(index: int) -> NDArray[Any]:
             begin = index * size
-            part = _part_of(whole, begin, min(size, n - begin), n, "numpy")
+            part = _slice_request(whole, begin, min(size, n - begin), n, "numpy")
             images: NDArray[Any] = generators[index % len(generators)].sample(part)
             return images
 
         blocks = range((n + size - 1) // size)
-        return Stream(_Ahead(lambda: self._threads, block, blocks, _AHEAD * len(generators)))
+        return Stream(_Prefetcher(lambda: self._threads, block, blocks, _AHEAD * len(generators)))
 
     def close(self) -> None:
-        """Lets go of the engine on all devices. May be called again."""
+        """Release the engine on all devices. May be called again."""
         self._closed = True
-        if self._made is not None and self._made[0] == os.getpid():
-            self._made[1].shutdown(cancel_futures=True)
+        if self._pool is not None and self._pool[0] == os.getpid():
+            self._pool[1].shutdown(cancel_futures=True)
         for generator in self._generators:
             generator.close()
 
@@ -179,21 +188,21 @@ class Generators:
     def __repr__(self) -> str:
         return f"Generators({self.path!r}, {', '.join(self.devices)})"
 
-    def _shared(
+    def _run_shares(
         self, n: int, out: Any, part: Callable[..., None], *inputs: NDArray[Any] | None
     ) -> NDArray[Any]:
-        """The n images, each device's share by part(generator, its first row, its images)."""
+        """Return n images; part(generator, first row, images) computes a piece of a share."""
         if isinstance(out, str) and out != "numpy":
             raise ArgumentError("out: several devices make them, expected 'numpy' or a NumPy array")
         threads, stop = self._threads, Event()
         shape, dtype = self._generators[0]._format(n)
-        images = new("n", shape, dtype) if isinstance(out, str) else out
+        images = allocate("n", shape, dtype) if isinstance(out, str) else out
         if not isinstance(images, np.ndarray):
             raise ArgumentError(f"out: expected 'numpy' or a NumPy array, got {type(out)}")
-        given = [
-            Given(rows, len(rows), row_bytes=rows.strides[0]) for rows in inputs if rows is not None
+        operands = [
+            Input(rows, len(rows), row_bytes=rows.strides[0]) for rows in inputs if rows is not None
         ]
-        target(images, "cpu", shape, dtype, *given)
+        place_output(images, "cpu", shape, dtype, *operands)
         generators = self._generators[:n]
         ends = [n * (place + 1) // len(generators) for place in range(len(generators))]
 
@@ -209,7 +218,7 @@ class Generators:
         try:
             failures = [error for error in (future.exception() for future in running) if error]
         finally:
-            # Ctrl-C, say: what is under way still writes into the images.
+            # After Ctrl-C, running threads still write into the images.
             stop.set()
             wait(running)
         if failures:
@@ -217,8 +226,8 @@ class Generators:
         return images
 
 
-class _Ahead:
-    """Results of call(item) for the items in order, some of them computed ahead."""
+class _Prefetcher:
+    """Iterator of call(item) for the items in order, some of them computed ahead."""
 
     def __init__(
         self,
@@ -238,7 +247,7 @@ class _Ahead:
             break
 
     def next(self) -> NDArray[Any]:
-        """The next result; StopIteration at the end."""
+        """Return the next result. Raises StopIteration at the end."""
         if not self._running:
             raise StopIteration
         try:
@@ -250,7 +259,7 @@ class _Ahead:
         return result
 
     def close(self) -> None:
-        """Drops what has not begun, and waits for what has."""
+        """Cancel the calls that have not begun, and wait for the others."""
         self._items = iter(())
         for future in self._running:
             future.cancel()
@@ -260,24 +269,24 @@ class _Ahead:
         self._running.clear()
 
 
-def _part_of(whole: SampleRequest, begin: int, count: int, n: int, out: Any) -> Any:
-    """The request for images begin … begin + count - 1 of the n of one whose arrays are checked."""
+def _slice_request(whole: SampleRequest, begin: int, count: int, n: int, out: Any) -> Any:
+    """Return the request for images begin … begin + count - 1 of a checked request's n."""
     classes: Any = whole.labels
     return replace(
         whole,
         n=count,
         first=whole.first + begin,
-        mu=_part(whole.mu, begin, count),
-        logvar=_part(whole.logvar, begin, count),
-        labels=classes if whole.cycle else _of_part(classes, begin, count, n),
+        mu=_slice_rows(whole.mu, begin, count),
+        logvar=_slice_rows(whole.logvar, begin, count),
+        labels=classes if whole.cycle else _slice_labels(classes, begin, count, n),
         out=out,
     )
 
 
-def _of_part(
+def _slice_labels(
     labels: NDArray[np.int64] | None, begin: int, count: int, n: int
 ) -> NDArray[np.int64] | None:
-    """Those of the images begin … begin + count - 1 of n."""
+    """Return the labels of images begin … begin + count - 1 of n."""
     if labels is None or len(labels) == 1:
         return labels
     if len(labels) != n:
@@ -285,7 +294,7 @@ def _of_part(
     return labels[begin : begin + count]
 
 
-def _part(operand: Any, begin: int, count: int) -> NDArray[Any] | None:
+def _slice_rows(operand: Any, begin: int, count: int) -> NDArray[Any] | None:
     if operand is None:
         return None
     return operand[0] if len(operand) == 1 else operand[begin : begin + count]

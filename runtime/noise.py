@@ -9,7 +9,7 @@ numbers are the same bits on every machine.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from runtime._arguments import UINT64_MAX, array, integer
+from runtime._arguments import UINT64_MAX, as_array, as_integer
 from runtime._library import native
 from runtime.errors import ArgumentError
 
@@ -23,18 +23,18 @@ def normal(seed: int, sample: int, stream: int, count: int) -> NDArray[np.float3
 
     seed and sample have 64 bits, stream 32. Raises ArgumentError.
     """
-    sample = integer("sample", sample, 0, UINT64_MAX)
-    count = integer("count", count, 1, _MOST_WIDE)
+    sample = as_integer("sample", sample, 0, UINT64_MAX)
+    count = as_integer("count", count, 1, _MOST_WIDE)
     return normals(seed, sample, 1, count, stream)[0]
 
 
 def normals(seed: int, first: int, n: int, width: int, stream: int = 0) -> NDArray[np.float32]:
     """Noise of samples first … first + n - 1: float32[n, width]. Raises ArgumentError."""
-    seed = integer("seed", seed, 0, UINT64_MAX)
-    first = integer("first", first, 0, UINT64_MAX)
-    stream = integer("stream", stream, 0, UINT32_MAX)
-    n = integer("n", n, 1, 2**40)
-    width = integer("width", width, 1, _MOST_WIDE)
+    seed = as_integer("seed", seed, 0, UINT64_MAX)
+    first = as_integer("first", first, 0, UINT64_MAX)
+    stream = as_integer("stream", stream, 0, UINT32_MAX)
+    n = as_integer("n", n, 1, 2**40)
+    width = as_integer("width", width, 1, _MOST_WIDE)
     if first + n - 1 > UINT64_MAX:
         raise ArgumentError(f"first + n: sample indices have 64 bits, got {first} + {n}")
     return native.normals(seed, first, n, width, stream)
@@ -42,14 +42,14 @@ def normals(seed: int, first: int, n: int, width: int, stream: int = 0) -> NDArr
 
 def philox(counter: ArrayLike, key: ArrayLike) -> NDArray[np.uint32]:
     """One block of Philox4x32-10: counter uint32[4], key uint32[2] → uint32[4]."""
-    return native.philox(_words("counter", counter, 4), _words("key", key, 2))
+    return native.philox(_as_words("counter", counter, 4), _as_words("key", key, 2))
 
 
-def _words(name: str, value: ArrayLike, count: int) -> NDArray[np.uint32]:
-    given = array(name, value)
+def _as_words(name: str, value: ArrayLike, count: int) -> NDArray[np.uint32]:
+    given = as_array(name, value)
     if given.shape != (count,):
         raise ArgumentError(f"{name}: expected shape ({count},), got {given.shape}")
-    return np.array([integer(name, word, 0, UINT32_MAX) for word in given], np.uint32)
+    return np.array([as_integer(name, word, 0, UINT32_MAX) for word in given], np.uint32)
 
 
 def kernel_isa() -> str:

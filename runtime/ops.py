@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from runtime._arguments import UINT64_MAX, floats, integer, shown
+from runtime._arguments import UINT64_MAX, as_floats, as_integer, describe
 from runtime._library import native
 from runtime.errors import ArgumentError, BackendUnavailableError
 
@@ -18,17 +18,17 @@ def reparametrized_sample(
     mu, logvar: [N, D] → float32[N, D]. A log-variance of -inf switches the noise
     off. Kingma & Welling 2013, section 2.4. Raises ArgumentError.
     """
-    mu = floats("mu", mu, (None, None))
-    logvar = floats("logvar", logvar, mu.shape)
-    first = integer("first", first, 0, UINT64_MAX)
+    mu = as_floats("mu", mu, (None, None))
+    logvar = as_floats("logvar", logvar, mu.shape)
+    first = as_integer("first", first, 0, UINT64_MAX)
     if first + len(mu) - 1 > UINT64_MAX:
         raise ArgumentError(f"first: sample indices have 64 bits, got {first} for {len(mu)} rows")
     return native.reparametrized_sample(
         mu,
         logvar,
-        integer("seed", seed, 0, UINT64_MAX),
+        as_integer("seed", seed, 0, UINT64_MAX),
         first,
-        integer("stream", stream, 0, 2**32 - 1),
+        as_integer("stream", stream, 0, 2**32 - 1),
     )
 
 
@@ -41,16 +41,16 @@ def batched_interpolate(
     SIGGRAPH 1985; for latents White, "Sampling Generative Networks", 2016.
     Raises ArgumentError.
     """
-    a = floats("a", a, (None, None))
-    b = floats("b", b, a.shape)
-    t = floats("t", t, (None,))
-    return native.batched_interpolate(a, b, t, spherical(mode))
+    a = as_floats("a", a, (None, None))
+    b = as_floats("b", b, a.shape)
+    t = as_floats("t", t, (None,))
+    return native.batched_interpolate(a, b, t, is_spherical(mode))
 
 
-def spherical(mode: str) -> bool:
-    """Whether mode is "spherical" rather than "linear"; raises ArgumentError for another."""
+def is_spherical(mode: str) -> bool:
+    """Return True for "spherical", False for "linear". Raises ArgumentError for other modes."""
     if not isinstance(mode, str) or mode not in ("linear", "spherical"):
-        raise ArgumentError(f"mode: expected 'linear' or 'spherical', got {shown(mode)}")
+        raise ArgumentError(f"mode: expected 'linear' or 'spherical', got {describe(mode)}")
     return mode == "spherical"
 
 

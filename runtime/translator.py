@@ -5,32 +5,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from runtime._arguments import UINT64_MAX, integer
-from runtime._conditions import rows
+from runtime._arguments import UINT64_MAX, as_integer
+from runtime._conditions import as_rows
 from runtime._engine import Engine
-from runtime._placement import pictures, target
+from runtime._placement import image_input, place_output
 from runtime.errors import ArgumentError
 
 
 class Translator(Engine):
-    """An engine file of the role "translator", loaded; arguments and errors as Generator's.
+    """A loaded engine file of the role "translator"; arguments and errors as for Generator.
 
-    It cleans, completes or colours pictures; the manifest's `task` says which.
+    It denoises, completes or colours pictures, according to the manifest's `task`.
     """
 
     _native_class = "Translator"
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of what goes in, the mask of `alpha` included."""
+        """(height, width, channels) of an input image, the mask of `alpha` included."""
         image = self.manifest["input"]
         return image["height"], image["width"], image["channels"]
 
     @property
     def alpha(self) -> bool:
-        """Whether the last channel that goes in is a mask: 255 known, 0 hidden."""
-        alpha: bool = self.manifest["input"]["alpha"]
-        return alpha
+        """True if the last input channel is a mask: 255 known, 0 hidden."""
+        return bool(self.manifest["input"]["alpha"])
 
     @property
     def attributes(self) -> list[str]:
@@ -53,22 +52,22 @@ class Translator(Engine):
         images may be in a GPU's memory; out as of Generator.sample.
         Raises ArgumentError for another dtype or shape, ExecutionError.
         """
-        inputs = pictures("images", images, self.input_shape)
+        inputs = image_input("images", images, self.input_shape)
         names = self.attributes
         if attributes is not None and names:
-            attributes = rows("attributes", attributes, inputs.rows, len(names))
+            attributes = as_rows("attributes", attributes, inputs.rows, len(names))
         elif attributes is not None:
             raise ArgumentError("attributes: expected none, for the engine does not ask for them")
         elif names:
             raise ArgumentError(
                 f"attributes: expected a value for each of {', '.join(names)}, got none"
             )
-        place = target(out, self.device, (inputs.rows, *self.image_shape), np.uint8, inputs)
+        place = place_output(out, self.device, (inputs.rows, *self.image_shape), np.uint8, inputs)
         made = self._native.translate(
             inputs.native,
             attributes,
-            integer("seed", seed, 0, UINT64_MAX),
-            integer("first", first, 0, UINT64_MAX),
+            as_integer("seed", seed, 0, UINT64_MAX),
+            as_integer("first", first, 0, UINT64_MAX),
             place.native,
         )
-        return place.filled(made)
+        return place.result(made)

@@ -205,7 +205,7 @@ def test_plans_that_tensorrt_does_not_open(
     runtime.Generator(path).close()
     for name in plans.MODULES["tensorrt-rtx"]:
         monkeypatch.setitem(sys.modules, name, None)
-    plans.flavour.cache_clear()
+    plans.load_tensorrt.cache_clear()
     with pytest.raises(
         BackendUnavailableError, match=r"pip install 'generator-zoo\[tensorrt-rtx\]'"
     ):
@@ -221,7 +221,7 @@ def test_plans_with_code_for_the_host(
     with pytest.raises(EngineFileError, match="host code, which is not allowed"):
         runtime.Generator(path)
     monkeypatch.setenv(plans.HOST_CODE, "1")
-    plans.flavour.cache_clear()
+    plans.load_tensorrt.cache_clear()
     runtime.Generator(path).close()
 
 

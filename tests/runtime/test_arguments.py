@@ -147,7 +147,7 @@ def public_functions() -> Iterator[tuple[str, Callable[..., Any]]]:
         if inspect.ismodule(member):
             for inner, function in vars(member).items():
                 if inspect.isfunction(function) and function.__module__ == member.__name__:
-                    if not inner.startswith("_") and (name, inner) != ("ops", "spherical"):
+                    if not inner.startswith("_") and (name, inner) != ("ops", "is_spherical"):
                         yield f"{name}.{inner}", function
         elif inspect.isclass(member) and name not in skipped and not issubclass(member, Exception):
             yield name, member

@@ -43,11 +43,11 @@ def tensorrt(device: HostCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake
     """A TensorRT that knows the plans of shipped engines."""
     module = FakeTensorRT(device)
     monkeypatch.setitem(sys.modules, NAME, module)
-    plans.flavour.cache_clear()
+    plans.load_tensorrt.cache_clear()
     device.reset()
     yield module
     gc.collect()
-    plans.flavour.cache_clear()
+    plans.load_tensorrt.cache_clear()
     assert device.errors == []
     live = ("device_bytes", "pinned_bytes", "streams", "graphs")
     assert [device.counter(name) for name in live] == [0, 0, 0, 0], "not all is released"

@@ -19,8 +19,8 @@ struct Library {
   const char* folder;
 };
 
-// One kind of TensorRT.
-struct Flavour {
+// A distribution of TensorRT: TensorRT itself, or TensorRT-RTX.
+struct Distribution {
   const char* title;
   const char* own;          // our library for it
   const char* headers;      // environment variable that tells the build where its headers are
@@ -31,8 +31,8 @@ struct Flavour {
 
 // The lean library runs plans that were built to be compatible with later versions. The one that
 // only dispatches runs none of ours: it needs leave to run code that is in the plan.
-const Flavour& flavour_of(const std::string& target) {
-  static const std::map<std::string, Flavour> known = {
+const Distribution& find_distribution(const std::string& target) {
+  static const std::map<std::string, Distribution> known = {
       {"tensorrt",
        {"TensorRT",
         "libzoo_tensorrt.so",
@@ -56,13 +56,13 @@ struct Opened {
   void* tensorrt = nullptr;
 };
 
-const TensorRtEntry* open_entry(const Flavour& flavour, const std::string& plan) {
-  const std::string path = find_own_library("", flavour.own);
+const TensorRtEntry* open_entry(const Distribution& distribution, const std::string& plan) {
+  const std::string path = find_own_library("", distribution.own);
   if (path.empty()) {
     throw BackendUnavailableError(
-        "'" + plan + "' is a plan of " + flavour.title + ", and " + flavour.own +
+        "'" + plan + "' is a plan of " + distribution.title + ", and " + distribution.own +
         ", which opens it without Python, is not beside libzoo.so: no C++ headers of " +
-        flavour.title + " were found when it was made. Set " + flavour.headers +
+        distribution.title + " were found when it was made. Set " + distribution.headers +
         " to the folder that has include/NvInferRuntime.h and install generator-zoo from source "
         "again, or open the plan in Python (import runtime)");
   }
@@ -76,12 +76,12 @@ const TensorRtEntry* open_entry(const Flavour& flavour, const std::string& plan)
 }
 
 // The library where the environment says, else where the system's loader finds it, else of a wheel.
-void* open_tensorrt(const Flavour& flavour, int major, std::string* path) {
+void* open_tensorrt(const Distribution& distribution, int major, std::string* path) {
   const std::string suffix = ".so." + std::to_string(major);
-  const char* const given = std::getenv(flavour.environment);
+  const char* const given = std::getenv(distribution.environment);
   const bool told = given && *given;
   std::string tried;
-  for (const Library& library : flavour.libraries) {
+  for (const Library& library : distribution.libraries) {
     const std::string name = library.name + suffix;
     if (!told) {
       if (void* found = ::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) {
@@ -91,18 +91,19 @@ void* open_tensorrt(const Flavour& flavour, int major, std::string* path) {
       const char* reason = ::dlerror();
       tried += std::string("; ") + (reason ? reason : name.c_str());
     }
-    *path = find_library(flavour.environment, library.folder, name);
+    *path = find_library(distribution.environment, library.folder, name);
     if (!path->empty()) return open_library(*path, /*global=*/false);
     const std::string other =
-        find_library(flavour.environment, library.folder, std::string(library.name) + ".so.");
+        find_library(distribution.environment, library.folder, std::string(library.name) + ".so.");
     if (!other.empty()) tried += "; '" + other + "' is of another version";
   }
   const std::string version = std::to_string(major);
   throw BackendUnavailableError(
-      std::string(flavour.title) + " " + version +
-      ", with whose headers this build was made, is not installed: " + flavour.remedy + version +
-      ".*', or set " + flavour.environment + " to the folder of " + flavour.libraries.front().name +
-      suffix + (told ? ", which is not in '" + std::string(given) + "'" : "") + tried);
+      std::string(distribution.title) + " " + version +
+      ", with whose headers this build was made, is not installed: " + distribution.remedy +
+      version + ".*', or set " + distribution.environment + " to the folder of " +
+      distribution.libraries.front().name + suffix +
+      (told ? ", which is not in '" + std::string(given) + "'" : "") + tried);
 }
 
 Opened opened(const std::string& target, const std::string& plan) {
@@ -110,11 +111,11 @@ Opened opened(const std::string& target, const std::string& plan) {
   static auto* const all = new std::map<std::string, Opened>;
   const std::lock_guard<std::mutex> lock(mutex);
   if (const auto found = all->find(target); found != all->end()) return found->second;
-  const Flavour& flavour = flavour_of(target);
+  const Distribution& distribution = find_distribution(target);
   Opened fresh;
-  fresh.entry = open_entry(flavour, plan);
+  fresh.entry = open_entry(distribution, plan);
   std::string path;
-  fresh.tensorrt = open_tensorrt(flavour, fresh.entry->major, &path);
+  fresh.tensorrt = open_tensorrt(distribution, fresh.entry->major, &path);
   fresh.entry->check(fresh.tensorrt, path);
   return all->emplace(target, fresh).first->second;
 }
