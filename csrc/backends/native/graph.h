@@ -54,6 +54,7 @@ class Graph {
   // The nodes that take a value, once for each operand.
   std::vector<const Node*> users(std::string_view value) const;
   bool is_output(std::string_view value) const;
+  const std::vector<std::string_view>& outputs() const { return outputs_; }
 
  private:
   void fold();

@@ -26,6 +26,7 @@ struct TileCall {
   const void* in = nullptr;  // first row, first block
   size_t in_block = 0;       // to the next block of channels
   size_t blocks = 0;         // of channels that go in
+  size_t depth = kBlock;     // channels of the last block
   size_t taps = 0;
   const ptrdiff_t* offsets = nullptr;  // of each tap, from `in`
   const uint32_t* places = nullptr;    // of each tap among the packed ones
@@ -53,13 +54,15 @@ struct Tile {
 enum class Squash {
   kNone,      // x
   kSigmoid,   // 1 / (1 + e^(-scale·x))
+  kTanh,      // tanh(scale·x)
   kTanhUnit,  // (tanh(scale·x) + 1) / 2
 };
 
-// One image and 16 channels of a style-based layer (Karras et al. 2019, arXiv:1812.04948, figure
-// 1b): x = leaky(blur(in) + bias + strength · noise), then (x - mean) / deviation · scale + shift
-// with the mean and the deviation of x over the pixels. Distances in elements.
-struct StyleCall {
+// Instance normalisation of one image and 16 channels, with what a style-based layer does before it
+// (Karras et al. 2019, arXiv:1812.04948, figure 1b): x = leaky(blur(in) + bias + strength · noise),
+// then leaky((x - mean) / deviation · scale + shift) with the mean and the deviation of x over the
+// pixels. Distances in elements.
+struct NormCall {
   const void* in;
   void* out;  // not `in` where there is a blur
   size_t in_row, in_column, out_row, out_column;
@@ -69,10 +72,21 @@ struct StyleCall {
   const float* strength;
   const float* scale;
   const float* shift;
-  const float* noise;  // of each pixel
+  const float* noise;  // of each pixel; null: none
   float noise_scale;
-  float slope;
+  float slope;  // before
+  float end_slope;
   float epsilon;
+};
+
+// out = leaky(a + b) of `count` slots of 16 channels. Distances in elements.
+struct CombineCall {
+  const void* a;
+  const void* b;  // null: none
+  void* out;
+  size_t a_step, b_step, out_step;
+  size_t count;
+  float slope;
 };
 
 struct Kernels {
@@ -91,7 +105,8 @@ struct Kernels {
                      float epsilon);
   // [slots][16] to [16][stride], slots a multiple of 16.
   void (*transpose)(const float* in, size_t slots, float* out, size_t stride);
-  void (*style)(const StyleCall& call);
+  void (*instance_norm)(const NormCall& call);
+  void (*combine)(const CombineCall& call);
   void (*add)(const float* in, size_t count, float* sum);
   // In place: squash, then clip to [low, high].
   void (*squash)(Squash squash, float scale, float low, float high, float* values, size_t count);

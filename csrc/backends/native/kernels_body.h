@@ -14,7 +14,8 @@ namespace zoo::native {
 namespace {
 
 constexpr int kLanes = ZOO_LANES;
-constexpr int kParts = static_cast<int>(kBlock) / kLanes;  // vectors of a block
+constexpr int kSide = static_cast<int>(kBlock);
+constexpr int kParts = kSide / kLanes;  // vectors of a block
 
 typedef float Vec __attribute__((vector_size(kLanes * sizeof(float)), may_alias));
 typedef float Loose
@@ -77,9 +78,30 @@ inline Broadcast broadcast(const Element* from) { return all(*from); }
 inline Vec multiplied(Vec sum, Broadcast x, Weights w) { return sum + x * w; }
 #endif
 
+// Adds the products of channel k, or of as many as go together.
+template <int Rows, int Vectors, int Step>
+__attribute__((always_inline)) inline void add_products(const Element* in, const Element* weights,
+                                                        size_t column_size, int k,
+                                                        Vec (&sums)[Rows][Vectors]) {
+  Weights w[Vectors];
+#pragma GCC unroll 16
+  for (int n = 0; n < Vectors; ++n) {
+    w[n] = weights_at(weights + n / kParts * column_size + k * kSide + n % kParts * kLanes);
+  }
+#pragma GCC unroll 16
+  for (int m = 0; m < Rows; ++m) {
+    const Broadcast x = broadcast(in + m * Step * kSide + k);
+#pragma GCC unroll 16
+    for (int n = 0; n < Vectors; ++n) sums[m][n] = multiplied(sums[m][n], x, w[n]);
+  }
+}
+
 template <int Rows, int Columns, int Step, typename Out>
 void tile(const TileCall& call) {
   constexpr int kVectors = Columns * kParts;
+  // The last block, where it has fewer channels.
+  const int rest = call.depth == kBlock ? 0 : static_cast<int>(call.depth);
+  const size_t whole = call.blocks - (rest == 0 ? 0 : 1);
   Vec sums[Rows][kVectors];
 #pragma GCC unroll 16
   for (int n = 0; n < kVectors; ++n) {
@@ -91,24 +113,16 @@ void tile(const TileCall& call) {
     const Element* in = static_cast<const Element*>(call.in) + call.offsets[t];
     const Element* weights =
         static_cast<const Element*>(call.weights) + call.places[t] * call.tap_size;
-    for (size_t b = 0; b < call.blocks; ++b) {
+    for (size_t b = 0; b < whole; ++b) {
 #pragma GCC unroll 16
-      for (int k = 0; k < static_cast<int>(kBlock); k += kTogether) {
-        Weights w[kVectors];
-#pragma GCC unroll 16
-        for (int n = 0; n < kVectors; ++n) {
-          w[n] = weights_at(weights + n / kParts * call.column_size + k * static_cast<int>(kBlock) +
-                            n % kParts * kLanes);
-        }
-#pragma GCC unroll 16
-        for (int m = 0; m < Rows; ++m) {
-          const Broadcast x = broadcast(in + m * Step * static_cast<int>(kBlock) + k);
-#pragma GCC unroll 16
-          for (int n = 0; n < kVectors; ++n) sums[m][n] = multiplied(sums[m][n], x, w[n]);
-        }
+      for (int k = 0; k < kSide; k += kTogether) {
+        add_products<Rows, kVectors, Step>(in, weights, call.column_size, k, sums);
       }
       in += call.in_block;
       weights += kBlock * kBlock;
+    }
+    for (int k = 0; k < rest; k += kTogether) {
+      add_products<Rows, kVectors, Step>(in, weights, call.column_size, k, sums);
     }
   }
   const Vec slope = all(call.slope);
@@ -125,8 +139,7 @@ void tile(const TileCall& call) {
 
 template <int Rows, int Columns, int Step = 1>
 constexpr Tile make_tile() {
-  return {Rows, Columns, Step, tile<Rows, Columns, Step, Element>,
-          Step == 1 ? tile<Rows, Columns, Step, float> : nullptr};
+  return {Rows, Columns, Step, tile<Rows, Columns, Step, Element>, tile<Rows, Columns, Step, float>};
 }
 
 void pack(const float* weights, void* packed) {
@@ -200,7 +213,7 @@ void pixel_norm(void* map, size_t block, size_t blocks, size_t slots, float scal
 }
 
 // blur(in) + bias + strength · noise of one pixel and one vector of its channels, rectified.
-inline Vec noisy(const StyleCall& call, size_t y, size_t x, int part) {
+inline Vec noisy(const NormCall& call, size_t y, size_t x, int part) {
   const Element* in =
       static_cast<const Element*>(call.in) + y * call.in_row + x * call.in_column + part * kLanes;
   Vec value = load(in);
@@ -216,13 +229,15 @@ inline Vec noisy(const StyleCall& call, size_t y, size_t x, int part) {
       }
     }
   }
-  const float noise = call.noise[y * call.width + x] * call.noise_scale;
   value = value + load(call.bias + part * kLanes);
-  value = load(call.strength + part * kLanes) * all(noise) + value;
+  if (call.noise) {
+    const float noise = call.noise[y * call.width + x] * call.noise_scale;
+    value = load(call.strength + part * kLanes) * all(noise) + value;
+  }
   return larger(value, value * all(call.slope));
 }
 
-void style(const StyleCall& call) {
+void instance_norm(const NormCall& call) {
   const float share = 1.0f / static_cast<float>(call.height * call.width);
   for (int part = 0; part < kParts; ++part) {
     Element* const out = static_cast<Element*>(call.out) + part * kLanes;
@@ -254,9 +269,26 @@ void style(const StyleCall& call) {
     for (size_t y = 0; y < call.height; ++y) {
       for (size_t x = 0; x < call.width; ++x) {
         Element* const at = out + y * call.out_row + x * call.out_column;
-        store(at, (load(at) - mean) * factor + shift);
+        const Vec value = (load(at) - mean) * factor + shift;
+        store(at, larger(value, value * all(call.end_slope)));
       }
     }
+  }
+}
+
+void combine(const CombineCall& call) {
+  const Element* a = static_cast<const Element*>(call.a);
+  const Element* b = static_cast<const Element*>(call.b);
+  Element* out = static_cast<Element*>(call.out);
+  for (size_t slot = 0; slot < call.count; ++slot) {
+    for (int p = 0; p < kParts; ++p) {
+      Vec value = load(a + p * kLanes);
+      if (b) value += load(b + p * kLanes);
+      store(out + p * kLanes, larger(value, value * all(call.slope)));
+    }
+    a += call.a_step;
+    if (b) b += call.b_step;
+    out += call.out_step;
   }
 }
 
@@ -327,7 +359,8 @@ inline Vec squashed(Squash squash, float scale, Vec x) {
   // (tanh x + 1) / 2 is the logistic function of 2x.
   const Vec one = all(1.0f);
   const Vec rate = all(squash == Squash::kSigmoid ? -scale : -2.0f * scale);
-  return one / (one + exponential(x * rate));
+  const Vec share = one / (one + exponential(x * rate));
+  return squash == Squash::kTanh ? share + share - one : share;
 }
 
 void squash(Squash squash, float scale, float low, float high, float* values, size_t count) {

@@ -2,13 +2,16 @@
 
 #include <vector>
 
-#include "backends/native/lowering.h"
+#include <algorithm>
+
+#include "backends/native/lowering/lowering.h"
+#include "backends/native/plan.h"
 #include "zoo/errors.h"
 
 namespace zoo {
 namespace {
 
-using native::Kernels;
+using native::KernelPair;
 using native::Network;
 using native::Plan;
 
@@ -17,10 +20,10 @@ constexpr size_t kWorthAGroup = 5;
 
 class NativeBackend : public Backend {
  public:
-  NativeBackend(const Kernels& kernels, const Kernels& wide, Network network, size_t instances)
-      : network_(packed(std::move(network), kernels, wide)),
-        group_(kernels, wide, network_, native::kGroup),
-        single_(kernels, wide, network_, 1),
+  NativeBackend(const KernelPair& kernels, Network network, size_t instances)
+      : network_(pack(std::move(network), kernels)),
+        group_(kernels, network_, native::kGroup),
+        single_(kernels, network_, 1),
         instances_(instances) {}
 
   NoiseFrom noise_from() const override { return NoiseFrom::kCaller; }
@@ -28,10 +31,9 @@ class NativeBackend : public Backend {
   void prepare(size_t) override {}
 
   void run(size_t instance, const RunArguments& arguments) override {
-    native::Rows rows;
-    for (const Binding& binding : arguments.inputs) rows.emplace(binding.name, binding.data);
     Instance& own = instances_[instance];
-    void* const image = arguments.outputs.front().data;
+    bind(network_.inputs, arguments.inputs, &own.inputs);
+    bind(network_.outputs, arguments.outputs, &own.outputs);
     for (size_t first = 0; first < arguments.rows;) {
       const size_t left = arguments.rows - first;
       const bool group = left >= kWorthAGroup;
@@ -41,7 +43,8 @@ class NativeBackend : public Backend {
       // The first run of an instance makes its memory, in its own thread.
       room.maps.resize(plan.maps());
       room.floats.resize(plan.floats());
-      plan.run(rows, first, count, room.maps.data(), room.floats.data(), image);
+      plan.run(own.inputs.data(), own.outputs.data(), first, count, room.maps.data(),
+               room.floats.data());
       first += count;
     }
   }
@@ -54,11 +57,24 @@ class NativeBackend : public Backend {
   struct Instance {
     Room group;
     Room single;
+    std::vector<void*> inputs;  // of the run, in the order of the network
+    std::vector<void*> outputs;
   };
 
-  static Network packed(Network network, const Kernels& kernels, const Kernels& wide) {
-    network.pack(kernels, wide);
+  static Network pack(Network network, const KernelPair& kernels) {
+    network.pack(kernels);
     return network;
+  }
+
+  // Null for what is not there.
+  static void bind(const std::vector<std::string>& names, const std::vector<Binding>& bindings,
+                   std::vector<void*>* tensors) {
+    tensors->assign(names.size(), nullptr);
+    for (size_t i = 0; i < names.size(); ++i) {
+      for (const Binding& binding : bindings) {
+        if (binding.name == names[i]) (*tensors)[i] = binding.data;
+      }
+    }
   }
 
   const Network network_;
@@ -76,10 +92,9 @@ bool native_can(const std::string& precision) {
 std::string native_version() { return native::kernels("fp32").isa; }
 
 std::unique_ptr<Backend> make_native(const BackendConfig& config) {
-  const Kernels& kernels = native::kernels(config.precision);
-  const Kernels& wide = native::kernels("fp32");
+  const KernelPair kernels{native::kernels(config.precision), native::kernels("fp32")};
   const native::Graph graph(config.graph);
-  return std::make_unique<NativeBackend>(kernels, wide, native::lower(graph, *config.manifest),
+  return std::make_unique<NativeBackend>(kernels, native::lower(graph, *config.manifest),
                                          config.instances);
 }
 

@@ -1,156 +1,101 @@
-// A network of layers with packed weights, which all instances of a backend share, and the plan by
-// which some images go through it.
+// A network of operators with packed weights, which all instances of a backend share.
+//
+// An operator knows three things: what it is made of (its constructor, called by lowering.h), how its
+// weights are packed, and how it is placed: place() returns the step that runs it between maps that
+// lie at given places. plan.h decides where maps lie and in what order steps run.
 #pragma once
 
 #include <cstdint>
-#include <map>
+#include <memory>
 #include <string>
-#include <variant>
 #include <vector>
 
-#include "backends/native/last_layer.h"
+#include "backends/native/kernels.h"
+#include "backends/native/map.h"
 
 namespace zoo::native {
 
-// Vectors that go in, one beside the other: floats [N, width], or the class of each image, int64
-// [N], as `width` numbers of which one is 1 and the others are 0.
-struct Source {
-  std::string name;
-  size_t width;
-  bool classes = false;
+constexpr size_t kNone = SIZE_MAX;
+
+// The kernels of a network: those of its precision, and those of floats for its wide values.
+struct KernelPair {
+  const Kernels& narrow;
+  const Kernels& wide;
+
+  const Kernels& of(bool is_wide) const { return is_wide ? wide : narrow; }
 };
 
-// x / √(mean of x² over the channels + epsilon), in place.
-struct PixelNorm {
+// A map that one operator writes and others read. A vector is a map of 1×1.
+struct Value {
   Shape shape;
-  float scale;  // 1 / channels
-  float epsilon;
+  bool wide = false;  // floats in every precision
 };
 
-// The vector so far is w, for the layers after it; brought closer to its mean first (Karras et al.
-// 2019, appendix B) by the factor of that name, unless it is empty.
-struct Styles {
-  std::string truncation;
-  std::vector<float> mean;
+// What the steps of a run have in common. Tensors are by their numbers in the network; an output
+// that nobody asked for is null.
+struct Run {
+  Memory memory;
+  const void* const* inputs;
+  void* const* outputs;
+  size_t first;  // row of the tensors that belongs to image 0
 };
 
-// The map so far is put aside; a learned one, the same for every image, takes its place.
-struct LearnedMap {
-  Shape shape;
-  std::vector<float> values;  // [C, H, W]
-};
-
-// What follows a convolution in a style-based network (StyleCall).
-struct StyleLayer {
-  Shape shape;
-  Floats blur;  // [channels / 16][9][16]; empty: none
-  Floats bias;  // [channels], padded
-  Floats strength;
-  Products affine;    // w to deviations and means, [2 · channels, padded each]
-  std::string noise;  // name of its rows
-  float slope;
-  float epsilon;
-};
-
-using Layer =
-    std::variant<Products, PixelNorm, Styles, LearnedMap, StyleLayer, LastLayer, DenseImage>;
-
-// Layers one after the other. Of a style-based network those that make the styles, before its
-// learned map, compute in floats in every precision: a style is worth more than a pixel.
-struct Network {
-  std::vector<Source> sources;
-  std::string noise_scale;  // name of the factor of all noise; empty: 1
-  Shape shape;              // of the map that they are
-  std::vector<Layer> layers;
-
-  // Layers that make styles; 0: not style-based.
-  size_t style_layers() const;
-
-  // Brings the weights into the form that these kernels read; once, before plans are made. `wide`
-  // are those of floats.
-  void pack(const Kernels& kernels, const Kernels& wide);
-};
-
-// Pointers to the rows of a run, by name.
-using Rows = std::map<std::string, const void*>;
-
-// What `images` images at a time are computed with: where their maps lie, in which tiles. A run
-// of fewer computes the others too, from zeros.
-class Plan {
+// An operator between its places.
+class Step {
  public:
-  Plan(const Kernels& kernels, const Kernels& wide, const Network& network, size_t images);
+  virtual ~Step() = default;
 
-  size_t images() const { return images_; }
+  // Images image … image + count - 1 of the run.
+  virtual void run(const Run& run, size_t image, size_t count) const = 0;
+};
 
-  // Bytes of maps, and floats, that an instance needs; zeros to begin with.
-  size_t maps() const { return elements_ * kernels_.element; }
-  size_t floats() const { return floats_; }
+struct Places {
+  const KernelPair& kernels;
+  std::vector<Place> in;
+  Place out;
+  size_t scratch = 0;  // offset of the step's own floats
+};
 
-  // Rows first … first + count - 1, count ≤ images(), to the same of `out`, in the memory of an
-  // instance.
-  void run(const Rows& rows, size_t first, size_t count, unsigned char* maps, float* floats,
-           void* out) const;
+// How an operator would like its result to lie, where several images are computed together.
+enum class Layout { kAsOperand, kGrouped, kApart };
 
- private:
-  struct Norm {
-    const PixelNorm* layer;
-    Place place;
-  };
-  struct Dense {
-    const DenseImage* layer;
-    Place place;
-    size_t scratch;
-  };
-  struct Style {
-    const StyleLayer* layer;
-    Place styles;  // deviations and means
-    Place in;
-    Place out;
-  };
-  struct Truncate {
-    const Styles* layer;
-    Place in;
-    Place out;
-  };
-  struct Learned {
-    const LearnedMap* layer;
-    Place place;
-  };
-  using Step = std::variant<PlacedProducts, Norm, Truncate, Learned, Style, PlacedLastLayer, Dense>;
+class Operator {
+ public:
+  virtual ~Operator() = default;
 
-  // What a run's steps have in common.
-  struct Run {
-    const Rows& rows;
-    size_t first;
-    Memory memory;
-  };
+  std::vector<size_t> inputs;  // values
+  size_t output = kNone;       // none: it writes tensors of the run
 
-  void place_layers();
-  void place_styles(const Styles& layer, const Place& in);
-  Place place_learned(const LearnedMap& layer, const Place& in, size_t index);
-  Place place_style(const StyleLayer& layer, const Place& in, size_t index);
-  Place place_output(const Products& layer, const Place& in, size_t index);
-  void read(const Run& run, size_t count) const;
-  void fill(const Run& run, const Learned& step, size_t image, size_t count) const;
-  void run_step(const Run& run, const Step& step, size_t image, size_t count, void* out) const;
-  void run_style(const Run& run, const Style& style, size_t image, size_t count) const;
-  void run_truncate(const Run& run, const Truncate& step, size_t image, size_t count) const;
-  const Kernels& kernels_of(const Place& place) const { return place.wide ? wide_ : kernels_; }
-  size_t reserve(size_t count, bool wide = false);
+  // Columns of zeros that it needs on either side of its operands in image mode.
+  virtual size_t padding() const { return 0; }
+  // Its first operand may lie where its result does.
+  virtual bool in_place() const { return false; }
+  // Its operands are the blocks of its result, one after the other; it has nothing to run.
+  virtual bool joins() const { return false; }
+  virtual Layout layout(size_t /*images*/, size_t /*element*/) const { return Layout::kAsOperand; }
+  // Floats that its step needs of its own.
+  virtual size_t scratch(const Places& /*places*/) const { return 0; }
+  virtual void pack(const Kernels& /*kernels*/) {}
+  virtual std::unique_ptr<Step> place(const Places& places) const = 0;
+};
 
-  const Kernels& kernels_;
-  const Kernels& wide_;
-  const Network& network_;
-  size_t images_;
-  Place input_;
-  size_t elements_ = 0;
-  size_t floats_ = 0;
-  size_t buffers_[2] = {0, 0};  // that grouped maps take in turns
-  size_t turn_ = 0;
-  std::map<const StyleLayer*, Place> styles_;
-  std::vector<Step> steps_;
-  size_t apart_ = 0;  // steps from here on are for one image at a time
-  size_t image_bytes_ = 0;
+struct Network {
+  std::vector<std::string> inputs;  // tensors of a run, by name
+  std::vector<std::string> outputs;
+  std::vector<Value> values;
+  std::vector<std::unique_ptr<Operator>> operators;  // each after those whose values it reads
+
+  size_t add_value(const Shape& shape, bool wide = false);
+  // Numbers of tensors, added when they are new.
+  size_t input(const std::string& name);
+  size_t output(const std::string& name);
+
+  // Whether an operator computes with the kernels of floats.
+  bool is_wide(const Operator& op) const;
+  // The operators that read a value, once for each operand.
+  std::vector<size_t> users(size_t value) const;
+  // Brings weights into the form that these kernels read; once, before plans are made.
+  void pack(const KernelPair& kernels);
 };
 
 }  // namespace zoo::native

@@ -1,4 +1,4 @@
-#include "backends/native/products.h"
+#include "backends/native/operators/products.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +8,9 @@ namespace {
 
 // Floats between column blocks, so that their lines are not all in one set of the cache.
 constexpr size_t kApart = 16;
+
+// Maps of a layer that are to stay in a core's second-level cache, in bytes.
+constexpr size_t kCached = 512 * 1024;
 
 size_t padded(size_t channels) { return (channels + kBlock - 1) / kBlock * kBlock; }
 
@@ -46,6 +49,12 @@ std::vector<const Tile*> choose_tiles(const Kernels& kernels, size_t step, size_
     tiles.push_back(last[left]);
   }
   return tiles;
+}
+
+Layout Products::layout(size_t images, size_t element) const {
+  const size_t elements =
+      make_place(in, true, images, 0).size() + make_place(out, true, images, 0).size();
+  return elements * element <= kCached ? Layout::kGrouped : Layout::kApart;
 }
 
 size_t Products::padding() const {
@@ -87,40 +96,48 @@ void Products::pack(const Kernels& kernels) {
   weights = {};
 }
 
-Products make_dense(const float* weights, const float* bias, size_t inputs, const Shape& out,
-                    Activation activation) {
-  Products made;
-  made.in = {inputs, 1, 1};
-  made.out = out;
-  made.activation = activation;
-  made.allocate(out.pixels(), out.pixels());
+std::unique_ptr<Products> make_dense(const float* weights, const float* bias, const Shape& in,
+                                     const Shape& out, Activation activation) {
+  auto made = std::make_unique<Products>();
+  made->in = in;
+  made->out = out;
+  made->activation = activation;
+  const size_t inputs = in.channels * in.pixels();
+  made->allocate(in.pixels() * out.pixels(), out.pixels());
   for (size_t pixel = 0; pixel < out.pixels(); ++pixel) {
-    const auto number = static_cast<uint32_t>(pixel);
-    made.phases.push_back({pixel / out.width, pixel % out.width, {{0, 0, number}}, pixel});
-    for (size_t c = 0; c < out.channels; ++c) {
-      const size_t output = c * out.pixels() + pixel;
-      if (bias) made.set_bias(pixel, c, bias[output]);
-      for (size_t k = 0; k < inputs; ++k) {
-        made.set_weight(pixel, k, c, weights[output * inputs + k]);
+    Phase phase{pixel / out.width, pixel % out.width, {}, pixel};
+    for (size_t from = 0; from < in.pixels(); ++from) {
+      const size_t tap = pixel * in.pixels() + from;
+      phase.taps.push_back({static_cast<int>(from / in.width), static_cast<int>(from % in.width),
+                            static_cast<uint32_t>(tap)});
+      for (size_t c = 0; c < out.channels; ++c) {
+        const float* const row = weights + (c * out.pixels() + pixel) * inputs;
+        for (size_t k = 0; k < in.channels; ++k) {
+          made->set_weight(tap, k, c, row[k * in.pixels() + from]);
+        }
       }
     }
+    for (size_t c = 0; bias && c < out.channels; ++c) {
+      made->set_bias(pixel, c, bias[c * out.pixels() + pixel]);
+    }
+    made->phases.push_back(std::move(phase));
   }
   return made;
 }
 
-Products make_convolution(const float* weights, const float* bias, const Shape& in, size_t outputs,
+std::unique_ptr<Products> make_convolution(const float* weights, const float* bias, const Shape& in, size_t outputs,
                           const Window& window, Activation activation) {
-  Products made;
-  made.in = in;
-  made.out.channels = outputs;
-  made.out.height = (in.height + 2 * window.padding - window.size) / window.stride + 1;
-  made.out.width = (in.width + 2 * window.padding - window.size) / window.stride + 1;
-  made.in_stride = window.stride;
-  made.rows = made.out.height;
-  made.columns = made.out.width;
-  made.activation = activation;
+  auto made = std::make_unique<Products>();
+  made->in = in;
+  made->out.channels = outputs;
+  made->out.height = (in.height + 2 * window.padding - window.size) / window.stride + 1;
+  made->out.width = (in.width + 2 * window.padding - window.size) / window.stride + 1;
+  made->in_stride = window.stride;
+  made->rows = made->out.height;
+  made->columns = made->out.width;
+  made->activation = activation;
   const size_t places = window.size * window.size;
-  made.allocate(places, 1);
+  made->allocate(places, 1);
   Phase phase{0, 0, {}, 0};
   for (size_t place = 0; place < places; ++place) {
     const int before = static_cast<int>(window.padding);
@@ -129,28 +146,28 @@ Products make_convolution(const float* weights, const float* bias, const Shape& 
                           static_cast<uint32_t>(place)});
     for (size_t c = 0; c < outputs; ++c) {
       for (size_t k = 0; k < in.channels; ++k) {
-        made.set_weight(place, k, c, weights[(c * in.channels + k) * places + place]);
+        made->set_weight(place, k, c, weights[(c * in.channels + k) * places + place]);
       }
     }
   }
-  made.phases.push_back(std::move(phase));
-  for (size_t c = 0; bias && c < outputs; ++c) made.set_bias(0, c, bias[c]);
+  made->phases.push_back(std::move(phase));
+  for (size_t c = 0; bias && c < outputs; ++c) made->set_bias(0, c, bias[c]);
   return made;
 }
 
-Products make_transposed(const float* weights, const float* bias, const Shape& in, size_t outputs,
+std::unique_ptr<Products> make_transposed(const float* weights, const float* bias, const Shape& in, size_t outputs,
                          const Window& window, Activation activation) {
-  Products made;
-  made.in = in;
-  made.out.channels = outputs;
-  made.out.height = (in.height - 1) * window.stride + window.size - 2 * window.padding;
-  made.out.width = (in.width - 1) * window.stride + window.size - 2 * window.padding;
-  made.out_stride = window.stride;
-  made.rows = made.out.height / window.stride;
-  made.columns = made.out.width / window.stride;
-  made.activation = activation;
+  auto made = std::make_unique<Products>();
+  made->in = in;
+  made->out.channels = outputs;
+  made->out.height = (in.height - 1) * window.stride + window.size - 2 * window.padding;
+  made->out.width = (in.width - 1) * window.stride + window.size - 2 * window.padding;
+  made->out_stride = window.stride;
+  made->rows = made->out.height / window.stride;
+  made->columns = made->out.width / window.stride;
+  made->activation = activation;
   const size_t places = window.size * window.size;
-  made.allocate(places, 1);
+  made->allocate(places, 1);
   // Output pixel y gets input pixel i by the kernel's row k where y = i · stride + k - padding.
   const auto taps_of = [&](size_t phase) {
     std::vector<std::pair<int, size_t>> taps;
@@ -169,23 +186,59 @@ Products make_transposed(const float* weights, const float* bias, const Shape& i
           phase.taps.push_back({dy, dx, static_cast<uint32_t>(ky * window.size + kx)});
         }
       }
-      made.phases.push_back(std::move(phase));
+      made->phases.push_back(std::move(phase));
     }
   }
   for (size_t k = 0; k < in.channels; ++k) {
     for (size_t c = 0; c < outputs; ++c) {
       for (size_t place = 0; place < places; ++place) {
-        made.set_weight(place, k, c, weights[(k * outputs + c) * places + place]);
+        made->set_weight(place, k, c, weights[(k * outputs + c) * places + place]);
       }
     }
   }
-  for (size_t c = 0; bias && c < outputs; ++c) made.set_bias(0, c, bias[c]);
+  for (size_t c = 0; bias && c < outputs; ++c) made->set_bias(0, c, bias[c]);
   return made;
 }
 
+namespace {
+
+class PlacedProducts : public Step {
+ public:
+  PlacedProducts(const Kernels& kernels, const Products& layer, const Place& in, const Place& out);
+
+  void run(const Run& run, size_t image, size_t count) const override;
+
+ private:
+  // The taps of one run of tiles: outputs of a row in image mode, of a pixel in group mode.
+  struct Line {
+    size_t begin;  // among offsets_
+    size_t count;
+    size_t in;  // of the first
+    size_t out;
+    size_t bias;
+  };
+
+  void add_line(const Phase& phase, size_t y, size_t x);
+  void run_lines(const Tile& tile, size_t column, const Memory& memory, size_t in,
+                 size_t out) const;
+
+  const Products& layer_;
+  Place in_, out_;
+  size_t length_;   // outputs of a line
+  size_t in_step_;  // between them
+  size_t out_step_;
+  size_t element_;  // bytes of a weight
+  bool sums_;       // the sums themselves are wanted, not elements
+  std::vector<Line> lines_;
+  std::vector<ptrdiff_t> offsets_;
+  std::vector<uint32_t> places_;
+  std::vector<const Tile*> tiles_;
+};
+
 PlacedProducts::PlacedProducts(const Kernels& kernels, const Products& layer, const Place& in,
                                const Place& out)
-    : layer_(layer), in_(in), out_(out) {
+    : layer_(layer), in_(in), out_(out), element_(kernels.element) {
+  sums_ = out.wide && !in.wide;
   if (in.grouped) {
     length_ = in.images;
     in_step_ = in.image;
@@ -197,7 +250,8 @@ PlacedProducts::PlacedProducts(const Kernels& kernels, const Products& layer, co
     }
   } else {
     length_ = layer.columns;
-    in_step_ = in.column * layer.in_stride;
+    // A single output has no next one, and tiles of step 1 are there for all sizes.
+    in_step_ = length_ == 1 ? kBlock : in.column * layer.in_stride;
     out_step_ = out.column * layer.out_stride;
     for (const Phase& phase : layer.phases) {
       for (size_t y = 0; y < layer.rows; ++y) add_line(phase, y, 0);
@@ -227,12 +281,12 @@ void PlacedProducts::add_line(const Phase& phase, size_t y, size_t x) {
   lines_.push_back(line);
 }
 
-void PlacedProducts::run(const Memory& memory, size_t image) const {
+void PlacedProducts::run(const Run& run, size_t image, size_t) const {
   const size_t in = in_.grouped ? 0 : image * in_.image;
   const size_t out = in_.grouped ? 0 : image * out_.image;
   size_t column = 0;
   for (const Tile* tile : tiles_) {
-    run_lines(*tile, column, memory, in, out);
+    run_lines(*tile, column, run.memory, in, out);
     column += tile->columns;
   }
 }
@@ -242,13 +296,14 @@ void PlacedProducts::run_lines(const Tile& tile, size_t column, const Memory& me
   TileCall call;
   call.in_block = in_.block;
   call.blocks = layer_.in.blocks();
-  const size_t element = in_.wide ? sizeof(float) : memory.element;
-  call.weights = layer_.packed.data() + column * layer_.column_size * element;
+  call.depth = layer_.in.channels - (call.blocks - 1) * kBlock;
+  call.weights = layer_.packed.data() + column * layer_.column_size * element_;
   call.tap_size = layer_.tap_size;
   call.column_size = layer_.column_size;
   call.slope = layer_.activation.slope;
   call.out_block = out_.block;
   call.out_step = out_step_;
+  const auto run_tile = sums_ ? tile.run_sums : tile.run;
   for (const Line& line : lines_) {
     call.taps = line.count;
     call.offsets = offsets_.data() + line.begin;
@@ -259,9 +314,16 @@ void PlacedProducts::run_lines(const Tile& tile, size_t column, const Memory& me
       const size_t first = std::min(done, length_ - tile.rows);
       call.in = memory.at(in_, in + line.in + first * in_step_);
       call.out = memory.at(out_, out + line.out + column * out_.block + first * out_step_);
-      tile.run(call);
+      run_tile(call);
     }
   }
+}
+
+}  // namespace
+
+std::unique_ptr<Step> Products::place(const Places& places) const {
+  return std::make_unique<PlacedProducts>(places.kernels.of(places.in.front().wide), *this,
+                                          places.in.front(), places.out);
 }
 
 }  // namespace zoo::native

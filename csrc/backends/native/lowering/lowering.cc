@@ -1,0 +1,158 @@
+#include "backends/native/lowering/lowering.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "format/io_names.h"
+#include "zoo/errors.h"
+
+namespace zoo::native {
+namespace {
+
+constexpr bool (*kMatchers[])(Lowering&, const Node&) = {
+    match_input,       match_view,      match_pixel_norm,    match_truncation,
+    match_style_layer, match_dense,     match_convolution,   match_instance_norm,
+    match_dropout,     match_join,      match_sum,           match_rectifier,
+    match_output,
+};
+
+bool has_operand(const Lowering& lowering, const Node& node) {
+  return std::any_of(node.inputs.begin(), node.inputs.end(), [&](std::string_view value) {
+    return lowering.find(value) || lowering.originals.count(value) != 0 ||
+           lowering.gapped.count(value) != 0;
+  });
+}
+
+bool is_input(std::string_view value) { return value == io::kImage || value == io::kInput; }
+
+// Operators whose values nobody reads: of images that only the last layer looks at.
+void drop_unused(Network* network) {
+  auto& operators = network->operators;
+  for (size_t i = operators.size(); i-- > 0;) {
+    const size_t made = operators[i]->output;
+    if (made != kNone && network->users(made).empty()) {
+      operators.erase(operators.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  }
+}
+
+}  // namespace
+
+void Lowering::refuse(const Node& node, const std::string& why) {
+  const std::string_view name = node.outputs.empty() ? node.name : node.outputs.front();
+  throw BackendUnavailableError("backend native: its graph's node '" + std::string(name) + "' (" +
+                                std::string(node.op) + ") " + why + ": use backend='onnxruntime'");
+}
+
+std::optional<size_t> Lowering::find(std::string_view name) const {
+  const auto at = values_.find(name);
+  return at == values_.end() ? std::nullopt : std::optional<size_t>(at->second);
+}
+
+size_t Lowering::add(std::unique_ptr<Operator> op, std::vector<size_t> inputs, const Shape& shape,
+                     bool wide) {
+  op->inputs = std::move(inputs);
+  op->output = network.add_value(shape, wide);
+  network.operators.push_back(std::move(op));
+  return network.operators.back()->output;
+}
+
+void Lowering::add_end(std::unique_ptr<Operator> op, size_t input) {
+  op->inputs = {input};
+  network.operators.push_back(std::move(op));
+}
+
+Operator& Lowering::maker(size_t value) const {
+  for (const auto& op : network.operators) {
+    if (op->output == value) return *op;
+  }
+  throw std::logic_error("a value has no operator");
+}
+
+const Node* Lowering::only_user(std::string_view value) const {
+  const auto users = graph.users(value);
+  return users.size() == 1 && !graph.is_output(value) ? users.front() : nullptr;
+}
+
+const Node* Lowering::user(std::string_view value, std::string_view op) const {
+  const Node* const node = only_user(value);
+  return node && node->op == op && node->domain.empty() ? node : nullptr;
+}
+
+const Node* Lowering::producer(std::string_view value, std::string_view op) const {
+  const Node* const node = graph.producer(value);
+  return node && node->op == op ? node : nullptr;
+}
+
+const Constant* Lowering::scalar(const Node& node, size_t operand) const {
+  return operand < node.inputs.size() ? floats(node.inputs[operand], 1) : nullptr;
+}
+
+const Constant* Lowering::scalar_beside(const Node& node, std::string_view value) const {
+  if (node.inputs.size() != 2) return nullptr;
+  return scalar(node, node.inputs[0] == value ? 1 : 0);
+}
+
+std::string_view Lowering::operand_beside(const Node& node, std::string_view value) const {
+  if (node.inputs.size() != 2) return {};
+  return node.inputs[node.inputs[0] == value ? 1 : 0];
+}
+
+const Constant* Lowering::floats(std::string_view value, size_t count) const {
+  const Constant* const constant = graph.constant(value);
+  return constant && constant->floats.size() == count ? constant : nullptr;
+}
+
+const Constant& Lowering::weights(const Node& node, size_t operand, size_t axes) const {
+  const Constant* const constant =
+      operand < node.inputs.size() ? graph.constant(node.inputs[operand]) : nullptr;
+  if (!constant || constant->floats.empty() || constant->shape.size() != axes) {
+    refuse(node, "has weights that are not constant");
+  }
+  return *constant;
+}
+
+const float* Lowering::bias(const Node& node, size_t outputs) const {
+  if (node.inputs.size() < 3 || node.inputs[2].empty()) return nullptr;
+  const Constant& constant = weights(node, 2, 1);
+  if (constant.floats.size() != outputs) refuse(node, "has a bias of another size");
+  return constant.floats.data();
+}
+
+Activation Lowering::activation(std::string_view* value) {
+  const Node* node = user(*value, "Relu");
+  float slope = 0.0f;
+  if (!node) {
+    node = user(*value, "LeakyRelu");
+    if (!node) return {1.0f};
+    slope = node->number("alpha", 0.01f);
+    if (!(slope >= 0.0f && slope <= 1.0f)) refuse(*node, "has a slope beyond 0 to 1");
+  }
+  take(*node);
+  *value = node->outputs.front();
+  return {slope};
+}
+
+Network lower(const Graph& graph, const Manifest& manifest) {
+  Lowering lowering(graph, manifest);
+  read_vectors(&lowering);
+  std::vector<const Node*> unknown;
+  for (const Node& node : graph.nodes()) {
+    if (lowering.is_taken(node) || node.op == "Shape") continue;
+    match_learned_map(lowering, node);
+    const bool begins = std::any_of(node.inputs.begin(), node.inputs.end(), is_input);
+    if (!begins && !has_operand(lowering, node)) continue;
+    const bool known =
+        std::any_of(std::begin(kMatchers), std::end(kMatchers),
+                    [&](auto* const matches) { return matches(lowering, node); });
+    if (!known) unknown.push_back(&node);
+  }
+  for (const Node* const node : unknown) {
+    if (!lowering.is_taken(*node)) Lowering::refuse(*node, "is not of an operator that it knows");
+  }
+  write_outputs(&lowering);
+  drop_unused(&lowering.network);
+  return std::move(lowering.network);
+}
+
+}  // namespace zoo::native

@@ -1,0 +1,206 @@
+// Dense layers, convolutions and transposed ones, the last of which makes an image.
+#include "backends/native/operators/products.h"
+
+#include <algorithm>
+
+#include "backends/native/lowering/lowering.h"
+
+namespace zoo::native {
+namespace {
+
+bool is_whole(const std::vector<int64_t>& values) {
+  return std::all_of(values.begin(), values.end(),
+                     [&](int64_t value) { return value == values.front(); });
+}
+
+// Of a convolution: a square window, the same on all sides.
+Window window_of(const Node& node, const Constant& w) {
+  const auto strides = node.integers("strides");
+  const auto pads = node.integers("pads");
+  const auto dilations = node.integers("dilations");
+  const auto first = [](const std::vector<int64_t>& values, int64_t otherwise) {
+    return values.empty() ? otherwise : values.front();
+  };
+  const auto pad = node.attributes.find("auto_pad");
+  const bool automatic =
+      pad != node.attributes.end() && !pad->second.text.empty() && pad->second.text != "NOTSET";
+  const auto extra = node.integers("output_padding");
+  if (node.integer("group", 1) != 1 || first(dilations, 1) != 1 || !is_whole(dilations) ||
+      first(extra, 0) != 0 || !is_whole(extra) || automatic || !is_whole(strides) ||
+      !is_whole(pads) || w.shape[2] != w.shape[3] || !node.integers("output_shape").empty() ||
+      first(strides, 1) < 1 || first(pads, 0) < 0) {
+    Lowering::refuse(node, "is a convolution of an unknown kind");
+  }
+  return {static_cast<size_t>(w.shape[2]), static_cast<size_t>(first(strides, 1)),
+          static_cast<size_t>(first(pads, 0))};
+}
+
+// A transposed convolution of one pixel is a dense layer.
+std::unique_ptr<Products> unfold(const float* w, const float* b, const Shape& in, size_t outputs,
+                                 size_t size, Activation rectifier) {
+  const size_t places = size * size;
+  const size_t inputs = in.channels;
+  std::vector<float> turned(inputs * outputs * places);
+  std::vector<float> biases(outputs * places, 0.0f);
+  for (size_t output = 0; output < outputs * places; ++output) {
+    if (b) biases[output] = b[output / places];
+    for (size_t k = 0; k < inputs; ++k) {
+      turned[output * inputs + k] = w[k * outputs * places + output];
+    }
+  }
+  return make_dense(turned.data(), biases.data(), in, {outputs, size, size}, rectifier);
+}
+
+void add_products(Lowering* lowering, std::unique_ptr<Products> products, size_t input,
+                  std::string_view value) {
+  const Shape out = products->out;
+  const bool positive = products->activation.slope == 0.0f;
+  const bool wide = lowering->is_wide(input) || only_leaves(*lowering, value);
+  const size_t made = lowering->add(std::move(products), {input}, out, wide);
+  if (positive) lowering->rectified.insert(made);
+  lowering->bind(value, made);
+}
+
+// What a convolution reads: a map, and the weights for its channels.
+struct Operands {
+  size_t value;
+  const float* weights;
+  std::vector<float> spread;  // weights with zeros for the channels between joined maps
+};
+
+// Weights [in, …] or [out, in, …] for a joined map, with zeros for the channels of none of its parts.
+std::vector<float> spread_weights(const Constant& w, const Gapped& joined, size_t channels,
+                                  bool transposed) {
+  const auto inputs = static_cast<size_t>(w.shape[transposed ? 0 : 1]);
+  const size_t outer = transposed ? 1 : static_cast<size_t>(w.shape[0]);
+  const size_t inner = w.floats.size() / inputs / outer;
+  std::vector<float> spread(outer * channels * inner, 0.0f);
+  for (size_t o = 0; o < outer; ++o) {
+    size_t from = 0, to = 0;
+    for (const size_t part : joined.parts) {
+      std::copy_n(w.floats.begin() + static_cast<ptrdiff_t>((o * inputs + from) * inner),
+                  part * inner, spread.begin() + static_cast<ptrdiff_t>((o * channels + to) * inner));
+      from += part;
+      to += (part + kBlock - 1) / kBlock * kBlock;
+    }
+  }
+  return spread;
+}
+
+std::optional<Operands> operands(const Lowering& lowering, const Node& node, bool transposed) {
+  const std::string_view name = node.inputs.front();
+  const auto value = lowering.find(name);
+  const auto joined = lowering.gapped.find(name);
+  if (!value && joined == lowering.gapped.end()) return std::nullopt;
+  const Constant& w = lowering.weights(node, 1, 4);
+  const size_t wanted = value ? lowering.shape(*value).channels : joined->second.channels();
+  if (static_cast<size_t>(w.shape[transposed ? 0 : 1]) != wanted) {
+    Lowering::refuse(node, "takes no map of so many channels");
+  }
+  if (value) return Operands{*value, w.floats.data(), {}};
+  Operands read{joined->second.value, nullptr, {}};
+  read.spread =
+      spread_weights(w, joined->second, lowering.shape(read.value).channels, transposed);
+  read.weights = read.spread.data();
+  return read;
+}
+
+bool splits(const Window& window) {
+  return window.size >= 2 * window.padding + window.stride || window.size % window.stride == 0;
+}
+
+// Whether it is the last layer: then an image follows.
+bool add_last_layer(Lowering* lowering, const Node& node, const Operands& read,
+                    const Window& window, bool transposed) {
+  const Constant& w = lowering->weights(node, 1, 4);
+  const auto outputs = static_cast<size_t>(w.shape[transposed ? 1 : 0]);
+  const bool can = transposed ? splits(window) : window.stride == 1;
+  const auto end = can ? match_finish(lowering, node.outputs.front()) : std::nullopt;
+  if (!end) return false;
+  auto layer = make_last_layer(read.weights, lowering->bias(node, outputs),
+                               lowering->shape(read.value), outputs, window, transposed, *end);
+  check_image(*lowering, node, layer->out);
+  lowering->add_end(std::move(layer), read.value);
+  return true;
+}
+
+}  // namespace
+
+bool match_dense(Lowering& lowering, const Node& node) {
+  if (node.op != "Gemm" || !node.domain.empty()) return false;
+  const auto input = lowering.find(node.inputs.front());
+  if (!input) return false;
+  const Shape in = lowering.shape(*input);
+  const Constant& w = lowering.weights(node, 1, 2);
+  if (node.integer("transA", 0) != 0 || node.integer("transB", 0) != 1 ||
+      node.number("alpha", 1.0f) != 1.0f || node.number("beta", 1.0f) != 1.0f) {
+    Lowering::refuse(node, "is no dense layer");
+  }
+  const auto outputs = static_cast<size_t>(w.shape[0]);
+  if (static_cast<size_t>(w.shape[1]) != in.channels * in.pixels()) {
+    Lowering::refuse(node, "takes no vector of this width");
+  }
+  const float* const b = lowering.bias(node, outputs);
+  const Shape flat{outputs, 1, 1};
+  std::string_view value = node.outputs.front();
+  if (const auto end = match_finish(&lowering, value)) {
+    const ImageFormat& image = lowering.manifest.image;
+    check_image(lowering, node, {image.channels, image.height, image.width});
+    if (outputs != image.values()) Lowering::refuse(node, "makes an image of another size");
+    const size_t made =
+        lowering.add(make_dense(w.floats.data(), b, in, flat, {}), {*input}, flat, /*wide=*/true);
+    lowering.add_end(std::make_unique<DenseImage>(
+                         Shape{image.channels, image.height, image.width}, *end),
+                     made);
+    return true;
+  }
+  Activation rectifier = lowering.activation(&value);
+  Shape out = flat;
+  const Node* const view = lowering.user(value, "Reshape");
+  const Constant* const axes = view ? lowering.graph.constant(view->inputs[1]) : nullptr;
+  if (axes && axes->integers.size() == 4) {
+    const auto side = [&](size_t axis) { return static_cast<size_t>(axes->integers[axis]); };
+    const Shape shape{side(1), side(2), side(3)};
+    if (shape.channels * shape.pixels() != outputs) Lowering::refuse(*view, "is no map of it");
+    out = shape;
+    lowering.take(*view);
+    value = view->outputs.front();
+    if (rectifier.slope == 1.0f) rectifier = lowering.activation(&value);
+  }
+  add_products(&lowering, make_dense(w.floats.data(), b, in, out, rectifier), *input, value);
+  return true;
+}
+
+bool match_convolution(Lowering& lowering, const Node& node) {
+  const bool transposed = node.op == "ConvTranspose";
+  if ((node.op != "Conv" && !transposed) || !node.domain.empty()) return false;
+  const auto read = operands(lowering, node, transposed);
+  if (!read) return false;
+  const Shape in = lowering.shape(read->value);
+  const Constant& w = lowering.weights(node, 1, 4);
+  const Window window = window_of(node, w);
+  const auto outputs = static_cast<size_t>(w.shape[transposed ? 1 : 0]);
+  if (add_last_layer(&lowering, node, *read, window, transposed)) return true;
+  const float* const b = lowering.bias(node, outputs);
+  std::string_view value = node.outputs.front();
+  const Activation rectifier = lowering.activation(&value);
+  std::unique_ptr<Products> products;
+  if (transposed && in.pixels() == 1 && window.padding == 0) {
+    products = unfold(read->weights, b, in, outputs, window.size, rectifier);
+  } else if (transposed) {
+    if (window.size != 2 * window.padding + window.stride || window.size % window.stride != 0) {
+      Lowering::refuse(node, "is a transposed convolution that does not multiply the sides");
+    }
+    products = make_transposed(read->weights, b, in, outputs, window, rectifier);
+  } else {
+    const size_t padded = std::min(in.height, in.width) + 2 * window.padding;
+    if (window.stride > 2 || padded < window.size || window.padding >= window.size) {
+      Lowering::refuse(node, "is a convolution of an unknown kind");
+    }
+    products = make_convolution(read->weights, b, in, outputs, window, rectifier);
+  }
+  add_products(&lowering, std::move(products), read->value, value);
+  return true;
+}
+
+}  // namespace zoo::native

@@ -1,0 +1,217 @@
+#include "backends/native/operators/ends.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace zoo::native {
+namespace {
+
+// Maps of all images of a group that are worth being together, in bytes.
+constexpr size_t kSmall = 64 * 1024;
+
+class PlacedRead : public Step {
+ public:
+  PlacedRead(const Places& places, const Read& read)
+      : kernels_(places.kernels.of(places.out.wide)), read_(read), out_(places.out) {}
+
+  void run(const Run& run, size_t image, size_t count) const override {
+    const Shape& shape = read_.shape;
+    for (size_t n = image; n < image + count; ++n) {
+      for (size_t block = 0; block < shape.blocks(); ++block) {
+        for (size_t p = 0; p < shape.pixels(); ++p) {
+          float values[kBlock] = {};
+          fill(run, run.first + n, block * kBlock, p, values);
+          const size_t at = out_.at(p / shape.width, p % shape.width, n) + block * out_.block;
+          kernels_.store(values, run.memory.at(out_, at));
+        }
+      }
+    }
+  }
+
+ private:
+  // The channels from `first` on of a pixel.
+  void fill(const Run& run, size_t row, size_t first, size_t pixel, float* values) const {
+    const size_t pixels = read_.shape.pixels();
+    size_t begin = 0;  // channel at which the part begins
+    for (const Part& part : read_.parts) {
+      const size_t from = std::max(begin, first);
+      const size_t to = std::min(begin + part.channels, first + kBlock);
+      const void* const data = run.inputs[part.input];
+      for (size_t c = from; c < to; ++c) {
+        float& value = values[c - first];
+        const size_t own = c - begin;
+        switch (part.kind) {
+          case Part::kNumbers:
+            value = static_cast<const float*>(
+                data)[row * part.row + part.offset + own * pixels + pixel];
+            break;
+          case Part::kRepeated:
+            value = static_cast<const float*>(data)[row * part.channels + own];
+            break;
+          case Part::kClass:
+            value = static_cast<const int64_t*>(data)[row] == static_cast<int64_t>(own) ? 1.0f : 0.0f;
+            break;
+          case Part::kLevels: {
+            const auto* const levels = static_cast<const uint8_t*>(data);
+            const auto level =
+                static_cast<float>(levels[(row * pixels + pixel) * part.channels + own]);
+            value = level / part.divisor * part.factor + part.shift;
+            break;
+          }
+        }
+      }
+      begin += part.channels;
+    }
+  }
+
+  const Kernels& kernels_;
+  const Read& read_;
+  Place out_;
+};
+
+class PlacedLearnedMap : public Step {
+ public:
+  PlacedLearnedMap(const Places& places, const LearnedMap& map)
+      : kernels_(places.kernels.of(places.out.wide)), map_(map), out_(places.out) {}
+
+  void run(const Run& run, size_t image, size_t count) const override {
+    const Shape& shape = map_.shape;
+    for (size_t block = 0; block < shape.blocks(); ++block) {
+      const size_t end = std::min(shape.channels, (block + 1) * kBlock);
+      for (size_t p = 0; p < shape.pixels(); ++p) {
+        float values[kBlock] = {};
+        for (size_t c = block * kBlock; c < end; ++c) {
+          values[c % kBlock] = map_.values[c * shape.pixels() + p];
+        }
+        for (size_t n = image; n < image + count; ++n) {
+          const size_t at = out_.at(p / shape.width, p % shape.width, n) + block * out_.block;
+          kernels_.store(values, run.memory.at(out_, at));
+        }
+      }
+    }
+  }
+
+ private:
+  const Kernels& kernels_;
+  const LearnedMap& map_;
+  Place out_;
+};
+
+class PlacedTruncate : public Step {
+ public:
+  PlacedTruncate(const Places& places, const Truncate& truncate)
+      : truncate_(truncate), in_(places.in.front()), out_(places.out) {}
+
+  void run(const Run& run, size_t image, size_t count) const override {
+    const float psi = *static_cast<const float*>(run.inputs[truncate_.truncation]);
+    const std::vector<float>& mean = truncate_.mean;
+    for (size_t n = image; n < image + count; ++n) {
+      for (size_t block = 0; block < in_.shape.blocks(); ++block) {
+        // Both are floats.
+        const auto* const from =
+            static_cast<const float*>(run.memory.at(in_, in_.at(0, 0, n) + block * in_.block));
+        auto* const to =
+            static_cast<float*>(run.memory.at(out_, out_.at(0, 0, n) + block * out_.block));
+        const size_t first = block * kBlock;
+        for (size_t c = first; c < std::min(mean.size(), first + kBlock); ++c) {
+          to[c - first] = mean[c] + psi * (from[c - first] - mean[c]);
+        }
+      }
+    }
+  }
+
+ private:
+  const Truncate& truncate_;
+  Place in_, out_;
+};
+
+class PlacedWrite : public Step {
+ public:
+  PlacedWrite(const Places& places, const Write& write)
+      : kernels_(places.kernels.of(places.in.front().wide)),
+        write_(write),
+        in_(places.in.front()),
+        scratch_(places.scratch) {}
+
+  void run(const Run& run, size_t image, size_t count) const override {
+    float* const numbers = run.memory.floats + scratch_;
+    const Shape& shape = in_.shape;
+    const size_t size = shape.channels * shape.pixels();
+    for (size_t n = image; n < image + count; ++n) {
+      gather(run, n, numbers);
+      if (write_.function == Write::kSigmoid) {
+        kernels_.squash(Squash::kSigmoid, 1.0f, 0.0f, 1.0f, numbers, size);
+      } else if (write_.function == Write::kSoftmax) {
+        softmax(numbers, size);
+      }
+      for (const Write::Target& target : write_.targets) {
+        auto* const out = static_cast<float*>(run.outputs[target.output]);
+        if (!out) continue;
+        std::copy_n(numbers + target.first, target.count, out + (run.first + n) * target.count);
+      }
+    }
+  }
+
+ private:
+  void gather(const Run& run, size_t n, float* numbers) const {
+    const Shape& shape = in_.shape;
+    for (size_t block = 0; block < shape.blocks(); ++block) {
+      const size_t channels = std::min(kBlock, shape.channels - block * kBlock);
+      for (size_t p = 0; p < shape.pixels(); ++p) {
+        float values[kBlock];
+        const size_t at = in_.at(p / shape.width, p % shape.width, n) + block * in_.block;
+        kernels_.load(run.memory.at(in_, at), values);
+        for (size_t c = 0; c < channels; ++c) {
+          numbers[(block * kBlock + c) * shape.pixels() + p] = values[c];
+        }
+      }
+    }
+  }
+
+  static void softmax(float* numbers, size_t size) {
+    const float most = *std::max_element(numbers, numbers + size);
+    double sum = 0.0;
+    for (size_t i = 0; i < size; ++i) {
+      numbers[i] = static_cast<float>(std::exp(static_cast<double>(numbers[i] - most)));
+      sum += static_cast<double>(numbers[i]);
+    }
+    for (size_t i = 0; i < size; ++i) {
+      numbers[i] = static_cast<float>(static_cast<double>(numbers[i]) / sum);
+    }
+  }
+
+  const Kernels& kernels_;
+  const Write& write_;
+  Place in_;
+  size_t scratch_;
+};
+
+}  // namespace
+
+Layout Read::layout(size_t images, size_t element) const {
+  const bool small = make_place(shape, true, images, 0).size() * element <= kSmall;
+  return small || shape.pixels() == 1 ? Layout::kGrouped : Layout::kApart;
+}
+
+std::unique_ptr<Step> Read::place(const Places& places) const {
+  return std::make_unique<PlacedRead>(places, *this);
+}
+
+std::unique_ptr<Step> LearnedMap::place(const Places& places) const {
+  return std::make_unique<PlacedLearnedMap>(places, *this);
+}
+
+std::unique_ptr<Step> Truncate::place(const Places& places) const {
+  return std::make_unique<PlacedTruncate>(places, *this);
+}
+
+size_t Write::scratch(const Places& places) const {
+  const Shape& shape = places.in.front().shape;
+  return shape.channels * shape.pixels() + kBlock;
+}
+
+std::unique_ptr<Step> Write::place(const Places& places) const {
+  return std::make_unique<PlacedWrite>(places, *this);
+}
+
+}  // namespace zoo::native

@@ -1,0 +1,93 @@
+#include "backends/native/operators/pointwise.h"
+
+#include <algorithm>
+
+namespace zoo::native {
+namespace {
+
+// Rows of an image, as slots that follow each other at one distance.
+class PlacedCombine : public Step {
+ public:
+  PlacedCombine(const Places& places, float slope)
+      : kernels_(places.kernels.of(places.in.front().wide)), places_(places.in), slope_(slope) {
+    places_.push_back(places.out);
+  }
+
+  void run(const Run& run, size_t image, size_t count) const override {
+    const Place& a = places_.front();
+    const Place& out = places_.back();
+    const Place* const b = places_.size() == 3 ? &places_[1] : nullptr;
+    CombineCall call{};
+    call.slope = slope_;
+    call.count = out.shape.width;
+    call.a_step = a.column;
+    call.b_step = b ? b->column : 0;
+    call.out_step = out.column;
+    for (size_t block = 0; block < out.shape.blocks(); ++block) {
+      for (size_t y = 0; y < out.shape.height; ++y) {
+        for (size_t n = image; n < image + count; ++n) {
+          const auto at = [&](const Place& place) {
+            return run.memory.at(place, place.at(y, 0, n) + block * place.block);
+          };
+          call.a = at(a);
+          call.b = b ? at(*b) : nullptr;
+          call.out = at(out);
+          kernels_.combine(call);
+        }
+      }
+    }
+  }
+
+ private:
+  const Kernels& kernels_;
+  std::vector<Place> places_;  // of the operands, and of the result
+  float slope_;
+};
+
+class PlacedDropout : public Step {
+ public:
+  PlacedDropout(const Places& places, const Dropout& dropout)
+      : kernels_(places.kernels.of(places.in.front().wide)),
+        dropout_(dropout),
+        in_(places.in.front()),
+        out_(places.out) {}
+
+  void run(const Run& run, size_t image, size_t count) const override {
+    const Shape& shape = out_.shape;
+    const size_t pixels = shape.pixels();
+    const auto* const noise = static_cast<const float*>(run.inputs[dropout_.noise]);
+    for (size_t n = image; n < image + count; ++n) {
+      const float* const drawn = noise + (run.first + n) * shape.channels * pixels;
+      for (size_t block = 0; block < shape.blocks(); ++block) {
+        const size_t channels = std::min(kBlock, shape.channels - block * kBlock);
+        for (size_t p = 0; p < pixels; ++p) {
+          const size_t y = p / shape.width, x = p % shape.width;
+          float values[kBlock];
+          kernels_.load(run.memory.at(in_, in_.at(y, x, n) + block * in_.block), values);
+          for (size_t c = 0; c < channels; ++c) {
+            const bool kept = drawn[(block * kBlock + c) * pixels + p] > dropout_.threshold;
+            values[c] = kept ? values[c] * dropout_.factor : 0.0f;
+          }
+          kernels_.store(values, run.memory.at(out_, out_.at(y, x, n) + block * out_.block));
+        }
+      }
+    }
+  }
+
+ private:
+  const Kernels& kernels_;
+  const Dropout& dropout_;
+  Place in_, out_;
+};
+
+}  // namespace
+
+std::unique_ptr<Step> Combine::place(const Places& places) const {
+  return std::make_unique<PlacedCombine>(places, slope);
+}
+
+std::unique_ptr<Step> Dropout::place(const Places& places) const {
+  return std::make_unique<PlacedDropout>(places, *this);
+}
+
+}  // namespace zoo::native

@@ -1,0 +1,42 @@
+// The plan by which some images go through a network: where its maps lie, in which order and in
+// which tiles they are computed.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "backends/native/network.h"
+
+namespace zoo::native {
+
+class Plan {
+ public:
+  // For runs of up to `images` images at a time. The network outlives the plan.
+  Plan(const KernelPair& kernels, const Network& network, size_t images);
+
+  size_t images() const { return images_; }
+
+  // Bytes of maps, and floats, that an instance needs; zeros to begin with.
+  size_t maps() const { return maps_; }
+  size_t floats() const { return floats_; }
+
+  // Rows first … first + count - 1 of the tensors, count ≤ images(), in the memory of an instance.
+  // Images that a run lacks are computed too, of whatever is in the memory.
+  void run(const void* const* inputs, void* const* outputs, size_t first, size_t count,
+           unsigned char* maps, float* floats) const;
+
+ private:
+  // Steps that run for all images at once, or one image after the other.
+  struct Segment {
+    bool apart;
+    std::vector<std::unique_ptr<Step>> steps;
+  };
+
+  size_t images_;
+  size_t element_;
+  size_t maps_ = 0;
+  size_t floats_ = 0;
+  std::vector<Segment> segments_;
+};
+
+}  // namespace zoo::native
