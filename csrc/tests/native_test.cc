@@ -3,7 +3,10 @@
 #include <cmath>
 #include <random>
 
-#include "backends/native/network.h"
+#include "backends/native/operators/ends.h"
+#include "backends/native/operators/last_layer.h"
+#include "backends/native/operators/norms.h"
+#include "backends/native/plan.h"
 #include "check.h"
 
 namespace {
@@ -129,21 +132,35 @@ void draw(Case* layer, const Shape& in) {
   layer->bias = normal(layer->outputs * (dense ? places : 1), 0.1);
 }
 
-Layer lowered(const Case& layer, const Shape& in) {
+std::unique_ptr<Operator> make_operator(const Case& layer, const Shape& in) {
   const Activation rectifier{layer.slope};
   const Window window{layer.size, layer.stride, layer.padding};
   const float* const w = layer.weights.data();
   const float* const b = layer.bias.data();
   switch (layer.kind) {
     case Case::kNorm:
-      return PixelNorm{in, 1.0f / static_cast<float>(in.channels), 1e-6f};
+      return std::make_unique<PixelNorm>(in.channels, 1e-6f);
     case Case::kDense:
-      return make_dense(w, b, in.channels, {layer.outputs, layer.size, layer.size}, rectifier);
+      return make_dense(w, b, in, {layer.outputs, layer.size, layer.size}, rectifier);
     case Case::kConvolution:
       return make_convolution(w, b, in, layer.outputs, window, rectifier);
     default:
       return make_transposed(w, b, in, layer.outputs, window, rectifier);
   }
+}
+
+// Adds an operator after the value so far, and returns what it makes.
+size_t add(Network* network, std::unique_ptr<Operator> op, size_t input, const Shape& out,
+           bool wide = false) {
+  op->inputs = {input};
+  op->output = network->add_value(out, wide);
+  network->operators.push_back(std::move(op));
+  return network->operators.back()->output;
+}
+
+void add_end(Network* network, std::unique_ptr<Operator> op, size_t input) {
+  op->inputs = {input};
+  network->operators.push_back(std::move(op));
 }
 
 // Runs a network in groups and image by image, and both against the definition; the last layer of
@@ -152,13 +169,18 @@ std::vector<uint8_t> test_network(const char* precision, size_t width, std::vect
                                   Finish finish) {
   constexpr size_t kImages = 11;
   Network network;
-  network.sources.push_back({"mu", width});
-  network.shape = {width, 1, 1};
+  network.output("image");
+  auto read = std::make_unique<Read>();
+  read->shape = {width, 1, 1};
+  read->parts.push_back({Part::kNumbers, network.input("mu"), width, width});
+  read->output = network.add_value(read->shape);
+  size_t value = read->output;
+  network.operators.push_back(std::move(read));
   const std::vector<float> latents = normal(kImages * width, 1.0);
   std::vector<Map> maps;
   for (size_t n = 0; n < kImages; ++n) {
     const auto begin = latents.begin() + static_cast<ptrdiff_t>(n * width);
-    maps.push_back({network.shape, {begin, begin + static_cast<ptrdiff_t>(width)}});
+    maps.push_back({{width, 1, 1}, {begin, begin + static_cast<ptrdiff_t>(width)}});
   }
   for (size_t i = 0; i < cases.size(); ++i) {
     const Shape in = maps.front().shape;
@@ -167,35 +189,39 @@ std::vector<uint8_t> test_network(const char* precision, size_t width, std::vect
     for (Map& map : maps) map = apply(layer, map);
     const Shape& made = maps.front().shape;
     if (i + 1 < cases.size()) {
-      network.layers.push_back(lowered(layer, in));
+      value = add(&network, make_operator(layer, in), value, made);
     } else if (layer.kind == Case::kDense) {
       const Shape flat{made.channels * made.pixels(), 1, 1};
-      network.layers.push_back(
-          make_dense(layer.weights.data(), layer.bias.data(), in.channels, flat, {}));
-      network.layers.push_back(DenseImage{made, finish});
+      value = add(&network, make_dense(layer.weights.data(), layer.bias.data(), in, flat, {}),
+                  value, flat, /*wide=*/true);
+      add_end(&network, std::make_unique<DenseImage>(made, finish), value);
     } else {
-      network.layers.push_back(make_last_layer(
-          layer.weights.data(), layer.bias.data(), in, layer.outputs,
-          {layer.size, layer.stride, layer.padding}, layer.kind == Case::kTransposed, finish));
+      add_end(&network,
+              make_last_layer(layer.weights.data(), layer.bias.data(), in, layer.outputs,
+                              {layer.size, layer.stride, layer.padding},
+                              layer.kind == Case::kTransposed, finish),
+              value);
     }
   }
   const Shape image = maps.front().shape;
   const size_t numbers = image.channels * image.pixels();
   const size_t bytes = numbers * (finish.levels ? 1 : sizeof(float));
   std::vector<uint8_t> grouped(kImages * bytes), single(kImages * bytes);
-  const Rows rows = {{"mu", latents.data()}};
-  const Kernels& wide = kernels("fp32");
-  network.pack(kernels(precision), wide);
-  const Plan group(kernels(precision), wide, network, kGroup);
-  const Plan one(kernels(precision), wide, network, 1);
+  const void* const inputs[] = {latents.data()};
+  void* const grouped_images[] = {grouped.data()};
+  void* const single_images[] = {single.data()};
+  const KernelPair pair{kernels(precision), kernels("fp32")};
+  network.pack(pair);
+  const Plan group(pair, network, kGroup);
+  const Plan one(pair, network, 1);
   Bytes group_maps(group.maps()), one_maps(one.maps());
   Floats group_floats(group.floats()), one_floats(one.floats());
   for (size_t first = 0; first < kImages; first += kGroup) {
-    group.run(rows, first, std::min(kGroup, kImages - first), group_maps.data(),
-              group_floats.data(), grouped.data());
+    group.run(inputs, grouped_images, first, std::min(kGroup, kImages - first), group_maps.data(),
+              group_floats.data());
   }
   for (size_t n = 0; n < kImages; ++n) {
-    one.run(rows, n, 1, one_maps.data(), one_floats.data(), single.data());
+    one.run(inputs, single_images, n, 1, one_maps.data(), one_floats.data());
   }
   CHECK(grouped == single);
 

@@ -17,7 +17,7 @@ extern const Kernels kAvx2Kernels;
 const Kernels kAvx2Kernels = {
     "avx2",    sizeof(Element), kTiles,      sizeof kTiles / sizeof kTiles[0],
     pack,      load_block,      store_block, pixel_norm,
-    transpose, instance_norm, combine,           add,         squash,
-    to_levels};
+    transpose, instance_norm,   combine,     add,
+    squash,    to_levels};
 
 }  // namespace zoo::native

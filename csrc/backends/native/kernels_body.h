@@ -139,7 +139,8 @@ void tile(const TileCall& call) {
 
 template <int Rows, int Columns, int Step = 1>
 constexpr Tile make_tile() {
-  return {Rows, Columns, Step, tile<Rows, Columns, Step, Element>, tile<Rows, Columns, Step, float>};
+  return {Rows, Columns, Step, tile<Rows, Columns, Step, Element>,
+          tile<Rows, Columns, Step, float>};
 }
 
 void pack(const float* weights, void* packed) {

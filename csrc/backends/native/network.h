@@ -1,8 +1,8 @@
 // A network of operators with packed weights, which all instances of a backend share.
 //
-// An operator knows three things: what it is made of (its constructor, called by lowering.h), how its
-// weights are packed, and how it is placed: place() returns the step that runs it between maps that
-// lie at given places. plan.h decides where maps lie and in what order steps run.
+// An operator knows three things: what it is made of (its constructor, called by lowering.h), how
+// its weights are packed, and how it is placed: place() returns the step that runs it between maps
+// that lie at given places. plan.h decides where maps lie and in what order steps run.
 #pragma once
 
 #include <cstdint>

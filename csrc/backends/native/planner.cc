@@ -61,7 +61,8 @@ void Planner::choose_layouts() {
   std::vector<bool> grouped(network_.values.size(), images_ > 1);
   for (const auto& op : network_.operators) {
     if (op->output == kNone || images_ == 1) continue;
-    const Layout layout = op->layout(images_, kernels_.of(network_.values[op->output].wide).element);
+    const Layout layout =
+        op->layout(images_, kernels_.of(network_.values[op->output].wide).element);
     if (layout == Layout::kAsOperand) {
       grouped[op->output] = op->inputs.empty() || grouped[op->inputs.front()];
     } else {

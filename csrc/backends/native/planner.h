@@ -35,7 +35,7 @@ class Planner {
   struct Room {
     bool grouped = false;
     size_t padding = 0;
-    size_t images = 1;       // that there is memory for
+    size_t images = 1;        // that there is memory for
     size_t begin = SIZE_MAX;  // turns between which it is used
     size_t end = 0;
     Place place;

@@ -61,7 +61,8 @@ std::optional<Part> match_classes(Lowering* lowering, std::string_view value) {
 // Attributes at every pixel: Expand(Unsqueeze(attributes), …).
 std::optional<Part> match_attributes(Lowering* lowering, std::string_view value) {
   const Node* const spread = lowering->producer(value, "Expand");
-  const Node* const view = spread ? lowering->producer(spread->inputs.front(), "Unsqueeze") : nullptr;
+  const Node* const view =
+      spread ? lowering->producer(spread->inputs.front(), "Unsqueeze") : nullptr;
   if (!view || view->inputs.front() != io::kAttributes) return std::nullopt;
   return Part{Part::kRepeated, lowering->network.input(io::kAttributes),
               lowering->manifest.condition_names.size()};
@@ -211,9 +212,8 @@ bool only_leaves(const Lowering& lowering, std::string_view value) {
 // Sigmoid, Softmax or Split of a vector, which makes outputs.
 bool match_output(Lowering& lowering, const Node& node) {
   const auto value = lowering.find(node.inputs.front());
-  const bool leaves = std::all_of(node.outputs.begin(), node.outputs.end(), [&](auto output) {
-    return lowering.graph.is_output(output);
-  });
+  const bool leaves = std::all_of(node.outputs.begin(), node.outputs.end(),
+                                  [&](auto output) { return lowering.graph.is_output(output); });
   if (!value || !leaves) return false;
   const Shape& shape = lowering.shape(*value);
   auto write = std::make_unique<Write>();
@@ -227,8 +227,9 @@ bool match_output(Lowering& lowering, const Node& node) {
              size % node.outputs.size() != 0) {
     return false;
   }
-  const Constant* const parts =
-      node.op == "Split" && node.inputs.size() == 2 ? lowering.graph.constant(node.inputs[1]) : nullptr;
+  const Constant* const parts = node.op == "Split" && node.inputs.size() == 2
+                                    ? lowering.graph.constant(node.inputs[1])
+                                    : nullptr;
   if (node.op == "Split" && node.inputs.size() == 2 &&
       (!parts || parts->integers.size() != node.outputs.size())) {
     return false;
@@ -262,8 +263,8 @@ void write_outputs(Lowering* lowering) {
     }
     const Shape& shape = lowering->shape(*value);
     auto write = std::make_unique<Write>();
-    write->targets.push_back({lowering->network.output(std::string(output)), 0,
-                              shape.channels * shape.pixels()});
+    write->targets.push_back(
+        {lowering->network.output(std::string(output)), 0, shape.channels * shape.pixels()});
     lowering->add_end(std::move(write), *value);
   }
 }

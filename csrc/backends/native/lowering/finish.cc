@@ -15,8 +15,8 @@ class FinishMatcher {
   bool match() {
     while (!lowering_.graph.is_output(value_)) {
       const Node* const node = lowering_.only_user(value_);
-      if (!node || !node->domain.empty() || !(match_function(*node) || match_original(*node) ||
-                                              match_conversion(*node))) {
+      if (!node || !node->domain.empty() ||
+          !(match_function(*node) || match_original(*node) || match_conversion(*node))) {
         return false;
       }
     }
@@ -134,7 +134,8 @@ class FinishMatcher {
       return true;
     }
     constexpr int64_t kUint8 = 2;
-    const Constant* const factor = node.op == "Mul" ? lowering_.scalar_beside(node, value_) : nullptr;
+    const Constant* const factor =
+        node.op == "Mul" ? lowering_.scalar_beside(node, value_) : nullptr;
     const std::string_view scaled = node.outputs.front();
     const Node* const half = factor ? lowering_.user(scaled, "Add") : nullptr;
     const Constant* const added = half ? lowering_.scalar_beside(*half, scaled) : nullptr;

@@ -10,10 +10,9 @@ namespace zoo::native {
 namespace {
 
 constexpr bool (*kMatchers[])(Lowering&, const Node&) = {
-    match_input,       match_view,      match_pixel_norm,    match_truncation,
-    match_style_layer, match_dense,     match_convolution,   match_instance_norm,
-    match_dropout,     match_join,      match_sum,           match_rectifier,
-    match_output,
+    match_input, match_view,        match_pixel_norm,    match_truncation, match_style_layer,
+    match_dense, match_convolution, match_instance_norm, match_dropout,    match_join,
+    match_sum,   match_rectifier,   match_output,
 };
 
 bool has_operand(const Lowering& lowering, const Node& node) {
@@ -142,9 +141,8 @@ Network lower(const Graph& graph, const Manifest& manifest) {
     match_learned_map(lowering, node);
     const bool begins = std::any_of(node.inputs.begin(), node.inputs.end(), is_input);
     if (!begins && !has_operand(lowering, node)) continue;
-    const bool known =
-        std::any_of(std::begin(kMatchers), std::end(kMatchers),
-                    [&](auto* const matches) { return matches(lowering, node); });
+    const bool known = std::any_of(std::begin(kMatchers), std::end(kMatchers),
+                                   [&](auto* const matches) { return matches(lowering, node); });
     if (!known) unknown.push_back(&node);
   }
   for (const Node* const node : unknown) {

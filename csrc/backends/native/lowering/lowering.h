@@ -42,11 +42,11 @@ class Lowering {
   Network network;
   // Values of the graph that are images as they came in, levels/255, by their names.
   std::map<std::string_view, Original> originals;
-  std::string_view styles;      // w for every layer, of a style-based network
-  size_t style_value = kNone;   // w, the same for all layers; none: rows of an input
-  std::set<size_t> rectified;   // values that cannot be negative
-  // Joined maps, by their names in the graph, where parts end within a block, and so are followed by
-  // channels of zeros.
+  std::string_view styles;     // w for every layer, of a style-based network
+  size_t style_value = kNone;  // w, the same for all layers; none: rows of an input
+  std::set<size_t> rectified;  // values that cannot be negative
+  // Joined maps, by their names in the graph, where parts end within a block, and so are followed
+  // by channels of zeros.
   std::map<std::string_view, Gapped> gapped;
 
   [[noreturn]] static void refuse(const Node& node, const std::string& why);
@@ -95,8 +95,8 @@ class Lowering {
   std::set<std::string_view> written_;
 };
 
-// Each tries whether its operators begin at a node whose operands are known, or one of them is. True
-// where they do: then what they make is bound.
+// Each tries whether its operators begin at a node whose operands are known, or one of them is.
+// True where they do: then what they make is bound.
 bool match_input(Lowering& lowering, const Node& node);
 bool match_view(Lowering& lowering, const Node& node);
 bool match_output(Lowering& lowering, const Node& node);
@@ -119,8 +119,8 @@ void write_outputs(Lowering* lowering);
 // Whether a value only leads to outputs that are no images, which are better kept as floats.
 bool only_leaves(const Lowering& lowering, std::string_view value);
 
-// What follows the last layer, if it is nothing but what makes an image of its numbers; the nodes are
-// taken, and the output is marked.
+// What follows the last layer, if it is nothing but what makes an image of its numbers; the nodes
+// are taken, and the output is marked.
 std::optional<Finish> match_finish(Lowering* lowering, std::string_view value);
 void check_image(const Lowering& lowering, const Node& node, const Shape& shape);
 

@@ -11,8 +11,8 @@ namespace {
 
 size_t add_combine(Lowering* lowering, float slope, const std::vector<size_t>& inputs) {
   const size_t first = inputs.front();
-  const size_t made = lowering->add(std::make_unique<Combine>(slope), inputs, lowering->shape(first),
-                                    lowering->is_wide(first));
+  const size_t made = lowering->add(std::make_unique<Combine>(slope), inputs,
+                                    lowering->shape(first), lowering->is_wide(first));
   if (slope == 0.0f) lowering->rectified.insert(made);
   return made;
 }

@@ -68,7 +68,8 @@ struct Operands {
   std::vector<float> spread;  // weights with zeros for the channels between joined maps
 };
 
-// Weights [in, …] or [out, in, …] for a joined map, with zeros for the channels of none of its parts.
+// Weights [in, …] or [out, in, …] for a joined map, with zeros for the channels of none of its
+// parts.
 std::vector<float> spread_weights(const Constant& w, const Gapped& joined, size_t channels,
                                   bool transposed) {
   const auto inputs = static_cast<size_t>(w.shape[transposed ? 0 : 1]);
@@ -79,7 +80,8 @@ std::vector<float> spread_weights(const Constant& w, const Gapped& joined, size_
     size_t from = 0, to = 0;
     for (const size_t part : joined.parts) {
       std::copy_n(w.floats.begin() + static_cast<ptrdiff_t>((o * inputs + from) * inner),
-                  part * inner, spread.begin() + static_cast<ptrdiff_t>((o * channels + to) * inner));
+                  part * inner,
+                  spread.begin() + static_cast<ptrdiff_t>((o * channels + to) * inner));
       from += part;
       to += (part + kBlock - 1) / kBlock * kBlock;
     }
@@ -99,8 +101,7 @@ std::optional<Operands> operands(const Lowering& lowering, const Node& node, boo
   }
   if (value) return Operands{*value, w.floats.data(), {}};
   Operands read{joined->second.value, nullptr, {}};
-  read.spread =
-      spread_weights(w, joined->second, lowering.shape(read.value).channels, transposed);
+  read.spread = spread_weights(w, joined->second, lowering.shape(read.value).channels, transposed);
   read.weights = read.spread.data();
   return read;
 }
@@ -149,9 +150,8 @@ bool match_dense(Lowering& lowering, const Node& node) {
     if (outputs != image.values()) Lowering::refuse(node, "makes an image of another size");
     const size_t made =
         lowering.add(make_dense(w.floats.data(), b, in, flat, {}), {*input}, flat, /*wide=*/true);
-    lowering.add_end(std::make_unique<DenseImage>(
-                         Shape{image.channels, image.height, image.width}, *end),
-                     made);
+    lowering.add_end(
+        std::make_unique<DenseImage>(Shape{image.channels, image.height, image.width}, *end), made);
     return true;
   }
   Activation rectifier = lowering.activation(&value);

@@ -49,7 +49,8 @@ class PlacedRead : public Step {
             value = static_cast<const float*>(data)[row * part.channels + own];
             break;
           case Part::kClass:
-            value = static_cast<const int64_t*>(data)[row] == static_cast<int64_t>(own) ? 1.0f : 0.0f;
+            value =
+                static_cast<const int64_t*>(data)[row] == static_cast<int64_t>(own) ? 1.0f : 0.0f;
             break;
           case Part::kLevels: {
             const auto* const levels = static_cast<const uint8_t*>(data);

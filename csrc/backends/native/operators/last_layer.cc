@@ -173,8 +173,7 @@ void PlacedLastLayer::compose(const uint8_t* original, size_t channel, size_t y,
   const Shape& shape = layer_.out;
   constexpr float kLevel = 255.0f;
   for (size_t n = 0; n < count; ++n) {
-    const uint8_t* const pixels =
-        original + (n * shape.pixels() + y * shape.width) * how.channels;
+    const uint8_t* const pixels = original + (n * shape.pixels() + y * shape.width) * how.channels;
     for (size_t x = 0; x < shape.width; ++x) {
       float& value = row[x % layout_.phases * layout_.phase + layout_.margin +
                          x / layout_.phases * layout_.images + n];
@@ -196,8 +195,8 @@ void PlacedLastLayer::run(const Run& run, size_t image, size_t count) const {
   const size_t in = in_.grouped ? 0 : image * in_.image;
   const Shape& shape = layer_.out;
   for (size_t c = 0; c < shape.channels; ++c) {
-    std::fill_n(scratch + layout_.sums + c * shape.height * layout_.row,
-                shape.height * layout_.row, layer_.bias[c]);
+    std::fill_n(scratch + layout_.sums + c * shape.height * layout_.row, shape.height * layout_.row,
+                layer_.bias[c]);
   }
   for (size_t y = 0; y < layer_.in.height; ++y) {
     multiply(run.memory, in, y, scratch);
@@ -205,8 +204,8 @@ void PlacedLastLayer::run(const Run& run, size_t image, size_t count) const {
   }
   const Finish& f = layer_.finish;
   auto* const levels = reinterpret_cast<uint8_t*>(scratch + layout_.products);
-  auto* const out = static_cast<uint8_t*>(run.outputs[0]) +
-                    (run.first + image) * image_bytes(shape, f);
+  auto* const out =
+      static_cast<uint8_t*>(run.outputs[0]) + (run.first + image) * image_bytes(shape, f);
   const Original* const original = f.original.empty() ? nullptr : f.original.data();
   for (size_t c = 0; c < shape.channels; ++c) {
     for (size_t y = 0; y < shape.height; ++y) {
@@ -248,8 +247,8 @@ class PlacedDenseImage : public Step {
                       numbers + block * kBlock);
       }
       kernels_.squash(f.squash, f.scale, f.low, f.high, numbers, size);
-      auto* const out = static_cast<uint8_t*>(run.outputs[0]) +
-                        (run.first + n) * image_bytes(layer_.image, f);
+      auto* const out =
+          static_cast<uint8_t*>(run.outputs[0]) + (run.first + n) * image_bytes(layer_.image, f);
       if (!f.levels) {
         std::copy_n(numbers, size, reinterpret_cast<float*>(out));
         continue;

@@ -31,7 +31,7 @@ struct Finish {
   float scale = 1.0f;
   float low = 0.0f;
   float high = 1.0f;
-  bool levels = true;  // bytes [N, H, W, C]; else floats [N, C, H, W]
+  bool levels = true;                   // bytes [N, H, W, C]; else floats [N, C, H, W]
   std::vector<Original> original = {};  // none or one
 };
 
@@ -56,8 +56,8 @@ std::unique_ptr<LastLayer> make_last_layer(const float* weights, const float* bi
                                            size_t channels, const Window& window, bool transposed,
                                            const Finish& finish);
 
-// The end of a network whose last layer is dense: a vector, wide, with a number for each of an image
-// [C, H, W]. Writes its network's first output.
+// The end of a network whose last layer is dense: a vector, wide, with a number for each of an
+// image [C, H, W]. Writes its network's first output.
 struct DenseImage : Operator {
   Shape image;
   Finish finish;

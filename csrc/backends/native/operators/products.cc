@@ -125,8 +125,9 @@ std::unique_ptr<Products> make_dense(const float* weights, const float* bias, co
   return made;
 }
 
-std::unique_ptr<Products> make_convolution(const float* weights, const float* bias, const Shape& in, size_t outputs,
-                          const Window& window, Activation activation) {
+std::unique_ptr<Products> make_convolution(const float* weights, const float* bias, const Shape& in,
+                                           size_t outputs, const Window& window,
+                                           Activation activation) {
   auto made = std::make_unique<Products>();
   made->in = in;
   made->out.channels = outputs;
@@ -155,8 +156,9 @@ std::unique_ptr<Products> make_convolution(const float* weights, const float* bi
   return made;
 }
 
-std::unique_ptr<Products> make_transposed(const float* weights, const float* bias, const Shape& in, size_t outputs,
-                         const Window& window, Activation activation) {
+std::unique_ptr<Products> make_transposed(const float* weights, const float* bias, const Shape& in,
+                                          size_t outputs, const Window& window,
+                                          Activation activation) {
   auto made = std::make_unique<Products>();
   made->in = in;
   made->out.channels = outputs;

@@ -69,8 +69,8 @@ struct Window {
 };
 
 // Weights [out, in, size, size]; bias may be null. The output is of the shape that follows.
-std::unique_ptr<Products> make_convolution(const float* weights, const float* bias,
-                                           const Shape& in, size_t outputs, const Window& window,
+std::unique_ptr<Products> make_convolution(const float* weights, const float* bias, const Shape& in,
+                                           size_t outputs, const Window& window,
                                            Activation activation);
 
 // Weights [in, out, size, size] of a transposed convolution.
