@@ -77,6 +77,11 @@ std::optional<Shape> viewed(const Lowering& lowering, const Node& node, const Sh
     return shape.pixels() == 1 ? std::optional<Shape>(shape) : std::nullopt;
   }
   const size_t size = shape.channels * shape.pixels();
+  for (size_t axis = 1; axis < axes->integers.size(); ++axis) {
+    const int64_t side = axes->integers[axis];
+    const bool rest = side == -1 && axes->integers.size() == 2;
+    if (!rest && (side < 1 || static_cast<size_t>(side) > size)) return std::nullopt;
+  }
   const auto side = [&](size_t axis) { return static_cast<size_t>(axes->integers[axis]); };
   if (axes->integers.size() == 2) {
     const bool whole = axes->integers[1] == -1 || side(1) == size;
@@ -239,7 +244,7 @@ bool match_output(Lowering& lowering, const Node& node) {
     const std::string name(node.outputs[i]);
     const size_t count =
         parts ? static_cast<size_t>(parts->integers[i]) : size / node.outputs.size();
-    if (first + count > size) return false;
+    if (count > size || first + count > size) return false;
     write->targets.push_back({lowering.network.output(name), first, count});
     lowering.mark_written(node.outputs[i]);
     first += count;

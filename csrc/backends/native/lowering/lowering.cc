@@ -15,6 +15,22 @@ constexpr bool (*kMatchers[])(Lowering&, const Node&) = {
     match_sum,   match_rectifier,   match_output,
 };
 
+// Operands that a node must have before anyone looks at them.
+size_t least_operands(std::string_view op) {
+  for (const char* const two :
+       {"Add", "Conv", "ConvTranspose", "Div", "Equal", "Expand", "Gather", "Gemm", "Greater",
+        "Mul", "Pow", "ReparametrizedSample", "Reshape", "Sub", "Unsqueeze"}) {
+    if (op == two) return 2;
+  }
+  return op == "InstanceNormalization" || op == "Slice" ? 3 : 1;
+}
+
+void check_operands(const Node& node) {
+  if (node.outputs.empty() || node.inputs.size() < least_operands(node.op)) {
+    Lowering::refuse(node, "has too few operands");
+  }
+}
+
 bool has_operand(const Lowering& lowering, const Node& node) {
   return std::any_of(node.inputs.begin(), node.inputs.end(), [&](std::string_view value) {
     return lowering.find(value) || lowering.originals.count(value) != 0 ||
@@ -108,6 +124,12 @@ const Constant& Lowering::weights(const Node& node, size_t operand, size_t axes)
   if (!constant || constant->floats.empty() || constant->shape.size() != axes) {
     refuse(node, "has weights that are not constant");
   }
+  size_t size = 1;
+  for (const int64_t side : constant->shape) {
+    const bool fits = side > 0 && static_cast<size_t>(side) <= constant->floats.size();
+    size *= fits ? static_cast<size_t>(side) : 0;
+  }
+  if (size != constant->floats.size()) refuse(node, "has weights of another size than their shape");
   return *constant;
 }
 
@@ -116,6 +138,13 @@ const float* Lowering::bias(const Node& node, size_t outputs) const {
   const Constant& constant = weights(node, 2, 1);
   if (constant.floats.size() != outputs) refuse(node, "has a bias of another size");
   return constant.floats.data();
+}
+
+bool Lowering::has_noise(uint32_t stream, size_t width) const {
+  const auto& layers = manifest.layer_noise;
+  return std::any_of(layers.begin(), layers.end(), [&](const LayerNoise& layer) {
+    return layer.stream == stream && layer.width == width;
+  });
 }
 
 Activation Lowering::activation(std::string_view* value) {
@@ -134,6 +163,7 @@ Activation Lowering::activation(std::string_view* value) {
 
 Network lower(const Graph& graph, const Manifest& manifest) {
   Lowering lowering(graph, manifest);
+  for (const Node& node : graph.nodes()) check_operands(node);
   read_vectors(&lowering);
   std::vector<const Node*> unknown;
   for (const Node& node : graph.nodes()) {

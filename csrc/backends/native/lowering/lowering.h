@@ -86,6 +86,8 @@ class Lowering {
   const Constant& weights(const Node& node, size_t operand, size_t axes) const;
   // Of a layer's third operand; null where it has none.
   const float* bias(const Node& node, size_t outputs) const;
+  // Whether the manifest has a layer whose noise is so many numbers of that stream.
+  bool has_noise(uint32_t stream, size_t width) const;
   // A rectifier after a value, if there is one; it is taken.
   Activation activation(std::string_view* value);
 

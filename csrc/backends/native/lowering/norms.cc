@@ -71,6 +71,9 @@ size_t match_noise(Lowering* lowering, const Node& product, const Shape& shape, 
   strength->assign(factors->floats.begin(), factors->floats.end());
   strength->resize(shape.blocks() * kBlock, 0.0f);
   const auto stream = static_cast<uint32_t>(drawn->integer("stream", 0));
+  if (!lowering->has_noise(stream, shape.pixels())) {
+    Lowering::refuse(product, "adds noise that is not of its map's size");
+  }
   return lowering->network.input(io::layer_noise(stream));
 }
 
@@ -85,7 +88,8 @@ size_t match_style(Lowering* lowering, const Node& chosen, size_t width) {
   }
   auto read = std::make_unique<Read>();
   read->shape = {width, 1, 1};
-  Part part{Part::kNumbers, lowering->network.input(io::kLatent), width, layers * width};
+  Part part{Part::kNumbers, lowering->network.input(io::kLatent), width,
+            lowering->manifest.latent_width};
   part.offset = static_cast<size_t>(number->integers[0]) * width;
   read->parts.push_back(part);
   return lowering->add(std::move(read), {}, {width, 1, 1}, /*wide=*/true);

@@ -116,11 +116,9 @@ bool match_dropout(Lowering& lowering, const Node& node) {
   auto dropout = std::make_unique<Dropout>();
   const auto stream = static_cast<uint32_t>(drawn->integer("stream", 0));
   const Shape shape = lowering.shape(*input);
-  const auto& layers = lowering.manifest.layer_noise;
-  const bool whole = std::any_of(layers.begin(), layers.end(), [&](const LayerNoise& layer) {
-    return layer.stream == stream && layer.width == shape.channels * shape.pixels();
-  });
-  if (!whole) Lowering::refuse(*greater, "compares noise that is not of its map's size");
+  if (!lowering.has_noise(stream, shape.channels * shape.pixels())) {
+    Lowering::refuse(*greater, "compares noise that is not of its map's size");
+  }
   dropout->noise = lowering.network.input(io::layer_noise(stream));
   dropout->factor = factor->floats[0];
   dropout->threshold = threshold->floats[0];

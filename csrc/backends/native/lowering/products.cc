@@ -159,6 +159,11 @@ bool match_dense(Lowering& lowering, const Node& node) {
   const Node* const view = lowering.user(value, "Reshape");
   const Constant* const axes = view ? lowering.graph.constant(view->inputs[1]) : nullptr;
   if (axes && axes->integers.size() == 4) {
+    for (size_t axis = 1; axis < 4; ++axis) {
+      const int64_t side = axes->integers[axis];
+      if (side < 1 || static_cast<size_t>(side) > outputs)
+        Lowering::refuse(*view, "is no map of it");
+    }
     const auto side = [&](size_t axis) { return static_cast<size_t>(axes->integers[axis]); };
     const Shape shape{side(1), side(2), side(3)};
     if (shape.channels * shape.pixels() != outputs) Lowering::refuse(*view, "is no map of it");
