@@ -342,7 +342,7 @@ def test_mixing_needs_the_halves(small: Small, vae_engine: Path, tmp_path: Path)
     said = refuses("sample", "--engine", vae_engine, "--mix", 1, cwd=tmp_path)
     assert "--mix: vae.onnx is not style-based" in said
     said = refuses("sample", "--engine", small.path("synthesis"), cwd=tmp_path)
-    assert "has no prior" in said
+    assert "without a prior" in said
 
 
 # Export
