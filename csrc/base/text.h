@@ -7,6 +7,13 @@
 
 namespace zoo {
 
+// "a, b, c".
+inline std::string join(const std::vector<std::string>& items) {
+  std::string text;
+  for (const std::string& item : items) text += (text.empty() ? "" : ", ") + item;
+  return text;
+}
+
 // "a, b or c"; quoted: "'a', 'b' or 'c'".
 inline std::string alternatives(const std::vector<std::string>& items, bool quoted = false) {
   std::string text;

@@ -18,7 +18,7 @@ Engine::Engine(const std::string& path, const Options& options,
     throw ArgumentError("instances: expected at most 4096, got " +
                         std::to_string(options.instances));
   }
-  file_ = std::make_unique<const MappedFile>(path);
+  file_ = std::make_unique<const FileContents>(path);
   manifest_ = read_manifest(*file_);
   if (std::find(roles.begin(), roles.end(), manifest_.role) == roles.end()) {
     throw ArgumentError("'" + path + "' has the role '" + manifest_.role + "', expected " +
@@ -44,8 +44,7 @@ Engine::Live& Engine::live() {
 }
 
 std::unique_ptr<Backend> Engine::make() const {
-  std::string_view graph;
-  if (file_) graph = {reinterpret_cast<const char*>(file_->begin()), file_->size()};
+  const std::string_view graph = file_ ? file_->text() : std::string_view();
   return placement_.backend->make(
       {path_, graph, precision_, placement_.instances, &manifest_, placement_.device});
 }

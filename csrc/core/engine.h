@@ -13,7 +13,7 @@
 #include "core/instance_pool.h"
 #include "core/placement.h"
 #include "core/run_sizes.h"
-#include "format/mapped_file.h"
+#include "format/file_contents.h"
 #include "zoo/manifest.h"
 #include "zoo/options.h"
 
@@ -62,9 +62,9 @@ class Engine {
   Live& live();
 
   const std::string path_;
-  // Of what is no plan: a child makes its own backend, wherever it is then and whatever has become
-  // of the file.
-  std::unique_ptr<const MappedFile> file_;
+  // Null for a plan. Kept so that a forked child can make its own backend, whatever its working
+  // folder is and whatever has become of the file.
+  std::unique_ptr<const FileContents> file_;
   Manifest manifest_;
   std::string precision_;
   Placement placement_;

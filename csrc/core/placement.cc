@@ -73,10 +73,10 @@ const BackendEntry* find(const std::vector<const BackendEntry*>& entries, const 
   return found == entries.end() ? nullptr : *found;
 }
 
-// The one that the export measured to be fastest of those that can, else the first that can.
+// Returns the named backend, else the fastest measured at export that can run the precision, else
+// the first that can.
 const BackendEntry* choose_cpu_backend(const Manifest& manifest, const Options& options) {
   const auto entries = backends_for(DeviceKind::kCpu, FileKind::kOnnx);
-  check_precision(*entries.front(), manifest, options.precision);
   if (options.backend != "auto") {
     if (const BackendEntry* const named = find(entries, options.backend)) return named;
     throw_unknown_backend(options.backend);
@@ -94,7 +94,7 @@ const BackendEntry* choose_cpu_backend(const Manifest& manifest, const Options& 
   for (const BackendEntry* entry : entries) {
     if (entry->can(options.precision)) return entry;
   }
-  // Nothing fits: the reference backend says why.
+  // None fits: this one's error says why.
   return find(entries, options.precision == "fp32" ? "onnxruntime" : "openvino");
 }
 
@@ -105,24 +105,19 @@ const BackendEntry* choose_gpu_backend(const Manifest& manifest, FileKind file,
   const BackendEntry* const only =
       file == FileKind::kPlan ? find(entries, manifest.plan.target) : entries.front();
   const std::string name = only->name;
-  if (file == FileKind::kOnnx) check_precision(*only, manifest, options.precision);
-  if (options.backend != "auto" && options.backend != name) {
-    throw ArgumentError(file == FileKind::kPlan
-                            ? "backend: a plan of " + name + " runs in it, expected auto or " +
-                                  name + ", got '" + options.backend + "'"
-                            : "backend: an .onnx engine runs in " + name +
-                                  " on a GPU, expected auto or " + name + ", got '" +
-                                  options.backend + "'");
-  }
-  if (file == FileKind::kPlan) check_precision(*only, manifest, options.precision);
-  return only;
+  if (options.backend == "auto" || options.backend == name) return only;
+  const std::string reason = file == FileKind::kPlan
+                                 ? "a plan of " + name + " runs in it"
+                                 : "an .onnx engine runs in " + name + " on a GPU";
+  throw ArgumentError("backend: " + reason + ", expected auto or " + name + ", got '" +
+                      options.backend + "'");
 }
 
 void check_bucket(const std::vector<size_t>& sizes, size_t bucket) {
   if (bucket == 0 || std::count(sizes.begin(), sizes.end(), bucket) != 0) return;
-  std::string known;
-  for (const size_t size : sizes) known += (known.empty() ? "" : ", ") + std::to_string(size);
-  throw ArgumentError("bucket: expected one of the batch sizes " + known + ", got " +
+  std::vector<std::string> known;
+  for (const size_t size : sizes) known.push_back(std::to_string(size));
+  throw ArgumentError("bucket: expected one of the batch sizes " + join(known) + ", got " +
                       std::to_string(bucket));
 }
 
@@ -136,14 +131,15 @@ Placement place(const std::string& path, const Manifest& manifest, const Options
   const FileKind file = manifest.plan.buckets.empty() ? FileKind::kOnnx : FileKind::kPlan;
   Placement placement;
   placement.device = parse_device(options.device, path, file);
+  placement.backend = placement.on_gpu() ? choose_gpu_backend(manifest, file, options)
+                                         : choose_cpu_backend(manifest, options);
+  check_precision(*placement.backend, manifest, options.precision);
   if (!placement.on_gpu()) {
-    placement.backend = choose_cpu_backend(manifest, options);
     placement.instances = options.instances ? options.instances : available_cores();
     if (options.bucket == 0) return placement;
     throw ArgumentError("bucket: '" + path + "' runs on the CPU, where images do not depend on " +
                         "the size of a run; expected none");
   }
-  placement.backend = choose_gpu_backend(manifest, file, options);
   placement.instances = options.instances ? options.instances : kGpuInstances;
   placement.run_sizes = placement.backend->run_sizes(manifest);
   check_bucket(placement.run_sizes, options.bucket);

@@ -1,6 +1,7 @@
 #include "zoo/translator.h"
 
 #include "base/checks.h"
+#include "base/text.h"
 #include "core/image_runner.h"
 
 namespace zoo {
@@ -15,12 +16,10 @@ void Translator::translate(const TranslateRequest& request, void* translated,
   check_range(request.n, request.first, manifest().input.bytes());
   const std::vector<std::string>& names = manifest().condition_names;
   if ((request.attributes == nullptr) != names.empty()) {
-    std::string known;
-    for (const auto& name : names) known += (known.empty() ? "" : ", ") + name;
-    throw ArgumentError(names.empty()
-                            ? "attributes: expected none, for '" + engine().path() +
-                                  "' does not ask for them"
-                            : "attributes: expected a value for each of " + known + ", got none");
+    throw ArgumentError(
+        names.empty()
+            ? "attributes: expected none, because '" + engine().path() + "' has no such input"
+            : "attributes: expected a value for each of " + join(names) + ", got none");
   }
   GraphInputs inputs;
   inputs.seed = request.seed;

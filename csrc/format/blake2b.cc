@@ -13,7 +13,7 @@ constexpr uint64_t kInitial[8] = {0x6a09e667f3bcc908, 0xbb67ae8584caa73b, 0x3c6e
                                   0xa54ff53a5f1d36f1, 0x510e527fade682d1, 0x9b05688c2b3e6c1f,
                                   0x1f83d9abfb41bd6b, 0x5be0cd19137e2179};
 
-// Words of the message in the order of each round; rounds 10 and 11 are 0 and 1 again.
+// Message word schedule of each round; rounds 10 and 11 repeat 0 and 1.
 constexpr uint8_t kOrder[10][16] = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
                                     {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
                                     {11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4},
@@ -42,13 +42,13 @@ inline void mix(uint64_t* v, int a, int b, int c, int d, uint64_t x, uint64_t y)
 
 Blake2b::Blake2b() {
   std::memcpy(state_, kInitial, sizeof state_);
-  // Parameters: no key, one of one leaves, the length of the digest.
+  // Parameter block: digest length, no key, fanout 1, depth 1.
   state_[0] ^= 0x01010000 ^ kDigest;
 }
 
 void Blake2b::compress(const uint8_t* block, bool last) {
   uint64_t words[16];
-  // Little-endian, as every machine is that this is built for.
+  // Little-endian, as are all supported machines.
   std::memcpy(words, block, sizeof words);
   uint64_t v[16];
   std::memcpy(v, state_, sizeof state_);
@@ -73,7 +73,7 @@ void Blake2b::compress(const uint8_t* block, bool last) {
 void Blake2b::update(const void* data, size_t bytes) {
   const auto* from = static_cast<const uint8_t*>(data);
   while (bytes != 0) {
-    // The last block is compressed in another way: a full one waits for what follows.
+    // The last block is compressed differently, so a full block waits for more data.
     if (pending_bytes_ == kBlock) {
       length_ += kBlock;
       compress(pending_, false);
@@ -86,11 +86,11 @@ void Blake2b::update(const void* data, size_t bytes) {
       bytes -= kBlock;
       continue;
     }
-    const size_t taken = std::min(bytes, kBlock - pending_bytes_);
-    std::memcpy(pending_ + pending_bytes_, from, taken);
-    pending_bytes_ += taken;
-    from += taken;
-    bytes -= taken;
+    const size_t count = std::min(bytes, kBlock - pending_bytes_);
+    std::memcpy(pending_ + pending_bytes_, from, count);
+    pending_bytes_ += count;
+    from += count;
+    bytes -= count;
   }
 }
 

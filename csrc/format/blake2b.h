@@ -1,5 +1,5 @@
-// BLAKE2b (RFC 7693) with 32 bytes of digest and no key: hashlib.blake2b(digest_size=32) of
-// Python, b2sum -l 256 of a shell.
+// BLAKE2b (RFC 7693) with a digest of 32 bytes and no key: hashlib.blake2b(digest_size=32) in
+// Python, b2sum -l 256 in a shell.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,7 @@ class Blake2b {
 
   void update(const void* data, size_t bytes);
 
-  // 64 lower-case hexadecimal digits; nothing may be added after it.
+  // Returns 64 lower-case hexadecimal digits; no update may follow.
   std::string hex_digest();
 
  private:
@@ -23,7 +23,7 @@ class Blake2b {
   void compress(const uint8_t* block, bool last);
 
   uint64_t state_[8];
-  uint64_t length_ = 0;  // bytes that are in the state
+  uint64_t length_ = 0;  // bytes hashed into the state
   uint8_t pending_[kBlock];
   size_t pending_bytes_ = 0;
 };

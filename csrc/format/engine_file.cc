@@ -10,11 +10,7 @@
 namespace zoo {
 namespace {
 
-std::string_view text_of(const MappedFile& file) {
-  return {reinterpret_cast<const char*>(file.begin()), file.size()};
-}
-
-// Of the file with zeros in the place of these digits.
+// Hashes the file with these digits replaced by zeros.
 std::string digest_without(std::string_view text, const std::string& digits) {
   const std::string zeros(digits.size(), '0');
   Blake2b hash;
@@ -30,12 +26,12 @@ std::string digest_without(std::string_view text, const std::string& digits) {
 
 }  // namespace
 
-void check_engine_file(const MappedFile& file, const Manifest& manifest) {
+void check_engine_file(const FileContents& file, const Manifest& manifest) {
   const std::string name = "engine file '" + file.path() + "'";
   if (manifest.plan.buckets.empty()) {
     OnnxModel model;
     try {
-      model = parse_onnx(text_of(file));
+      model = parse_onnx(file.text());
       check_onnx(model);
     } catch (const EngineFileError& error) {
       throw EngineFileError(name + " cannot be used: " + error.what());
@@ -43,13 +39,13 @@ void check_engine_file(const MappedFile& file, const Manifest& manifest) {
     check_graph(file.path(), manifest, model);
   }
   const std::string& digest = manifest.file_blake2b;
-  if (digest.empty() || digest_without(text_of(file), digest) == digest) return;
-  throw EngineFileError(name + " is damaged, or was changed after its export: its digest is not " +
-                        "that of its manifest, " + kDigestField);
+  if (digest.empty() || digest_without(file.text(), digest) == digest) return;
+  throw EngineFileError(name + " is damaged, or was changed after its export: its digest differs " +
+                        "from " + kDigestField + " in its manifest");
 }
 
 Manifest read_checked(const std::string& path) {
-  const MappedFile file(path);
+  const FileContents file(path);
   Manifest manifest = read_manifest(file);
   check_engine_file(file, manifest);
   return manifest;

@@ -30,7 +30,7 @@ std::vector<GraphTensor> tensors_of(const std::vector<OnnxValue>& values,
   std::vector<GraphTensor> tensors;
   for (const OnnxValue& value : values) {
     if (constants.count(value.name) != 0) continue;
-    if (!value.has_shape) fail("does not say the shape of " + quoted(value.name));
+    if (!value.has_shape) fail("does not give the shape of " + quoted(value.name));
     tensors.push_back({std::string(value.name), type_of(value.type), value.shape});
   }
   return tensors;
@@ -55,17 +55,17 @@ const OnnxValue* find_value(const OnnxGraph& graph, std::string_view name) {
   return found == graph.values.end() ? nullptr : &*found;
 }
 
-// Width of the rows that a node draws, where the file says it.
+// Checks the number of values that a node draws per image, if the file gives its shape.
 void check_width(const OnnxGraph& graph, const OnnxNode& node, size_t width) {
   const OnnxValue* const value = find_value(graph, node.outputs.front());
   if (!value || !value->has_shape || value->shape.size() != 2 || value->shape[1] < 0) return;
   if (value->shape[1] == static_cast<int64_t>(width)) return;
-  fail("draws " + std::to_string(value->shape[1]) + " numbers an image of the noise stream " +
-       std::to_string(node.stream.value_or(0)) + ", which are " + std::to_string(width) +
-       " by its manifest");
+  fail("draws " + std::to_string(value->shape[1]) + " numbers per image from noise stream " +
+       std::to_string(node.stream.value_or(0)) + ", but its manifest says " +
+       std::to_string(width));
 }
 
-// What the noise operators of the main graph draw is what the manifest says, each stream once.
+// Checks that the noise operators of the main graph draw the manifest's streams, each once.
 void check_streams(const Manifest& manifest, const OnnxGraph& graph, bool draws) {
   std::map<int64_t, size_t> widths;
   for (const LayerNoise& layer : manifest.layer_noise) widths[layer.stream] = layer.width;
@@ -73,15 +73,15 @@ void check_streams(const Manifest& manifest, const OnnxGraph& graph, bool draws)
   if (latent) widths[manifest.latent_stream] = manifest.latent_width;
   std::set<int64_t> drawn;
   for (const OnnxNode& node : graph.nodes) {
-    if (draws_inside(node)) fail("draws noise in the body of another operator");
+    if (draws_inside(node)) fail("draws noise in a subgraph");
     if (!draws_noise(node)) continue;
     const int64_t stream = node.stream.value_or(0);
-    const std::string name = "the noise stream " + std::to_string(stream);
+    const std::string name = "noise stream " + std::to_string(stream);
     const auto known = widths.find(stream);
-    if (known == widths.end()) fail("draws " + name + ", which its manifest does not know");
+    if (known == widths.end()) fail("draws " + name + ", which is not in its manifest");
     if (!drawn.insert(stream).second) fail("draws " + name + " twice");
     if (node.inputs[2] != io::kSeed || node.inputs[3] != io::kFirst) {
-      fail("draws " + name + " by another seed than the inputs '" + io::kSeed + "' and '" +
+      fail("draws " + name + " with another seed than the inputs '" + io::kSeed + "' and '" +
            io::kFirst + "'");
     }
     const bool is_latent = latent && stream == static_cast<int64_t>(manifest.latent_stream);
@@ -94,12 +94,12 @@ void check_streams(const Manifest& manifest, const OnnxGraph& graph, bool draws)
   if (!draws) return;
   for (const auto& known : widths) {
     if (drawn.count(known.first) != 0) continue;
-    fail("does not draw the noise stream " + std::to_string(known.first) + " of its manifest");
+    fail("does not draw noise stream " + std::to_string(known.first) + " of its manifest");
   }
 }
 
-// How many classes the graph tells apart, where its label picks from a table, or is compared with
-// a list of all.
+// Returns the number of classes of the graph, if its label indexes a table or is compared with a
+// list of all classes.
 std::optional<int64_t> classes_of(const OnnxGraph& graph, const Weights& weights) {
   const auto find_weights = [&](std::string_view name) {
     const auto found = weights.find(name);
@@ -131,7 +131,7 @@ std::optional<int64_t> classes_of(const OnnxGraph& graph, const Weights& weights
 }  // namespace
 
 void check_graph(const std::string& path, const Manifest& manifest, const OnnxModel& model) {
-  // Nothing here runs these: what they take is up to the program that does.
+  // The runtime does not run the other roles.
   if (!has_trait(manifest, kRuns)) return;
   const std::string file = "engine file '" + path + "': ";
   const OnnxGraph& graph = model.graph;
@@ -141,7 +141,7 @@ void check_graph(const std::string& path, const Manifest& manifest, const OnnxMo
   Weights weights;
   for (const OnnxTensor& tensor : graph.initializers) weights.emplace(tensor.name, &tensor);
   try {
-    // An input that has weights of its name is a constant to every backend.
+    // An input that shares its name with weights is a constant to every backend.
     inputs = tensors_of(graph.inputs, weights);
     outputs = tensors_of(graph.outputs, {});
     draws = std::any_of(inputs.begin(), inputs.end(),
@@ -154,7 +154,8 @@ void check_graph(const std::string& path, const Manifest& manifest, const OnnxMo
     if (manifest.condition_classes != 0) {
       const auto classes = classes_of(graph, weights);
       if (classes && *classes != static_cast<int64_t>(manifest.condition_classes)) {
-        fail("knows " + std::to_string(*classes) + " classes, its manifest's condition.count is " +
+        fail("has " + std::to_string(*classes) +
+             " classes, but condition.count in its manifest is " +
              std::to_string(manifest.condition_classes));
       }
     }

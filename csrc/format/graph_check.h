@@ -1,4 +1,4 @@
-// An engine file's graph beside its manifest.
+// Checks of an engine file's graph against its manifest.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace zoo {
 
-// Inputs, outputs, noise streams and the number of classes are the same in both, of the roles that
-// the runtime runs. Throws EngineFileError that names the file.
+// Checks that graph and manifest agree on inputs, outputs, noise streams and the number of classes,
+// for the roles that the runtime runs. Throws EngineFileError that names the file.
 void check_graph(const std::string& path, const Manifest& manifest, const OnnxModel& model);
 
 }  // namespace zoo

@@ -1,4 +1,4 @@
-// Input and output names of the engine file's graphs.
+// Names of the inputs and outputs of engine graphs.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +16,11 @@ constexpr const char* kScores = "scores";
 constexpr const char* kLatent = "latent";          // of mapping and synthesis
 constexpr const char* kStyles = "styles";          // of mapping
 constexpr const char* kLabel = "label";            // class of each image
-constexpr const char* kAttributes = "attributes";  // of each image that comes out
+constexpr const char* kAttributes = "attributes";  // target attributes of each image
 constexpr const char* kTruncation = "truncation";
 constexpr const char* kNoise = "noise";  // scale of the noise of all layers
 
-// The noise of a layer, for backends that do not draw it.
+// Name of a layer's noise as an input, for backends that do not draw it.
 inline std::string layer_noise(uint32_t stream) { return "noise." + std::to_string(stream); }
 }  // namespace io
 

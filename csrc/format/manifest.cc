@@ -5,6 +5,7 @@
 #include <set>
 
 #include "format/engine_file.h"
+#include "format/json_scan.h"
 #include "format/manifest_fields.h"
 #include "format/onnx_file.h"
 #include "format/plan_file.h"
@@ -14,41 +15,35 @@
 namespace zoo {
 namespace {
 
-// Ours nest five deep, and are at most 200 kB long.
-constexpr size_t kDeepest = 64;
-constexpr size_t kLongest = size_t{16} << 20;
+// The exporter's manifests nest five levels deep and have at most 200 kB.
+constexpr size_t kMaxDepth = 64;
+constexpr size_t kMaxBytes = size_t{16} << 20;
 
-// Fewest rows of a run that are asked for; no library is known that needs more than 16 of them for
-// the bits that all runs have (export/rows.py).
-constexpr size_t kMostLeastRows = 256;
+// Limit of batch.min; no library is known to need more than 16 rows for reproducible bits
+// (export/rows.py).
+constexpr size_t kMaxBatchMin = 256;
 
-// Values nested without end: what reads, copies or prints them calls itself for each level.
+// Limits length and depth: code that reads, copies or prints nested values is recursive.
 void check_depth(const std::string& text) {
-  if (text.size() > kLongest) {
+  if (text.size() > kMaxBytes) {
     throw ManifestError("the manifest is " + std::to_string(text.size()) +
-                        " bytes long, expected at most " + std::to_string(kLongest));
+                        " bytes long, expected at most " + std::to_string(kMaxBytes));
   }
   size_t depth = 0;
-  bool quoted = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted) {
-      if (c == '\\') ++i;
-      quoted = c != '"';
-      continue;
+  scan_brackets(text, [&](size_t, char c) {
+    if (c == '[' || c == '{') {
+      ++depth;
+    } else if (depth != 0) {
+      --depth;
     }
-    quoted = c == '"';
-    if (c == '[' || c == '{') ++depth;
-    if ((c == ']' || c == '}') && depth != 0) --depth;
-    if (depth > kDeepest) {
-      throw ManifestError("the manifest is nested deeper than " + std::to_string(kDeepest) +
-                          " levels");
-    }
-  }
+    if (depth <= kMaxDepth) return true;
+    throw ManifestError("the manifest is nested deeper than " + std::to_string(kMaxDepth) +
+                        " levels");
+  });
 }
 
-// All memory of a run of batch.max rows can be counted in 64 bits, with room for what is added:
-// nothing that is computed from the manifest later overflows.
+// Checks that the memory of a run of batch.max rows can be counted in 62 bits, so that no size
+// computed from the manifest overflows.
 void check_sizes(const Manifest& manifest) {
   uint64_t row = 0;
   const auto add = [&](uint64_t bytes) {
@@ -63,7 +58,7 @@ void check_sizes(const Manifest& manifest) {
   for (const PlanTensor& tensor : manifest.plan.outputs) add(tensor.row_bytes);
   uint64_t all = 0;
   if (!__builtin_mul_overflow(row, uint64_t{manifest.batch_max}, &all) && all >> 62 == 0) return;
-  fail("batch.max", "runs that fit in memory, whose rows have " + std::to_string(row) + " bytes",
+  fail("batch.max", "runs that fit in memory at " + std::to_string(row) + " bytes per row",
        Json(manifest.batch_max));
 }
 
@@ -151,7 +146,7 @@ void parse_input(const Json& document, Manifest* manifest) {
   if (!alpha.is_boolean()) fail("input.alpha", "true or false", alpha);
   manifest->alpha = alpha.get<bool>();
   if (manifest->alpha && manifest->input.channels < 2) {
-    fail("input.channels", "at least 2, one of them the mask", input["channels"]);
+    fail("input.channels", "at least 2, including the mask", input["channels"]);
   }
   if (document.contains("task")) manifest->task = require_string(document, "", "task");
   optional_strings(document, "corruption");
@@ -190,7 +185,7 @@ Manifest Manifest::parse(const std::string& text) {
   manifest.image = parse_image(require_object(document, "image"));
   manifest.precision = require_string(document, "", "precision");
   const Json& batch = require_object(document, "batch");
-  manifest.batch_min = require_count(batch, "batch", "min", kMostLeastRows);
+  manifest.batch_min = require_count(batch, "batch", "min", kMaxBatchMin);
   manifest.batch_max = require_count(batch, "batch", "max", 1 << 24);
   if (manifest.batch_max < manifest.batch_min) fail("batch.max", "at least batch.min", batch);
   const Role& role = role_of(manifest);
@@ -210,23 +205,23 @@ Manifest Manifest::parse(const std::string& text) {
   return manifest;
 }
 
-Manifest Manifest::read(const std::string& path) { return read_manifest(MappedFile(path)); }
+Manifest Manifest::read(const std::string& path) { return read_manifest(FileContents(path)); }
 
-Manifest read_manifest(const MappedFile& mapped) {
-  const bool plan = is_plan(mapped) || is_plan_name(mapped.path());
-  const std::string document = plan ? read_plan_manifest(mapped) : read_onnx_manifest(mapped);
-  const std::string file = "engine file '" + mapped.path() + "': ";
+Manifest read_manifest(const FileContents& file) {
+  const bool plan = is_plan(file) || is_plan_name(file.path());
+  const std::string document = plan ? read_plan_manifest(file) : read_onnx_manifest(file);
+  const std::string prefix = "engine file '" + file.path() + "': ";
   try {
     Manifest manifest = Manifest::parse(document);
     if (plan == manifest.plan.buckets.empty()) {
-      throw ManifestError(plan ? "'plan': a plan's manifest has it"
-                               : "'plan': expected none, for the file is no plan");
+      throw ManifestError(plan ? "'plan': a plan's manifest must have this field"
+                               : "'plan': expected none, because the file is not a plan");
     }
     return manifest;
   } catch (const SchemaVersionError& error) {
-    throw SchemaVersionError(file + error.what());
+    throw SchemaVersionError(prefix + error.what());
   } catch (const ManifestError& error) {
-    throw ManifestError(file + error.what());
+    throw ManifestError(prefix + error.what());
   }
 }
 

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text.h"
 #include "zoo/errors.h"
 
 namespace zoo {
 
 void fail(const std::string& field, const std::string& expected, const Json& got) {
-  // ASCII, so that the cut does not go through a character.
+  // ASCII, so that truncation does not split a character.
   std::string text = got.is_discarded() ? "nothing" : got.dump(-1, ' ', true);
   if (text.size() > 80) text = text.substr(0, 77) + "...";
   throw ManifestError("manifest field '" + field + "': expected " + expected + ", got " + text);
@@ -47,30 +48,25 @@ size_t require_count(const Json& parent, const std::string& path, const char* ke
 void require_one_of(const std::string& field, const std::string& value,
                     const std::set<std::string>& allowed) {
   if (allowed.count(value)) return;
-  std::string names;
-  for (const auto& name : allowed) names += (names.empty() ? "" : ", ") + name;
-  fail(field, "one of " + names, Json(value));
-}
-
-static bool is_finite(const Json& value) {
-  return value.is_number() && std::isfinite(value.get<float>());
+  fail(field, "one of " + join({allowed.begin(), allowed.end()}), Json(value));
 }
 
 std::vector<float> require_numbers(const Json& value, const std::string& field, size_t count,
                                    bool negative) {
-  const auto good = [negative](const Json& entry) {
-    return is_finite(entry) && (negative || entry.get<float>() >= 0.0f);
+  const auto is_valid = [negative](const Json& entry) {
+    return entry.is_number() && std::isfinite(entry.get<float>()) &&
+           (negative || entry.get<float>() >= 0.0f);
   };
   if (!value.is_array() || value.size() != count ||
-      !std::all_of(value.begin(), value.end(), good)) {
+      !std::all_of(value.begin(), value.end(), is_valid)) {
     fail(field, std::to_string(count) + " finite numbers" + (negative ? "" : " from 0"), value);
   }
   return value.get<std::vector<float>>();
 }
 
 std::vector<std::string> require_strings(const Json& value, const std::string& field) {
-  const auto good = [](const Json& entry) { return entry.is_string(); };
-  if (!value.is_array() || !std::all_of(value.begin(), value.end(), good)) {
+  const auto is_string = [](const Json& entry) { return entry.is_string(); };
+  if (!value.is_array() || !std::all_of(value.begin(), value.end(), is_string)) {
     fail(field, "an array of strings", value);
   }
   return value.get<std::vector<std::string>>();
@@ -80,7 +76,7 @@ std::vector<std::string> require_names(const Json& value, const std::string& fie
   std::vector<std::string> names = require_strings(value, field);
   const std::set<std::string> distinct(names.begin(), names.end());
   if (distinct.empty() || distinct.size() != names.size() || distinct.count("")) {
-    fail(field, "one or more different names", value);
+    fail(field, "one or more distinct names", value);
   }
   return names;
 }

@@ -1,4 +1,4 @@
-// Reading the fields of a manifest: each is there and of its type, or ManifestError names it.
+// Readers of manifest fields. Each throws ManifestError that names a missing or invalid field.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ using Json = nlohmann::json;
 
 [[noreturn]] void fail(const std::string& field, const std::string& expected, const Json& got);
 
-// path: of the parent, empty for the document itself.
+// path: the parent's field, empty for the document itself.
 const Json& require(const Json& parent, const std::string& path, const char* key);
 const Json& require_object(const Json& parent, const char* key);
 std::string require_string(const Json& parent, const std::string& path, const char* key);
@@ -28,12 +28,12 @@ std::vector<std::string> require_strings(const Json& value, const std::string& f
 std::vector<std::string> require_names(const Json& value, const std::string& field);
 std::vector<std::string> optional_strings(const Json& document, const char* key);
 
-// What goes into a graph beside latents and images, and the noise drawn in it.
+// Inputs of a graph besides latents and images, and the noise that it draws.
 void parse_noise(const Json& document, Manifest* manifest);
 void parse_condition(const Json& document, Manifest* manifest);
 void parse_truncation(const Json& document, Manifest* manifest);
 
-// What a TensorRT plan says of itself, under "plan", if the document is one's.
+// Reads the description of a TensorRT plan under "plan", if there is one.
 void parse_plan(const Json& document, Manifest* manifest);
 
 }  // namespace zoo

@@ -1,4 +1,4 @@
-// What goes into a graph beside latents and images, and the noise that is drawn in it.
+// Inputs of a graph besides latents and images, and the noise that it draws.
 
 #include <algorithm>
 #include <set>
@@ -13,7 +13,7 @@ namespace {
 // The first schema with conditions, noise in layers and truncation.
 constexpr int kInputsSchema = 2;
 
-constexpr size_t kMostLayers = 4096;
+constexpr size_t kMaxLayers = 4096;
 
 void require_schema(const Manifest& manifest, const std::string& field) {
   if (manifest.schema >= kInputsSchema) return;
@@ -30,18 +30,18 @@ uint32_t require_stream(const Json& parent, const std::string& path, const char*
 
 void parse_layers(const Json& layers, bool has_latent, Manifest* manifest) {
   const std::string field = "noise.streams.layers";
-  if (!layers.is_array() || layers.size() > kMostLayers) {
-    fail(field, "an array of at most " + std::to_string(kMostLayers), layers);
+  if (!layers.is_array() || layers.size() > kMaxLayers) {
+    fail(field, "an array of at most " + std::to_string(kMaxLayers), layers);
   }
-  std::set<uint32_t> taken;
-  if (has_latent) taken.insert(manifest->latent_stream);
+  std::set<uint32_t> used;
+  if (has_latent) used.insert(manifest->latent_stream);
   for (const Json& entry : layers) {
     if (!entry.is_object()) fail(field, "objects with stream and width", entry);
     LayerNoise layer;
     layer.stream = require_stream(entry, field, "stream");
     layer.width = require_count(entry, field, "width", 1 << 24);
-    if (!taken.insert(layer.stream).second) {
-      fail(field + ".stream", "a stream that nothing else has", entry["stream"]);
+    if (!used.insert(layer.stream).second) {
+      fail(field + ".stream", "a stream that is not in use", entry["stream"]);
     }
     manifest->layer_noise.push_back(layer);
   }
@@ -86,7 +86,7 @@ void parse_condition(const Json& document, Manifest* manifest) {
 
 void parse_truncation(const Json& document, Manifest* manifest) {
   if (!document.contains("truncation")) {
-    // What a mapping network makes is said here and nowhere else.
+    // The only description of a mapping network's output.
     if (has_trait(*manifest, kMakesStyles)) require_object(document, "truncation");
     return;
   }
@@ -108,7 +108,7 @@ int64_t Manifest::label(const std::string& name) const {
 
 std::string Manifest::class_range() const {
   constexpr size_t kListed = 20;
-  if (condition_classes == 0) return "none, for the engine knows no classes";
+  if (condition_classes == 0) return "none, because the engine has no classes";
   std::string text = "a class from 0 to " + std::to_string(condition_classes - 1);
   for (size_t i = 0; i < std::min(classes.size(), kListed); ++i) {
     text += (i ? ", " : " (") + classes[i];

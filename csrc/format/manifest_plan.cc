@@ -7,9 +7,9 @@
 namespace zoo {
 namespace {
 
-constexpr uint64_t kLongestAxis = INT32_MAX;
+constexpr uint64_t kMaxAxis = INT32_MAX;
 
-// Bytes of one value. Throws ManifestError for a type that no plan of ours has.
+// Returns the bytes of one value. Throws ManifestError for an unsupported type.
 size_t value_bytes(const std::string& type, const std::string& path) {
   require_one_of(path + ".dtype", type, {"float32", "int64", "uint8"});
   return type == "float32" ? 4 : type == "int64" ? 8 : 1;
@@ -25,7 +25,7 @@ PlanTensor parse_tensor(const Json& tensor, const std::string& path) {
   for (size_t axis = 0; axis < shape.size(); ++axis) {
     const bool named = shape[axis].is_string();
     if (named ? axis != 0 : !shape[axis].is_number_unsigned()) {
-      fail(path + ".shape", "lengths, and a name for the first at most", shape);
+      fail(path + ".shape", "lengths, and optionally a name for the first", shape);
     }
     if (named) {
       parsed.rows = true;
@@ -33,8 +33,7 @@ PlanTensor parse_tensor(const Json& tensor, const std::string& path) {
       continue;
     }
     const auto length = shape[axis].get<uint64_t>();
-    if (length > kLongestAxis ||
-        __builtin_mul_overflow(parsed.row_bytes, length, &parsed.row_bytes)) {
+    if (length > kMaxAxis || __builtin_mul_overflow(parsed.row_bytes, length, &parsed.row_bytes)) {
       fail(path + ".shape", "a tensor that fits in memory", shape);
     }
     parsed.shape.push_back(static_cast<int64_t>(length));
@@ -42,9 +41,9 @@ PlanTensor parse_tensor(const Json& tensor, const std::string& path) {
   return parsed;
 }
 
-// What that input or output is by the fields above "plan", as a plan says it.
-Json described(const std::string& name, const Manifest& manifest) {
-  // A plan takes the finished latent, which has the shape of the operand of a graph that draws.
+// Describes an input or output as "plan" does, from the other fields of the manifest.
+Json describe(const std::string& name, const Manifest& manifest) {
+  // A plan takes the finished latent, which has the shape of the noise operator's operand.
   const bool latent = name == io::kLatent && takes_latents(manifest);
   const TensorInfo info = tensor_info(latent ? input_name(manifest) : name, manifest, 1);
   Json shape = info.shape;
@@ -54,41 +53,31 @@ Json described(const std::string& name, const Manifest& manifest) {
   return {{"name", name}, {"dtype", type}, {"shape", shape}};
 }
 
-Json described(const PlanTensor& tensor) {
+Json describe(const PlanTensor& tensor) {
   Json shape = tensor.shape;
   if (tensor.rows) shape[0] = "N";
   return {{"name", tensor.name}, {"dtype", tensor.type}, {"shape", shape}};
 }
 
-// `tensors` are those of that name, of the same types and shapes; others may be there where
-// `more` is true.
+// Checks that `tensors` have these names, and types and shapes as in the rest of the manifest.
+// `more`: others are allowed.
 void check_tensors(const std::string& field, const std::vector<PlanTensor>& tensors,
                    const std::vector<std::string>& names, bool more, const Manifest& manifest) {
-  std::set<std::string> found;
+  std::set<std::string> seen;
   for (const PlanTensor& tensor : tensors) {
-    if (!found.insert(tensor.name).second) {
-      fail(field, "tensors of different names", described(tensor));
-    }
+    if (!seen.insert(tensor.name).second) fail(field, "distinct names", describe(tensor));
     if (std::find(names.begin(), names.end(), tensor.name) == names.end()) {
-      if (!more) fail(field, "no tensor that the role has not", described(tensor));
+      if (!more) fail(field, "only tensors of the role", describe(tensor));
       continue;
     }
-    const Json wanted = described(tensor.name, manifest);
-    if (described(tensor) != wanted) fail(field, wanted.dump(), described(tensor));
+    const Json expected = describe(tensor.name, manifest);
+    if (describe(tensor) != expected) fail(field, expected.dump(), describe(tensor));
   }
   for (const std::string& name : names) {
-    if (found.count(name) == 0) {
-      fail(field, described(name, manifest).dump(), Json(Json::value_t::discarded));
+    if (seen.count(name) == 0) {
+      fail(field, describe(name, manifest).dump(), Json(Json::value_t::discarded));
     }
   }
-}
-
-void check_ends(const Manifest& manifest) {
-  std::vector<std::string> inputs = input_names(manifest, /*draws=*/false);
-  if (takes_latents(manifest)) inputs.front() = io::kLatent;
-  check_tensors("plan.inputs", manifest.plan.inputs, inputs, /*more=*/false, manifest);
-  check_tensors("plan.outputs", manifest.plan.outputs, output_names(manifest), /*more=*/true,
-                manifest);
 }
 
 std::vector<PlanTensor> parse_tensors(const Json& plan, const char* which) {
@@ -118,11 +107,12 @@ void parse_plan(const Json& document, Manifest* manifest) {
   }
   parsed.eight_bits = plan.contains("calibration");
   const Json& buckets = require(plan, "plan", "buckets");
-  if (!buckets.is_array() || buckets.empty()) fail("plan.buckets", "rising batch sizes", buckets);
+  const char* const kExpected = "increasing batch sizes";
+  if (!buckets.is_array() || buckets.empty()) fail("plan.buckets", kExpected, buckets);
   for (const Json& bucket : buckets) {
     const size_t last = parsed.buckets.empty() ? 0 : parsed.buckets.back();
     if (!bucket.is_number_unsigned() || bucket.get<size_t>() <= last) {
-      fail("plan.buckets", "rising batch sizes", buckets);
+      fail("plan.buckets", kExpected, buckets);
     }
     if (bucket.get<uint64_t>() > manifest->batch_max) {
       fail("plan.buckets", "batch sizes up to batch.max, " + std::to_string(manifest->batch_max),
@@ -133,7 +123,10 @@ void parse_plan(const Json& document, Manifest* manifest) {
   parsed.inputs = parse_tensors(plan, "inputs");
   parsed.outputs = parse_tensors(plan, "outputs");
   require_strings(require(plan, "plan", "fp32_layers"), "plan.fp32_layers");
-  check_ends(*manifest);
+  std::vector<std::string> inputs = input_names(*manifest, /*draws=*/false);
+  if (takes_latents(*manifest)) inputs.front() = io::kLatent;
+  check_tensors("plan.inputs", parsed.inputs, inputs, /*more=*/false, *manifest);
+  check_tensors("plan.outputs", parsed.outputs, output_names(*manifest), /*more=*/true, *manifest);
 }
 
 }  // namespace zoo

@@ -12,19 +12,18 @@
 namespace zoo {
 namespace {
 
-// From 13 on, operators take as operands what had been attributes: what is said of them below
-// holds. The newest is far from what there is, and small enough to be counted down from.
+// The table below holds from opset 13 on, where attributes became operands. The upper limit is far
+// above the versions that exist, and small enough to count down from.
 constexpr int64_t kOldestOpset = 13;
 constexpr int64_t kNewestOpset = 1000;
 
-// That may call one another.
-constexpr size_t kMostFunctions = 1000;
+constexpr size_t kMaxFunctions = 1000;
 
 constexpr int64_t kOldestFormat = 3;
 constexpr int64_t kNewestFormat = 1000;
 
-// Standard operators by the number of operands that they cannot do without (ONNX Operators.md);
-// those that are not named need one.
+// Standard operators by their number of required operands (ONNX Operators.md); those not listed
+// require one.
 struct Operands {
   size_t needed;
   const char* operators;
@@ -64,7 +63,7 @@ Needed needed_by(const Operands (&table)[N]) {
 
 using Names = std::unordered_set<std::string_view>;
 
-// What a graph can name: its own and what is around it.
+// The names that a graph can use: its own and those of the enclosing graph.
 struct Scope {
   const Scope* around;
   Names names;
@@ -85,9 +84,9 @@ using Functions = std::map<FunctionName, const OnnxFunction*>;
 class Checker {
  public:
   explicit Checker(const OnnxModel& model) : model_(model) {
-    if (model.functions.size() > kMostFunctions) {
+    if (model.functions.size() > kMaxFunctions) {
       throw EngineFileError("it has " + std::to_string(model.functions.size()) +
-                            " functions, expected at most " + std::to_string(kMostFunctions));
+                            " functions, expected at most " + std::to_string(kMaxFunctions));
     }
     for (const OnnxFunction& function : model.functions) {
       if (!functions_.emplace(FunctionName(function.domain, function.name), &function).second) {
@@ -128,7 +127,7 @@ class Checker {
 
   static void need(const Scope& scope, std::string_view name) {
     if (scope.has(name)) return;
-    throw EngineFileError("its graph uses " + quoted(name) + ", which nothing before it makes");
+    throw EngineFileError("its graph uses " + quoted(name) + " before it is defined");
   }
 
   size_t needed(const OnnxNode& node) const {
@@ -143,7 +142,7 @@ class Checker {
 
   void check_node(const OnnxNode& node, Scope* scope) const {
     if (node.op.empty()) throw EngineFileError("a node of its graph has no operator");
-    // A loop's count and condition may be left out, not those of others.
+    // Only a loop's first operands, count and condition, are optional.
     const bool may_be_left_out = node.domain.empty() && node.op == "Loop";
     const size_t count = needed(node);
     const auto given = std::min(count, node.inputs.size());
@@ -156,13 +155,13 @@ class Checker {
       if (!input.empty()) need(*scope, input);
     }
     for (const OnnxGraph& graph : node.graphs) check_graph(graph, scope);
-    // OpenVINO writes beyond its memory where lengths that are computed are negative.
+    // OpenVINO writes out of bounds if computed lengths are negative.
     if (node.domain.empty() && node.op == "Split" && node.inputs.size() > 1 &&
         !node.inputs[1].empty() && weights_.count(node.inputs[1]) == 0) {
-      throw EngineFileError("a node 'Split' of its graph has lengths that are no weights");
+      throw EngineFileError("a node 'Split' of its graph has lengths that are not constant");
     }
     if (node.outputs.empty()) {
-      throw EngineFileError("a node " + quoted(node.op) + " of its graph makes nothing");
+      throw EngineFileError("a node " + quoted(node.op) + " of its graph has no outputs");
     }
     for (const std::string_view output : node.outputs) {
       if (!output.empty()) scope->define(output);
@@ -175,7 +174,7 @@ class Checker {
     for (const OnnxTensor& weights : graph.initializers) weights_.insert(weights.name);
     Names inputs;
     for (const OnnxValue& input : graph.inputs) {
-      // An input may have weights of its name: its value where none is given.
+      // An input may share its name with weights, which are its default value.
       if (input.name.empty() || !inputs.insert(input.name).second) {
         throw EngineFileError("its graph has the input " + quoted(input.name) + " twice");
       }
@@ -185,7 +184,7 @@ class Checker {
     for (const OnnxValue& output : graph.outputs) need(scope, output.name);
   }
 
-  // Follows the calls of functions by functions, each function once.
+  // Follows calls between functions, visiting each function once.
   void check_calls(const OnnxFunction* function) {
     if (done_.count(function) != 0) return;
     if (!open_.insert(function).second) {

@@ -1,14 +1,13 @@
-// What an ONNX graph must be before a library gets it: libraries take it for granted, and hang or
-// end the process where it is not so.
+// Checks of an ONNX graph before a library gets it: malformed graphs make libraries hang or crash.
 #pragma once
 
 #include "format/onnx_graph.h"
 
 namespace zoo {
 
-// Versions of operators are in use, nodes have the operands that their operators cannot do
-// without, names are defined once and before they are used, and no function calls itself.
-// Throws EngineFileError, without the file's name.
+// Checks that operator versions are known, nodes have their required operands, names are defined
+// once and before their use, and no function calls itself. Throws EngineFileError without the
+// file's name.
 void check_onnx(const OnnxModel& model);
 
 }  // namespace zoo

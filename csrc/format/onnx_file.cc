@@ -1,5 +1,6 @@
 #include "format/onnx_file.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -17,7 +18,7 @@ constexpr uint32_t kEntryKey = 1;
 constexpr uint32_t kEntryValue = 2;
 constexpr uint32_t kKnownFields[] = {1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26};
 
-// The manifest in one metadata entry; none where its key is another one's.
+// Returns the value of a metadata entry if its key is kManifestKey.
 std::optional<std::string_view> read_entry(std::string_view entry) {
   std::string_view key;
   std::string_view value;
@@ -31,46 +32,38 @@ std::optional<std::string_view> read_entry(std::string_view entry) {
   return value;
 }
 
-bool known_field(uint32_t number) {
-  for (const uint32_t known : kKnownFields) {
-    if (known == number) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
-std::string read_onnx_manifest(const MappedFile& file) {
+std::string read_onnx_manifest(const FileContents& file) {
   const std::string name = "engine file '" + file.path() + "'";
+  const size_t size = file.text().size();
   bool has_graph = false;
   std::optional<std::string_view> manifest;
-  WireReader reader({reinterpret_cast<const char*>(file.begin()), file.size()});
+  WireReader reader(file.text());
   WireField field;
   while (true) {
     const Wire wire = reader.next(&field);
     if (wire == Wire::kEnd) break;
-    const bool within = file.size() - reader.left() > 2;
-    if (wire == Wire::kTruncated && known_field(field.number) && within) {
-      throw EngineFileError(name + " is truncated at byte " + std::to_string(file.size()));
+    const bool known = std::count(std::begin(kKnownFields), std::end(kKnownFields), field.number);
+    if (wire == Wire::kTruncated && known && size - reader.left() > 2) {
+      throw EngineFileError(name + " is truncated at byte " + std::to_string(size));
     }
-    if (wire != Wire::kOk || !known_field(field.number)) {
-      throw EngineFileError(name + " is not an ONNX file");
-    }
+    if (wire != Wire::kOk || !known) throw EngineFileError(name + " is not an ONNX file");
     if (field.type != WireType::kBytes) continue;
     if (field.number == kGraph) has_graph = true;
     if (field.number != kMetadataProps) continue;
     try {
-      const auto found = read_entry(field.bytes);
-      if (found && manifest) throw EngineFileError("it has two manifests");
-      if (found) manifest = found;
+      const auto value = read_entry(field.bytes);
+      if (value && manifest) throw EngineFileError("it has two manifests");
+      if (value) manifest = value;
     } catch (const EngineFileError& error) {
       throw EngineFileError(name + " is damaged: " + error.what());
     }
   }
   if (!has_graph) throw EngineFileError(name + " is not an ONNX file");
   if (!manifest) {
-    throw NotAnEngineError("'" + file.path() + "' is an ONNX file but no engine: it has no " +
-                           kManifestKey + " in its metadata; make one with python -m export");
+    throw NotAnEngineError("'" + file.path() + "' is an ONNX file but not an engine: it has no " +
+                           kManifestKey + " in its metadata; create one with python -m export");
   }
   return std::string(*manifest);
 }

@@ -3,14 +3,13 @@
 
 #include <string>
 
-#include "format/mapped_file.h"
+#include "format/file_contents.h"
 
 namespace zoo {
 
-// The text under kManifestKey in the file's metadata_props. Walks the top-level
-// fields of ModelProto (onnx.proto) and skips the graph, so the cost does not
-// depend on the size of the weights. Throws EngineFileError (truncated, not ONNX)
-// and NotAnEngineError.
-std::string read_onnx_manifest(const MappedFile& file);
+// Returns the text under kManifestKey in the file's metadata_props. Walks the top-level fields of
+// ModelProto (onnx.proto) and skips the graph, so the cost does not depend on the size of the
+// weights. Throws EngineFileError (truncated, not ONNX) and NotAnEngineError.
+std::string read_onnx_manifest(const FileContents& file);
 
 }  // namespace zoo

@@ -5,11 +5,11 @@
 namespace zoo {
 namespace {
 
-// Bodies in bodies: no exporter writes as many.
-constexpr int kDeepest = 16;
+// Nesting of subgraphs; no exporter comes near it.
+constexpr int kMaxDepth = 16;
 
-// Calls once(field) for a field that a message has at most once. Readers of Protocol Buffers put
-// two of them together, or take the last: what is checked must be what they see.
+// Checks that a field occurs at most once in a message. Readers of Protocol Buffers merge
+// duplicates or take the last, so they could see another value than the one checked here.
 class Once {
  public:
   explicit Once(const char* what) : what_(what) {}
@@ -17,7 +17,8 @@ class Once {
   void operator()(const WireField& field, WireType type) {
     const uint64_t bit = uint64_t{1} << (field.number & 63);
     if ((seen_ & bit) != 0 || field.type != type) {
-      throw EngineFileError(std::string(what_) + " has a field twice, or of another type");
+      throw EngineFileError(std::string(what_) +
+                            " has a duplicate field or a field of the wrong type");
     }
     seen_ |= bit;
   }
@@ -29,7 +30,7 @@ class Once {
 
 void need_bytes(const WireField& field, const char* what) {
   if (field.type == WireType::kBytes) return;
-  throw EngineFileError(std::string(what) + " has a field of another type");
+  throw EngineFileError(std::string(what) + " has a field of the wrong type");
 }
 
 int64_t as_signed(const WireField& field) { return static_cast<int64_t>(field.value); }
@@ -47,7 +48,7 @@ std::vector<int64_t> parse_shape(std::string_view message) {
       if (field.number != 1) continue;
       length = as_signed(field);
       if (field.type != WireType::kVarint || length < 0) {
-        throw EngineFileError("a shape has an axis of the length " + std::to_string(length));
+        throw EngineFileError("a shape has an axis of length " + std::to_string(length));
       }
     }
     shape.push_back(length);
@@ -104,14 +105,13 @@ void parse_opset(const WireField& field, OnnxOpsets* opsets) {
   }
   if (domain == "ai.onnx") domain = "";
   if (!opsets->emplace(domain, version).second) {
-    throw EngineFileError("its graph has two opsets of the domain " + quoted(domain));
+    throw EngineFileError("its graph imports two opsets of the domain " + quoted(domain));
   }
 }
 
 OnnxGraph parse_graph(std::string_view message, int depth);
 
-// onnx.AttributeProto. Numbers of a constant may be infinite where it is one alone, as the bounds
-// of a range are.
+// onnx.AttributeProto. A scalar constant may be infinite, as the bounds of a range are.
 void parse_attribute(std::string_view message, int depth, OnnxNode* node) {
   std::string_view name;
   int64_t integer = 0;
@@ -143,7 +143,7 @@ void parse_attribute(std::string_view message, int depth, OnnxNode* node) {
         break;
       case 22:
       case 23:
-        throw EngineFileError("its graph has sparse tensors, which engines have not");
+        throw EngineFileError("its graph has sparse tensors, which are not supported");
       default:
         break;
     }
@@ -186,7 +186,7 @@ OnnxNode parse_node(std::string_view message, int depth) {
 
 // onnx.GraphProto
 OnnxGraph parse_graph(std::string_view message, int depth) {
-  if (depth > kDeepest) throw EngineFileError("its graph has bodies in bodies without end");
+  if (depth > kMaxDepth) throw EngineFileError("its graph nests subgraphs too deeply");
   OnnxGraph graph;
   WireField field;
   for (WireReader reader(message); next_field(&reader, "its graph", &field);) {
@@ -214,7 +214,7 @@ OnnxGraph parse_graph(std::string_view message, int depth) {
         graph.values.push_back(parse_value(field.bytes));
         break;
       case 15:
-        throw EngineFileError("its graph has sparse tensors, which engines have not");
+        throw EngineFileError("its graph has sparse tensors, which are not supported");
       default:
         break;
     }
@@ -294,7 +294,7 @@ OnnxModel parse_onnx(std::string_view file) {
         parse_opset(field, &model.opsets);
         break;
       case 20:
-        throw EngineFileError("it has graphs of a training, which engines have not");
+        throw EngineFileError("it has training graphs, which are not supported");
       case 25:
         need_bytes(field, "the file");
         model.functions.push_back(parse_function(field.bytes));

@@ -4,23 +4,19 @@
 #include <map>
 #include <string_view>
 
-#include "base/library.h"
+#include "format/json_scan.h"
 #include "zoo/errors.h"
 #include "zoo/manifest.h"
 
 namespace zoo {
 namespace {
 
-// A plan begins with four letters ("ftrt", of TensorRT for RTX "vtrt"), four bytes of zero, a
-// version of the format in eight bytes, and the length of the whole plan in eight more.
+// A plan begins with four letters ("ftrt", or "vtrt" for TensorRT for RTX), four zero bytes, the
+// format's version (8 bytes) and the length of the whole plan (8 bytes).
 constexpr std::string_view kMagic = "ftrt";
 constexpr std::string_view kRtxMagic = "vtrt";
 constexpr size_t kLengthAt = 16;
 constexpr size_t kHeaderBytes = 64;
-
-std::string_view text_of(const MappedFile& file) {
-  return {reinterpret_cast<const char*>(file.begin()), file.size()};
-}
 
 uint64_t length_in_header(std::string_view text) {
   uint64_t length = 0;
@@ -30,53 +26,48 @@ uint64_t length_in_header(std::string_view text) {
   return length;
 }
 
-// A plan says how long it is, so nothing of ours is added to it: TensorRT refuses one whose length
-// is not what its header says ("Size specified in header does not match archive size"), and with
-// a trailer of ours no other program could load it. The length that TensorRT itself writes may
-// leave its header out; it is thus held only against files that are too short.
-void check_length(const MappedFile& file) {
-  const std::string_view text = text_of(file);
-  const std::string name = "engine file '" + file.path() + "' is truncated at byte ";
-  if (file.size() < kHeaderBytes) {
-    throw EngineFileError(name + std::to_string(file.size()) + ", within the header of a plan");
+// Checks the length in the header. Nothing can be appended to a plan: TensorRT refuses one of
+// another length ("Size specified in header does not match archive size"). But the length that
+// TensorRT itself writes may exclude the header, so only files that are too short are refused.
+void check_length(const FileContents& file) {
+  const std::string name = "engine file '" + file.path() + "'";
+  const size_t size = file.text().size();
+  if (size < kHeaderBytes) {
+    throw EngineFileError(name + " is truncated at byte " + std::to_string(size) +
+                          ", within the header of a plan");
   }
-  const uint64_t length = length_in_header(text);
-  if (length > file.size()) {
-    throw EngineFileError(name + std::to_string(file.size()) + " of " + std::to_string(length));
+  const uint64_t length = length_in_header(file.text());
+  if (length > size) {
+    throw EngineFileError(name + " is truncated at byte " + std::to_string(size) + " of " +
+                          std::to_string(length));
   }
-  if (length < file.size() && text.substr(0, kRtxMagic.size()) == kRtxMagic) {
-    throw EngineFileError("engine file '" + file.path() + "' is " + std::to_string(file.size()) +
-                          " bytes long, but the plan in it " + std::to_string(length));
+  if (length < size && file.text().substr(0, kRtxMagic.size()) == kRtxMagic) {
+    throw EngineFileError(name + " is " + std::to_string(size) +
+                          " bytes long, but the plan in it has " + std::to_string(length));
   }
 }
 
-// Length of the JSON object at the beginning of a text, 0 if it does not end there.
+// Returns the length of the JSON object at the beginning of a text, 0 if it is incomplete.
 size_t object_length(std::string_view text) {
   size_t depth = 0;
-  bool quoted = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted) {
-      if (c == '\\') ++i;
-      quoted = c != '"';
-      continue;
-    }
-    quoted = c == '"';
+  size_t length = 0;
+  scan_brackets(text, [&](size_t at, char c) {
     if (c == '{') ++depth;
-    if (c == '}' && --depth == 0) return i + 1;
-  }
-  return 0;
+    if (c == '}' && --depth == 0) length = at + 1;
+    return length == 0;
+  });
+  return length;
 }
 
-// A manifest that is too long for a name stands in pieces, each as KEY[index/count,length]:text,
-// in any order and some of them more than once (export/plan/name.py). Pieces do not overlap: what
-// looks like one within another is its text.
+// A manifest that is too long for a name is stored in pieces KEY[index/count,length]:text, in any
+// order and possibly repeated (export/plan/name.py). Pieces do not overlap: a marker within a piece
+// is part of its text.
 struct Pieces {
   uint64_t count = 0;
   std::map<uint64_t, std::string_view> texts;
 };
 
-// Takes a number and the character after it off the front of a text.
+// Removes a number and the character after it from the front of a text.
 bool take_number(std::string_view* text, char after, uint64_t* number) {
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), *number);
   const auto used = static_cast<size_t>(end - text->data());
@@ -103,7 +94,7 @@ Pieces find_pieces(std::string_view text) {
   return pieces;
 }
 
-[[noreturn]] void fail_damaged(const MappedFile& file, const std::string& why) {
+[[noreturn]] void fail_damaged(const FileContents& file, const std::string& why) {
   throw EngineFileError("engine file '" + file.path() + "' is damaged: " + why);
 }
 
@@ -114,7 +105,7 @@ bool begins_as_plan(std::string_view text) {
   return start == kMagic || start == kRtxMagic;
 }
 
-bool is_plan(const MappedFile& file) { return begins_as_plan(text_of(file)); }
+bool is_plan(const FileContents& file) { return begins_as_plan(file.text()); }
 
 bool is_plan_name(const std::string& path) {
   const std::string_view name = path;
@@ -126,24 +117,24 @@ bool is_plan_name(const std::string& path) {
   return false;
 }
 
-std::string read_plan_manifest(const MappedFile& file) {
+std::string read_plan_manifest(const FileContents& file) {
   if (!is_plan(file)) {
     throw EngineFileError("engine file '" + file.path() + "' is not a TensorRT plan");
   }
   check_length(file);
-  const std::string_view text = text_of(file);
+  const std::string_view text = file.text();
   const std::string key = kManifestKey;
-  // No brace in the marker: the object begins right after it.
-  if (const auto found = text.find(key + ":{"); found != std::string_view::npos) {
-    const std::string_view rest = text.substr(found + key.size() + 1);
+  if (const auto start = text.find(key + ":{"); start != std::string_view::npos) {
+    const std::string_view rest = text.substr(start + key.size() + 1);
     const size_t length = object_length(rest);
-    if (length == 0) fail_damaged(file, "its manifest has no end");
+    if (length == 0) fail_damaged(file, "its manifest is incomplete");
     return std::string(rest.substr(0, length));
   }
   const Pieces pieces = find_pieces(text);
   if (pieces.count == 0) {
-    throw NotAnEngineError("'" + file.path() + "' is a TensorRT plan but no engine: it has no " +
-                           kManifestKey + "; make one with python -m export");
+    throw NotAnEngineError("'" + file.path() +
+                           "' is a TensorRT plan but not an engine: it has no " + kManifestKey +
+                           "; create one with python -m export");
   }
   if (pieces.texts.size() != pieces.count) fail_damaged(file, "a part of its manifest is missing");
   std::string whole;

@@ -1,23 +1,23 @@
-// A TensorRT plan from outside: what it is, without TensorRT and without a GPU.
+// TensorRT plan files, read without TensorRT and without a GPU.
 #pragma once
 
 #include <string>
 #include <string_view>
 
-#include "format/mapped_file.h"
+#include "format/file_contents.h"
 
 namespace zoo {
 
-// Whether it is a plan by its first bytes: of a text, of a file.
+// Return true if a text, or a file, begins with the magic bytes of a plan.
 bool begins_as_plan(std::string_view text);
-bool is_plan(const MappedFile& file);
+bool is_plan(const FileContents& file);
 
-// Whether the name ends as a plan's does, .plan or .engine.
+// Returns true if the name ends in .plan or .engine.
 bool is_plan_name(const std::string& path);
 
-// The manifest in a plan: JSON in the name of its network and, where that is too short for it, in
-// the metadata of its layers. Throws EngineFileError (truncated, damaged, not a plan) and
-// NotAnEngineError (no manifest in it).
-std::string read_plan_manifest(const MappedFile& file);
+// Returns the manifest of a plan: JSON in the name of its network or, if it is too long for that,
+// in the metadata of its layers. Throws EngineFileError (truncated, damaged, not a plan) and
+// NotAnEngineError (no manifest).
+std::string read_plan_manifest(const FileContents& file);
 
 }  // namespace zoo

@@ -1,5 +1,5 @@
-// What sets the roles of engine files apart: one row a role, read by whatever treats them
-// differently. The calls of a role are those of the class of its name (include/zoo/).
+// The roles of engine files, one row of a table each. A role is served by the class of its name in
+// include/zoo/.
 #pragma once
 
 #include <set>
@@ -12,20 +12,20 @@
 namespace zoo {
 
 enum Trait : unsigned {
-  kRuns = 1u << 0,           // in this library; other roles are for programs that train and edit
+  kRuns = 1u << 0,           // runs in this library; the others are for training and editing
   kHasLatent = 1u << 1,      // the manifest describes its latent
-  kDecodes = 1u << 2,        // makes images of latents
+  kDecodes = 1u << 2,        // turns latents into images
   kDrawsLatent = 1u << 3,    // the graph draws the latent from the prior
   kDrawsInLayers = 1u << 4,  // layers of the graph may draw noise
-  kMakesStyles = 1u << 5,    // the manifest's truncation says what comes out
-  kScores = 1u << 6,         // the manifest names the numbers that come out
-  kTranslates = 1u << 7,     // takes images of a format of their own, and may be told attributes
+  kMakesStyles = 1u << 5,    // the manifest's truncation describes the output
+  kScores = 1u << 6,         // the manifest names the scores
+  kTranslates = 1u << 7,     // takes images of their own format, and maybe attributes
 };
 
 struct Role {
   const char* name;
-  const char* input;   // the one that has the rows: latents or images
-  const char* output;  // an encoder's further one depends on its posterior
+  const char* input;   // latents or images
+  const char* output;  // an encoder may have logvar too
   unsigned traits;
 
   bool has(Trait trait) const { return (traits & trait) != 0; }
@@ -49,7 +49,7 @@ inline std::set<std::string> role_names() {
   return names;
 }
 
-// Throws ManifestError for a role that the table lacks; Manifest::parse refuses those.
+// Throws ManifestError for an unknown role.
 inline const Role& role_of(const Manifest& manifest) {
   for (const Role& role : kRoles) {
     if (manifest.role == role.name) return role;

@@ -22,16 +22,16 @@ std::string text_of(std::optional<TensorType> type, const std::vector<int64_t>& 
   return text + "]";
 }
 
-// Whether a graph of that shape runs the rows that the manifest says.
-bool same_shape(const std::vector<int64_t>& found, const std::vector<int64_t>& wanted,
+// Compares shapes; a fixed number of rows must be the only batch size of the manifest.
+bool same_shape(const std::vector<int64_t>& actual, const std::vector<int64_t>& expected,
                 bool has_rows, const Manifest& manifest) {
-  if (found.size() != wanted.size()) return false;
-  for (size_t axis = 0; axis < found.size(); ++axis) {
-    if (found[axis] < 0) continue;
+  if (actual.size() != expected.size()) return false;
+  for (size_t axis = 0; axis < actual.size(); ++axis) {
+    if (actual[axis] < 0) continue;
     const bool rows = has_rows && axis == 0;
     if (rows ? manifest.batch_min != manifest.batch_max ||
-                   found[axis] != static_cast<int64_t>(manifest.batch_max)
-             : found[axis] != wanted[axis]) {
+                   actual[axis] != static_cast<int64_t>(manifest.batch_max)
+             : actual[axis] != expected[axis]) {
       return false;
     }
   }
@@ -55,31 +55,31 @@ void check_tensors(const std::string& path, const Manifest& manifest, bool draws
       throw EngineFileError(file + "no " + what + " '" + name + "', which the role '" +
                             manifest.role + "' needs");
     }
-    TensorInfo wanted = tensor_info(name, manifest, 1);
-    if (found->type == wanted.type &&
-        same_shape(found->shape, wanted.shape, has_rows(name), manifest)) {
+    TensorInfo expected = tensor_info(name, manifest, 1);
+    if (found->type == expected.type &&
+        same_shape(found->shape, expected.shape, has_rows(name), manifest)) {
       return;
     }
-    if (has_rows(name)) wanted.shape[0] = -1;
+    if (has_rows(name)) expected.shape[0] = -1;
     throw EngineFileError(file + "the " + what + " '" + name + "' of " +
-                          text_of(found->type, found->shape) + ", which is " +
-                          text_of(wanted.type, wanted.shape) + " by its manifest");
+                          text_of(found->type, found->shape) + ", but its manifest says " +
+                          text_of(expected.type, expected.shape));
   };
   std::vector<std::string> names = input_names(manifest, draws);
-  // The noise operator's second operand, beside its first.
+  // The noise operator's second operand; its first is among the names already.
   if (draws && has_trait(manifest, kDrawsLatent)) names.push_back(io::kLogvar);
   for (const std::string& name : names) check("input", inputs, name);
   for (const GraphTensor& input : inputs) {
     if (std::count(names.begin(), names.end(), input.name) != 0) continue;
     throw EngineFileError(file + "the input " + quoted(input.name) +
-                          ", which its manifest does not know");
+                          ", which is not in its manifest");
   }
-  const std::vector<std::string> made = output_names(manifest);
-  for (const std::string& name : made) check("output", outputs, name);
+  const std::vector<std::string> expected_outputs = output_names(manifest);
+  for (const std::string& name : expected_outputs) check("output", outputs, name);
   for (const char* name : kOutputs) {
-    if (std::count(made.begin(), made.end(), name) != 0) continue;
+    if (std::count(expected_outputs.begin(), expected_outputs.end(), name) != 0) continue;
     if (find(outputs, name) == outputs.end()) continue;
-    throw EngineFileError(file + "the output '" + name + "', which it has not by its manifest");
+    throw EngineFileError(file + "the output '" + name + "', which is not in its manifest");
   }
 }
 

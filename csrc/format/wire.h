@@ -1,4 +1,4 @@
-// Messages of Protocol Buffers, read where they stand: fields one after another, without a schema.
+// A reader of Protocol Buffers messages in place, field by field, without a schema.
 #pragma once
 
 #include <cstddef>
@@ -14,19 +14,19 @@ enum class Wire { kOk, kEnd, kTruncated, kMalformed };
 struct WireField {
   uint32_t number = 0;
   WireType type = WireType::kVarint;
-  uint64_t value = 0;      // of a number, its bits
-  std::string_view bytes;  // of kBytes, in the memory that is read
+  uint64_t value = 0;      // the bits of a number
+  std::string_view bytes;  // of kBytes: a view into the message
 };
 
 class WireReader {
  public:
   explicit WireReader(std::string_view message) : rest_(message) {}
 
-  // The next field; kEnd after the last. Groups, which nothing has written for decades, are
-  // malformed. What is truncated has its number and its type.
+  // Reads the next field; kEnd after the last. Groups, which are long deprecated, are kMalformed. A
+  // truncated field has its number and type.
   Wire next(WireField* field);
 
-  // A number without a field, as packed ones stand.
+  // Reads a number without a tag, as in packed fields.
   Wire varint(uint64_t* value);
 
   bool at_end() const { return rest_.empty(); }

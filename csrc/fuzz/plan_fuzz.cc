@@ -8,7 +8,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const zoo::fuzz::MemoryFile input(data, size);
   try {
-    const zoo::MappedFile file(input.path());
+    const zoo::FileContents file(input.path());
     zoo::Manifest::parse(zoo::read_plan_manifest(file));
   } catch (const zoo::Error&) {
     // As in engine_fuzz.cc.

@@ -91,7 +91,8 @@ int main() {
   THROWS(read(plan_of(marked, 0, "\x08\x0b:")), zoo::EngineFileError, "is not a TensorRT plan");
   THROWS(read(plan_of("network")), zoo::NotAnEngineError, "no zoo.manifest");
   THROWS(read(plan_of("zoo.manifest:7")), zoo::NotAnEngineError, "no zoo.manifest");
-  THROWS(read(plan_of(marked.substr(0, marked.size() - 1))), zoo::EngineFileError, "has no end");
+  THROWS(read(plan_of(marked.substr(0, marked.size() - 1))), zoo::EngineFileError,
+         "its manifest is incomplete");
   THROWS(read(plan_of("zoo.manifest:{]}")), zoo::ManifestError, "not valid JSON");
 
   // In pieces, of which some stand there twice, in another order.

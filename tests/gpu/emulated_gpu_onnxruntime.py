@@ -132,6 +132,9 @@ def test_devices(devices: HostCuda, expected: NDArray[Any]) -> None:
         runtime.Generator(VAE, device="cuda", precision="fp7")
     with pytest.raises(ArgumentError, match="precision: expected"):
         runtime.Generator(VAE, device="cpu", precision="tf32")
+    for device in ("cuda", "cpu"):  # the backend first, for its precisions depend on it
+        with pytest.raises(ArgumentError, match="^backend: .* got 'abacus'"):
+            runtime.Generator(VAE, device=device, backend="abacus", precision="fp7")
     devices.fail("device_count", 1, "cudaErrorInsufficientDriver: the driver is too old")
     with pytest.raises(DeviceUnavailableError, match="(too old|no NVIDIA driver).*cpu"):
         runtime.Generator(VAE, device="cuda:0")

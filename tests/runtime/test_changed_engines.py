@@ -57,22 +57,22 @@ def without(*path: Any) -> Callable[[Document], None]:
 
 LAYERS = ("noise", "streams", "layers")
 MISMATCHES: dict[str, tuple[str, Callable[[Document], Any], str]] = {
-    "latent width": ("cgan.onnx", put("latent", "width", 65), "draws 64 numbers an image"),
+    "latent width": ("cgan.onnx", put("latent", "width", 65), "draws 64 numbers per image"),
     "latent width of a mapping": (
         "stylegan.mapping.onnx",
         put("latent", {"width": 63, "prior": "normal"}),
-        "'latent' of float32 [N, 64], which is float32 [N, 63]",
+        "'latent' of float32 [N, 64], but its manifest says float32 [N, 63]",
     ),
     "latent stream": ("linear-ae.onnx", put("noise", "streams", "latent", 7), "stream 0, which"),
     "image type": (
         "linear-ae.onnx",
         lambda document: document["image"].update(dtype="float32", layout="NCHW"),
-        "uint8 [N, 28, 28, 1], which is float32 [N, 1, 28, 28]",
+        "uint8 [N, 28, 28, 1], but its manifest says float32 [N, 1, 28, 28]",
     ),
     "image size": (
         "linear-ae.onnx",
         lambda document: document["image"].update(height=14, width=56),
-        "'image' of uint8 [N, 28, 28, 1], which is uint8 [N, 14, 56, 1]",
+        "'image' of uint8 [N, 28, 28, 1], but its manifest says uint8 [N, 14, 56, 1]",
     ),
     "axes in another order": (
         "linear-ae.onnx",
@@ -89,16 +89,16 @@ MISMATCHES: dict[str, tuple[str, Callable[[Document], Any], str]] = {
         lambda document: document.update(schema=2, condition={"kind": "classes", "count": 10}),
         "no input 'label'",
     ),
-    "no condition": ("cgan.onnx", without("condition"), "the input 'label', which its manifest"),
+    "no condition": ("cgan.onnx", without("condition"), "the input 'label', which is not in its manifest"),
     "more classes": (
         "cgan.onnx",
         lambda document: document.update(classes=[], condition={"kind": "classes", "count": 1000}),
-        "knows 10 classes, its manifest's condition.count is 1000",
+        "has 10 classes, but condition.count in its manifest is 1000",
     ),
     "fewer classes": (
         "cgan.onnx",
         lambda document: document.update(classes=[], condition={"kind": "classes", "count": 9}),
-        "knows 10 classes",
+        "has 10 classes",
     ),
     "no truncation": ("stylegan.onnx", without("truncation"), "the input 'truncation', which"),
     "no noise in layers": ("stylegan.onnx", without(*LAYERS), "noise stream 1, which"),
@@ -106,30 +106,30 @@ MISMATCHES: dict[str, tuple[str, Callable[[Document], Any], str]] = {
     "a layer too many": (
         "stylegan.onnx",
         lambda document: document["noise"]["streams"]["layers"].append({"stream": 11, "width": 4}),
-        "does not draw the noise stream 11",
+        "does not draw noise stream 11",
     ),
     "stream of a layer": ("stylegan.onnx", put(*LAYERS, 0, "stream", 77), "noise stream 1, which"),
     "width of a layer": (
         "stylegan.onnx",
         put(*LAYERS, 0, "width", 32),
-        "draws 16 numbers an image",
+        "draws 16 numbers per image",
     ),
     "width of a layer of a synthesis": (
         "stylegan.synthesis.onnx",
         put(*LAYERS, 3, "width", 63),
-        "draws 64 numbers an image of the noise stream 4, which are 63",
+        "draws 64 numbers per image from noise stream 4, but its manifest says 63",
     ),
     "noise of a translator": (
         "pix2pix-edges.onnx",
         without("noise"),
-        "noise stream 1, which its manifest does not know",
+        "noise stream 1, which is not in its manifest",
     ),
     "styles of a mapping": (
         "stylegan.mapping.onnx",
         put("truncation", {"mean": [0, 0], "layers": 10, "width": 2}),
-        "'styles' of float32 [N, 64], which is float32 [N, 2]",
+        "'styles' of float32 [N, 64], but its manifest says float32 [N, 2]",
     ),
-    "attributes": ("stargan.onnx", without("condition", "names", 7), "float32 [N, 8], which is"),
+    "attributes": ("stargan.onnx", without("condition", "names", 7), "float32 [N, 8], but its manifest says"),
     "input of a translator": (
         "denoising-ae.onnx",
         put("input", "width", 27),
@@ -138,12 +138,12 @@ MISMATCHES: dict[str, tuple[str, Callable[[Document], Any], str]] = {
     "a score missing": (
         "fashion-classifier.onnx",
         without("scores", "names", 9),
-        "'scores' of float32 [N, 10], which is float32 [N, 9]",
+        "'scores' of float32 [N, 10], but its manifest says float32 [N, 9]",
     ),
     "deterministic": (
         "stochastic-ae.encoder.onnx",
         put("latent", "posterior", "deterministic"),
-        "the output 'logvar', which it has not by its manifest",
+        "the output 'logvar', which is not in its manifest",
     ),
     "not deterministic": (
         "linear-ae.encoder.onnx",
@@ -278,15 +278,15 @@ HOSTILE: dict[str, tuple[Callable[[ModelProto], Any], str]] = {
     "external constant": (constant_elsewhere, "has its data in another file"),
     "weights without data": (
         lambda model: initializers(model)[0].ClearField("raw_data"),
-        r"has \d+ elements by its shape and the data of 0",
+        r"has \d+ elements by its shape, but data for 0",
     ),
     "short weights": (
         lambda model: setattr(of_half(model), "raw_data", of_half(model).raw_data[:-1]),
-        "is cut off in an element",
+        "is truncated within an element",
     ),
     "shorter weights": (
         lambda model: setattr(of_half(model), "raw_data", of_half(model).raw_data[:-2]),
-        r"has \d+ elements by its shape and the data of \d+",
+        r"has \d+ elements by its shape, but data for \d+",
     ),
     "another shape": (
         lambda model: of_half(model).dims.append(2),
@@ -296,11 +296,11 @@ HOSTILE: dict[str, tuple[Callable[[ModelProto], Any], str]] = {
         lambda model: of_half(model).dims.extend([2**31 - 1] * 4),
         "too many elements",
     ),
-    "negative axis": (lambda model: of_half(model).dims.append(-1), "an axis of the length -1"),
-    "unknown type": (lambda model: setattr(of_half(model), "data_type", 77), "no engine has"),
+    "negative axis": (lambda model: of_half(model).dims.append(-1), "an axis of length -1"),
+    "unknown type": (lambda model: setattr(of_half(model), "data_type", 77), "unsupported type"),
     "data of another type": (
         lambda model: of_half(model).float_data.append(1.0),
-        "not of its type",
+        "data of the wrong type",
     ),
     "no number": (half(0x7E00), "weights '.*' are not finite"),
     "infinite": (half(0xFC00), "weights '.*' are not finite"),
@@ -326,7 +326,7 @@ HOSTILE: dict[str, tuple[Callable[[ModelProto], Any], str]] = {
     ),
     "operand that nothing makes": (
         first_node("Gemm", lambda node: node.input.__setitem__(0, "nowhere")),
-        "uses 'nowhere', which nothing before it makes",
+        "uses 'nowhere' before it is defined",
     ),
     "output that nothing makes": (
         lambda model: setattr(model.graph.output[0], "name", "nowhere"),
@@ -338,7 +338,7 @@ HOSTILE: dict[str, tuple[Callable[[ModelProto], Any], str]] = {
     ),
     "no outputs": (
         lambda model: model.graph.node[-1].ClearField("output"),
-        "makes nothing",
+        "has no outputs",
     ),
     "no operator": (lambda model: setattr(model.graph.node[-1], "op_type", ""), "no operator"),
     "function that calls itself": (calls_itself, "calls itself"),
@@ -347,16 +347,16 @@ HOSTILE: dict[str, tuple[Callable[[ModelProto], Any], str]] = {
         lambda model: model.graph.node.append(
             helper.make_node("Split", ["mu", "seed"], ["unused"], axis=0)
         ),
-        "lengths that are no weights",
+        "lengths that are not constant",
     ),
-    "bodies in bodies": (nested, "bodies in bodies"),
+    "bodies in bodies": (nested, "nests subgraphs"),
     "training": (lambda model: model.training_info.add(), "training"),
     "sparse weights": (lambda model: model.graph.sparse_initializer.add(), "sparse"),
     "output without a shape": (
         lambda model: model.graph.output[0].type.tensor_type.ClearField("shape"),
-        "does not say the shape of 'image'",
+        "does not give the shape of 'image'",
     ),
-    "another stream": (stream(3), "stream 3, which its manifest does not know"),
+    "another stream": (stream(3), "stream 3, which is not in its manifest"),
     "another seed": (
         first_node("ReparametrizedSample", lambda node: node.input.__setitem__(2, "first")),
         "another seed",
@@ -365,11 +365,11 @@ HOSTILE: dict[str, tuple[Callable[[ModelProto], Any], str]] = {
         lambda model: model.graph.input.append(
             helper.make_tensor_value_info("temperature", TensorProto.FLOAT, [1])
         ),
-        "the input 'temperature', which its manifest does not know",
+        "the input 'temperature', which is not in its manifest",
     ),
     "another number of rows": (
         lambda model: setattr(model.graph.input[0].type.tensor_type.shape.dim[0], "dim_value", 5),
-        "float32 \\[5, 16\\], which is float32 \\[N, 16\\]",
+        "float32 \\[5, 16\\], but its manifest says float32 \\[N, 16\\]",
     ),
     "two manifests": (
         lambda model: model.metadata_props.append(manifest_of(model)),

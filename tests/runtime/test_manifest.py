@@ -52,9 +52,9 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("translator", "task", "", "a non-empty string"),
     ("translator", "corruption", "gaussian", "an array of strings"),
     ("classifier", "scores", [], "an object"),
-    ("classifier", "scores.names", [], "one or more different names"),
-    ("classifier", "scores.names", ["a", "a"], "one or more different names"),
-    ("classifier", "scores.names", ["a", ""], "one or more different names"),
+    ("classifier", "scores.names", [], "one or more distinct names"),
+    ("classifier", "scores.names", ["a", "a"], "one or more distinct names"),
+    ("classifier", "scores.names", ["a", ""], "one or more distinct names"),
     ("classifier", "scores.names", ["a", 2], "an array of strings"),
     ("classifier", "scores.kind", "ranking", "one of classes, multilabel"),
 ]

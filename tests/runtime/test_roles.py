@@ -264,7 +264,7 @@ def test_graphs_that_are_not_what_the_manifest_says(
         runtime.Encoder(path, **options)
     scores = {"names": ["a", "b"], "kind": "classes"}
     save("scores", small_engines.manifest("classifier", (2, 3, 1), scores=scores))
-    wrong = r"'scores' of float32 \[N, 6\], which is float32 \[N, 2\] by its manifest"
+    wrong = r"'scores' of float32 \[N, 6\], but its manifest says float32 \[N, 2\]"
     with pytest.raises(EngineFileError, match=wrong):
         runtime.Classifier(path, **options)
     document = small_engines.manifest("classifier", (2, 5, 1), scores=scores)
@@ -273,6 +273,6 @@ def test_graphs_that_are_not_what_the_manifest_says(
         runtime.Classifier(path, **options).classify(pictures(20, (2, 5, 1)))
     document["image"] |= {"dtype": "float32", "layout": "NCHW"}
     save("scores", document)
-    wrong = r"'image' of uint8 \[N, 2, 3, 1\], which is float32 \[N, 1, 2, 5\] by its manifest"
+    wrong = r"'image' of uint8 \[N, 2, 3, 1\], but its manifest says float32 \[N, 1, 2, 5\]"
     with pytest.raises(EngineFileError, match=wrong):
         runtime.Classifier(path, **options)

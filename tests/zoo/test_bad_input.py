@@ -128,7 +128,7 @@ BAD_PLANS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     ),
     "manifest of an ONNX file": (
         lambda text: plan_of(text.replace(b'"plan"', b'"idea"')),
-        "'plan': a plan's manifest has it",
+        "'plan': a plan's manifest must have this field",
     ),
     "manifest of the future": (
         lambda text: plan_of(text.replace(b'"schema": 1', b'"schema": 9')),

@@ -128,7 +128,7 @@ ov::Core& shared_core() {
 }
 
 [[noreturn]] void fail_stream(const std::string& path, uint32_t stream, const std::string& why) {
-  throw EngineFileError("engine file '" + path + "': its graph draws the noise stream " +
+  throw EngineFileError("engine file '" + path + "': its graph draws noise stream " +
                         std::to_string(stream) + why);
 }
 
@@ -150,14 +150,14 @@ void add_noise_inputs(ov::Model* model, const std::string& path, const Manifest&
       const auto width = static_cast<int64_t>(of_layer->width);
       const ov::PartialShape shape{-1, width};
       if (!drawn.get_partial_shape().compatible(shape)) {
-        fail_stream(path, noise->stream(), ", and another number of it than its manifest says");
+        fail_stream(path, noise->stream(), ", but not as many numbers as its manifest says");
       }
       const auto input = std::make_shared<ov::op::v0::Parameter>(ov::element::f32, shape);
       input->output(0).set_names({io::layer_noise(of_layer->stream)});
       model->add_parameters({input});
       drawn = input->output(0);
     } else if (!latent) {
-      fail_stream(path, noise->stream(), ", which its manifest does not know");
+      fail_stream(path, noise->stream(), ", which is not in its manifest");
     }
     noise->output(0).replace(drawn);
   }

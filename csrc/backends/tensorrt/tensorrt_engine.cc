@@ -17,7 +17,7 @@
 
 #include "backends/tensorrt/tensorrt_loader.h"
 #include "backends/tensorrt/tensorrt_log.h"
-#include "format/mapped_file.h"
+#include "format/file_contents.h"
 #include "zoo/errors.h"
 #include "zoo_interfaces.h"
 
@@ -211,9 +211,9 @@ class Engine : public PlanEngine {
  public:
   Engine(const Runtime& runtime, const std::string& path, const PlanDescription& plan)
       : runtime_(runtime) {
-    const MappedFile file(path);
+    const FileContents file(path);
     const auto call = the_log().begin();
-    engine_.reset(runtime.runtime->deserializeCudaEngine(file.begin(), file.size()));
+    engine_.reset(runtime.runtime->deserializeCudaEngine(file.text().data(), file.text().size()));
     if (!engine_) refuse(path, plan);
     for (int32_t index = 0; index < engine_->getNbIOTensors(); ++index) {
       const char* const name = engine_->getIOTensorName(index);

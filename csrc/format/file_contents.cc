@@ -1,4 +1,4 @@
-#include "format/mapped_file.h"
+#include "format/file_contents.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -16,15 +16,15 @@
 namespace zoo {
 namespace {
 
-// Protocol buffers, and ONNX files with them, end there. A plan says in its header how long it is.
-constexpr uint64_t kMostOnnx = uint64_t{1} << 31;
+// Protocol Buffers, and so ONNX files, are limited to 2 GiB; plans are not.
+constexpr uint64_t kMaxOnnxBytes = uint64_t{1} << 31;
 
-// Read at a time; the kernel does not take more than 2 GiB.
-constexpr size_t kPiece = size_t{1} << 30;
+// Bytes per call of read(), which is limited to 2 GiB.
+constexpr size_t kReadBytes = size_t{1} << 30;
 
 class Descriptor {
  public:
-  // Not blocking: nobody waits for the other end of a pipe.
+  // Non-blocking, so that opening a pipe does not wait for its other end.
   explicit Descriptor(const std::string& path)
       : number_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
   Descriptor(const Descriptor&) = delete;
@@ -38,11 +38,11 @@ class Descriptor {
   const int number_;
 };
 
-// As many bytes as there are, at most `size`; -1 for an error.
-int64_t read_all(int file, uint8_t* bytes, size_t size) {
+// Reads up to `size` bytes; returns their number, or -1 after an error.
+int64_t read_all(int file, char* bytes, size_t size) {
   size_t done = 0;
   while (done < size) {
-    const ssize_t got = ::read(file, bytes + done, std::min(size - done, kPiece));
+    const ssize_t got = ::read(file, bytes + done, std::min(size - done, kReadBytes));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return -1;
     if (got == 0) break;
@@ -53,7 +53,7 @@ int64_t read_all(int file, uint8_t* bytes, size_t size) {
 
 }  // namespace
 
-MappedFile::MappedFile(const std::string& path) : path_(path) {
+FileContents::FileContents(const std::string& path) : path_(path) {
   check_path(path);
   const std::string name = "engine file '" + path + "'";
   const Descriptor file(path);
@@ -68,20 +68,20 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
   if (info.st_size == 0) throw EngineFileError(name + " is empty");
   const auto size = static_cast<uint64_t>(info.st_size);
   char start[4] = {};
-  const bool begun = ::pread(file.number(), start, sizeof start, 0) == sizeof start;
-  if (size > kMostOnnx && !(begun && begins_as_plan({start, sizeof start}))) {
+  const bool complete = ::pread(file.number(), start, sizeof start, 0) == sizeof start;
+  if (size > kMaxOnnxBytes && !(complete && begins_as_plan({start, sizeof start}))) {
     throw EngineFileError(name + " is not an ONNX file: it has " + std::to_string(size) +
-                          " bytes, and those have at most " + std::to_string(kMostOnnx));
+                          " bytes, and ONNX files have at most " + std::to_string(kMaxOnnxBytes));
   }
-  bytes_.reset(new (std::nothrow) uint8_t[size]);
+  bytes_.reset(new (std::nothrow) char[size]);
   if (!bytes_) {
-    throw EngineFileError(name + " cannot be read: there is no memory for its " +
-                          std::to_string(size) + " bytes");
+    throw EngineFileError(name + " cannot be read: its " + std::to_string(size) +
+                          " bytes do not fit in memory");
   }
   const int64_t got = read_all(file.number(), bytes_.get(), size);
   if (got < 0) throw EngineFileError(name + " cannot be read: " + std::strerror(errno));
   if (got == 0) throw EngineFileError(name + " is empty");
-  // Less where it was truncated meanwhile, which its reader finds.
+  // Fewer than `size` if the file was truncated meanwhile; the format's reader reports that.
   size_ = static_cast<size_t>(got);
 }
 
