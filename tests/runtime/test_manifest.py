@@ -45,7 +45,7 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("translator", "input.height", 0, "an integer from 1"),
     ("translator", "input.width", 2.5, "an integer from 1"),
     ("translator", "input.channels", 65, "an integer from 1 to 64"),
-    ("translator", "input.channels", 1, "at least 2, one of them the mask"),
+    ("translator", "input.channels", 1, "at least 2, including the mask"),
     ("translator", "input.dtype", "float32", "one of uint8"),
     ("translator", "input.layout", "NCHW", "one of NHWC"),
     ("translator", "input.alpha", 1, "true or false"),

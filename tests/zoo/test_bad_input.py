@@ -121,7 +121,7 @@ BAD_PLANS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "half": (lambda text: plan_of(text, missing=len(text) // 2), "truncated at byte"),
     "longer": (lambda text: plan_of(text) + b"more", "bytes long, but the plan in it"),
     "no manifest": (lambda text: plan_of(b"network"), "no zoo.manifest"),
-    "manifest without end": (lambda text: plan_of(text[:-9]), "no end"),
+    "manifest without end": (lambda text: plan_of(text[:-9]), "manifest is incomplete"),
     "manifest not JSON": (
         lambda text: plan_of(text.replace(b":", b";").replace(b";", b":", 1)),
         "JSON",
