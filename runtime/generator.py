@@ -23,15 +23,15 @@ class Generator(LatentEngine):
     Methods may be called from several threads at once; a forked child loads the engine again on
     first use.
 
-    path: engine file or TensorRT plan.
-    device: "cpu", "cuda" or "cuda:N", or "auto" (a GPU for a plan, else the CPU).
-    backend: "onnxruntime" (the only one for engine files on a GPU), "openvino", "native" (our own
-        kernels, for generators), or "auto", the installed one that was measured fastest.
-    precision: "fp32"; "bf16" where the CPU and the backend support it; "tf32" on a GPU.
-    instances: copies that work in parallel; by default one single-threaded instance per core, and
-        two on a GPU.
-    bucket: on a GPU, the batch size of every run, so that images are bit-equal for every request
-        (None: a size that suits the request).
+    - path: engine file or TensorRT plan.
+    - device: "cpu", "cuda" or "cuda:N", or "auto" (a GPU for a plan, else the CPU).
+    - backend: "onnxruntime" (the only one for engine files on a GPU), "openvino", "native" (our own
+      kernels), or "auto", the installed one that was measured fastest.
+    - precision: "fp32"; "bf16" where the CPU and the backend support it; "tf32" on a GPU.
+    - instances: copies that work in parallel; by default one single-threaded instance per core, and
+      two on a GPU.
+    - bucket: on a GPU, the batch size of every run, so that images are bit-equal for every request
+      (None: a size that suits the request).
 
     Raises EngineFileError or a subclass for a bad file, BackendUnavailableError,
     DeviceUnavailableError, ArgumentError.

@@ -192,7 +192,7 @@ def test_encoder_is_missing(tmp_path: Path, engine_bytes: bytes) -> None:
         (("--precision", "fp7"), "precision.*fp7"),
         (("--device", "toaster"), "device.*toaster"),
         (("-n", 10**6), r"at most 4096.*\.npy"),
-        (("--out", "new.jpg"), r"new\.jpg.*format"),
+        (("--out", "new.jpg"), r"new\.jpg: expected \.png"),
         (("--out", "missing/new.png"), "missing/new.png.*no folder"),
         (("--out", "old.npy/new.png"), "old.npy/new.png.*no folder"),
         (("--out", "full"), "full.*not empty"),
@@ -247,7 +247,7 @@ def write_inputs(folder: Path) -> None:
         (("reconstruct", "empty.png", "text.png"), "no image can be used: 2 skipped.*empty.png"),
         (("reconstruct", "two.npy", "-n", 0), "-n.*0"),
         (("reconstruct",), "'IMAGES...'"),
-        (("reconstruct", "two.npy", "--out", "new.npy"), r"shown in a \.png"),
+        (("reconstruct", "two.npy", "--out", "new.npy"), r"reconstructions must be a \.png"),
     ],
 )
 def test_other_commands(tmp_path: Path, arguments: tuple[object, ...], problem: str) -> None:

@@ -18,7 +18,7 @@ from zoo.data import DataSet
 from zoo.data.domains import read_domains
 from zoo.engines import encoder_path
 from zoo.evaluation import domain_quality
-from zoo.evaluation.memorisation import copied, nearest
+from zoo.evaluation.memorisation import copied_share, nearest
 from zoo.evaluation.quality import delta_e, psnr, ssim
 from zoo.evaluation.quick import QuickFid
 from zoo.training import collapse
@@ -128,7 +128,7 @@ def test_faces_have_all_attributes_and_are_unlike(name: str) -> None:
     assert (made > least * real).all()
     found = nearest(images[:300], faces.train.images)
     held_out = nearest(faces.test.images[:300], faces.train.images)
-    assert copied(found, held_out)[0] < 0.05
+    assert copied_share(found, held_out)[0] < 0.05
 
 
 def test_grown_faces_are_better(faces_judge: QuickFid) -> None:
@@ -172,7 +172,7 @@ def test_training_images_are_not_copied(name: str, clothes: Callable[[int], Data
     loaded = clothes(samples.shape[1])
     found = nearest(samples, loaded.train.images)
     held_out = nearest(loaded.test.images[:500], loaded.train.images)
-    assert copied(found, held_out)[0] < 0.05
+    assert copied_share(found, held_out)[0] < 0.05
 
 
 def test_changes_of_domain_take() -> None:
