@@ -143,7 +143,7 @@ def test_bad_seeds(small: Small, translator: runtime.Translator) -> None:
     [
         ({"kind": "classes", "count": 2}, "'condition.kind': expected one of attributes"),
         ({"kind": "attributes"}, "'condition.names': expected a value"),
-        ({"kind": "attributes", "names": []}, "'condition.names': expected one or more different"),
+        ({"kind": "attributes", "names": []}, "'condition.names': expected one or more distinct"),
         ({"kind": "attributes", "names": ["a", "a"]}, "'condition.names': expected one or more"),
         ({"kind": "attributes", "names": "old"}, "'condition.names': expected an array of strings"),
     ],
