@@ -58,6 +58,11 @@ struct Memory {
     const size_t offset = place.offset + from_begin;
     return place.wide ? static_cast<void*>(floats + offset) : maps + offset * element;
   }
+
+  // The 16 channels of a block, at a pixel of an image.
+  void* at(const Place& place, size_t block, size_t y, size_t x, size_t image) const {
+    return at(place, place.at(y, x, image) + block * place.block);
+  }
 };
 
 // `padding` matters in image mode only.

@@ -228,15 +228,13 @@ bool match_output(Lowering& lowering, const Node& node) {
     write->function = Write::kSigmoid;
   } else if (node.op == "Softmax" && (axis == -1 || axis == 1)) {
     write->function = Write::kSoftmax;
-  } else if (node.op != "Split" || axis != 1 || node.inputs.size() > 2 ||
-             size % node.outputs.size() != 0) {
+  } else if (node.op != "Split" || axis != 1) {
     return false;
   }
-  const Constant* const parts = node.op == "Split" && node.inputs.size() == 2
-                                    ? lowering.graph.constant(node.inputs[1])
-                                    : nullptr;
-  if (node.op == "Split" && node.inputs.size() == 2 &&
-      (!parts || parts->integers.size() != node.outputs.size())) {
+  const bool equal = node.inputs.size() < 2;
+  const Constant* const parts = equal ? nullptr : lowering.graph.constant(node.inputs[1]);
+  if (equal ? size % node.outputs.size() != 0
+            : !parts || parts->integers.size() != node.outputs.size()) {
     return false;
   }
   size_t first = 0;
@@ -246,7 +244,6 @@ bool match_output(Lowering& lowering, const Node& node) {
         parts ? static_cast<size_t>(parts->integers[i]) : size / node.outputs.size();
     if (count > size || first + count > size) return false;
     write->targets.push_back({lowering.network.output(name), first, count});
-    lowering.mark_written(node.outputs[i]);
     first += count;
   }
   lowering.add_end(std::move(write), *value);

@@ -163,7 +163,6 @@ std::optional<Finish> match_finish(Lowering* lowering, std::string_view value) {
   if (!matcher.match()) return std::nullopt;
   for (const Node* const node : matcher.nodes) lowering->take(*node);
   lowering->network.output(io::kImage);
-  lowering->mark_written(io::kImage);
   return matcher.finish;
 }
 

@@ -84,6 +84,11 @@ Operator& Lowering::maker(size_t value) const {
   throw std::logic_error("a value has no operator");
 }
 
+bool Lowering::is_written(std::string_view output) const {
+  const auto& outputs = network.outputs;
+  return std::find(outputs.begin(), outputs.end(), output) != outputs.end();
+}
+
 const Node* Lowering::only_user(std::string_view value) const {
   const auto users = graph.users(value);
   return users.size() == 1 && !graph.is_output(value) ? users.front() : nullptr;

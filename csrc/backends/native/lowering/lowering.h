@@ -67,8 +67,8 @@ class Lowering {
   // A node that is part of a pattern, so that it is not looked at again.
   void take(const Node& node) { taken_.insert(&node); }
   bool is_taken(const Node& node) const { return taken_.count(&node) != 0; }
-  void mark_written(std::string_view output) { written_.insert(output); }
-  bool is_written(std::string_view output) const { return written_.count(output) != 0; }
+  // Whether an operator writes that output.
+  bool is_written(std::string_view output) const;
 
   // The single node that takes a value; null where there are several, or it is an output too.
   const Node* only_user(std::string_view value) const;
@@ -94,7 +94,6 @@ class Lowering {
  private:
   std::map<std::string_view, size_t> values_;
   std::set<const Node*> taken_;
-  std::set<std::string_view> written_;
 };
 
 // Each tries whether its operators begin at a node whose operands are known, or one of them is.

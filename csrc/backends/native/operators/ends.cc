@@ -21,8 +21,7 @@ class PlacedRead : public Step {
         for (size_t p = 0; p < shape.pixels(); ++p) {
           float values[kBlock] = {};
           fill(run, run.first + n, block * kBlock, p, values);
-          const size_t at = out_.at(p / shape.width, p % shape.width, n) + block * out_.block;
-          kernels_.store(values, run.memory.at(out_, at));
+          kernels_.store(values, run.memory.at(out_, block, p / shape.width, p % shape.width, n));
         }
       }
     }
@@ -85,8 +84,7 @@ class PlacedLearnedMap : public Step {
           values[c % kBlock] = map_.values[c * shape.pixels() + p];
         }
         for (size_t n = image; n < image + count; ++n) {
-          const size_t at = out_.at(p / shape.width, p % shape.width, n) + block * out_.block;
-          kernels_.store(values, run.memory.at(out_, at));
+          kernels_.store(values, run.memory.at(out_, block, p / shape.width, p % shape.width, n));
         }
       }
     }
@@ -109,10 +107,8 @@ class PlacedTruncate : public Step {
     for (size_t n = image; n < image + count; ++n) {
       for (size_t block = 0; block < in_.shape.blocks(); ++block) {
         // Both are floats.
-        const auto* const from =
-            static_cast<const float*>(run.memory.at(in_, in_.at(0, 0, n) + block * in_.block));
-        auto* const to =
-            static_cast<float*>(run.memory.at(out_, out_.at(0, 0, n) + block * out_.block));
+        const auto* const from = static_cast<const float*>(run.memory.at(in_, block, 0, 0, n));
+        auto* const to = static_cast<float*>(run.memory.at(out_, block, 0, 0, n));
         const size_t first = block * kBlock;
         for (size_t c = first; c < std::min(mean.size(), first + kBlock); ++c) {
           to[c - first] = mean[c] + psi * (from[c - first] - mean[c]);
@@ -160,8 +156,7 @@ class PlacedWrite : public Step {
       const size_t channels = std::min(kBlock, shape.channels - block * kBlock);
       for (size_t p = 0; p < shape.pixels(); ++p) {
         float values[kBlock];
-        const size_t at = in_.at(p / shape.width, p % shape.width, n) + block * in_.block;
-        kernels_.load(run.memory.at(in_, at), values);
+        kernels_.load(run.memory.at(in_, block, p / shape.width, p % shape.width, n), values);
         for (size_t c = 0; c < channels; ++c) {
           numbers[(block * kBlock + c) * shape.pixels() + p] = values[c];
         }

@@ -243,8 +243,7 @@ class PlacedDenseImage : public Step {
     auto* const levels = reinterpret_cast<uint8_t*>(numbers + rounded_up(size, kBlock));
     for (size_t n = image; n < image + count; ++n) {
       for (size_t block = 0; block < in_.shape.blocks(); ++block) {
-        kernels_.load(run.memory.at(in_, in_.at(0, 0, n) + block * in_.block),
-                      numbers + block * kBlock);
+        kernels_.load(run.memory.at(in_, block, 0, 0, n), numbers + block * kBlock);
       }
       kernels_.squash(f.squash, f.scale, f.low, f.high, numbers, size);
       auto* const out =

@@ -1,5 +1,7 @@
 #include "backends/native/operators/norms.h"
 
+#include "backends/native/operators/pointwise.h"
+
 namespace zoo::native {
 namespace {
 
@@ -14,25 +16,15 @@ class PlacedPixelNorm : public Step {
         out_(places.out) {}
 
   void run(const Run& run, size_t image, size_t count) const override {
-    if (in_.offset != out_.offset) copy(run, image, count);
+    if (in_.offset != out_.offset) {
+      combine_maps(kernels_, run.memory, in_, nullptr, out_, /*slope=*/1.0f, image, count);
+    }
     const size_t slots = out_.shape.height * out_.row / kBlock;
     kernels_.pixel_norm(run.memory.at(out_, out_.grouped ? 0 : image * out_.image), out_.block,
                         out_.shape.blocks(), slots, norm_.share, norm_.epsilon);
   }
 
  private:
-  void copy(const Run& run, size_t image, size_t count) const {
-    for (size_t block = 0; block < in_.shape.blocks(); ++block) {
-      for (size_t y = 0; y < in_.shape.height; ++y) {
-        for (size_t n = image; n < image + count; ++n) {
-          kernels_.combine({run.memory.at(in_, in_.at(y, 0, n) + block * in_.block), nullptr,
-                            run.memory.at(out_, out_.at(y, 0, n) + block * out_.block), in_.column,
-                            0, out_.column, in_.shape.width, 1.0f});
-        }
-      }
-    }
-  }
-
   const Kernels& kernels_;
   const PixelNorm& norm_;
   Place in_, out_;
@@ -77,7 +69,7 @@ class PlacedInstanceNorm : public Step {
  private:
   void run_block(const Run& run, size_t n, size_t block, NormCall* call) const {
     const auto at = [&](const Place& place, size_t number) {
-      return run.memory.at(place, place.at(0, 0, n) + number * place.block);
+      return run.memory.at(place, number, 0, 0, n);
     };
     const size_t channel = block * kBlock;
     call->in = at(places_.front(), block);

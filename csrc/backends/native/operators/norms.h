@@ -38,7 +38,7 @@ struct InstanceNorm : Operator {
   float end_slope = 1.0f;
   float epsilon = 0.0f;
 
-  // The columns beside the picture are left out, not read.
+  // A blur reads the neighbours of what it writes.
   bool in_place() const override { return blur.empty(); }
   std::unique_ptr<Step> place(const Places& places) const override;
 };

@@ -5,42 +5,23 @@
 namespace zoo::native {
 namespace {
 
-// Rows of an image, as slots that follow each other at one distance.
 class PlacedCombine : public Step {
  public:
   PlacedCombine(const Places& places, float slope)
-      : kernels_(places.kernels.of(places.in.front().wide)), places_(places.in), slope_(slope) {
-    places_.push_back(places.out);
-  }
+      : kernels_(places.kernels.of(places.in.front().wide)),
+        in_(places.in),
+        out_(places.out),
+        slope_(slope) {}
 
   void run(const Run& run, size_t image, size_t count) const override {
-    const Place& a = places_.front();
-    const Place& out = places_.back();
-    const Place* const b = places_.size() == 3 ? &places_[1] : nullptr;
-    CombineCall call{};
-    call.slope = slope_;
-    call.count = out.shape.width;
-    call.a_step = a.column;
-    call.b_step = b ? b->column : 0;
-    call.out_step = out.column;
-    for (size_t block = 0; block < out.shape.blocks(); ++block) {
-      for (size_t y = 0; y < out.shape.height; ++y) {
-        for (size_t n = image; n < image + count; ++n) {
-          const auto at = [&](const Place& place) {
-            return run.memory.at(place, place.at(y, 0, n) + block * place.block);
-          };
-          call.a = at(a);
-          call.b = b ? at(*b) : nullptr;
-          call.out = at(out);
-          kernels_.combine(call);
-        }
-      }
-    }
+    combine_maps(kernels_, run.memory, in_.front(), in_.size() == 2 ? &in_.back() : nullptr, out_,
+                 slope_, image, count);
   }
 
  private:
   const Kernels& kernels_;
-  std::vector<Place> places_;  // of the operands, and of the result
+  std::vector<Place> in_;
+  Place out_;
   float slope_;
 };
 
@@ -63,12 +44,12 @@ class PlacedDropout : public Step {
         for (size_t p = 0; p < pixels; ++p) {
           const size_t y = p / shape.width, x = p % shape.width;
           float values[kBlock];
-          kernels_.load(run.memory.at(in_, in_.at(y, x, n) + block * in_.block), values);
+          kernels_.load(run.memory.at(in_, block, y, x, n), values);
           for (size_t c = 0; c < channels; ++c) {
             const bool kept = drawn[(block * kBlock + c) * pixels + p] > dropout_.threshold;
             values[c] = kept ? values[c] * dropout_.factor : 0.0f;
           }
-          kernels_.store(values, run.memory.at(out_, out_.at(y, x, n) + block * out_.block));
+          kernels_.store(values, run.memory.at(out_, block, y, x, n));
         }
       }
     }
@@ -81,6 +62,26 @@ class PlacedDropout : public Step {
 };
 
 }  // namespace
+
+void combine_maps(const Kernels& kernels, const Memory& memory, const Place& a, const Place* b,
+                  const Place& out, float slope, size_t image, size_t count) {
+  CombineCall call{};
+  call.slope = slope;
+  call.count = out.shape.width;
+  call.a_step = a.column;
+  call.b_step = b ? b->column : 0;
+  call.out_step = out.column;
+  for (size_t block = 0; block < out.shape.blocks(); ++block) {
+    for (size_t y = 0; y < out.shape.height; ++y) {
+      for (size_t n = image; n < image + count; ++n) {
+        call.a = memory.at(a, block, y, 0, n);
+        call.b = b ? memory.at(*b, block, y, 0, n) : nullptr;
+        call.out = memory.at(out, block, y, 0, n);
+        kernels.combine(call);
+      }
+    }
+  }
+}
 
 std::unique_ptr<Step> Combine::place(const Places& places) const {
   return std::make_unique<PlacedCombine>(places, slope);

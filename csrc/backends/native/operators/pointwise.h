@@ -7,6 +7,10 @@
 
 namespace zoo::native {
 
+// leaky(a + b) of images image … image + count - 1, wherever the maps lie; b may be null.
+void combine_maps(const Kernels& kernels, const Memory& memory, const Place& a, const Place* b,
+                  const Place& out, float slope, size_t image, size_t count);
+
 // leaky(a + b), or leaky(a) of a single operand.
 struct Combine : Operator {
   explicit Combine(float leak) : slope(leak) {}
