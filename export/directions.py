@@ -88,6 +88,3 @@ def _directions(
         for name, column, known in zip(names, has.T, enough, strict=True)
         if known
     ]
-
-
-__all__ = ["FEWEST", "SAMPLES", "SEED", "measure"]

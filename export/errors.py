@@ -20,6 +20,3 @@ class ParityError(ExportError):
     def __init__(self, message: str, report: str = "") -> None:
         super().__init__(message)
         self.report = report
-
-
-__all__ = ["CheckpointError", "ExportError", "ParityError"]

@@ -151,6 +151,3 @@ def _drawn(model: ModelProto) -> dict[str, int]:
         for node in model.graph.node
         if node.domain == DOMAIN and node.op_type == "ReparametrizedSample"
     }
-
-
-__all__ = ["fewest", "float_part"]

@@ -47,19 +47,3 @@ class OutOfMemoryError(ExecutionError, MemoryError):
 
 class ClosedError(Error):
     """The engine or the stream was closed before."""
-
-
-__all__ = [
-    "ArgumentError",
-    "BackendUnavailableError",
-    "ClosedError",
-    "DeviceUnavailableError",
-    "EngineFileError",
-    "EngineNotFoundError",
-    "Error",
-    "ExecutionError",
-    "ManifestError",
-    "NotAnEngineError",
-    "OutOfMemoryError",
-    "SchemaVersionError",
-]

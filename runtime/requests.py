@@ -191,6 +191,3 @@ def takes(
         return call
 
     return decorate
-
-
-__all__ = ["DecodeRequest", "InterpolateRequest", "SampleRequest", "takes"]

@@ -23,6 +23,3 @@ def folder() -> Path:
     if not os.path.isabs(home):
         raise ConfigError("no cache folder: set XDG_CACHE_HOME or HOME to an absolute path")
     return Path(home) / ".cache" / NAME
-
-
-__all__ = ["folder"]

@@ -224,17 +224,3 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
-
-
-__all__ = [
-    "COUNT",
-    "EXIT_BAD_INPUT",
-    "EXIT_INTERRUPTED",
-    "SPLITS",
-    "UINT64",
-    "Command",
-    "Group",
-    "Integer",
-    "engine_options",
-    "source_options",
-]

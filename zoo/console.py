@@ -68,6 +68,3 @@ def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
     if "\udc80" <= character <= "\udcff":
         return character.encode("ascii", "surrogateescape"), error.start + 1
     return character.encode("ascii", "backslashreplace"), error.start + 1
-
-
-__all__ = ["prepare_streams", "is_terminal"]

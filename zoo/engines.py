@@ -196,21 +196,3 @@ def open_translator(name: str, **options: Any) -> Translator:
     if document["image"]["dtype"] != "uint8":
         raise ConfigError(f"{name}: expected an engine for uint8 images, got float32")
     return Translator(path, **options)
-
-
-__all__ = [
-    "ONNX",
-    "WEIGHTS",
-    "sibling_path",
-    "encoder_path",
-    "find",
-    "has_encoder",
-    "open_encoder",
-    "open_encoder_for",
-    "open_generator",
-    "open_halves",
-    "open_mapping",
-    "open_translator",
-    "resolve",
-    "shipped",
-]

@@ -33,13 +33,3 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error).lower()
     return isinstance(error, RuntimeError) and any(part in text for part in _EXHAUSTED)
-
-
-__all__ = [
-    "ConfigError",
-    "DataError",
-    "OutputError",
-    "TrainingError",
-    "ZooError",
-    "is_out_of_memory",
-]

@@ -21,6 +21,3 @@ def require(module: str, extra: str = "apps") -> Any:
         if error.name is None or error.name.partition(".")[0] != package:
             raise
         raise ConfigError(f"this needs {package}: pip install 'generator-zoo[{extra}]'") from error
-
-
-__all__ = ["require"]

@@ -244,15 +244,3 @@ def _export(source: Path, plan: Path, target: str, precision: str, index: int) -
             f"{plan.name} cannot be built: {reason}; use {source.name}, or build it with other "
             f"options of: {build_command(source, precision)}"
         )
-
-
-__all__ = [
-    "CHECKS",
-    "FOLDER",
-    "SUFFIX",
-    "ensure_built",
-    "checks_path",
-    "build_command",
-    "is_built",
-    "read_checks",
-]

@@ -76,6 +76,3 @@ def number_of_images(count: int) -> str:
 def rate(count: int, seconds: float) -> str:
     """Format a rate: `7,120 images/s`."""
     return f"{count / max(seconds, 1e-9):,.0f} images/s"
-
-
-__all__ = ["Progress", "clock", "number_of_images", "rate"]

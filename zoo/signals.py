@@ -43,6 +43,3 @@ def defer_signals() -> Iterator[None]:
     finally:
         for number in received:
             signal.raise_signal(number)
-
-
-__all__ = ["ENDING", "install_handler", "defer_signals"]

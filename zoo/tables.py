@@ -23,6 +23,3 @@ def align_columns(
         ).rstrip()
         for row in rows
     ]
-
-
-__all__ = ["align_columns"]

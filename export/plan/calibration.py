@@ -61,6 +61,3 @@ def _merged(greatest: NDArray[np.float32], values: NDArray[Any]) -> NDArray[np.f
     """The greatest of both, as many as there were."""
     both = np.concatenate([greatest, values[values > greatest.min()]])
     return np.partition(both, len(both) - len(greatest))[-len(greatest) :]
-
-
-__all__ = ["METHOD", "PERCENTILE", "limits"]

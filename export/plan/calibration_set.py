@@ -79,6 +79,3 @@ def _load(name: str, count: int, size: int, channels: int) -> NDArray[np.uint8]:
         return drawn[np.arange(len(drawn)) % 10 != 9][:count]
     loaded = data.load(name, size, channels, download=False)
     return loaded.train.images[:count]
-
-
-__all__ = ["FEWEST", "MOST", "SAMPLES", "SEED", "Calibration", "images"]

@@ -285,6 +285,3 @@ def _host_code() -> bool:
 def one_line(error: BaseException) -> str:
     """The message of an error, without line breaks."""
     return " ".join(str(error).split())
-
-
-__all__ = ["Examiner", "NotRun", "one_line", "why_not"]

@@ -66,6 +66,3 @@ def _table(candidates: Sequence[Candidate], kept: Candidate | None, max_loss: fl
         numbers = (f"{found.loss:.2f}", found.loss_of, f"{found.speed:,.0f}")
         lines.append((precision, *numbers, f"{len(build.data):,}", verdict))
     return "\n".join(align_columns(lines, right=(1, 3, 4)))
-
-
-__all__ = ["Candidate", "choose"]

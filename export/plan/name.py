@@ -76,6 +76,3 @@ def _foldable(layer: Any) -> int:
     if layer.type.name in _LASTING:
         return 0
     return 2 if layer.name.startswith(_OF_THE_PARSER) else 1
-
-
-__all__ = ["MARKER", "pieces", "put"]

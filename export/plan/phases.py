@@ -128,6 +128,3 @@ def _kernel(kernel: NDArray[Any], stride: int) -> NDArray[Any]:
 
 def _attributes(node: NodeProto) -> dict[str, Any]:
     return {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
-
-
-__all__ = ["as_convolutions", "fits", "named", "where_they_fit"]

@@ -92,6 +92,3 @@ def growth(found: dict[str, Any]) -> float | None:
 
 def _digits(value: float) -> float:
     return float(f"{value:.7g}")
-
-
-__all__ = ["IMAGES", "Distances", "growth"]

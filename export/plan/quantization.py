@@ -254,6 +254,3 @@ class _Writer:
 
 def _attribute(node: NodeProto, name: str, otherwise: int) -> int:
     return next((int(entry.i) for entry in node.attribute if entry.name == name), otherwise)
-
-
-__all__ = ["EightBits", "Quantized", "insert", "lower", "products"]

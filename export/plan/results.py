@@ -120,6 +120,3 @@ class Results:
     def table(self) -> str:
         """All comparisons as text."""
         return table(self.checks)
-
-
-__all__ = ["BETWEEN", "DIFFERENT", "LEVELS", "NUMBERS", "NUMBERS_UNIT", "Results"]

@@ -99,6 +99,3 @@ def run(model: ModelProto, feed: Arrays) -> Arrays:
         raise ExportError(f"ONNX Runtime cannot run the quantised graph: {error}") from error
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, results, strict=True))
-
-
-__all__ = ["LEVELS", "SPREAD", "affordable", "loss", "run"]

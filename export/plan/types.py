@@ -147,6 +147,3 @@ class Plan:
         if self.checked:
             text += f"; {self.checked.summary()}"
         return text
-
-
-__all__ = ["MAX_BATCH", "Build", "Checking", "Options", "Plan"]

@@ -72,6 +72,3 @@ def feed(run: Callable[[Any], Any], shape: tuple[int, int, int], n: int, batch: 
     images = np.zeros((batch, *shape), np.uint8)
     for _ in range(n // batch):
         run(images)
-
-
-__all__ = ["Role", "Runner", "feed"]

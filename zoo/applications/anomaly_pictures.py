@@ -113,6 +113,3 @@ def _blur(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Smooth along the first axis, with replicated borders."""
     padded = np.pad(values, ((1, 1), (0, 0)), "edge")
     return padded[:-2] / 4 + values / 2 + padded[2:] / 4
-
-
-__all__ = ["ScoredImage", "HighestScores", "heat_colors", "heat_map", "rows"]

@@ -212,6 +212,3 @@ def _write(path: Path, clusters: Clusters, names: list[str], source: Source) -> 
         arrays["labels"] = source.labels
     with path.open("xb") as file:
         np.savez_compressed(file, **arrays)
-
-
-__all__ = ["Clusters", "cluster_images", "kmeans"]

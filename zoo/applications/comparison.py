@@ -65,6 +65,3 @@ def display_inputs(block: Translated) -> Images:
     pattern = np.where(squares.sum(axis=0) % 2, np.uint8(104), np.uint8(152))[..., None]
     hidden = enlarged(block.hidden[..., None].astype(np.uint8), height, width)
     return np.where(hidden, pattern, before)
-
-
-__all__ = ["SHOWN", "Tiles", "display_inputs"]

@@ -135,6 +135,3 @@ def mix_samples(
             one, two = (style_mixing.styles(mapping, h, conditioning.truncation) for h in latents)
             mixture = style_mixing.mix(one, two, layers, late)
             yield synthesis.decode(mixture, seed=seed, first=at)
-
-
-__all__ = ["MIX_STREAM", "Conditions", "parse", "mix_samples"]

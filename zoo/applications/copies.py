@@ -61,6 +61,3 @@ def find_copies(
     with atomic.replace_file(Path(out)) as temporary:
         picture.save(temporary, format="PNG")
     return [summary, out]
-
-
-__all__ = ["find_copies"]

@@ -55,6 +55,3 @@ def _first(source: Source, first: int) -> tuple[NDArray[np.uint8], list[str]]:
         if len(names) == ROWS:
             break
     return np.concatenate(images), names
-
-
-__all__ = ["ROWS", "write"]

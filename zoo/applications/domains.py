@@ -107,6 +107,3 @@ def open_domain_translator(translator: Translator, to: str | None, **options: An
     request = domains.parse(to)
     with open_classifier(translator, **options) as classifier:
         yield DomainTranslator(translator, classifier, request)
-
-
-__all__ = ["DomainTranslator", "open_classifier", "open_domain_translator"]

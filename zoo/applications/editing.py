@@ -165,15 +165,3 @@ def parse(specs: Sequence[str], known: Iterable[str]) -> dict[str, float]:
         names.append(name)
     check(known, names)
     return {name: check_finite(amount, name) for name, amount in zip(names, amounts, strict=True)}
-
-
-__all__ = [
-    "check",
-    "check_finite",
-    "direction",
-    "edit",
-    "load_directions",
-    "parse",
-    "strip",
-    "walk",
-]

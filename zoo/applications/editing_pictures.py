@@ -178,6 +178,3 @@ def _columns(rows: int, across: int) -> int:
     if rows == 1:
         return min(across, _COLUMNS + 2)
     return across * max(1, round(math.sqrt(rows / across)))
-
-
-__all__ = ["Plan", "plan_edit", "plan_strips", "plan_walk", "write"]

@@ -193,6 +193,3 @@ def _table(effects: list[Effect], mean: dict[str, float | None]) -> list[str]:
 
 def _share(value: float | None) -> str:
     return "-" if value is None or value != value else f"{value:.1%}"
-
-
-__all__ = ["edit_images", "evaluate_edits"]

@@ -198,6 +198,3 @@ def _embed(
                 cloud.add(latents, labels)
 
         return embed(encoder, source, out, seen)
-
-
-__all__ = ["FORMATS", "Labels", "Write", "check", "embed", "embed_images", "open_writer"]

@@ -50,6 +50,3 @@ def interpolate_images(
             ends = start.latent, end.latent
             write(generator.interpolate(*ends, steps, mode, **conditioning.interpolation_options()))
     return f"{steps + 1} images from {start.name} to {end.name}: {out}"
-
-
-__all__ = ["interpolate_images"]

@@ -116,6 +116,3 @@ def _losses(images: Tensor, target: Tensor) -> Tensor:
     """
     low, high = torch.where(target <= 0, 0.0, -torch.inf), torch.where(target >= 1, 1.0, torch.inf)
     return (images.clamp(low, high) - target).square().flatten(1).mean(1)
-
-
-__all__ = ["ROUNDS", "Inverted", "invert"]

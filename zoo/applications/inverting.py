@@ -128,6 +128,3 @@ def _invert(
     with Progress(len(images)) as progress:
         inverted = invert(space.decode, images, points, steps, scale, progress.advance)
     return space.latents(inverted.latents)
-
-
-__all__ = ["invert_images"]

@@ -151,6 +151,3 @@ def _save(out: str, shape: tuple[int, ...], blocks: Iterator[Images]) -> None:
         np.lib.format.write_array_header_1_0(file, header)
         for block in blocks:
             file.write(np.ascontiguousarray(block).data)
-
-
-__all__ = ["mix_styles"]

@@ -255,6 +255,3 @@ def _labels(distances: NDArray[np.float64]) -> list[str]:
 def _write(path: Path, joined: Any) -> None:
     with path.open("xb") as file:
         require("scipy.sparse").save_npz(file, joined)
-
-
-__all__ = ["Walk", "components", "draw_walk", "resample", "graph", "walk"]

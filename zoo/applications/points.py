@@ -163,6 +163,3 @@ def _encode(
         for start in range(0, len(together), _ROWS):
             rows = slice(start, start + _ROWS)
             yield from map(Point, names[rows], encoder.embed(together[rows]), together[rows])
-
-
-__all__ = ["Point", "is_sample", "read", "read_one"]

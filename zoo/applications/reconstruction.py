@@ -67,6 +67,3 @@ def _pair(original: NDArray[np.uint8], reconstruction: NDArray[np.uint8]) -> NDA
     """Join both in one tile [2·H + 1, W, C], separated by a white line."""
     line = np.full((1, *original.shape[1:]), 255, np.uint8)
     return np.concatenate([original, line, reconstruction])
-
-
-__all__ = ["compare_reconstructions"]

@@ -218,6 +218,3 @@ def _read_about(path: str, members: arrays.Archive) -> dict[str, Any]:
     if not valid:
         raise DataError(f"the index {path} is damaged: it says {about}")
     return about
-
-
-__all__ = ["FORMAT", "VERSION", "Index", "build"]

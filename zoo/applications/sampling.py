@@ -166,6 +166,3 @@ def _variations(
             logvar=logvar,
             **conditioning.sampling_options(),
         )
-
-
-__all__ = ["sample_images"]

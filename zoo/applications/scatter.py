@@ -148,6 +148,3 @@ def _colors(labels: NDArray[np.int64]) -> NDArray[np.float64]:
         return np.asarray(palette(labels))
     # Multiples of the golden ratio, so that neighbouring classes have distant hues.
     return np.asarray(matplotlib.colormaps["hsv"](labels * 0.618034 % 1.0))
-
-
-__all__ = ["MOST", "Scatter", "check"]

@@ -182,6 +182,3 @@ def measure_precision(
         f"{train.total:,} training images"
     )
     return [summary, *precision.table(results, queries.classes, queries.total or 0)]
-
-
-__all__ = ["build_index", "find_similar", "measure_precision"]

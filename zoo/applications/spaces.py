@@ -91,6 +91,3 @@ def _style_space(generator: Generator, options: dict[str, Any]) -> Space:
             return mapping.map(_draw_normals(seed, count, mapping.latent_width))
 
     return Space(decode, starts, lambda points: np.tile(points, layers))
-
-
-__all__ = ["Space", "open_space"]

@@ -89,6 +89,3 @@ def mix_pairs(
         for start in range(0, count, _ROWS):
             a, b = divmod(np.arange(start, min(start + _ROWS, count)), len(across))
             yield synthesis.decode(mix(down[a], across[b], layers, band.layers))
-
-
-__all__ = ["BANDS", "Band", "bands", "mix_pairs", "mix", "styles"]

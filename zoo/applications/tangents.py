@@ -174,6 +174,3 @@ def _rows(
         row_labels = ["", "", *(f"{step:+g}" for _ in values)]
         moved.append(([blank, blank, *generator.decode(latents)], row_labels))
     return [moved[0], row, moved[1]]
-
-
-__all__ = ["GREY", "Directions", "directions", "draw_tangents", "jacobian", "picture"]

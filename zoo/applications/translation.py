@@ -212,6 +212,3 @@ def _run(
             progress.advance(len(block.names))
         done.seconds = progress.seconds
     return done
-
-
-__all__ = ["translate_images"]

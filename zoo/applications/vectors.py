@@ -114,6 +114,3 @@ def _graph_is_sound(index: Any) -> bool:
         if (levels[above[above >= 0]] <= level).any():
             return False
     return True
-
-
-__all__ = ["KINDS", "deserialize", "create", "inverted_lists"]

@@ -62,6 +62,3 @@ def _is_ridge(
 
     diagonal = np.where(rising, is_maximum(1, 1), is_maximum(1, -1))
     return np.where(flat, is_maximum(0, 1), np.where(steep, is_maximum(1, 0), diagonal))
-
-
-__all__ = ["THRESHOLD", "edges"]

@@ -107,6 +107,3 @@ def _select_hidden(reached: Floats, share: Floats) -> NDArray[np.bool_]:
         if np.count_nonzero(out) > MOST * pixels:
             np.less(row, limit, out=out)
     return hidden
-
-
-__all__ = ["LEAST", "MOST", "holes"]

@@ -61,6 +61,3 @@ def _quantiles(share: Levels) -> NDArray[np.float32]:
     inverse = NormalDist().inv_cdf
     z = [inverse(p) if 0 < p < 1 else np.copysign(np.inf, p - 0.5) for p in share.tolist()]
     return np.array(z, np.float32)[:, None, None]
-
-
-__all__ = ["gaussian", "masking", "salt_pepper"]

@@ -36,6 +36,3 @@ def philox_words(seed: int, first: int, n: int, width: int, stream: int) -> NDAr
 def uniforms(seed: int, first: int, n: int, width: int, stream: int) -> NDArray[np.float64]:
     """Return (word + 1/2) / 2³² [n, width], uniform in (0, 1). Raises ArgumentError."""
     return (philox_words(seed, first, n, width, stream).astype(np.float64) + 0.5) * 2.0**-32
-
-
-__all__ = ["uniforms", "philox_words"]

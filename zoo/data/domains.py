@@ -202,6 +202,3 @@ def read_domains(translator: Any) -> Domains:
     groups = tuple(map(tuple, config.get("groups", [])))
     hidden_by = {name: tuple(hiding) for name, hiding in config.get("hidden_by", {}).items()}
     return Domains(tuple(names), groups, hidden_by)
-
-
-__all__ = ["Domains", "Edit", "read_domains", "domain_names"]

@@ -43,6 +43,3 @@ def draw_faces(
             (folder / file).write_text("\n".join(content) + "\n")
         seconds = progress.seconds
     return f"{count:,} faces in {seconds:.3g} s, {rate(count, seconds)}: {out}"
-
-
-__all__ = ["draw_faces"]

@@ -59,6 +59,3 @@ def _to_integers(array: np.ndarray, where: str) -> np.ndarray:
         row = tuple(wrong[0])
         raise DataError(f"{where} must be whole numbers, got {array[row]} in row {row[0]}")
     return array.astype(np.int64)
-
-
-__all__ = ["number_labels", "to_strings"]

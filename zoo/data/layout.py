@@ -167,6 +167,3 @@ def _join_names(folders: list[str]) -> str:
 
 def _count_pictures(pictures: int) -> str:
     return "1 picture" if pictures == 1 else f"{pictures:,} pictures"
-
-
-__all__ = ["PARTS", "RULE", "Part", "find_classes", "find_parts"]

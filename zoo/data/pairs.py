@@ -163,6 +163,3 @@ def _split_pair(item: Item, found: list[Image.Image]) -> list[Image.Image]:
         )
     half = a.width // 2
     return [a.crop((0, 0, half, a.height)), a.crop((half, 0, a.width, a.height))]
-
-
-__all__ = ["SIDE_BY_SIDE", "is_pairs", "load_pairs", "make_pairs"]

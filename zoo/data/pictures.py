@@ -125,6 +125,3 @@ class _Reader:
 def _repeat_channels(images: np.ndarray, channels: int) -> np.ndarray:
     """Repeat the channel of grey images [n, H, W, 1] to [n, H, W, channels]."""
     return images.repeat(channels, axis=3) if channels > images.shape[3] else images
-
-
-__all__ = ["Cut", "Item", "Loaded", "Skipped", "read_parts", "read_picture"]

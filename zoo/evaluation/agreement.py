@@ -54,6 +54,3 @@ def scores(labels: NDArray[Any], assignment: Labels) -> Scores:
         nmi=float(metrics.normalized_mutual_info_score(labels, assignment)),
         ari=float(metrics.adjusted_rand_score(labels, assignment)),
     )
-
-
-__all__ = ["Scores", "contingency", "scores"]

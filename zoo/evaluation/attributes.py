@@ -69,6 +69,3 @@ def shipped_judge(data: DataSet) -> Iterator[AttributeJudge | None]:
         with suppress(ConfigError):
             judge = AttributeJudge(classifier, data)
         yield judge
-
-
-__all__ = ["FACES", "AttributeJudge", "may_know", "shipped_judge"]

@@ -160,6 +160,3 @@ def _effect_metrics(
     ):
         metrics.append(Metric(name, value, None, str(judge)))
     return metrics
-
-
-__all__ = ["Case", "list_cases"]

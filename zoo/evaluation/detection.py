@@ -48,6 +48,3 @@ def roc_auc(anomaly_scores: NDArray[Any], anomalous: NDArray[np.bool_]) -> float
 def true_positive_rate(anomalous_scores: NDArray[Any], limit: float) -> float:
     """Return the share of anomalous scores above the threshold `limit`."""
     return float(np.mean(np.asarray(anomalous_scores) > limit))
-
-
-__all__ = ["roc_auc", "threshold", "true_positive_rate"]

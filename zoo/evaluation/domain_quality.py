@@ -95,6 +95,3 @@ def total(effects: Sequence[DomainEffect]) -> DomainEffect:
         for share in ("success", "touched", "others", "spilled")
     )
     return DomainEffect("all", images, *shares)
-
-
-__all__ = ["DomainEffect", "evaluate", "total"]

@@ -174,6 +174,3 @@ def summary(effects: Sequence[Effect]) -> dict[str, Any]:
         ],
         "mean": {name: float(np.mean(known)) if known else None for name, known in known.items()},
     }
-
-
-__all__ = ["Effect", "encode_blocks", "evaluate", "sample_blocks", "shared_attributes", "summary"]

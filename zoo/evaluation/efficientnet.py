@@ -120,6 +120,3 @@ def _fuse(network: Any) -> None:
             fused.padding, fused.static_padding = around[:2], nn.Identity()
         setattr(module, convolution, fused)
         setattr(module, norm, nn.Identity())
-
-
-__all__ = ["EfficientNetFeatures", "load", "load_network"]

@@ -64,6 +64,3 @@ def measure_elbo(
     measured = evaluate_elbo(model, part, seed=seed, samples=samples)
     summary = f"{source}: {len(part):,} {split} images of {loaded.name}, {samples} sample(s)"
     return [summary, *(f"{name:15} {value:.3f} nats per image" for name, value in measured.items())]
-
-
-__all__ = ["evaluate_elbo", "measure_elbo"]

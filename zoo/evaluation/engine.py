@@ -207,6 +207,3 @@ def _load_model(load: Any, path: Path | None) -> Any:
             raise
         print(f"the PyTorch model is left out: {error}", file=sys.stderr)
         return None
-
-
-__all__ = ["evaluate_engine"]

@@ -67,6 +67,3 @@ class EngineFeatures(FeatureNetwork):
         ]
         features, scores = (np.concatenate(part) for part in zip(*parts, strict=True))
         return features, scores
-
-
-__all__ = ["EngineFeatures"]

@@ -36,6 +36,3 @@ def fit(images: Images, size: int, channels: int, frame: int = 0) -> Images:
         small = picture.resize((size, size), Image.Resampling.BILINEAR)
         resized[row] = np.asarray(small).reshape(size, size, channels)
     return resized
-
-
-__all__ = ["FRAME", "fit"]

@@ -95,6 +95,3 @@ def _factor(gaussian: Gaussian) -> Matrix:
     kept = values > values[-1] * len(values) * np.finfo(np.float64).eps
     factor: Matrix = vectors[:, kept] * np.sqrt(values[kept])
     return factor
-
-
-__all__ = ["Gaussian", "Moments", "distance", "fit"]

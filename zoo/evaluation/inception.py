@@ -280,6 +280,3 @@ def load(weights: Path) -> InceptionFeatures:
             )
     network.load_state_dict({name: tensors[name] for name in expected})
     return InceptionFeatures(network, file_identity(weights))
-
-
-__all__ = ["Inception", "InceptionFeatures", "load", "resize"]

@@ -106,6 +106,3 @@ def _squares(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np
     squares += np.einsum("ij,ij->i", one, one)[:, None]
     squares += np.einsum("ij,ij->i", other, other)
     return np.maximum(squares, 0, out=squares)
-
-
-__all__ = ["DENSITY_NEIGHBOURS", "NEIGHBOURS", "Manifold", "Manifolds"]

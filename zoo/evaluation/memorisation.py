@@ -72,6 +72,3 @@ def _distances(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.f
 
 def _size(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape[1:]))
-
-
-__all__ = ["Nearest", "copied_share", "nearest"]

@@ -71,6 +71,3 @@ def _check(samples: Histogram, real: Histogram) -> None:
             f"expected histograms of the same classes, got {len(samples.counts)} and "
             f"{len(real.counts)}"
         )
-
-
-__all__ = ["LEAST", "Histogram", "coverage", "covered_classes", "divergence", "histogram"]

@@ -67,6 +67,3 @@ def _entry(report: Report, other: Report | None) -> dict[str, Any]:
         "pytorch": None if other is None else other.document(),
         "differences": {entry.name: entry.value for entry in differences},
     }
-
-
-__all__ = ["Pair", "note", "text", "write"]

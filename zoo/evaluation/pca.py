@@ -83,6 +83,3 @@ def table(found: Comparison, name: str) -> list[str]:
     ]
     head = f"mean squared error per pixel on [0, 1], {found.images:,} images"
     return [head, *align_columns(rows, right=range(4))]
-
-
-__all__ = ["Comparison", "compare", "fit", "table"]

@@ -124,6 +124,3 @@ def _line(name: str, mean: Mean, form: str, unit: str) -> str:
     return (
         f"{name:16}input {mean.before:{form}}{unit}, output {mean.after:{form}}{unit}{change}{rest}"
     )
-
-
-__all__ = ["Mean", "Quality"]

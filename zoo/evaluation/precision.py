@@ -95,6 +95,3 @@ def table(spaces: list[Precision], classes: list[str], queries: int) -> list[str
     rows.append(["all", *(f"{space.mean:.3f}" for space in spaces)])
     rows.append(["queries/s", *(f"{queries / space.seconds:,.0f}" for space in spaces)])
     return align_columns(rows, right=range(1, len(spaces) + 1))
-
-
-__all__ = ["Precision", "evaluate", "table"]

@@ -127,14 +127,3 @@ def _check(images: Images, truth: Images) -> None:
         raise DataError(f"expected uint8 images, got {images.dtype} and {truth.dtype}")
     if images.ndim != 4 or images.shape != truth.shape:
         raise DataError(f"expected two arrays [n, H, W, C], got {images.shape} and {truth.shape}")
-
-
-__all__ = [
-    "absolute_error",
-    "decibels",
-    "delta_e",
-    "psnr",
-    "psnr_inside",
-    "squared_error",
-    "ssim",
-]

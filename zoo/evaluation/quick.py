@@ -87,6 +87,3 @@ class QuickFid:
                 counts = modes.histogram(probabilities)
                 histogram = counts if histogram is None else histogram + counts
         return moments.gaussian(), histogram
-
-
-__all__ = ["QuickFid"]

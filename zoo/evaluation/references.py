@@ -105,6 +105,3 @@ def choose(data: DataSet, count: int, seed: int = 0, part: str = "test") -> Refe
         Selection(data, np.sort(rows), np.sort(train[:filled]), part),
         Selection(data, none, np.sort(train[filled : filled + count]), part),
     )
-
-
-__all__ = ["LEAST", "Reference", "Selection", "choose", "largest"]

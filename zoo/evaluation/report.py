@@ -201,6 +201,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-__all__ = ["Difference", "Metric", "Report", "compare", "lines", "number", "over_seeds"]

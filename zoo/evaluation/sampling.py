@@ -124,6 +124,3 @@ def _noise(seed: int, first: int, rows: int) -> Any:
     import torch
 
     return lambda stream, width: torch.from_numpy(normals(seed, first, rows, width, stream))
-
-
-__all__ = ["TorchGenerator", "TorchTranslator", "labels", "sample_engine"]

@@ -149,6 +149,3 @@ def _isolated_torch(seed: int = 0) -> Iterator[None]:
         warnings.simplefilter("ignore")
         torch.manual_seed(seed)
         yield
-
-
-__all__ = ["FeatureModule", "Spread", "frechet", "inception_score", "kernel"]

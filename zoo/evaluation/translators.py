@@ -84,6 +84,3 @@ def _agreement(
     assert truth is not None and found is not None and floor is not None
     right, floor_right = (float((table == (truth > 0)).mean()) for table in (found, floor))
     return Metric("attribute accuracy", right, floor_right, str(judge), best="most")
-
-
-__all__ = ["METRICS", "evaluate", "make_yardstick", "select"]

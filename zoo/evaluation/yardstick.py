@@ -218,5 +218,3 @@ _BEST = {
     "class divergence": "least",
     ATTRIBUTE_GAP: "least",
 }
-
-__all__ = ["METRICS", "Measured", "Yardstick"]

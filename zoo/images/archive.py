@@ -116,6 +116,3 @@ def _member(
 def _header(file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
     header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     npy.write_array_header_1_0(file, header)
-
-
-__all__ = ["ArchiveWriter", "create"]

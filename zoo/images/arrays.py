@@ -262,15 +262,3 @@ def _open_idx(path: Path, file: IO[bytes], size: int, exact: bool) -> ArrayFile:
 
 def _is_idx(start: bytes) -> bool:
     return len(start) > 3 and start[:2] == b"\0\0" and start[2] in _IDX_TYPES and start[3] > 0
-
-
-__all__ = [
-    "Archive",
-    "ArrayFile",
-    "is_array",
-    "map_array",
-    "open_array",
-    "open_archive",
-    "read",
-    "read_idx",
-]

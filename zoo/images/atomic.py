@@ -227,16 +227,3 @@ def _reraise(path: str | os.PathLike[str], error: BaseException) -> NoReturn:
 def _resolve(path: str | os.PathLike[str]) -> Path:
     # Follow links, so that a rename replaces the target of a link and not the link.
     return Path(os.path.realpath(path))
-
-
-__all__ = [
-    "lock_output",
-    "check_file",
-    "check_folder",
-    "check_suffix",
-    "check_name",
-    "check_free_space",
-    "replace_file",
-    "replace_folder",
-    "temporary_name",
-]

@@ -111,6 +111,3 @@ class Companions:
 
 def _format_rank(file: str) -> int:
     return PICTURES.index(PurePosixPath(file).suffix.lower())
-
-
-__all__ = ["Companions", "stem"]

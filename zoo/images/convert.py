@@ -43,6 +43,3 @@ def enlarge(images: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
 def display_factor(size: int, target: int = 84) -> int:
     """Return the factor, at least 1, that enlarges `size` pixels to at most `target` pixels."""
     return max(1, target // size)
-
-
-__all__ = ["MODES", "display_factor", "enlarge", "mode_of", "to_pillow"]

@@ -110,6 +110,3 @@ def _as_uint8(array: NDArray[np.generic], source: Path, problem: str) -> Images:
         raise DataError(f"{source}: {problem} in [{low:.6g}, {high:.6g}]")
     # The same rounding as in the engines: floor(x * 255 + 1/2).
     return np.floor(array.astype(np.float32) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
-
-
-__all__ = ["from_array", "read_picture", "batch_shape"]

@@ -30,6 +30,3 @@ def gather(source: Iterable[Block], indices: NDArray[Any]) -> NDArray[np.uint8]:
         if len(images) == len(unique):
             return np.stack(images)[inverse]
     raise DataError(f"the images have changed: expected {unique[-1] + 1}, got {start}")
-
-
-__all__ = ["gather"]

@@ -78,6 +78,3 @@ def _parts(gif: bytes) -> tuple[int, bytes, bytes]:
             start += gif[start] + 1
         start += 1
     return _HAS_TABLE | bits_minus_1, table, gif[start + _DESCRIPTOR_SIZE : -1]
-
-
-__all__ = ["GifWriter"]

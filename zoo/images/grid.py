@@ -159,6 +159,3 @@ def paint(layout: Sheet, mode: str, title: str, places: Iterable[Place]) -> Imag
 def tile_label(name: str) -> str:
     """Shorten a name to 12 letters, for the label of a small image."""
     return shorten(name, 12, start=6)
-
-
-__all__ = ["MAX_PIXELS", "MAX_TILES", "Layout", "draw", "paint", "plan", "tile_label"]

@@ -235,18 +235,3 @@ def _suppress_warnings() -> Iterator[None]:
     with _QUIET, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-__all__ = [
-    "BACKGROUND",
-    "PICTURES",
-    "flatten_alpha",
-    "decode_picture",
-    "list_pictures",
-    "no_pictures_error",
-    "open_picture",
-    "to_plain_mode",
-    "printable",
-    "error_reason",
-    "apply_orientation",
-]

@@ -61,6 +61,3 @@ def read_image(path: str, shape: Shape, resize: bool = False) -> Images:
     if len(images) != 1:
         raise DataError(f"{path} holds {len(images)} images, expected one")
     return images[0]
-
-
-__all__ = ["read_image", "read_images"]

@@ -48,6 +48,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "not enough memory"
     return " ".join(str(error).split()) or type(error).__name__
-
-
-__all__ = ["check_regular", "data_errors", "sha256"]

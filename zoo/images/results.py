@@ -113,6 +113,3 @@ def _open_array(path: str, shape: Shape) -> Iterator[Write]:
             size = int(np.prod(shape))
             while content := spool.read(_ROWS * size):
                 append(np.frombuffer(content, np.uint8).reshape(-1, *shape))
-
-
-__all__ = ["check", "open_sink"]

@@ -131,6 +131,3 @@ def draw(rows: Sequence[Row], title: str, columns: int = COLUMNS) -> Image:
 def _places(rows: Sequence[Row], layout: Layout) -> Iterator[grid.Place]:
     for row, corners in zip(rows, layout.corners, strict=True):
         yield from zip(row.tiles, row.labels, corners, strict=True)
-
-
-__all__ = ["COLUMNS", "Layout", "Row", "draw", "plan"]

@@ -177,5 +177,3 @@ def gif_factor(height: int, width: int) -> int:
 
 
 _BY_SUFFIX = {".png": png, ".gif": gif, ".npy": npy, ".npz": npz}
-
-__all__ = ["FORMATS", "Run", "check", "format_of", "gif_factor", "open_sink"]

@@ -196,6 +196,3 @@ class ImageStream:
             return [pictures.printable(path.name)]
         prefix = f"{pictures.printable(path.name)}:" if len(self._paths) > 1 else ""
         return [f"{prefix}{index}" for index in range(start, start + rows)]
-
-
-__all__ = ["BLOCK", "Block", "ImageStream", "is_picture", "no_usable_images"]

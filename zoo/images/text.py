@@ -56,6 +56,3 @@ def _font_has(character: str) -> bool:
 def _glyph(character: str) -> tuple[bytes, float]:
     mask = font(16).getmask(character)
     return bytes(mask), font(16).getlength(character)
-
-
-__all__ = ["UNKNOWN", "transliterate", "font", "shorten"]

@@ -98,6 +98,3 @@ def tensors_of_plan(plan: dict[str, Any]) -> list[str]:
 
 def _tensor(name: str, dtype: str, shape: list[Any]) -> str:
     return f"  {name}  {dtype} [{', '.join(map(str, shape))}]"
-
-
-__all__ = ["describe", "inspect_engine", "tensors", "tensors_of_plan"]

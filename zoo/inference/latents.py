@@ -58,6 +58,3 @@ def reconstruct(
         for start in range(0, len(images), _ROWS)
     ]
     return np.concatenate(made)
-
-
-__all__ = ["Latents", "embed", "embed_blocks", "pixels", "reconstruct"]

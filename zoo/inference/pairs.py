@@ -79,6 +79,3 @@ def _check(encoder: Encoder, generator: Generator) -> None:
                 f"{encoder.path} and {generator.path} are not of one model: {what} is "
                 f"{ours} and {theirs}"
             )
-
-
-__all__ = ["Pair", "generator_of"]

@@ -188,6 +188,3 @@ def translate(
         )
     if index <= first:
         raise DataError(f"first: expected less than the number of images, {index}, got {first}")
-
-
-__all__ = ["COLOURING", "Preparation", "Translated", "enlarged", "translate"]

@@ -141,6 +141,3 @@ class Autoencoder(nn.Module):
         """Values of each image [N] by name, of which the mean over a test set is reported."""
         difference = self.reconstruct(images) - images
         return {"mse": difference.square().flatten(1).mean(1)}
-
-
-__all__ = ["ACTIVATIONS", "Autoencoder", "DenseConfig", "DenseDecoder", "DenseEncoder"]

@@ -111,6 +111,3 @@ def _scaled(layer: Any, scale: Tensor) -> Tensor:
     grouped = weight.unflatten(0, (layer.groups, -1))
     shape = (layer.groups, 1, -1, *[1] * (weight.ndim - 2))
     return (grouped * scale.reshape(shape)).flatten(0, 1)
-
-
-__all__ = ["DISCRIMINATOR", "fold", "inference", "normalised"]

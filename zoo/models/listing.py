@@ -89,6 +89,3 @@ def _speed(manifest: dict[str, Any]) -> list[str]:
         + ", ".join(f"{rate:,.0f} (batch {batch})" for batch, rate in rates.items())
         for backend, rates in manifest.get("throughput", {}).items()
     ]
-
-
-__all__ = ["describe", "list_models"]

@@ -68,16 +68,3 @@ def as_widths(config: Any, name: str, low: int = 0) -> None:
     object.__setattr__(config, name, widths)
     if not low <= len(widths) <= DEEPEST or not all(map(is_count, widths)):
         raise ConfigError(f"{name} must be {low} or more positive integers, got {list(widths)}")
-
-
-__all__ = [
-    "DEEPEST",
-    "LARGEST",
-    "as_widths",
-    "check_choice",
-    "check_counts",
-    "check_depths",
-    "check_numbers",
-    "is_count",
-    "is_number",
-]

@@ -43,6 +43,3 @@ def load_module(module: nn.Module, tensors: dict[str, Tensor], path: Path) -> No
         module.load_state_dict(tensors)
     except RuntimeError as error:
         raise TrainingError(f"{path} does not fit the model: {error}") from error
-
-
-__all__ = ["load_module", "load_tensors", "save_tensors"]

@@ -53,6 +53,3 @@ def _finish(axis: Any, label: str, limits: tuple[float, float | None]) -> None:
     axis.set_ylabel(label)
     axis.set_ylim(*limits)
     axis.spines[["top", "right"]].set_visible(False)
-
-
-__all__ = ["draw"]

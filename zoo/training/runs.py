@@ -180,6 +180,3 @@ def _describe(trainer: Trainer) -> str:
         f"{data.summary()}\n"
         f"{recipe.epochs} epochs of {trainer.steps_per_epoch} steps of {recipe.batch_size} images"
     )
-
-
-__all__ = ["train_model"]
