@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "format/io_names.h"
+#include "zoo/errors.h"
 #include "zoo/export.h"
+#include "zoo/layers.h"
 #include "zoo/manifest.h"
 #include "zoo/options.h"
 
@@ -75,6 +77,12 @@ class Backend {
   // One run in the calling thread. instance < instances; different instances may
   // run at the same time. Throws ExecutionError.
   virtual void run(size_t instance, const RunArguments& arguments) = 0;
+
+  // Runs these rows in instance 0 for that many seconds, and times its layers
+  // (zoo/layers.h).
+  virtual LayerTimes measure_layers(const RunArguments& /*arguments*/, double /*seconds*/) {
+    throw BackendUnavailableError("layers: only backend native measures them");
+  }
 
   // Most bytes of the device's memory that this has held at a time.
   virtual uint64_t peak_device_bytes() const { return 0; }

@@ -1,16 +1,13 @@
 #include "core/row_check.h"
 
-#include <algorithm>
 #include <cstring>
 #include <vector>
 
+#include "core/random_rows.h"
 #include "format/tensors.h"
-#include "ops/reparametrized_sample.h"
 
 namespace zoo {
 namespace {
-
-using Bytes = std::vector<unsigned char>;
 
 // Sums in another order differ in few values, and of those rounding to levels hides nearly all:
 // many are compared.
@@ -18,39 +15,12 @@ constexpr size_t kValues = size_t{1} << 18;
 constexpr size_t kLeastDraws = 4;
 constexpr size_t kMostDraws = 32;
 
-// Rows of one input: N(0, 1), levels, or classes; 1 for what all rows share.
-Bytes random_rows(const std::string& name, const Manifest& manifest, size_t rows, uint32_t stream) {
-  const TensorInfo info = tensor_info(name, manifest, rows);
-  Bytes bytes(info.bytes());
-  const NoiseKey key{0, 0, stream};
-  if (info.type == TensorType::kFloat32) {
-    std::vector<float> values(bytes.size() / sizeof(float), 1.0f);
-    if (name != io::kTruncation && name != io::kNoise) {
-      fill_normal(key, 1, values.size(), values.data());
-    }
-    std::memcpy(bytes.data(), values.data(), bytes.size());
-  } else if (info.type == TensorType::kUint8) {
-    std::vector<float> values(bytes.size());
-    fill_normal(key, 1, values.size(), values.data());
-    std::transform(values.begin(), values.end(), bytes.begin(), [](float value) {
-      return static_cast<unsigned char>(std::clamp(128.0f + 64.0f * value, 0.0f, 255.0f));
-    });
-  } else {
-    for (size_t row = 0; row < rows; ++row) {
-      const auto label =
-          static_cast<int64_t>(row % std::max<size_t>(1, manifest.condition_classes));
-      std::memcpy(bytes.data() + row * sizeof label, &label, sizeof label);
-    }
-  }
-  return bytes;
-}
-
 // One run: the outputs' rows, from inputs whose rows begin at `from`.
-std::vector<Bytes> run(Backend* backend, const Manifest& manifest, size_t instance,
-                       const std::vector<std::string>& inputs,
-                       const std::vector<std::string>& outputs, std::vector<Bytes>* given,
-                       size_t from, size_t rows) {
-  std::vector<Bytes> results;
+std::vector<RowBytes> run(Backend* backend, const Manifest& manifest, size_t instance,
+                          const std::vector<std::string>& inputs,
+                          const std::vector<std::string>& outputs, std::vector<RowBytes>* given,
+                          size_t from, size_t rows) {
+  std::vector<RowBytes> results;
   RunArguments arguments;
   arguments.rows = rows;
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -77,7 +47,7 @@ bool rows_stand_alone(Backend* backend, const Manifest& manifest, size_t instanc
   backend->prepare(more);
   size_t values = 0;
   for (size_t draw = 0; draw < kMostDraws && (draw < kLeastDraws || values < kValues); ++draw) {
-    std::vector<Bytes> given;
+    std::vector<RowBytes> given;
     for (size_t i = 0; i < inputs.size(); ++i) {
       const auto stream = static_cast<uint32_t>(draw * inputs.size() + i);
       given.push_back(random_rows(inputs[i], manifest, more, stream));
@@ -85,9 +55,9 @@ bool rows_stand_alone(Backend* backend, const Manifest& manifest, size_t instanc
     const auto part = [&](size_t from, size_t rows) {
       return run(backend, manifest, instance, inputs, outputs, &given, from, rows);
     };
-    const std::vector<Bytes> whole = part(0, more);
+    const std::vector<RowBytes> whole = part(0, more);
     for (size_t from = 0; from + fewer <= more; from += fewer) {
-      const std::vector<Bytes> rows = part(from, fewer);
+      const std::vector<RowBytes> rows = part(from, fewer);
       for (size_t i = 0; i < outputs.size(); ++i) {
         const size_t offset = from * tensor_info(outputs[i], manifest, 1).bytes();
         if (std::memcmp(rows[i].data(), whole[i].data() + offset, rows[i].size()) != 0) {
@@ -95,7 +65,7 @@ bool rows_stand_alone(Backend* backend, const Manifest& manifest, size_t instanc
         }
       }
     }
-    for (const Bytes& output : whole) values += output.size();
+    for (const RowBytes& output : whole) values += output.size();
   }
   return true;
 }

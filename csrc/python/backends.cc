@@ -3,6 +3,7 @@
 #include "base/library.h"
 #include "core/instance_pool.h"
 #include "python/bindings.h"
+#include "zoo/layers.h"
 
 namespace zoo::python {
 
@@ -19,6 +20,19 @@ void bind_backends(py::module_& module) {
     return names;
   });
   module.def("use_native_isa", &native::use_kernels);
+  module.def("measure_layers", [](const std::string& path, const std::string& precision,
+                                  size_t batch, double seconds) {
+    Options options;
+    options.precision = precision;
+    const LayerTimes times =
+        without_gil([&] { return measure_layers(path, options, batch, seconds); });
+    py::list layers;
+    for (const LayerTime& layer : times.layers) {
+      layers.append(py::make_tuple(text(layer.name), layer.kind, text(layer.kernel),
+                                   layer.operations, layer.seconds));
+    }
+    return py::make_tuple(times.isa, times.ceiling, layers);
+  });
   module.def("add_search_folder", &add_search_folder);
   module.def("own_library", [] { return path_text(own_library()); });
   module.def("own_folder", [] { return path_text(own_folder()); });

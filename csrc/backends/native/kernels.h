@@ -24,6 +24,7 @@ constexpr size_t kBlock = 16;
 // Distances are counted in elements.
 struct TileCall {
   const void* in = nullptr;  // first row, first block
+  size_t in_step = kBlock;   // to the next row, for tiles of any distance
   size_t in_block = 0;       // to the next block of channels
   size_t blocks = 0;         // of channels that go in
   size_t depth = kBlock;     // channels of the last block
@@ -40,8 +41,8 @@ struct TileCall {
   size_t out_step = 0;   // to the next row
 };
 
-// A tile of `rows` slots, which lie `step` blocks of 16 apart, and 16·columns columns. What it
-// gives are elements; `run_sums` gives the sums themselves, as floats.
+// A tile of `rows` slots, which lie `step` blocks of 16 apart (0: as the call says), and 16·columns
+// columns. What it gives are elements; `run_sums` gives the sums themselves, as floats.
 struct Tile {
   size_t rows;
   size_t columns;
@@ -89,6 +90,13 @@ struct CombineCall {
   float slope;
 };
 
+// What becomes of the levels of an image that comes in.
+struct Scaling {
+  float divisor = 1.0f;
+  float factor = 1.0f;
+  float shift = 0.0f;
+};
+
 struct Kernels {
   const char* isa;
   size_t element;  // bytes
@@ -96,6 +104,8 @@ struct Kernels {
   size_t tile_count;
   // A block of 16 × 16 weights [channel][column], as tiles read it: 256 elements.
   void (*pack)(const float* weights, void* packed);
+  // level / divisor · factor + shift of `count` bytes, as elements.
+  void (*from_levels)(const uint8_t* levels, size_t count, const Scaling& scaling, void* out);
   // 16 channels of a slot.
   void (*load)(const void* from, float* values);
   void (*store)(const float* values, void* to);
@@ -110,6 +120,8 @@ struct Kernels {
   void (*add)(const float* in, size_t count, float* sum);
   // In place: squash, then clip to [low, high].
   void (*squash)(Squash squash, float scale, float low, float high, float* values, size_t count);
+  // Multiplies and adds in registers, `rounds` times; returns how many operations that were.
+  double (*spin)(size_t rounds);
   // ⌊255 x + ½⌋ of numbers in [0, 1].
   void (*to_levels)(const float* values, size_t count, uint8_t* levels);
 };

@@ -8,6 +8,7 @@ namespace {
 constexpr Tile kTiles[] = {
     make_tile<6, 1>(),    make_tile<4, 1>(),    make_tile<3, 2>(),    make_tile<2, 2>(),
     make_tile<2, 1>(),    make_tile<1, 4>(),    make_tile<1, 2>(),    make_tile<1, 1>(),
+    make_tile<6, 1, 0>(), make_tile<4, 1, 0>(), make_tile<1, 4, 0>(), make_tile<1, 1, 0>(),
     make_tile<6, 1, 2>(), make_tile<4, 1, 2>(), make_tile<1, 4, 2>(), make_tile<1, 1, 2>(),
 };
 
@@ -15,9 +16,9 @@ constexpr Tile kTiles[] = {
 
 extern const Kernels kAvx2Kernels;
 const Kernels kAvx2Kernels = {
-    "avx2",    sizeof(Element), kTiles,      sizeof kTiles / sizeof kTiles[0],
-    pack,      load_block,      store_block, pixel_norm,
-    transpose, instance_norm,   combine,     add,
-    squash,    to_levels};
+    "avx2",     sizeof(Element), kTiles,        sizeof kTiles / sizeof kTiles[0],
+    pack,       from_levels,     load_block,    store_block,
+    pixel_norm, transpose,       instance_norm, combine,
+    add,        squash,          spin,          to_levels};
 
 }  // namespace zoo::native

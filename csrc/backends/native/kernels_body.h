@@ -78,11 +78,50 @@ inline Broadcast broadcast(const Element* from) { return all(*from); }
 inline Vec multiplied(Vec sum, Broadcast x, Weights w) { return sum + x * w; }
 #endif
 
+// A tile's rows, Step blocks apart, or for 0 as far as is said at run time: then every fourth has a
+// pointer, and no more registers are needed than there are.
+template <int Rows, int Step>
+struct RowPointers {
+  RowPointers(const Element* in, size_t) : first(in) {}
+  const Element* row(int m) const { return first + m * Step * kSide; }
+  void advance(size_t distance) { first += distance; }
+
+  const Element* first;
+};
+
+template <int Rows>
+struct RowPointers<Rows, 0> {
+  static constexpr int kPointers = (Rows + 3) / 4;
+
+  RowPointers(const Element* in, size_t in_step) : one(in_step), three(3 * in_step) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kPointers; ++i) fourths[i] = in + 4 * static_cast<size_t>(i) * in_step;
+    advance(0);
+    __asm__("" : "+r"(three));
+  }
+  const Element* row(int m) const {
+    const Element* const base = fourths[m / 4];
+    return m % 4 == 0 ? base : m % 4 == 3 ? base + three : base + static_cast<size_t>(m % 4) * one;
+  }
+  void advance(size_t distance) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kPointers; ++i) {
+      fourths[i] += distance;
+      // Not to be told from the first by the compiler, which would keep sixteen.
+      __asm__("" : "+r"(fourths[i]));
+    }
+  }
+
+  const Element* fourths[kPointers];
+  size_t one;
+  size_t three;
+};
+
 // Adds the products of channel k, or of as many as go together.
 template <int Rows, int Vectors, int Step>
-__attribute__((always_inline)) inline void add_products(const Element* in, const Element* weights,
-                                                        size_t column_size, int k,
-                                                        Vec (&sums)[Rows][Vectors]) {
+__attribute__((always_inline)) inline void add_products(const RowPointers<Rows, Step>& in,
+                                                        const Element* weights, size_t column_size,
+                                                        int k, Vec (&sums)[Rows][Vectors]) {
   Weights w[Vectors];
 #pragma GCC unroll 16
   for (int n = 0; n < Vectors; ++n) {
@@ -90,7 +129,7 @@ __attribute__((always_inline)) inline void add_products(const Element* in, const
   }
 #pragma GCC unroll 16
   for (int m = 0; m < Rows; ++m) {
-    const Broadcast x = broadcast(in + m * Step * kSide + k);
+    const Broadcast x = broadcast(in.row(m) + k);
 #pragma GCC unroll 16
     for (int n = 0; n < Vectors; ++n) sums[m][n] = multiplied(sums[m][n], x, w[n]);
   }
@@ -110,7 +149,8 @@ void tile(const TileCall& call) {
     for (int m = 0; m < Rows; ++m) sums[m][n] = bias;
   }
   for (size_t t = 0; t < call.taps; ++t) {
-    const Element* in = static_cast<const Element*>(call.in) + call.offsets[t];
+    RowPointers<Rows, Step> in(static_cast<const Element*>(call.in) + call.offsets[t],
+                               call.in_step);
     const Element* weights =
         static_cast<const Element*>(call.weights) + call.places[t] * call.tap_size;
     for (size_t b = 0; b < whole; ++b) {
@@ -118,7 +158,7 @@ void tile(const TileCall& call) {
       for (int k = 0; k < kSide; k += kTogether) {
         add_products<Rows, kVectors, Step>(in, weights, call.column_size, k, sums);
       }
-      in += call.in_block;
+      in.advance(call.in_block);
       weights += kBlock * kBlock;
     }
     for (int k = 0; k < rest; k += kTogether) {
@@ -154,6 +194,24 @@ void pack(const float* weights, void* packed) {
 #else
   for (size_t i = 0; i < kBlock * kBlock; ++i) to[i] = weights[i];
 #endif
+}
+
+void from_levels(const uint8_t* levels, size_t count, const Scaling& scaling, void* out) {
+  Element* const to = static_cast<Element*>(out);
+  const auto scaled = [&](Bytes bytes) {
+    const Vec level = __builtin_convertvector(__builtin_convertvector(bytes, Ints), Vec);
+    return level / all(scaling.divisor) * all(scaling.factor) + all(scaling.shift);
+  };
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    store(to + i, scaled(*reinterpret_cast<const Bytes*>(levels + i)));
+  }
+  if (i == count) return;
+  Bytes rest = {};
+  __builtin_memcpy(&rest, levels + i, count - i);
+  Element last[kLanes];
+  store(last, scaled(rest));
+  __builtin_memcpy(to + i, last, (count - i) * sizeof(Element));
 }
 
 void load_block(const void* from, float* values) {
@@ -376,6 +434,27 @@ void squash(Squash squash, float scale, float low, float high, float* values, si
   const Vec y = squashed(squash, scale, load(rest));
   store(rest, smaller(larger(y, all(low)), all(high)));
   for (size_t k = i; k < count; ++k) values[k] = rest[k - i];
+}
+
+// What no tile can exceed: as many sums as hide the multiplier's latency, and nothing to load.
+double spin(size_t rounds) {
+  constexpr int kSums = 12;
+  const Element one[2 * kLanes] = {};
+  Vec sums[kSums] = {};
+  Broadcast x = broadcast(one);
+  const Weights w = weights_at(one);
+  // What the compiler does not know it cannot leave out: neither that the sums are equal ...
+#pragma GCC unroll 12
+  for (int i = 0; i < kSums; ++i) __asm__ volatile("" : "+v"(sums[i]));
+  for (size_t round = 0; round < rounds; ++round) {
+    // ... nor that the factors stay the same.
+    __asm__ volatile("" : "+v"(x));
+#pragma GCC unroll 12
+    for (int i = 0; i < kSums; ++i) sums[i] = multiplied(sums[i], x, w);
+  }
+#pragma GCC unroll 12
+  for (int i = 0; i < kSums; ++i) __asm__ volatile("" : : "v"(sums[i]));
+  return 2.0 * kSums * kLanes * kTogether * static_cast<double>(rounds);
 }
 
 void to_levels(const float* values, size_t count, uint8_t* levels) {

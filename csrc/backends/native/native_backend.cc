@@ -1,8 +1,8 @@
 #include "backends/native/native_backend.h"
 
-#include <vector>
-
 #include <algorithm>
+#include <chrono>
+#include <vector>
 
 #include "backends/native/lowering/lowering.h"
 #include "backends/native/plan.h"
@@ -18,10 +18,15 @@ using native::Plan;
 // From how many rows on a group is computed whole, rather than image by image.
 constexpr size_t kWorthAGroup = 5;
 
+// Of a measurement of layers: rounds, and loops of the ceiling in each.
+constexpr size_t kLeastRounds = 5;
+constexpr size_t kSpins = 20000;
+
 class NativeBackend : public Backend {
  public:
   NativeBackend(const KernelPair& kernels, Network network, size_t instances)
-      : network_(pack(std::move(network), kernels)),
+      : kernels_(kernels),
+        network_(pack(std::move(network), kernels)),
         group_(kernels, network_, native::kGroup),
         single_(kernels, network_, 1),
         instances_(instances) {}
@@ -34,19 +39,38 @@ class NativeBackend : public Backend {
     Instance& own = instances_[instance];
     bind(network_.inputs, arguments.inputs, &own.inputs);
     bind(network_.outputs, arguments.outputs, &own.outputs);
-    for (size_t first = 0; first < arguments.rows;) {
-      const size_t left = arguments.rows - first;
-      const bool group = left >= kWorthAGroup;
-      const size_t count = group ? std::min(left, native::kGroup) : 1;
-      const Plan& plan = group ? group_ : single_;
-      Room& room = group ? own.group : own.single;
-      // The first run of an instance makes its memory, in its own thread.
-      room.maps.resize(plan.maps());
-      room.floats.resize(plan.floats());
-      plan.run(own.inputs.data(), own.outputs.data(), first, count, room.maps.data(),
-               room.floats.data());
-      first += count;
+    run_rows(&own, arguments.rows, nullptr, nullptr);
+  }
+
+  LayerTimes measure_layers(const RunArguments& arguments, double seconds) override {
+    using Clock = std::chrono::steady_clock;
+    const auto since = [](Clock::time_point begin) {
+      return std::chrono::duration<double>(Clock::now() - begin).count();
+    };
+    run(0, arguments);  // to warm up, and to bind
+    std::vector<double> ceilings;
+    std::vector<std::vector<double>> rounds(network_.operators.size());
+    for (const auto begin = Clock::now();
+         ceilings.size() < kLeastRounds || since(begin) < seconds;) {
+      const auto spin_begin = Clock::now();
+      const double operations = kernels_.narrow.spin(kSpins);
+      ceilings.push_back(operations / since(spin_begin));
+      std::vector<double> group(group_.steps().size()), single(single_.steps().size());
+      run_rows(&instances_.front(), arguments.rows, group.data(), single.data());
+      std::vector<double> round(rounds.size());
+      for (size_t i = 0; i < group.size(); ++i) round[group_.steps()[i].op] += group[i];
+      for (size_t i = 0; i < single.size(); ++i) round[single_.steps()[i].op] += single[i];
+      for (size_t op = 0; op < rounds.size(); ++op) rounds[op].push_back(round[op]);
     }
+    const Plan& plan = arguments.rows >= kWorthAGroup ? group_ : single_;
+    LayerTimes times{kernels_.narrow.isa, median(&ceilings), {}};
+    for (const native::PlacedStep& placed : plan.steps()) {
+      const native::Operator& op = *network_.operators[placed.op];
+      const double images = static_cast<double>(arguments.rows);
+      times.layers.push_back({op.layer, op.kind(), placed.step->kernel(), op.operations(),
+                              median(&rounds[placed.op]) / images});
+    }
+    return times;
   }
 
  private:
@@ -60,6 +84,30 @@ class NativeBackend : public Backend {
     std::vector<void*> inputs;  // of the run, in the order of the network
     std::vector<void*> outputs;
   };
+
+  static double median(std::vector<double>* values) {
+    const auto middle = values->begin() + static_cast<std::ptrdiff_t>(values->size() / 2);
+    std::nth_element(values->begin(), middle, values->end());
+    return *middle;
+  }
+
+  // Of what the instance has bound. Adds the times of the steps of both plans, if there is a place
+  // for them.
+  void run_rows(Instance* own, size_t rows, double* group_seconds, double* single_seconds) const {
+    for (size_t first = 0; first < rows;) {
+      const size_t left = rows - first;
+      const bool group = left >= kWorthAGroup;
+      const size_t count = group ? std::min(left, native::kGroup) : 1;
+      const Plan& plan = group ? group_ : single_;
+      Room& room = group ? own->group : own->single;
+      // The first run of an instance makes its memory, in its own thread.
+      room.maps.resize(plan.maps());
+      room.floats.resize(plan.floats());
+      plan.run(own->inputs.data(), own->outputs.data(), first, count, room.maps.data(),
+               room.floats.data(), group ? group_seconds : single_seconds);
+      first += count;
+    }
+  }
 
   static Network pack(Network network, const KernelPair& kernels) {
     network.pack(kernels);
@@ -77,6 +125,7 @@ class NativeBackend : public Backend {
     }
   }
 
+  const KernelPair kernels_;
   const Network network_;
   const Plan group_;
   const Plan single_;

@@ -47,6 +47,8 @@ class Step {
 
   // Images image … image + count - 1 of the run.
   virtual void run(const Run& run, size_t image, size_t count) const = 0;
+  // The kernels that it calls, for people; empty where there is nothing to choose.
+  virtual std::string kernel() const { return {}; }
 };
 
 struct Places {
@@ -63,9 +65,14 @@ class Operator {
  public:
   virtual ~Operator() = default;
 
+  std::string layer;           // the value of the graph that it computes, or begins to
   std::vector<size_t> inputs;  // values
   size_t output = kNone;       // none: it writes tensors of the run
 
+  // What it is, for people.
+  virtual const char* kind() const = 0;
+  // Multiplications and additions of an image, where nearly all work is products; else 0.
+  virtual double operations() const { return 0.0; }
   // Columns of zeros that it needs on either side of its operands in image mode.
   virtual size_t padding() const { return 0; }
   // Its first operand may lie where its result does.

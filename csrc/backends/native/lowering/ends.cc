@@ -152,8 +152,8 @@ bool match_input(Lowering& lowering, const Node& node) {
   lowering.take(*next);
   value = next->outputs.front();
   Part part{Part::kLevels, tensor, format.channels};
-  part.divisor = divisor->floats[0];
-  if (part.divisor == 255.0f) {
+  part.scaling.divisor = divisor->floats[0];
+  if (part.scaling.divisor == 255.0f) {
     lowering.originals.emplace(value, Original{Original::kAdded, tensor, format.channels});
   }
   lowering.bind(value, add_read(&lowering, shape, part, false));
@@ -162,8 +162,8 @@ bool match_input(Lowering& lowering, const Node& node) {
     const Node* const moved = factor ? lowering.user(scaled->outputs.front(), "Sub") : nullptr;
     const Constant* const shift = moved ? lowering.scalar(*moved, 1) : nullptr;
     if (!shift) continue;
-    part.factor = factor->floats[0];
-    part.shift = -shift->floats[0];
+    part.scaling.factor = factor->floats[0];
+    part.scaling.shift = -shift->floats[0];
     lowering.take(*scaled);
     lowering.take(*moved);
     lowering.bind(moved->outputs.front(), add_read(&lowering, shape, part, false));

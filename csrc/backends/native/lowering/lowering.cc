@@ -66,6 +66,7 @@ std::optional<size_t> Lowering::find(std::string_view name) const {
 
 size_t Lowering::add(std::unique_ptr<Operator> op, std::vector<size_t> inputs, const Shape& shape,
                      bool wide) {
+  op->layer = layer;
   op->inputs = std::move(inputs);
   op->output = network.add_value(shape, wide);
   network.operators.push_back(std::move(op));
@@ -73,6 +74,7 @@ size_t Lowering::add(std::unique_ptr<Operator> op, std::vector<size_t> inputs, c
 }
 
 void Lowering::add_end(std::unique_ptr<Operator> op, size_t input) {
+  op->layer = layer;
   op->inputs = {input};
   network.operators.push_back(std::move(op));
 }
@@ -173,6 +175,7 @@ Network lower(const Graph& graph, const Manifest& manifest) {
   std::vector<const Node*> unknown;
   for (const Node& node : graph.nodes()) {
     if (lowering.is_taken(node) || node.op == "Shape") continue;
+    lowering.layer = node.outputs.front();
     match_learned_map(lowering, node);
     const bool begins = std::any_of(node.inputs.begin(), node.inputs.end(), is_input);
     if (!begins && !has_operand(lowering, node)) continue;

@@ -42,6 +42,7 @@ class Lowering {
   Network network;
   // Values of the graph that are images as they came in, levels/255, by their names.
   std::map<std::string_view, Original> originals;
+  std::string_view layer;      // the value of the graph whose node is being matched
   std::string_view styles;     // w for every layer, of a style-based network
   size_t style_value = kNone;  // w, the same for all layers; none: rows of an input
   std::set<size_t> rectified;  // values that cannot be negative

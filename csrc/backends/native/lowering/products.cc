@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "backends/native/lowering/lowering.h"
+#include "backends/native/operators/first_layer.h"
 
 namespace zoo::native {
 namespace {
@@ -201,6 +202,13 @@ bool match_convolution(Lowering& lowering, const Node& node) {
     const size_t padded = std::min(in.height, in.width) + 2 * window.padding;
     if (window.stride > 2 || padded < window.size || window.padding >= window.size) {
       Lowering::refuse(node, "is a convolution of an unknown kind");
+    }
+    const auto* const image = dynamic_cast<const Read*>(&lowering.maker(read->value));
+    if (image && suits_first_layer(*image, window) && !lowering.is_wide(read->value)) {
+      auto first = make_first_layer(read->weights, b, *image, outputs, window, rectifier);
+      const Shape out = first->products.out;
+      lowering.bind(value, lowering.add(std::move(first), {}, out, /*wide=*/false));
+      return true;
     }
     products = make_convolution(read->weights, b, in, outputs, window, rectifier);
   }

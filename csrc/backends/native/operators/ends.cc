@@ -45,17 +45,14 @@ class PlacedRead : public Step {
                 data)[row * part.row + part.offset + own * pixels + pixel];
             break;
           case Part::kRepeated:
-            value = static_cast<const float*>(data)[row * part.channels + own];
-            break;
           case Part::kClass:
-            value =
-                static_cast<const int64_t*>(data)[row] == static_cast<int64_t>(own) ? 1.0f : 0.0f;
+            value = part.of_image(run, row, own);
             break;
           case Part::kLevels: {
             const auto* const levels = static_cast<const uint8_t*>(data);
             const auto level =
                 static_cast<float>(levels[(row * pixels + pixel) * part.channels + own]);
-            value = level / part.divisor * part.factor + part.shift;
+            value = level / part.scaling.divisor * part.scaling.factor + part.scaling.shift;
             break;
           }
         }
@@ -183,6 +180,14 @@ class PlacedWrite : public Step {
 };
 
 }  // namespace
+
+float Part::of_image(const Run& run, size_t image, size_t channel) const {
+  if (kind == kRepeated) {
+    return static_cast<const float*>(run.inputs[input])[image * channels + channel];
+  }
+  const int64_t label = static_cast<const int64_t*>(run.inputs[input])[image];
+  return label == static_cast<int64_t>(channel) ? 1.0f : 0.0f;
+}
 
 Layout Read::layout(size_t images, size_t element) const {
   const bool small = make_place(shape, true, images, 0).size() * element <= kSmall;

@@ -14,15 +14,16 @@ struct Part {
     kNumbers,   // floats [N, C · H · W], from the `offset`th of each row of `row` numbers on
     kRepeated,  // floats [N, C], the same at every pixel
     kClass,     // the class of each image, int64 [N], as C numbers: 1 for its own, 0 for others
-    kLevels,    // bytes [N, H, W, C], brought to level / divisor · factor + shift
+    kLevels,    // bytes [N, H, W, C], scaled
   } kind;
   size_t input;  // tensor
   size_t channels;
   size_t row = 0;
   size_t offset = 0;
-  float divisor = 1.0f;
-  float factor = 1.0f;
-  float shift = 0.0f;
+  Scaling scaling = {};  // of levels
+
+  // A number of kRepeated or kClass.
+  float of_image(const Run& run, size_t image, size_t channel) const;
 };
 
 // A map of what goes in, parts one beside the other.
@@ -30,6 +31,7 @@ struct Read : Operator {
   Shape shape;
   std::vector<Part> parts;
 
+  const char* kind() const override { return "read"; }
   Layout layout(size_t images, size_t element) const override;
   std::unique_ptr<Step> place(const Places& places) const override;
 };
@@ -39,6 +41,7 @@ struct LearnedMap : Operator {
   Shape shape;
   std::vector<float> values;  // [C, H, W]
 
+  const char* kind() const override { return "learned map"; }
   Layout layout(size_t, size_t) const override { return Layout::kGrouped; }
   std::unique_ptr<Step> place(const Places& places) const override;
 };
@@ -48,6 +51,7 @@ struct Truncate : Operator {
   size_t truncation;  // tensor: ψ
   std::vector<float> mean;
 
+  const char* kind() const override { return "truncation"; }
   bool in_place() const override { return true; }
   std::unique_ptr<Step> place(const Places& places) const override;
 };
@@ -62,6 +66,7 @@ struct Write : Operator {
   };
   std::vector<Target> targets;
 
+  const char* kind() const override { return "write"; }
   size_t scratch(const Places& places) const override;
   std::unique_ptr<Step> place(const Places& places) const override;
 };

@@ -47,6 +47,8 @@ struct LastLayer : Operator {
   std::vector<float> bias;
   Finish finish;
 
+  const char* kind() const override { return "last layer"; }
+  double operations() const override { return products.operations(); }
   size_t scratch(const Places& places) const override;
   void pack(const Kernels& kernels) override { products.pack(kernels); }
   std::unique_ptr<Step> place(const Places& places) const override;
@@ -63,6 +65,7 @@ struct DenseImage : Operator {
   Finish finish;
 
   DenseImage(const Shape& shape, const Finish& end) : image(shape), finish(end) {}
+  const char* kind() const override { return "image"; }
   size_t scratch(const Places& places) const override;
   std::unique_ptr<Step> place(const Places& places) const override;
 };

@@ -17,6 +17,7 @@ struct PixelNorm : Operator {
 
   PixelNorm(size_t channels, float small)
       : share(1.0f / static_cast<float>(channels)), epsilon(small) {}
+  const char* kind() const override { return "pixel norm"; }
   bool in_place() const override { return true; }
   std::unique_ptr<Step> place(const Places& places) const override;
 };
@@ -38,6 +39,7 @@ struct InstanceNorm : Operator {
   float end_slope = 1.0f;
   float epsilon = 0.0f;
 
+  const char* kind() const override { return "instance norm"; }
   // A blur reads the neighbours of what it writes.
   bool in_place() const override { return blur.empty(); }
   std::unique_ptr<Step> place(const Places& places) const override;

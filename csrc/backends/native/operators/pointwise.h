@@ -17,6 +17,7 @@ struct Combine : Operator {
 
   float slope;
 
+  const char* kind() const override { return "sum"; }
   bool in_place() const override { return true; }
   std::unique_ptr<Step> place(const Places& places) const override;
 };
@@ -27,6 +28,7 @@ struct Dropout : Operator {
   float factor;
   float threshold;
 
+  const char* kind() const override { return "dropout"; }
   bool in_place() const override { return true; }
   std::unique_ptr<Step> place(const Places& places) const override;
 };
@@ -34,6 +36,7 @@ struct Dropout : Operator {
 // Maps of whole blocks (the last one may be ragged), whose channels follow each other. They are
 // computed where they belong.
 struct Join : Operator {
+  const char* kind() const override { return "join"; }
   bool joins() const override { return true; }
   std::unique_ptr<Step> place(const Places&) const override { return nullptr; }
 };

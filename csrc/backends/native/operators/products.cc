@@ -51,10 +51,46 @@ std::vector<const Tile*> choose_tiles(const Kernels& kernels, size_t step, size_
   return tiles;
 }
 
+std::string describe_tiles(const std::vector<const Tile*>& tiles) {
+  std::string text;
+  for (size_t i = 0; i < tiles.size();) {
+    size_t same = 0;
+    while (i + same < tiles.size() && tiles[i + same] == tiles[i]) ++same;
+    text += (i == 0 ? "" : " ") + (same == 1 ? "" : std::to_string(same) + "·") +
+            std::to_string(tiles[i]->rows) + "×" + std::to_string(tiles[i]->columns * kBlock);
+    i += same;
+  }
+  return text;
+}
+
 Layout Products::layout(size_t images, size_t element) const {
   const size_t elements =
       make_place(in, true, images, 0).size() + make_place(out, true, images, 0).size();
   return elements * element <= kCached ? Layout::kGrouped : Layout::kApart;
+}
+
+const char* Products::kind() const {
+  if (in.pixels() == 1 || phases.size() == out.pixels()) return "dense";
+  return out_stride > 1 ? "transposed convolution" : "convolution";
+}
+
+double Products::operations() const {
+  // Outputs along a side for which the tap is in the picture.
+  const auto inside = [&](size_t outputs, int by, size_t size) {
+    size_t count = 0;
+    for (size_t at = 0; at < outputs; ++at) {
+      const auto place = static_cast<ptrdiff_t>(at * in_stride) + by;
+      if (place >= 0 && place < static_cast<ptrdiff_t>(size)) ++count;
+    }
+    return count;
+  };
+  size_t products = 0;
+  for (const Phase& phase : phases) {
+    for (const Tap& tap : phase.taps) {
+      products += inside(rows, tap.dy, in.height) * inside(columns, tap.dx, in.width);
+    }
+  }
+  return 2.0 * static_cast<double>(products * in.channels * out.channels);
 }
 
 size_t Products::padding() const {
@@ -125,14 +161,19 @@ std::unique_ptr<Products> make_dense(const float* weights, const float* bias, co
   return made;
 }
 
+Shape convolved(const Shape& in, size_t outputs, const Window& window) {
+  const auto side = [&](size_t length) {
+    return (length + 2 * window.padding - window.size) / window.stride + 1;
+  };
+  return {outputs, side(in.height), side(in.width)};
+}
+
 std::unique_ptr<Products> make_convolution(const float* weights, const float* bias, const Shape& in,
                                            size_t outputs, const Window& window,
                                            Activation activation) {
   auto made = std::make_unique<Products>();
   made->in = in;
-  made->out.channels = outputs;
-  made->out.height = (in.height + 2 * window.padding - window.size) / window.stride + 1;
-  made->out.width = (in.width + 2 * window.padding - window.size) / window.stride + 1;
+  made->out = convolved(in, outputs, window);
   made->in_stride = window.stride;
   made->rows = made->out.height;
   made->columns = made->out.width;
@@ -209,6 +250,9 @@ class PlacedProducts : public Step {
   PlacedProducts(const Kernels& kernels, const Products& layer, const Place& in, const Place& out);
 
   void run(const Run& run, size_t image, size_t count) const override;
+  std::string kernel() const override {
+    return (in_.grouped ? "images " : "pixels ") + describe_tiles(tiles_);
+  }
 
  private:
   // The taps of one run of tiles: outputs of a row in image mode, of a pixel in group mode.

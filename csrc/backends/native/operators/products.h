@@ -46,6 +46,8 @@ struct Products : Operator {
   size_t column_size = 0;
   Floats biases;  // [number][out channel, padded]
 
+  const char* kind() const override;
+  double operations() const override;
   size_t padding() const override;
   Layout layout(size_t images, size_t element) const override;
   void pack(const Kernels& kernels) override;
@@ -68,6 +70,9 @@ struct Window {
   size_t padding;
 };
 
+// The shape of what a convolution makes.
+Shape convolved(const Shape& in, size_t outputs, const Window& window);
+
 // Weights [out, in, size, size]; bias may be null. The output is of the shape that follows.
 std::unique_ptr<Products> make_convolution(const float* weights, const float* bias, const Shape& in,
                                            size_t outputs, const Window& window,
@@ -82,5 +87,8 @@ std::unique_ptr<Products> make_transposed(const float* weights, const float* bia
 // column blocks together.
 std::vector<const Tile*> choose_tiles(const Kernels& kernels, size_t step, size_t length,
                                       size_t columns);
+
+// "8×48 2·8×32": rows and columns of each, and how many there are one after the other.
+std::string describe_tiles(const std::vector<const Tile*>& tiles);
 
 }  // namespace zoo::native
