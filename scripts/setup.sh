@@ -1,19 +1,18 @@
 #!/usr/bin/env bash
-# Makes the virtual environment and installs into it what one job needs.
+# Creates the virtual environment and installs what one job needs.
 #
 #   scripts/setup.sh sample|test|bench|gpu|lint|build
 #
 # sample  the package with both CPU backends (no PyTorch)
-# test    the same with all that training, export and the tests need
-# bench   the same as test, and what the benchmarks need
-# gpu     the same as bench, and, on a machine with an NVIDIA driver, what else runs on its GPU
+# test    also everything for training, export and the tests
+# bench   also the peers of the benchmarks
+# gpu     also, on a machine with an NVIDIA driver, the packages that use its GPU
 # lint    the linters only
-# build   what compiles the package, and its core dependencies
+# build   the build tools and the core dependencies of the package
 #
-# Nothing outside the virtual environment is touched. What is installed already
-# is remembered by a hash of what it was made from, so a second call costs
-# little more than the hashing. PYTHON and VENV choose the interpreter
-# (python3) and the folder (.venv).
+# Nothing outside the virtual environment is touched. Each finished step leaves a hash of its
+# inputs, so a second call costs little more than the hashing. PYTHON and VENV choose the
+# interpreter (python3) and the folder (.venv).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -46,39 +45,50 @@ check_compiler() {
   [ -n "${CXX:-}" ] || command -v "$compiler" >/dev/null || compiler=g++
   command -v "$compiler" >/dev/null ||
     die "there is no C++ compiler ($compiler)." "Debian, Ubuntu: apt-get install g++" \
-      "One that is somewhere else: CXX=/path/to/c++ make …"
+      "Another compiler: CXX=/path/to/c++ make …"
   echo 'int main() { if constexpr (true) return __cplusplus < 201703L; }' |
     "$compiler" -std=c++17 -x c++ -fsyntax-only - 2>/dev/null ||
     die "$compiler does not compile C++17." "g++ 10 or newer is needed (Debian, Ubuntu: apt-get install g++)."
   if [ "$(echo __clang__ | "$compiler" -E -P -x c++ -)" = __clang__ ] &&
     [ "$("$compiler" -dumpversion | cut -d. -f1)" -lt 10 ]; then
     die "$compiler is $("$compiler" -dumpversion); g++ 10 or newer is needed." \
-      "One that is somewhere else: CXX=/path/to/g++ make …"
+      "Another compiler: CXX=/path/to/g++ make …"
   fi
   header=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
   [ -r "$header" ] ||
     die "the C headers of Python are missing ($header)." "Debian, Ubuntu: apt-get install python3-dev"
 }
 
-# True where the program on the PATH is at least version $2.
+# has_tool PROGRAM VERSION: true if the program on the PATH has at least this version.
 has_tool() {
-  local found
-  found=$("$1" --version 2>/dev/null | grep -oE '[0-9]+\.[0-9]+' | head -n 1) || return 1
-  [ "$(printf '%s\n%s\n' "$2" "$found" | sort -V | head -n 1)" = "$2" ]
+  local version
+  version=$("$1" --version 2>/dev/null | grep -oE '[0-9]+\.[0-9]+' | head -n 1) || return 1
+  [ "$(printf '%s\n%s\n' "$2" "$version" | sort -V | head -n 1)" = "$2" ]
 }
 
+# pip_install STEP ARGUMENT...: installs packages; on failure says which step failed, and why.
 pip_install() {
+  local step=$1 failed
+  shift
+  echo "$step"
+  step=${step%% (*}
   "$venv/bin/python" -m pip --disable-pip-version-check install --constraint constraints.txt "$@" \
-    >>"$log" 2>&1 && return
+    >"$log" 2>&1 && return
+  # A build that failed may print anything, so its own mark in the log decides first.
+  failed=$(sed -nE 's/^ *ERROR: Failed (building|to build).* ([^ ]+)$/\2/p' "$log" | head -n 1)
+  if [ -n "$failed" ] || grep -q 'error: subprocess-exited-with-error' "$log"; then
+    # The compiler's message is above pip's remarks about it.
+    grep -vE '^ *(note:|hint:|ERROR: |Failed to build|\[end of output\]|╰─>|│ exit code|$)' "$log" | tail -n 25 >&2
+    die "${step,} failed: ${failed:-a package} could not be built." "The whole log: $log"
+  fi
   tail -n 25 "$log" >&2
   # Without a network pip may blame the versions: it found none to choose from.
-  if grep -qE 'ConnectionError|NameResolutionError|name resolution|Network is unreachable|Timeout|Max retries' "$log" ||
-    ! grep -qE '^ *(Downloading|Using cached|Processing|Requirement already)' "$log"; then
-    die "a package could not be downloaded: no network, or a proxy that pip does not know of." \
+  if grep -qE 'ConnectionError|ConnectTimeout|ReadTimeout|NameResolutionError|name resolution|Network is unreachable|Max retries|from versions: none' "$log"; then
+    die "${step,} failed: a package could not be downloaded (no network, or a proxy that pip does not know of)." \
       "A package index of your own: pip config set global.index-url URL (then run make again)." \
       "The whole log: $log"
   fi
-  die "pip failed; the whole log is in $log."
+  die "${step,} failed." "The whole log: $log"
 }
 
 hash_of() {
@@ -89,21 +99,21 @@ hash_of() {
 is_done() { [ "$(cat "$stamps/$1" 2>/dev/null)" = "$2" ]; }
 mark() { printf '%s\n' "$2" >"$stamps/$1"; }
 
-# On a GPU: ONNX Runtime's build for it, which takes the other one's place, TensorRT, and packages
-# whose arrays the tests share. A package that cannot be installed is not needed.
+# On a GPU: ONNX Runtime's GPU build, which replaces the CPU build, TensorRT, and packages whose
+# arrays the tests share. The tests of a package that cannot be installed are skipped.
 if [ "$job" = gpu ]; then
   "$0" bench
   if ! command -v nvidia-smi >/dev/null; then
     echo "There is no NVIDIA driver here (nvidia-smi): nothing more is installed"
     exit
   fi
-  wanted=$(hash_of constraints.txt scripts/setup.sh)
+  requirements=$(hash_of constraints.txt scripts/setup.sh)
   for package in 'onnxruntime-gpu[cuda,cudnn]' tensorrt cupy-cuda13x numba-cuda pycuda; do
-    is_done "gpu-$package" "$wanted" && continue
+    is_done "gpu-$package" "$requirements" && continue
     echo "Installing $package"
     if "$venv/bin/python" -m pip --disable-pip-version-check install --constraint constraints.txt \
       "$package" >>"$log" 2>&1; then
-      mark "gpu-$package" "$wanted"
+      mark "gpu-$package" "$requirements"
     else
       echo "  $package cannot be installed ($log): what needs it is left out"
     fi
@@ -129,43 +139,40 @@ if [ ! -x "$venv/bin/python" ]; then
 fi
 mkdir -p "$stamps"
 if command -v flock >/dev/null; then
-  # Two calls at a time would install over each other.
+  # Concurrent calls would overwrite each other's files.
   exec 9>"$stamps/lock"
   flock 9
 fi
-: >"$log"
 bin=$(cd "$venv/bin" && pwd)
 export PATH=$bin:$PATH
 
-# An editable install holds the path of the clone.
-wanted=$PWD:$(hash_of constraints.txt pyproject.toml scripts/setup.sh)
+# An editable install contains the path of the clone.
+requirements=$PWD:$(hash_of constraints.txt pyproject.toml scripts/setup.sh)
 
 if [ "$job" = lint ]; then
-  if ! is_done lint "$wanted"; then
-    echo "Installing the linters"
-    pip_install ruff mypy clang-format clang-tidy numpy click Pillow
-    mark lint "$wanted"
+  if ! is_done lint "$requirements"; then
+    pip_install "Installing the linters" ruff mypy clang-format clang-tidy numpy click Pillow
+    mark lint "$requirements"
   fi
   exit
 fi
 
 # The build tools stay in the environment (no build isolation), so that their
 # paths stay the same and the next build compiles only what changed.
-if ! is_done tools "$wanted"; then
+if ! is_done tools "$requirements"; then
   mapfile -t tools < <(sed -n '/^requires = \[/,/^\]/s/^  "\(.*\)",$/\1/p' pyproject.toml)
   has_tool cmake 3.22 || tools+=(cmake)
   has_tool ninja 1.10 || tools+=(ninja)
-  echo "Installing the build tools"
-  pip_install "${tools[@]}"
-  mark tools "$wanted"
+  pip_install "Installing the build tools" "${tools[@]}"
+  mark tools "$requirements"
 fi
 
 # TensorRT's headers, for the plugins that the tests build and call.
 case $job in
   test | bench)
-    if ! is_done headers "$wanted"; then
-      pip_install --no-deps kernel-lens
-      mark headers "$wanted"
+    if ! is_done headers "$requirements"; then
+      pip_install "Installing TensorRT's headers" --no-deps kernel-lens
+      mark headers "$requirements"
       rm -f "$stamps/native"
     fi
     ;;
@@ -173,27 +180,27 @@ esac
 
 installed=
 for other in $job $covered_by; do
-  if is_done "$other" "$wanted"; then installed=$other; fi
+  if is_done "$other" "$requirements"; then installed=$other; fi
 done
 native=$(hash_of pyproject.toml CMakeLists.txt csrc)
 
 if [ -z "$installed" ]; then
   case $job in
-    test | bench) echo "Installing the package, PyTorch and the test tools (some minutes the first time)" ;;
-    *) echo "Installing the package and building the C++ runtime (a minute or two the first time)" ;;
+    test | bench) step="Installing the package, PyTorch and the test tools (some minutes the first time)" ;;
+    *) step="Installing the package and building the C++ runtime (a minute or two the first time)" ;;
   esac
-  pip_install --no-build-isolation --editable ".${extras:+[$extras]}"
-  # What the tests compare with; on the path it would make torchmetrics import torchvision.
-  # TensorRT's lean library is not to be found by what looks for TensorRT.
+  pip_install "$step" --no-build-isolation --editable ".${extras:+[$extras]}"
+  # In a folder of their own: on the path, torch-fidelity would make torchmetrics import torchvision,
+  # and TensorRT's lean library would be taken for TensorRT.
   case $job in
     test | bench)
-      pip_install --no-deps --upgrade --target "$venv/oracles" torch-fidelity tensorrt-lean-cu13-libs
+      pip_install "Installing the packages that the tests compare with" \
+        --no-deps --upgrade --target "$venv/oracles" torch-fidelity tensorrt-lean-cu13-libs
       ;;
   esac
-  mark "$job" "$wanted"
+  mark "$job" "$requirements"
   mark native "$native"
 elif ! is_done native "$native"; then
-  echo "Building the C++ runtime"
-  pip_install --no-build-isolation --no-deps --editable .
+  pip_install "Building the C++ runtime" --no-build-isolation --no-deps --editable .
   mark native "$native"
 fi
