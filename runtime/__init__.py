@@ -36,7 +36,7 @@ def backends() -> dict[str, str]:
 
 
 def cmake_dir() -> Path:
-    """Folder for CMAKE_PREFIX_PATH, so that find_package(zoo) finds the C++ library."""
+    """Return the folder for CMAKE_PREFIX_PATH, where find_package(zoo) finds the C++ library."""
     return Path(_native.own_folder()) / "cmake"
 
 

@@ -40,7 +40,7 @@ def as_integer(name: str, value: Any, low: int, high: int) -> int:
     """Return `value` as an int in low … high. Raises ArgumentError, also for a bool or a float."""
     try:
         number = operator.index(value)
-    except Exception:  # of a class that calls itself an integer, any
+    except Exception:  # __index__ of a foreign class may raise anything
         number = None
     if number is None or isinstance(value, bool):
         raise ArgumentError(f"{name}: expected an integer, got {describe(value)}")
@@ -92,7 +92,7 @@ def as_path(name: str, value: Any) -> str:
     try:
         decoded = os.fsdecode(value)
         os.fsencode(decoded)
-    except Exception:  # also of a __fspath__ that fails
+    except Exception:  # __fspath__ of a foreign class may raise anything
         raise ArgumentError(f"{name}: expected a path, got {describe(value)}") from None
     if "\0" in decoded:
         raise ArgumentError(f"{name}: expected no NUL in a path, got {describe(decoded)}")
@@ -109,7 +109,7 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
         converted = np.asarray(value)
     except MemoryError as error:
         raise OutOfMemoryError(f"{name}: {one_line(error)}") from error
-    except Exception as error:  # a tensor's that needs a gradient, say: a RuntimeError
+    except Exception as error:  # a tensor that requires a gradient raises RuntimeError, for example
         raise ArgumentError(f"{name}: expected an array, got {one_line(error)}") from error
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ArgumentError(f"{name}: expected an array without a mask")
@@ -129,7 +129,7 @@ def allocate(name: str, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
     """Return a new array. Raises OutOfMemoryError naming the argument that sets its size."""
     try:
         return np.empty(shape, dtype)
-    except (MemoryError, ValueError) as error:  # the latter where the size has no 64 bits
+    except (MemoryError, ValueError) as error:  # ValueError if the size does not fit in 64 bits
         raise OutOfMemoryError(f"{name}: {one_line(error)}") from error
 
 
@@ -139,12 +139,12 @@ def as_floats(name: str, value: Any, shape: tuple[int | None, ...]) -> NDArray[n
     if converted.dtype.kind not in "fiu":
         raise ArgumentError(f"{name}: expected numbers, got dtype {converted.dtype}")
     fits = converted.ndim == len(shape) and all(
-        size == wanted if wanted is not None else size > 0
-        for size, wanted in zip(converted.shape, shape, strict=True)
+        size == expected if expected is not None else size > 0
+        for size, expected in zip(converted.shape, shape, strict=True)
     )
     if not fits:
-        wanted = ", ".join("any" if size is None else str(size) for size in shape)
-        raise ArgumentError(f"{name}: expected shape ({wanted}), got {converted.shape}")
+        sizes = ", ".join("any" if size is None else str(size) for size in shape)
+        raise ArgumentError(f"{name}: expected shape ({sizes}), got {converted.shape}")
     return as_dense(name, converted, np.float32)
 
 
@@ -154,6 +154,6 @@ def as_images(name: str, value: Any, shape: tuple[int, int, int]) -> NDArray[np.
     if converted.dtype != np.uint8:
         raise ArgumentError(f"{name}: expected dtype uint8, got {converted.dtype}")
     if converted.ndim != 4 or converted.shape[1:] != shape or converted.shape[0] == 0:
-        wanted = ", ".join(map(str, shape))
-        raise ArgumentError(f"{name}: expected shape (n, {wanted}), got {converted.shape}")
+        sizes = ", ".join(map(str, shape))
+        raise ArgumentError(f"{name}: expected shape (n, {sizes}), got {converted.shape}")
     return as_dense(name, converted, np.uint8)

@@ -35,17 +35,17 @@ class Classes:
             raise ArgumentError("labels: expected none, for the engine knows no classes")
         # Do not convert a plain list: NumPy would give names and numbers one type.
         flat = isinstance(labels, (list, tuple)) and not any(map(_is_sequence, labels))
-        given = labels if flat or isinstance(labels, (int, str)) else as_array("labels", labels)
-        if isinstance(given, np.ndarray):
-            if given.ndim > 1:
-                raise ArgumentError(f"labels: expected shape (n,), got {given.shape}")
-            if given.dtype.kind in "iu":
-                given = np.atleast_1d(given)
-                for label in given[(given < 0) | (given >= self.count)][:1]:
+        values = labels if flat or isinstance(labels, (int, str)) else as_array("labels", labels)
+        if isinstance(values, np.ndarray):
+            if values.ndim > 1:
+                raise ArgumentError(f"labels: expected shape (n,), got {values.shape}")
+            if values.dtype.kind in "iu":
+                values = np.atleast_1d(values)
+                for label in values[(values < 0) | (values >= self.count)][:1]:
                     self._parse_label(label)
-                return given.astype(np.int64)
-            given = labels if given.ndim == 0 else list(given)
-        each = given if isinstance(given, (list, tuple)) else [given]
+                return values.astype(np.int64)
+            values = labels if values.ndim == 0 else list(values)
+        each = values if isinstance(values, (list, tuple)) else [values]
         return np.array([self._parse_label(label) for label in each], np.int64)
 
     def _parse_label(self, label: Any) -> int:
@@ -73,7 +73,7 @@ def _is_sequence(value: Any) -> bool:
 
 def as_rows(name: str, value: ArrayLike, n: int, width: int) -> NDArray[np.float32]:
     """Return `value` [width] as [1, width], or `value` [n, width] unchanged."""
-    given = as_array(name, value)
-    if given.ndim == 1:
-        return as_floats(name, given[np.newaxis], (1, width))
-    return as_floats(name, given, (n, width))
+    rows = as_array(name, value)
+    if rows.ndim == 1:
+        return as_floats(name, rows[np.newaxis], (1, width))
+    return as_floats(name, rows, (n, width))

@@ -32,15 +32,10 @@ class Input:
         return isinstance(self.native, tuple)
 
     @property
-    def span(self) -> tuple[bool, int, int]:
-        """The rows' memory: (on a GPU, address of its begin, address of its end)."""
-        address = self.native[0] if self.on_device else _address(self.native)
-        return self.on_device, address, address + self.rows * self.row_bytes
-
-
-def _address(array: np.ndarray) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address
+    def span(self) -> tuple[int, int]:
+        """Addresses of the first byte of the rows and of the byte after the last one."""
+        begin = self.native[0] if self.on_device else self.native.__array_interface__["data"][0]
+        return begin, begin + self.rows * self.row_bytes
 
 
 def image_input(name: str, value: Any, shape: tuple[int, int, int]) -> Input:
@@ -118,17 +113,20 @@ def place_output(
             out,
         )
     else:
-        found = open_view("out", out)
-        if found is None:
+        foreign = open_view("out", out)
+        if foreign is None:
             raise ArgumentError(
                 f"out: expected 'numpy', 'device' or an array of NumPy or a GPU, got {type(out)}"
             )
-        view = found
+        view = foreign
     view.check("out", (kind.str,), tuple(shape)).check_writable("out")
-    where, end = not isinstance(out, np.ndarray), view.address + math.prod(shape) * kind.itemsize
-    for given in inputs:
-        if given is None or given.span[0] != where:
+    on_device, end = (
+        not isinstance(out, np.ndarray),
+        view.address + math.prod(shape) * kind.itemsize,
+    )
+    for source in inputs:
+        if source is None or source.on_device != on_device:
             continue
-        if view.address < given.span[2] and given.span[1] < end:
+        if view.address < source.span[1] and source.span[0] < end:
             raise ArgumentError("out: expected an array that shares no memory with the inputs")
-    return Output((view.address, not isinstance(out, np.ndarray)), out, view.owner)
+    return Output((view.address, on_device), out, view.owner)

@@ -1,12 +1,13 @@
-"""The operators on a CUDA device, on arrays that any package made there.
+"""The operators on a CUDA device, for arrays of any package.
 
-Arrays are what has `__cuda_array_interface__` (PyTorch, CuPy, Numba, PyCUDA): contiguous, in the
-memory of one device. Results are written into an array that the caller has, float32, float16, or
-bfloat16; since the interface has no name for the last, its bits are taken as 16-bit integers
+Arrays are objects with `__cuda_array_interface__` (PyTorch, CuPy, Numba, PyCUDA): contiguous, all
+in the memory of one device. Results are written into an array of the caller's, float32, float16 or
+bfloat16; the interface has no name for bfloat16, so pass its bits as 16-bit integers
 (`tensor.view(torch.int16)`). The numbers are those of `runtime.ops` and `runtime.noise`, bit for
 bit, rounded to nearest even.
 
-Work is queued on `queue`, a cudaStream_t as an integer (0: the default stream), and not waited for.
+Work is queued on `queue`, a cudaStream_t as an integer (0: the default stream); the functions do
+not wait for it.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class Device:
 def devices() -> list[Device]:
     """Return the CUDA devices of this machine, at least one.
 
-    Raises BackendUnavailableError where this build has no CUDA kernels, and DeviceUnavailableError
-    where there is no driver or no device.
+    Raises BackendUnavailableError if this build has no CUDA kernels, and DeviceUnavailableError if
+    there is no driver or no device.
     """
     return [
         Device(name, (major, minor), multiprocessors, memory)
@@ -57,7 +58,7 @@ def _array(name: str, value: Any, kinds: tuple[str, ...], shape: tuple[int | Non
 
 
 def _check_one_device(**operands: View | None) -> None:
-    """Raise ArgumentError unless all are in the memory of one device, that of the first."""
+    """Raise ArgumentError unless all arrays are in the memory of the first one's device."""
     owner = place = None
     for name, view in operands.items():
         if view is None:
@@ -88,8 +89,8 @@ def reparametrized_sample(
     """out = mu + exp(logvar / 2) · ε, row r with the noise of sample key[1] + r.
 
     out: [N, D]; key: 64-bit integers [2], the seed and the index of row 0's sample, read from
-    device memory when the kernel runs; mu, logvar: float32 [N, D], None for 0. `stream` is the
-    place in the model that draws. Raises ArgumentError, ExecutionError, and what `devices` raises.
+    device memory when the kernel runs; mu, logvar: float32 [N, D], None for 0. `stream` numbers
+    the model's noise inputs. Raises ArgumentError, ExecutionError, and the errors of `devices`.
     """
     target = _array("out", out, tuple(_REALS), (None, None)).check_writable("out")
     means, logvars = (
@@ -115,7 +116,7 @@ def reparametrized_sample(
 
 
 def advance(key: Any, samples: int, queue: int = 0) -> None:
-    """key[1] += samples, on the device: what follows a batch in a graph that is replayed."""
+    """Add to key[1] on the device, so that a replayed graph continues with the next samples."""
     pair = _array("key", key, _KEY, (2,)).check_writable("key")
     samples, queue = as_integer("samples", samples, 0, UINT64_MAX), _as_queue(queue)
     _check_one_device(key=pair)
@@ -127,8 +128,8 @@ def batched_interpolate(
 ) -> None:
     """out = a + (b - a) · t, or the point at t on the great arc from a to b.
 
-    a, b: float32 [N, D]; t: float32 [S]; out: [N, S, D]. As `runtime.ops.batched_interpolate`, of
-    which spherical results may differ in the last bits. Raises as `reparametrized_sample`.
+    a, b: float32 [N, D]; t: float32 [S]; out: [N, S, D]. As `runtime.ops.batched_interpolate`;
+    spherical results may differ from it in the last bits. Raises as `reparametrized_sample`.
     """
     first = _array("a", a, _FLOAT, (None, None))
     second = _array("b", b, _FLOAT, first.shape)
@@ -152,7 +153,7 @@ def batched_interpolate(
 
 
 def image_levels(out: Any, images: Any, queue: int = 0) -> None:
-    """out = floor(images · 255 + 1/2), kept in 0 … 255: for engines that give float images.
+    """out = floor(images · 255 + 1/2), clamped to 0 … 255: for engines with float output.
 
     images: float32 [N, C, H, W]; out: uint8 [N, H, W, C]. Raises as `reparametrized_sample`.
     """

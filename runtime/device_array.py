@@ -20,16 +20,16 @@ from runtime._arguments import UINT64_MAX, allocate, as_array, as_dense, as_inte
 from runtime._library import native
 from runtime.errors import ArgumentError, DeviceUnavailableError, Error
 
-_MOST = 2**62
+_MAX_BYTES = 2**62
 
 CUDA = (2, 13)
-"""The types of devices, as DLPack has them, whose memory is taken: CUDA's own and managed."""
+"""DLPack's device types whose memory is accepted: kDLCUDA and kDLCUDAManaged."""
 
 
 class DeviceArray:
-    """An array in the memory of one GPU, float32 or uint8, row-major, finished.
+    """An array in the memory of one GPU, float32 or uint8, row-major, with no work pending.
 
-    Made by `Generator.sample(out="device")` and `to_device`. Give it to `torch.from_dlpack`,
+    Returned by `Generator.sample(out="device")` and `to_device`. Pass it to `torch.from_dlpack`,
     `cupy.from_dlpack`, `numba.cuda.as_cuda_array` or PyCUDA, which share its memory for as long as
     they need it; `numpy()` copies it to the host.
     """
@@ -56,14 +56,14 @@ class DeviceArray:
         return address
 
     def numpy(self) -> NDArray[Any]:
-        """A copy in the host's memory."""
+        """Return a copy in the host's memory."""
         copy = allocate("array", self.shape, self.dtype)
         self._block.to_host(copy)
         return copy
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
-        """Version 3; no stream, for there is nothing to wait for."""
+        """Version 3; no stream, since no work is pending."""
         return {
             "shape": self.shape,
             "typestr": self.dtype.str,
@@ -85,9 +85,9 @@ class DeviceArray:
         dl_device: tuple[int, int] | None = None,
         copy: bool | None = None,
     ) -> Any:
-        """A capsule that shares the memory. `stream` does not matter: all work is done.
+        """Return a capsule that shares the memory; `stream` is ignored, since no work is pending.
 
-        Raises BufferError where a copy or another device is asked for.
+        Raises BufferError if a copy or another device is requested.
         """
         if dl_device is not None and tuple(dl_device) != self.__dlpack_device__():
             raise BufferError(f"the array is on {self.device}, not on the device {dl_device}")
@@ -110,7 +110,7 @@ def empty(shape: Sequence[int], dtype: DTypeLike, device: int = 0) -> DeviceArra
     """
     kind = _check_dtype(dtype)
     size = math.prod(shape) * kind.itemsize
-    if size > _MOST:
+    if size > _MAX_BYTES:
         raise ArgumentError(f"shape: {list(shape)} does not fit in memory")
     return DeviceArray(native.DeviceBlock(_check_device(device), size), shape, kind)
 
@@ -156,12 +156,12 @@ class View:
         """Return the view if it has one of these types, this shape (None: any size above 0), no
         gaps, and an aligned address. Raises ArgumentError."""
         if self.kind not in kinds:
-            wanted = ", ".join(kinds)
-            expected = f"one of the types {wanted}" if len(kinds) > 1 else f"the type {wanted}"
-            raise ArgumentError(f"{name}: expected {expected}, got {self.kind}")
+            listed = ", ".join(kinds)
+            types = f"one of the types {listed}" if len(kinds) > 1 else f"the type {listed}"
+            raise ArgumentError(f"{name}: expected {types}, got {self.kind}")
         fits = len(self.shape) == len(shape) and all(
-            size > 0 and wanted in (None, size)
-            for size, wanted in zip(self.shape, shape, strict=True)
+            size > 0 and expected in (None, size)
+            for size, expected in zip(self.shape, shape, strict=True)
         )
         if not fits:
             sizes = ", ".join("any" if size is None else str(size) for size in shape)
@@ -189,7 +189,7 @@ def read_interface(name: str, value: Any) -> View | None:
     try:
         interface = getattr(value, "__cuda_array_interface__", None)
         return _view(interface, value) if isinstance(interface, dict) else None
-    except Exception as error:  # of any package: a tensor's that needs a gradient, say
+    except Exception as error:  # of any package, such as a tensor that requires a gradient
         raise ArgumentError(f"{name}: {_describe_error(error)}") from error
 
 
@@ -199,10 +199,10 @@ def _view(interface: dict[str, Any], value: Any) -> View:
     shape = tuple(operator.index(size) for size in interface["shape"])
     kind, strides = str(interface["typestr"]), interface.get("strides")
     packed = _packed_strides(shape, int(kind[2:]))
-    # The stride of an axis of one place is nobody's.
+    # The stride of an axis of length 1 is never used.
     dense = strides is None or all(
-        size == 1 or stride == wanted
-        for size, stride, wanted in zip(shape, strides, packed, strict=True)
+        size == 1 or stride == expected
+        for size, stride, expected in zip(shape, strides, packed, strict=True)
     )
     address, read_only = interface["data"]
     stream = interface.get("stream") or 0
@@ -217,14 +217,13 @@ def _describe_error(error: Exception) -> str:
 def open_view(name: str, value: Any) -> View | None:
     """View an array by either protocol, after its queued work; None for an array of the host.
 
-    Raises:
-        ArgumentError: its owner does not share it.
+    Raises ArgumentError if the owner does not share the array.
     """
     try:
         device = value.__dlpack_device__() if hasattr(value, "__dlpack__") else None
         place = None if device is None else [operator.index(part) for part in device]
     except Exception:
-        # An array of several devices, say; the other protocol may do.
+        # An array spread over several devices, for example; the other protocol may work.
         place = None
     if place is not None and len(place) == 2:
         return _borrow_dlpack(name, value, place[1]) if place[0] in CUDA else None
@@ -239,11 +238,10 @@ def open_view(name: str, value: Any) -> View | None:
 
 
 def _borrow_dlpack(name: str, value: Any, index: int) -> View:
-    """View an array by DLPack."""
     try:
-        # PyTorch hands on arrays of the current device only, and takes its stream for the array's.
+        # PyTorch only exports arrays of the current device, and uses that device's stream.
         with native.CurrentDevice(index):
-            # Its owner makes the default stream wait for what is queued.
+            # The owner makes the default stream wait for the queued work.
             try:
                 capsule = value.__dlpack__(stream=1, max_version=(1, 0))
             except TypeError:

@@ -64,11 +64,11 @@ class Generators:
             raise ArgumentError(f"devices: expected names, got {describe(devices)}") from None
         names = [as_text("devices", name) for name in listed]
         if not names or len(set(names)) != len(names):
-            raise ArgumentError(f"devices: expected one or more different ones, got {names}")
+            raise ArgumentError(f"devices: expected one or more distinct devices, got {names}")
         self._generators = [Generator(path, device=name, **options) for name in names]
         if len(set(self.devices)) != len(names):
             self._generators.clear()
-            raise ArgumentError(f"devices: expected different ones, got {names}")
+            raise ArgumentError(f"devices: expected distinct devices, got {names}")
         self._closed = False
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
 
@@ -193,7 +193,10 @@ class Generators:
     ) -> NDArray[Any]:
         """Return n images; part(generator, first row, images) computes a piece of a share."""
         if isinstance(out, str) and out != "numpy":
-            raise ArgumentError("out: several devices make them, expected 'numpy' or a NumPy array")
+            raise ArgumentError(
+                f"out: expected 'numpy' or a NumPy array, for the images come from several devices,"
+                f" got {describe(out)}"
+            )
         threads, stop = self._threads, Event()
         shape, dtype = self._generators[0]._format(n)
         images = allocate("n", shape, dtype) if isinstance(out, str) else out

@@ -12,7 +12,7 @@ SCHEMA: int = native.MANIFEST_SCHEMA
 """Newest schema that this runtime reads."""
 
 KEY: str = native.MANIFEST_KEY
-"""Where the manifest stands in an ONNX file's `metadata_props`; marks it in a plan."""
+"""Key of the manifest in an ONNX file's `metadata_props`; marks the manifest in a plan."""
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -54,5 +54,5 @@ def _encode(document: dict[str, Any] | str) -> tuple[str, bytes]:
         text = document if isinstance(document, str) else json.dumps(document)
         return text, text.encode()
     except (RecursionError, TypeError, ValueError) as error:
-        # Nested too deep, within itself, of what JSON has not, or of half a character.
-        raise ManifestError(f"the manifest is no JSON document: {one_line(error)}") from error
+        # Too deeply or circularly nested, a type that JSON lacks, or a lone surrogate.
+        raise ManifestError(f"the manifest is not a JSON document: {one_line(error)}") from error

@@ -55,17 +55,17 @@ def is_spherical(mode: str) -> bool:
 
 
 def ops_library() -> Path:
-    """Library with the operators' native kernels for any ONNX Runtime session:
+    """Return the library with the operators' native kernels for any ONNX Runtime session:
     `SessionOptions.register_custom_ops_library(str(ops_library()))`."""
     return Path(native.own_library())
 
 
 def plugin_library() -> Path:
-    """Library with the operators as TensorRT plugins (`IPluginV3`): for
-    `tensorrt.get_plugin_registry().load_library(str(plugin_library()))`, and trtexec's
+    """Return the library with the operators as TensorRT plugins (`IPluginV3`), for
+    `tensorrt.get_plugin_registry().load_library(str(plugin_library()))` and trtexec's
     `--dynamicPlugins`.
 
-    Raises BackendUnavailableError where it was not built.
+    Raises BackendUnavailableError if this build does not include it.
     """
     path = Path(native.own_folder()) / "libzoo_plugins.so"
     if not path.exists():

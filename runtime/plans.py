@@ -130,27 +130,27 @@ class Context:
         tensorrt.log.clear()
         self._context = engine.engine.create_execution_context(strategy)
         if self._context is None:
-            raise tensorrt.failure("makes no context")
+            raise tensorrt.failure("cannot create an execution context")
         if not self._context.set_optimization_profile_async(profile, stream):
-            raise tensorrt.failure(f"has no profile {profile}")
+            raise tensorrt.failure(f"cannot select profile {profile}")
         for name, shape in engine.inputs:
             full = [rows if length < 0 else length for length in shape]
             if not self._context.set_input_shape(name, full):
-                raise tensorrt.failure(f"does not take {full} for '{name}'")
+                raise tensorrt.failure(f"does not accept shape {full} for '{name}'")
         self.scratch_bytes = int(self._context.update_device_memory_size_for_shapes())
 
     def bind(self, addresses: dict[str, int], scratch: int, scratch_bytes: int) -> None:
         """Set the device addresses of the inputs, outputs and scratch memory."""
         for name, address in addresses.items():
             if not self._context.set_tensor_address(name, address):
-                raise self._tensorrt.failure(f"takes no address for '{name}'")
+                raise self._tensorrt.failure(f"does not accept the address of '{name}'")
         if scratch_bytes:
             self._context.set_device_memory(scratch, scratch_bytes)
 
     def enqueue(self, stream: int) -> None:
         """Enqueue the network on a stream."""
         if not self._context.execute_async_v3(stream):
-            raise self._tensorrt.failure("does not run")
+            raise self._tensorrt.failure("cannot run the plan")
 
 
 class Engine:
@@ -182,13 +182,13 @@ class Engine:
 
 
 def _loading_error(path: str, target: str, built_by: str, tensorrt: TensorRt) -> Exception:
-    failure = tensorrt.failure(f"does not open '{path}'")
+    failure = tensorrt.failure(f"cannot open '{path}'")
     if isinstance(failure, OutOfMemoryError):
         return failure
     here = str(tensorrt.module.__version__)
     if built_by != here:
         return BackendUnavailableError(
-            f"'{path}' was built by {target} {built_by}, here is {here}; build it again: "
+            f"'{path}' was built by {target} {built_by}, but {here} is installed; build it again: "
             f"python -m export ENGINE.onnx --out {path} --target {target} ({failure})"
         )
     return EngineFileError(str(failure))

@@ -15,7 +15,7 @@ from runtime.errors import ArgumentError
 class Translator(Engine):
     """A loaded engine file of the role "translator"; arguments and errors as for Generator.
 
-    It denoises, completes or colours pictures, according to the manifest's `task`.
+    It denoises, completes or colours images, according to the manifest's `task`.
     """
 
     _native_class = "Translator"
@@ -33,7 +33,7 @@ class Translator(Engine):
 
     @property
     def attributes(self) -> list[str]:
-        """Names of the attributes that the images are to have; empty where none are asked for."""
+        """Names of the target attributes; empty for a translator without attributes."""
         return list((self.manifest.get("condition") or {}).get("names", []))
 
     def translate(
@@ -44,12 +44,11 @@ class Translator(Engine):
         first: int = 0,
         out: Any = "numpy",
     ) -> Any:
-        """Pictures uint8[n, H, W, C] made of images uint8[n, H, W, C].
+        """Return the translations uint8[n, *image_shape] of images uint8[n, *input_shape].
 
-        The shapes of one are `image_shape` and `input_shape`.
-        attributes: values of 0 to 1, [K] or [n, K], for each of the names in `attributes`, where
-        there are any. A translator that draws noise gives image r that of sample first + r.
-        images may be in a GPU's memory; out as of Generator.sample.
+        attributes: target values from 0 to 1, [K] or [n, K], one for each name in the property
+        `attributes`; required if there are any. In a translator that draws noise, image r gets the
+        noise of sample first + r. images may be in a GPU's memory; out as in Generator.sample.
         Raises ArgumentError for another dtype or shape, ExecutionError.
         """
         inputs = image_input("images", images, self.input_shape)
@@ -63,11 +62,11 @@ class Translator(Engine):
                 f"attributes: expected a value for each of {', '.join(names)}, got none"
             )
         place = place_output(out, self.device, (inputs.rows, *self.image_shape), np.uint8, inputs)
-        made = self._native.translate(
+        new = self._native.translate(
             inputs.native,
             attributes,
             as_integer("seed", seed, 0, UINT64_MAX),
             as_integer("first", first, 0, UINT64_MAX),
             place.native,
         )
-        return place.result(made)
+        return place.result(new)

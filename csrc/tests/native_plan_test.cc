@@ -180,16 +180,17 @@ void refused_plans() {
   const Plan older("10.13.2", "");
   THROWS(
       zoo::Generator(older.path()), zoo::BackendUnavailableError,
-      "was built by tensorrt 10.13.2, here is " + kVersion + "; build it again: python -m export");
+      "was built by tensorrt 10.13.2, but " + kVersion + " is installed; build it again: python");
   THROWS(zoo::Generator(older.path()), zoo::BackendUnavailableError, "(unknown plan)");
   for (const std::string& version : {kMajor + ".99.3", kVersion, kVersion + ".post1"}) {
     const Plan same(version, "");
     THROWS(zoo::Generator(same.path()), zoo::EngineFileError,
-           "TensorRT " + kVersion + " does not open '" + same.path() +
+           "TensorRT " + kVersion + " cannot open '" + same.path() +
                "': deserializeCudaEngine: Error");
   }
   const Plan longer(kVersion + "0", "");
-  THROWS(zoo::Generator(longer.path()), zoo::BackendUnavailableError, "here is " + kVersion + ";");
+  THROWS(zoo::Generator(longer.path()), zoo::BackendUnavailableError,
+         "but " + kVersion + " is installed;");
   const Plan good("10.13.2", kNetwork);
   fail("deserializeCudaEngine", "Error Code 2: OutOfMemory (Requested size was 5 bytes.)");
   THROWS(zoo::Generator(good.path()), zoo::OutOfMemoryError, "Requested size was 5 bytes");
@@ -219,11 +220,12 @@ void other_devices() {
 
 void failures() {
   const Plan plan(kVersion, kNetwork);
-  for (const auto& [function, words] : {std::pair{"createExecutionContext", "makes no context"},
-                                        {"setOptimizationProfileAsync", "has no profile 1"},
-                                        {"setInputShape", "does not take [4, 8] for 'latent'"},
-                                        {"setTensorAddress", "takes no address for '"},
-                                        {"enqueueV3", "does not run"}}) {
+  for (const auto& [function, words] :
+       {std::pair{"createExecutionContext", "cannot create an execution context"},
+        {"setOptimizationProfileAsync", "cannot select profile 1"},
+        {"setInputShape", "does not accept shape [4, 8] for 'latent'"},
+        {"setTensorAddress", "does not accept the address of '"},
+        {"enqueueV3", "cannot run the plan"}}) {
     const zoo::Generator generator(plan.path(), {"auto", "auto", "fp32", 1});
     fail(function, "told to");
     THROWS(sampled(generator, 0, 4), zoo::ExecutionError, words);
@@ -243,7 +245,7 @@ void too_little_memory() {
   fail("createExecutionContext", "Error Code 1: Cuda Runtime (out of memory)");
   CHECK(sampled(generator, 0, 16) == expected(0, 16));
   CHECK(warned.find("runs fewer images at a time than 16: TensorRT " + kVersion +
-                    " makes no context") != std::string::npos);
+                    " cannot create an execution context") != std::string::npos);
   CHECK(std::count(warned.begin(), warned.end(), '\n') == 1);
   // The memory that our own code allocates.
   warned.clear();

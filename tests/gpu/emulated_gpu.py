@@ -191,7 +191,7 @@ def test_plans_that_tensorrt_does_not_open(
     find, tensorrt.find = tensorrt.find, lambda plan: None
     tensorrt.__version__ = "1.9.0"
     with pytest.raises(
-        BackendUnavailableError, match=r"here is 1\.9\.0; build it again: python -m"
+        BackendUnavailableError, match=r"but 1\.9\.0 is installed; build it again: python -m"
     ):
         runtime.Generator(path)
     tensorrt.__version__ = runtime.manifest.read(path)["plan"]["tensorrt"]

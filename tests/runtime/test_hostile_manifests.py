@@ -154,12 +154,12 @@ def test_nested_objects_of_python() -> None:
     document: dict[str, Any] = {}
     for _ in range(100_000):
         document = {"x": document}
-    with pytest.raises(ManifestError, match="no JSON document"):
+    with pytest.raises(ManifestError, match="not a JSON document"):
         runtime.manifest.validate(document)
     document["x"] = document
-    with pytest.raises(ManifestError, match="no JSON document"):
+    with pytest.raises(ManifestError, match="not a JSON document"):
         runtime.manifest.validate(document)
-    with pytest.raises(ManifestError, match="no JSON document"):
+    with pytest.raises(ManifestError, match="not a JSON document"):
         runtime.manifest.validate({"schema": object()})
 
 

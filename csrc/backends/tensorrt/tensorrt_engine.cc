@@ -168,9 +168,9 @@ class Context : public PlanContext {
     const auto call = the_log().begin();
     context_.reset(engine->createExecutionContext(
         nvinfer1::ExecutionContextAllocationStrategy::kUSER_MANAGED));
-    if (!context_) runtime_.fail("makes no context");
+    if (!context_) runtime_.fail("cannot create an execution context");
     if (!context_->setOptimizationProfileAsync(static_cast<int32_t>(profile), stream)) {
-      runtime_.fail("has no profile " + std::to_string(profile));
+      runtime_.fail("cannot select profile " + std::to_string(profile));
     }
     for (const Input& input : inputs) {
       nvinfer1::Dims shape = input.shape;
@@ -178,7 +178,7 @@ class Context : public PlanContext {
         if (shape.d[axis] < 0) shape.d[axis] = static_cast<int64_t>(rows);
       }
       if (!context_->setInputShape(input.name.c_str(), shape)) {
-        runtime_.fail("does not take " + text_of(shape) + " for '" + input.name + "'");
+        runtime_.fail("does not accept shape " + text_of(shape) + " for '" + input.name + "'");
       }
     }
     scratch_bytes_ = context_->updateDeviceMemorySizeForShapes();
@@ -190,7 +190,7 @@ class Context : public PlanContext {
     const auto call = the_log().begin();
     for (const Binding& tensor : tensors) {
       if (!context_->setTensorAddress(tensor.name.c_str(), tensor.data)) {
-        runtime_.fail("takes no address for '" + tensor.name + "'");
+        runtime_.fail("does not accept the address of '" + tensor.name + "'");
       }
     }
     if (bytes != 0) context_->setDeviceMemoryV2(scratch, static_cast<int64_t>(bytes));
@@ -198,7 +198,8 @@ class Context : public PlanContext {
 
   void enqueue(void* stream) override {
     const auto call = the_log().begin();
-    if (!context_->enqueueV3(static_cast<cudaStream_t>(stream))) runtime_.fail("does not run");
+    if (!context_->enqueueV3(static_cast<cudaStream_t>(stream)))
+      runtime_.fail("cannot run the plan");
   }
 
  private:
@@ -239,15 +240,15 @@ class Engine : public PlanEngine {
  private:
   [[noreturn]] void refuse(const std::string& path, const PlanDescription& plan) const {
     try {
-      runtime_.fail("does not open '" + path + "'");
+      runtime_.fail("cannot open '" + path + "'");
     } catch (const OutOfMemoryError&) {
       throw;
     } catch (const ExecutionError& failure) {
       if (same_version(plan.tensorrt, runtime_.version)) throw EngineFileError(failure.what());
-      throw BackendUnavailableError("'" + path + "' was built by " + plan.target + " " +
-                                    plan.tensorrt + ", here is " + runtime_.version +
-                                    "; build it again: python -m export ENGINE.onnx --out " + path +
-                                    " --target " + plan.target + " (" + failure.what() + ")");
+      throw BackendUnavailableError(
+          "'" + path + "' was built by " + plan.target + " " + plan.tensorrt + ", but " +
+          runtime_.version + " is installed; build it again: python -m export ENGINE.onnx" +
+          " --out " + path + " --target " + plan.target + " (" + failure.what() + ")");
     }
   }
 
