@@ -57,7 +57,7 @@ class TorchEager(Contender):
     def prepare(self, batch: int) -> None:
         import torch
 
-        from zoo.training.weights import load_generator
+        from zoo.models.weights import load_generator
 
         torch.set_num_threads(self.cores)
         self.decoder, config = load_generator(Path(self.engine))

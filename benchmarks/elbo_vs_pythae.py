@@ -31,9 +31,9 @@ import torch.nn.functional as F
 from zoo import data as sets
 from zoo.host import keep_freed_memory, setup_threads
 from zoo.models.vae import VAE
+from zoo.models.weights import load_run
 from zoo.training.elbo import evaluate_elbo
 from zoo.training.metrics import read_metrics
-from zoo.training.weights import load_run
 
 Encode = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 Decode = Callable[[torch.Tensor], torch.Tensor]

@@ -42,7 +42,7 @@ class TorchEager(Contender):
             self.device = TorchDevice(self.case.peer_device)
         except (ImportError, RuntimeError) as error:
             raise NotInstalled(str(error)) from error
-        from zoo.training.weights import load_generator
+        from zoo.models.weights import load_generator
 
         torch = self.torch = self.device.torch
         kinds = {"fp16": torch.float16, "bf16": torch.bfloat16}

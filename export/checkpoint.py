@@ -12,7 +12,7 @@ from torch import nn
 from export.errors import CheckpointError
 from zoo.images.reading import sha256
 from zoo.models import registry
-from zoo.models.folding import inference
+from zoo.models.folding import to_inference
 from zoo.models.generators import is_style_based
 from zoo.models.registry import ModelEntry
 
@@ -80,7 +80,7 @@ class LatentCheckpoint(Checkpoint):
 def load(path: Path) -> Checkpoint:
     """Load the folder of a run, a weights file of it (`.safetensors`), or an engine (`.onnx`).
 
-    An adversarial model is what `zoo.models.folding.inference` makes of it.
+    An adversarial model is what `zoo.models.folding.to_inference` makes of it.
 
     Raises:
         zoo.errors.TrainingError: missing, damaged, or not a checkpoint.
@@ -96,7 +96,7 @@ def load(path: Path) -> Checkpoint:
             raise CheckpointError(f"{path}: the weight {name} is not finite")
     entry = registry.get(str(config["model"]))
     adversarial = hasattr(trained, "generator")
-    model: Any = inference(trained, hasattr(trained, "classifier")) if adversarial else trained
+    model: Any = to_inference(trained, hasattr(trained, "classifier")) if adversarial else trained
     try:
         size, channels = int(model.config.image_size), int(model.config.channels)
         common = (model, config, entry, (size, size, channels), sha256(file))

@@ -16,7 +16,7 @@ from export.statistics import LatentStatistics, short
 from zoo.applications.editing import direction
 from zoo.evaluation.attributes import FACES
 from zoo.evaluation.features import file_identity
-from zoo.models.generators import levels
+from zoo.models.generators import to_uint8
 
 SAMPLES = 10_000
 """Images that are judged, of the run of `SEED`."""
@@ -75,7 +75,7 @@ def _judged(
         rows = latents[first : first + _ROWS]
         inputs = Inputs.of(checkpoint, SEED, first, len(rows))
         images = torch.from_numpy(mean_images(checkpoint.decoder, rows, inputs))
-        has.append(classifier.classify(levels(images)) > 0.5)
+        has.append(classifier.classify(to_uint8(images)) > 0.5)
     return latents, np.concatenate(has)
 
 

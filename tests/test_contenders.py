@@ -8,7 +8,7 @@ import runtime
 from benchmarks.contenders import TorchEager
 from zoo import engine_path
 from zoo.engines import WEIGHTS
-from zoo.training.weights import load_generator
+from zoo.models.weights import load_generator
 
 
 @pytest.mark.parametrize(("name", "scale"), [("linear-ae", 20.0), ("progan", 1.0), ("vae", 1.0)])

@@ -51,7 +51,7 @@ from export.roles.role import Role, Runner, feed
 from export.statistics import LatentStatistics
 from zoo.data import DataSet
 from zoo.errors import ZooError
-from zoo.models.folding import inference
+from zoo.models.folding import to_inference
 
 Images = NDArray[np.uint8]
 
@@ -196,7 +196,7 @@ def _check_folding(
         {name: value[:8] for name, value in more.items()},
     )
     expected = _translated(trained, images, more).numpy()
-    got = _translated(inference(trained), images, more).numpy()
+    got = _translated(to_inference(trained), images, more).numpy()
     limit = FOLDING_LIMIT
     return [close(engine, "image: folding, float64", got, expected, limit, limit)]
 

@@ -95,9 +95,9 @@ def change(value: float) -> Callable[[Path], None]:
     [
         (missing, "checkpoint.safetensors"),
         (truncated, "checkpoint.safetensors"),
-        (no_config, "not the folder of a run"),
+        (no_config, "is not a run's folder"),
         (unknown_model, "diffusion"),
-        (other_sizes, "does not fit the model"),
+        (other_sizes, "does not match the model"),
         (change(float("nan")), "not finite"),
         (change(float("inf")), "not finite"),
         (change(1e6), "--weights fp32"),

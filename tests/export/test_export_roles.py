@@ -20,7 +20,7 @@ from export.roles import translator
 from toy_runs import ATTRIBUTES, write_run
 from zoo import data
 from zoo.errors import DataError, TrainingError
-from zoo.training.weights import load_engine, load_run
+from zoo.models.weights import load_engine, load_run
 
 pytestmark = pytest.mark.usefixtures("quick_throughput")
 
@@ -232,7 +232,7 @@ def test_an_engine_without_its_encoder_is_no_model(tmp_path: Path) -> None:
     write_run(tmp_path / "run", "linear-ae", {"image_size": 8, "latent": 3})
     pipeline.export(tmp_path / "run", tmp_path / "m.onnx")
     (tmp_path / "m.encoder.onnx").unlink()
-    with pytest.raises(TrainingError, match=r"m\.encoder\.onnx, which is not there"):
+    with pytest.raises(TrainingError, match=r"m\.encoder\.onnx, which does not exist"):
         load_engine(tmp_path / "m.onnx")
 
 

@@ -21,8 +21,9 @@ from shell import refuses, succeeds
 from zoo import engine_path
 from zoo.errors import TrainingError
 from zoo.models import registry
-from zoo.models.folding import fold, inference
-from zoo.training.weights import load_engine, load_generator, save_weights
+from zoo.models.folding import fold, to_inference
+from zoo.models.weights import load_engine, load_generator
+from zoo.training.weights import save_weights
 
 LAYERS = {
     "dense": (nn.Linear(6, 8), nn.BatchNorm1d(8), (5, 6)),
@@ -99,7 +100,7 @@ class Doubled(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x @ (2 * self.weight).T
 
-    def folded(self) -> nn.Linear:
+    def fold(self) -> nn.Linear:
         plain = nn.Linear(5, 3, bias=False, dtype=self.weight.dtype)
         plain.weight.copy_(2 * self.weight)
         return plain
@@ -140,14 +141,14 @@ def test_models_fold_to_a_structure_that_their_config_says(name: str) -> None:
     torch.manual_seed(0)
     model: Any = registry.get(name).make(MODELS[name])
     enliven(model)
-    folded: Any = inference(model)
+    folded: Any = to_inference(model)
     assert norms(folded) == 0 and not hasattr(folded, "discriminator")
     assert hasattr(model, "discriminator")
-    again: Any = inference(registry.get(name).make(MODELS[name]))
+    again: Any = to_inference(registry.get(name).make(MODELS[name]))
     again.load_state_dict(folded.state_dict())
     latents = torch.randn(4, 6)
     assert torch.equal(again.generator(latents), folded.generator(latents))
-    twice: Any = inference(folded)
+    twice: Any = to_inference(folded)
     assert torch.equal(twice.generator(latents), folded.generator(latents))
     exact = fold(model.generator.double())(latents.double())
     model.eval()
@@ -255,5 +256,5 @@ def test_generators_without_an_encoder_are_exported(tmp_path: Path, quick_throug
     large = [w for w in onnx.load(file.path).graph.initializer if np.prod(w.dims) >= 1024]
     assert len(large) == 2
     assert {tensor.data_type for tensor in large} == {onnx.TensorProto.FLOAT16}
-    with pytest.raises(TrainingError, match="not the folder of a run"):
+    with pytest.raises(TrainingError, match="not a run's folder"):
         load_generator(tmp_path / "none")

@@ -29,7 +29,7 @@ from small_inputs import NOISE, SHAPE, STYLE, WIDTH, Style
 from zoo.evaluation.sampling import TorchGenerator
 from zoo.models.folding import fold
 from zoo.models.generators import no_noise
-from zoo.training.weights import load_generator
+from zoo.models.weights import load_generator
 
 BACKENDS = ["onnxruntime", "openvino"]
 SEED, FIRST = 2**63 + 5, 2**32 - 9

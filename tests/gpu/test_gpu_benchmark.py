@@ -90,7 +90,7 @@ def test_operations_are_those_that_pytorch_counts(name: str) -> None:
     from torch.utils.flop_counter import FlopCounterMode
 
     from zoo import engine_path
-    from zoo.training.weights import load_generator
+    from zoo.models.weights import load_generator
 
     work = gpu_work.count(engine_path(f"{name}.onnx"))
     network, config = load_generator(engine_path(f"{name}.onnx"))

@@ -18,8 +18,8 @@ from export.pipeline import Options
 from oracles.noise import normals
 from runtime.errors import ArgumentError, EngineFileError, ManifestError
 from small_inputs import SHAPE
-from zoo.models.folding import inference
-from zoo.training.weights import load_engine
+from zoo.models.folding import to_inference
+from zoo.models.weights import load_engine
 
 BACKENDS = ["onnxruntime", "openvino"]
 NAMES = ["old", "happy"]
@@ -280,7 +280,7 @@ def test_translators_come_back_from_their_engines(
 ) -> None:
     for path, model in (stargan, pix2pix):
         again, _ = load_engine(path)
-        own = inference(model, classifies=path.stem == "stargan").state_dict()
+        own = to_inference(model, classifies=path.stem == "stargan").state_dict()
         for name, value in again.state_dict().items():
             # Of the discriminator an engine has no more than its classifier.
             if not name.startswith("discriminator.judge"):

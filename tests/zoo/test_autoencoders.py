@@ -336,7 +336,7 @@ def test_without_pretraining_nothing_changes(some: DataSet) -> None:
     ("name", "options", "message"),
     [
         ("linear-ae", {"latent": 0}, "latent must be a positive integer, got 0"),
-        ("undercomplete-ae", {"latent": 784}, "latent must be below the 784 values"),
+        ("undercomplete-ae", {"latent": 784}, "latent must be below the image size of 784"),
         ("undercomplete-ae", {"hidden": (0,)}, "hidden must be 0 or more positive integers"),
         ("overcomplete-ae", {"features": 3}, "features must be at least 4"),
         ("overcomplete-ae", {"regulariser": "magic"}, "'sparse', got 'magic'"),

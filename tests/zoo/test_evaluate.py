@@ -165,7 +165,7 @@ def test_translator_of_faces_is_judged_by_attributes(tmp_path: Path) -> None:
         (["--engine", "vae.onnx", "--metrics", "fdi"], "expected some of fid, .*, got 'fdi'"),
         (["--engine", "vae.onnx", "--metrics", "attributes"], "attributes cannot be measured on"),
         (["--engine", "vae.onnx", "--run", "r", "--no-model"], "--run or --no-model, got both"),
-        (["--engine", "vae.onnx", "-n", 20, "--run", "gone"], "gone is not the folder of a run"),
+        (["--engine", "vae.onnx", "-n", 20, "--run", "gone"], "gone is not a run's folder"),
         (["--engine", "gone.onnx"], "no such file, and the shipped engines are"),
         (["--engine", "vae.encoder.onnx"], "expected a generator or a translator, got the encoder"),
         (["--engine", "linear-ae.onnx"], "has no prior, so it cannot sample"),
@@ -229,7 +229,7 @@ def test_the_run_of_another_model_shows(tmp_path: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from zoo.training.weights import load_engine
+    from zoo.models.weights import load_engine
 
     model, config = load_engine(WEIGHTS / "vae.onnx")
     tensors = {name: value.clone() for name, value in model.state_dict().items()}

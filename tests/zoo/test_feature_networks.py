@@ -41,7 +41,7 @@ def test_images_are_fitted(fashion_mnist: DataSet) -> None:
 
 
 def test_fashion_features_are_the_models(network: FeatureNetwork, fashion_mnist: DataSet) -> None:
-    from zoo.training.weights import load_engine
+    from zoo.models.weights import load_engine
 
     model = load_engine(engine_path("fashion-classifier.onnx"))[0]
     images = np.array(fashion_mnist.test.images[:600])

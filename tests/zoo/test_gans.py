@@ -202,7 +202,7 @@ def test_a_few_steps_on_real_data_help(name: str, fashion_mnist: DataSet) -> Non
 def test_bad_configs() -> None:
     with pytest.raises(ConfigError, match="widths must be 1 or more positive integers"):
         registry.get("dcgan").make({"widths": []})
-    with pytest.raises(ConfigError, match="image_size must be a multiple of 16 for widths"):
+    with pytest.raises(ConfigError, match="image_size must be a multiple of 16 for 4 widths"):
         registry.get("dcgan-faces").make({"image_size": 24, "widths": (8, 8, 8, 8)})
     with pytest.raises(ConfigError, match="joint must be a positive integer"):
         registry.get("bigan").make({"joint": 0})

@@ -220,9 +220,9 @@ def test_data_without_pairs(colours: DataSet) -> None:
     [
         ({"task": "facades"}, "task must be 'edges' or 'colour' or 'pairs', got 'facades'"),
         ({"task": "pairs", "direction": "AB"}, "direction must be 'AtoB' or 'BtoA', got 'AB'"),
-        ({"task": "edges", "direction": "BtoA"}, "the task edges has one only, AtoB"),
-        ({"task": "colour", "channels": 1}, "images of 3 channels, got 1"),
-        ({"task": "edges", "input_channels": 2}, "edges have 1 channel, got input_channels of 2"),
+        ({"task": "edges", "direction": "BtoA"}, "direction must be AtoB for the task edges"),
+        ({"task": "colour", "channels": 1}, "channels must be 3 for the task colour, got 1"),
+        ({"task": "edges", "input_channels": 2}, "input_channels must be 1 for the task edges"),
         ({"image_size": 60}, "multiple of 32 for 5 widths, got 60"),
         ({"widths": (8,)}, "widths must be 2 or more"),
         ({"discriminator_widths": ()}, "discriminator_widths must be 1 or more"),

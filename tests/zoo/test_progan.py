@@ -20,7 +20,7 @@ from zoo.data import DataSet
 from zoo.errors import ConfigError
 from zoo.models import registry
 from zoo.models.folding import fold
-from zoo.models.growth import Growth, grow, real_images
+from zoo.models.growth import Growth, grow, match_resolution
 from zoo.models.progan import ProGANConfig
 from zoo.models.style_layers import PlainPixelNorm
 from zoo.training.loop import Trainer
@@ -113,19 +113,19 @@ def test_discriminator_fades_in() -> None:
     torch.testing.assert_close(model.discriminator(images), whole)
 
 
-def test_real_images_are_as_coarse_as_the_fakes() -> None:
+def test_match_resolution_are_as_coarse_as_the_fakes() -> None:
     growth = Growth((100, 200), (50, 80))
     images = rows(2, 3, 16, 16)
     small = images.numpy().reshape(2, 3, 8, 2, 8, 2).mean((3, 5))
     smallest = images.numpy().reshape(2, 3, 4, 4, 4, 4).mean((3, 5))
-    np.testing.assert_allclose(real_images(images, growth).numpy(), smallest)
+    np.testing.assert_allclose(match_resolution(images, growth).numpy(), smallest)
     growth.seen.fill_(125)
     expected = (smallest.repeat(2, 2).repeat(2, 3) + small) / 2
-    np.testing.assert_allclose(real_images(images, growth).numpy(), expected)
+    np.testing.assert_allclose(match_resolution(images, growth).numpy(), expected)
     growth.seen.fill_(200)
-    np.testing.assert_allclose(real_images(images, growth).numpy(), small)
+    np.testing.assert_allclose(match_resolution(images, growth).numpy(), small)
     growth.seen.fill_(430)
-    assert torch.equal(real_images(images, growth), images)
+    assert torch.equal(match_resolution(images, growth), images)
 
 
 # Folding

@@ -31,12 +31,12 @@ def test_entry_is_complete(entry: registry.ModelEntry) -> None:
 
 
 def test_unknown_model_lists_the_known() -> None:
-    with pytest.raises(ConfigError, match="no model 'vea'; models: linear-ae, .*, vae, "):
+    with pytest.raises(ConfigError, match="unknown model 'vea'; models: linear-ae, .*, vae, "):
         registry.get("vea")
 
 
 def test_unknown_option_lists_the_known() -> None:
-    with pytest.raises(ConfigError, match="vae has no option 'depth'; it has beta, channels"):
+    with pytest.raises(ConfigError, match="vae has no option 'depth'; its options are beta"):
         registry.get("vae").make({"depth": 3})
 
 

@@ -21,8 +21,8 @@ from zoo.data import DataSet
 from zoo.engines import WEIGHTS, encoder_path, shipped
 from zoo.evaluation.quality import delta_e, psnr, psnr_inside
 from zoo.models import registry
+from zoo.models.weights import load_engine, load_generator
 from zoo.training.task import make_task
-from zoo.training.weights import load_engine, load_generator
 
 ADVERSARIAL = {
     *(

@@ -21,8 +21,8 @@ from zoo.evaluation import domain_quality
 from zoo.evaluation.memorisation import copied_share, nearest
 from zoo.evaluation.quality import delta_e, psnr, ssim
 from zoo.evaluation.quick import QuickFid
+from zoo.models.weights import load_generator
 from zoo.training import collapse
-from zoo.training.weights import load_generator
 
 SAMPLES = 2000
 CLOTHES = ("gan", "dcgan", "bigan", "cgan")

@@ -12,7 +12,7 @@ from recipes import shipped
 from zoo.data import DataSet, Split, faces
 from zoo.errors import ConfigError
 from zoo.models import registry
-from zoo.models.folding import inference
+from zoo.models.folding import to_inference
 from zoo.models.stargan import StarGAN, StarGANConfig, classification_loss, reconstruction_loss
 from zoo.training.domains import DomainTask
 from zoo.training.recipe import Recipe
@@ -136,7 +136,7 @@ def test_classifier_is_the_head_of_the_discriminator() -> None:
     features = classifier.features(images)
     torch.testing.assert_close(classifier.from_features(features), classifier.scores(images))
     assert not any(name.startswith("classifier") for name in model.state_dict())
-    for exported in (inference(model, classifies=True), model):
+    for exported in (to_inference(model, classifies=True), model):
         torch.testing.assert_close(exported.classifier.scores(images), torch.from_numpy(scores))
 
 
@@ -261,7 +261,7 @@ def test_data_without_attributes(some_faces: DataSet) -> None:
         ({"hidden_by": {"Smiling": ["Mask"]}}, "no attribute 'Mask'"),
         ({"blocks": 0}, "blocks must be 1 or more, up to 1000, got 0"),
         ({"widths": []}, "widths must be 1 or more positive integers"),
-        ({"discriminator_widths": [8] * 6}, "image_size must be a multiple of 64, got 32"),
+        ({"discriminator_widths": [8] * 6}, "multiple of 64 for 6 discriminator_widths"),
         ({"reconstruction": -1}, "reconstruction must be 0 or more, got -1"),
         ({"smoothness": "much"}, "smoothness must be 0 or more, got 'much'"),
         ({"classification": float("nan")}, "classification must be 0 or more, got nan"),

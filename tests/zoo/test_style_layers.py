@@ -29,7 +29,7 @@ def test_equalised_linear(rate: float) -> None:
     weight = layer.weight.detach().numpy() * rate * np.sqrt(2 / 7)
     expected = x.numpy() @ weight.T + 0.5
     np.testing.assert_allclose(layer(x).detach().numpy(), expected, rtol=1e-12)
-    np.testing.assert_allclose(layer.folded()(x).detach().numpy(), expected, rtol=1e-12)
+    np.testing.assert_allclose(layer.fold()(x).detach().numpy(), expected, rtol=1e-12)
 
 
 def test_equalised_rates_of_learning() -> None:
@@ -41,11 +41,11 @@ def test_equalised_rates_of_learning() -> None:
     for width, rate in ((8, 1.0), (512, 1.0), (512, 0.01)):
         torch.manual_seed(0)
         layer = EqualisedLinear(width, width, rate=rate)
-        before = layer.folded().weight.clone()
+        before = layer.fold().weight.clone()
         optimizer = torch.optim.Adam(layer.parameters(), 1e-3)
         layer(torch.randn(16, width)).square().sum().backward()
         optimizer.step()
-        change = layer.folded().weight - before
+        change = layer.fold().weight - before
         changes[width, rate] = float(change.detach().norm() / before.detach().norm())
     assert changes[8, 1.0] == pytest.approx(changes[512, 1.0], rel=0.15)
     assert changes[512, 0.01] == pytest.approx(0.01 * changes[512, 1.0], rel=0.05)
@@ -70,7 +70,7 @@ def test_equalised_convolution_is_a_plain_one_of_scaled_weights(size: int) -> No
     scaled = layer.weight * (2 / (3 * size**2)) ** 0.5
     expected = F.conv2d(x, scaled, layer.bias, padding=size // 2)
     torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(layer.folded()(x), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(layer.fold()(x), expected, rtol=1e-12, atol=1e-12)
 
 
 def blurred(x: np.ndarray) -> np.ndarray:
@@ -99,7 +99,7 @@ def test_upsampled_convolution(blur: bool) -> None:
     expected = convolved(x.numpy().repeat(2, 2).repeat(2, 3), layer)
     expected = blurred(expected) if blur else expected
     expected = expected + layer.bias.detach().numpy()[:, None, None]
-    for module in (layer, layer.folded()):
+    for module in (layer, layer.fold()):
         np.testing.assert_allclose(module(x).detach().numpy(), expected, rtol=1e-9, atol=1e-12)
 
 
@@ -111,7 +111,7 @@ def test_downsampled_convolution(blur: bool) -> None:
     full = convolved(blurred(x.numpy()) if blur else x.numpy(), layer)
     expected = full.reshape(2, 2, 3, 2, 3, 2).mean((3, 5))
     expected = expected + layer.bias.detach().numpy()[:, None, None]
-    for module in (layer, layer.folded()):
+    for module in (layer, layer.fold()):
         np.testing.assert_allclose(module(x).detach().numpy(), expected, rtol=1e-9, atol=1e-12)
 
 
@@ -163,5 +163,5 @@ def test_to_rgb_is_a_convolution_to_the_range_of_images() -> None:
     kernel = layer.weight * layer.scale
     expected = F.conv2d(x, kernel, layer.bias) / 2 + 0.5
     torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(layer.folded()(x), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(layer.fold()(x), expected, rtol=1e-12, atol=1e-12)
     assert layer.float()(x.bfloat16().float()).dtype == torch.float32

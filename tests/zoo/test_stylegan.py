@@ -58,7 +58,7 @@ def adaptive(x: np.ndarray, deviation: np.ndarray, mean: np.ndarray) -> np.ndarr
 def test_adaptive_norm() -> None:
     layer = AdaptiveNorm(style=5, channels=3).double()
     x, w = 3 + 2 * rows(4, 3, 6, 6), rows(4, 5, seed=1)
-    plain = layer.affine.folded()  # type: ignore[operator]
+    plain = layer.affine.fold()  # type: ignore[operator]
     assert torch.equal(plain.bias, torch.tensor([1.0] * 3 + [0.0] * 3, dtype=torch.float64))
     styles = w.numpy() @ plain.weight.detach().numpy().T + plain.bias.detach().numpy()
     made = layer(x, w).detach().numpy()
@@ -70,7 +70,7 @@ def test_adaptive_norm() -> None:
 def test_adaptive_norm_as_it_is_exported() -> None:
     """The form for training and the one written out agree, and so do their gradients."""
     layer = AdaptiveNorm(style=5, channels=3).double()
-    plain = layer.folded()
+    plain = layer.fold()
     x, w = (3 + 2 * rows(4, 3, 6, 6)).requires_grad_(), rows(4, 5, seed=1).requires_grad_()
     weights = rows(4, 3, 6, 6, seed=2)
     made = [network(x, w) for network in (layer, plain)]
@@ -258,14 +258,14 @@ def test_folding_leaves_the_generator_alone(generator: Any) -> None:
 def spy(task: StyleTask, model: Any) -> list[Tensor]:
     """What the synthesis is given as styles, while the task makes fakes."""
     styles: list[Tensor] = []
-    grown = model.generator.synthesis.grown
+    grown = model.generator.synthesis.forward_stage
 
     def watch(given: Tensor, noise: Any) -> Tensor:
         styles.append(given)
         made: Tensor = grown(given, noise)
         return made
 
-    model.generator.synthesis.grown = watch
+    model.generator.synthesis.forward_stage = watch
     return styles
 
 

@@ -24,7 +24,7 @@ from zoo.applications import tangents
 from zoo.data import DataSet
 from zoo.engines import encoder_path
 from zoo.errors import ConfigError
-from zoo.training.weights import load_engine
+from zoo.models.weights import load_engine
 
 
 class Linear(nn.Module):

@@ -91,7 +91,7 @@ def test_ctrl_c_saves_and_exits_130(toy_file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["cvae"], "no model 'cvae'; models: linear-ae"),
+        (["cvae"], "unknown model 'cvae'; models: linear-ae"),
         (["vae", "--data", "nowhere"], "nowhere is not a data set"),
         (["vae", "--epochs", "0"], "at least 1, got 0"),
         (["vae", "--precision", "fp8"], "precision must be one of"),

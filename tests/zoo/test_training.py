@@ -25,6 +25,7 @@ from trainers import MODEL, Hooked, states_equal, trainer
 from zoo import data, host
 from zoo.errors import ConfigError, OutputError, TrainingError
 from zoo.models import registry
+from zoo.models.weights import load_run, load_weights
 from zoo.training import checkpoint, loop
 from zoo.training.elbo import ElboTask, evaluate_elbo
 from zoo.training.loop import Trainer
@@ -32,7 +33,7 @@ from zoo.training.metrics import read_metrics
 from zoo.training.pictures import grid
 from zoo.training.recipe import FOLDER, Recipe, from_dict, load_recipe
 from zoo.training.task import Batch, Update, make_task
-from zoo.training.weights import load_run, load_weights, save_weights
+from zoo.training.weights import save_weights
 
 
 @pytest.fixture
@@ -452,16 +453,16 @@ def test_weights_that_do_not_fit_fp16(finished: Path, tmp_path: Path) -> None:
 def test_weights_errors(finished: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="cannot read"):
         load_weights(tmp_path / "none.safetensors")
-    with pytest.raises(TrainingError, match="carries no model config"):
+    with pytest.raises(TrainingError, match="holds no model config"):
         load_weights(finished / "checkpoint.safetensors")
-    with pytest.raises(TrainingError, match="is not the folder of a run"):
+    with pytest.raises(TrainingError, match="is not a run's folder"):
         load_run(tmp_path)
     with pytest.raises(OutputError):
         save_weights(finished, tmp_path / "no" / "folder" / "x.safetensors")
     config = json.loads((finished / "config.json").read_text())
     config["config"]["latent"] = 5
     (finished / "config.json").write_text(json.dumps(config))
-    with pytest.raises(TrainingError, match="does not fit the model"):
+    with pytest.raises(TrainingError, match="does not match the model"):
         load_run(finished)
 
 

@@ -144,8 +144,8 @@ def test_a_batch_has_every_damage(some_faces: DataSet) -> None:
     ("options", "message"),
     [
         ({"task": "sharpening"}, "'denoising' or 'inpainting' or 'colorization', got 'sharpening'"),
-        ({"task": "colorization", "channels": 1}, "images of 3 channels, got 1"),
-        ({"image_size": 30}, "multiple of 4, got 30"),
+        ({"task": "colorization", "channels": 1}, "channels must be 3 for the task colorization"),
+        ({"image_size": 30}, "multiple of 4 for 2 widths, got 30"),
         ({"blocks": -1}, "blocks must be 0 or more"),
     ],
 )

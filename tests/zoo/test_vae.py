@@ -109,7 +109,7 @@ def test_extreme_logits_stay_finite() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"image_size": 30}, "multiple of 4, got 30"),
+        ({"image_size": 30}, "multiple of 4 for 2 widths, got 30"),
         ({"image_size": 0}, "image_size must be a positive integer"),
         ({"channels": -1}, "channels"),
         ({"latent": 2.5}, "latent must be a positive integer, got 2.5"),

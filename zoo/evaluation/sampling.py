@@ -64,12 +64,12 @@ class TorchGenerator:
         """Yield blocks uint8 [n, H, W, C] of images 0 … count - 1 of a seed."""
         import torch
 
-        from zoo.models.generators import levels
+        from zoo.models.generators import to_uint8
 
         for first in range(0, count, BATCH):
             rows = min(BATCH, count - first)
             with torch.no_grad():
-                yield levels(self._mean(rows, seed, first))
+                yield to_uint8(self._mean(rows, seed, first))
 
     def _mean(self, rows: int, seed: int, first: int) -> Any:
         import torch
@@ -108,7 +108,7 @@ class TorchTranslator:
         """Translate images uint8 [n, H, W, C'] to [n, H, W, C], as the engine."""
         import torch
 
-        from zoo.models.generators import levels
+        from zoo.models.generators import to_uint8
 
         with torch.no_grad():
             inputs = [torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2) / 255]
@@ -116,7 +116,7 @@ class TorchTranslator:
                 inputs.append(torch.from_numpy(attributes))
             if hasattr(self.model, "noise_widths"):
                 inputs.append(_noise(seed, first, len(images)))
-            return levels(self.model.translate(*inputs))
+            return to_uint8(self.model.translate(*inputs))
 
 
 def _noise(seed: int, first: int, rows: int) -> Any:

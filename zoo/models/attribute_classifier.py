@@ -1,11 +1,12 @@
-"""Convolutional classifier of binary attributes: the judge of edits and translations.
+"""Convolutional classifier of binary attributes, used to judge edits and translations.
 
-K independent logistic outputs on one convolutional network, as for CelebA (Liu et al. 2015).
+A convolutional network with K independent logistic outputs, as for CelebA (Liu et al. 2015).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -13,12 +14,12 @@ from torch import Tensor, nn
 
 from zoo.errors import ConfigError
 from zoo.models.classifier import Classifier
-from zoo.models.options import as_widths, check_counts
+from zoo.models.options import as_widths, check_counts, check_halvings
 
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """Options of an `AttributeClassifier`: `widths` of its strided convolutions, and the names."""
+    """Options of an `AttributeClassifier`; `widths` are those of its strided convolutions."""
 
     image_size: int = 64
     channels: int = 3
@@ -31,10 +32,7 @@ class ClassifierConfig:
         object.__setattr__(self, "attributes", tuple(self.attributes))
         if not self.attributes:
             raise ConfigError("the data set has no attributes to classify")
-        if self.image_size % 2 ** len(self.widths):
-            raise ConfigError(
-                f"image_size must be a multiple of {2 ** len(self.widths)}, got {self.image_size}"
-            )
+        check_halvings(self, "widths")
 
 
 class AttributeClassifier(Classifier):
@@ -47,7 +45,7 @@ class AttributeClassifier(Classifier):
         self.config = config
         layers: list[nn.Module] = []
         widths = config.widths
-        for before, after in zip((config.channels, *widths[:-1]), widths, strict=True):
+        for before, after in pairwise((config.channels, *widths)):
             layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.ReLU()]
         side = config.image_size // 2 ** len(widths)
         self.features = nn.Sequential(*layers, nn.Flatten())
@@ -55,7 +53,7 @@ class AttributeClassifier(Classifier):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What each score is of."""
+        """The name of each score."""
         return self.config.attributes
 
     def from_features(self, features: Tensor) -> Tensor:
@@ -63,9 +61,11 @@ class AttributeClassifier(Classifier):
         return torch.sigmoid(self.project(features))
 
     def forward(self, images: Tensor, attributes: Tensor) -> dict[str, Tensor]:
-        """Return the batch means of loss (binary cross-entropy, nats) and accuracy; ±1 [N, K]."""
+        """Return the batch means of loss (binary cross-entropy, nats) and accuracy.
+
+        `attributes` are ±1, [N, K].
+        """
         logits = self.logits(images).float()
-        wanted = (attributes > 0).float()
-        loss = F.binary_cross_entropy_with_logits(logits, wanted)
+        loss = F.binary_cross_entropy_with_logits(logits, (attributes > 0).float())
         accuracy = ((logits > 0) == (attributes > 0)).float().mean()
         return {"loss": loss, "accuracy": accuracy.detach()}

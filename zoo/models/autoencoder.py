@@ -1,13 +1,14 @@
-"""What all autoencoders share: h = f(x), r = g(h), and a loss between r and x.
+"""Base of the autoencoders: h = f(x), r = g(h), and a reconstruction loss between r and x.
 
-Goodfellow, Bengio & Courville, *Deep Learning*, chapter 14. A model of the family is an
-`Autoencoder` with a penalty Ω(h, x) of its own (equations 14.2, 14.11) or another input for f.
+Goodfellow, Bengio & Courville, *Deep Learning*, chapter 14. Each model of the family adds a penalty
+Ω(h, x) (equations 14.2, 14.11) or corrupts the input of f.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -27,8 +28,8 @@ class DenseConfig:
     """Sizes of an autoencoder of fully connected layers.
 
     `image_size` is the side of a square image in pixels, `channels` its number of channels,
-    `latent` the width D of h, and `hidden` the widths of the layers between image and h, which the
-    decoder has in reverse. Raises `ConfigError` for values that cannot work.
+    `latent` the width D of h, and `hidden` the widths of the encoder's hidden layers; the decoder
+    mirrors them. Raises `ConfigError` for invalid values.
     """
 
     image_size: int = 28
@@ -47,7 +48,7 @@ class DenseConfig:
 
 
 class DenseEncoder(nn.Module):
-    """f: images [N, C, S, S] in [0, 1] to h [N, D]; ReLU between, `code` on h."""
+    """f: images [N, C, S, S] in [0, 1] to h [N, D]; ReLU hidden layers, activation `code` on h."""
 
     def __init__(self, config: DenseConfig, code: str = "linear") -> None:
         super().__init__()
@@ -56,13 +57,15 @@ class DenseEncoder(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return h."""
         h: Tensor = self.layers(images.flatten(1))
         return h
 
 
 class DenseDecoder(nn.Module):
-    """g: h [N, D] to images [N, C, S, S]; ReLU between, `image` on the pixels."""
+    """g: h [N, D] to images [N, C, S, S]; ReLU hidden layers, activation `image` on the pixels.
+
+    The images are in [0, 1] if `bounded`.
+    """
 
     def __init__(self, config: DenseConfig, image: str = "sigmoid") -> None:
         super().__init__()
@@ -73,15 +76,14 @@ class DenseDecoder(nn.Module):
         )
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Return the reconstruction, in [0, 1] if `bounded`."""
         images: Tensor = self.layers(latents)
         return images.reshape(-1, *self.shape)
 
 
 def _dense(widths: Sequence[int]) -> list[nn.Module]:
-    """Linear layers from each width to the next, a ReLU between each two."""
+    """Return linear layers between consecutive widths, with a ReLU between each two."""
     layers: list[nn.Module] = []
-    for before, after in zip(widths[:-1], widths[1:], strict=True):
+    for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.ReLU()]
     return layers[:-1]
 
@@ -89,7 +91,7 @@ def _dense(widths: Sequence[int]) -> list[nn.Module]:
 class Autoencoder(nn.Module):
     """An encoder, a decoder, and the squared error ‖x − g(f(x))‖², summed over an image.
 
-    There is no distribution over h: `prior` is "none", so its decoder is no generator.
+    It defines no distribution over h (`prior` is "none"), so the decoder alone is not a generator.
     """
 
     prior = "none"
@@ -102,19 +104,19 @@ class Autoencoder(nn.Module):
         self.config = config
 
     def constrain(self) -> None:
-        """Called before training and after each step: brings weights to where they must be."""
+        """Constrain the weights; called before training and after each step."""
 
     def penalty(self, h: Tensor, images: Tensor) -> Tensor | None:
-        """Ω(h, x), the batch mean, with its weight; None where the model has none."""
+        """Return the weighted penalty Ω(h, x), averaged over the batch, or None."""
         return None
 
-    def corrupted(self, images: Tensor) -> Tensor:
-        """What the encoder sees while training."""
+    def corrupt(self, images: Tensor) -> Tensor:
+        """Return the encoder's input during training."""
         return images
 
     def loss(self, images: Tensor) -> dict[str, Tensor]:
-        """Return the batch means per image: loss, error and, where there is one, penalty."""
-        h = self.encoder(self.corrupted(images))
+        """Return the batch means per image: loss, error and, if the model has one, penalty."""
+        h = self.encoder(self.corrupt(images))
         error = (self.decoder(h).float() - images).square().flatten(1).sum(1).mean()
         penalty = self.penalty(h, images)
         if penalty is None:
@@ -122,7 +124,7 @@ class Autoencoder(nn.Module):
         return {"loss": error + penalty, "error": error, "penalty": penalty}
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Return `loss(images)`; what data-parallel wrappers call."""
+        """Return `loss(images)`, for wrappers that call the module."""
         return self.loss(images)
 
     @torch.no_grad()
@@ -138,6 +140,6 @@ class Autoencoder(nn.Module):
         return mean.clamp(0, 1)
 
     def measure(self, images: Tensor) -> dict[str, Tensor]:
-        """Values of each image [N] by name, of which the mean over a test set is reported."""
+        """Return metrics of each image, [N] by name; their means over a test set are reported."""
         difference = self.reconstruct(images) - images
         return {"mse": difference.square().flatten(1).mean(1)}

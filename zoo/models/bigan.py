@@ -1,7 +1,7 @@
 """Bidirectional GAN (Donahue, Krähenbühl & Darrell 2016, arXiv:1605.09782).
 
-Beside the generator G there is an encoder E, and the discriminator judges pairs: (x, E(x)) is
-called real, (G(z), z) fake. At the optimum of equation 3, E and G invert each other.
+Besides the generator G there is an encoder E, and the discriminator classifies pairs: (x, E(x)) as
+real, (G(z), z) as fake. At the optimum of equation 3, E and G invert each other.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from zoo.models.dcgan import DCGANConfig, Generator, downward, initialise
+from zoo.models.dcgan import DCGANConfig, Generator, build_downsampling, initialise
 from zoo.models.options import as_widths, check_counts
 
 
@@ -19,8 +19,8 @@ from zoo.models.options import as_widths, check_counts
 class BiGANConfig(DCGANConfig):
     """Sizes of a `BiGAN`.
 
-    `encoder_widths` are the outputs of the encoder's strided convolutions, `joint` the width of the
-    two dense layers where the discriminator brings image and latent together.
+    `encoder_widths` are the output channels of the encoder's strided convolutions, `joint` the
+    width of the two dense layers that combine image and latent in the discriminator.
     """
 
     image_size: int = 28
@@ -42,11 +42,10 @@ class Encoder(nn.Module):
         super().__init__()
         widths = config.encoder_widths
         side = config.image_size // 2 ** len(widths)
-        self.features = downward(config.channels, widths)
+        self.features = build_downsampling(config.channels, widths)
         self.project = nn.Linear(widths[-1] * side**2, config.latent)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the latents."""
         latents: Tensor = self.project(self.features(2 * images - 1).flatten(1))
         return latents
 
@@ -58,7 +57,7 @@ class JointDiscriminator(nn.Module):
         super().__init__()
         widths = config.discriminator_widths
         side = config.image_size // 2 ** len(widths)
-        self.features = downward(config.channels, widths)
+        self.features = build_downsampling(config.channels, widths)
         self.judge = nn.Sequential(
             nn.Linear(widths[-1] * side**2 + config.latent, config.joint),
             nn.LeakyReLU(0.2),
@@ -68,7 +67,6 @@ class JointDiscriminator(nn.Module):
         )
 
     def forward(self, images: Tensor, latents: Tensor) -> Tensor:
-        """Return the logits."""
         x = self.features(2 * images - 1).flatten(1)
         logits: Tensor = self.judge(torch.cat([x, latents.to(x.dtype)], 1))
         return logits.flatten()
@@ -89,6 +87,6 @@ class BiGAN(nn.Module):
         initialise(self)
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """G(E(x)) for images [N, C, S, S]."""
-        made: Tensor = self.generator(self.encoder(images))
-        return made
+        """Return G(E(x)) for images [N, C, S, S]."""
+        copies: Tensor = self.generator(self.encoder(images))
+        return copies

@@ -1,7 +1,7 @@
-"""Convolutional classifier of classes, whose features other models' images are measured by.
+"""Convolutional image classifier; its features are used to evaluate generators.
 
-Strided convolutions in place of pooling (Springenberg et al. 2015, arXiv:1412.6806), then one dense
-layer for the features, so that they tell where in the image things are.
+Strided convolutions replace pooling (Springenberg et al. 2015, arXiv:1412.6806). The features come
+from a dense layer, so they keep spatial information.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from zoo.models.options import as_widths, check_counts
 class ClassConfig:
     """Options of a `ClassClassifier`.
 
-    `widths` are the channels of its stages: one convolution, and in each further stage one that
-    halves the side (rounding up) and, except in the last stage, one more. `features` is their
-    number; `dropout` is the share of inputs that training hides from the dense layers.
+    `widths` are the channels of its stages: the first has one convolution; each further stage has
+    one that halves the side (rounding up) and, except in the last stage, a second one. `features`
+    is the width of the feature layer, `dropout` the dropout rate of the dense layers.
     """
 
     image_size: int = 28
@@ -45,7 +45,7 @@ class ClassConfig:
 
 
 class ClassClassifier(Classifier):
-    """Images [N, C, S, S] in [0, 1] to the probability of each class, [N, K]; they add up to 1."""
+    """Images [N, C, S, S] in [0, 1] to class probabilities [N, K], which sum to 1."""
 
     kind = "classes"
     exposes_features = True

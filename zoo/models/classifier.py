@@ -1,4 +1,4 @@
-"""What classifiers have in common: images in, a probability for each name out."""
+"""Base of the classifiers: images in, a probability for each name out."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 class Classifier(nn.Module):
     """Base of the classifiers: `features`, then one linear layer `project`.
 
-    `kind` is "multilabel" (each score is a probability of its own) or "classes" (the scores of an
-    image add up to 1). `exposes_features`: the engine file gives the features too.
+    `kind` is "multilabel" (independent probabilities) or "classes" (the scores of an image sum to
+    1). With `exposes_features` the engine file outputs the features too.
     """
 
     kind: ClassVar[str]
@@ -22,11 +22,11 @@ class Classifier(nn.Module):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What each score is of; empty where the names are those of the data set's classes."""
+        """The name of each score; empty if the scores are of the data set's classes."""
         return ()
 
     def logits(self, images: Tensor) -> Tensor:
-        """Return the log odds (or, of classes, unnormalised log-probabilities), [N, K]."""
+        """Return log odds (of classes: unnormalised log-probabilities), [N, K]."""
         result: Tensor = self.project(self.features(images))
         return result
 

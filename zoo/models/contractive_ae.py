@@ -16,7 +16,7 @@ from zoo.models.options import check_numbers
 
 @dataclass(frozen=True)
 class ContractiveConfig(DenseConfig):
-    """Options of a `ContractiveAE`; `strength` is λ. With no `hidden` layers the norm is exact."""
+    """Options of a `ContractiveAE`; `strength` is λ. Without `hidden` layers the norm is exact."""
 
     latent: int = 128
     strength: float = 0.1
@@ -27,7 +27,7 @@ class ContractiveConfig(DenseConfig):
 
 
 class ContractiveAE(Autoencoder):
-    """Logistic units h; the norm of the encoder's Jacobian is part of the loss."""
+    """Autoencoder with logistic units h, whose loss includes the norm of the encoder's Jacobian."""
 
     def __init__(self, config: ContractiveConfig | None = None) -> None:
         super().__init__(config or ContractiveConfig())
@@ -35,7 +35,7 @@ class ContractiveAE(Autoencoder):
         self.decoder = DenseDecoder(self.config)
 
     def jacobian_norm(self, images: Tensor) -> Tensor:
-        """‖∂f(x)/∂x‖²_F of each image, [N]: exact for one layer, else an unbiased estimate.
+        """Return ‖∂f(x)/∂x‖²_F of each image, [N]: exact for one layer, else an unbiased estimate.
 
         One layer (equation 9 of the paper): Σ_j (h_j(1 − h_j))²·Σ_i W_ji². Deeper: ‖vᵀJ‖² with
         v ~ N(0, I), whose expectation is the norm (Hutchinson 1990).
@@ -54,11 +54,11 @@ class ContractiveAE(Autoencoder):
         return (h * (1 - h)).square() @ weight.square().sum(1)
 
     def penalty(self, h: Tensor, images: Tensor) -> Tensor:
-        """λ·‖∂f(x)/∂x‖²_F, the mean over the batch."""
-        # One layer needs no second pass of the encoder: h says it all.
+        """Return λ·‖∂f(x)/∂x‖²_F, averaged over the batch."""
+        # The exact norm follows from h, without a second pass of the encoder.
         norm = self.jacobian_norm(images) if self.config.hidden else self._exact_norm(h)
         return self.config.strength * norm.mean()
 
     def measure(self, images: Tensor) -> dict[str, Tensor]:
-        """mse and jacobian, the squared Frobenius norm of ∂f(x)/∂x."""
+        """Return mse and jacobian, the squared Frobenius norm of ∂f(x)/∂x."""
         return {**super().measure(images), "jacobian": self.jacobian_norm(images).detach()}

@@ -9,22 +9,23 @@ arXiv:1411.1784) of the same layers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError
-from zoo.models.options import as_widths, check_counts, check_numbers
+from zoo.models.options import as_widths, check_counts, check_halvings, check_numbers
 
 
 @dataclass(frozen=True)
 class DCGANConfig:
     """Sizes of a `DCGAN`.
 
-    `widths` are the channels of the generator's feature maps from the smallest on; each step
-    doubles the side, up to `image_size`, which must be a multiple of 2 to their number.
-    `discriminator_widths` are those of the discriminator, from the largest map on.
+    `widths` are the channels of the generator's feature maps, smallest map first; each step doubles
+    the side, up to `image_size`, which must be a multiple of 2 to the number of widths.
+    `discriminator_widths` are the channels of the discriminator's maps, largest map first.
     """
 
     image_size: int = 32
@@ -37,21 +38,15 @@ class DCGANConfig:
         as_widths(self, "widths", low=1)
         as_widths(self, "discriminator_widths", low=1)
         check_counts(self, "image_size", "channels", "latent")
-        for name in ("widths", "discriminator_widths"):
-            factor = 2 ** len(getattr(self, name))
-            if self.image_size % factor:
-                raise ConfigError(
-                    f"image_size must be a multiple of {factor} for {name} of "
-                    f"{len(getattr(self, name))} steps, got {self.image_size}"
-                )
+        check_halvings(self, "widths", "discriminator_widths")
 
 
 @dataclass(frozen=True)
 class ConditionalConfig(DCGANConfig):
     """Sizes of a `ConditionalDCGAN`; `classes` is the number of classes.
 
-    `mismatch` is the weight of real images with another class's label, which the discriminator
-    learns to tell from matching pairs (Reed et al. 2016, arXiv:1605.05396, algorithm 1).
+    `mismatch` weights a loss term for real images with a wrong label, which the discriminator
+    learns to reject (Reed et al. 2016, arXiv:1605.05396, algorithm 1).
     """
 
     classes: int = 0
@@ -67,7 +62,7 @@ class ConditionalConfig(DCGANConfig):
 
 
 def initialise(module: nn.Module) -> None:
-    """Weights of N(0, 0.02²), scales of N(1, 0.02²), biases of 0, as the paper has them."""
+    """Initialise weights to N(0, 0.02²), scales to N(1, 0.02²) and biases to 0, as in the paper."""
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             nn.init.normal_(layer.weight, 0.0, 0.02)
@@ -77,8 +72,8 @@ def initialise(module: nn.Module) -> None:
             nn.init.normal_(layer.weight, 1.0, 0.02)
 
 
-def upward(latent: int, config: DCGANConfig) -> nn.Sequential:
-    """Layers from [N, latent, 1, 1] to images [N, C, S, S] before the last activation."""
+def build_upsampling(latent: int, config: DCGANConfig) -> nn.Sequential:
+    """Build the layers from [N, latent, 1, 1] to images [N, C, S, S] before the activation."""
     widths = config.widths
     side = config.image_size // 2 ** len(widths)
     layers: list[nn.Module] = [
@@ -86,7 +81,7 @@ def upward(latent: int, config: DCGANConfig) -> nn.Sequential:
         nn.BatchNorm2d(widths[0]),
         nn.ReLU(),
     ]
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         layers += [
             nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(after),
@@ -96,10 +91,10 @@ def upward(latent: int, config: DCGANConfig) -> nn.Sequential:
     return nn.Sequential(*layers, last)
 
 
-def downward(channels: int, widths: tuple[int, ...]) -> nn.Sequential:
-    """Strided convolutions of images [N, channels, S, S]; no normalisation after the first."""
+def build_downsampling(channels: int, widths: tuple[int, ...]) -> nn.Sequential:
+    """Build strided convolutions of images [N, channels, S, S]; the first is not normalised."""
     layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         layers += [
             nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(after),
@@ -111,17 +106,17 @@ def downward(channels: int, widths: tuple[int, ...]) -> nn.Sequential:
 class Generator(nn.Module):
     """Latents [N, D] to images [N, C, S, S] in [0, 1].
 
-    The paper's tanh, brought from [-1, 1] to [0, 1], is the logistic function of twice the same.
+    The paper's tanh, rescaled from [-1, 1] to [0, 1], is the logistic function of twice its
+    argument.
     """
 
     bounded = True
 
     def __init__(self, config: DCGANConfig) -> None:
         super().__init__()
-        self.layers = upward(config.latent, config)
+        self.layers = build_upsampling(config.latent, config)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Return the images."""
         return torch.sigmoid(2 * self.layers(latents[:, :, None, None]))
 
 
@@ -131,11 +126,10 @@ class Discriminator(nn.Module):
     def __init__(self, config: DCGANConfig, channels: int | None = None) -> None:
         super().__init__()
         widths = config.discriminator_widths
-        self.features = downward(channels or config.channels, widths)
+        self.features = build_downsampling(channels or config.channels, widths)
         self.project = nn.Conv2d(widths[-1], 1, config.image_size // 2 ** len(widths))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits."""
         logits: Tensor = self.project(self.features(2 * images - 1))
         return logits.flatten()
 
@@ -154,24 +148,23 @@ class DCGAN(nn.Module):
 
 
 class ConditionalGenerator(nn.Module):
-    """Latents [N, D] and classes int64 [N] to images: z and the one-hot class, side by side."""
+    """Latents [N, D] and classes int64 [N] to images; the one-hot class extends the latent."""
 
     bounded = True
 
     def __init__(self, config: ConditionalConfig) -> None:
         super().__init__()
         self.classes = config.classes
-        self.layers = upward(config.latent + config.classes, config)
+        self.layers = build_upsampling(config.latent + config.classes, config)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Return the images."""
         condition = F.one_hot(labels, self.classes).to(latents.dtype)
         x = torch.cat([latents, condition], 1)
         return torch.sigmoid(2 * self.layers(x[:, :, None, None]))
 
 
 class ConditionalDiscriminator(nn.Module):
-    """Images and classes to logits [N]: the one-hot class as constant channels of the image."""
+    """Images and classes to logits [N]; the one-hot class becomes constant image channels."""
 
     def __init__(self, config: ConditionalConfig) -> None:
         super().__init__()
@@ -179,7 +172,6 @@ class ConditionalDiscriminator(nn.Module):
         self.judge = Discriminator(config, config.channels + config.classes)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Return the logits."""
         condition = F.one_hot(labels, self.classes).to(images.dtype)
         planes = condition[:, :, None, None].expand(-1, -1, *images.shape[2:])
         logits: Tensor = self.judge(torch.cat([images, planes], 1))
@@ -187,7 +179,7 @@ class ConditionalDiscriminator(nn.Module):
 
 
 class ConditionalDCGAN(nn.Module):
-    """Generator and discriminator that both know the class."""
+    """Generator and discriminator, both conditioned on the class."""
 
     prior = "normal"
 

@@ -1,4 +1,4 @@
-"""What the registry knows of a model; importing it does not import PyTorch."""
+"""Registry entry of a model; importing it does not import PyTorch."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Paper:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model: its paper, and where its classes are, as `module:name`.
+    """A model: its paper, and its classes as `module:name`.
 
-    `module` is the class of the model, made from an instance of the dataclass `config`; `task`
-    that of how it is trained (`zoo.training.task.make_task`). `roles` are its engine files: the
-    first is `<name>.onnx`, any other `<name>.<role>.onnx`. Its recipe is
+    `module` is the model's class, built from an instance of the dataclass `config`; `task` is the
+    class that trains it (`zoo.training.task.make_task`). Each of the `roles` has an engine file:
+    the first `<name>.onnx`, the others `<name>.<role>.onnx`. The recipe is
     `zoo/recipes/<name>.toml`.
     """
 
@@ -41,7 +41,7 @@ class ModelEntry:
     roles: tuple[str, ...]
 
     def make(self, options: dict[str, Any] | None = None) -> nn.Module:
-        """Make the model with random weights; `options` are fields of its config.
+        """Build the model with random weights; `options` are fields of its config.
 
         Raises `ConfigError` for an unknown field or an invalid value.
         """
@@ -50,28 +50,24 @@ class ModelEntry:
             if name not in known:
                 raise ConfigError(
                     f"the model {self.name} has no option {name!r}; "
-                    f"it has {', '.join(sorted(known))}"
+                    f"its options are {', '.join(sorted(known))}"
                 )
         try:
-            made = config(**(options or {}))
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"the model {self.name} cannot be made so: {error}") from error
-        try:
-            module: nn.Module = load_class(self.module)(made)
+            module: nn.Module = load_class(self.module)(config(**(options or {})))
         except (TypeError, ValueError, OverflowError, RuntimeError, MemoryError) as error:
-            # What the checks of the config let pass, PyTorch may refuse: sizes, most of all.
+            # PyTorch rejects some sizes that pass the config's checks.
             problem = str(error).partition("\n")[0]
             if is_out_of_memory(error):
                 problem = f"out of memory ({problem})"
-            raise ConfigError(f"the model {self.name} cannot be made so: {problem}") from error
+            raise ConfigError(f"cannot build the model {self.name}: {problem}") from error
         return module
 
     def options(self) -> set[str]:
-        """Names of the fields of its config."""
+        """Return the names of the config's fields."""
         return {entry.name for entry in fields(load_class(self.config))}
 
     def engine_files(self, stem: str | None = None) -> dict[str, str]:
-        """File name of the engine of each role, of a family whose main file is `<stem>.onnx`."""
+        """Return each role's engine file name, in a family whose main file is `<stem>.onnx`."""
         stem = stem or self.name
         return {
             role: f"{stem}.onnx" if role == self.roles[0] else f"{stem}.{role}.onnx"
@@ -80,6 +76,6 @@ class ModelEntry:
 
 
 def load_class(place: str) -> Any:
-    """The class `module:name`, imported."""
+    """Import and return the class `module:name`."""
     module, name = place.split(":")
     return getattr(importlib.import_module(module), name)

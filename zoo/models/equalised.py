@@ -1,8 +1,8 @@
 """Layers with an equalised learning rate (Karras et al. 2017, arXiv:1710.10196, section 4.1).
 
-Weights start as N(0, 1) and are multiplied by gain / √fan_in (He et al. 2015) whenever they are
-used, so that Adam, whose steps do not depend on the scale of a gradient, changes all layers at the
-same speed. `folded()` is the plain layer of the scaled weights (see `zoo.models.folding`).
+Weights are initialised to N(0, 1) and multiplied by gain / √fan_in (He et al. 2015) at run time.
+Adam's steps do not depend on the scale of a gradient, so all layers then change at the same speed.
+`fold()` returns the plain layer with the scaled weights (see `zoo.models.folding`).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ ROOT_2 = math.sqrt(2)
 
 
 class EqualisedLinear(nn.Module):
-    """Dense layer of vectors [N, inputs] to [N, outputs].
+    """Dense layer from vectors [N, inputs] to [N, outputs].
 
     `rate` multiplies the layer's learning rate ("λ" of Karras et al. 2019, appendix C, for the
-    mapping network), without changing what the layer computes at first.
+    mapping network) without changing its initial output.
     """
 
     def __init__(
@@ -34,17 +34,15 @@ class EqualisedLinear(nn.Module):
         self.scale, self.rate = gain / math.sqrt(inputs) * rate, rate
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the layer."""
         return F.linear(x, self.weight * self.scale, self.bias * self.rate)
 
-    def folded(self) -> nn.Linear:
-        """The plain layer."""
+    def fold(self) -> nn.Linear:
         plain = nn.Linear(self.weight.shape[1], self.weight.shape[0], dtype=self.weight.dtype)
-        return _filled(plain, self.weight * self.scale, self.bias * self.rate)
+        return _fill(plain, self.weight * self.scale, self.bias * self.rate)
 
 
 class EqualisedConv2d(nn.Module):
-    """Convolution of maps [N, inputs, H, W] that keeps their size; `size` is odd."""
+    """Convolution of maps [N, inputs, H, W] that preserves their size; `size` is odd."""
 
     def __init__(self, inputs: int, outputs: int, size: int, gain: float = ROOT_2) -> None:
         super().__init__()
@@ -53,28 +51,27 @@ class EqualisedConv2d(nn.Module):
         self.scale = gain / math.sqrt(inputs * size**2)
 
     def kernel(self) -> Tensor:
-        """The scaled kernel, in the form that the layer convolves with."""
+        """Return the scaled kernel in the layout of the layer's convolution."""
         return self.weight * self.scale
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the layer."""
         return F.conv2d(x, self.kernel(), self.bias, padding=self.weight.shape[-1] // 2)
 
-    def folded(self) -> nn.Module:
-        """The plain layer."""
+    def fold(self) -> nn.Module:
         kernel = self.kernel()
         outputs, inputs, size = kernel.shape[:3]
         plain = nn.Conv2d(inputs, outputs, size, padding=size // 2, dtype=kernel.dtype)
-        return _filled(plain, kernel, self.bias)
+        return _fill(plain, kernel, self.bias)
 
 
 class UpsampledConv2d(EqualisedConv2d):
-    """3×3 convolution of a map whose every pixel was doubled, to [N, outputs, 2H, 2W].
+    """Nearest-neighbour upsampling by 2 and a 3×3 convolution, to [N, outputs, 2H, 2W].
 
-    Both are one transposed convolution with a 4×4 kernel, the sum of the four places where the 3×3
-    kernel can meet a doubled pixel: the same numbers for 4/9 of the multiplications. With `blur`
-    the result is smoothed (before the bias) by the binomial filter of Karras et al. 2019, appendix
-    C. That stays a layer of its own: merged, the kernel is 6×6, and measured 1.4 to 3 times slower.
+    Both are computed as one transposed convolution with a 4×4 kernel, the sum of the 3×3 kernel at
+    its four offsets within an upsampled pixel: the same result for 4/9 of the multiplications. With
+    `blur` the result is smoothed (before the bias) by the binomial filter of Karras et al. 2019,
+    appendix C. The blur stays a separate layer: merged into a 6×6 kernel it was 1.4 to 3 times
+    slower.
     """
 
     filter: Tensor
@@ -83,38 +80,37 @@ class UpsampledConv2d(EqualisedConv2d):
         super().__init__(inputs, outputs, 3)
         self.blur = blur
         if blur:
-            self.register_buffer("filter", binomial(outputs), persistent=False)
+            self.register_buffer("filter", binomial_filter(outputs), persistent=False)
 
     def kernel(self) -> Tensor:
-        """Kernel [inputs, outputs, 4, 4] of the transposed convolution."""
-        return _doubled(super().kernel().flip(2, 3)).transpose(0, 1)
+        """Return the kernel [inputs, outputs, 4, 4] of the transposed convolution."""
+        return _sum_corners(super().kernel().flip(2, 3)).transpose(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the layer."""
         bias = None if self.blur else self.bias
         x = F.conv_transpose2d(x, self.kernel(), bias, stride=2, padding=1)
         if not self.blur:
             return x
         return F.conv2d(x, self.filter, self.bias, padding=1, groups=len(self.bias))
 
-    def folded(self) -> nn.Module:
-        """The plain transposed convolution, and the blur as a convolution of each channel."""
+    def fold(self) -> nn.Module:
+        """Return the plain transposed convolution, and the blur as a depthwise convolution."""
         kernel = self.kernel()
         inputs, outputs = kernel.shape[:2]
         kind: Any = {"dtype": kernel.dtype}
         plain = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=not self.blur, **kind)
         if not self.blur:
-            return _filled(plain, kernel, self.bias)
+            return _fill(plain, kernel, self.bias)
         smooth = nn.Conv2d(outputs, outputs, 3, padding=1, groups=outputs, **kind)
         return nn.Sequential(
-            _filled(plain, kernel, None), _filled(smooth, self.filter.to(kernel.dtype), self.bias)
+            _fill(plain, kernel, None), _fill(smooth, self.filter.to(kernel.dtype), self.bias)
         )
 
 
 class DownsampledConv2d(EqualisedConv2d):
-    """3×3 convolution and the mean of every 2×2 pixels, to [N, outputs, H/2, W/2].
+    """3×3 convolution and 2×2 average pooling, to [N, outputs, H/2, W/2].
 
-    Both are one convolution of stride 2 with a 4×4 kernel. With `blur` the map is smoothed first.
+    Both are computed as one convolution of stride 2 with a 4×4 kernel. `blur` smooths the input.
     """
 
     filter: Tensor
@@ -123,38 +119,37 @@ class DownsampledConv2d(EqualisedConv2d):
         super().__init__(inputs, outputs, 3)
         self.blur = blur
         if blur:
-            self.register_buffer("filter", binomial(inputs), persistent=False)
+            self.register_buffer("filter", binomial_filter(inputs), persistent=False)
 
     def kernel(self) -> Tensor:
-        """Kernel [outputs, inputs, 4, 4] of the strided convolution."""
-        return _doubled(super().kernel()) / 4
+        """Return the kernel [outputs, inputs, 4, 4] of the strided convolution."""
+        return _sum_corners(super().kernel()) / 4
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the layer."""
         if self.blur:
             x = F.conv2d(x, self.filter, padding=1, groups=x.shape[1])
         return F.conv2d(x, self.kernel(), self.bias, stride=2, padding=1)
 
-    def folded(self) -> nn.Module:
-        """The plain strided convolution, after the blur if there is one."""
+    def fold(self) -> nn.Module:
+        """Return the plain strided convolution, preceded by the blur if there is one."""
         kernel = self.kernel()
         outputs, inputs = kernel.shape[:2]
         kind: Any = {"dtype": kernel.dtype}
-        plain = _filled(nn.Conv2d(inputs, outputs, 4, 2, 1, **kind), kernel, self.bias)
+        plain = _fill(nn.Conv2d(inputs, outputs, 4, 2, 1, **kind), kernel, self.bias)
         if not self.blur:
             return plain
         smooth = nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False, **kind)
-        return nn.Sequential(_filled(smooth, self.filter.to(kernel.dtype), None), plain)
+        return nn.Sequential(_fill(smooth, self.filter.to(kernel.dtype), None), plain)
 
 
-def binomial(channels: int) -> Tensor:
-    """The filter [1, 2, 1] ⊗ [1, 2, 1] / 16 for each channel apart, [channels, 1, 3, 3]."""
+def binomial_filter(channels: int) -> Tensor:
+    """Return the depthwise filter [1, 2, 1] ⊗ [1, 2, 1] / 16, [channels, 1, 3, 3]."""
     line = torch.tensor([1.0, 2.0, 1.0]) / 4
     return (line[:, None] * line).expand(channels, 1, 3, 3).contiguous()
 
 
-def _doubled(kernel: Tensor) -> Tensor:
-    """Sum of a 3×3 kernel [O, I, 3, 3] at the four corners of a 4×4 one."""
+def _sum_corners(kernel: Tensor) -> Tensor:
+    """Return the sum of a 3×3 kernel [O, I, 3, 3] placed at the four corners of a 4×4 one."""
     corners = ((0, 1, 0, 1), (1, 0, 0, 1), (0, 1, 1, 0), (1, 0, 1, 0))
     total = F.pad(kernel, corners[0])
     for corner in corners[1:]:
@@ -162,8 +157,8 @@ def _doubled(kernel: Tensor) -> Tensor:
     return total
 
 
-def _filled(layer: Any, weight: Tensor, bias: Tensor | None) -> Any:
-    """A plain layer with these numbers."""
+def _fill(layer: Any, weight: Tensor, bias: Tensor | None) -> Any:
+    """Copy weights and bias into a plain layer."""
     with torch.no_grad():
         layer.weight.copy_(weight)
         if bias is not None:

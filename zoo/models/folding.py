@@ -1,9 +1,9 @@
-"""Networks without what only training needs: what an engine file holds, and computes the same.
+"""Conversion of trained networks to the smaller equivalents that engine files hold.
 
-Batch normalisation in evaluation is an affine function of each channel, with which the convolution
-or dense layer before it can be multiplied (Jacob et al. 2017, arXiv:1712.05877, section 3.2).
-Layers that know a plainer form of themselves, such as those with an equalised learning rate, say so
-with a method `folded()`.
+Batch normalisation in evaluation is an affine function of each channel, so it can be folded into
+the preceding convolution or dense layer (Jacob et al. 2017, arXiv:1712.05877, section 3.2). Other
+layers with a simpler inference form, such as those with an equalised learning rate, return it from
+`fold()`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 DISCRIMINATOR = "discriminator"
-"""Name of the network that only training needs."""
+"""Name of the network that is used for training only."""
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -23,21 +23,21 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def fold(module: nn.Module) -> nn.Module:
-    """A copy of a network in evaluation mode, with the same results and fewer layers.
+    """Return a copy of a network in evaluation mode, with the same results and fewer layers.
 
-    A submodule with a method `folded() -> nn.Module` is replaced by what that returns; in every
-    `nn.Sequential` a batch normalisation with running statistics becomes part of the (transposed)
-    convolution or dense layer right before it, which gets a bias. The layers that stay keep their
-    names, and which do depends on the module's structure alone, never on its weights. What is
-    folded already comes back as a copy.
+    A submodule with a method `fold() -> nn.Module` is replaced by its result; in every
+    `nn.Sequential` a batch normalisation with running statistics is merged into the (transposed)
+    convolution or dense layer right before it, which gets a bias. The remaining layers keep their
+    names. The result's structure depends on the module's structure only, never on its weights.
+    Folding is idempotent.
     """
     return _fold(copy.deepcopy(module), {}).eval()
 
 
-def inference(model: nn.Module, classifies: bool = False) -> nn.Module:
-    """A copy of a model as its engine files have it: folded, without its discriminator.
+def to_inference(model: nn.Module, classifies: bool = False) -> nn.Module:
+    """Return a copy of a model as in its engine files: folded, without its discriminator.
 
-    `classifies`: the model's classifier is a part of its discriminator, which stays.
+    With `classifies` the discriminator stays, because the model's classifier is part of it.
     """
     model = copy.deepcopy(model)
     for name, child in list(model.named_children()):
@@ -49,11 +49,11 @@ def inference(model: nn.Module, classifies: bool = False) -> nn.Module:
 
 
 def _fold(module: nn.Module, done: dict[nn.Module, nn.Module]) -> nn.Module:
-    """Fold in place; `done` keeps a module that is used twice one module."""
+    """Fold in place; `done` keeps a shared module shared."""
     if module in done:
         return done[module]
     with torch.no_grad():
-        own: Any = getattr(module, "folded", None)
+        own: Any = getattr(module, "fold", None)
         result: nn.Module = own() if callable(own) else module
     done[module] = done[result] = result
     for name, child in list(result._modules.items()):
@@ -68,7 +68,7 @@ def _fold_norms(layers: nn.Sequential) -> None:
     before = ""
     for name, layer in list(layers._modules.items()):
         if before and _is_foldable(layers._modules[before], layer):
-            setattr(layers, before, normalised(layers._modules[before], layer))
+            setattr(layers, before, fold_norm(layers._modules[before], layer))
             delattr(layers, name)
         else:
             before = name
@@ -79,11 +79,11 @@ def _is_foldable(layer: nn.Module | None, norm: nn.Module | None) -> bool:
     return linear and isinstance(norm, _NORMS) and norm.running_mean is not None
 
 
-def normalised(layer: Any, norm: Any) -> nn.Module:
-    """The layer that computes norm(layer(x)) in evaluation.
+def fold_norm(layer: Any, norm: Any) -> nn.Module:
+    """Return the layer that computes norm(layer(x)) in evaluation.
 
-    γ (W x + b - μ) / √(σ² + ε) + β is a layer of the weights s W and the bias s (b - μ) + β with
-    s = γ / √(σ² + ε), one number for each output channel.
+    γ (W x + b - μ) / √(σ² + ε) + β is a layer with weights s W and bias s (b - μ) + β, where
+    s = γ / √(σ² + ε) for each output channel.
     """
     kind = layer.weight.dtype
     with torch.no_grad():
@@ -97,13 +97,13 @@ def normalised(layer: Any, norm: Any) -> nn.Module:
         if norm.bias is not None:
             bias = bias + norm.bias.double()
         made: Any = copy.deepcopy(layer)
-        made.weight.copy_(_scaled(layer, scale).to(kind))
+        made.weight.copy_(_scale_weight(layer, scale).to(kind))
         made.bias = nn.Parameter(bias.to(kind))
     return made
 
 
-def _scaled(layer: Any, scale: Tensor) -> Tensor:
-    """The weights of a layer times a number for each output channel, in float64."""
+def _scale_weight(layer: Any, scale: Tensor) -> Tensor:
+    """Return a layer's weights multiplied by a factor per output channel, in float64."""
     weight = layer.weight.double()
     if not isinstance(layer, _TRANSPOSED):
         return weight * scale.reshape(-1, *[1] * (weight.ndim - 1))

@@ -1,12 +1,14 @@
-"""The generative adversarial network of Goodfellow et al. 2014 (arXiv:1406.2661), two perceptrons.
+"""The original generative adversarial network (Goodfellow et al. 2014, arXiv:1406.2661).
 
-The generator G maps noise z of N(0, I) to an image, the discriminator D an image to the probability
-that it is real. They play the minimax game of equation 1; the optimum is p_G = p_data, D = ½.
+The generator G maps noise z ~ N(0, I) to an image; the discriminator D maps an image to the
+probability that it is real. Both are perceptrons. They play the minimax game of equation 1, whose
+optimum is p_G = p_data, D = ½.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -16,9 +18,9 @@ from zoo.models.options import as_widths, check_counts, check_numbers
 
 @dataclass(frozen=True)
 class GANConfig:
-    """Sizes of a `GAN`: outputs of the hidden layers of G and D, in order from the input.
+    """Sizes of a `GAN`: output widths of the hidden layers of G and D, from the input on.
 
-    `dropout` is that of the discriminator's hidden layers, which the paper uses.
+    `dropout` is the dropout rate in the discriminator's hidden layers, as in the paper.
     """
 
     image_size: int = 28
@@ -46,13 +48,12 @@ class Generator(nn.Module):
         super().__init__()
         self.shape = (config.channels, config.image_size, config.image_size)
         layers: list[nn.Module] = []
-        for before, after in zip((config.latent, *config.widths[:-1]), config.widths, strict=True):
+        for before, after in pairwise((config.latent, *config.widths)):
             layers += [nn.Linear(before, after), nn.ReLU()]
         pixels = config.channels * config.image_size**2
         self.layers = nn.Sequential(*layers, nn.Linear(config.widths[-1], pixels), nn.Sigmoid())
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Return the images."""
         images: Tensor = self.layers(latents).unflatten(1, self.shape)
         return images
 
@@ -65,12 +66,11 @@ class Discriminator(nn.Module):
         widths = config.discriminator_widths
         pixels = config.channels * config.image_size**2
         layers: list[nn.Module] = []
-        for before, after in zip((pixels, *widths[:-1]), widths, strict=True):
+        for before, after in pairwise((pixels, *widths)):
             layers += [nn.Linear(before, after), nn.LeakyReLU(0.2), nn.Dropout(config.dropout)]
         self.layers = nn.Sequential(nn.Flatten(), *layers, nn.Linear(widths[-1], 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits."""
         logits: Tensor = self.layers(2 * images - 1)
         return logits.flatten()
 

@@ -1,9 +1,9 @@
-"""What the networks of adversarial models have in common, and what training and export ask of them.
+"""Interfaces of the networks of adversarial models, for training and export.
 
-A model of two networks is a module with a dataclass `config`, a `generator` and a `discriminator`.
-Images are float [N, C, S, S] in [0, 1] on the outside of every network; a network that works on
-[-1, 1] converts on the inside. Training parts of a generator that export can do without (batch
-normalisation, equalised learning rates, blur kernels) are folded by `zoo.models.folding`.
+A model is a module with a dataclass `config`, a `generator` and a `discriminator`. Every network
+takes and returns images as float [N, C, S, S] in [0, 1]; one that works on [-1, 1] converts
+internally. Parts of a generator that only training needs (batch normalisation, equalised learning
+rates, blur kernels) are folded for export by `zoo.models.folding`.
 """
 
 from __future__ import annotations
@@ -17,29 +17,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 NoiseSource = Callable[[int, int], Tensor]
-"""`noise(stream, width)`: numbers of N(0, 1), [N, width], one row for each image of the batch.
+"""`noise(stream, width)`: samples of N(0, 1), [N, width], one row for each image of the batch.
 
-A network asks for each of its streams once a pass. In training they come from PyTorch's generator,
-in an engine file from that stream of the noise contract, so that they are a function of seed and
-image. The streams are counted from `FIRST_LAYER_STREAM`; 0 is the latent.
+A network draws each of its streams once per pass. In training the samples come from PyTorch's
+generator; in an engine file from that stream of the noise contract, as a function of seed and
+image. Streams are numbered from `FIRST_LAYER_STREAM`; 0 is the latent.
 """
 
 FIRST_LAYER_STREAM = 1
-"""Stream of the first layer that draws noise of its own; the others follow in order."""
+"""Stream of the first layer with noise; the others follow in order."""
 
 
 class Generator(Protocol):
     """Latents [N, D] to images [N, C, S, S].
 
-    `bounded` says that the images are in [0, 1] by themselves; otherwise they may leave it a bit,
-    and whoever shows them clips.
+    `bounded` says that the images are always in [0, 1]; otherwise they may slightly exceed that
+    range and the caller clips them.
     """
 
     bounded: bool
 
-    def __call__(self, latents: Tensor) -> Tensor:
-        """Return the images."""
-        ...
+    def __call__(self, latents: Tensor) -> Tensor: ...
 
 
 class ConditionalGenerator(Protocol):
@@ -48,19 +46,17 @@ class ConditionalGenerator(Protocol):
     bounded: bool
     classes: int
 
-    def __call__(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Return the images."""
-        ...
+    def __call__(self, latents: Tensor, labels: Tensor) -> Tensor: ...
 
 
 class StyleGenerator(Protocol):
-    """A generator in two parts, after Karras et al. 2019 (arXiv:1812.04948).
+    """A generator in two parts (Karras et al. 2019, arXiv:1812.04948).
 
     `mapping` takes latents [N, D] to w [N, W]; `synthesis` takes one w for each of its `layers`,
-    [N, layers, W], and a noise source, to images. Layer l draws `noise_widths[l]` numbers from the
-    stream `FIRST_LAYER_STREAM + l`. `style_mean` [W] is the mean of w over the prior, around which
-    truncation contracts. A call does it all: latents [N, D], ψ, and noise, PyTorch's if none is
-    given.
+    [N, layers, W], and a noise source, to images. Layer l draws `noise_widths[l]` numbers from
+    stream `FIRST_LAYER_STREAM + l`. `style_mean` [W] is the mean of w over the prior, the centre of
+    truncation. Calling it runs both parts on latents [N, D] with truncation ψ and noise (default:
+    PyTorch's).
     """
 
     bounded: bool
@@ -72,19 +68,17 @@ class StyleGenerator(Protocol):
 
     def __call__(
         self, latents: Tensor, truncation: float | Tensor = 1.0, noise: NoiseSource | None = None
-    ) -> Tensor:
-        """Return the images."""
-        ...
+    ) -> Tensor: ...
 
 
-def levels(images: Tensor) -> NDArray[np.uint8]:
-    """Images [N, C, S, S] as an engine file gives them, uint8 [N, S, S, C]: clipped and rounded."""
+def to_uint8(images: Tensor) -> NDArray[np.uint8]:
+    """Convert images [N, C, S, S] to engine output, uint8 [N, S, S, C], clipped and rounded."""
     rounded = (images.float().clamp(0, 1) * 255 + 0.5).floor().to(torch.uint8)
     return np.ascontiguousarray(rounded.permute(0, 2, 3, 1).cpu().numpy())
 
 
 def torch_noise(like: Tensor, generator: torch.Generator | None = None) -> NoiseSource:
-    """Noise for the rows of `like`, on its device, from PyTorch, or a generator on the CPU."""
+    """Return a noise source for the rows of `like`, on its device; a `generator` is on the CPU."""
 
     def noise(stream: int, width: int) -> Tensor:
         if generator is None:
@@ -95,10 +89,10 @@ def torch_noise(like: Tensor, generator: torch.Generator | None = None) -> Noise
 
 
 def no_noise(like: Tensor) -> NoiseSource:
-    """Zeros in place of noise: the image of a latent alone."""
+    """Return a source of zeros, for the image of a latent alone."""
     return lambda stream, width: like.new_zeros(len(like), width)
 
 
 def is_style_based(network: object) -> bool:
-    """Whether a network is a `StyleGenerator`."""
+    """Return True if a network is a `StyleGenerator`."""
     return hasattr(network, "synthesis")

@@ -1,8 +1,8 @@
 """Progressive growing (Karras et al. 2017, arXiv:1710.10196, section 2).
 
-Both networks begin at 4×4 pixels. After some time a block for twice the resolution is faded in: its
-result and the old one, enlarged, are mixed with a weight α that rises from 0 to 1. How far a run is
-follows from the images shown so far, which every network keeps in a buffer.
+Both networks begin at 4×4 pixels. From time to time a block for twice the resolution is faded in:
+its output and the upsampled old one are blended with a weight α that rises from 0 to 1. The stage
+follows from the number of images shown so far, a buffer of every network.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ SMALLEST = 4
 
 
 class Growth(nn.Module):
-    """The state of growing, `seen` images, int64; and the schedule.
+    """Schedule of growing, and its state: `seen` images, int64.
 
-    Resolution l, of side 4 · 2^l, is shown `stable[l]` images, and the next is faded in over
+    Resolution l, of side 4 · 2^l, is trained for `stable[l]` images, then the next is faded in over
     `fade[l]` more; the last one stays.
     """
 
@@ -36,11 +36,11 @@ class Growth(nn.Module):
 
     @property
     def total(self) -> int:
-        """Images after which the networks are whole."""
+        """Number of images after which the networks are fully grown."""
         return sum(self.stable) + sum(self.fade)
 
     def stage(self) -> tuple[int, float]:
-        """The level of the resolution now, from 0 on, and the α of its block."""
+        """Return the current resolution's level, from 0, and the α of its block."""
         left = int(self.seen)
         for level, (stable, fade) in enumerate(zip(self.stable, self.fade, strict=True)):
             if left < stable:
@@ -52,11 +52,11 @@ class Growth(nn.Module):
         return len(self.stable), 1.0
 
     def side(self) -> int:
-        """Side of the images now, in pixels."""
+        """Return the current side of the images, in pixels."""
         return SMALLEST << self.stage()[0]
 
     def check_whole(self) -> None:
-        """Raise `ConfigError` if growing began and is not over."""
+        """Raise `ConfigError` if growing has begun but is not finished."""
         if 0 < int(self.seen) < self.total:
             raise ConfigError(
                 f"the network is still growing: seen = {int(self.seen)} images, "
@@ -65,7 +65,7 @@ class Growth(nn.Module):
 
 
 def grow(model: nn.Module, images: int) -> None:
-    """Count images that all networks of a model were shown."""
+    """Add to the count of images that all networks of a model have seen."""
     for module in model.modules():
         if isinstance(module, Growth):
             module.seen += images
@@ -82,29 +82,29 @@ def reduce(images: Tensor, side: int) -> Tensor:
     return images if factor <= 1 else F.avg_pool2d(images, factor)
 
 
-def mix(old: Tensor, new: Tensor, alpha: float) -> Tensor:
-    """(1 - α) old + α new, [N, C, S, S], of an old image that may be smaller."""
+def blend(old: Tensor, new: Tensor, alpha: float) -> Tensor:
+    """Blend images [N, C, S, S]: (1 - α) old + α new; `old` may be smaller."""
     return torch.lerp(enlarge(old, new.shape[-1]), new, alpha)
 
 
-def real_images(images: Tensor, growth: Growth) -> Tensor:
-    """Images [N, C, S, S] as real ones are shown now: as coarse as what the generator can make."""
+def match_resolution(images: Tensor, growth: Growth) -> Tensor:
+    """Reduce real images [N, C, S, S] to the current resolution, blended like the generator's."""
     level, alpha = growth.stage()
     images = reduce(images, SMALLEST << level)
     if alpha < 1:
-        images = mix(reduce(images, SMALLEST << (level - 1)), images, alpha)
+        images = blend(reduce(images, SMALLEST << (level - 1)), images, alpha)
     return images
 
 
-def levels(image_size: int) -> int:
-    """Number of resolutions from 4×4 on; raises `ConfigError` for a size that cannot be grown."""
+def count_resolutions(image_size: int) -> int:
+    """Return the number of resolutions from 4×4 on; raises `ConfigError` for an invalid size."""
     if not is_count(image_size) or image_size < SMALLEST or image_size & (image_size - 1):
         raise ConfigError(f"image_size must be a power of 2 of at least 4, got {image_size!r}")
     return image_size.bit_length() - SMALLEST.bit_length() + 1
 
 
 def as_schedule(config: Any, name: str, steps: int) -> None:
-    """Make a field a tuple of `steps` numbers of images; one number stands for all of them."""
+    """Convert a field to a tuple of `steps` image counts; a single number applies to all steps."""
     value = getattr(config, name)
     counts = tuple(value) if isinstance(value, (list, tuple)) else (value,)
     if not all(is_count(count) or (count == 0 and type(count) is int) for count in counts):

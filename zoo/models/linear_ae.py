@@ -1,6 +1,6 @@
 """Linear autoencoder: one hidden layer without activation, squared error.
 
-At its optimum the decoder's columns span the subspace of the first D principal components (Bourlard
+At the optimum the decoder's columns span the subspace of the first D principal components (Bourlard
 & Kamp 1988; Baldi & Hornik 1989; *Deep Learning*, section 14.1).
 """
 

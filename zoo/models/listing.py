@@ -1,4 +1,4 @@
-"""The models as text, with what their engine files say of themselves."""
+"""Text descriptions of the models and their engine files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from zoo.models.registry import MODELS, ModelEntry
 
 
 def list_models() -> str:
-    """A paragraph about every model and its shipped engine files."""
+    """Return a paragraph about every model and its shipped engine files."""
     return "\n\n".join(describe(entry, WEIGHTS) for entry in MODELS.values())
 
 
 def describe(entry: ModelEntry, folder: Path) -> str:
-    """A paragraph about a model and its engine files in `folder`, if they are there."""
+    """Return a paragraph about a model and its engine files in `folder`."""
     paper = entry.paper
     lines = [
         f"{entry.name}: {entry.summary}",
@@ -32,10 +32,12 @@ def describe(entry: ModelEntry, folder: Path) -> str:
             lines.append(f"{file}: {manifest}")
             continue
         manifests[role] = manifest
-        lines.append(f"{file}: {_numbers(manifest, path.stat().st_size)}")
-    lines += [line for manifest in list(manifests.values())[:1] for line in _training(manifest)]
+        lines.append(f"{file}: {_format_sizes(manifest, path.stat().st_size)}")
+    lines += [
+        line for manifest in list(manifests.values())[:1] for line in _format_training(manifest)
+    ]
     for manifest in manifests.values():
-        lines += _speed(manifest)
+        lines += _format_speed(manifest)
     return "\n    ".join(lines)
 
 
@@ -49,7 +51,7 @@ def _read(path: Path) -> dict[str, Any] | str:
         return str(error)
 
 
-def _numbers(manifest: dict[str, Any], size: int) -> str:
+def _format_sizes(manifest: dict[str, Any], size: int) -> str:
     parts = [f"{manifest['parameters']:,} parameters"] if "parameters" in manifest else []
     image = manifest["image"]
     parts.append(f"{image['height']}×{image['width']}×{image['channels']} images")
@@ -64,7 +66,7 @@ def _numbers(manifest: dict[str, Any], size: int) -> str:
     return ", ".join([*parts, f"{size / 1e6:.2f} MB"])
 
 
-def _training(manifest: dict[str, Any]) -> list[str]:
+def _format_training(manifest: dict[str, Any]) -> list[str]:
     training = manifest.get("training", {})
     if "data" not in training:
         return []
@@ -72,18 +74,18 @@ def _training(manifest: dict[str, Any]) -> list[str]:
     if "seconds" in training:
         epochs += f" in {training['seconds'] / 60:.0f} min on {training['device']}"
     metrics = (
-        f"{name} {_short(value)}" if isinstance(value, float) else f"{name} {value}"
+        f"{name} {_format_number(value)}" if isinstance(value, float) else f"{name} {value}"
         for name, value in training.get("metrics", {}).items()
     )
     return ["; ".join([f"trained on {training['data']}{epochs}", *metrics])]
 
 
-def _short(value: float) -> str:
-    """Two decimals, or three digits of a number below 1."""
+def _format_number(value: float) -> str:
+    """Format a number with two decimals, or with three digits if it is below 1."""
     return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3g}"
 
 
-def _speed(manifest: dict[str, Any]) -> list[str]:
+def _format_speed(manifest: dict[str, Any]) -> list[str]:
     return [
         f"{manifest['role']} images/s, {backend}: "
         + ", ".join(f"{rate:,.0f} (batch {batch})" for batch, rate in rates.items())

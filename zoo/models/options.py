@@ -1,4 +1,4 @@
-"""Checks of the fields of model configs."""
+"""Validation of model config fields."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 from zoo.errors import ConfigError
 
 DEEPEST = 1000
-"""Layers of one kind."""
+"""Largest number of layers of one kind."""
 
 LARGEST = 2**31 - 1
-"""Count of anything in a model."""
+"""Largest allowed count."""
 
 
 def is_count(value: object) -> bool:
-    """Whether a value is an integer from 1 to `LARGEST`."""
+    """Return True if a value is an integer from 1 to `LARGEST`."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a finite number, as PyTorch can take it."""
+    """Return True if a value is a finite number in PyTorch's range."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return abs(value) < 2**63 if isinstance(value, int) else math.isfinite(value)
@@ -45,7 +45,7 @@ def check_depths(config: Any, *names: str, low: int = 0) -> None:
 
 
 def check_numbers(config: Any, *names: str, positive: bool = False) -> None:
-    """Raise `ConfigError` unless these fields are finite numbers, of at least 0 or above it."""
+    """Raise `ConfigError` unless these fields are finite numbers, at least 0 (or above 0)."""
     for name in names:
         value = getattr(config, name)
         if not is_number(value) or value < 0 or (positive and value == 0):
@@ -53,8 +53,19 @@ def check_numbers(config: Any, *names: str, positive: bool = False) -> None:
             raise ConfigError(f"{name} must be {expected}, got {value!r}")
 
 
+def check_halvings(config: Any, *names: str) -> None:
+    """Raise `ConfigError` unless `image_size` can be halved once for each of these widths."""
+    for name in names:
+        steps = len(getattr(config, name))
+        if config.image_size % 2**steps:
+            raise ConfigError(
+                f"image_size must be a multiple of {2**steps} for {steps} {name}, "
+                f"got {config.image_size}"
+            )
+
+
 def check_choice(config: Any, name: str, *allowed: str) -> None:
-    """Raise `ConfigError` unless this field is one of the allowed words."""
+    """Raise `ConfigError` unless this field is one of the allowed values."""
     value = getattr(config, name)
     if value not in allowed:
         expected = " or ".join(map(repr, allowed))
@@ -62,7 +73,7 @@ def check_choice(config: Any, name: str, *allowed: str) -> None:
 
 
 def as_widths(config: Any, name: str, low: int = 0) -> None:
-    """Make this field a tuple (JSON and TOML give lists) of `low` or more positive integers."""
+    """Convert this field, a list in JSON, to a tuple of at least `low` positive integers."""
     value = getattr(config, name)
     widths = tuple(value) if isinstance(value, (list, tuple)) else (value,)
     object.__setattr__(config, name, widths)

@@ -1,7 +1,7 @@
-"""Overcomplete autoencoder: dim(h) ≥ dim(x), kept from copying by a regulariser.
+"""Overcomplete autoencoder: dim(h) ≥ dim(x), with a regulariser that prevents copying.
 
-*Deep Learning*, section 14.2. Without one ("none") the network learns the identity on any image.
-"denoising" hides Gaussian noise from it (Vincent et al. 2010), "sparse" adds λ·Σ|h|.
+*Deep Learning*, section 14.2. Without regulariser ("none") the network learns the identity.
+"denoising" adds Gaussian noise to its input (Vincent et al. 2010), "sparse" the penalty λ·Σ|h|.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class OvercompleteConfig:
     """Options of an `OvercompleteAE`.
 
     h is a map of `features` channels at half the resolution: D = features·(image_size / 2)², at
-    least dim(x). `strength` is σ of the noise ("denoising") or λ ("sparse"). Raises `ConfigError`.
+    least dim(x). `strength` is the noise's σ ("denoising") or λ ("sparse"). Raises `ConfigError`.
     """
 
     image_size: int = 28
@@ -50,7 +50,7 @@ class OvercompleteConfig:
 
 
 class OvercompleteAE(Autoencoder):
-    """One strided convolution with ReLU to h, one transposed convolution back."""
+    """A strided convolution with ReLU to h, and a transposed convolution back."""
 
     def __init__(self, config: OvercompleteConfig | None = None) -> None:
         super().__init__(config or OvercompleteConfig())
@@ -66,20 +66,20 @@ class OvercompleteAE(Autoencoder):
             nn.ConvTranspose2d(shape.features, shape.channels, 4, stride=2, padding=1),
         )
 
-    def corrupted(self, images: Tensor) -> Tensor:
-        """The images, with noise if the regulariser is "denoising"."""
+    def corrupt(self, images: Tensor) -> Tensor:
+        """Return the images, with noise if the regulariser is "denoising"."""
         if self.config.regulariser != "denoising":
             return images
         return images + self.config.strength * torch.randn_like(images)
 
     def penalty(self, h: Tensor, images: Tensor) -> Tensor | None:
-        """λ·Σ|h| if the regulariser is "sparse"."""
+        """Return λ·Σ|h| if the regulariser is "sparse", else None."""
         if self.config.regulariser != "sparse":
             return None
         return self.config.strength * h.float().abs().sum(1).mean()
 
     def measure(self, images: Tensor) -> dict[str, Tensor]:
-        """mse, and noise_mse: of images of uniform noise, which only the identity copies."""
+        """Return mse, and noise_mse on images of uniform noise, which only the identity copies."""
         generator = torch.Generator().manual_seed(0)
         noise = torch.rand(images.shape, generator=generator).to(images.device)
         return {**super().measure(images), "noise_mse": super().measure(noise)["mse"]}

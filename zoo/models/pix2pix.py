@@ -1,10 +1,10 @@
-"""pix2pix: from one kind of picture to another (Isola et al. 2017, arXiv:1611.07004).
+"""pix2pix: image-to-image translation from pairs (Isola et al. 2017, arXiv:1611.07004).
 
-The generator is a U-Net: an encoder and a decoder with connections between maps of the same size.
-Its noise is dropout, in training and afterwards alike (section 3.1). The paper normalises by the
-statistics of the batch, at test time too, and calls that instance normalisation where the batch is
-one image (section 3.3). It is that here for every batch, so that an image depends on no other, and
-training and engine file compute the same.
+The generator is a U-Net: an encoder and a decoder with skip connections between maps of the same
+size. Its noise is dropout, in training and inference alike (section 3.1). The paper normalises by
+batch statistics even at test time, which for a batch of one is instance normalisation (section
+3.3). Here it is instance normalisation for every batch, so that an image does not depend on the
+others and training and the engine file compute the same.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from torch import Tensor, nn
 
 from zoo.errors import ConfigError
 from zoo.models.generators import FIRST_LAYER_STREAM, NoiseSource
-from zoo.models.options import as_widths, check_choice, check_counts, check_numbers
+from zoo.models.options import as_widths, check_choice, check_counts, check_halvings, check_numbers
 
 TASKS = ("edges", "colour", "pairs")
 DIRECTIONS = ("AtoB", "BtoA")
 DROPOUTS = 3
-"""Layers of the decoder with dropout, from the smallest map on."""
+"""Number of decoder layers with dropout, from the smallest map on."""
 
 
 @dataclass(frozen=True)
 class Pix2PixConfig:
     """Options of a `Pix2Pix`.
 
-    `task` says where the inputs come from: the "edges" of the images or the images in grey, for
-    "colour", or the data, which are "pairs" (see `zoo.data.pairs`), read in that `direction`. The
-    images have `channels`, the inputs `input_channels`. `widths` are those of the encoder's strided
-    convolutions, `discriminator_widths` those of the discriminator's convolutions before its last.
-    `l1` is λ of equation 4. Raises `ConfigError`.
+    `task` defines the inputs: "edges" of the images, the images in grey ("colour"), or the other
+    image of each pair of the data ("pairs", see `zoo.data.pairs`), translated in that `direction`.
+    Images have `channels`, inputs `input_channels`. `widths` are the channels of the encoder's
+    strided convolutions, `discriminator_widths` those of the discriminator's convolutions except
+    the last. `l1` is λ of equation 4. Raises `ConfigError`.
     """
 
     image_size: int = 64
@@ -53,29 +53,26 @@ class Pix2PixConfig:
         check_choice(self, "task", *TASKS)
         check_choice(self, "direction", *DIRECTIONS)
         check_numbers(self, "l1")
-        if self.image_size % 2 ** len(self.widths):
-            raise ConfigError(
-                f"image_size must be a multiple of {2 ** len(self.widths)} for {len(self.widths)} "
-                f"widths, got {self.image_size}"
-            )
+        check_halvings(self, "widths")
         if self.task != "pairs" and self.input_channels != 1:
             raise ConfigError(
-                f"{self.task} have 1 channel, got input_channels of {self.input_channels}"
+                f"input_channels must be 1 for the task {self.task}, got {self.input_channels}"
             )
         if self.task != "pairs" and self.direction != "AtoB":
-            raise ConfigError(f"direction: the task {self.task} has one only, AtoB")
+            raise ConfigError(
+                f"direction must be AtoB for the task {self.task}, got {self.direction}"
+            )
         if self.task == "colour" and self.channels != 3:
-            raise ConfigError(f"colour needs images of 3 channels, got {self.channels}")
+            raise ConfigError(f"channels must be 3 for the task colour, got {self.channels}")
 
     corruption = ()
     alpha = False
 
 
 def dropout(x: Tensor, stream: int, noise: NoiseSource) -> Tensor:
-    """Half of x [N, C, H, W] set to 0, the other half doubled: where the stream's noise is above 0.
+    """Set half of x [N, C, H, W] to 0 at random and double the rest, by the noise contract.
 
-    The sign of a number of N(0, 1) is a coin, so this is dropout with p = 1/2 by the noise
-    contract.
+    An element is kept if its sample of the stream's N(0, 1) noise is positive.
     """
     drawn = noise(stream, x.shape[1] * x.shape[2] * x.shape[3]).reshape(x.shape)
     return 2 * x * (drawn > 0).to(x.dtype)
@@ -84,7 +81,7 @@ def dropout(x: Tensor, stream: int, noise: NoiseSource) -> Tensor:
 class UNet(nn.Module):
     """Inputs [N, C', S, S] in [0, 1] to images [N, C, S, S] in [0, 1].
 
-    `noise_widths[l]` numbers are drawn from the stream `FIRST_LAYER_STREAM + l`.
+    Dropout layer l draws `noise_widths[l]` numbers from stream `FIRST_LAYER_STREAM + l`.
     """
 
     bounded = True
@@ -93,7 +90,7 @@ class UNet(nn.Module):
         super().__init__()
         widths = config.widths
         last = len(widths) - 1
-        # No normalisation of the first map, nor of the smallest, of which it would leave little.
+        # The smallest map is not normalised, because little of it would remain.
         self.down = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(before, after, 4, 2, 1),
@@ -117,7 +114,6 @@ class UNet(nn.Module):
         )
 
     def forward(self, inputs: Tensor, noise: NoiseSource) -> Tensor:
-        """Return the images; the noise decides which half of the inner maps counts."""
         x = 2 * inputs - 1
         skipped = []
         for level, layer in enumerate(self.down):
@@ -133,9 +129,9 @@ class UNet(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Pairs of an input and an image to logits of patches, [N, 1, H, W].
+    """Pairs of input and image to logits of patches, [N, 1, H, W].
 
-    Convolutions of 4×4, strided but for the last two (section 3.2.2 and appendix 6.1.2).
+    4×4 convolutions, all strided except the last two (section 3.2.2 and appendix 6.1.2).
     """
 
     def __init__(self, config: Pix2PixConfig) -> None:
@@ -152,7 +148,7 @@ class PatchDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, 1, 1))
 
     def forward(self, inputs: Tensor, images: Tensor) -> Tensor:
-        """Return the logits: whether the images are real, and of these inputs."""
+        """Return the logits that the images are real and belong to these inputs."""
         logits: Tensor = self.layers(2 * torch.cat([inputs, images.to(inputs.dtype)], 1) - 1)
         return logits
 
@@ -173,15 +169,15 @@ class Pix2Pix(nn.Module):
 
     @property
     def noise_widths(self) -> tuple[int, ...]:
-        """Numbers that each of the streams draws for an image."""
+        """Number of samples per image from each noise stream."""
         return self.generator.noise_widths
 
     def translate(self, inputs: Tensor, noise: NoiseSource) -> Tensor:
-        """Inputs [N, C', S, S] in [0, 1] to images [N, C, S, S] in [0, 1], by that noise."""
-        made: Tensor = self.generator(inputs, noise)
-        return made
+        """Translate inputs [N, C', S, S] in [0, 1] to images [N, C, S, S] in [0, 1]."""
+        images: Tensor = self.generator(inputs, noise)
+        return images
 
 
-def l1_loss(images: Tensor, wanted: Tensor) -> Tensor:
-    """Equation 3: the mean absolute difference, of values in [-1, 1] as the paper has them."""
-    return 2 * (images.float() - wanted).abs().mean()
+def l1_loss(images: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean absolute difference of equation 3, in the paper's range [-1, 1]."""
+    return 2 * (images.float() - targets).abs().mean()

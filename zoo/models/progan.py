@@ -1,12 +1,13 @@
 """Progressive growing of GANs (Karras et al. 2017, arXiv:1710.10196).
 
-The networks of table 2, with fewer channels: pixelwise feature normalisation in the generator, the
-deviation of the minibatch in the discriminator, equalised learning rates in both.
+The networks of table 2 with fewer channels: pixelwise feature normalisation in the generator,
+minibatch standard deviation in the discriminator, equalised learning rates in both.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -18,19 +19,27 @@ from zoo.models.equalised import (
     EqualisedLinear,
     UpsampledConv2d,
 )
-from zoo.models.growth import SMALLEST, Growth, as_schedule, enlarge, levels, mix, reduce
+from zoo.models.growth import (
+    SMALLEST,
+    Growth,
+    as_schedule,
+    blend,
+    count_resolutions,
+    enlarge,
+    reduce,
+)
 from zoo.models.options import as_widths, check_counts
 from zoo.models.style_layers import MinibatchDeviation, PixelNorm, full_precision
 
 
 @dataclass(frozen=True)
 class ProGANConfig:
-    """Sizes of a `ProGAN`, and the schedule of its growth.
+    """Sizes of a `ProGAN`, and its growing schedule.
 
     `widths` are the channels of the generator's feature maps from 4×4 to `image_size`, a power of
-    2; `discriminator_widths` those of the discriminator, from the largest map on. `stable_images`
-    are shown at each resolution but the last, `fade_images` while each but the first is faded in:
-    one number, or one for each (the paper's: 800,000 each). Both 0: no growing.
+    2; `discriminator_widths` those of the discriminator, largest map first. Each resolution but the
+    last is trained for `stable_images`, and each but the first is faded in over `fade_images`: one
+    number for all, or one for each (800,000 in the paper). If both are 0 the networks do not grow.
     """
 
     image_size: int = 64
@@ -43,7 +52,7 @@ class ProGANConfig:
 
     def __post_init__(self) -> None:
         check_counts(self, "image_size", "channels", "latent")
-        count = levels(self.image_size)
+        count = count_resolutions(self.image_size)
         for name in ("widths", "discriminator_widths"):
             as_widths(self, name, low=1)
             if len(getattr(self, name)) != count:
@@ -55,14 +64,13 @@ class ProGANConfig:
             as_schedule(self, name, count - 1)
 
     def growth(self) -> Growth:
-        """The start of growing."""
         return Growth(self.stable_images, self.fade_images)
 
 
 class Generator(nn.Module):
-    """Latents [N, D] to images [N, C, S, S], about in [0, 1].
+    """Latents [N, D] to images [N, C, S, S], approximately in [0, 1].
 
-    While the network grows, they are those of the present resolution with their pixels repeated.
+    While the network grows, the images are upsampled from the current resolution.
     """
 
     bounded = False
@@ -77,62 +85,61 @@ class Generator(nn.Module):
             nn.Unflatten(1, (widths[0], SMALLEST, SMALLEST)),
             nn.LeakyReLU(0.2),
             PixelNorm(),
-            *_layer(EqualisedConv2d(widths[0], widths[0], 3)),
+            *_with_norm(EqualisedConv2d(widths[0], widths[0], 3)),
         )
         self.blocks = nn.ModuleList([start])
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers = UpsampledConv2d(before, after), EqualisedConv2d(after, after, 3)
-            self.blocks.append(nn.Sequential(*_layer(layers[0]), *_layer(layers[1])))
+            self.blocks.append(nn.Sequential(*_with_norm(layers[0]), *_with_norm(layers[1])))
         self.to_rgb = nn.ModuleList(ToRGB(width, config.channels) for width in widths)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Return the images."""
-        return enlarge(self.grown(latents), self.side)
+        return enlarge(self.forward_stage(latents), self.side)
 
-    def grown(self, latents: Tensor) -> Tensor:
-        """The images at the present resolution."""
+    def forward_stage(self, latents: Tensor) -> Tensor:
+        """Return the images at the current resolution."""
         level, alpha = self.growth.stage()
         before = x = latents
         for block in self.blocks[: level + 1]:
             before, x = x, block(x)
         images: Tensor = self.to_rgb[level](x)
-        return images if alpha == 1 else mix(self.to_rgb[level - 1](before), images, alpha)
+        return images if alpha == 1 else blend(self.to_rgb[level - 1](before), images, alpha)
 
-    def folded(self) -> nn.Module:
-        """The grown network alone (as `fold` asks for); raises `ConfigError` while it is growing.
+    def fold(self) -> nn.Module:
+        """Return the fully grown network (see `fold`); raises `ConfigError` while it is growing.
 
-        The weights of a network that was not trained count as grown.
+        A network that has seen no images counts as fully grown.
         """
         self.growth.check_whole()
         layers = [layer for block in self.blocks for layer in block.children()]
-        return Folded(*layers, self.to_rgb[-1])
+        return FoldedGenerator(*layers, self.to_rgb[-1])
 
 
-class Folded(nn.Sequential):
-    """What a `Generator` is after training."""
+class FoldedGenerator(nn.Sequential):
+    """A fully grown `Generator` without its growing schedule."""
 
     bounded = False
 
 
 class ToRGB(EqualisedConv2d):
-    """Feature maps to images: linear, on [-1, 1], brought to [0, 1]."""
+    """1×1 convolution from feature maps to images, rescaled from [-1, 1] to [0, 1]."""
 
     def __init__(self, width: int, channels: int) -> None:
         super().__init__(width, channels, 1, gain=1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the images, in full precision.
+        """Return the images in float32 or better.
 
-        As a product of matrices: PyTorch's convolution to so few channels is slow.
+        Computed as a matrix product, because PyTorch's convolution to so few channels is slow.
         """
         kernel = self.kernel().flatten(1)
         product = full_precision(torch.matmul(kernel, x.contiguous().flatten(2)))
         images = product.unflatten(2, x.shape[2:])
         return images / 2 + (self.bias.view(-1, 1, 1) / 2 + 0.5)
 
-    def folded(self) -> nn.Module:
-        """A plain convolution that ends on [0, 1]."""
-        plain: nn.Module = super().folded()
+    def fold(self) -> nn.Module:
+        """Return a plain convolution with output in [0, 1]."""
+        plain: nn.Module = super().fold()
         with torch.no_grad():
             plain.get_parameter("weight").div_(2)
             plain.get_parameter("bias").div_(2).add_(0.5)
@@ -140,7 +147,7 @@ class ToRGB(EqualisedConv2d):
 
 
 class Discriminator(nn.Module):
-    """Images [N, C, S, S] in [0, 1], of the present resolution or a larger one, to logits [N]."""
+    """Images [N, C, S, S] in [0, 1], of the current resolution or larger, to logits [N]."""
 
     def __init__(self, config: ProGANConfig, blur: bool = False) -> None:
         super().__init__()
@@ -157,7 +164,7 @@ class Discriminator(nn.Module):
                 DownsampledConv2d(width, after, blur),
                 nn.LeakyReLU(0.2),
             )
-            for after, width in zip(widths, widths[1:], strict=False)
+            for after, width in pairwise(widths)
         )
         self.judge = nn.Sequential(
             MinibatchDeviation(),
@@ -170,7 +177,6 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits."""
         level, alpha = self.growth.stage()
         images = 2 * reduce(images, SMALLEST << level) - 1
         x = self.from_rgb[level](images)
@@ -178,7 +184,7 @@ class Discriminator(nn.Module):
             x = self.blocks[step - 1](x)
             if step == level and alpha < 1:
                 old = self.from_rgb[step - 1](reduce(images, x.shape[-1]))
-                x = mix(old, x, alpha)
+                x = blend(old, x, alpha)
         logits: Tensor = self.judge(x)
         return logits.flatten()
 
@@ -195,5 +201,5 @@ class ProGAN(nn.Module):
         self.discriminator = Discriminator(self.config)
 
 
-def _layer(convolution: nn.Module) -> tuple[nn.Module, ...]:
+def _with_norm(convolution: nn.Module) -> tuple[nn.Module, ...]:
     return convolution, nn.LeakyReLU(0.2), PixelNorm()

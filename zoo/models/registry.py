@@ -1,4 +1,4 @@
-"""All models of the zoo, by name; importing it does not import PyTorch."""
+"""Registry of all models by name; importing it does not import PyTorch."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _RECONSTRUCTION = "zoo.training.reconstruction:ReconstructionTask"
 def _autoencoder(
     name: str, summary: str, paper: Paper, model: str, config: str, task: str = _RECONSTRUCTION
 ) -> ModelEntry:
-    """An entry whose classes are `zoo.models.<model>` and `zoo.models.<config>`."""
+    """Return an entry with the classes `zoo.models.<model>` and `zoo.models.<config>`."""
     places = f"zoo.models.{model}", f"zoo.models.{config}"
     return ModelEntry(name, summary, paper, *places, task, _AUTOENCODER)
 
@@ -160,7 +160,7 @@ MODELS = {
         ),
         _autoencoder(
             "stochastic-ae",
-            "autoencoder of two distributions, without a prior",
+            "autoencoder with stochastic encoder and decoder, without a prior",
             _book("section 14.4"),
             "stochastic_ae:StochasticAE",
             _DENSE,
@@ -245,7 +245,7 @@ MODELS = {
         ),
         ModelEntry(
             "cgan",
-            "conditional GAN: an image of the class asked for",
+            "conditional GAN: an image of a given class",
             Paper(
                 title="Conditional Generative Adversarial Nets",
                 authors="Mirza & Osindero",
@@ -300,14 +300,14 @@ MODELS = {
             "zoo.training.domains:DomainTask",
             ("translator", "classifier"),
         ),
-        _pix2pix("pix2pix-edges", "U-Net that makes faces of drawn edges, against a discriminator"),
-        _pix2pix("pix2pix-colour", "U-Net that colours grey faces, against a discriminator"),
+        _pix2pix("pix2pix-edges", "U-Net from edges to faces, with an adversarial loss"),
+        _pix2pix("pix2pix-colour", "U-Net that colours grey faces, with an adversarial loss"),
     )
 }
 
 
 def get(name: str) -> ModelEntry:
-    """The model of a name; raises `ConfigError`, listing the models, when there is none."""
+    """Return the model of a name; raises `ConfigError`, listing the models, for an unknown one."""
     if name not in MODELS:
-        raise ConfigError(f"no model {name!r}; models: {', '.join(MODELS)}")
+        raise ConfigError(f"unknown model {name!r}; models: {', '.join(MODELS)}")
     return MODELS[name]

@@ -1,4 +1,4 @@
-"""Sparse autoencoders: most units of h are silent for any one image.
+"""Sparse autoencoders: few units of h are active for any one image.
 
 *Deep Learning*, section 14.2.1. "l1" adds λ·Σ_i|a_i|; "kl" adds β·Σ_j KL(ρ ‖ ρ̂_j), ρ̂_j being the
 mean activation of unit j over the minibatch (Ng 2011, *Sparse autoencoder*).
@@ -22,10 +22,10 @@ ACTIVE = 1e-3
 
 @dataclass(frozen=True)
 class SparseConfig(DenseConfig):
-    """Options of a `SparseAE`: the kind of `sparsity`, λ or β as `strength`, and the target ρ.
+    """Options of a `SparseAE`: the `sparsity` penalty, λ or β as `strength`, and the target ρ.
 
-    `unit_columns` holds the columns of the decoder's first matrix, one a unit of h, to norms of at
-    most 1. Without it they grow while activations shrink, so that λ asks for less and less
+    `unit_columns` bounds the columns of the decoder's first matrix, one per unit of h, to norms of
+    at most 1. Otherwise they grow while the activations shrink, which defeats the penalty
     (Olshausen & Field 1996, Nature 381, bound them likewise).
     """
 
@@ -45,7 +45,7 @@ class SparseConfig(DenseConfig):
 
 
 def kl_sparsity(activations: Tensor, rho: float) -> Tensor:
-    """Σ_j KL(ρ ‖ ρ̂_j) of activations [N, D] in (0, 1), a scalar in nats."""
+    """Return Σ_j KL(ρ ‖ ρ̂_j) of activations [N, D] in (0, 1), a scalar in nats."""
     mean = activations.mean(0).clamp(1e-6, 1 - 1e-6)
     active = rho * (torch.log(torch.full_like(mean, rho)) - torch.log(mean))
     silent = (1 - rho) * (torch.log(torch.full_like(mean, 1 - rho)) - torch.log1p(-mean))
@@ -53,7 +53,7 @@ def kl_sparsity(activations: Tensor, rho: float) -> Tensor:
 
 
 class SparseAE(Autoencoder):
-    """ReLU units with the L1 penalty, or logistic units with the Kullback-Leibler one."""
+    """Autoencoder with ReLU units and the L1 penalty, or logistic units and the KL penalty."""
 
     def __init__(self, config: SparseConfig | None = None) -> None:
         super().__init__(config or SparseConfig())
@@ -63,19 +63,19 @@ class SparseAE(Autoencoder):
 
     @torch.no_grad()
     def constrain(self) -> None:
-        """Bring columns of the decoder that have grown longer than 1 back to it."""
+        """Rescale decoder columns longer than 1 to norm 1."""
         if self.config.unit_columns:
             cast(nn.Linear, self.decoder.layers[0]).weight.renorm_(2, 1, 1.0)
 
     def penalty(self, h: Tensor, images: Tensor) -> Tensor:
-        """λ·Σ|a|, the mean over the batch, or β·Σ_j KL(ρ ‖ ρ̂_j)."""
+        """Return λ·Σ|a|, averaged over the batch, or β·Σ_j KL(ρ ‖ ρ̂_j)."""
         activations = h.float()
         if self.config.sparsity == "l1":
             return self.config.strength * activations.abs().sum(1).mean()
         return self.config.strength * kl_sparsity(activations, self.config.rho)
 
     def measure(self, images: Tensor) -> dict[str, Tensor]:
-        """mse; active, the share of units above 0.001; activation, the mean over the units."""
+        """Return mse; active, the share of units above 0.001; activation, the mean of all units."""
         h = self.encode(images)
         return {
             **super().measure(images),

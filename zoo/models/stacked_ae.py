@@ -1,8 +1,8 @@
-"""Stacked autoencoder: deep, and pretrained greedily, layer by layer, if asked to.
+"""Stacked autoencoder: deep, with optional greedy layer-wise pretraining.
 
-Hinton & Salakhutdinov 2006; Bengio, Lamblin, Popovici & Larochelle 2007, appendix: layer i is
-trained, as an autoencoder of one layer, to reconstruct the code of the layers before it; then all
-layers are trained together.
+Hinton & Salakhutdinov 2006; Bengio, Lamblin, Popovici & Larochelle 2007, appendix: each layer is
+pretrained as a one-layer autoencoder on the code of the layers before it; then all layers are
+trained together.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zoo.models.autoencoder import Autoencoder, DenseConfig, DenseDecoder, Dense
 
 @dataclass(frozen=True)
 class StackedConfig(DenseConfig):
-    """Sizes of a `StackedAE`; `pretrain_epochs` are the epochs for each layer (0: none)."""
+    """Sizes of a `StackedAE`; each layer is pretrained for `pretrain_epochs` (0: not at all)."""
 
     latent: int = 16
     hidden: tuple[int, ...] = (200, 100, 50)
@@ -32,7 +32,7 @@ class StackedConfig(DenseConfig):
 
 
 class StackedAE(Autoencoder):
-    """Several ReLU layers down to h and as many up."""
+    """Autoencoder with several ReLU layers in the encoder and as many in the decoder."""
 
     def __init__(self, config: StackedConfig | None = None) -> None:
         super().__init__(config or StackedConfig())
@@ -40,9 +40,9 @@ class StackedAE(Autoencoder):
         self.decoder = DenseDecoder(self.config)
 
     def pairs(self) -> Iterator[tuple[nn.Sequential, nn.Sequential]]:
-        """Each layer of the encoder with the layer of the decoder that undoes it, outermost first.
+        """Yield each encoder layer and the decoder layer that inverts it, outermost first.
 
-        Both with the activation that follows them in the whole network.
+        Both include the activation that follows them in the whole network.
         """
         down, up = list(self.encoder.layers), list(self.decoder.layers)
         for layer in range(len(self.config.hidden) + 1):

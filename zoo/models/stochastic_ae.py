@@ -1,8 +1,8 @@
-"""Stochastic autoencoder: p_encoder(h | x) and p_decoder(x | h) are distributions, both learned.
+"""Stochastic autoencoder: both p_encoder(h | x) and p_decoder(x | h) are learned distributions.
 
 *Deep Learning*, section 14.4. Training maximises E[log p_decoder(x | h)], h ~ p_encoder(h | x).
-Nothing pulls h towards a prior, which is what sets it apart from a VAE: it cannot be sampled from,
-and the encoder's spread shrinks to what the decoder does not feel.
+Unlike a VAE it has no prior on h, so it cannot be sampled from, and the encoder's spread shrinks to
+a level that the decoder does not notice.
 """
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ class GaussianEncoder(nn.Module):
         self.features = DenseEncoder(doubled)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and log variance of h."""
         mu, logvar = self.features(images).chunk(2, dim=1)
         return mu, logvar
 
 
 class StochasticAE(Autoencoder):
-    """p_decoder(x | h) = N(g(h), s²) with one learned spread s; `log_spread` is log s."""
+    """Autoencoder with p_decoder(x | h) = N(g(h), s²) and a learned `log_spread`, log s."""
 
     posterior = "gaussian"
 
@@ -41,9 +40,9 @@ class StochasticAE(Autoencoder):
         self.log_spread = nn.Parameter(torch.tensor(math.log(0.2)))
 
     def log_likelihood(self, images: Tensor, noise: Tensor | None = None) -> Tensor:
-        """log p_decoder(x | h) of each image in nats, [N], by one draw of h; `noise` [N, D] is ε.
+        """Return log p_decoder(x | h) of each image in nats, [N], for one sample of h.
 
-        A density of continuous pixels in [0, 1], so it may be above 0.
+        `noise` [N, D] is ε. The density of continuous pixels in [0, 1] can exceed 1, and its log 0.
         """
         mu, logvar = (part.float() for part in self.encoder(images))
         epsilon = torch.randn_like(mu) if noise is None else noise
@@ -68,7 +67,7 @@ class StochasticAE(Autoencoder):
 
     @torch.no_grad()
     def measure(self, images: Tensor) -> dict[str, Tensor]:
-        """mse of the decoded means, log_likelihood (one draw, fixed noise), encoder_spread (σ)."""
+        """Return mse of the decoded means, log_likelihood (fixed noise), encoder_spread, spread."""
         generator = torch.Generator().manual_seed(0)
         size = (len(images), self.config.latent)
         noise = torch.randn(size, generator=generator).to(images.device)

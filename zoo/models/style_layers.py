@@ -1,4 +1,4 @@
-"""Layers of progressively grown and of style-based generators.
+"""Layers of progressively grown and style-based generators.
 
 Karras et al. 2017 (arXiv:1710.10196) and 2019 (arXiv:1812.04948).
 """
@@ -15,39 +15,36 @@ from torch.autograd.function import once_differentiable
 from zoo.models.equalised import EqualisedLinear
 
 EPSILON = 1e-6
-"""Keeps square roots from zero. The papers' 1e-8 is 0 in fp16, and to the exporter of PyTorch."""
+"""Keeps square roots away from 0. The papers' 1e-8 underflows in fp16 and in PyTorch's exporter."""
 
 
 def full_precision(x: Tensor) -> Tensor:
-    """float32 in place of a half precision."""
+    """Convert half precision to float32; leave other types unchanged."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 class PixelNorm(nn.Module):
-    """x / √(mean of x² over the channels + ε) at every pixel: equation 1 of Karras et al. 2017.
+    """x / √(mean of x² over the channels + ε) at every pixel (Karras et al. 2017, equation 1).
 
     Takes [N, C] or [N, C, H, W].
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise."""
         normalised: Tensor = _PixelNorm.apply(x)
         return normalised
 
-    def folded(self) -> nn.Module:
-        """The same in operations that the exporter knows."""
+    def fold(self) -> nn.Module:
         return PlainPixelNorm()
 
 
 class PlainPixelNorm(nn.Module):
-    """`PixelNorm` written out.
+    """`PixelNorm` in operations that can be exported.
 
-    The mean over the channels of a map is a convolution, for ONNX Runtime adds up a mean of one
-    image in another order than one of several, and images would depend on the batch.
+    The mean over the channels of a map is a convolution, because ONNX Runtime sums a mean of one
+    image in a different order than one of several, and images would depend on the batch.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise."""
         if x.ndim == 2:
             return x / torch.sqrt(x.square().mean(1, keepdim=True) + EPSILON)
         channels = x.shape[1]
@@ -56,7 +53,7 @@ class PlainPixelNorm(nn.Module):
 
 
 class _PixelNorm(torch.autograd.Function):
-    """The gradient by its formula: what autograd derives took twice as long as a convolution."""
+    """PixelNorm with an explicit gradient: autograd's took twice as long as a convolution."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -73,20 +70,20 @@ class _PixelNorm(torch.autograd.Function):
 
 
 def _channel_mean(x: Tensor) -> Tensor:
-    """Mean over the channels, of one channel or already repeated to all of them."""
+    """Return the mean over the channels, with one channel or broadcast to all of them."""
     channels = x.shape[1]
     if x.ndim != 4 or channels >= 32:
         return x.mean(1, keepdim=True)
-    # Over so few channels that lie side by side PyTorch's sum is slow, a matrix product is not.
+    # PyTorch's sum over few interleaved channels is slower than a matrix product.
     return F.conv2d(x, x.new_full((channels, channels, 1, 1), 1 / channels))
 
 
 class MinibatchDeviation(nn.Module):
-    """Append a channel that says how much the images of a batch differ: section 3 of 2017.
+    """Append a channel with the minibatch standard deviation (Karras et al. 2017, section 3).
 
-    The standard deviation over groups of `group` images (the largest divisor of the batch size up
-    to that), of every value of the map, averaged to one number for the group. [N, C, H, W] to
-    [N, C + 1, H, W]. Image i is in a group with i + N / group, i + 2 N / group, …
+    The deviation is taken over groups of `group` images (the largest divisor of the batch size up
+    to that), for every value of the map, and averaged to one number per group. [N, C, H, W] to [N,
+    C + 1, H, W]. Image i is grouped with i + N / group, i + 2 N / group, …
     """
 
     def __init__(self, group: int = 4) -> None:
@@ -94,7 +91,6 @@ class MinibatchDeviation(nn.Module):
         self.group = group
 
     def forward(self, x: Tensor) -> Tensor:
-        """Append the channel."""
         count = len(x)
         size = max(n for n in range(1, self.group + 1) if count % n == 0)
         groups = full_precision(x).unflatten(0, (size, count // size))
@@ -105,10 +101,10 @@ class MinibatchDeviation(nn.Module):
 
 
 class AdaptiveNorm(nn.Module):
-    """Adaptive instance normalisation: equation 1 of Karras et al. 2019.
+    """Adaptive instance normalisation (Karras et al. 2019, equation 1).
 
-    Each channel of each image [N, C, H, W] gets mean and deviation from an affine function of its
-    style w [N, W], which starts at deviation 1 and mean 0.
+    Sets mean and deviation of each channel of each image [N, C, H, W] to an affine function of its
+    style w [N, W], initially deviation 1 and mean 0.
     """
 
     def __init__(self, style: int, channels: int) -> None:
@@ -118,9 +114,10 @@ class AdaptiveNorm(nn.Module):
             self.affine.get_parameter("bias")[:channels] = 1
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """Normalise x and give it the style.
+        """Normalise x and apply the style.
 
-        As one batch normalisation of N·C channels, a kernel that normalises, scales and shifts.
+        Computed as one batch normalisation of N·C channels, a single kernel that normalises, scales
+        and shifts.
         """
         count, channels = len(style), x.shape[1]
         x = x.expand(count, -1, -1, -1).contiguous()
@@ -131,29 +128,26 @@ class AdaptiveNorm(nn.Module):
         )
         return styled.view(x.shape)
 
-    def folded(self) -> nn.Module:
-        """The same in operations that the exporter knows."""
+    def fold(self) -> nn.Module:
         return PlainAdaptiveNorm(self.affine)
 
 
 class PlainAdaptiveNorm(nn.Module):
-    """`AdaptiveNorm` written out."""
+    """`AdaptiveNorm` in operations that can be exported."""
 
     def __init__(self, affine: nn.Module) -> None:
         super().__init__()
         self.affine = affine
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """Normalise x and give it the style."""
         deviation, mean = self.affine(style).to(x.dtype)[:, :, None, None].chunk(2, 1)
         return F.instance_norm(x, eps=EPSILON) * deviation + mean
 
 
 class StyleLayer(nn.Module):
-    """Convolution (or none), noise, leaky ReLU, style: one of the boxes of figure 1b of 2019.
+    """Convolution (or none), noise, leaky ReLU, style: a box of figure 1b (Karras et al. 2019).
 
-    The noise, one number a pixel, is added to each channel with a strength that is learned and
-    starts at 0.
+    The noise, one number per pixel, is added to each channel with a learned strength, initially 0.
     """
 
     def __init__(self, convolution: nn.Module, channels: int, style: int) -> None:
@@ -163,8 +157,8 @@ class StyleLayer(nn.Module):
         self.norm = AdaptiveNorm(style, channels)
 
     def forward(self, x: Tensor, style: Tensor, noise: Tensor) -> Tensor:
-        """Maps [N or 1, C, H, W], style [N, W] and noise [N, H'·W'] of the result's size."""
-        # What follows is fastest where the pixels of a channel lie side by side.
+        """Apply the layer to maps [N or 1, C, H, W], style [N, W] and noise [N, H'·W']."""
+        # The following operations are fastest with the pixels of a channel side by side.
         x = self.convolution(x).contiguous()
         noise = noise.to(x.dtype).unflatten(1, (1, *x.shape[2:]))
         x = F.leaky_relu(torch.addcmul(x, noise, self.strength.to(x.dtype)), 0.2)

@@ -1,14 +1,15 @@
 """Style-based generator (Karras et al. 2019, arXiv:1812.04948), grown progressively.
 
 A mapping network turns the latent z into w, which enters every layer of the synthesis network as a
-style; the image begins as a learned constant, and noise in each layer makes its details. The
-discriminator is that of `zoo.models.progan`, with a blur before it reduces.
+style; the image starts from a learned constant, and per-layer noise adds stochastic detail. The
+discriminator is that of `zoo.models.progan` with a blur before downsampling.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from zoo.errors import ConfigError
 from zoo.models.equalised import EqualisedConv2d, EqualisedLinear, UpsampledConv2d
 from zoo.models.generators import FIRST_LAYER_STREAM, NoiseSource, torch_noise
-from zoo.models.growth import SMALLEST, enlarge, mix
+from zoo.models.growth import SMALLEST, blend, enlarge
 from zoo.models.options import check_counts, check_depths, check_numbers
 from zoo.models.progan import Discriminator, ProGANConfig, ToRGB
 from zoo.models.style_layers import PixelNorm, StyleLayer
@@ -24,10 +25,10 @@ from zoo.models.style_layers import PixelNorm, StyleLayer
 
 @dataclass(frozen=True)
 class StyleGANConfig(ProGANConfig):
-    """Sizes of a `StyleGAN`, and the schedule of its growth.
+    """Sizes of a `StyleGAN`, and its growing schedule.
 
-    `style` is the width of w, and of the `mapping_layers` dense layers that make it; these learn
-    with `mapping_rate` times the learning rate. `mixing` is the probability that a training image
+    `style` is the width of w and of the `mapping_layers` dense layers that compute it, whose
+    learning rate is multiplied by `mapping_rate`. `mixing` is the probability that a training image
     has two styles (section 3.1), once the networks have seen `mixing_from` images.
     """
 
@@ -48,10 +49,10 @@ class StyleGANConfig(ProGANConfig):
 
 
 def make_mapping(config: StyleGANConfig) -> nn.Sequential:
-    """The mapping network: latents [N, D] to w [N, W]."""
+    """Build the mapping network from latents [N, D] to w [N, W]."""
     widths = (config.latent, *[config.style] * config.mapping_layers)
     layers: list[nn.Module] = [PixelNorm()]
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         layers += [
             EqualisedLinear(before, after, rate=config.mapping_rate),
             nn.LeakyReLU(0.2),
@@ -60,10 +61,10 @@ def make_mapping(config: StyleGANConfig) -> nn.Sequential:
 
 
 class Synthesis(nn.Module):
-    """Styles [N, layers, W] and noise to images [N, C, S, S], about in [0, 1].
+    """Styles [N, layers, W] and noise to images [N, C, S, S], approximately in [0, 1].
 
-    There are two layers for each resolution. While the network grows, the later ones are left out,
-    and the images are those of the present resolution with their pixels repeated.
+    Each resolution has two layers. While the network grows, later layers are skipped and the images
+    are upsampled from the current resolution.
     """
 
     def __init__(self, config: StyleGANConfig) -> None:
@@ -72,7 +73,7 @@ class Synthesis(nn.Module):
         self.growth = config.growth()
         self.constant = nn.Parameter(torch.ones(1, widths[0], SMALLEST, SMALLEST))
         convolutions: list[nn.Module] = [nn.Identity(), EqualisedConv2d(widths[0], widths[0], 3)]
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             convolutions += [
                 UpsampledConv2d(before, after, blur=True),
                 EqualisedConv2d(after, after, 3),
@@ -84,31 +85,29 @@ class Synthesis(nn.Module):
         self.to_rgb = nn.ModuleList(ToRGB(width, config.channels) for width in widths)
 
     def forward(self, styles: Tensor, noise: NoiseSource) -> Tensor:
-        """Return the images."""
-        return enlarge(self.grown(styles, noise), self.side)
+        return enlarge(self.forward_stage(styles, noise), self.side)
 
-    def grown(self, styles: Tensor, noise: NoiseSource) -> Tensor:
-        """The images at the present resolution."""
+    def forward_stage(self, styles: Tensor, noise: NoiseSource) -> Tensor:
+        """Return the images at the current resolution."""
         level, alpha = self.growth.stage()
         maps = run_layers(self.constant, self.layers[: 2 * level + 2], styles, noise)
         images: Tensor = self.to_rgb[level](maps[-1])
-        return images if alpha == 1 else mix(self.to_rgb[level - 1](maps[-3]), images, alpha)
+        return images if alpha == 1 else blend(self.to_rgb[level - 1](maps[-3]), images, alpha)
 
-    def folded(self) -> FoldedSynthesis:
-        """The grown network alone; as `zoo.models.progan.Generator.folded`."""
+    def fold(self) -> FoldedSynthesis:
+        """Return the fully grown network; see `zoo.models.progan.Generator.fold`."""
         self.growth.check_whole()
         return FoldedSynthesis(self.constant, self.layers, self.to_rgb[-1])
 
 
 class FoldedSynthesis(nn.Module):
-    """What a `Synthesis` is after training."""
+    """A fully grown `Synthesis` without its growing schedule."""
 
     def __init__(self, constant: nn.Parameter, layers: nn.ModuleList, to_rgb: nn.Module) -> None:
         super().__init__()
         self.constant, self.layers, self.to_rgb = constant, layers, to_rgb
 
     def forward(self, styles: Tensor, noise: NoiseSource) -> Tensor:
-        """Return the images."""
         images: Tensor = self.to_rgb(run_layers(self.constant, self.layers, styles, noise)[-1])
         return images
 
@@ -116,7 +115,7 @@ class FoldedSynthesis(nn.Module):
 def run_layers(
     constant: Tensor, layers: nn.ModuleList, styles: Tensor, noise: NoiseSource
 ) -> list[Tensor]:
-    """The feature maps of each layer, from the constant on."""
+    """Return the feature maps after each layer, starting from the constant."""
     x, maps = constant, []
     for index, layer in enumerate(layers):
         numbers = noise(FIRST_LAYER_STREAM + index, noise_width(index))
@@ -126,12 +125,12 @@ def run_layers(
 
 
 def noise_width(layer: int) -> int:
-    """Numbers that a layer draws: one for each pixel."""
+    """Return the number of noise samples of a layer: one per pixel."""
     return (SMALLEST << layer // 2) ** 2
 
 
 class Generator(nn.Module):
-    """Mapping and synthesis; see `zoo.models.generators.StyleGenerator`."""
+    """Mapping and synthesis networks; see `zoo.models.generators.StyleGenerator`."""
 
     bounded = False
     style_mean: Tensor
@@ -146,16 +145,15 @@ class Generator(nn.Module):
     def forward(
         self, latents: Tensor, truncation: float | Tensor = 1.0, noise: NoiseSource | None = None
     ) -> Tensor:
-        """Images [N, C, S, S] of latents [N, D], with noise from PyTorch if none is given."""
+        """Generate images [N, C, S, S] from latents [N, D]; noise comes from PyTorch by default."""
         w = self.truncate(self.mapping(latents), truncation)
         images: Tensor = self.synthesis(self.mix(w), noise or torch_noise(w))
         return images
 
     def truncate(self, w: Tensor, truncation: float | Tensor) -> Tensor:
-        """Bring w [N, W] closer to its mean: w̄ + ψ (w - w̄), appendix B.
+        """Move w [N, W] towards its mean: w̄ + ψ (w - w̄), appendix B.
 
-        ψ as a tensor [1] is one of a graph that is exported. Raises `ConfigError` for a number that
-        is not finite.
+        ψ is a tensor [1] during export. Raises `ConfigError` for a number that is not finite.
         """
         if not isinstance(truncation, Tensor):
             number = isinstance(truncation, (int, float)) and not isinstance(truncation, bool)
@@ -167,9 +165,9 @@ class Generator(nn.Module):
         return mean + truncation * (w - mean)
 
     def mix(self, w: Tensor, other: Tensor | None = None, layer: int | None = None) -> Tensor:
-        """Styles [N, layers, W]: w [N, W] for the layers before `layer`, then the other one.
+        """Return styles [N, layers, W]: w [N, W] for layers before `layer`, `other` from there on.
 
-        Without another: w for all of them. Raises `ConfigError` for a layer that is not one.
+        Without `other`, w is used for all layers. Raises `ConfigError` for an invalid layer.
         """
         if other is None or layer is None:
             return w[:, None].expand(-1, self.layers, -1)
@@ -178,7 +176,7 @@ class Generator(nn.Module):
         return self.mix_each(w, other, torch.full((len(w),), layer, device=w.device))
 
     def mix_each(self, w: Tensor, other: Tensor, layer: Tensor) -> Tensor:
-        """As `mix`, by a layer of its own for each image, int64 [N]."""
+        """Mix as `mix` does, at a different layer for each image, int64 [N]."""
         first = torch.arange(self.layers, device=w.device) < layer[:, None]
         return torch.where(first[..., None], w[:, None], other[:, None])
 

@@ -1,13 +1,14 @@
-"""Autoencoders from a damaged image to a whole one: denoising, inpainting, colorization.
+"""Autoencoders that restore images: denoising, inpainting, colorization.
 
-L(x, g(f(x̃))) with x̃ the damaged image (*Deep Learning*, section 14.5; Vincent et al. 2008). f and g
-are convolutional with additive connections between layers of the same size, which carry what needs
-no repair (Mao, Shen & Yang 2016, RED-Net); "residual" adds the input itself.
+L(x, g(f(x̃))) with x̃ the corrupted image (*Deep Learning*, section 14.5; Vincent et al. 2008). f
+and g are convolutional, with additive skip connections between layers of the same size, which carry
+the intact content (Mao, Shen & Yang 2016, RED-Net); denoising also adds the input itself.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -15,7 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError
-from zoo.models.options import as_widths, check_choice, check_counts, check_depths
+from zoo.models.options import (
+    as_widths,
+    check_choice,
+    check_counts,
+    check_depths,
+    check_halvings,
+)
 from zoo.models.vae import ResidualBlock
 
 TASKS = ("denoising", "inpainting", "colorization")
@@ -25,10 +32,11 @@ TASKS = ("denoising", "inpainting", "colorization")
 class TranslatorConfig:
     """Options of a `Translator`.
 
-    `channels` is that of the whole images. The input has as many ("denoising"), one more, the
-    mask of what is known ("inpainting"), or one, grey ("colorization"). `widths` are those of the
-    strided convolutions, `blocks` the number of residual blocks on the smallest map. `corruption`
-    are the damages to learn from, as `zoo.corruption.parse` reads them. Raises `ConfigError`.
+    `channels` is that of the target images. The input has as many ("denoising"), one more for the
+    mask of known pixels ("inpainting"), or a single grey one ("colorization"). `widths` are the
+    channels of the strided convolutions, `blocks` the number of residual blocks on the smallest
+    map. `corruption` lists the corruptions to train on, as `zoo.corruption.parse` reads them.
+    Raises `ConfigError`.
     """
 
     image_size: int = 28
@@ -42,28 +50,27 @@ class TranslatorConfig:
         as_widths(self, "widths", low=1)
         check_counts(self, "image_size", "channels")
         check_choice(self, "task", *TASKS)
-        given = self.corruption
-        if not isinstance(given, (list, tuple)) or not all(isinstance(c, str) for c in given):
-            raise ConfigError(f"corruption must be a list of texts, got {given!r}")
-        object.__setattr__(self, "corruption", tuple(given))
+        corruption = self.corruption
+        if not isinstance(corruption, (list, tuple)) or not all(
+            isinstance(spec, str) for spec in corruption
+        ):
+            raise ConfigError(f"corruption must be a list of strings, got {corruption!r}")
+        object.__setattr__(self, "corruption", tuple(corruption))
         check_depths(self, "blocks")
-        if self.image_size % 2 ** len(self.widths):
-            raise ConfigError(
-                f"image_size must be a multiple of {2 ** len(self.widths)}, got {self.image_size}"
-            )
+        check_halvings(self, "widths")
         if self.task == "colorization" and self.channels != 3:
-            raise ConfigError(f"colorization needs images of 3 channels, got {self.channels}")
+            raise ConfigError(f"channels must be 3 for the task colorization, got {self.channels}")
 
     @property
     def input_channels(self) -> int:
-        """Channels of the damaged image."""
+        """Channels of the input image."""
         if self.task == "colorization":
             return 1
         return self.channels + (self.task == "inpainting")
 
     @property
     def alpha(self) -> bool:
-        """Whether the last channel of the input is a mask: 1 known, 0 hidden."""
+        """True if the last input channel is a mask: 1 known, 0 hidden."""
         return self.task == "inpainting"
 
 
@@ -75,21 +82,20 @@ class Translator(nn.Module):
         self.config = config or TranslatorConfig()
         widths = self.config.widths
         first = max(widths[0] // 2, 8)
-        outer = (first, *widths[:-1])
+        steps = list(pairwise((first, *widths)))
         self.stem = nn.Conv2d(self.config.input_channels, first, 3, padding=1)
         self.down = nn.ModuleList(
-            nn.Conv2d(before, after, 4, stride=2, padding=1)
-            for before, after in zip(outer, widths, strict=True)
+            nn.Conv2d(before, after, 4, stride=2, padding=1) for before, after in steps
         )
         self.blocks = nn.Sequential(*(ResidualBlock(widths[-1]) for _ in range(self.config.blocks)))
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(after, before, 4, stride=2, padding=1)
-            for before, after in reversed(list(zip(outer, widths, strict=True)))
+            for before, after in reversed(steps)
         )
         self.head = nn.Conv2d(first, self.config.channels, 3, padding=1)
 
     def translate(self, damaged: Tensor) -> Tensor:
-        """Return the repaired images; known pixels of an inpainting input stay as they are."""
+        """Return the restored images; known pixels of an inpainting input are unchanged."""
         x = F.relu(self.stem(damaged))
         skipped = []
         for layer in self.down:
@@ -110,7 +116,7 @@ class Translator(nn.Module):
     def forward(self, damaged: Tensor, images: Tensor) -> dict[str, Tensor]:
         """Return the batch means: loss (mean absolute error in levels of 255) and mse.
 
-        For inpainting both are of the hidden pixels only. The absolute error gives sharper images
+        For inpainting both cover the hidden pixels only. The absolute error gives sharper images
         than the squared one (Zhao et al. 2017).
         """
         difference = self.translate(damaged).float() - images

@@ -1,22 +1,29 @@
 """Convolutional variational autoencoder (Kingma & Welling 2013, arXiv:1312.6114).
 
-The encoder maps an image to a diagonal Gaussian q(h | x) = N(μ, σ²), the decoder a latent vector
-to the mean of p(x | h). Training minimises the negative evidence lower bound (ELBO, equation 3),
-with the KL term weighted by β (Higgins et al. 2017; β = 1 is the bound itself).
+The encoder maps an image to a diagonal Gaussian q(h | x) = N(μ, σ²), the decoder a latent vector to
+the mean of p(x | h). Training minimises the negative evidence lower bound (ELBO, equation 3), with
+the KL term weighted by β (Higgins et al. 2017; β = 1 is the bound itself).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.errors import ConfigError
-from zoo.models.options import as_widths, check_choice, check_counts, check_depths, check_numbers
+from zoo.models.options import (
+    as_widths,
+    check_choice,
+    check_counts,
+    check_depths,
+    check_halvings,
+    check_numbers,
+)
 
 
 @dataclass(frozen=True)
@@ -24,12 +31,11 @@ class VAEConfig:
     """Sizes and options of a `VAE`.
 
     `image_size` is the side of a square image in pixels (a multiple of 2 to the number of strided
-    layers), `channels` its number of channels, `latent` the width D of h. `widths` are the outputs
-    of the decoder's transposed convolutions, `encoder_widths` those of the encoder's strided
-    convolutions, and `encoder_blocks` the number of residual blocks after them. `decoder` is the
-    family of p(x | h): "bernoulli", which takes intensities in [0, 1] as probabilities, or
-    "gaussian" with the fixed standard deviation `sigma`. Raises `ConfigError` for values that
-    cannot work.
+    layers), `channels` its number of channels, `latent` the width D of h. `widths` are the output
+    channels of the decoder's transposed convolutions, `encoder_widths` those of the encoder's
+    strided convolutions, which `encoder_blocks` residual blocks follow. `decoder` is the family of
+    p(x | h): "bernoulli", with intensities in [0, 1] as probabilities, or "gaussian" with fixed
+    standard deviation `sigma`. Raises `ConfigError` for invalid values.
     """
 
     image_size: int = 28
@@ -46,12 +52,7 @@ class VAEConfig:
         as_widths(self, "widths", low=1)
         as_widths(self, "encoder_widths", low=1)
         check_counts(self, "image_size", "channels", "latent")
-        for name in ("widths", "encoder_widths"):
-            factor = 2 ** len(getattr(self, name))
-            if self.image_size % factor:
-                raise ConfigError(
-                    f"image_size must be a multiple of {factor}, got {self.image_size}"
-                )
+        check_halvings(self, "widths", "encoder_widths")
         check_depths(self, "encoder_blocks")
         check_choice(self, "decoder", "bernoulli", "gaussian")
         check_numbers(self, "sigma", positive=True)
@@ -59,7 +60,7 @@ class VAEConfig:
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(relu(conv(relu(x)))) with 3×3 convolutions; [N, width, H, W] to the same shape."""
+    """x + conv(relu(conv(relu(x)))) with 3×3 convolutions, on [N, width, H, W]."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -67,7 +68,6 @@ class ResidualBlock(nn.Module):
         self.second = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the block's output, of the shape of `x`."""
         return x + self.second(F.relu(self.first(F.relu(x))))
 
 
@@ -80,7 +80,7 @@ class Encoder(nn.Module):
         high, side = widths[-1], config.image_size // 2 ** len(widths)
         narrow = max(high // 2, 1)
         strided: list[nn.Module] = []
-        for before, after in zip((config.channels, *widths[:-1]), widths, strict=True):
+        for before, after in pairwise((config.channels, *widths)):
             strided += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.ReLU(inplace=True)]
         self.features = nn.Sequential(
             *strided[:-1],  # the blocks begin with a ReLU of their own
@@ -92,7 +92,6 @@ class Encoder(nn.Module):
         self.project = nn.Linear(narrow * side * side, 2 * config.latent)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and log variance of q(h | x)."""
         mu, logvar = self.project(self.features(images).flatten(1)).chunk(2, dim=1)
         return mu, logvar
 
@@ -100,7 +99,7 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """p(x | h): latents [N, D] to mean images [N, C, S, S].
 
-    The mean of a Bernoulli decoder is in [0, 1]; that of a Gaussian decoder is not bounded.
+    The mean is in [0, 1] for a Bernoulli decoder and unbounded for a Gaussian one.
     """
 
     def __init__(self, config: VAEConfig) -> None:
@@ -110,7 +109,7 @@ class Decoder(nn.Module):
         self.side, self.width = config.image_size // 2 ** len(widths), widths[0]
         self.project = nn.Linear(config.latent, self.width * self.side * self.side)
         layers: list[nn.Module] = [nn.ReLU(inplace=True)]
-        for before, after in zip((self.width, *widths[:-1]), widths, strict=True):
+        for before, after in pairwise((self.width, *widths)):
             layers += [
                 nn.ConvTranspose2d(before, after, 4, stride=2, padding=1),
                 nn.ReLU(inplace=True),
@@ -118,26 +117,25 @@ class Decoder(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], config.channels, 3, padding=1))
 
     def logits(self, latents: Tensor) -> Tensor:
-        """Return the last layer's output: log odds if Bernoulli, the mean if Gaussian."""
+        """Return the last layer's output: log odds for Bernoulli, the mean for Gaussian."""
         grid = self.project(latents).reshape(-1, self.width, self.side, self.side)
         result: Tensor = self.layers(grid)
         return result
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Return the mean image of p(x | h)."""
         logits = self.logits(latents)
         return torch.sigmoid(logits) if self.bounded else logits
 
 
 class Terms(NamedTuple):
-    """Parts of the negative ELBO of each image, in nats: -E[log p(x | h)] and KL(q || p), [N]."""
+    """Negative ELBO of each image in nats, [N]: -E[log p(x | h)] and KL(q || p)."""
 
     reconstruction: Tensor
     kl: Tensor
 
 
 class VAE(nn.Module):
-    """Encoder and decoder of one variational autoencoder; `forward` is the training loss."""
+    """Encoder and decoder of a variational autoencoder; `forward` returns the training loss."""
 
     prior = "normal"
     posterior = "gaussian"
@@ -149,10 +147,10 @@ class VAE(nn.Module):
         self.decoder = Decoder(self.config)
 
     def terms(self, images: Tensor, noise: Tensor | None = None) -> Terms:
-        """Return the ELBO's two terms for images [N, C, S, S] in [0, 1], by one sample of h each.
+        """Return the ELBO's two terms for images [N, C, S, S] in [0, 1], with one sample of h each.
 
-        `noise` [N, D] is ε of h = μ + σ·ε (section 2.4); by default it is drawn from PyTorch's
-        generator. The KL is the closed form of appendix B.
+        `noise` [N, D] is ε of h = μ + σ·ε (section 2.4), by default drawn from PyTorch's generator.
+        The KL is the closed form of appendix B.
         """
         mu, logvar = (part.float() for part in self.encoder(images))
         epsilon = torch.randn_like(mu) if noise is None else noise
@@ -174,7 +172,7 @@ class VAE(nn.Module):
         return {"loss": loss, "reconstruction": reconstruction, "kl": kl}
 
     def forward(self, images: Tensor, noise: Tensor | None = None) -> dict[str, Tensor]:
-        """Return `loss(images, noise)`; what data-parallel wrappers call."""
+        """Return `loss(images, noise)`, for wrappers that call the module."""
         return self.loss(images, noise)
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Trained weights: from a run's folder, and as the one small file that is shipped."""
+"""Loading of trained weights: from a run's folder, a weights file or engine files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from zoo.errors import TrainingError
 from zoo.models import registry
-from zoo.models.folding import DISCRIMINATOR, fold, inference
+from zoo.models.folding import DISCRIMINATOR, fold, to_inference
 from zoo.models.tensors import load_module, load_tensors
 
 KEY = "config"
@@ -19,33 +19,33 @@ KEY = "config"
 
 
 def load_weights(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """Load what `zoo.training.weights.save_weights` wrote.
+    """Load a file written by `zoo.training.weights.save_weights`.
 
-    Returns the model, in fp32 and evaluation mode, and its config.json. Raises `TrainingError`
-    when the file is missing, damaged, or not of this kind.
+    Returns the model, in fp32 and evaluation mode, and its config.json. Raises `TrainingError` if
+    the file is missing, damaged, or of another kind.
     """
     tensors, metadata = load_tensors(path)
     try:
         config: dict[str, Any] = json.loads(metadata[KEY])
     except (KeyError, json.JSONDecodeError) as error:
-        raise TrainingError(f"{path} carries no model config") from error
-    return _make(config, tensors, path), config
+        raise TrainingError(f"{path} holds no model config") from error
+    return _build(config, tensors, path), config
 
 
 def load_run(run_dir: Path) -> tuple[nn.Module, dict[str, Any]]:
     """Load the model of a run's folder, in evaluation mode, and its config.json.
 
-    Raises `TrainingError` when the folder has no checkpoint.
+    Raises `TrainingError` if the folder has no checkpoint.
     """
     config = read_config(run_dir)
     path = run_dir / "checkpoint.safetensors"
-    return _make(config, load_tensors(path)[0], path), config
+    return _build(config, load_tensors(path)[0], path), config
 
 
 def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """Load any of them: the folder of a run, a weights file, or an engine file (`.onnx`).
+    """Load a model from a run's folder, a weights file, or an engine file (`.onnx`).
 
-    Raises `TrainingError`, and for an engine what `load_engine` raises.
+    Raises `TrainingError`, and for an engine the errors of `load_engine`.
     """
     if path.suffix == ".onnx":
         return load_engine(path)
@@ -55,13 +55,14 @@ def load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
 def load_engine(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     """Load the model of a family of engine files, in evaluation mode, and its config.json.
 
-    `path` is the main file; an encoder is found beside it. An adversarial model comes back as
-    `zoo.models.folding.inference` makes it, for a discriminator is in no engine. Needs the package
-    onnx. Raises `TrainingError` for a file without weights that fit, or from before engines said
-    what model they are; EngineFileError and its kinds of runtime.errors for what is no engine.
+    `path` is the main file; the other files are expected beside it. Engine files hold no
+    discriminator, so an adversarial model is returned in its inference form (`zoo.models.folding`).
+    Needs the package onnx. Raises `TrainingError` if the weights do not match, a file is missing,
+    or the engine predates the model config in manifests; EngineFileError and its subclasses
+    (runtime.errors) if the file is not an engine.
     """
-    document = _manifest_of(path)
-    entry, config = registry.get(document["model"]), _config_of(document)
+    document = _read_manifest(path)
+    entry, config = registry.get(document["model"]), _extract_config(document)
     tensors = {
         name: torch.tensor(value, dtype=torch.float32)
         for name, value in document.get("outside", {}).items()
@@ -71,16 +72,16 @@ def load_engine(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         if role in _REPEATED:
             continue
         if not file.is_file():
-            raise TrainingError(f"the model in {path} needs {file}, which is not there")
-        found = _tensors(file)
+            raise TrainingError(f"the model in {path} needs {file}, which does not exist")
+        weights = _read_tensors(file)
         if role == "classifier" and entry.roles[0] != role:
-            # It is a part of the discriminator, whose other parts are in no file.
-            found = {f"{DISCRIMINATOR}.{name}": value for name, value in found.items()}
-        tensors |= found
+            # Engine files hold no other part of the discriminator.
+            weights = {f"{DISCRIMINATOR}.{name}": value for name, value in weights.items()}
+        tensors |= weights
     model = entry.make(config["config"])
     if hasattr(model, "generator"):
-        model = inference(model, "classifier" in entry.roles)
-        tensors = {_renamed(name, "decoder", "generator"): tensors[name] for name in tensors}
+        model = to_inference(model, "classifier" in entry.roles)
+        tensors = {_rename(name, "decoder", "generator"): tensors[name] for name in tensors}
         own = model.state_dict().items()
         tensors = {k: v for k, v in own if k.startswith(DISCRIMINATOR)} | tensors
     _fill(model, tensors, path)
@@ -88,47 +89,47 @@ def load_engine(path: Path) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def load_generator(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """Load what takes latents [N, D] to images [N, C, S, S], and the config.json of its model.
+    """Load a generator from latents [N, D] to images [N, C, S, S], and its model's config.json.
 
-    `path` is the folder of a run, a weights file, or the main engine file, the only one of its
-    family that is read; the network, in evaluation mode, is folded (`zoo.models.folding`). It is
-    called as `zoo.models.generators` says. Raises as `load`, and `TrainingError` for a model that
-    is no generator.
+    `path` is a run's folder, a weights file, or the main engine file, the only one of its family
+    that is read. The network is folded (`zoo.models.folding`), in evaluation mode, and is called as
+    in `zoo.models.generators`. Raises as `load`, and `TrainingError` if the model has no generator.
     """
     if path.suffix != ".onnx":
         model, config = load(path)
-        return fold(_generator(model, config, path)), config
-    document = _manifest_of(path)
+        return fold(_get_generator(model, config, path)), config
+    document = _read_manifest(path)
     if document["role"] != "generator":
         raise TrainingError(f"{path} has the role {document['role']}, expected generator")
-    config = _config_of(document)
-    network = fold(_generator(registry.get(document["model"]).make(config["config"]), config, path))
-    tensors = {_renamed(name, "decoder", ""): value for name, value in _tensors(path).items()}
+    config = _extract_config(document)
+    model = registry.get(document["model"]).make(config["config"])
+    network = fold(_get_generator(model, config, path))
+    tensors = {_rename(name, "decoder", ""): value for name, value in _read_tensors(path).items()}
     _fill(network, tensors, path)
     return network.eval(), config
 
 
 def load_synthesis(path: Path) -> nn.Module:
-    """Load the second half of a style-based generator from its synthesis file, folded.
+    """Load the synthesis network of a style-based generator from its engine file, folded.
 
-    It is the `synthesis` of zoo.models.generators.StyleGenerator. Raises as `load_engine`.
+    This is the `synthesis` of zoo.models.generators.StyleGenerator. Raises as `load_engine`.
     """
-    document = _manifest_of(path)
+    document = _read_manifest(path)
     if document["role"] != "synthesis":
         raise TrainingError(f"{path} has the role {document['role']}, expected synthesis")
-    whole: Any = registry.get(document["model"]).make(_config_of(document)["config"])
+    whole: Any = registry.get(document["model"]).make(_extract_config(document)["config"])
     network: nn.Module = fold(whole.generator.synthesis)
-    tensors = {_renamed(name, "synthesis", ""): value for name, value in _tensors(path).items()}
+    tensors = {_rename(name, "synthesis", ""): value for name, value in _read_tensors(path).items()}
     _fill(network, tensors, path)
     return network.eval()
 
 
 _REPEATED = ("mapping", "synthesis")
-"""Roles of files whose weights the generator's file has too."""
+"""Roles whose files hold only weights that the generator's file has too."""
 
 
-def _manifest_of(path: Path) -> dict[str, Any]:
-    """The manifest of an engine file that says how its model was made.
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """Read the manifest of an engine file that includes its model's config.
 
     Raises as `load_engine`.
     """
@@ -136,12 +137,12 @@ def _manifest_of(path: Path) -> dict[str, Any]:
 
     document = manifest.verify(path)
     if "config" not in document.get("training", {}):
-        raise TrainingError(f"{path} does not say how its model was made")
+        raise TrainingError(f"{path} was exported without its model's config")
     return document
 
 
-def _config_of(document: dict[str, Any]) -> dict[str, Any]:
-    """The config.json of the model in an engine file."""
+def _extract_config(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the config.json of the model in an engine file."""
     training = document["training"]
     return {
         "model": document["model"],
@@ -152,8 +153,8 @@ def _config_of(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _tensors(file: Path) -> dict[str, torch.Tensor]:
-    """The weights in an engine file, by the names of the parameters."""
+def _read_tensors(file: Path) -> dict[str, torch.Tensor]:
+    """Return the weights in an engine file by parameter name."""
     import onnx
     from onnx import numpy_helper
 
@@ -166,47 +167,47 @@ def _tensors(file: Path) -> dict[str, torch.Tensor]:
         for tensor in onnx.load(file).graph.initializer
     }
     for name, equal in manifest.read(file).get("left_out", {}).items():
-        # A scalar: its shape is that of the parameter.
+        # A scalar stands for a parameter of any shape.
         tensors[name] = tensors[equal] if equal else torch.zeros(())
     return {name.removeprefix("model."): value for name, value in tensors.items()}
 
 
 def _fill(module: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """Load those of the tensors that the module has; a scalar fills a whole one."""
+    """Load the tensors that the module has; a scalar is broadcast to the parameter's shape."""
     own = module.state_dict()
-    wanted = {name: value for name, value in tensors.items() if name in own}
-    for name, value in wanted.items():
+    matching = {name: value for name, value in tensors.items() if name in own}
+    for name, value in matching.items():
         if value.ndim == 0:
-            wanted[name] = value.expand_as(own[name])
-    load_module(module, wanted, path)
+            matching[name] = value.expand_as(own[name])
+    load_module(module, matching, path)
 
 
-def _renamed(name: str, old: str, new: str) -> str:
-    """The name of a parameter with another first part, or none."""
+def _rename(name: str, old: str, new: str) -> str:
+    """Replace or remove the first component of a parameter's name."""
     if not name.startswith(f"{old}."):
         return name
     rest = name.removeprefix(f"{old}.")
     return f"{new}.{rest}" if new else rest
 
 
-def _generator(model: Any, config: dict[str, Any], path: Path) -> nn.Module:
+def _get_generator(model: Any, config: dict[str, Any], path: Path) -> nn.Module:
     if "generator" not in registry.get(config["model"]).roles:
-        raise TrainingError(f"{path}: the model {config['model']} is no generator of latents")
+        raise TrainingError(f"{path}: the model {config['model']} has no generator")
     network: nn.Module = model.generator if hasattr(model, "generator") else model.decoder
     return network
 
 
 def read_config(run_dir: Path) -> dict[str, Any]:
-    """The config.json of a run's folder. Raises `TrainingError`."""
+    """Read the config.json of a run's folder; raises `TrainingError`."""
     path = run_dir / "config.json"
     try:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise TrainingError(f"{run_dir} is not the folder of a run: {error}") from error
+        raise TrainingError(f"{run_dir} is not a run's folder: {error}") from error
     return config
 
 
-def _make(config: dict[str, Any], tensors: dict[str, torch.Tensor], path: Path) -> nn.Module:
+def _build(config: dict[str, Any], tensors: dict[str, torch.Tensor], path: Path) -> nn.Module:
     try:
         name, options = config["model"], config["config"]
     except (KeyError, TypeError) as error:

@@ -13,7 +13,7 @@ from torch.optim import Adam, Optimizer
 
 from zoo.data import DataSet, Split
 from zoo.errors import ZooError
-from zoo.models.generators import levels
+from zoo.models.generators import to_uint8
 from zoo.training import batch_statistics, collapse
 from zoo.training.adversarial_options import make_options
 from zoo.training.games import GAMES, gradient_penalty, level_term, r1_penalty
@@ -247,7 +247,7 @@ class AdversarialTask:
     @torch.no_grad()
     def draw(self, model: nn.Module, count: int, seed: int) -> np.ndarray:
         """Samples as an engine file gives them, uint8 [count, H, W, C]."""
-        return np.concatenate([levels(images) for images in self.samples(model, count, seed)])
+        return np.concatenate([to_uint8(images) for images in self.samples(model, count, seed)])
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:

@@ -15,8 +15,8 @@ from zoo.data.domains import Domains, Table
 from zoo.errors import ConfigError
 from zoo.evaluation import domain_quality
 from zoo.evaluation.attributes import may_know, shipped_judge
-from zoo.models.generators import levels
-from zoo.models.stargan import change_loss, classification_loss, reconstruction_loss
+from zoo.models.generators import to_uint8
+from zoo.models.stargan import classification_loss, reconstruction_loss
 from zoo.training.adversarial import AdversarialTask
 from zoo.training.games import r1_penalty
 from zoo.training.pictures import grid
@@ -73,7 +73,7 @@ class DomainTask(AdversarialTask):
             "reconstruction": config.reconstruction * reconstruction_loss(batch.images, back),
         }
         if config.change:
-            terms["change"] = config.change * change_loss(batch.images, fake)
+            terms["change"] = config.change * reconstruction_loss(batch.images, fake)
         return terms
 
     @torch.no_grad()
@@ -154,7 +154,7 @@ def _translator(model: Any) -> Callable[[np.ndarray, Table], np.ndarray]:
 
     def translate(images: np.ndarray, targets: Table) -> np.ndarray:
         given = torch.from_numpy(normalise(images)).to(device)
-        return levels(model.translate(given, torch.from_numpy(targets).to(device, torch.float32)))
+        return to_uint8(model.translate(given, torch.from_numpy(targets).to(device, torch.float32)))
 
     return translate
 

@@ -40,6 +40,3 @@ class ElboTask(LossTask):
         pairs = torch.stack([originals, copies], 1).flatten(0, 2)
         rows = torch.cat([pairs, vae.generate(latents)])
         return grid(rows.float().cpu().numpy(), originals.shape[1])
-
-
-__all__ = ["ElboTask", "evaluate_elbo"]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from zoo.data import DataSet, Split, normalise
 from zoo.errors import ConfigError
-from zoo.models.generators import levels, torch_noise
+from zoo.models.generators import to_uint8, torch_noise
 from zoo.models.pix2pix import l1_loss
 from zoo.training import collapse
 from zoo.training.adversarial import AdversarialTask
@@ -113,4 +113,4 @@ def _made(model: Any, split: Split, count: int, batch: int = 200) -> Iterator[np
     inputs = _levels(split)[:count]
     for start in range(0, len(inputs), batch):
         given = torch.from_numpy(normalise(inputs[start : start + batch])).to(device)
-        yield levels(model.translate(given, torch_noise(given, generator)))
+        yield to_uint8(model.translate(given, torch_noise(given, generator)))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.models.generators import torch_noise
-from zoo.models.growth import grow, real_images
+from zoo.models.growth import grow, match_resolution
 from zoo.training.adversarial import AdversarialTask
 from zoo.training.task import Batch, Update
 
@@ -21,12 +21,12 @@ class ProgressiveTask(AdversarialTask):
 
     def real(self, model: Any, batch: Batch) -> Tensor:
         """The images, reduced to what the generator can make."""
-        return real_images(batch.images, model.discriminator.growth)
+        return match_resolution(batch.images, model.discriminator.growth)
 
     def fake(self, model: Any, batch: Batch) -> Tensor:
         """Images of the present resolution."""
         z = self.latents(model, len(batch), batch.levels.device)
-        images: Tensor = model.generator.grown(z)
+        images: Tensor = model.generator.forward_stage(z)
         return images
 
     def step(self, model: nn.Module, batch: Batch, update: Update) -> dict[str, Tensor]:
@@ -58,7 +58,7 @@ class StyleTask(ProgressiveTask):
         begun = int(generator.synthesis.growth.seen) >= model.config.mixing_from
         mixed = torch.rand(count, device=z.device) < (model.config.mixing if begun else 0.0)
         styles = generator.mix_each(w, other, torch.where(mixed, layer, generator.layers))
-        images: Tensor = generator.synthesis.grown(styles, torch_noise(z))
+        images: Tensor = generator.synthesis.forward_stage(styles, torch_noise(z))
         return images
 
     def generate(self, model: Any, latents: Tensor, first: int, random: torch.Generator) -> Tensor:

@@ -9,16 +9,7 @@ import torch
 
 from zoo.errors import TrainingError
 from zoo.models.tensors import load_tensors, save_tensors
-from zoo.models.weights import (
-    KEY,
-    load,
-    load_engine,
-    load_generator,
-    load_run,
-    load_synthesis,
-    load_weights,
-    read_config,
-)
+from zoo.models.weights import KEY, read_config
 
 
 def save_weights(run_dir: Path, path: Path) -> None:
@@ -37,14 +28,3 @@ def save_weights(run_dir: Path, path: Path) -> None:
         if not torch.isfinite(value).all():
             raise TrainingError(f"{run_dir}: the weight {name} is not finite in fp16")
     save_tensors(path, half, {"format": "pt", KEY: json.dumps(config)})
-
-
-__all__ = [
-    "load",
-    "load_engine",
-    "load_generator",
-    "load_run",
-    "load_synthesis",
-    "load_weights",
-    "save_weights",
-]
