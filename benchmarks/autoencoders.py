@@ -1,6 +1,6 @@
-"""What each autoencoder is for, measured: `python -m benchmarks.autoencoders pca`.
+"""Studies of what each autoencoder is good at: `python -m benchmarks.autoencoders pca`.
 
-Every study trains small models by their recipes, some with one thing changed, and compares them on
+Every study trains small models by their recipes, some with one option changed, and compares them on
 the test images of Fashion-MNIST. Results: benchmarks/results/autoencoders-STUDY.json, from which
 `make gallery` draws.
 """
@@ -42,7 +42,7 @@ class Study:
     def train(
         self, name: str, exclude: tuple[str, ...] = (), **options: Any
     ) -> tuple[Autoencoder, dict[str, Any]]:
-        """A model trained by its recipe, with `options` of the model changed; and its curves."""
+        """Train a model by its recipe with other model options; return it with its curves."""
         entry = registry.get(name)
         recipe = load_recipe(FOLDER / f"{name}.toml", {"model": options})
         recipe = replace(recipe, epochs=self.epochs or recipe.epochs, exclude=list(exclude))
@@ -65,12 +65,12 @@ class Study:
         return cast(Autoencoder, trainer.average.eval()), curves
 
     def measure(self, name: str, **options: Any) -> dict[str, float]:
-        """What `evaluate_autoencoder` finds on the test images after training."""
+        """Train, and return the result of `evaluate_autoencoder` on the test images."""
         return evaluate_autoencoder(self.train(name, **options)[0], self.images.test)
 
 
 def pca(study: Study) -> dict[str, Any]:
-    """Error of the undercomplete autoencoder and of PCA with as many components."""
+    """Compare the errors of the undercomplete autoencoder and of PCA of the same width."""
     from sklearn.decomposition import PCA
 
     train, test = (
@@ -91,7 +91,7 @@ def pca(study: Study) -> dict[str, Any]:
 
 
 def overcomplete(study: Study) -> dict[str, Any]:
-    """Copies of unseen noise by the overcomplete autoencoder, with and without a regulariser."""
+    """Measure how well the overcomplete autoencoder copies noise, by regulariser."""
     rows = []
     for regulariser, strength in (("none", 0.0), ("denoising", 0.5), ("sparse", 0.1)):
         options = {"regulariser": regulariser, "strength": strength}
@@ -100,7 +100,7 @@ def overcomplete(study: Study) -> dict[str, Any]:
 
 
 def stacked(study: Study) -> dict[str, Any]:
-    """Learning curves of the stacked autoencoder, with greedy pretraining and without."""
+    """Return learning curves of the stacked autoencoder, with greedy pretraining and without."""
     return {
         name: study.train("stacked-ae", pretrain_epochs=epochs)[1]
         for name, epochs in (("pretrained", 5), ("random", 0))
@@ -108,13 +108,13 @@ def stacked(study: Study) -> dict[str, Any]:
 
 
 def sparsity(study: Study) -> dict[str, Any]:
-    """Share of active units and error of the sparse autoencoder over λ."""
+    """Measure the share of active units and the error of the sparse autoencoder over λ."""
     rows = [{"lambda": value, **study.measure("sparse-ae", strength=value)} for value in LAMBDAS]
     return {"rows": rows}
 
 
 def contraction(study: Study) -> dict[str, Any]:
-    """Norm of the encoder's Jacobian with and without the penalty, one layer and deep."""
+    """Measure the norm of the encoder's Jacobian with and without the penalty, at two depths."""
     rows = []
     for hidden in ((), (128,)):
         for strength in (0.0, 0.3):
@@ -124,7 +124,7 @@ def contraction(study: Study) -> dict[str, Any]:
 
 
 def anomaly(study: Study) -> dict[str, Any]:
-    """ROC-AUC of each class as the anomaly, its model trained on the nine others."""
+    """Measure the ROC-AUC of each class as the anomaly, with a model trained on the other nine."""
     from sklearn.metrics import roc_auc_score
 
     test, rows = study.images.test, []
@@ -147,7 +147,7 @@ STUDIES: dict[str, Callable[[Study], dict[str, Any]]] = {
 
 @click.command(cls=Command)
 @click.argument("names", nargs=-1, required=True, type=click.Choice(list(STUDIES)))
-@click.option("--epochs", type=COUNT, help="Epochs of every run [those of the recipe].")
+@click.option("--epochs", type=COUNT, help="Epochs of every run [default: from the recipe].")
 @click.option("--threads", type=COUNT, default=1, help="CPU threads.")
 def main(names: tuple[str, ...], epochs: int | None, threads: int) -> None:
     """Run the studies NAMES and write their results."""

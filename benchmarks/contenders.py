@@ -1,9 +1,8 @@
-"""The ways to make images that are measured against each other.
+"""Contenders of the throughput benchmark on CPUs.
 
-Each contender loads one model, makes batches of uint8 N×H×W×C images in the
-host's memory, and draws its own noise: what a user of that tool would write,
-driven as its documentation advises for throughput. Modules are imported by the
-contender that needs them, in its own process.
+Each contender loads one model, produces batches of uint8 N×H×W×C images in host memory and draws
+its own noise, the way a user of that tool would write it and its documentation recommends for
+throughput. Each imports the modules it needs in its own process.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 
 class Contender:
-    """One way to make images."""
+    """Base class of contenders."""
 
     name: ClassVar[str]
     precision: ClassVar[str] = "fp32"
@@ -31,19 +30,19 @@ class Contender:
         self.rng = np.random.default_rng(0)
 
     def prepare(self, batch: int) -> None:
-        """Gets ready for batches of this size."""
+        """Prepare for batches of this size."""
         raise NotImplementedError
 
     def decode(self, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Images of given latents, [batch, D], for the check that all make the same."""
+        """Decode latents [batch, D], for the check that all contenders agree."""
         raise NotImplementedError
 
     def batches(self, batch: int) -> Iterator[int]:
-        """Makes batches without end; yields the number of images in each as it is finished."""
+        """Produce batches forever; yield the number of images in each finished one."""
         raise NotImplementedError
 
     def noise(self, batch: int) -> NDArray[np.float32]:
-        """What a NumPy user writes."""
+        """Draw latents [batch, D] with NumPy's generator."""
         return self.rng.standard_normal((batch, self.latent_width), dtype=np.float32)
 
     latent_width: int
@@ -141,10 +140,10 @@ class TorchCompileBf16(TorchCompile):
 
 
 def decoder_graph(engine: str) -> Path:
-    """The engine's graph without the noise operator: its latent becomes the input.
+    """Write the engine's graph with the latent as its input, without the noise operator.
 
-    What a user of a stock runtime would have exported; the portable body of the
-    operator would only slow that runtime down.
+    A user of a stock runtime would export this graph; the portable body of the operator would
+    only slow that runtime down.
     """
     import onnx
 
@@ -215,7 +214,7 @@ class StockOpenVino(Contender):
 
     def batches(self, batch: int) -> Iterator[int]:
         finished: list[NDArray[np.uint8]] = []
-        # The request's memory is used again for the next batch, so the images are copied out.
+        # The request reuses its memory for the next batch, so copy the images out.
         self.queue.set_callback(
             lambda request, _: finished.append(request.output_tensors[0].data.copy())
         )
@@ -286,7 +285,7 @@ CONTENDERS: dict[str, type[Contender]] = {
 
 
 def measure(contender: Contender, batch: int, seconds: float) -> list[float]:
-    """Seconds each batch took, one after another, for about `seconds`, after a warm-up."""
+    """Return the duration of each batch, in seconds, over about `seconds` after a warm-up."""
     batches = contender.batches(batch)
     warm = time.perf_counter() + min(0.3, seconds / 3)
     while time.perf_counter() < warm:

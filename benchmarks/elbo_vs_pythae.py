@@ -3,11 +3,11 @@
     python -m zoo.train vae --out runs/vae --threads 1
     python -m benchmarks.elbo_vs_pythae runs/vae --threads 1
 
-Both learn from the same images, on the same machine, and both are measured by the same function:
-the Bernoulli negative ELBO in nats per image on the test images, one sample of h each, with the
-same noise. That function is first checked against each library's own loss. pythae gets the
-training configuration of its README, the whole training set, and the choice of the epoch with
-the best loss *on the test set*, which flatters it. Needs `pip install pythae`.
+Both train on the same images and the same machine, and the same function measures both: the
+Bernoulli negative ELBO in nats per image on the test images, with one sample of h and the same
+noise for each. That function is first checked against each library's own loss. pythae gets the
+training configuration of its README, the whole training set, and the epoch with the best loss
+*on the test set*, which favours it. Needs `pip install pythae`.
 """
 
 # mypy: disable-error-code="import-not-found"
@@ -38,14 +38,14 @@ from zoo.training.metrics import read_metrics
 Encode = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 Decode = Callable[[torch.Tensor], torch.Tensor]
 ROUNDING, NOISE = 0.01, 0.5
-"""Nats per image by which two ELBOs of a model may differ: of the same noise, of other noise."""
+"""Tolerances between two ELBOs of a model in nats per image: same noise, different noise."""
 
 
 @torch.no_grad()
 def negative_elbo(
     encode: Encode, decode: Decode, images: torch.Tensor, width: int, batch: int = 500
 ) -> dict[str, float]:
-    """The metric for both: `encode` gives (mu, logvar), `decode` the Bernoulli means."""
+    """Return the metric; `encode` returns (mu, logvar), `decode` the Bernoulli means."""
     noise = torch.Generator().manual_seed(0)
     epsilon = torch.randn(len(images), width, generator=noise)
     sums = np.zeros(2)
@@ -59,14 +59,16 @@ def negative_elbo(
     return {"nelbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
 
 
-def _must_agree(what: str, first: float, second: float, tolerance: float) -> None:
+def _check_agreement(what: str, first: float, second: float, tolerance: float) -> None:
     if not abs(first - second) <= tolerance:
         raise click.ClickException(f"{what}: {first:.3f} is not {second:.3f}")
 
 
 def _measure_ours(model: VAE, loaded: sets.DataSet, images: torch.Tensor) -> dict[str, float]:
     measured = negative_elbo(model.encoder, model.decoder, images, model.config.latent)
-    _must_agree("our ELBO", measured["nelbo"], evaluate_elbo(model, loaded.test)["nelbo"], ROUNDING)
+    _check_agreement(
+        "our ELBO", measured["nelbo"], evaluate_elbo(model, loaded.test)["nelbo"], ROUNDING
+    )
     return measured
 
 
@@ -84,9 +86,9 @@ def _measure_theirs(model: Any, images: torch.Tensor, width: int) -> dict[str, f
     measured = negative_elbo(encode, decode, images, width)
     torch.manual_seed(0)
     with torch.no_grad():
-        # Its forward draws noise of its own.
+        # forward() draws its own noise.
         own = [model({"data": part}).loss.item() for part in images.split(500)]
-    _must_agree("pythae's ELBO", measured["nelbo"], float(np.mean(own)), NOISE)
+    _check_agreement("pythae's ELBO", measured["nelbo"], float(np.mean(own)), NOISE)
     return measured
 
 
@@ -141,11 +143,11 @@ def _parameters(model: torch.nn.Module) -> int:
 
 @click.command(help=(__doc__ or "").splitlines()[0])
 @click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--seconds", type=float, help="Training time of pythae [what the run took].")
-@click.option("--threads", type=int, help="CPU threads; take those of the run.")
+@click.option("--seconds", type=float, help="Training time of pythae [default: that of the run].")
+@click.option("--threads", type=int, help="CPU threads; use as many as the run.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the results as JSON.")
 def main(run: Path, seconds: float | None, threads: int | None, out: Path | None) -> None:
-    """Measure the run, train pythae as long, measure it, print both."""
+    """Measure the run, train pythae for the same time, measure it, and print both."""
     keep_freed_memory()
     setup_threads(threads)
     model, config = load_run(run)
@@ -154,17 +156,17 @@ def main(run: Path, seconds: float | None, threads: int | None, out: Path | None
     loaded = sets.load(config["data"], model.config.image_size, model.config.channels)
     train, test = sets.normalise(loaded.train.images), sets.normalise(loaded.test.images)
     images, width = torch.from_numpy(test), model.config.latent
-    took = read_metrics(run / "metrics.jsonl")[-1]["seconds"]
+    trained_for = read_metrics(run / "metrics.jsonl")[-1]["seconds"]
     results = {
         "zoo": {
             **_measure_ours(model, loaded, images),
-            "seconds": took,
+            "seconds": trained_for,
             "epochs": config["epochs"],
             "parameters": _parameters(model),
         }
     }
     with tempfile.TemporaryDirectory() as folder:
-        peer, spent, epochs = _train_pythae(train, test, width, seconds or took, folder)
+        peer, spent, epochs = _train_pythae(train, test, width, seconds or trained_for, folder)
     results["pythae"] = {
         **_measure_theirs(peer, images, width),
         "seconds": spent,

@@ -1,17 +1,17 @@
-"""Studies of GANs: quality for the same training time beside published ones; mode collapse.
+"""Studies of GANs: quality against published ones for the same training time; mode collapse.
 
     python -m benchmarks.gans dcgan --threads 1
     python -m benchmarks.gans collapse --epochs 15
 
-`dcgan`: ours and published ones on the same images.
+`dcgan` compares our DCGAN with published ones on the same images.
 
-Each trains for as many seconds of CPU time as ours took, on one machine, with the same number of
-threads; a busy machine then favours nobody. Each gets Fashion-MNIST with its frame, 32×32, and is
-judged by the same feature network on 10,000 samples as uint8 images, beside the floor: real
-training images against real test images. torch-mimicry takes part where it is installed
-(`pip install --no-deps torch-mimicry`); its networks and their own training steps are used, with
-the settings of its published baselines (Adam 2e-4, β 0.0 and 0.9, batches of 64), without its
-loggers and metrics, which need torchvision.
+Each trains for as many seconds of CPU time as ours, on one machine and with the same number of
+threads, so that a busy machine favours none. Each gets Fashion-MNIST padded to 32×32. The same
+feature network judges 10,000 uint8 samples of each, next to the floor: real training images against
+real test images. torch-mimicry is included if it is installed (`pip install --no-deps
+torch-mimicry`): its networks and their own training steps, with the settings of its published
+baselines (Adam 2e-4, β 0.0 and 0.9, batches of 64), without its loggers and metrics, which need
+torchvision.
 """
 
 # mypy: disable-error-code="import-not-found"
@@ -47,7 +47,7 @@ SAMPLES = 10_000
 
 
 def batches(images: np.ndarray, size: int, channels: int) -> Iterator[Tensor]:
-    """Shuffled batches [size, channels, S, S] in [-1, 1] without end."""
+    """Yield shuffled batches [size, channels, S, S] in [-1, 1] forever."""
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
     while True:
         for rows in torch.randperm(len(pixels)).split(size):
@@ -57,7 +57,7 @@ def batches(images: np.ndarray, size: int, channels: int) -> Iterator[Tensor]:
 
 @torch.no_grad()
 def draw(generator: nn.Module, width: int) -> np.ndarray:
-    """Samples of a network with images in [-1, 1], as grey uint8 images [n, H, W, 1]."""
+    """Return samples of a network with output in [-1, 1] as grey uint8 images [n, H, W, 1]."""
     noise = torch.Generator().manual_seed(0)
     parts = [
         generator(torch.randn(200, width, generator=noise)).mean(1, keepdim=True)
@@ -68,7 +68,7 @@ def draw(generator: nn.Module, width: int) -> np.ndarray:
 
 
 def ours(name: str, loaded: sets.DataSet, epochs: int | None) -> tuple[np.ndarray, dict[str, Any]]:
-    """Train by the recipe; samples of the averaged weights, as they are shipped."""
+    """Train by the recipe; return samples of the averaged weights, which are the shipped ones."""
     overrides: dict[str, Any] = {"adversarial": {"fid_images": 0}}
     if epochs:
         overrides["epochs"] = epochs
@@ -89,7 +89,7 @@ def ours(name: str, loaded: sets.DataSet, epochs: int | None) -> tuple[np.ndarra
 
 
 def published(loaded: sets.DataSet, seconds: float) -> tuple[np.ndarray, dict[str, Any]]:
-    """The DCGAN of PyTorch-GAN."""
+    """Train the DCGAN of PyTorch-GAN; return samples."""
     torch.manual_seed(0)
     feed = batches(loaded.train.images, published_dcgan.BATCH, 1)
     generator, updates = published_dcgan.train(feed, loaded.image_size, 1, seconds)
@@ -97,21 +97,21 @@ def published(loaded: sets.DataSet, seconds: float) -> tuple[np.ndarray, dict[st
 
 
 def mimicry(loaded: sets.DataSet, seconds: float) -> tuple[np.ndarray, dict[str, Any]]:
-    """The DCGAN of torch-mimicry, by its own training steps. Raises ImportError without it."""
-    found = importlib.util.find_spec("torch_mimicry")
-    if found is None or found.submodule_search_locations is None:
+    """Train the DCGAN of torch-mimicry by its own steps; return samples. Raises ImportError."""
+    spec = importlib.util.find_spec("torch_mimicry")
+    if spec is None or spec.submodule_search_locations is None:
         raise ImportError("torch-mimicry is not installed")
-    # The package without what its __init__ imports.
+    # Its __init__ imports torchvision, so make the package without running it.
     package = ModuleType("torch_mimicry")
-    package.__path__ = list(found.submodule_search_locations)
+    package.__path__ = list(spec.submodule_search_locations)
     sys.modules["torch_mimicry"] = package
     from torch_mimicry.nets.dcgan import DCGANDiscriminator32, DCGANGenerator32
 
     class Log:
-        """What its training steps write to."""
+        """Logger that discards the metrics of the training steps."""
 
         def add_metric(self, *arguments: object, **options: object) -> None:
-            """Forget it."""
+            """Discard a metric."""
 
     torch.manual_seed(0)
     generator, judge = DCGANGenerator32(), DCGANDiscriminator32()
@@ -129,7 +129,7 @@ def mimicry(loaded: sets.DataSet, seconds: float) -> tuple[np.ndarray, dict[str,
 
 
 def dcgan(settings: dict[str, Any]) -> dict[str, Any]:
-    """Fréchet distances of all that run, the floor, and the network that they are by."""
+    """Return the Fréchet distances of all contenders, the floor, and the name of the network."""
     loaded = sets.load("fashion-mnist", size=32)
     judge = QuickFid(loaded, SAMPLES)
     result: dict[str, Any] = {"network": judge.network.name, "samples": SAMPLES}
@@ -143,17 +143,17 @@ def dcgan(settings: dict[str, Any]) -> dict[str, Any]:
     click.echo(f"ours: {result['ours']}")
     for name, contender in contenders.items():
         try:
-            images, told = contender(loaded, about["seconds"])
+            images, details = contender(loaded, about["seconds"])
         except ImportError as error:
             result[name] = {"did not run": str(error)}
             continue
-        result[name] = told | judge.measure(images)
+        result[name] = details | judge.measure(images)
         click.echo(f"{name}: {result[name]}")
     return result
 
 
 def collapse(settings: dict[str, Any]) -> dict[str, Any]:
-    """The perceptron GAN without and with the R1 penalty: what is watched after each epoch."""
+    """Train the perceptron GAN with and without the R1 penalty; return each epoch's measures."""
     rows = []
     for r1 in (0.0, 1.0):
         overrides = {"adversarial": {"r1": r1}, "epochs": settings["epochs"] or 15}
@@ -166,9 +166,9 @@ def collapse(settings: dict[str, Any]) -> dict[str, Any]:
             task = make_task(entry, recipe)
             Trainer("gan", model, task, loaded, recipe, out, cpu=True, quiet=True).run()
             lines = read_metrics(out / "metrics.jsonl")
-        kept = ("fid", "modes", "pair_distance", "nearest_distance")
+        measures = ("fid", "modes", "pair_distance", "nearest_distance")
         rows += [
-            {"r1": r1, "epoch": line["epoch"], **{name: line[name] for name in kept}}
+            {"r1": r1, "epoch": line["epoch"], **{name: line[name] for name in measures}}
             | {"notes": line.get("notes", [])}
             for line in lines
         ]
@@ -177,10 +177,10 @@ def collapse(settings: dict[str, Any]) -> dict[str, Any]:
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, type=click.Choice(["dcgan", "collapse"]))
-@click.option("--epochs", type=int, help="Of ours, in place of the recipe's.")
+@click.option("--epochs", type=int, help="Epochs of our models [default: from the recipe].")
 @click.option("--threads", type=int, default=1, show_default=True)
 def main(names: tuple[str, ...], epochs: int | None, threads: int) -> None:
-    """Run these comparisons and write benchmarks/results/gans-NAME.json."""
+    """Run the studies NAMES and write benchmarks/results/gans-NAME.json."""
     keep_freed_memory()
     setup_threads(threads)
     settings = {"epochs": epochs, "threads": threads}

@@ -1,4 +1,4 @@
-"""All contenders on one model: opened, checked, and measured in turns."""
+"""Measurement of all contenders on one model: open, check, then measure in turns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 from benchmarks import gpu_limits
-from benchmarks.gpu_checks import Refused, alike, checked, same
+from benchmarks.gpu_checks import Refused, compare_images, compare_statistics, count_checked
 from benchmarks.gpu_contenders import WHERE, Case, NotInstalled, contenders
 from benchmarks.gpu_device import index_of, used_mib
 from benchmarks.gpu_work import Work
@@ -19,21 +19,21 @@ from benchmarks.processes import Process
 
 SEED = 2**63 + 11
 PATIENCE = 1800.0
-"""Seconds: max-autotune tries many kernels."""
+"""Seconds to wait for an answer: max-autotune tries many kernels."""
 SERIAL = 1
 """The batch size whose latency is measured."""
 
 
 def check_models(names: list[str]) -> dict[str, Path]:
-    """The shipped engine file of each model.
+    """Return the shipped engine file of each model.
 
-    Raises EngineNotFoundError for an unknown one, click.BadParameter for one that has nothing to
-    draw images from, or needs more than noise.
+    Raises EngineNotFoundError for an unknown model, click.BadParameter for a model without a prior
+    or with conditions.
     """
     import runtime
     from zoo import engine_path
 
-    found = {}
+    engines = {}
     for name in names:
         path = engine_path(f"{name}.onnx")
         document = runtime.manifest.read(path)
@@ -41,12 +41,12 @@ def check_models(names: list[str]) -> dict[str, Path]:
             raise click.BadParameter(f"--models: {name} has no prior to sample from")
         if (document.get("condition") or {}).get("count"):
             raise click.BadParameter(f"--models: {name} needs classes; only noise is drawn here")
-        found[name] = path
-    return found
+        engines[name] = path
+    return engines
 
 
 class Contest:
-    """The contenders of one model, and what was found of them; `rows` go into the JSON."""
+    """Contenders of one model and their results; `rows` go into the JSON."""
 
     def __init__(self, model: str, case: Case, serve: Callable[..., None]) -> None:
         self.model, self.case, self.serve = model, case, serve
@@ -56,7 +56,7 @@ class Contest:
         self.memory: dict[str, int | None] = {}
 
     def start(self, key: str) -> None:
-        """Begin a contender's process and load the model there, or note why not."""
+        """Start a contender's process and load the model there, or record why that failed."""
         click.echo(f"{self.model}: opening {key}", err=True)
         before = self._used()
         kind = contenders()[key]
@@ -64,32 +64,32 @@ class Contest:
         try:
             process.ask("open", 0)
         except (NotInstalled, RuntimeError) as error:
-            self.closed[key] = _told(error)
+            self.closed[key] = _status(error)
             process.stop()
             return
         self.open.append(process)
         self.memory[key] = _growth(before, self._used(), 0)
 
     def prepare(self, process: Process, batch: int, reference: Any) -> dict[str, Any]:
-        """Get a contender ready for a batch size and check its images; its row."""
+        """Prepare a contender for a batch size, check its images, and return its row."""
         row = self.row(process.key, batch)
         before = self._used()
         try:
             process.ask("prepare", batch)
             images = process.ask("contract", batch, (SEED, len(reference)))
-            row["check"] = dict(same(images, reference, row["precision"]))
-            own = process.ask("own", batch, max(2, checked(batch) // batch))
-            row["check"] |= alike(own, batch, reference)
+            row["check"] = dict(compare_images(images, reference, row["precision"]))
+            own = process.ask("own", batch, max(2, count_checked(batch) // batch))
+            row["check"] |= compare_statistics(own, batch, reference)
             row["check"]["noise"] = "its own" if not process.kind.draws_contract else "the contract"
         except (NotInstalled, RuntimeError) as error:
-            row["status"], row["reason"] = _told(error)
+            row["status"], row["reason"] = _status(error)
             click.echo(f"{process.key}: {row['reason'].splitlines()[-1]}", err=True)
         self.memory[process.key] = _growth(before, self._used(), self.memory[process.key])
         row["footprint_mib"] = self.memory[process.key]
         return row
 
     def row(self, key: str, batch: int) -> dict[str, Any]:
-        """A new row, "ok" until something is found."""
+        """Add a row, with the status "ok" unless the contender did not open."""
         kind = contenders()[key]
         status, reason = self.closed.get(key, ("ok", ""))
         row: dict[str, Any] = {
@@ -107,23 +107,23 @@ class Contest:
         return row
 
     def turn(self, process: Process, row: dict[str, Any], seconds: float) -> None:
-        """One round of a contender: into host memory, on the device, and one by one."""
+        """Measure one round: results in host memory, on the device, and single requests."""
         batch = row["batch"]
         for where in WHERE:
             part = row.setdefault(where, {"rounds": []})
             if "missing" in part:
                 continue
             try:
-                images, taken, _ = process.ask("throughput", batch, (where, seconds))
+                images, elapsed, _ = process.ask("throughput", batch, (where, seconds))
             except NotInstalled as error:
                 row[where] = {"missing": str(error)}
                 continue
-            part["rounds"].append(images / taken)
+            part["rounds"].append(images / elapsed)
         if batch == SERIAL:
             row.setdefault("times", []).extend(process.ask("latency", batch, seconds))
 
     def conclude(self, process: Process, row: dict[str, Any]) -> None:
-        """Medians, percentiles, and peak memory."""
+        """Add medians, percentiles and peak memory to a row."""
         times = row.pop("times", None)
         if times:
             p50, p95, p99 = np.percentile(np.array(times) * 1e3, [50, 95, 99])
@@ -136,12 +136,12 @@ class Contest:
     def explain(
         self, process: Process, row: dict[str, Any], work: Work, ceilings: dict[str, Any]
     ) -> None:
-        """What is launched, and what limits the case; when the times of all are taken."""
+        """Add a case's launches and its limit to its row, once all times have been measured."""
         try:
             row |= process.ask("launches", row["batch"])
         except (NotInstalled, RuntimeError) as error:
-            # The times stand; only the launches are not known.
-            row["launches_missing"] = _told(error)[1]
+            # The times are valid; only the launches are unknown.
+            row["launches_missing"] = _status(error)[1]
         for where in WHERE:
             rate = row[where].get("images_per_second")
             if not rate:
@@ -174,8 +174,8 @@ def _growth(before: int | None, after: int | None, sum_so_far: int | None) -> in
     return sum_so_far + after - before
 
 
-def _told(error: Exception) -> tuple[str, str]:
-    """The status of a row, and its reason."""
+def _status(error: Exception) -> tuple[str, str]:
+    """Return the status and reason of a row for an error."""
     if isinstance(error, NotInstalled):
         return "not installed", str(error)
     return "refused" if isinstance(error, Refused) else "failed", str(error).strip() or repr(error)
@@ -191,11 +191,11 @@ def measure_model(
     ceilings: dict[str, Any],
     serve: Callable[..., None],
 ) -> list[dict[str, Any]]:
-    """One row for each contender and batch size, those that could not be measured among them."""
+    """Return one row per contender and batch size, including those that failed."""
     import runtime
 
     with runtime.Generator(case.engine, device="cpu", backend="onnxruntime") as generator:
-        reference = generator.sample(max(map(checked, case.batches)), seed=SEED)
+        reference = generator.sample(max(map(count_checked, case.batches)), seed=SEED)
     contest = Contest(model, case, serve)
     measured: list[tuple[Process, dict[str, Any]]] = []
     try:
@@ -206,18 +206,18 @@ def measure_model(
                 contest.row(key, batch)
             ready = []
             for process in contest.open:
-                row = contest.prepare(process, batch, reference[: checked(batch)])
+                row = contest.prepare(process, batch, reference[: count_checked(batch)])
                 if row["status"] == "ok":
                     ready.append((process, row))
             for turn in range(rounds):
                 click.echo(f"{model}, batch {batch}, round {turn + 1} of {rounds}", err=True)
-                # Every other round backwards: a drift of the machine favours nobody.
+                # Reverse every other round, so that drift of the machine favours none.
                 for process, row in ready if turn % 2 == 0 else ready[::-1]:
-                    _guarded(row, partial(contest.turn, process, row, seconds))
+                    _try_step(row, partial(contest.turn, process, row, seconds))
             for process, row in ready:
-                _guarded(row, partial(contest.conclude, process, row))
+                _try_step(row, partial(contest.conclude, process, row))
             measured += ready
-        # From the last batch size on: it is prepared already.
+        # Start with the last batch size, which is already prepared.
         for process, row in measured[::-1]:
             if row["status"] == "ok":
                 contest.explain(process, row, work, ceilings)
@@ -226,12 +226,12 @@ def measure_model(
     return contest.rows
 
 
-def _guarded(row: dict[str, Any], step: Callable[[], None]) -> None:
-    """A step of a contender that is well so far; what goes wrong is noted."""
+def _try_step(row: dict[str, Any], step: Callable[[], None]) -> None:
+    """Run a step unless the contender failed before; record an error in the row."""
     if row["status"] != "ok":
         return
     try:
         step()
     except (NotInstalled, RuntimeError) as error:
-        row["status"], row["reason"] = _told(error)
+        row["status"], row["reason"] = _status(error)
         row.pop("times", None)

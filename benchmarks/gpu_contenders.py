@@ -1,9 +1,9 @@
-"""The ways to make images on a GPU that are measured against each other: ours, and their base.
+"""Contenders of the GPU benchmark: the base class, and those of this project.
 
-Each loads one model on one GPU and makes batches of uint8 N×H×W×C images, drawing the noise itself.
-The same work is counted for all: noise drawn on the GPU, the network, the conversion to uint8, and
-the copy into pinned host memory; with the results "device" that copy is left out. Ours copies once
-more, from pinned memory into an array that the caller keeps.
+Each loads one model on one GPU and produces batches of uint8 N×H×W×C images from its own noise. The
+same work is timed for all: drawing the noise on the GPU, the network, the conversion to uint8, and
+the copy into pinned host memory, which the results "device" leave out. Ours copies once more, from
+pinned memory into an array that the caller keeps.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ WHERE: tuple[Where, ...] = ("numpy", "device")
 BATCHES_A_CALL = 64
 """Maximum number of batches per call with results on the device."""
 IMAGES_A_CALL = 4096
-"""The same, where a batch is not larger."""
+"""Maximum number of images per call, unless a single batch is larger."""
 
 
 class NotInstalled(Exception):
-    """A contender that this machine has not; the reason is listed with the results."""
+    """A contender that is not available on this machine; the results list the reason."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What a contender is given.
+    """Arguments of a contender.
 
-    engine: the model's file; device: "cuda:0", of the runtime, as the process sees one GPU only;
-    peer_device: of PyTorch and ONNX Runtime, the same but in a rehearsal; batches: all sizes that
-    will be asked for; folder: for files of its own, until the end of the run.
+    engine: the model's file; device: the runtime's device, "cuda:0", since the process sees one
+    GPU; peer_device: the device of PyTorch and ONNX Runtime, "cpu" in a rehearsal; batches: all
+    batch sizes of the run; folder: for temporary files, kept until the end of the run.
     """
 
     engine: str
@@ -49,13 +49,13 @@ class Case:
 
 
 class Contender:
-    """One way to make images on a GPU."""
+    """Base class of contenders."""
 
     name: ClassVar[str]
     precision: ClassVar[str] = "fp32"
     ours: ClassVar[bool] = False
     draws_contract: ClassVar[bool] = True
-    """Whether its own noise is that of the noise contract; else it is given such noise to check."""
+    """True if its own noise follows the noise contract; otherwise the check passes noise in."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -65,35 +65,35 @@ class Contender:
         raise NotImplementedError
 
     def prepare(self, batch: int) -> None:
-        """Get ready for batches of this size."""
+        """Prepare for batches of this size."""
 
     def contract(self, batch: int, seed: int, n: int) -> Images:
-        """Images 0 … n - 1 of the run with this seed, as runtime.Generator has them."""
+        """Return images 0 … n - 1 of the run with this seed, as runtime.Generator computes them."""
         raise NotImplementedError
 
     def requests(self, batch: int) -> Iterator[Images]:
-        """Batches without end, each begun when it is asked for and in host memory when it comes."""
+        """Yield batches in host memory forever, each started when it is requested."""
         raise NotImplementedError
 
     def batches(self, batch: int, where: Where) -> Iterator[int]:
-        """Batches without end, as fast as they go; the number of images in each.
+        """Start batches as fast as possible, forever; yield the number of images in each.
 
-        They need not be finished before `finish` returns. Raises NotInstalled for results that
-        this contender cannot leave on the device.
+        They may be unfinished until `finish` returns. Raises NotInstalled if this contender cannot
+        leave results on the device.
         """
         raise NotImplementedError
 
     def finish(self) -> None:
-        """Wait until all that was begun is done."""
+        """Wait until all started batches are finished."""
 
     def facts(self, batch: int) -> dict[str, Any]:
-        """Peak memory of what was done for this batch size, and notes."""
+        """Return the peak memory for this batch size, and notes."""
         return {}
 
     def launches(self, batch: int) -> dict[str, Any]:
-        """What is launched for a batch: `launches`, `graphs`, `kernels` of `gpu_limits.Timed`.
+        """Return `launches`, `graphs` and `kernels` of a batch, as in `gpu_limits.Timed`.
 
-        Asked for when all times are taken: a profiler slows down what comes after it.
+        Called after all measurements, since a profiler slows down later work.
         """
         return {}
 
@@ -122,12 +122,12 @@ class Ours(Contender):
                 yield len(images)
 
     def _on_device(self, batch: int) -> Iterator[int]:
-        # A call waits for its images: several batches in one let the instances take turns.
+        # A call waits for its images; several batches in one call let the instances overlap.
         n = batch * max(1, min(BATCHES_A_CALL, IMAGES_A_CALL // batch))
         first = 0
         images: Any = "device"
         while True:
-            # The first call makes an array on the device, the next ones write into it.
+            # The first call allocates an array on the device, the next ones write into it.
             try:
                 images = self.generator.sample(n, seed=3, first=first, batch=batch, out=images)
             except (ArgumentError, BackendUnavailableError) as error:
@@ -136,7 +136,7 @@ class Ours(Contender):
             yield n
 
     def finish(self) -> None:
-        """Results on the device may still be computed; PyTorch, if it is there, waits for all."""
+        """Wait for the device with PyTorch, if it is installed."""
         try:
             import torch
         except (ImportError, OSError):
@@ -154,7 +154,7 @@ class Ours(Contender):
 
 
 class OursPlan(Ours):
-    """A TensorRT plan in this runtime; the subclasses say whose and in what precision."""
+    """A TensorRT plan in this runtime; subclasses set the target and the precision."""
 
     target: ClassVar[str]
 
@@ -171,7 +171,7 @@ class OursPlan(Ours):
             target=self.target, precision=self.precision, batch=self.case.batches
         )
         engine = Path(self.case.engine)
-        # The images are compared here for all contenders, and the build's time is that of one.
+        # The benchmark checks all contenders' images itself, and times the build alone.
         (self.plan,) = pipeline.export(
             engine, plan, options, progress=self.notes.append, checking=Checking(run=False)
         )
@@ -237,7 +237,7 @@ def _plans() -> dict[str, type[Contender]]:
 
 
 def contenders() -> dict[str, type[Contender]]:
-    """All of them by key, the peers first; importing none of the packages that they measure."""
+    """Return all contenders by key, peers first, without importing the packages they measure."""
     from benchmarks.gpu_peers import PEERS
 
     return {**PEERS, "zoo-onnxruntime": OursOnnxRuntime, **_plans()}

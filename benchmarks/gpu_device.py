@@ -1,7 +1,7 @@
-"""A PyTorch device with its clock and its memory, and what the driver says of the GPU.
+"""A PyTorch device with timing and memory, and queries to the GPU's driver.
 
-What only CUDA has (events, pinned memory, streams) is kept here, so that all that stands on it runs
-on a CPU as well.
+Everything specific to CUDA (events, pinned memory, streams) is here, so that the code on top of it
+also runs on a CPU.
 """
 
 # mypy: disable-error-code="import-not-found"
@@ -27,9 +27,9 @@ FIELDS = (
 
 
 class TorchDevice:
-    """The device of that name in PyTorch, made the current one.
+    """A PyTorch device, set as the current one.
 
-    Raises RuntimeError where this PyTorch cannot use it.
+    Raises RuntimeError if this PyTorch cannot use it.
     """
 
     def __init__(self, name: str) -> None:
@@ -43,31 +43,31 @@ class TorchDevice:
             torch.cuda.set_device(self.device)
 
     def synchronise(self) -> None:
-        """Wait for all that was put into the device's streams."""
+        """Wait for all work in the device's streams."""
         if self.cuda:
             self.torch.cuda.synchronize()
 
     def host_buffer(self, like: Any) -> Any:
-        """Memory of the host for such a tensor: pinned where there is CUDA."""
+        """Return a host tensor of the same shape and dtype, pinned if there is CUDA."""
         return self.torch.empty(like.shape, dtype=like.dtype, pin_memory=self.cuda)
 
-    def tf32(self, allowed: bool) -> None:
-        """Whether products of float32 may round their operands to TF32."""
+    def set_tf32(self, allowed: bool) -> None:
+        """Set whether products of float32 may round their operands to TF32."""
         self.torch.backends.cuda.matmul.allow_tf32 = allowed
         self.torch.backends.cudnn.allow_tf32 = allowed
 
     def peak_bytes(self) -> int | None:
-        """Most bytes that PyTorch's allocator held since `forget_peak`; None on a CPU."""
+        """Return the peak bytes held by PyTorch's allocator since `reset_peak`; None on a CPU."""
         return int(self.torch.cuda.max_memory_reserved()) if self.cuda else None
 
-    def forget_peak(self) -> None:
-        """Give unused memory back, and count from here."""
+    def reset_peak(self) -> None:
+        """Release unused memory and restart the peak count."""
         if self.cuda:
             self.torch.cuda.empty_cache()
             self.torch.cuda.reset_peak_memory_stats()
 
     def seconds(self, call: Callable[[], object], calls: int = 10, rounds: int = 5) -> float:
-        """Duration of one of several calls enqueued in a row; the median over rounds."""
+        """Return the duration of one of `calls` calls enqueued in a row, the median over rounds."""
         for _ in range(3):
             call()
         times = []
@@ -92,9 +92,9 @@ class TorchDevice:
 
 
 class HostCopies:
-    """Copies tensors into the host's memory while the device makes the next ones.
+    """Copies of tensors into host memory that overlap with computation.
 
-    Two pinned buffers and a stream of their own: `put` waits for the copy before the last only.
+    Uses two pinned buffers and a separate stream; `put` only waits for the copy before the last.
     """
 
     def __init__(self, device: TorchDevice, like: Any) -> None:
@@ -106,33 +106,33 @@ class HostCopies:
             self.stream = cuda.Stream()
             self.events = [cuda.Event() for _ in self.buffers]
 
-    def put(self, made: Any) -> None:
-        """Begin to copy a tensor, which the caller does not write to again."""
+    def put(self, tensor: Any) -> None:
+        """Start to copy a tensor, which the caller must not write to again."""
         self.turn = 1 - self.turn
         buffer = self.buffers[self.turn]
         if not self.device.cuda:
-            buffer.copy_(made)
+            buffer.copy_(tensor)
             return
         cuda, event = self.device.torch.cuda, self.events[self.turn]
         event.synchronize()
         self.stream.wait_stream(cuda.current_stream())
         with cuda.stream(self.stream):
-            buffer.copy_(made, non_blocking=True)
+            buffer.copy_(tensor, non_blocking=True)
             event.record(self.stream)
-        # Else its memory could be given to the next tensor before it is copied.
-        made.record_stream(self.stream)
+        # Otherwise its memory could be reused for the next tensor before the copy is done.
+        tensor.record_stream(self.stream)
 
 
 def number_as_nvidia_smi() -> None:
-    """Let CUDA number the GPUs of this process and of those that it starts as nvidia-smi does.
+    """Make CUDA number the GPUs of this process and its children as nvidia-smi does.
 
-    To be called before CUDA is used here.
+    Call it before using CUDA.
     """
     os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
 
 
-def leave_only(index: int) -> None:
-    """Let the processes that are started from now on see that GPU alone, as cuda:0.
+def show_only(index: int) -> None:
+    """Make processes started from now on see this GPU alone, as cuda:0.
 
     TensorRT builds for the current device, which is the first one of a new process.
     """
@@ -140,14 +140,14 @@ def leave_only(index: int) -> None:
 
 
 def _identity(index: int) -> str:
-    """What nvidia-smi calls a GPU: CUDA counts those that it may see, nvidia-smi all of them."""
+    """Return nvidia-smi's identifier of a GPU; it numbers all GPUs, CUDA only the visible ones."""
     names = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
     visible = [name.strip() for name in names if name.strip()]
     return visible[index] if index < len(visible) else str(index)
 
 
 def query(index: int, fields: tuple[str, ...] = FIELDS) -> dict[str, str]:
-    """What nvidia-smi says of a GPU; empty where there is no such program."""
+    """Return fields of nvidia-smi for a GPU; empty if the program is missing or fails."""
     command = [
         "nvidia-smi",
         f"--id={_identity(index)}",
@@ -163,22 +163,22 @@ def query(index: int, fields: tuple[str, ...] = FIELDS) -> dict[str, str]:
 
 
 def used_mib(index: int) -> int | None:
-    """MiB of a GPU's memory in use by all processes; None where nobody tells."""
+    """Return the MiB of a GPU's memory used by all processes; None if unknown."""
     text = query(index, ("memory.used",)).get("memory.used", "")
     return int(text) if text.isdigit() else None
 
 
 def slug(name: str) -> str:
-    """A GPU's name as a part of a file's name: "NVIDIA H100 80GB HBM3" → "nvidia-h100-80gb-hbm3".
+    """Turn a GPU's name into part of a file name, which is never empty.
 
-    Never empty.
+    "NVIDIA H100 80GB HBM3" → "nvidia-h100-80gb-hbm3".
     """
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "gpu"
 
 
 def index_of(device: str) -> int:
-    """N of "cuda:N", 0 of "cuda". Raises ValueError for any other name."""
-    found = re.fullmatch(r"cuda(?::(\d+))?", device)
-    if not found:
+    """Return N for "cuda:N", 0 for "cuda". Raises ValueError for any other name."""
+    match = re.fullmatch(r"cuda(?::(\d+))?", device)
+    if not match:
         raise ValueError(f"expected cuda or cuda:N, got {device!r}")
-    return int(found[1] or 0)
+    return int(match[1] or 0)

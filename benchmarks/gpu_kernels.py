@@ -1,11 +1,11 @@
-"""The CUDA kernels beside the device's own limits.
+"""Throughput of the CUDA kernels, compared with the device's limits.
 
     python -m benchmarks.gpu_kernels            # make bench-gpu
 
-For each operator, type and size: GB/s of what it must read and write, in parts of what a copy
-reaches in the same run, and against PyTorch's own generator (`torch.randn`), which makes other
-numbers for the same purpose. Results are checked against the CPU first. Times are CUDA events
-around many launches, the median of rounds.
+For each operator, type and size: the bandwidth of its minimum reads and writes as a share of the
+bandwidth of a copy in the same run, and the speed-up over PyTorch's own generator (`torch.randn`).
+Results are first checked against the CPU. Times are from CUDA events around many launches, the
+median of several rounds.
 """
 
 # mypy: disable-error-code="import-not-found"
@@ -29,7 +29,7 @@ from zoo.cli import Command
 LAUNCHES = 50
 ROUNDS = 7
 COPIED = 1 << 28
-"""Bytes of the copy: more than the caches hold."""
+"""Bytes of the copy, more than fit in the caches."""
 
 
 def seconds(torch: Any, call: Callable[[], object]) -> float:
@@ -49,7 +49,7 @@ def seconds(torch: Any, call: Callable[[], object]) -> float:
 
 
 def sampling(torch: Any, copy: float, rows: int, width: int, kind: str) -> dict[str, Any]:
-    """`reparametrized_sample`, for the prior and for a posterior."""
+    """Measure `reparametrized_sample` for the prior and for a posterior."""
     types = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
     out = torch.empty((rows, width), dtype=types[kind], device="cuda")
     view = out.view(torch.int16) if kind == "bf16" else out
@@ -80,7 +80,7 @@ def sampling(torch: Any, copy: float, rows: int, width: int, kind: str) -> dict[
 
 
 def interpolation(torch: Any, copy: float, rows: int, steps: int, width: int) -> dict[str, Any]:
-    """`batched_interpolate`, both modes, fp32."""
+    """Measure `batched_interpolate` in both modes, fp32."""
     a, b = torch.randn((2, rows, width), device="cuda")
     t = torch.linspace(0, 1, steps, device="cuda")
     out = torch.empty((rows, steps, width), device="cuda")
@@ -89,8 +89,8 @@ def interpolation(torch: Any, copy: float, rows: int, steps: int, width: int) ->
     shares = {}
     for mode in ("linear", "spherical"):
         cuda.batched_interpolate(out, a, b, t, mode, queue)
-        given = [value.cpu().numpy() for value in (a[:4], b[:4], t)]
-        expected = runtime.ops.batched_interpolate(*given, mode)
+        operands = [value.cpu().numpy() for value in (a[:4], b[:4], t)]
+        expected = runtime.ops.batched_interpolate(*operands, mode)
         np.testing.assert_allclose(out[:4].cpu().numpy(), expected, rtol=1e-4, atol=1e-5)
         time = seconds(torch, lambda mode=mode: cuda.batched_interpolate(out, a, b, t, mode, queue))
         shares[f"share_of_copy_{mode}"] = moved / time / copy
@@ -103,7 +103,7 @@ def interpolation(torch: Any, copy: float, rows: int, steps: int, width: int) ->
 
 
 def levels(torch: Any, copy: float, shape: tuple[int, ...]) -> dict[str, Any]:
-    """`image_levels`."""
+    """Measure `image_levels`."""
     images = torch.rand(shape, device="cuda")
     out = torch.empty((shape[0], *shape[2:], shape[1]), dtype=torch.uint8, device="cuda")
     queue = torch.cuda.current_stream().cuda_stream

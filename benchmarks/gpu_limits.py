@@ -1,18 +1,18 @@
-"""What a GPU can do at most, measured, and which of its limits a case runs into.
+"""Measured limits of a GPU, and the limit that bounds a case.
 
-Four floors are put under the time of a batch, as in the roofline model (Williams, Waterman &
-Patterson, 2009, doi:10.1145/1498765.1498785), which has two:
+Four floors bound the time of a batch from below, as the two of the roofline model (Williams,
+Waterman & Patterson, 2009, doi:10.1145/1498765.1498785):
 
-- launches: what the host needs to launch its kernels and graphs, or, if that is more, what the
-  device needs to begin as many kernels, divided by the instances that work side by side;
+- launches: the time in which the host launches the kernels and graphs or, if longer, the device
+  starts as many kernels, divided by the number of parallel instances;
 - copy: bytes of the images / rate of a copy into pinned host memory;
-- arithmetic: operations of the products / rate of a large matrix product of the same precision;
-- bandwidth: bytes that the products must move through memory (none that fit into the cache) / rate
-  of a copy within the device.
+- arithmetic: operations of the products / rate of a large matrix product in the same precision;
+- bandwidth: bytes that the products must move through memory (except tensors that fit in the cache)
+  / rate of a copy within the device.
 
-The share of a floor is floor / measured time, and the case is limited by the floor of the largest
-share. The share says how much of the time that explains: 0.9 is a case at its limit, 0.1 one that
-none of the four explains. Copies count for results in host memory only.
+The share of a floor is floor / measured time; the floor with the largest share limits the case. A
+share of 0.9 is a case at its limit, 0.1 one that none of the four explains. Copies only count for
+results in host memory.
 """
 
 # mypy: disable-error-code="import-not-found"
@@ -30,7 +30,7 @@ from benchmarks.gpu_work import Work
 SIDE = 8192
 """Side of the matrices; their product takes 1.1 TFLOP."""
 COPIED = 1 << 28
-"""Bytes of a copy: more than the caches hold."""
+"""Bytes of a copy, more than fit in the caches."""
 KERNELS = 100
 """Number of empty kernels in the graph."""
 
@@ -39,11 +39,11 @@ LIMITS = ("launches", "copy", "arithmetic", "bandwidth")
 
 @dataclass(frozen=True)
 class Timed:
-    """A measured case: seconds of a batch, and what was launched for it.
+    """A measured case: the seconds and launches of a batch.
 
-    launches and graphs: calls of the host, of kernels and of graphs; kernels: what the device runs;
-    None where that is not known. instances: batches that are worked on at a time. copied: whether
-    images went to the host.
+    launches and graphs: kernel and graph launches by the host; kernels: kernels that the device
+    runs; None if unknown. instances: batches in flight at a time. copied: True if the images were
+    copied to the host.
     """
 
     seconds: float
@@ -57,20 +57,20 @@ class Timed:
 
 
 def floors(timed: Timed, work: Work, ceilings: dict[str, Any]) -> dict[str, float]:
-    """Seconds that each limit alone would take; without those that are not known."""
-    found: dict[str, float] = {}
+    """Return the seconds that each known limit alone would take."""
+    seconds: dict[str, float] = {}
     launches = _launches(timed, ceilings)
     if launches is not None:
-        found["launches"] = launches
+        seconds["launches"] = launches
     if timed.copied and ceilings.get("copy_down"):
-        found["copy"] = work.bytes_down * timed.batch / ceilings["copy_down"]
+        seconds["copy"] = work.bytes_down * timed.batch / ceilings["copy_down"]
     product = ceilings.get("products", {}).get(timed.precision)
     if product:
-        found["arithmetic"] = work.flops * timed.batch / product
+        seconds["arithmetic"] = work.flops * timed.batch / product
     if ceilings.get("copy_device"):
         moved = work.bytes_moved(timed.batch, timed.precision, ceilings.get("cache_bytes") or 0)
-        found["bandwidth"] = moved / ceilings["copy_device"]
-    return found
+        seconds["bandwidth"] = moved / ceilings["copy_device"]
+    return seconds
 
 
 def _launches(timed: Timed, ceilings: dict[str, Any]) -> float | None:
@@ -87,32 +87,32 @@ def _launches(timed: Timed, ceilings: dict[str, Any]) -> float | None:
 
 
 def verdict(timed: Timed, work: Work, ceilings: dict[str, Any]) -> dict[str, Any]:
-    """The floor with the largest share, and the numbers that say so.
+    """Return the floor with the largest share, and all numbers.
 
-    `limited_by` is one of `LIMITS`, the first of them where two are equal, or None where no floor
-    is known; `share` its share; `shares` and `floors_us` those of all that are known.
+    `limited_by` is one of `LIMITS` (the first if two are equal), or None if no floor is known;
+    `share` is its share; `shares` and `floors_us` hold all known ones.
     """
-    found = floors(timed, work, ceilings)
-    shares = {name: found[name] / timed.seconds for name in LIMITS if name in found}
+    seconds = floors(timed, work, ceilings)
+    shares = {name: seconds[name] / timed.seconds for name in LIMITS if name in seconds}
     largest = max(shares, key=lambda name: shares[name]) if shares else None
     return {
         "limited_by": largest,
         "share": shares[largest] if largest else None,
         "shares": shares,
-        "floors_us": {name: found[name] * 1e6 for name in shares},
+        "floors_us": {name: seconds[name] * 1e6 for name in shares},
     }
 
 
 def measure(device_name: str, side: int = SIDE, copied: int = COPIED) -> dict[str, Any]:
-    """The ceilings of a device, through PyTorch.
+    """Measure the ceilings of a device with PyTorch.
 
-    Returns: `products`, operations a second of a product of square matrices for each precision;
-    `copy_device` and `copy_down`, bytes a second within the device (read and written ones both
-    counted) and into pinned host memory; `launch`, `graph_launch` and `graph_kernel`, seconds for a
-    small kernel, for a graph of one, and for each further one; `cache_bytes`, of the L2 cache;
-    `missing`, the reason for each that could not be measured; versions.
+    Returns `products`, operations per second of a product of square matrices by precision;
+    `copy_device` and `copy_down`, bytes per second within the device (reads plus writes) and into
+    pinned host memory; `launch`, `graph_launch` and `graph_kernel`, seconds for a small kernel, for
+    a graph of one kernel, and for each further kernel; `cache_bytes`, the size of the L2 cache;
+    `missing`, the reason for each ceiling that could not be measured; and versions.
 
-    Raises RuntimeError where PyTorch cannot use the device.
+    Raises RuntimeError if PyTorch cannot use the device.
     """
     device = TorchDevice(device_name)
     torch = device.torch
@@ -133,11 +133,11 @@ def measure(device_name: str, side: int = SIDE, copied: int = COPIED) -> dict[st
     def attempt(name: str, value: Callable[[], float]) -> float | None:
         try:
             return value()
-        except Exception as error:  # a type or a call that this GPU or this PyTorch has not
+        except Exception as error:  # a dtype or call that this GPU or PyTorch does not support
             missing[name] = " ".join(str(error).split())[:200] or type(error).__name__
             return None
         finally:
-            device.forget_peak()
+            device.reset_peak()
 
     for precision in ("fp32", "tf32", "fp16", "bf16", "int8", "fp8"):
         value = attempt(precision, partial(_product, device, precision, side))
@@ -154,11 +154,11 @@ def measure(device_name: str, side: int = SIDE, copied: int = COPIED) -> dict[st
 
 
 def _product(device: TorchDevice, precision: str, side: int) -> float:
-    """Operations a second of a product [side, side] · [side, side]."""
+    """Return the operations per second of a product [side, side] · [side, side]."""
     torch = device.torch
     if precision == "tf32" and not device.cuda:
-        raise RuntimeError("TF32 is of GPUs")
-    device.tf32(precision == "tf32")
+        raise RuntimeError("TF32 needs a GPU")
+    device.set_tf32(precision == "tf32")
     a, b = torch.randn((2, side, side), device=device.device)
     if precision == "int8":
         left, right = a.to(torch.int8), b.to(torch.int8)
@@ -175,11 +175,11 @@ def _product(device: TorchDevice, precision: str, side: int) -> float:
     try:
         return 2 * side**3 / device.seconds(call)
     finally:
-        device.tf32(False)
+        device.set_tf32(False)
 
 
 def _copies(device: TorchDevice, size: int) -> tuple[float, float]:
-    """Bytes a second within the device, read and written, and from it to the host."""
+    """Return the bytes per second within the device (reads plus writes) and to the host."""
     torch = device.torch
     source = torch.zeros(size, dtype=torch.uint8, device=device.device)
     target, host = torch.empty_like(source), device.host_buffer(source)
@@ -189,9 +189,9 @@ def _copies(device: TorchDevice, size: int) -> tuple[float, float]:
 
 
 def _graph(device: TorchDevice, kernels: int) -> float:
-    """Seconds of a CUDA graph of so many kernels that do next to nothing."""
+    """Return the seconds of a CUDA graph of this many minimal kernels."""
     if not device.cuda:
-        raise RuntimeError("CUDA graphs are of GPUs")
+        raise RuntimeError("CUDA graphs need a GPU")
     torch = device.torch
     tiny = torch.zeros(1, device=device.device)
     tiny.add_(1)

@@ -1,4 +1,4 @@
-"""The peers on a GPU: PyTorch (`gpu_torch`) and stock ONNX Runtime."""
+"""Peers in the GPU benchmark: stock ONNX Runtime, and the table of all peers."""
 
 # mypy: disable-error-code="import-not-found"
 
@@ -17,8 +17,8 @@ from benchmarks.gpu_torch import TorchCompile, TorchEager
 class StockOnnxRuntime(Contender):
     """The engine file in ONNX Runtime's own Python package, with IO binding.
 
-    The portable body of the noise operator draws our noise there. TF32, which is this package's
-    default on a GPU, is off for fp32.
+    The portable body of the noise operator draws the noise. TF32, the package's default on a GPU,
+    is off for fp32.
     """
 
     name = "ONNX Runtime"
@@ -33,8 +33,8 @@ class StockOnnxRuntime(Contender):
         if device == "cuda":
             if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
                 raise NotInstalled(
-                    f"onnxruntime {onnxruntime.__version__} has no CUDA: pip install "
-                    "onnxruntime-gpu in the place of onnxruntime"
+                    f"onnxruntime {onnxruntime.__version__} has no CUDA provider: install "
+                    "onnxruntime-gpu instead of onnxruntime"
                 )
             tf32 = "1" if self.precision == "tf32" else "0"
             settings = {"device_id": index or "0", "use_tf32": tf32}
@@ -44,7 +44,7 @@ class StockOnnxRuntime(Contender):
         options.log_severity_level = 3
         self.session = onnxruntime.InferenceSession(self.case.engine, options, providers=providers)
         if device == "cuda" and self.session.get_providers()[0] != "CUDAExecutionProvider":
-            raise NotInstalled("onnxruntime-gpu does not find its CUDA libraries")
+            raise NotInstalled("onnxruntime-gpu cannot load its CUDA libraries")
         self.place = device, int(index or 0)
         self.output = self.session.get_outputs()[0].name
         from runtime import manifest
@@ -52,21 +52,21 @@ class StockOnnxRuntime(Contender):
         self.width: int = manifest.read(Path(self.case.engine))["latent"]["width"]
 
     def binding(self, batch: int, device: str) -> Any:
-        """Inputs of the prior for a batch, and the output on a device."""
-        made = self.session.io_binding()
+        """Bind the prior's inputs for a batch, and the output on a device."""
+        binding = self.session.io_binding()
         zeros = np.zeros((batch, self.width), np.float32)
-        given = {"mu": zeros, "logvar": zeros, "truncation": np.ones(1, np.float32)}
-        given["noise"] = given["truncation"]
+        inputs = {"mu": zeros, "logvar": zeros, "truncation": np.ones(1, np.float32)}
+        inputs["noise"] = inputs["truncation"]
         names = {value.name for value in self.session.get_inputs()}
-        for name in names & given.keys():
-            made.bind_cpu_input(name, given[name])
-        made.bind_output(self.output, device, self.place[1] if device != "cpu" else 0)
-        return made
+        for name in names & inputs.keys():
+            binding.bind_cpu_input(name, inputs[name])
+        binding.bind_output(self.output, device, self.place[1] if device != "cpu" else 0)
+        return binding
 
     def run(self, binding: Any, seed: int, first: int) -> None:
-        """A batch of the run with this seed."""
+        """Compute a batch of the run with this seed."""
         for name, value in (("seed", seed), ("first", first)):
-            # All 64 bits, in the signed type that the graph has for them.
+            # All 64 bits, as the signed type of the graph's input.
             binding.bind_cpu_input(name, np.array([value], np.uint64).view(np.int64))
         self.session.run_with_iobinding(binding)
 
@@ -95,19 +95,19 @@ class StockOnnxRuntime(Contender):
             first += batch
 
 
-def _of(kind: type[Contender], precision: str) -> type[Contender]:
-    made: type[Contender] = type(kind.__name__, (kind,), {"precision": precision})
-    return made
+def _in_precision(kind: type[Contender], precision: str) -> type[Contender]:
+    variant: type[Contender] = type(kind.__name__, (kind,), {"precision": precision})
+    return variant
 
 
 PEERS: dict[str, type[Contender]] = {
     "torch-fp32": TorchEager,
-    "torch-tf32": _of(TorchEager, "tf32"),
-    "torch-fp16": _of(TorchEager, "fp16"),
+    "torch-tf32": _in_precision(TorchEager, "tf32"),
+    "torch-fp16": _in_precision(TorchEager, "fp16"),
     "compile-fp32": TorchCompile,
-    "compile-tf32": _of(TorchCompile, "tf32"),
-    "compile-fp16": _of(TorchCompile, "fp16"),
-    "compile-bf16": _of(TorchCompile, "bf16"),
+    "compile-tf32": _in_precision(TorchCompile, "tf32"),
+    "compile-fp16": _in_precision(TorchCompile, "fp16"),
+    "compile-bf16": _in_precision(TorchCompile, "bf16"),
     "onnxruntime-fp32": StockOnnxRuntime,
-    "onnxruntime-tf32": _of(StockOnnxRuntime, "tf32"),
+    "onnxruntime-tf32": _in_precision(StockOnnxRuntime, "tf32"),
 }

@@ -1,4 +1,4 @@
-"""A GPU measurement for people: tables, and a plot."""
+"""Tables and a plot of a GPU measurement."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.gpu_bars import EAGER, rate
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """A line for each case that was measured, under a heading for each model."""
+    """Return a line for each measured case, under a heading for each model."""
     lines = []
     for model in dict.fromkeys(row["model"] for row in rows):
         lines.append(
@@ -50,7 +50,7 @@ def _number(value: float | None, form: str = "8.2f") -> str:
 
 
 def absent(rows: list[dict[str, Any]]) -> str:
-    """Each contender that has no result for a model and batch, with its reason; same ones once."""
+    """List the contenders without a result for a model and batch, grouped by their reason."""
     seen: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:
         if row["status"] != "ok":
@@ -67,46 +67,46 @@ def absent(rows: list[dict[str, Any]]) -> str:
     )
 
 
-def ceilings(found: dict[str, Any]) -> str:
-    """The limits of the GPU, in one line each."""
+def ceilings(limits: dict[str, Any]) -> str:
+    """Return the limits of the GPU, one per line."""
     lines = []
-    for precision, value in found.get("products", {}).items():
-        lines.append(f"matrix product {found['side']}³ {precision}: {value / 1e12:,.1f} TFLOP/s")
+    for precision, value in limits.get("products", {}).items():
+        lines.append(f"matrix product {limits['side']}³ {precision}: {value / 1e12:,.1f} TFLOP/s")
     for key, what in (("copy_device", "copy in the device"), ("copy_down", "copy to the host")):
-        if found.get(key):
-            lines.append(f"{what}: {found[key] / 1e9:,.1f} GB/s")
+        if limits.get(key):
+            lines.append(f"{what}: {limits[key] / 1e9:,.1f} GB/s")
     for key in ("launch", "graph_launch", "graph_kernel"):
-        if found.get(key):
-            lines.append(f"{key.replace('_', ' ')}: {found[key] * 1e6:.2f} µs")
-    lines += [f"{name}: not measured: {why}" for name, why in found.get("missing", {}).items()]
+        if limits.get(key):
+            lines.append(f"{key.replace('_', ' ')}: {limits[key] * 1e6:.2f} µs")
+    lines += [f"{name}: not measured: {why}" for name, why in limits.get("missing", {}).items()]
     return "\n".join(lines)
 
 
-def bars(found: list[dict[str, Any]]) -> str:
-    """A line for each bar, those that were missed or not measured among them, and their count."""
+def bars(targets: list[dict[str, Any]]) -> str:
+    """Return a line for each target, and a count of the results."""
     lines = []
-    for bar in found:
+    for bar in targets:
         value = "-" if bar["value"] is None else f"{bar['value']:,.2f}"
         who = f" ({bar['ours']['key']}, batch {bar['ours']['batch']})" if bar["ours"] else ""
         lines.append(
             f"{bar['result'].upper():12} {bar['bar']}: {value}, at least {bar['at_least']:,g}{who}"
         )
     counts = [
-        f"{sum(bar['result'] == result for bar in found)} {result}"
+        f"{sum(bar['result'] == result for bar in targets)} {result}"
         for result in ("pass", "fail", "not measured")
     ]
     return "\n".join([*lines, f"bars: {', '.join(counts)}"])
 
 
 STYLES = {"fp32": "-", "tf32": "-.", "fp16": "--", "bf16": ":"}
-"""Lines of the precisions; others are dotted widely."""
+"""Line styles of the precisions; others are widely dotted."""
 
 
 def plot(rows: list[dict[str, Any]], title: str, path: Path) -> bool:
-    """Images/s over the batch size, a panel for each model, into a PNG.
+    """Plot images/s over the batch size into a PNG, with a panel for each model.
 
-    A contender has a colour, ours red ones, and a precision a style of line. Whether there was
-    anything to show; else no file is written.
+    The colour shows the contender (red: ours), the line style the precision. Returns False, and
+    writes nothing, if there are no results.
     """
     done = [row for row in rows if rate(row)]
     if not done:
@@ -152,13 +152,13 @@ def plot(rows: list[dict[str, Any]], title: str, path: Path) -> bool:
 
 
 def _colours(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """A colour for each contender: reds for ours, greys and blues for the peers."""
+    """Return a colour for each contender: reds for ours, greys and blues for the peers."""
     palettes = {
         True: ("#d1495b", "#8c1c2f", "#f28f3b"),
         False: ("#9a9a9a", "#3d3d3d", "#5b8db8"),
     }
-    found: dict[str, Any] = {}
+    colours: dict[str, Any] = {}
     for ours, palette in palettes.items():
         names = dict.fromkeys(row["contender"] for row in rows if row["ours"] is ours)
-        found |= {name: palette[place % len(palette)] for place, name in enumerate(names)}
-    return found
+        colours |= {name: palette[place % len(palette)] for place, name in enumerate(names)}
+    return colours

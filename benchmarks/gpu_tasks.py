@@ -1,4 +1,4 @@
-"""What a contender's process on a GPU is told to do, and how it is timed."""
+"""Tasks of a contender's process on a GPU, and their timing."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ WARM_UP = 0.3
 
 
 class Reduced(RuntimeError):
-    """A smaller batch size ran in the place of the one that was asked for."""
+    """A smaller batch size ran than the requested one."""
 
 
 def throughput(
     contender: Contender, batch: int, where: Where, seconds: float
 ) -> tuple[int, float, int]:
-    """Images made, the seconds that it took until all were done, and the number of batches."""
-    made = contender.batches(batch, where)
+    """Return the images made, the seconds until all were finished, and the number of batches."""
+    batches = contender.batches(batch, where)
     warm = time.perf_counter() + min(WARM_UP, seconds / 3)
-    next(made)
+    next(batches)
     while time.perf_counter() < warm:
-        next(made)
+        next(batches)
     contender.finish()
     images = count = 0
     start = time.perf_counter()
     while time.perf_counter() < start + seconds:
-        images += next(made)
+        images += next(batches)
         count += 1
     contender.finish()
-    taken = time.perf_counter() - start
-    made.close()  # type: ignore[attr-defined]
-    return images, taken, count
+    elapsed = time.perf_counter() - start
+    batches.close()  # type: ignore[attr-defined]
+    return images, elapsed, count
 
 
 def latency(contender: Contender, batch: int, seconds: float) -> list[float]:
-    """Seconds from each request to its images in host memory, one request at a time."""
+    """Return the seconds from each request to its images in host memory, one request at a time."""
     answers = contender.requests(batch)
     warm = time.perf_counter() + min(WARM_UP, seconds / 3)
     next(answers)
@@ -56,22 +56,22 @@ def latency(contender: Contender, batch: int, seconds: float) -> list[float]:
     return times
 
 
-def obey(contender: Contender, task: str, batch: int, argument: Any) -> Any:
-    """What a contender's process is told to do; the answer.
+def run_task(contender: Contender, task: str, batch: int, argument: Any) -> Any:
+    """Run a task in a contender's process and return its result.
 
-    Raises Reduced where this runtime warned that it runs fewer images at a time.
+    Raises Reduced if this runtime warned that it runs fewer images at a time.
     """
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RuntimeWarning)
-        answer = _obey(contender, task, batch, argument)
-    for warning in said:
+        answer = _run_task(contender, task, batch, argument)
+    for warning in caught:
         if contender.ours and warning.category is RuntimeWarning:
             raise Reduced(" ".join(str(warning.message).split()))
         warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
     return answer
 
 
-def _obey(contender: Contender, task: str, batch: int, argument: Any) -> Any:
+def _run_task(contender: Contender, task: str, batch: int, argument: Any) -> Any:
     if task == "open":
         return contender.open()
     if task == "prepare":
@@ -90,4 +90,4 @@ def _obey(contender: Contender, task: str, batch: int, argument: Any) -> Any:
     if task == "launches":
         contender.prepare(batch)
         return contender.launches(batch)
-    raise ValueError(f"no such task: {task}")
+    raise ValueError(f"unknown task: {task}")

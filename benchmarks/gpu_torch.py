@@ -1,11 +1,11 @@
-"""PyTorch on a GPU, eager and compiled, as a peer.
+"""PyTorch on a GPU, eager and compiled, as peers.
 
-Driven as its documentation advises: inference mode, channels_last, cuDNN's own choice of
-algorithms, max-autotune with CUDA graphs, copies that overlap the computing. It draws its own
-noise, with `torch.randn` on the GPU. TF32 is off for fp32.
+Set up as its documentation recommends: inference mode, channels_last, cuDNN benchmark mode,
+max-autotune with CUDA graphs, copies that overlap computation. The noise comes from `torch.randn`
+on the GPU. TF32 is off for fp32.
 
-On a CPU, where the tests run them, torch.compile is in its default mode: max-autotune takes minutes
-and has no CUDA graphs there. All else is the same code.
+On a CPU, where the tests run, torch.compile uses its default mode: max-autotune takes minutes and
+has no CUDA graphs there. Everything else is the same code.
 """
 
 # mypy: disable-error-code="import-not-found"
@@ -23,7 +23,7 @@ from benchmarks.gpu_contenders import Contender, Images, NotInstalled, Where
 from benchmarks.gpu_device import HostCopies, TorchDevice
 
 PROFILED = 20
-"""Batches whose launches are counted."""
+"""Number of batches in the profile that counts launches."""
 LAUNCHES = ("cudaLaunchKernel", "cuLaunchKernel", "cudaLaunchCooperativeKernel")
 GRAPHS = ("cudaGraphLaunch", "cuGraphLaunch")
 MOVES = ("memcpy", "memset")
@@ -35,7 +35,7 @@ class TorchEager(Contender):
     name = "PyTorch eager"
     draws_contract = False
     static = False
-    """Whether the images of each batch lie in the same memory."""
+    """True if every batch is written to the same memory."""
 
     def open(self) -> None:
         try:
@@ -48,9 +48,9 @@ class TorchEager(Contender):
         kinds = {"fp16": torch.float16, "bf16": torch.bfloat16}
         self.dtype = kinds.get(self.precision, torch.float32)
         torch.backends.cudnn.benchmark = True
-        self.device.tf32(self.precision == "tf32")
+        self.device.set_tf32(self.precision == "tf32")
         network, config = load_generator(Path(self.case.engine))
-        idiomatic(network)
+        use_idiomatic_layers(network)
         self.network = network.to(self.device.device, self.dtype).to(
             memory_format=torch.channels_last
         )
@@ -58,11 +58,11 @@ class TorchEager(Contender):
         self.noise_widths: tuple[int, ...] = tuple(getattr(network, "noise_widths", ()))
 
     def prepare(self, batch: int) -> None:
-        self.device.forget_peak()
+        self.device.reset_peak()
         self.images, self.step = self.forward, lambda: self.sample(batch)
 
     def forward(self, latents: Any, noises: list[Any]) -> Any:
-        """Images uint8 [N, H, W, C] of latents [N, D] and the noise of each layer [N, width]."""
+        """Return images uint8 [N, H, W, C] for latents [N, D] and each layer's noise [N, width]."""
         torch = self.torch
         if noises:
             from zoo.models.generators import FIRST_LAYER_STREAM
@@ -79,17 +79,17 @@ class TorchEager(Contender):
         return image.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
     def widened(self, image: Any) -> Any:
-        """In half precision the levels are rounded in it: one kernel less."""
+        """Return the image unchanged: computing levels in its precision saves a kernel."""
         return image
 
     def sample(self, batch: int) -> Any:
-        """A batch of images on the device."""
+        """Return a batch of images on the device."""
         randn, kind = self.torch.randn, {"device": self.device.device, "dtype": self.dtype}
         noises = [randn(batch, width, **kind) for width in self.noise_widths]
         return self.forward(randn(batch, self.width, **kind), noises)
 
     def inference(self) -> AbstractContextManager[Any]:
-        """What the calls are made in."""
+        """Return the context for all calls."""
         mode: AbstractContextManager[Any] = self.torch.inference_mode()
         return mode
 
@@ -108,9 +108,9 @@ class TorchEager(Contender):
                     noise(first, FIRST_LAYER_STREAM + layer, width)
                     for layer, width in enumerate(self.noise_widths)
                 ]
-                made = self.images(noise(first, 0, self.width), noises)
+                images = self.images(noise(first, 0, self.width), noises)
                 # A compiled function may write its next result to the same place.
-                parts.append(made.cpu().numpy().copy())
+                parts.append(images.cpu().numpy().copy())
         return np.concatenate(parts)[:n]
 
     def requests(self, batch: int) -> Iterator[Images]:
@@ -125,9 +125,9 @@ class TorchEager(Contender):
         with self.inference():
             copies = HostCopies(self.device, self.step())
             while True:
-                made = self.step()
+                images = self.step()
                 if where == "numpy":
-                    copies.put(made.clone() if self.static else made)
+                    copies.put(images.clone() if self.static else images)
                 yield batch
 
     def finish(self) -> None:
@@ -149,18 +149,20 @@ class TorchEager(Contender):
                 self.step()
             self.device.synchronise()
         on_device = self.torch.autograd.DeviceType.CUDA
-        return launched(
+        return count_launches(
             (entry.key, entry.device_type == on_device, entry.count)
             for entry in profile.key_averages()
-            # A named range of calls is listed for the device too, and is no kernel.
+            # Named ranges are listed for the device too, but are not kernels.
             if not getattr(entry, "is_user_annotation", False)
         )
 
 
-def launched(entries: Iterable[tuple[str, bool, int]], batches: int = PROFILED) -> dict[str, Any]:
-    """What a profile says of each batch: calls that launch kernels or graphs, and the kernels.
+def count_launches(
+    entries: Iterable[tuple[str, bool, int]], batches: int = PROFILED
+) -> dict[str, Any]:
+    """Count the kernel launches, graph launches and kernels per batch in a profile.
 
-    entries: name, whether it ran on the device, and how often, of `batches` batches.
+    entries: (name, True if it ran on the device, count over all `batches`).
     """
     launches = graphs = kernels = 0
     for name, on_device, count in entries:
@@ -184,7 +186,7 @@ class TorchCompile(TorchEager):
     name = "torch.compile"
 
     def prepare(self, batch: int) -> None:
-        self.device.forget_peak()
+        self.device.reset_peak()
         torch = self.torch
         torch._dynamo.reset()
         mode = "max-autotune" if self.device.cuda else "default"
@@ -193,7 +195,7 @@ class TorchCompile(TorchEager):
         compiled = torch.compile(lambda: self.sample(batch), mode=mode, dynamic=False)
 
         def step() -> Any:
-            # What the graph wrote before may be written over.
+            # Allow the graph to overwrite the previous batch.
             torch.compiler.cudagraph_mark_step_begin()
             return compiled()
 
@@ -203,12 +205,12 @@ class TorchCompile(TorchEager):
                 self.step()
 
     def widened(self, image: Any) -> Any:
-        """A compiler makes one kernel of it in any case."""
+        """Return the image in fp32; the compiler fuses the conversion."""
         return image.float()
 
 
-def idiomatic(network: Any) -> None:
-    """Write in PyTorch's own way, in place, the layers that stand there for the exporter."""
+def use_idiomatic_layers(network: Any) -> None:
+    """Replace, in place, layers written for the exporter by the usual PyTorch code."""
     from torch import nn
 
     from zoo.models.style_layers import EPSILON, PlainPixelNorm
@@ -217,7 +219,7 @@ def idiomatic(network: Any) -> None:
         """x · rsqrt(mean of x² over the channels + ε)."""
 
         def forward(self, x: Any) -> Any:
-            """Normalise."""
+            """Return x, normalised."""
             return x * (x.square().mean(1, keepdim=True) + EPSILON).rsqrt()
 
     for module in list(network.modules()):

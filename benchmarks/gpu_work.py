@@ -1,4 +1,4 @@
-"""What a model has to compute and to move for one image, counted in its ONNX graph."""
+"""Operations and memory traffic of a model for one image, counted in its ONNX graph."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ BYTES = {"fp32": 4, "tf32": 4, "fp16": 2, "bf16": 2, "int8": 1, "fp8": 1}
 
 @dataclass(frozen=True)
 class Work:
-    """For one image.
+    """Work for one image.
 
-    flops: floating-point operations of the matrix products and convolutions, a multiplication and
-    an addition being two; tensors: the size of each tensor that a product reads or writes, without
-    the weights; weights: numbers in all weights, which a batch reads once; products: how many there
-    are; noise: streams that are drawn; bytes_down: bytes of the image.
+    flops: floating-point operations of the matrix products and convolutions, counting a
+    multiply-add as two; tensors: the size of each tensor that a product reads or writes, without
+    the weights; weights: number of weights, which a batch reads once; products: number of products;
+    noise: number of noise streams; bytes_down: bytes of the image.
     """
 
     flops: int
@@ -29,10 +29,10 @@ class Work:
     bytes_down: int
 
     def bytes_moved(self, batch: int, precision: str, cache: int = 0) -> int:
-        """The least that a batch moves through the device's memory.
+        """Return the minimum number of bytes that a batch moves through the device's memory.
 
-        All that stands between two products counts as fused into them, and what fits into a cache
-        of so many bytes as staying there.
+        Assumes that everything between two products is fused into them, and that a tensor that fits
+        into a cache of `cache` bytes stays there.
         """
         size = BYTES[precision]
         moved = [tensor * batch * size for tensor in self.tensors]
@@ -41,9 +41,9 @@ class Work:
 
 
 def count(engine: Path) -> Work:
-    """The work of an engine file of the role generator; needs the package onnx.
+    """Count the work of an engine file of the role generator; needs the package onnx.
 
-    Raises ValueError for a product whose shape cannot be inferred.
+    Raises ValueError if the shape of a product cannot be inferred.
     """
     import onnx
 
@@ -63,28 +63,28 @@ def count(engine: Path) -> Work:
             flops += _COUNTED[node.op_type](node, shapes)
             sizes = {name: math.prod(shapes[name]) for name in (*node.input, *node.output) if name}
         except KeyError as error:
-            raise ValueError(f"{engine.name}: no shape of {error} at {node.name}") from error
+            raise ValueError(f"{engine.name}: {node.name}: unknown shape of {error}") from error
         products += 1
         weights += sum(size for name, size in sizes.items() if name in constants)
         tensors += [size for name, size in sizes.items() if name not in constants]
     height, width, channels = (document["image"][key] for key in ("height", "width", "channels"))
     noise = sum(
-        given.name == "latent" or given.name.startswith("noise.") for given in model.graph.input
+        entry.name == "latent" or entry.name.startswith("noise.") for entry in model.graph.input
     )
     return Work(flops, tuple(tensors), weights, products, noise, height * width * channels)
 
 
 def _one_row(model: Any) -> Any:
-    """The model for a batch of one, its shapes inferred."""
+    """Set the batch size to one and infer all shapes."""
     import onnx
 
-    for given in model.graph.input:
-        for axis in given.type.tensor_type.shape.dim:
+    for entry in model.graph.input:
+        for axis in entry.type.tensor_type.shape.dim:
             if axis.dim_param:
                 axis.dim_value = 1
     del model.graph.value_info[:]
-    for made in model.graph.output:
-        made.type.tensor_type.ClearField("shape")
+    for entry in model.graph.output:
+        entry.type.tensor_type.ClearField("shape")
     return onnx.shape_inference.infer_shapes(model, data_prop=True)
 
 
@@ -111,8 +111,8 @@ def _transposed(node: Any, shapes: Shapes) -> int:
 
 
 def _matrices(node: Any, shapes: Shapes) -> int:
-    turned = any(entry.name == "transA" and entry.i for entry in node.attribute)
-    inner = shapes[node.input[0]][-2 if turned else -1]
+    transposed = any(entry.name == "transA" and entry.i for entry in node.attribute)
+    inner = shapes[node.input[0]][-2 if transposed else -1]
     return 2 * math.prod(shapes[node.output[0]]) * inner
 
 

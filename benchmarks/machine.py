@@ -1,4 +1,4 @@
-"""What machine a measurement was made on."""
+"""Description of the machine of a measurement."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PACKAGES = ("generator-zoo", "numpy", "onnxruntime", "openvino", "torch")
 
 
 def describe(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
-    """CPU model, cores this process may use, memory in GiB, and versions of installed packages."""
+    """Return CPU model, usable cores, memory in GiB, and versions of the installed packages."""
     info: dict[str, Any] = {
         "cpu": _first_value("/proc/cpuinfo", "model name") or platform.processor(),
         "cores": len(os.sched_getaffinity(0)),

@@ -1,4 +1,4 @@
-"""A contender in a process of its own, which does what it is told."""
+"""Contenders in processes of their own."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 
 class Process:
-    """The other end of a contender's process.
+    """Handle of a contender's process.
 
     It runs `serve(key, arguments, pipe)`, which answers each order (task, batch, argument) with
-    (True, answer), or (False, what went wrong), and ends at the order None. `kind` is the
-    contender's class, and `patience` the seconds that an answer may take.
+    (True, result) or (False, error) and ends at the order None. `kind` is the contender's class,
+    `patience` the time limit of an answer in seconds.
     """
 
     def __init__(
@@ -29,14 +29,14 @@ class Process:
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=serve, args=(key, arguments, theirs), daemon=True)
         self.process.start()
-        # While this end of theirs is open, a process that died would be waited for.
+        # Otherwise `ask` would keep waiting for a process that has died.
         theirs.close()
 
     def ask(self, task: str, batch: int, argument: Any = None) -> Any:
-        """The answer to an order.
+        """Send an order and return its result.
 
-        Raises the exception that was sent, or RuntimeError with the text that was; RuntimeError too
-        where the process has died, or does not answer in time, and is ended for it.
+        Raises the process's exception, or RuntimeError with its text; also RuntimeError if the
+        process has died, or does not answer in time, in which case it is killed.
         """
         try:
             self.pipe.send((task, batch, argument))
@@ -46,7 +46,7 @@ class Process:
             done, answer = self.pipe.recv()
         except (EOFError, OSError) as error:
             self.process.join(10)
-            raise RuntimeError(f"its process ended ({self.process.exitcode})") from error
+            raise RuntimeError(f"the process ended ({self.process.exitcode})") from error
         if not done:
             raise answer if isinstance(answer, Exception) else RuntimeError(answer)
         return answer

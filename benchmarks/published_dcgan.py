@@ -20,7 +20,7 @@ _EPSILON = 0.8
 
 
 def generator(side: int, channels: int) -> nn.Module:
-    """Latents [N, 100] to images [N, C, S, S] in [-1, 1]."""
+    """Return a network from latents [N, 100] to images [N, C, S, S] in [-1, 1]."""
 
     def block(before: int, after: int) -> list[nn.Module]:
         convolution = nn.Conv2d(before, after, 3, padding=1)
@@ -41,7 +41,7 @@ def generator(side: int, channels: int) -> nn.Module:
 
 
 def discriminator(side: int, channels: int) -> nn.Module:
-    """Images [N, C, S, S] in [-1, 1] to logits [N, 1]."""
+    """Return a network from images [N, C, S, S] in [-1, 1] to logits [N, 1]."""
     layers: list[nn.Module] = []
     widths = (channels, 16, 32, 64, 128)
     for before, after in zip(widths, widths[1:], strict=False):
@@ -65,23 +65,26 @@ def train(
     seconds: float,
     clock: Callable[[], float] = time.process_time,
 ) -> tuple[nn.Module, int]:
-    """Train for that long on batches [64, C, S, S] in [-1, 1]; returns generator and updates."""
-    made, judge = generator(side, channels), discriminator(side, channels)
-    for network in (made, judge):
-        network.apply(_initialise)
-    optimizers = [torch.optim.Adam(n.parameters(), 2e-4, (0.5, 0.999)) for n in (made, judge)]
+    """Train on batches [64, C, S, S] in [-1, 1]; return the generator and the number of updates.
+
+    seconds: the duration, by `clock`.
+    """
+    network, judge = generator(side, channels), discriminator(side, channels)
+    for part in (network, judge):
+        part.apply(_initialise)
+    optimizers = [torch.optim.Adam(n.parameters(), 2e-4, (0.5, 0.999)) for n in (network, judge)]
     started, updates = clock(), 0
     while clock() - started < seconds:
         real = next(batches)
         ones, zeros = torch.ones(len(real), 1), torch.zeros(len(real), 1)
         optimizers[0].zero_grad()
-        fake = made(torch.randn(len(real), LATENT))
+        fake = network(torch.randn(len(real), LATENT))
         F.binary_cross_entropy_with_logits(judge(fake), ones).backward()
         optimizers[0].step()
         optimizers[1].zero_grad()
-        known = F.binary_cross_entropy_with_logits(judge(real), ones)
-        made_up = F.binary_cross_entropy_with_logits(judge(fake.detach()), zeros)
-        ((known + made_up) / 2).backward()
+        real_loss = F.binary_cross_entropy_with_logits(judge(real), ones)
+        fake_loss = F.binary_cross_entropy_with_logits(judge(fake.detach()), zeros)
+        ((real_loss + fake_loss) / 2).backward()
         optimizers[1].step()
         updates += 1
-    return made.eval(), updates
+    return network.eval(), updates

@@ -2,8 +2,8 @@
 
     python -m benchmarks.startup [--engine vae.onnx] [--program path/to/grid]
 
-Medians over separate processes. `import runtime` is given as the time beyond
-`import numpy`; the C++ program is the example in csrc/examples.
+Medians over separate processes. The time of `import runtime` excludes `import numpy`; the C++
+program is the example in csrc/examples.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from benchmarks import machine
 
 
 def milliseconds(command: list[str], repeats: int) -> float:
-    """Median wall time of a command in a process of its own."""
+    """Return the median wall time of a command."""
     times = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         times.append((time.perf_counter() - start) * 1e3)
-    return statistics.median(times[1:])  # the first one reads the disk
+    return statistics.median(times[1:])  # the first run reads from the disk
 
 
 @click.command(help=__doc__.splitlines()[0])

@@ -1,4 +1,4 @@
-"""Studies of what a model is for: run by name, their results in benchmarks/results."""
+"""Runner of studies, which writes their results into benchmarks/results."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def run(
     argument: Any,
     **settings: Any,
 ) -> None:
-    """Call the studies of these names with `argument`, and write FAMILY-NAME.json of each.
+    """Call the named studies with `argument`, and write FAMILY-NAME.json for each.
 
-    The file holds the `settings`, the machine, and what the study returns.
+    The file holds the `settings`, the machine, and the study's result.
     """
     for name in names:
         result = {"study": name, **settings, "machine": describe(), **studies[name](argument)}

@@ -2,7 +2,7 @@
 
     pytest benchmarks --benchmark-only
 
-Each reports, beside its time, ns per normal or images/s in `extra_info`.
+Each also reports ns per normal or images/s in `extra_info`.
 """
 
 import numpy as np

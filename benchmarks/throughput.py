@@ -1,11 +1,11 @@
-"""Images per second of this runtime beside what people use otherwise.
+"""Images per second of this runtime on a CPU, compared with PyTorch, ONNX Runtime and OpenVINO.
 
     python -m benchmarks.throughput --models vae --batch 1,16,64
 
-Every contender lives in a process of its own and stays loaded; they take turns,
-one at a time, several rounds each, so that a slow minute of the machine hits all
-of them. Before that, all decode the same latents, and a contender whose images
-differ is refused. Prints a table and writes JSON (with the machine) and a plot.
+Every contender runs in its own process and stays loaded; they take turns, one at a time, for
+several rounds, so that a slow minute of the machine affects all of them. First, all decode the same
+latents, and a contender whose images differ is refused. Prints a table and writes JSON (with the
+machine) and a plot.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from benchmarks.contenders import CONTENDERS, Contender, measure
 from benchmarks.processes import Process
 
 RESULTS = Path(__file__).parent / "results"
-CHECKED = 64  # latents of the check
+CHECKED = 64
+"""Number of latents in the check."""
 
 
 def serve(key: str, arguments: tuple[str, str, int], pipe: Connection) -> None:
-    """A contender's process: does what it is told until told to stop."""
+    """Run the tasks that arrive at the pipe; the main function of a contender's process."""
     import psutil
 
     contender: Contender = CONTENDERS[key](*arguments)
@@ -51,19 +52,19 @@ def serve(key: str, arguments: tuple[str, str, int], pipe: Connection) -> None:
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """Peak signal-to-noise ratio of two uint8 arrays, in dB; 99 where they are equal."""
+    """Return the peak signal-to-noise ratio of two uint8 arrays in dB; 99 if they are equal."""
     mse = float(np.mean((a.astype(float) - b) ** 2))
     return 99.0 if mse == 0 else 10 * np.log10(255**2 / mse)
 
 
 def check(process: Process, batch: int, latents: np.ndarray, reference: np.ndarray) -> float:
-    """PSNR to the reference; fp32 images may differ by one grey level, bf16's keep 35 dB.
+    """Return the PSNR to the reference.
 
-    Raises RuntimeError otherwise.
+    Raises RuntimeError if it is below 35 dB, or if fp32 images differ by more than one grey level.
     """
     images = process.ask("decode", batch, latents)
     if images.shape != reference.shape or images.dtype != np.uint8:
-        raise RuntimeError(f"made {images.dtype}{images.shape}, expected uint8{reference.shape}")
+        raise RuntimeError(f"expected uint8{reference.shape}, got {images.dtype}{images.shape}")
     furthest = int(np.abs(images.astype(int) - reference).max())
     quality = psnr(images, reference)
     if (process.kind.precision == "fp32" and furthest > 1) or quality < 35:
@@ -74,7 +75,7 @@ def check(process: Process, batch: int, latents: np.ndarray, reference: np.ndarr
 def run(
     model: str, batches: list[int], names: list[str], rounds: int, seconds: float, cores: int
 ) -> list[dict[str, Any]]:
-    """One row a contender and batch: images/s of each round, time per batch, memory."""
+    """Return a row per contender and batch: images/s of each round, time per batch, memory."""
     import runtime
     from zoo import engine_path
 
@@ -114,7 +115,7 @@ def run(
                     continue
                 ready.append((process, row, []))
             for turn in range(rounds):
-                # Every other round backwards: a drift of the machine favours nobody.
+                # Reverse every other round, so that drift of the machine favours none.
                 for process, row, times in ready if turn % 2 == 0 else ready[::-1]:
                     click.echo(f"batch {batch}, round {turn + 1}: {process.key}", err=True)
                     round_times, memory = process.ask("measure", batch, seconds)
@@ -133,7 +134,7 @@ def run(
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """The measurement as text: images/s, ratio to the fastest fp32 peer of the same batch."""
+    """Format the rows: images/s, and the ratio to the fastest fp32 peer with the same batch."""
     lines = [
         f"{'':28} {'batch':>5} {'images/s':>9} {'x fastest':>10} {'x eager':>8}"
         f" {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8} {'MiB':>6} {'PSNR dB':>8}"
@@ -159,7 +160,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
-    """Bars of images/s, a group for each batch size."""
+    """Plot bars of images/s, grouped by batch size."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -195,8 +196,8 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     pyplot.close(figure)
 
 
-def integers(_: click.Context, __: click.Parameter, value: str) -> list[int]:
-    """A comma-separated list of positive integers."""
+def parse_integers(_: click.Context, __: click.Parameter, value: str) -> list[int]:
+    """Parse a comma-separated list of positive integers."""
     try:
         numbers = [int(part) for part in value.split(",")]
     except ValueError:
@@ -206,8 +207,8 @@ def integers(_: click.Context, __: click.Parameter, value: str) -> list[int]:
     return numbers
 
 
-def contenders(_: click.Context, __: click.Parameter, value: str | None) -> list[str]:
-    """Keys of CONTENDERS; all of them by default."""
+def parse_contenders(_: click.Context, __: click.Parameter, value: str | None) -> list[str]:
+    """Parse keys of CONTENDERS; all by default."""
     names = value.split(",") if value else list(CONTENDERS)
     unknown = [name for name in names if name not in CONTENDERS]
     if unknown:
@@ -217,11 +218,13 @@ def contenders(_: click.Context, __: click.Parameter, value: str | None) -> list
 
 @click.command(help=__doc__.splitlines()[0])
 @click.option("--models", default="vae", show_default=True, help="Comma-separated model names.")
-@click.option("--batch", default="1,16,64", show_default=True, callback=integers)
-@click.option("--contenders", callback=contenders, help="Comma-separated; default: all.")
+@click.option("--batch", default="1,16,64", show_default=True, callback=parse_integers)
+@click.option("--contenders", callback=parse_contenders, help="Comma-separated; default: all.")
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1))
 @click.option("--seconds", default=1.0, show_default=True, type=click.FloatRange(0.01))
-@click.option("--out", type=click.Path(path_type=Path), help="JSON file; the plot lies beside it.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="JSON file; the plot is written next to it."
+)
 def main(
     models: str,
     batch: list[int],

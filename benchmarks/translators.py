@@ -1,9 +1,9 @@
-"""Translators beside what needs no training: `python -m benchmarks.translators denoising`.
+"""Translators compared with methods without training: `python -m benchmarks.translators denoising`.
 
-Each shipped engine on held-out images: PSNR in dB of noisy and of cleaned images over the level of
-the noise; PSNR inside holes beside filling with the mean and Telea's method (2004, OpenCV); colour
-difference ΔE (CIEDE2000) beside the mean colour of the training images on the grey ones. Results:
-benchmarks/results/translators-STUDY.json.
+Each shipped engine on held-out images: PSNR in dB of noisy and of denoised images over the noise
+level; PSNR inside holes, compared with filling with the mean and with Telea's method (2004,
+OpenCV); colour difference ΔE (CIEDE2000), compared with the mean colour of the training images.
+Results: benchmarks/results/translators-STUDY.json.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Images = NDArray[np.uint8]
 
 
 def denoising(count: int) -> dict[str, Any]:
-    """PSNR before and after, by kind and level of the noise."""
+    """Measure the PSNR before and after, by kind and level of the noise."""
     images = data.load("fashion-mnist").test.images[:count]
     rows = []
     with Translator(engine_path("denoising-ae.onnx")) as translator:
@@ -47,7 +47,7 @@ def denoising(count: int) -> dict[str, Any]:
 
 
 def inpainting(count: int) -> dict[str, Any]:
-    """PSNR inside the holes of the engine and of two ways that need no training."""
+    """Measure the PSNR inside the holes, for the engine and for methods without training."""
     import cv2
 
     faces = data.load("faces")
@@ -57,7 +57,7 @@ def inpainting(count: int) -> dict[str, Any]:
     hidden = masks[..., 0] == 0
     with Translator(engine_path("inpainting-ae.onnx")) as translator:
         filled = {"inpainting-ae": translator.translate(inputs)}
-    # The mean of what is known of the same image, by channel.
+    # The mean of the image's known pixels, by channel.
     known = (~hidden)[..., None]
     mean = (images * known).sum((1, 2), keepdims=True) / known.sum((1, 2), keepdims=True)
     filled["mean of the image"] = np.where(known, images, np.round(mean)).astype(np.uint8)
@@ -70,30 +70,30 @@ def inpainting(count: int) -> dict[str, Any]:
         ]
     )
     scores = {
-        name: float(psnr_inside(made, images, hidden).mean()) for name, made in filled.items()
+        name: float(psnr_inside(result, images, hidden).mean()) for name, result in filled.items()
     }
     return {"psnr_inside_db": scores, "hidden_share": float(hidden.mean())}
 
 
 def colorization(count: int) -> dict[str, Any]:
-    """Mean ΔE of the engine and of grey images in the mean colour of the training images."""
+    """Measure the mean ΔE of the engine, and of grey images in the training images' mean colour."""
     from skimage import color
 
     faces = data.load("faces")
     images = faces.test.images[:count]
     grey = corruption.grey(images)
     with Translator(engine_path("colorization-ae.onnx")) as translator:
-        made = {"colorization-ae": translator.translate(grey)}
-    some = color.rgb2lab(faces.train.images[:2000])[..., 1:]
+        coloured = {"colorization-ae": translator.translate(grey)}
+    sample = color.rgb2lab(faces.train.images[:2000])[..., 1:]
     lightness = color.rgb2lab(grey.repeat(3, axis=3))[..., :1]
     for name, chroma in (
-        ("training mean colour", some.mean((0, 1, 2), keepdims=True)),
-        ("training mean colour of each pixel", some.mean(0, keepdims=True)),
+        ("training mean colour", sample.mean((0, 1, 2), keepdims=True)),
+        ("training mean colour of each pixel", sample.mean(0, keepdims=True)),
     ):
         lab = np.concatenate([lightness, np.broadcast_to(chroma, (*images.shape[:3], 2))], -1)
-        made[name] = np.round(color.lab2rgb(lab) * 255).astype(np.uint8)
-    made["grey"] = grey.repeat(3, axis=3)
-    return {"delta_e": {name: float(delta_e(x, images).mean()) for name, x in made.items()}}
+        coloured[name] = np.round(color.lab2rgb(lab) * 255).astype(np.uint8)
+    coloured["grey"] = grey.repeat(3, axis=3)
+    return {"delta_e": {name: float(delta_e(x, images).mean()) for name, x in coloured.items()}}
 
 
 STUDIES: dict[str, Callable[[int], dict[str, Any]]] = {

@@ -1,12 +1,12 @@
-"""What makes a VAE's samples worse than images: its prior, or its decoder.
+"""Study of what makes a VAE's samples worse than images: its prior or its decoder.
 
     python -m benchmarks.vae_prior
 
-Fréchet distances of 10,000 images of the shipped VAE, by the shipped classifier, against the test
-images: decoded from N(0, I); from the aggregate posterior (of training images, one draw each); from
-a mixture of 50 Gaussians that is fitted to that; and reconstructions of the training images. The
-first minus the second is what the mismatch of prior and posterior costs, the second minus the floor
-what the decoder does.
+Fréchet distances of 10,000 images of the shipped VAE to the test images, by the shipped classifier:
+decoded from N(0, I); from the aggregate posterior (one draw per training image); from a mixture of
+50 Gaussians fitted to the aggregate posterior; and reconstructions of the training images. The
+first minus the second is the cost of the mismatch of prior and posterior, the second minus the
+floor that of the decoder.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ COMPONENTS = 50
 
 
 def prior(count: int) -> dict[str, Any]:
-    """The distances, and the floor."""
+    """Return the distances and the floor."""
     loaded = data.load("fashion-mnist")
     judge = QuickFid(loaded, count)
     images = loaded.train.images[:count]
@@ -37,14 +37,14 @@ def prior(count: int) -> dict[str, Any]:
     posterior = mu + np.exp(logvar / 2) * noise
     mixture = GaussianMixture(COMPONENTS, random_state=0).fit(posterior.astype(np.float64))
     with runtime.Generator(engine_path("vae.onnx")) as generator:
-        made = {
+        images_by_latents = {
             "N(0, I)": generator.sample(count, seed=0),
             "aggregate posterior": generator.decode(posterior),
             "mixture of Gaussians": generator.decode(mixture.sample(count)[0].astype(np.float32)),
             "reconstructions": generator.decode(mu),
         }
-    found = {name: judge.measure(some)["fid"] for name, some in made.items()}
-    return {"network": judge.network.name, "fid": found, "floor": judge.floor}
+    fid = {name: judge.measure(some)["fid"] for name, some in images_by_latents.items()}
+    return {"network": judge.network.name, "fid": fid, "floor": judge.floor}
 
 
 @click.command(cls=Command)

@@ -11,10 +11,16 @@ import pytest
 
 from benchmarks import gpu_report, gpu_work
 from benchmarks.gpu_bars import bars
-from benchmarks.gpu_checks import PSNR, Refused, alike, checked, same
-from benchmarks.gpu_device import index_of, leave_only, query, slug, used_mib
+from benchmarks.gpu_checks import (
+    PSNR,
+    Refused,
+    compare_images,
+    compare_statistics,
+    count_checked,
+)
+from benchmarks.gpu_device import index_of, query, show_only, slug, used_mib
 from benchmarks.gpu_limits import LIMITS, Timed, verdict
-from benchmarks.gpu_torch import launched
+from benchmarks.gpu_torch import count_launches
 from benchmarks.gpu_work import BYTES, Work
 
 CEILINGS = {
@@ -167,32 +173,32 @@ def test_right_images_pass_and_wrong_ones_are_refused(vae_engine: Path) -> None:
     with runtime.Generator(vae_engine, device="cpu") as generator:
         images = generator.sample(64, seed=1)
         others = [generator.sample(8, seed=2, first=8 * i) for i in range(8)]
-    assert same(images, images, "fp32") == {
+    assert compare_images(images, images, "fp32") == {
         "psnr_db": 99.0,
         "furthest": 0,
         "mean_difference": 0.0,
     }
     off = images.copy()
     off[3, 5, 5, 0] += np.uint8(9)
-    assert same(off, images, "fp16")["furthest"] == 9
+    assert compare_images(off, images, "fp16")["furthest"] == 9
     for wrong in (off, images[::-1].copy(), images[:-1], images.astype(np.float32)):
         with pytest.raises(Refused):
-            same(wrong, images, "fp32")
+            compare_images(wrong, images, "fp32")
     with pytest.raises(Refused, match="PSNR"):
-        same(images[::-1].copy(), images, "bf16")
+        compare_images(images[::-1].copy(), images, "bf16")
 
-    assert alike(others, 8, images)["spread"] == pytest.approx(1, abs=0.2)
+    assert compare_statistics(others, 8, images)["spread"] == pytest.approx(1, abs=0.2)
     with pytest.raises(Refused, match="not drawn again"):
-        alike([others[0], others[0]], 8, images)
+        compare_statistics([others[0], others[0]], 8, images)
     with pytest.raises(Refused, match="mean is off"):
-        alike([255 - batch for batch in others], 8, images)
+        compare_statistics([255 - batch for batch in others], 8, images)
     mean = images.mean(axis=0).astype(np.uint8)
     flat = [np.stack([mean] * 8), np.stack([mean + np.uint8(1)] * 8)]
-    with pytest.raises(Refused, match="among themselves"):
-        alike(flat, 8, images)
+    with pytest.raises(Refused, match="spread between images"):
+        compare_statistics(flat, 8, images)
     with pytest.raises(Refused, match="expected uint8"):
-        alike(others, 4, images)
-    assert [checked(batch) for batch in (1, 48, 64, 100)] == [64, 96, 64, 100]
+        compare_statistics(others, 4, images)
+    assert [count_checked(batch) for batch in (1, 48, 64, 100)] == [64, 96, 64, 100]
 
 
 def test_launches_in_a_profile() -> None:
@@ -207,7 +213,7 @@ def test_launches_in_a_profile() -> None:
         ("Memcpy DtoH (Device -> Pinned)", True, 20),
         ("Memset (Device)", True, 20),
     ]
-    found = launched(entries, batches=20)
+    found = count_launches(entries, batches=20)
     assert (found["launches"], found["graphs"], found["kernels"]) == (6, 2, 15)
 
 
@@ -230,7 +236,7 @@ def test_what_nvidia_smi_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert query(1, fields) == {"driver_version": "580.1", "power.limit": "700.00"}
     assert query(0, fields) == {}, "it fails for that one"
     assert query(1, (*fields, "more")) == {} and used_mib(1) is None
-    leave_only(1)
+    show_only(1)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-b"
     assert query(0, fields)["driver_version"] == "580.1", "the same one, which is the first now"
     program.unlink()

@@ -59,7 +59,7 @@ def test_time_is_that_of_events(device: Any) -> None:
     called: list[int] = []
     assert device.seconds(lambda: called.append(1), calls=10, rounds=3) == pytest.approx(0.05)
     assert len(called) == 3 + 3 * 10
-    device.forget_peak()
+    device.reset_peak()
     assert device.torch.cuda.mock_calls[-2:] == [call.empty_cache(), call.reset_peak_memory_stats()]
     device.torch.cuda.max_memory_reserved.return_value = 12345
     assert device.peak_bytes() == 12345
@@ -99,7 +99,7 @@ def test_onnx_runtime_is_asked_for_cuda(
     case = Case(str(engine_path("vae.onnx")), "cuda:0", "cuda:3", (1,), "")
     contender: Any = contenders()[f"onnxruntime-{precision}"](case)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    with pytest.raises(NotInstalled, match="pip install onnxruntime-gpu"):
+    with pytest.raises(NotInstalled, match="install onnxruntime-gpu instead"):
         contender.open()
 
     asked: list[Any] = []

@@ -22,7 +22,7 @@ import runtime
 from benchmarks import gpu_tasks, gpu_throughput, gpu_work
 from benchmarks.gpu_bars import bars
 from benchmarks.gpu_cases import measure_model
-from benchmarks.gpu_checks import same
+from benchmarks.gpu_checks import compare_images
 from benchmarks.gpu_contenders import Case, Contender, NotInstalled, Ours, contenders
 from benchmarks.processes import Process
 from repository import ROOT, TESTS
@@ -52,8 +52,8 @@ def command(*arguments: object, **environment: str) -> subprocess.CompletedProce
         ("--batch 1,5000", "from 1 to 4096, got 5000"),
         ("--contenders torch-fp32,caffe", "unknown 'caffe'; known: torch-fp32"),
         ("--rehearse", "needs --out"),
-        ("--out results.png", "expected a file that ends in .json, got results.png"),
-        ("--out benchmarks", "ends in .json, got benchmarks"),
+        ("--out results.png", "expected a file name ending in .json, got results.png"),
+        ("--out benchmarks", "ending in .json, got benchmarks"),
         ("--seconds nan", "expected a number of seconds, got nan"),
         ("--seconds inf", "expected a number of seconds, got inf"),
         ("--models=", "expected names like vae,dcgan,progan,stylegan, got ''"),
@@ -94,7 +94,7 @@ def test_peers_make_the_same_images(model: str, key: str) -> None:
     contender.prepare(2)
     with runtime.Generator(engine_path(f"{model}.onnx"), device="cpu") as generator:
         expected = generator.sample(4, seed=2**63 + 1)
-    same(contender.contract(2, 2**63 + 1, 4), expected, contender.precision)
+    compare_images(contender.contract(2, 2**63 + 1, 4), expected, contender.precision)
     first, second = (images.copy() for images, _ in zip(contender.requests(2), "ab", strict=False))
     assert first.shape == expected[:2].shape and not np.array_equal(first, second)
 
@@ -125,10 +125,10 @@ def test_a_smaller_batch_size_in_its_place_is_no_result() -> None:
 
     small = Small(case("vae", 256))
     with pytest.warns(RuntimeWarning, match="fewer images"):
-        gpu_tasks.obey(small, "contract", 256, (1, 256))
+        gpu_tasks.run_task(small, "contract", 256, (1, 256))
     small.ours = True  # type: ignore[misc]
     with pytest.raises(gpu_tasks.Reduced, match="^runs fewer images at a time than 256$"):
-        gpu_tasks.obey(small, "contract", 256, (1, 256))
+        gpu_tasks.run_task(small, "contract", 256, (1, 256))
 
 
 class Slow(Contender):
@@ -161,7 +161,7 @@ def serve_badly(key: str, arguments: Any, pipe: Connection) -> None:
         try:
             if key == "torch-fp32" and order[0] == "throughput":
                 os._exit(3)
-            answer = gpu_tasks.obey(contender, *order)
+            answer = gpu_tasks.run_task(contender, *order)
             wrong = key == "onnxruntime-fp32" and order[0] == "contract"
             pipe.send((True, 255 - answer if wrong else answer))
         except NotInstalled as error:
@@ -181,7 +181,7 @@ def test_contenders_that_go_wrong_are_reported() -> None:
     assert len(found) == len(rows) == 8
     for batch in (1, 2):
         dead, refused = found["torch-fp32", batch], found["onnxruntime-fp32", batch]
-        assert dead["status"] == "failed" and "its process ended (3)" in dead["reason"]
+        assert dead["status"] == "failed" and "the process ended (3)" in dead["reason"]
         assert refused["status"] == "refused" and "images differ by up to" in refused["reason"]
         assert "numpy" not in refused and "images_per_second" not in dead.get("numpy", {})
         absent = found["zoo-onnxruntime", batch]
@@ -190,7 +190,7 @@ def test_contenders_that_go_wrong_are_reported() -> None:
     late = Process("x", None, None, serve_late, patience=0.1)
     with pytest.raises(RuntimeError, match="no answer in 0 s"):
         late.ask("open", 0)
-    with pytest.raises(RuntimeError, match="its process ended"):
+    with pytest.raises(RuntimeError, match="the process ended"):
         late.ask("open", 0)
     late.stop()
 
@@ -251,5 +251,5 @@ def test_the_whole_command_on_an_emulated_gpu(tmp_path: Path) -> None:
     assert row["peak_device_bytes"] > 0 and row["plan_bytes"] > 0
     assert rows[OURS, 1]["check"]["furthest"] <= 1
     assert report["bars"] == bars(report["rows"], ["vae"], [1, 4])
-    assert "numbers mean nothing" in done.stdout and "bars: " in done.stdout
+    assert "numbers are meaningless" in done.stdout and "bars: " in done.stdout
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
