@@ -122,7 +122,7 @@ def test_onnx_runtime_is_asked_for_cuda(
     monkeypatch.setattr(
         onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", *chosen]
     )
-    with pytest.raises(NotInstalled, match="does not find its CUDA libraries"):
+    with pytest.raises(NotInstalled, match="cannot load its CUDA libraries"):
         contender.open()
 
 
