@@ -1,4 +1,4 @@
-"""From a training checkpoint to self-describing ONNX engine files: `python -m export`."""
+"""Export of training checkpoints to self-describing ONNX engine files and TensorRT plans."""
 
-# First, before the imports of the command: see there for Ctrl-C meanwhile.
+# Imported before the command's other modules, so that Ctrl-C during them is handled (see there).
 import zoo  # noqa: F401

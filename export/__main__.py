@@ -1,4 +1,4 @@
-"""`python -m export runs/vae --out vae.onnx`: checked engine files; `--out vae.plan`: plans."""
+"""`python -m export runs/vae --out vae.onnx` (or vae.plan): write engine files or plans."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from zoo.cli import Command
 if TYPE_CHECKING:
     from export import pipeline
 
-OF_PLANS = (
+PLAN_OPTIONS = (
     *("target", "precision", "batch", "timing_cache", "compatible"),
     *("calibrate", "calibration_samples", "check_images", "max_quality_loss"),
 )
-OF_CHECKPOINTS = ("weights", "image", "interpolator", "data")
+CHECKPOINT_OPTIONS = ("weights", "image", "interpolator", "data")
 
 
-class Buckets(click.ParamType):
-    """Batch sizes with commas between."""
+class BatchSizes(click.ParamType):
+    """Batch sizes separated by commas: `1,64` is (1, 64)."""
 
-    name = "buckets"
+    name = "batch sizes"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, ...]:
-        """`1,64` as (1, 64); click.BadParameter for what is no number."""
+        """Parse the value; raise click.BadParameter if a part is not an integer."""
         if isinstance(value, tuple):
             return value
         try:
             return tuple(int(part) for part in str(value).split(","))
         except ValueError:
-            self.fail(f"expected numbers with commas between, got {value}", param, ctx)
+            self.fail(f"expected integers like 1,64,512, got {value!r}", param, ctx)
 
 
 @click.command(cls=Command)
@@ -46,51 +46,51 @@ class Buckets(click.ParamType):
     required=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The main file, FILE.onnx or FILE.plan; an encoder's is FILE.encoder.onnx.",
+    help="Main file to write, FILE.onnx or FILE.plan; an encoder goes to FILE.encoder.onnx.",
 )
 @click.option(
     "--weights",
     type=click.Choice(["fp16", "fp32"]),
     default="fp16",
-    help="How weights are stored in an .onnx file; they are used in fp32.",
+    help="Storage type of the weights in an .onnx file; computation is in fp32.",
 )
 @click.option(
     "--image",
     type=click.Choice(["uint8", "float"]),
     default="uint8",
-    help="Images as uint8 N,H,W,C or as float32 N,C,H,W in [0, 1].",
+    help="Output images: uint8 N,H,W,C or float32 N,C,H,W in [0, 1].",
 )
 @click.option(
     "--interpolator",
     type=click.Choice(["linear", "spherical"]),
-    help="Write FILE.interpolator.onnx too.",
+    help="Also write FILE.interpolator.onnx.",
 )
 @click.option(
     "--data",
     metavar="SET",
-    help="Images whose latents are measured [those it was trained on, if they are here].",
+    help="Data set for the latent statistics [the training data, if available].",
 )
 @click.option(
     "--no-runtime-check",
     is_flag=True,
-    help="Check engines against PyTorch and stock ONNX Runtime only, and plans not at all.",
+    help="Compare engines with PyTorch and stock ONNX Runtime only; do not check plans.",
 )
 @click.option(
     "--target",
     metavar="NAME",
-    help="Of a plan: tensorrt or tensorrt-rtx [tensorrt, if it is installed].",
+    help="Plans: tensorrt or tensorrt-rtx [tensorrt, if installed].",
 )
 @click.option(
     "--precision",
     default="fp32",
     metavar="NAME",
-    help="Of a plan: fp32, tf32, fp16, bf16, int8 or fp8.",
+    help="Plans: fp32, tf32, fp16, bf16, int8 or fp8.",
 )
 @click.option(
     "--calibrate",
     metavar="SET",
-    help="Of an int8 or fp8 plan: a data set, or an .npy file of latents or images "
-    "[the prior's latents, else the images that it was trained on].",
+    help="int8 and fp8 plans: a data set, or an .npy file of latents or images to calibrate with "
+    "[latents from the prior, or else the training images].",
 )
 @click.option(
     "--calibration-samples",
@@ -98,51 +98,51 @@ class Buckets(click.ParamType):
     default=256,
     show_default=True,
     metavar="N",
-    help="Of an int8 or fp8 plan: how many latents or images to calibrate with.",
+    help="int8 and fp8 plans: number of latents or images to calibrate with.",
 )
 @click.option(
     "--batch",
-    type=Buckets(),
+    type=BatchSizes(),
     default="1,64,512",
     metavar="N,N,…",
-    help="Of a plan: the batch sizes that it runs.",
+    help="Plans: batch sizes to build for.",
 )
 @click.option(
     "--timing-cache",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Of a plan: what TensorRT measured before [in the user's cache folder].",
+    help="Plans: timing cache of TensorRT [a file in the user's cache folder].",
 )
 @click.option(
     "--compatible",
     is_flag=True,
-    help="A plan for later versions of TensorRT and for other GPUs too.",
+    help="Plans: also run on later versions of TensorRT and on other GPUs.",
 )
 @click.option(
     "--check-images",
     type=int,
     default=2000,
     metavar="N",
-    help="Of a plan: the images that the FID of its check is of.",
+    help="Plans: number of images for the FID.",
 )
 @click.option(
     "--max-quality-loss",
     type=float,
     metavar="PERCENT",
-    help="Of a plan: instead of --precision, the fastest whose FID is at most so much above that "
-    "of fp32; without a FID, whose RMS difference is at most so much of the standard deviation.",
+    help="Plans: choose the fastest precision whose FID is at most PERCENT above that of fp32 (or, "
+    "without a FID, whose RMS difference is at most PERCENT of the standard deviation).",
 )
 @click.pass_context
 def main(context: click.Context, source: Path, out: Path, **options: Any) -> None:
-    """Export SOURCE, the folder of a training run, a .safetensors file of one, or an engine.
+    """Export SOURCE: the folder of a training run, its .safetensors file, or an engine.
 
     To .onnx: every file is compared with PyTorch, stock ONNX Runtime and the runtime of this
-    package, row by row at several batch sizes. If one fails, none is kept.
+    package, row by row at several batch sizes. If one check fails, no file is kept.
 
-    To .plan: an engine file, by path or shipped name, becomes the one TensorRT plan; of a
-    checkpoint the whole family is exported, and each file becomes a plan. Where there is a GPU that
-    runs it, each is compared with its engine in fp32: images, batch sizes, FID, images/s. If one
-    cannot be built or fails, none is kept.
+    To .plan: an engine file (a path or a shipped name) becomes one TensorRT plan; a checkpoint
+    becomes one plan per engine file of its family. On a machine whose GPU can run them, plans are
+    compared with the fp32 engine: images, batch sizes, FID, images/s. If a plan cannot be built or
+    fails a check, no file is kept.
     """
     from zoo.engines import find, resolve
     from zoo.images.atomic import check_file
@@ -159,14 +159,14 @@ def main(context: click.Context, source: Path, out: Path, **options: Any) -> Non
     elif not source.exists():
         raise click.BadParameter(f"{source}: no such file or folder", param_hint="SOURCE")
     if not plan:
-        _refuse_given(context, OF_PLANS, "is for a plan; --out is an .onnx file")
+        _refuse_options(context, PLAN_OPTIONS, "applies to plans only; --out is an .onnx file")
     elif options["max_quality_loss"] is not None:
-        _refuse_given(context, ("precision",), "is what --max-quality-loss chooses: give one")
+        _refuse_options(context, ("precision",), "is chosen by --max-quality-loss: pass only one")
     if plan and options["no_runtime_check"]:
-        _refuse_given(context, ("check_images",), "is of the checks that --no-runtime-check omits")
+        _refuse_options(context, ("check_images",), "conflicts with --no-runtime-check")
     if plan and engine:
-        _refuse_given(
-            context, OF_CHECKPOINTS, "is for a checkpoint; the engine file is made already"
+        _refuse_options(
+            context, CHECKPOINT_OPTIONS, "applies to checkpoints only; SOURCE is an engine file"
         )
     try:
         (_export_plans if plan else _export)(source, out, options)
@@ -176,13 +176,14 @@ def main(context: click.Context, source: Path, out: Path, **options: Any) -> Non
         ) from error
 
 
-def _refuse_given(context: click.Context, names: tuple[str, ...], why: str) -> None:
+def _refuse_options(context: click.Context, names: tuple[str, ...], why: str) -> None:
+    """Raise click.UsageError if one of the options was given."""
     for name in names:
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
             raise click.UsageError(f"--{name.replace('_', '-')} {why}", context)
 
 
-def _options(options: dict[str, Any]) -> pipeline.Options:
+def _onnx_options(options: dict[str, Any]) -> pipeline.Options:
     from export import pipeline
 
     return pipeline.Options(
@@ -196,10 +197,12 @@ def _options(options: dict[str, Any]) -> pipeline.Options:
 
 def _export(source: Path, out: Path, options: dict[str, Any]) -> None:
     from export import pipeline
-    from export.checks import table
+    from export.checks import format_table
 
-    files = _telling_failures(lambda: pipeline.export(source, out, _options(options), _say))
-    click.echo(table([check for file in files for check in file.checks]))
+    files = _report_failures(
+        lambda: pipeline.export(source, out, _onnx_options(options), _print_progress)
+    )
+    click.echo(format_table([check for file in files for check in file.checks]))
     click.echo("")
     for file in files:
         rates = "; ".join(
@@ -230,11 +233,11 @@ def _export_plans(source: Path, out: Path, options: dict[str, Any]) -> None:
         not options["no_runtime_check"], options["check_images"], options["max_quality_loss"]
     )
     if plan_options.precision not in EIGHT_BITS and options["max_quality_loss"] is None:
-        what = f"is for int8 and fp8, got precision {plan_options.precision}"
-        _refuse_given(click.get_current_context(), ("calibrate", "calibration_samples"), what)
-    of_onnx = None if source.suffix == ".onnx" else _options(options)
-    files = _telling_failures(
-        lambda: plans.export(source, out, plan_options, of_onnx, _say, checking)
+        reason = f"applies to int8 and fp8 only, got precision {plan_options.precision}"
+        _refuse_options(click.get_current_context(), ("calibrate", "calibration_samples"), reason)
+    onnx_options = None if source.suffix == ".onnx" else _onnx_options(options)
+    files = _report_failures(
+        lambda: plans.export(source, out, plan_options, onnx_options, _print_progress, checking)
     )
     for file in files:
         for table in filter(None, (file.checked and file.checked.table(), file.candidates)):
@@ -242,8 +245,8 @@ def _export_plans(source: Path, out: Path, options: dict[str, Any]) -> None:
         click.echo(file.summary())
 
 
-def _telling_failures(export: Callable[[], list[Any]]) -> list[Any]:
-    """What `export` returns; the table of checks on stderr before its ParityError goes on."""
+def _report_failures(export: Callable[[], list[Any]]) -> list[Any]:
+    """Return what `export` returns; print the table of checks if it raises a ParityError."""
     from export.errors import ParityError
 
     try:
@@ -253,7 +256,7 @@ def _telling_failures(export: Callable[[], list[Any]]) -> list[Any]:
         raise
 
 
-def _say(line: str) -> None:
+def _print_progress(line: str) -> None:
     click.echo(line, err=True)
 
 

@@ -1,4 +1,4 @@
-"""Reads what training wrote, and says what an engine file needs to know about the model."""
+"""Checkpoints of training runs, loaded for the export."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ from zoo.models.generators import is_style_based
 from zoo.models.registry import ModelEntry
 
 EXPORTED_MODULES = ("encoder", "decoder", "generator")
-"""The modules of a model with a latent whose parameters its engine files have."""
+"""Modules of a model with a latent whose parameters are in its engine files."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A trained model with its config.json.
 
-    `entry` is its place in the registry; `shape` is (height, width, channels) of the images that it
-    makes, or classifies. `trained` is the model as it was trained, where `zoo.models.folding` made
-    `model` of it.
+    `entry` is its entry in the registry; `shape` is (height, width, channels) of the images that it
+    makes or classifies. `trained` is the model before `zoo.models.folding`, None if not folded.
     """
 
     model: nn.Module
@@ -41,9 +40,9 @@ class Checkpoint:
 class LatentCheckpoint(Checkpoint):
     """A trained model with a latent; its decoder may be any of `zoo.models.generators`.
 
-    `encoder`, None where the model has none, takes images [N, C, H, W] in [0, 1] to (mu, logvar),
-    each [N, D], or to mu alone if `posterior` is "deterministic"; `decoder` takes latents [N, D] to
-    mean images [N, C, H, W]; `bounded` says that those are in [0, 1] by themselves.
+    `encoder`, None if the model has none, maps images [N, C, H, W] in [0, 1] to (mu, logvar), each
+    [N, D], or to mu alone if `posterior` is "deterministic"; `decoder` maps latents [N, D] to mean
+    images [N, C, H, W], which need no clipping to [0, 1] if `bounded`.
     """
 
     encoder: nn.Module | None
@@ -55,21 +54,21 @@ class LatentCheckpoint(Checkpoint):
 
     @property
     def deterministic(self) -> bool:
-        """Whether the encoder gives mu alone."""
+        """True if the encoder returns mu alone."""
         return self.posterior == "deterministic"
 
     @property
     def classes(self) -> int:
-        """Classes that the decoder can be told to make; 0 where it takes latents alone."""
+        """Number of classes of a conditional decoder, else 0."""
         return int(getattr(self.decoder, "classes", 0))
 
     @property
     def style_based(self) -> bool:
-        """Whether the decoder is a `zoo.models.generators.StyleGenerator`."""
+        """True if the decoder is a `zoo.models.generators.StyleGenerator`."""
         return is_style_based(self.decoder)
 
     def outside(self) -> dict[str, Any]:
-        """Parameters that neither encoder nor decoder has, as nested lists."""
+        """Return the parameters outside of encoder and decoder, as nested lists."""
         return {
             name: value.tolist()
             for name, value in self.model.state_dict().items()
@@ -78,13 +77,13 @@ class LatentCheckpoint(Checkpoint):
 
 
 def load(path: Path) -> Checkpoint:
-    """Load the folder of a run, a weights file of it (`.safetensors`), or an engine (`.onnx`).
+    """Load the folder of a run, its weights file (`.safetensors`), or an engine (`.onnx`).
 
-    An adversarial model is what `zoo.models.folding.to_inference` makes of it.
+    Adversarial models are reduced and folded by `zoo.models.folding.to_inference`.
 
     Raises:
         zoo.errors.TrainingError: missing, damaged, or not a checkpoint.
-        CheckpointError: not a model that can be exported, or weights that are not finite.
+        CheckpointError: the model cannot be exported, or a weight is not finite.
     """
     from zoo.models import weights
 

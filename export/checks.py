@@ -1,4 +1,4 @@
-"""Results of comparing what an engine file gives with what it should give."""
+"""Comparisons of the outputs of an engine file with the expected ones."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.tables import align_columns
+
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison. It passes if `worst` and `mean` are not above their limits.
+    """A comparison, which passes if `worst` and `mean` are not above their limits.
 
-    `unit` says what is counted: "different" for the number (and share) of values
-    that are not bit-equal, "levels" or "" for an absolute difference.
+    With the unit "different", the two are the number and the share of values that are not
+    bit-equal; with "levels" or "", the greatest and the mean absolute difference.
     """
 
     engine: str
@@ -28,12 +30,12 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether the file may be kept; a NaN does not pass."""
+        """True if within both limits; NaN does not pass."""
         return self.worst <= self.limit and self.mean <= self.mean_limit
 
 
-def exact(engine: str, name: str, got: NDArray[Any], expected: NDArray[Any]) -> Check:
-    """All values must be bit-equal."""
+def compare_exact(engine: str, name: str, got: NDArray[Any], expected: NDArray[Any]) -> Check:
+    """Require all values to be bit-equal."""
     if got.shape != expected.shape or got.dtype != expected.dtype:
         return Check(engine, f"{name} (shape or dtype)", np.inf, np.inf, 0, 0, "different")
     word = np.dtype(f"u{got.dtype.itemsize}")
@@ -41,7 +43,7 @@ def exact(engine: str, name: str, got: NDArray[Any], expected: NDArray[Any]) -> 
     return Check(engine, name, int(different.sum()), float(different.mean()), 0, 0, "different")
 
 
-def close(
+def compare_close(
     engine: str,
     name: str,
     got: NDArray[Any],
@@ -50,7 +52,7 @@ def close(
     mean_limit: float,
     unit: str = "",
 ) -> Check:
-    """The absolute differences must stay within a limit, and their mean within another."""
+    """Require absolute differences within `limit`, and their mean within `mean_limit`."""
     if got.shape != expected.shape:
         return Check(engine, f"{name} (shape)", np.inf, np.inf, limit, mean_limit, unit)
     difference = np.abs(got.astype(np.float64) - expected.astype(np.float64))
@@ -59,35 +61,21 @@ def close(
     )
 
 
-def table(checks: Sequence[Check]) -> str:
-    """The checks as aligned plain text."""
-    head = ("file", "check", "max", "mean", "limit", "unit", "")
-    rows = [
-        (
-            check.engine,
-            check.name,
-            _number(check.worst),
-            _number(check.mean),
-            f"{_number(check.limit)} / {_number(check.mean_limit)}",
-            check.unit,
-            "ok" if check.passed else "FAILED",
-        )
-        for check in checks
-    ]
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in [head, *rows]
-    )
+def format_table(checks: Sequence[Check]) -> str:
+    """Format the checks as an aligned table in plain text."""
+    rows = [("file", "check", "max", "mean", "limit", "unit", "")]
+    for check in checks:
+        numbers = (check.worst, check.mean, check.limit, check.mean_limit)
+        worst, mean, limit, mean_limit = (f"{number:.3g}" for number in numbers)
+        verdict = "ok" if check.passed else "FAILED"
+        limits = f"{limit} / {mean_limit}"
+        rows.append((check.engine, check.name, worst, mean, limits, check.unit, verdict))
+    return "\n".join(align_columns(rows))
 
 
-def summary(checks: Sequence[Check]) -> dict[str, dict[str, float]]:
-    """The checks of one file for its manifest."""
+def summarise(checks: Sequence[Check]) -> dict[str, dict[str, float]]:
+    """Return the checks of one file as the field `parity` of its manifest."""
     return {
         check.name: {"max": float(f"{check.worst:.4g}"), "mean": float(f"{check.mean:.4g}")}
         for check in checks
     }
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""Attribute directions of a generator that has no encoder, by a classifier of its samples."""
+"""Attribute directions of a generator without an encoder, from its classified samples."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 from export import reference
 from export.checkpoint import LatentCheckpoint
 from export.inputs import Inputs, mean_images
-from export.statistics import LatentStatistics, short
+from export.statistics import LatentStatistics, round_digits
 from zoo.applications.editing import direction
 from zoo.evaluation.attributes import FACES
 from zoo.evaluation.features import file_identity
 from zoo.models.generators import to_uint8
 
 SAMPLES = 10_000
-"""Images that are judged, of the run of `SEED`."""
+"""Number of images of seed `SEED` to classify."""
 
 SEED = 2**64 - 1
-"""None that a user begins with: what is measured on their samples is not measured on these."""
+"""A seed that users rarely choose, so that measurements on their samples use other images."""
 
 FEWEST = 200
-"""Samples with an attribute, or without it, that a direction needs: the mean of few is noise."""
+"""Least number of samples with and without an attribute: means over fewer are mostly noise."""
 
 _ROWS = 200
 
@@ -33,12 +33,15 @@ _ROWS = 200
 def measure(
     checkpoint: LatentCheckpoint, runtime: Any, progress: Callable[[str], None]
 ) -> LatentStatistics | None:
-    """Directions of the attributes of the training data; None where nobody here knows them.
+    """Measure a direction for each attribute of the training data.
 
-    A direction is the mean latent of the samples that have the attribute, as the shipped classifier
-    sees them, minus the mean of those that have not (as Larsen et al. 2016, section 4.2, have it
-    for encoded images). Of a style-based generator there are those of w, too, in which attributes
-    are less entangled (Karras et al. 2019, section 4).
+    A direction is the mean latent of the samples with the attribute, according to the shipped
+    classifier, minus the mean of those without it (Larsen et al. 2016, section 4.2, do so with
+    encoded images). Style-based generators also get directions in w, in which attributes are less
+    entangled (Karras et al. 2019, section 4).
+
+    Returns:
+        The directions; None if the data has no attributes, or other ones than the classifier.
     """
     names = list(checkpoint.config.get("attributes") or [])
     if not names:
@@ -50,25 +53,28 @@ def measure(
         if classifier.names != names or classifier.image_shape != checkpoint.shape:
             return None
         progress(f"judging {SAMPLES:,} samples by {judge.name}")
-        latents, has = _judged(checkpoint, classifier)
-    told = f"{judge.stem} {file_identity(judge)}, {SAMPLES} samples"
+        latents, has = _classify_samples(checkpoint, classifier)
+    description = f"{judge.stem} {file_identity(judge)}, {SAMPLES} samples"
     of_styles = {}
     if checkpoint.style_based:
         decoder: Any = checkpoint.decoder
         with torch.no_grad():
             styles = decoder.mapping(torch.from_numpy(latents)).numpy()
         of_styles = {
-            name: values * decoder.layers for name, values in _directions(styles, has, names)
+            name: values * decoder.layers
+            for name, values in _measure_directions(styles, has, names)
         }
     return LatentStatistics(
-        directions=dict(_directions(latents, has, names)), of_styles=of_styles, judge=told
+        directions=dict(_measure_directions(latents, has, names)),
+        of_styles=of_styles,
+        judge=description,
     )
 
 
-def _judged(
+def _classify_samples(
     checkpoint: LatentCheckpoint, classifier: Any
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Latents [n, D] of samples, and what attributes their images have, bool [n, K]."""
+    """Return the latents [n, D] of samples, and the attributes of their images, bool [n, K]."""
     latents = reference.normals(SEED, 0, SAMPLES, checkpoint.latent).astype(np.float32)
     has = []
     for first in range(0, SAMPLES, _ROWS):
@@ -79,12 +85,11 @@ def _judged(
     return latents, np.concatenate(has)
 
 
-def _directions(
+def _measure_directions(
     latents: NDArray[np.float32], has: NDArray[np.bool_], names: list[str]
 ) -> list[tuple[str, list[float]]]:
-    enough = [FEWEST <= column.sum() <= len(column) - FEWEST for column in has.T]
     return [
-        (name, short(direction(latents, column)))
-        for name, column, known in zip(names, has.T, enough, strict=True)
-        if known
+        (name, round_digits(direction(latents, column)))
+        for name, column in zip(names, has.T, strict=True)
+        if FEWEST <= column.sum() <= len(column) - FEWEST
     ]

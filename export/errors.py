@@ -1,4 +1,4 @@
-"""Errors of the export; the command line turns each into one line and exit code 2."""
+"""Errors of the export, which the command reports in one line with exit code 2."""
 
 from zoo.errors import ZooError
 
@@ -8,15 +8,20 @@ class ExportError(ZooError):
 
 
 class CheckpointError(ExportError):
-    """The weights are not finite, or the model is not of a kind that can be exported."""
+    """The weights are not finite, or the model cannot be exported."""
 
 
 class ParityError(ExportError):
-    """An exported file does not do what the model does; nothing was kept.
+    """An exported file disagrees with its model, and no file was kept.
 
-    `report` is the table of all checks, as text.
+    `report` is the table of all checks, in plain text.
     """
 
     def __init__(self, message: str, report: str = "") -> None:
         super().__init__(message)
         self.report = report
+
+
+def one_line(message: object) -> str:
+    """Return the text of an error without line breaks."""
+    return " ".join(str(message).split())

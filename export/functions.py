@@ -1,7 +1,7 @@
 """The operators of domain `zoo` as ONNX model-local functions.
 
-A runtime that does not know the operators runs these bodies; one that does
-replaces the node by its native kernel.
+A runtime that does not know the operators runs these bodies; one that does replaces the node with
+its native kernel.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _function(
 
 
 def normals(mu: Value, seed: Value, first: Value, stream: Value) -> Value:
-    """The noise contract: float [N, D], row r being sample `first + r` of `seed`.
+    """Write the noise contract: float [N, D], row r being sample `first + r` of `seed`.
 
     Counter = (element // 4, stream, low and high word of the sample), key = seed.
     """
@@ -72,14 +72,11 @@ def normals(mu: Value, seed: Value, first: Value, stream: Value) -> Value:
 
 
 def reparametrized_sample(opset: int) -> FunctionProto:
-    """zoo::ReparametrizedSample(mu[N,D], logvar[N,D], seed[1], first[1]; stream=0) -> h[N,D].
+    """Write zoo::ReparametrizedSample(mu[N,D], logvar[N,D], seed[1], first[1]; stream=0) -> h[N,D].
 
-    h = mu + exp(logvar/2) * eps (Kingma & Welling 2013, section 2.4), bit-exact
-    with `csrc/ops/reparametrized_sample.h`. `seed` and `first` are int64 and
-    hold unsigned 64-bit patterns.
-
-    Args:
-        opset: the version of the standard operators in the model that gets it.
+    h = mu + exp(logvar/2) * eps (Kingma & Welling 2013, section 2.4), bit-exact with
+    `csrc/ops/reparametrized_sample.h`. `seed` and `first` are int64 with unsigned 64-bit patterns.
+    `opset` is the version of the standard operators in the model.
     """
     tape = Tape()
     mu, logvar = tape.input("mu", "float"), tape.input("logvar", "float")
@@ -97,15 +94,12 @@ def reparametrized_sample(opset: int) -> FunctionProto:
 
 
 def batched_interpolate(mode: Mode, opset: int) -> FunctionProto:
-    """zoo::BatchedInterpolate(a[N,D], b[N,D], t[S]; mode) -> h[N,S,D].
+    """Write zoo::BatchedInterpolate(a[N,D], b[N,D], t[S]; mode) -> h[N,S,D].
 
-    The linear body is bit-exact with `csrc/ops/batched_interpolate.h`; the
-    spherical one agrees within a few units of the last place, for it uses the
-    library's acos and sin (Shoemake, SIGGRAPH 1985).
-
-    Args:
-        mode: the body to write; an ONNX function cannot branch on a string.
-        opset: the version of the standard operators in the model that gets it.
+    The body is for one mode, since an ONNX function cannot branch on a string. The linear body is
+    bit-exact with `csrc/ops/batched_interpolate.h`; the spherical one (Shoemake, SIGGRAPH 1985)
+    uses the acos and sin of the library, and agrees within a few units in the last place. `opset`
+    is the version of the standard operators in the model.
 
     Raises:
         ValueError: the mode is unknown.
@@ -145,7 +139,7 @@ def _spherical(a: Value, b: Value, t: Value) -> None:
     low, high = (tape.constant(bound, "float") for bound in (-1.0, 1.0))
     angle = tape.op("Acos", tape.op("Clip", cosine, low, high))
     sine = tape.op("Sin", angle)
-    # Nearly parallel or opposite vectors, and both ends, follow the line.
+    # Nearly parallel or opposite vectors have no unique arc; the line also gives exact ends.
     ends = tape.op("Or", t.equal(0.0), t.equal(1.0), dtype="bool")
     curved = tape.op(
         "And", sine > float.fromhex("0x1.0624dep-10"), tape.op("Not", ends, dtype="bool")

@@ -1,4 +1,4 @@
-"""From a PyTorch graph to a clean ONNX model that carries the operators' portable bodies."""
+"""Export of PyTorch graphs to ONNX models with the portable bodies of the operators."""
 
 from __future__ import annotations
 
@@ -22,29 +22,28 @@ from export.modules import Graph
 MEAN = "mean"
 LATENT = "latent"
 NOISE = "noise."
-"""Prefix of the names of layer noise inputs; the stream number follows."""
+"""Prefix of the tensors of layer noise; the stream number follows."""
 
 
 def build(graph: Any, optimize: bool = True) -> ModelProto:
-    """Export a graph, with dynamic batch axes, and attach the bodies of its operators.
+    """Export a graph with dynamic batch axes, and attach the bodies of its operators.
 
-    The exporter's default opset is kept: with another it would inline functions.
-    The latent that an operator of ours makes is named "latent", the noise of a layer
-    "noise.<stream>", the float image before its conversion to uint8, [N, C, H, W],
-    "mean". `optimize` leaves the exporter
-    its own optimisations, which fold some normalisations too.
+    The exporter's default opset is kept: with another one it would inline functions. The latent is
+    named "latent", the noise of a layer "noise.<stream>", and the float image [N, C, H, W] before
+    its conversion to uint8 "mean". `optimize` enables the optimisations of the exporter, which also
+    fold some normalisations.
 
     Raises:
-        ExportError: the exporter failed or left the operator out.
+        ExportError: the exporter failed, or an operator has no portable body.
     """
     example, dynamic = graph.example()
     for module in graph.modules():
         if isinstance(module, torch.nn.ReLU):
-            # In place on a view, a ReLU is exported with Reshapes around it.
+            # An in-place ReLU on a view is exported with Reshapes around it.
             module.inplace = False
     enabled = logging.root.manager.disable
     try:
-        # What goes wrong is said by the exception.
+        # The exception says what went wrong.
         logging.disable(logging.CRITICAL)
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
@@ -65,15 +64,15 @@ def build(graph: Any, optimize: bool = True) -> ModelProto:
     if program is None:
         raise ExportError("the ONNX exporter of PyTorch returned no program")
     model = program.model_proto
-    strip(model)
+    strip_metadata(model)
     attach_functions(model, graph)
     name_tensors(model)
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def without_counters(module: nn.Module) -> nn.Module:
-    """A copy whose buffers of one integer, by which training counts, are constants."""
+def freeze_counters(module: nn.Module) -> nn.Module:
+    """Return a copy whose scalar integer buffers (counters of training) are constants."""
     module = copy.deepcopy(module)
     for part in module.modules():
         for name, value in list(part.named_buffers(recurse=False)):
@@ -83,10 +82,10 @@ def without_counters(module: nn.Module) -> nn.Module:
     return module
 
 
-def left_out(model: ModelProto, graph: Graph) -> dict[str, str]:
-    """Weights of the graph that the exporter did not write: name -> the equal one that it did.
+def find_omitted_weights(model: ModelProto, graph: Graph) -> dict[str, str]:
+    """Map weights that the exporter did not write to the equal ones that it did.
 
-    A bias of zeros has no equal one: "".
+    A bias of zeros without an equal weight maps to "".
     """
     written = {tensor.name for tensor in model.graph.initializer}
     weights = dict(graph.named_parameters()) | dict(graph.named_buffers())
@@ -104,19 +103,20 @@ def left_out(model: ModelProto, graph: Graph) -> dict[str, str]:
     return equals
 
 
-def parameters(model: ModelProto, graph: Graph) -> int:
-    """Number of weights of the graph that are in the model, those that it has twice included."""
-    there = {tensor.name for tensor in model.graph.initializer} | left_out(model, graph).keys()
-    return sum(value.numel() for name, value in graph.named_parameters() if name in there)
+def count_parameters(model: ModelProto, graph: Graph) -> int:
+    """Count the parameters of the graph in the model, shared ones as often as they are used."""
+    written = {tensor.name for tensor in model.graph.initializer}
+    names = written | find_omitted_weights(model, graph).keys()
+    return sum(value.numel() for name, value in graph.named_parameters() if name in names)
 
 
 def opset(model: ModelProto) -> int:
-    """Version of the standard operators that a model uses."""
+    """Return the version of the standard operators in a model."""
     return next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
 
 
-def strip(model: ModelProto) -> None:
-    """Remove what describes the machine and the source of the export, not the model."""
+def strip_metadata(model: ModelProto) -> None:
+    """Remove descriptions of the machine and the source code of the export."""
     model.doc_string = model.graph.doc_string = ""
     del model.metadata_props[:]
     del model.graph.metadata_props[:]
@@ -136,10 +136,10 @@ def strip(model: ModelProto) -> None:
 
 
 def attach_functions(model: ModelProto, graph: Any) -> None:
-    """Add the portable body of the operator that a model uses.
+    """Add the portable bodies of the operators in a model.
 
     Raises:
-        ExportError: a node of our domain has no body.
+        ExportError: a node of the domain `zoo` has no body.
     """
     used = {node.op_type for node in model.graph.node if node.domain == functions.DOMAIN}
     version = opset(model)
@@ -155,16 +155,23 @@ def attach_functions(model: ModelProto, graph: Any) -> None:
         model.opset_import.append(onnx.helper.make_opsetid(functions.DOMAIN, functions.VERSION))
 
 
-def producer(model: ModelProto, value: str) -> NodeProto | None:
-    """The node that makes a tensor of the main graph, or None."""
+def read_attribute(node: NodeProto, name: str, default: Any = None) -> Any:
+    """Return the value of a node's attribute, or a default."""
+    return next(
+        (onnx.helper.get_attribute_value(a) for a in node.attribute if a.name == name), default
+    )
+
+
+def find_producer(model: ModelProto, value: str) -> NodeProto | None:
+    """Return the node that computes a tensor of the main graph, or None."""
     return next((node for node in model.graph.node if value in node.output), None)
 
 
 def rename(model: ModelProto, old: str, new: str) -> None:
-    """Give a tensor inside the main graph another name; one that has it already gets a new one."""
+    """Rename a tensor inside the main graph; another one with the new name gets a free one."""
     if old == new:
         return
-    set_free(model, new)
+    free_name(model, new)
     for node in model.graph.node:
         for names in (node.input, node.output):
             for index, name in enumerate(names):
@@ -175,28 +182,28 @@ def rename(model: ModelProto, old: str, new: str) -> None:
             info.name = new
 
 
-def set_free(model: ModelProto, name: str) -> None:
-    """Give the tensor of that name, if a node of the main graph makes one, another."""
-    taken = {output for node in model.graph.node for output in node.output}
-    if name in taken:
-        rename(model, name, next(n for i in count(1) if (n := f"{name}.{i}") not in taken))
+def free_name(model: ModelProto, name: str) -> None:
+    """Rename the tensor of that name, if a node of the main graph computes one."""
+    used = {output for node in model.graph.node for output in node.output}
+    if name in used:
+        rename(model, name, next(n for i in count(1) if (n := f"{name}.{i}") not in used))
 
 
 def name_tensors(model: ModelProto) -> None:
-    """Name the latent, the noise and the float image, so that a program can ask for them."""
-    # The exporter calls the result of any mean so.
-    set_free(model, MEAN)
+    """Name the latent, the noise and the float image, so that programs can find them."""
+    # The exporter names the result of any mean like the float image.
+    free_name(model, MEAN)
     for node in model.graph.node:
         if node.domain == functions.DOMAIN:
-            stream = next((entry.i for entry in node.attribute if entry.name == "stream"), 0)
+            stream = read_attribute(node, "stream", 0)
             rename(model, node.output[0], f"{NOISE}{stream}" if stream else LATENT)
     levels = {
         output.name
         for output in model.graph.output
         if output.type.tensor_type.elem_type == TensorProto.UINT8
     }
-    last = producer(model, "image") if "image" in levels else None
+    last = find_producer(model, "image") if "image" in levels else None
     while last is not None and last.op_type != "Transpose":
-        last = producer(model, last.input[0])
-    if last is not None and producer(model, last.input[0]) is not None:
+        last = find_producer(model, last.input[0])
+    if last is not None and find_producer(model, last.input[0]) is not None:
         rename(model, last.input[0], MEAN)

@@ -1,4 +1,4 @@
-"""What goes into a generator beside its latents: for PyTorch, for a graph, for the runtime."""
+"""Inputs of a generator besides its latents, for PyTorch and for ONNX graphs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from export.checkpoint import LatentCheckpoint
 
 @dataclass(frozen=True)
 class Inputs:
-    """Inputs for rows `first`, `first + 1`, … of the run with a seed.
+    """Inputs for samples `first`, `first + 1`, … of a seed.
 
-    labels: int64 [rows], or None for a generator without classes; truncation, noise: the scales, or
-    None for one that is not style-based.
+    `labels`, int64 [rows], is None for a generator without classes; the scales `truncation` and
+    `noise` are None unless it is style-based.
     """
 
     seed: int
@@ -36,7 +36,7 @@ class Inputs:
         truncation: float = 1.0,
         noise: float = 1.0,
     ) -> Inputs:
-        """Those that the runtime takes if nothing is said: class `sample mod K`, scales of 1."""
+        """Build the defaults of the runtime for a generator: class `sample mod K`, scales of 1."""
         labels = None
         if checkpoint.classes:
             samples = np.uint64(first) + np.arange(rows, dtype=np.uint64)
@@ -45,46 +45,45 @@ class Inputs:
             return Inputs(seed, first, labels)
         return Inputs(seed, first, labels, truncation, noise)
 
-    def part(self, start: int, stop: int) -> Inputs:
-        """Those of some of the rows."""
+    def slice(self, start: int, stop: int) -> Inputs:
+        """Return the inputs for rows start … stop - 1."""
         labels = None if self.labels is None else self.labels[start:stop]
         return replace(self, first=self.first + start, labels=labels)
 
-    def rows(self, order: NDArray[np.intp]) -> Inputs:
-        """Those of rows in another order, without noise, which does not go with a latent."""
+    def reorder(self, order: NDArray[np.intp]) -> Inputs:
+        """Return the inputs for rows in another order, without noise, which depends on the row."""
         labels = None if self.labels is None else self.labels[order]
         return replace(self, labels=labels, noise=None if self.noise is None else 0.0)
 
     def feed(self) -> dict[str, NDArray[Any]]:
-        """As inputs of a graph, but for seed and first."""
-        found: dict[str, NDArray[Any]] = {}
+        """Return the inputs of a graph, except for mu, logvar, seed and first."""
+        arrays: dict[str, NDArray[Any]] = {}
         if self.labels is not None:
-            found["label"] = self.labels
+            arrays["label"] = self.labels
         for name, value in (("truncation", self.truncation), ("noise", self.noise)):
             if value is not None:
-                found[name] = np.array([value], np.float32)
-        return found
+                arrays[name] = np.array([value], np.float32)
+        return arrays
 
-    def source(self, rows: int, scale: float) -> Any:
-        """The noise of the layers in PyTorch: a `zoo.models.generators.NoiseSource`."""
+    def noise_source(self, rows: int, scale: float) -> Any:
+        """Return the noise of the layers in PyTorch, a `zoo.models.generators.NoiseSource`."""
 
         def noise(stream: int, width: int) -> torch.Tensor:
-            drawn = reference.normals(self.seed, self.first, rows, width, stream)
-            return torch.from_numpy(np.float32(scale) * drawn)
+            normals = reference.normals(self.seed, self.first, rows, width, stream)
+            return torch.from_numpy(np.float32(scale) * normals)
 
         return noise
 
 
 def mean_images(network: Any, latents: NDArray[Any], inputs: Inputs) -> NDArray[Any]:
-    """Mean images [N, C, H, W] of latents [N, D] by a generator in PyTorch, in their precision."""
+    """Run a PyTorch generator on latents [N, D], in their precision; return [N, C, H, W]."""
+    h = torch.from_numpy(latents)
+    arguments: tuple[Any, ...] = ()
+    if inputs.labels is not None:
+        arguments = (torch.from_numpy(inputs.labels),)
+    elif inputs.truncation is not None:
+        noise = inputs.noise_source(len(latents), inputs.noise or 0.0)
+        arguments = (inputs.truncation, lambda *layer: noise(*layer).to(h))
     with torch.no_grad():
-        h = torch.from_numpy(latents)
-        if inputs.labels is not None:
-            made = network(h, torch.from_numpy(inputs.labels))
-        elif inputs.truncation is not None:
-            noise = inputs.source(len(latents), inputs.noise or 0.0)
-            made = network(h, inputs.truncation, lambda *asked: noise(*asked).to(h))
-        else:
-            made = network(h)
-    result: NDArray[Any] = made.numpy()
-    return result
+        images: NDArray[Any] = network(h, *arguments).numpy()
+    return images

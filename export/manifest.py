@@ -1,4 +1,4 @@
-"""The manifest of an engine file, stored in ONNX `metadata_props`."""
+"""Manifests of engine files, stored in ONNX `metadata_props`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from zoo.plans import DIGEST
 KEY = "zoo.manifest"
 SCHEMA = 1
 INPUTS_SCHEMA = 2
-"""Schema of files with conditions, styles or layer noise, which older runtimes must reject."""
+"""Schema of files with conditions, styles or layer noise, which older runtimes reject."""
 
 _BLANK = "0" * 64
 
@@ -36,18 +36,18 @@ def build(
     image: ImageFormat,
     weights: Weights,
     fields: dict[str, Any],
-    fewest_rows: int = 1,
+    min_rows: int = 1,
     parameters: int = 0,
 ) -> dict[str, Any]:
-    """The manifest of one engine file, without `throughput` and `parity`.
+    """Build the manifest of one engine file, without `throughput` and `parity`.
 
     Args:
         checkpoint: the model and its config.json.
-        role: name of what the file does.
-        image: format of the images that go in or out.
-        weights: how the weights are stored.
-        fields: those of the role (`export.roles`).
-        fewest_rows: of a run of the graph (`rows.fewest`).
+        role: of the file.
+        image: format of the input or output images.
+        weights: storage type of the weights.
+        fields: fields of the role (`export.roles`).
+        min_rows: least batch size of the graph (`rows.measure_min_rows`).
         parameters: number of weights in the graph.
     """
     config, entry = checkpoint.config, checkpoint.entry
@@ -70,76 +70,78 @@ def build(
         "attributes": list(config.get("attributes") or []),
         "precision": "fp32",
         "weights_dtype": weights,
-        "batch": {"min": fewest_rows, "max": MAX_BATCH},
+        "batch": {"min": min_rows, "max": MAX_BATCH},
         "training": {
-            "data": _without_folders(config.get("data")),
+            "data": _strip_folders(config.get("data")),
             "epochs": config.get("epochs"),
             "seed": config.get("seed"),
-            "config": _without_folders(config.get("config") or {}),
+            "config": _strip_folders(config.get("config") or {}),
             "metrics": dict(config.get("metrics") or {}),
-            "recipe": _without_folders(config.get("recipe") or {}),
+            "recipe": _strip_folders(config.get("recipe") or {}),
         }
         | {name: config[name] for name in ("seconds", "device", "measured_on") if name in config},
         "parameters": parameters,
         "checkpoint_sha256": checkpoint.sha256,
         "versions": {
-            "zoo": version("generator-zoo"),
-            "torch": version("torch"),
-            "onnx": version("onnx"),
+            "zoo": installed_version("generator-zoo"),
+            "torch": installed_version("torch"),
+            "onnx": installed_version("onnx"),
         },
     }
     return document | fields
 
 
-def latent(checkpoint: LatentCheckpoint, statistics: LatentStatistics | None) -> dict[str, Any]:
-    """The fields `latent` and `outside` of a file of a model with a latent."""
-    found: dict[str, Any] = {"width": checkpoint.latent, "prior": checkpoint.prior}
-    if checkpoint.encoder is not None:
-        found["posterior"] = checkpoint.posterior
-    if statistics and statistics.mean is not None:
-        found |= {"mean": statistics.mean, "std": statistics.std}
-    return {"latent": found, "outside": checkpoint.outside()}
-
-
-def truncation(decoder: Any) -> dict[str, Any]:
-    """The field `truncation` of a style-based generator, and the schema that has it."""
-    mean = [float(value) for value in decoder.style_mean]
-    found = {"mean": mean, "layers": decoder.layers, "width": len(mean)}
-    return {"schema": INPUTS_SCHEMA, "truncation": found}
-
-
-def directions(
-    statistics: LatentStatistics | None, found: dict[str, list[float]]
+def latent_fields(
+    checkpoint: LatentCheckpoint, statistics: LatentStatistics | None
 ) -> dict[str, Any]:
-    """The field `directions`, and by what the attributes were told if the data did not say it."""
+    """Build the fields `latent` and `outside` of models with a latent."""
+    latent: dict[str, Any] = {"width": checkpoint.latent, "prior": checkpoint.prior}
+    if checkpoint.encoder is not None:
+        latent["posterior"] = checkpoint.posterior
+    if statistics and statistics.mean is not None:
+        latent |= {"mean": statistics.mean, "std": statistics.std}
+    return {"latent": latent, "outside": checkpoint.outside()}
+
+
+def truncation_fields(decoder: Any) -> dict[str, Any]:
+    """Build the field `truncation` of a style-based generator, with the schema that has it."""
+    mean = [float(value) for value in decoder.style_mean]
+    truncation = {"mean": mean, "layers": decoder.layers, "width": len(mean)}
+    return {"schema": INPUTS_SCHEMA, "truncation": truncation}
+
+
+def direction_fields(
+    statistics: LatentStatistics | None, directions: dict[str, list[float]]
+) -> dict[str, Any]:
+    """Build the fields `directions` and, for attributes from a classifier, `directions_judge`."""
     judge = statistics.judge if statistics else ""
-    return {"directions": found} | ({"directions_judge": judge} if judge else {})
+    return {"directions": directions} | ({"directions_judge": judge} if judge else {})
 
 
-def noise_streams(streams: dict[str, Any]) -> dict[str, Any]:
-    """The field `noise`."""
+def noise_fields(streams: dict[str, Any]) -> dict[str, Any]:
+    """Build the field `noise`."""
     return {"noise": {**NOISE, "streams": streams}}
 
 
-def layers(network: Any) -> list[dict[str, int]]:
-    """The streams of a network's layers, and how many numbers each draws for an image."""
+def layer_streams(network: Any) -> list[dict[str, int]]:
+    """List the noise streams of a network's layers, with the numbers that each draws per image."""
     widths = enumerate(noise_widths(network), FIRST_LAYER_STREAM)
     return [{"stream": stream, "width": width} for stream, width in widths]
 
 
-def _without_folders(value: Any) -> Any:
-    """The value with paths cut to their last part: a data folder's place is nobody's business."""
+def _strip_folders(value: Any) -> Any:
+    """Return the value with absolute paths cut to their last part, which keeps them private."""
     if isinstance(value, dict):
-        return {key: _without_folders(entry) for key, entry in value.items()}
+        return {key: _strip_folders(entry) for key, entry in value.items()}
     if isinstance(value, list):
-        return [_without_folders(entry) for entry in value]
+        return [_strip_folders(entry) for entry in value]
     if isinstance(value, str) and os.path.isabs(value):
         return os.path.basename(value.rstrip("/"))
     return value
 
 
-def version(distribution: str) -> str:
-    """Version of an installed distribution, without a build tag; "unknown" if not installed."""
+def installed_version(distribution: str) -> str:
+    """Return the version of a distribution without build tag; "unknown" if not installed."""
     try:
         return metadata.version(distribution).split("+")[0]
     except metadata.PackageNotFoundError:
@@ -147,13 +149,13 @@ def version(distribution: str) -> str:
 
 
 def attach(model: ModelProto, document: dict[str, Any]) -> None:
-    """Store the manifest in a model, in place of one that is there, with the digest of the file.
+    """Store a manifest in a model, with the digest of the file, and replace an earlier one.
 
-    The model is to be written as it is: a change afterwards makes it a damaged file.
+    Write the model without further changes, which the digest would reveal as damage.
 
     Raises:
-        runtime.errors.ManifestError: it is not valid (checked where the
-            compiled runtime is installed).
+        runtime.errors.ManifestError: the manifest is invalid; not checked without the compiled
+            runtime.
     """
     try:
         from runtime import manifest as checker
@@ -161,19 +163,19 @@ def attach(model: ModelProto, document: dict[str, Any]) -> None:
         pass
     else:
         checker.validate(document)
-    document = unsealed(document)
+    document = with_blank_digest(document)
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    kept = [entry for entry in model.metadata_props if entry.key != KEY]
+    others = [entry for entry in model.metadata_props if entry.key != KEY]
     del model.metadata_props[:]
-    model.metadata_props.extend(kept)
+    model.metadata_props.extend(others)
     entry = model.metadata_props.add()
     entry.key, entry.value = KEY, text
     sealed = seal(model.SerializeToString(deterministic=True))
-    entry.value = text.replace(_BLANK, digest_in(sealed), 1)
+    entry.value = text.replace(_BLANK, read_digest(sealed), 1)
 
 
-def unsealed(document: dict[str, Any]) -> dict[str, Any]:
-    """A manifest with room for its file's digest, near its beginning: it stands in one piece."""
+def with_blank_digest(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a manifest with a blank digest near its beginning, so that it is never split."""
     rest = {name: value for name, value in document.items() if name not in ("schema", DIGEST)}
     return {"schema": document.get("schema"), DIGEST: _BLANK} | rest
 
@@ -182,18 +184,18 @@ _FIELD = re.compile(rb'"' + DIGEST.encode() + rb'": ?"([0-9a-f]{64})"')
 
 
 def seal(content: bytes) -> bytes:
-    """An engine file with its digest in the room that `unsealed` has left for it.
+    """Fill in the digest of an engine file whose manifest is from `with_blank_digest`.
 
-    A digest that is there already is made anew. A plan may hold it more than once.
+    An earlier digest is replaced. A plan may hold it more than once.
     """
-    content = _FIELD.sub(lambda found: found[0].replace(found[1], _BLANK.encode()), content)
+    content = _FIELD.sub(lambda match: match[0].replace(match[1], _BLANK.encode()), content)
     digest = hashlib.blake2b(content, digest_size=32).hexdigest().encode()
-    return _FIELD.sub(lambda found: found[0].replace(found[1], digest), content)
+    return _FIELD.sub(lambda match: match[0].replace(match[1], digest), content)
 
 
-def digest_in(content: bytes) -> str:
-    """The digest that an engine file holds. Raises ValueError where it holds none."""
-    found = _FIELD.search(content)
-    if found is None:
+def read_digest(content: bytes) -> str:
+    """Return the digest in an engine file; raise ValueError if it has none."""
+    match = _FIELD.search(content)
+    if match is None:
         raise ValueError("the file has no digest")
-    return found[1].decode()
+    return match[1].decode()

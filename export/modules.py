@@ -1,4 +1,4 @@
-"""What the graphs of all roles are made of: PyTorch modules, ready for the ONNX exporter."""
+"""Parts of the graphs of all roles: PyTorch modules and functions for the ONNX exporter."""
 
 from __future__ import annotations
 
@@ -14,25 +14,24 @@ ImageFormat = Literal["uint8", "float"]
 
 
 def image_from_mean(mean: Tensor, image: ImageFormat, bounded: bool) -> Tensor:
-    """The decoder's mean image as the engine returns it.
+    """Convert a decoder's mean image to the format of the engine.
 
     Args:
         mean: float32 [N, C, H, W], 1 being white.
-        image: "uint8" gives floor(mean * 255 + 1/2) as [N, H, W, C], "float"
-            the mean itself as [N, C, H, W].
-        bounded: the mean is in [0, 1] already and needs no clipping.
+        image: "uint8" for floor(mean * 255 + 1/2) as [N, H, W, C], "float" for the mean itself.
+        bounded: True if the mean is in [0, 1] and needs no clipping.
     """
     if image == "float":
         return mean if bounded else mean.clamp(0.0, 1.0)
-    # TensorRT takes uint8 for an output only: transpose first, cast last.
+    # TensorRT supports uint8 only as the type of an output: transpose first, cast last.
     mean = mean.permute(0, 2, 3, 1)
     if not bounded:
         mean = mean.clamp(0.0, 1.0)
     return torch.floor(mean * 255.0 + 0.5).to(torch.uint8)
 
 
-def unit(image: Tensor) -> Tensor:
-    """Levels uint8 [N, H, W, C] as float32 [N, C, H, W] in [0, 1]."""
+def to_unit_range(image: Tensor) -> Tensor:
+    """Convert levels uint8 [N, H, W, C] to float32 [N, C, H, W] in [0, 1]."""
     return image.permute(0, 3, 1, 2).float() / 255.0
 
 
@@ -45,8 +44,8 @@ ROWS = {0: "N"}
 def reparametrized_sample(
     mu: Tensor, logvar: Tensor, seed: Tensor, first: Tensor, stream: int
 ) -> Tensor:
-    """A node of that operator: h = mu + exp(logvar / 2) * eps, float32 [N, D]."""
-    h: Tensor = torch.onnx.ops.symbolic(
+    """Add a node of the operator: h = mu + exp(logvar / 2) * eps, float32 [N, D]."""
+    return torch.onnx.ops.symbolic(
         f"{DOMAIN}::ReparametrizedSample",
         (mu, logvar, seed, first),
         {"stream": stream},
@@ -54,11 +53,12 @@ def reparametrized_sample(
         shape=mu.shape,
         version=VERSION,
     )
-    return h
 
 
-def drawn(rows_of: Tensor, seed: Tensor, first: Tensor, scale: Tensor | None = None) -> NoiseSource:
-    """Noise by the contract, a row for each of `rows_of`, times `scale` [1]."""
+def noise_source(
+    rows_of: Tensor, seed: Tensor, first: Tensor, scale: Tensor | None = None
+) -> NoiseSource:
+    """Return a source of contract noise times `scale` [1], with as many rows as `rows_of`."""
 
     def noise(stream: int, width: int) -> Tensor:
         zeros = torch.zeros(rows_of.shape[0], width)
@@ -68,13 +68,13 @@ def drawn(rows_of: Tensor, seed: Tensor, first: Tensor, scale: Tensor | None = N
     return noise
 
 
-def words() -> tuple[Tensor, Tensor]:
-    """A seed and a first sample."""
+def example_key() -> tuple[Tensor, Tensor]:
+    """Return a seed and a first sample to trace with."""
     return torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
 
 
 class ImageGraph(nn.Module):
-    """Base of the graphs whose one input is a batch of images, uint8 [N,H,W,C]."""
+    """Base of graphs whose one input is a batch of images, uint8 [N,H,W,C]."""
 
     inputs: tuple[str, ...] = ("image",)
     outputs: tuple[str, ...]
@@ -84,14 +84,13 @@ class ImageGraph(nn.Module):
         self.shape = shape
 
     def example(self) -> Example:
-        """Inputs to trace with, and their dynamic axes."""
-        return (torch.zeros(2, *self.shape, dtype=torch.uint8),), ({0: "N"},)
+        return (torch.zeros(2, *self.shape, dtype=torch.uint8),), (ROWS,)
 
 
 def noise_widths(network: Any) -> tuple[int, ...]:
-    """Numbers that each stream of a generator or translator draws, from the first layer's on."""
+    """Return the numbers that each noise stream draws per image, from the first layer on."""
     return tuple(getattr(network, "noise_widths", ()))
 
 
 Graph = nn.Module
-"""Graph of a role (`export.roles`) with inputs, outputs and example()."""
+"""Graph of a role (`export.roles`): a module with `inputs`, `outputs` and `example()`."""

@@ -1,4 +1,4 @@
-"""The options of an export to .onnx."""
+"""Options of an export to .onnx."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Weights = Literal["fp16", "fp32"]
 
 @dataclass(frozen=True)
 class Options:
-    """What to export: how weights and images are stored, and an interpolator's mode if any.
+    """Formats of weights and images, and the mode of the interpolator, if any.
 
-    `data` is what the latents are measured on; None for the set that was trained on, if it is here.
+    `data` is the data set for the latent statistics; None for the training data, if available.
     """
 
     weights: Weights = "fp16"

@@ -1,4 +1,4 @@
-"""Checkpoint in, checked engine files out."""
+"""Export of a checkpoint to checked engine files."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ from zoo.images.atomic import replace_file
 
 @dataclass
 class EngineFile:
-    """One file that was written: its role and place, its checks, images/s and size in bytes.
+    """An exported file: its role and path, its checks, images/s and size in bytes.
 
-    `nodes` counts the operators of its graph; `unfolded` those of the graph of the network as it
-    was trained, None where nothing was folded.
+    `nodes` is the number of operators in its graph, `unfolded` that before folding, None if nothing
+    was folded.
     """
 
     role: str
@@ -54,14 +54,14 @@ class EngineFile:
 
 
 def engine_paths(out: Path, checkpoint: Checkpoint, options: Options) -> dict[str, Path]:
-    """Where the files of a family go: `vae.onnx` for the main role, `vae.encoder.onnx`, …
+    """Return the paths of a family by role: `vae.onnx` for the main one, `vae.encoder.onnx`, …
 
-    Raises `ExportError` for an interpolator of what has none.
+    Raises `ExportError` if the options ask for an interpolator that the model cannot have.
     """
     entry = checkpoint.entry
     paths = {role: out.with_name(name) for role, name in entry.engine_files(out.stem).items()}
     if options.interpolator:
-        interpolator.require(checkpoint)
+        interpolator.check_supported(checkpoint)
         paths[interpolator.NAME] = out.with_name(f"{out.stem}.{interpolator.NAME}.onnx")
     return paths
 
@@ -76,16 +76,16 @@ def export(
 
     Args:
         source: the folder of a run, a weights file, or an engine file.
-        out: the main role's file; the others are named after it.
-        options: what to export.
+        out: file of the main role; the others are named after it.
+        options: of the export.
         progress: called with a line of text before each step.
 
     Raises:
-        ParityError: a file fails a check; its `report` is the table.
-        ExportError, zoo.errors.ZooError: the checkpoint or the place is unusable.
+        ParityError: a file fails a check; `report` is the table.
+        ExportError, zoo.errors.ZooError: the checkpoint or the output path is unusable.
     """
     options = options or Options()
-    runtime = parity.runtime_module() if options.runtime_check else None
+    runtime = parity.import_runtime() if options.runtime_check else None
     progress(f"loading {source}")
     checkpoint = load_checkpoint(source)
     with ExitStack() as stack:
@@ -95,31 +95,34 @@ def export(
             storage.round_weights(checkpoint.model)
         latents = None
         if isinstance(checkpoint, LatentCheckpoint):
-            latents = _statistics(checkpoint, options, runtime, progress)
+            latents = _measure_statistics(checkpoint, options, runtime, progress)
         files = []
         for role, path in paths.items():
             progress(f"exporting {path.name}")
-            files.append(_write(checkpoint, role, path, temporary[role], options, latents, runtime))
+            files.append(
+                _export_role(checkpoint, role, path, temporary[role], options, latents, runtime)
+            )
         failed = [check for file in files for check in file.checks if not check.passed]
         if failed:
             first = failed[0]
             raise ParityError(
                 f"{first.engine} fails {len(failed)} of its checks and was not kept; the first is "
-                f"{first.name!r}: {first.worst:g} {first.unit} where {first.limit:g} is allowed",
-                checks.table([check for file in files for check in file.checks]),
+                f"{first.name!r}: {first.worst:g} {first.unit}, at most {first.limit:g} allowed",
+                checks.format_table([check for file in files for check in file.checks]),
             )
     return files
 
 
-def _statistics(
+def _measure_statistics(
     checkpoint: LatentCheckpoint,
     options: Options,
     runtime: Any | None,
     progress: Callable[[str], None],
 ) -> LatentStatistics | None:
-    """Statistics over the training images; None if they are not available and not required.
+    """Measure statistics over the training images, or over samples if there is no encoder.
 
-    Without an encoder: of samples, if there is a runtime to judge them.
+    Returns None if the data is unavailable and `options.data` does not require it, or if there is
+    no runtime to classify samples.
     """
     if checkpoint.encoder is None:
         return directions.measure(checkpoint, runtime, progress) if runtime else None
@@ -137,7 +140,7 @@ def _statistics(
     return statistics.measure(checkpoint, loaded)
 
 
-def _write(
+def _export_role(
     checkpoint: Checkpoint,
     role: str,
     path: Path,
@@ -147,29 +150,33 @@ def _write(
     runtime: Any | None,
 ) -> EngineFile:
     kind = ROLES[role]
-    made = kind.graph(checkpoint, options)
-    model = graph.build(made)
+    module = kind.graph(checkpoint, options)
+    model = graph.build(module)
     file = EngineFile(role, path, nodes=len(model.graph.node))
-    count, equals = graph.parameters(model, made), graph.left_out(model, made)
+    parameters = graph.count_parameters(model, module)
+    omitted = graph.find_omitted_weights(model, module)
     if options.weights == "fp16":
         storage.store_half(model)
     image: ImageFormat = options.image if kind.makes_images else "uint8"
-    # Other programs choose their batches.
-    least = rows.fewest(model) if kind.runner else 1
+    # Engines without a runner are for other programs, which choose their own batches.
+    min_rows = rows.measure_min_rows(model) if kind.runner else 1
     fields = kind.fields(checkpoint, latents)
-    document = manifest.build(checkpoint, role, image, options.weights, fields, least, count)
+    document = manifest.build(
+        checkpoint, role, image, options.weights, fields, min_rows, parameters
+    )
     if kind.counts_folding:
-        file.unfolded = _unfolded_nodes(checkpoint, kind, options)
-    if equals:
-        document["left_out"] = equals
+        file.unfolded = _count_unfolded_nodes(checkpoint, kind, options)
+    if omitted:
+        document["left_out"] = omitted
     if file.unfolded is not None:
         document["graph"] = {"nodes": file.nodes, "nodes_before_folding": file.unfolded}
     save(model, document, temporary)
 
-    written = parity.CheckedFile(path.name, temporary, model, checkpoint, options, runtime)
-    file.checks = kind.checks(written)
+    file.checks = kind.checks(
+        parity.CheckedFile(path.name, temporary, model, checkpoint, options, runtime)
+    )
     if all(check.passed for check in file.checks):
-        document["parity"] = checks.summary(file.checks)
+        document["parity"] = checks.summarise(file.checks)
         if runtime is not None and kind.runner:
             file.throughput = throughput.measure(temporary, kind.runner, runtime)
             document["throughput"] = file.throughput
@@ -180,18 +187,18 @@ def _write(
     return file
 
 
-def _unfolded_nodes(checkpoint: Checkpoint, role: Role, options: Options) -> int | None:
-    """Operators of the network as it was trained, if it was folded since, none left out."""
+def _count_unfolded_nodes(checkpoint: Checkpoint, role: Role, options: Options) -> int | None:
+    """Count the operators of the network before folding; None if it cannot be exported so."""
     if checkpoint.trained is None:
         return None
-    trained: Any = graph.without_counters(checkpoint.trained)
+    trained: Any = graph.freeze_counters(checkpoint.trained)
     before = replace(checkpoint, model=trained)
     if isinstance(before, LatentCheckpoint):
         before = replace(before, decoder=trained.generator)
     try:
         return len(graph.build(role.graph(before, options), optimize=False).graph.node)
     except ExportError:
-        # Training may use what cannot be exported.
+        # Layers of training may have no ONNX form.
         return None
 
 

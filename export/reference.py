@@ -1,8 +1,7 @@
-"""The noise contract in NumPy, float32 step by step: what every backend must give, bit by bit.
+"""The noise contract in NumPy, which every backend must match bit by bit.
 
-Mirrors `csrc/ops` (philox.h, exact_math.h, box_muller.h, reparametrized_sample.h)
-with arrays in place of scalars; NumPy rounds each operation once, as C++ does
-without contraction.
+Mirrors `csrc/ops` (philox.h, exact_math.h, box_muller.h, reparametrized_sample.h) on arrays; NumPy
+rounds each float32 operation once, as C++ does without contraction.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _32 = np.uint64(32)
 
 
 def philox(counter: tuple[U32, U32, U32, U32], key: tuple[int, int]) -> tuple[U32, U32, U32, U32]:
-    """Philox4x32-10 of many counters (four arrays of words) under one key of two words."""
+    """Compute Philox4x32-10 of many counters (four arrays of words) under one key of two words."""
     x, y, z, w = counter
     key0, key1 = key
     for _ in range(ROUNDS):
@@ -43,7 +42,7 @@ def _horner(x: F32, coefficients: list[float]) -> F32:
 
 
 def log(x: F32) -> F32:
-    """Natural logarithm of positive normal float32 numbers."""
+    """Compute the natural logarithm of positive normal float32 numbers."""
     bits = x.view(np.uint32)
     shifted = (bits - np.uint32(0x3F3504F3)).view(np.int32)
     exponent = shifted >> 23
@@ -58,7 +57,7 @@ def log(x: F32) -> F32:
 
 
 def sincos_turn(turn: U32) -> tuple[F32, F32]:
-    """Sine and cosine of 2*pi*(turn + 1/2)/2^32."""
+    """Compute sine and cosine of 2*pi*(turn + 1/2)/2^32."""
     quarter = (turn + np.uint32(0x20000000)) >> np.uint32(30)
     rest = (turn - (quarter << np.uint32(30))).view(np.int32)
     t: F32 = rest.astype(np.float32) * np.float32(floats.TWO_PI_OVER_2_32)
@@ -78,7 +77,7 @@ def sincos_turn(turn: U32) -> tuple[F32, F32]:
 
 
 def exp(x: F32) -> F32:
-    """e^x; exactly 0 below -87, x above 88 counts as 88, NaN stays NaN."""
+    """Compute e^x; exactly 0 below -87, e^88 above 88, NaN for NaN."""
     low, high = np.float32(-87), np.float32(88)
     bounded = np.where(x < high, np.where(x > low, x, low), high)
     k = np.floor(bounded * np.float32(floats.LOG2E) + np.float32(0.5))
@@ -91,7 +90,7 @@ def exp(x: F32) -> F32:
 
 
 def box_muller(a: U32, b: U32) -> tuple[F32, F32]:
-    """Two words to two N(0, 1) numbers, the sine first."""
+    """Transform two words to two N(0, 1) numbers, the sine first."""
     u = a.astype(np.float32) * np.float32(2.0**-32) + np.float32(2.0**-33)
     radius = np.sqrt(np.float32(-2) * log(u))
     sine, cosine = sincos_turn(b)
@@ -99,7 +98,7 @@ def box_muller(a: U32, b: U32) -> tuple[F32, F32]:
 
 
 def normals(seed: int, first: int, rows: int, width: int, stream: int = 0) -> F32:
-    """float32 [rows, width]; row r is sample `first + r` (modulo 2^64) of `seed`."""
+    """Return float32 [rows, width]; row r is sample `first + r` (modulo 2^64) of `seed`."""
     seed %= 2**64
     blocks = (width + 3) // 4
     sample = np.uint64(first % 2**64) + np.arange(rows, dtype=np.uint64)
@@ -116,22 +115,21 @@ def normals(seed: int, first: int, rows: int, width: int, stream: int = 0) -> F3
 
 
 def reparametrized_sample(mu: F32, logvar: F32, seed: int, first: int, stream: int = 0) -> F32:
-    """h = mu + exp(logvar/2) * eps, all float32 [N, D]."""
+    """Return mu + exp(logvar/2) * eps, all float32 [N, D]."""
     rows, width = mu.shape
-    eps = normals(seed, first, rows, width, stream)
-    return mu + exp(np.float32(0.5) * logvar) * eps
+    return mu + exp(np.float32(0.5) * logvar) * normals(seed, first, rows, width, stream)
 
 
 def int64(word: int) -> NDArray[np.int64]:
-    """An unsigned 64-bit number as the int64 [1] tensor that carries its bits."""
+    """Return the int64 [1] tensor with the bits of an unsigned 64-bit number."""
     return np.array([word % 2**64], np.uint64).view(np.int64)
 
 
 def interpolate(a: F32, b: F32, t: F32, mode: str = "linear") -> F32:
-    """Points from a to b [N, D] at t [S]: float32 [N, S, D].
+    """Interpolate from a to b [N, D] at t [S]: float32 [N, S, D].
 
-    "linear" step by step as `csrc/ops/batched_interpolate.h`; "spherical" in
-    float64 (Shoemake, SIGGRAPH 1985), to be compared within a tolerance.
+    "linear" mirrors `csrc/ops/batched_interpolate.h`; "spherical" (Shoemake, SIGGRAPH 1985) is
+    computed in float64, to be compared within a tolerance.
     """
     start, end = a[:, None], b[:, None]
     if mode == "linear":

@@ -1,9 +1,9 @@
-"""How few rows a run of a graph may have, so that a row's bits do not depend on their number.
+"""Least batch size of a graph from which the bits of a row do not depend on the batch size.
 
-For the product of a matrix with few rows a library may choose another kernel, which adds in another
-order. Measured in OpenVINO 2026.4 with AVX-512: fully connected layers give other bits with one
-row, some with up to eight, and none from eleven on; convolutions never do. The runtime pads runs
-that are smaller than the manifest's `batch.min`.
+For matrices of few rows a library may choose another kernel, which adds in another order. Measured
+in OpenVINO 2026.4 with AVX-512: fully connected layers give different bits for one row, some for up
+to eight, none from eleven rows on; convolutions never do. The runtime pads smaller runs to
+`batch.min` of the manifest.
 """
 
 from __future__ import annotations
@@ -16,37 +16,36 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from export.functions import DOMAIN
-from export.graph import MEAN, producer
+from export.graph import MEAN, find_producer
 
 SIZES = (1, 2, 3, 5, 8, 11, 16, 33, 64)
 DENSE = 16
-"""Fewest rows of graphs without convolutions, which are cheap: other CPUs have other kernels."""
+"""Least batch size of graphs without convolutions: other CPUs have other kernels, and padding is
+cheap there."""
 
 CONVOLUTIONS = {"Conv", "ConvTranspose"}
 
 
-def fewest(model: ModelProto) -> int:
-    """Fewest rows of a run: what is measured, but at least `DENSE` for one without convolutions.
+def measure_min_rows(model: ModelProto) -> int:
+    """Measure the least batch size; at least `DENSE` for a graph without convolutions.
 
-    Measured in OpenVINO, fp32 and where the CPU has it bf16, on the float results; without
-    OpenVINO 1.
+    The float results are compared in OpenVINO, if installed, in fp32 and, if the CPU has it, bf16.
     """
-    least = DENSE
-    if any(node.op_type in CONVOLUTIONS for node in model.graph.node):
-        least = 1
-    core = _core()
+    dense = all(node.op_type not in CONVOLUTIONS for node in model.graph.node)
+    least = DENSE if dense else 1
+    core = _openvino()
     if core is None:
         return least
-    graph = core.read_model(float_part(model).SerializeToString())
+    graph = core.read_model(extract_float_part(model).SerializeToString())
     precisions = ["f32"]
     if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         precisions.append("bf16")
-    return max(least, *(_fewest(core, graph, precision) for precision in precisions))
+    return max(least, *(_measure_precision(core, graph, precision) for precision in precisions))
 
 
 @functools.cache
-def _core() -> Any:
-    """OpenVINO's Core, kept: when one of several is gone, the next signal ends the process."""
+def _openvino() -> Any:
+    """Return the one Core of this process: with several, deleting one makes signals fatal."""
     try:
         import openvino
     except ImportError:
@@ -54,10 +53,10 @@ def _core() -> Any:
     return openvino.Core()
 
 
-def _fewest(core: Any, graph: Any, precision: str) -> int:
+def _measure_precision(core: Any, graph: Any, precision: str) -> int:
     random = np.random.default_rng(0)
     most = max(SIZES)
-    feed = {entry.any_name: _rows(random, entry, most) for entry in graph.inputs}
+    feed = {entry.any_name: _random_rows(random, entry, most) for entry in graph.inputs}
     results: dict[int, list[NDArray[np.generic]]] = {}
     for size in SIZES:
         sized = graph.clone()
@@ -80,7 +79,7 @@ def _fewest(core: Any, graph: Any, precision: str) -> int:
             }
             runs.append(list(compiled(part).values()))
         results[size] = [np.concatenate(parts) for parts in zip(*runs, strict=True)]
-    fewest = most
+    measure_min_rows = most
     for size in reversed(SIZES):
         same = all(
             np.array_equal(got, expected[: len(got)], equal_nan=True)
@@ -88,12 +87,12 @@ def _fewest(core: Any, graph: Any, precision: str) -> int:
         )
         if not same:
             break
-        fewest = size
-    return fewest
+        measure_min_rows = size
+    return measure_min_rows
 
 
-def _rows(random: np.random.Generator, entry: Any, most: int) -> NDArray[np.generic]:
-    """Rows for an input of the graph; 1, of value 1, for one that has no batch axis."""
+def _random_rows(random: np.random.Generator, entry: Any, most: int) -> NDArray[np.generic]:
+    """Return random rows for an input of the graph; ones for an input without a batch axis."""
     first, *rest = entry.partial_shape
     lengths = [axis.get_length() for axis in rest]
     if first.is_static:
@@ -102,52 +101,51 @@ def _rows(random: np.random.Generator, entry: Any, most: int) -> NDArray[np.gene
     if dtype == np.uint8:
         return random.integers(0, 256, [most, *lengths]).astype(np.uint8)
     if dtype == np.int64:
-        # Labels: a class that any conditional generator has.
+        # Labels, of classes that every conditional generator has.
         return random.integers(0, 2, most)
     return random.standard_normal([most, *lengths]).astype(np.float32)
 
 
-def float_part(model: ModelProto) -> ModelProto:
-    """The model without its noise operators and without the conversion to uint8.
+def extract_float_part(model: ModelProto) -> ModelProto:
+    """Return the model without noise operators and without the conversion to uint8.
 
-    From what goes in, the latent and the noise of the layers drawn already, to the mean image, or
-    what else comes out.
+    The results of the noise operators become inputs; the output is the mean image, if there is one.
     """
     graph = model.graph
-    has_mean = producer(model, MEAN) is not None
+    has_mean = find_producer(model, MEAN) is not None
     outputs = [MEAN] if has_mean else [output.name for output in graph.output]
-    widths = _drawn(model)
-    nodes, wanted = [], set(outputs)
+    widths = _noise_widths(model)
+    nodes, needed = [], set(outputs)
     for node in reversed(graph.node):
-        if wanted & set(node.output) and not widths.keys() & set(node.output):
+        if needed & set(node.output) and not widths.keys() & set(node.output):
             nodes.append(node)
-            wanted |= set(node.input)
-    inputs = [entry for entry in graph.input if entry.name in wanted]
+            needed |= set(node.input)
+    inputs = [entry for entry in graph.input if entry.name in needed]
     inputs += [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", width])
         for name, width in widths.items()
-        if name in wanted
+        if name in needed
     ]
-    made = helper.make_graph(
+    part = helper.make_graph(
         nodes[::-1],
         "float",
         inputs,
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
-        [tensor for tensor in graph.initializer if tensor.name in wanted],
+        [tensor for tensor in graph.initializer if tensor.name in needed],
     )
     opsets = [entry for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
-    return helper.make_model(made, opset_imports=opsets, ir_version=model.ir_version)
+    return helper.make_model(part, opset_imports=opsets, ir_version=model.ir_version)
 
 
-def _drawn(model: ModelProto) -> dict[str, int]:
-    """Width of what each noise operator gives, by its name."""
-    known = {
+def _noise_widths(model: ModelProto) -> dict[str, int]:
+    """Map the output of each noise operator to its width."""
+    widths = {
         entry.name: entry.type.tensor_type.shape.dim[-1].dim_value
         for entry in (*model.graph.value_info, *model.graph.input)
         if entry.type.tensor_type.shape.dim
     }
     return {
-        node.output[0]: known.get(node.output[0]) or known[node.input[0]]
+        node.output[0]: widths.get(node.output[0]) or widths[node.input[0]]
         for node in model.graph.node
         if node.domain == DOMAIN and node.op_type == "ReparametrizedSample"
     }

@@ -1,4 +1,4 @@
-"""What is measured on the latents of the training images and kept in the manifest."""
+"""Statistics of the latents of the training images, for the manifest."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _BATCH = 500
 class LatentStatistics:
     """Mean and standard deviation of each latent value [D], and a direction [D] per attribute.
 
-    The first two are those of encoded images; None without an encoder. `of_styles` are directions
-    in the styles of all layers, [layers * W]; `judge` says by what the attributes were told, where
-    the data did not say it.
+    `mean` and `std` are those of encoded images, None without an encoder. `of_styles` are
+    directions in the styles of all layers, [layers * W]. `judge` describes the classifier of the
+    attributes, if they do not come from the data.
     """
 
     mean: list[float] | None = None
@@ -32,24 +32,23 @@ class LatentStatistics:
 
 
 def measure(checkpoint: LatentCheckpoint, data: DataSet) -> LatentStatistics:
-    """Statistics of mu over the training images; the checkpoint has an encoder.
+    """Measure the statistics of mu over the training images of a checkpoint with an encoder.
 
     A direction is the mean latent of the images with the attribute minus the mean latent of those
-    without it (Larsen et al. 2016, section 4.2); attributes that all images or none have are left
-    out.
+    without it (Larsen et al. 2016, section 4.2). Attributes of all images or of none are omitted.
     """
-    latents = _latents(checkpoint, data.train)
+    latents = _encode(checkpoint, data.train)
     directions = {}
     if data.train.attributes is not None:
         for name, column in zip(data.attributes, data.train.attributes.T, strict=True):
             has = column > 0
             if 0 < has.sum() < len(has):
-                directions[name] = short(direction(latents, has))
-    return LatentStatistics(short(latents.mean(0)), short(latents.std(0)), directions)
+                directions[name] = round_digits(direction(latents, has))
+    return LatentStatistics(round_digits(latents.mean(0)), round_digits(latents.std(0)), directions)
 
 
 @torch.no_grad()
-def _latents(checkpoint: LatentCheckpoint, split: Split) -> NDArray[np.float64]:
+def _encode(checkpoint: LatentCheckpoint, split: Split) -> NDArray[np.float64]:
     assert checkpoint.encoder is not None
     parts = []
     for start in range(0, len(split), _BATCH):
@@ -59,6 +58,6 @@ def _latents(checkpoint: LatentCheckpoint, split: Split) -> NDArray[np.float64]:
     return np.concatenate(parts).astype(np.float64)
 
 
-def short(values: NDArray[np.floating]) -> list[float]:
-    """Six significant digits, as float32 holds them."""
+def round_digits(values: NDArray[np.floating]) -> list[float]:
+    """Round to six significant digits, which float32 holds."""
     return [float(f"{value:.6g}") for value in values]

@@ -1,4 +1,4 @@
-"""Weights stored in half precision and used in single precision."""
+"""Storage of weights in half precision, for computation in single precision."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SMALLEST = 1024
 
 
 def round_weights(model: nn.Module) -> None:
-    """Round the large parameters of a model, in place, to what half precision can hold.
+    """Round the large parameters of a PyTorch model to half precision in place.
 
-    Done to the PyTorch model, so that it and the file made from it agree.
+    The model then agrees with the exported file.
 
     Raises:
         ExportError: a weight is not finite, or too large for half precision.
@@ -34,12 +34,9 @@ def round_weights(model: nn.Module) -> None:
 
 
 def store_half(model: ModelProto) -> int:
-    """Keep the large weights that half precision holds exactly as FLOAT16, each before a Cast.
+    """Store large weights that are exact in half precision as FLOAT16, each before a Cast.
 
-    Runtimes fold the Casts when they load the file.
-
-    Returns:
-        The number of weights stored so.
+    Runtimes fold the Casts when they load the file. Returns the number of converted weights.
     """
     casts = []
     for tensor in model.graph.initializer:

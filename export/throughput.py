@@ -1,4 +1,4 @@
-"""Images per second of an engine file in each backend of our runtime."""
+"""Throughput of engine files in the backends of our runtime."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from export.parity import backends
+from export.parity import usable_backends
 from export.roles.role import Runner
 
 BATCHES = (1, 16, 64)
@@ -20,17 +20,17 @@ Throughput = dict[str, dict[str, float]]
 
 
 def measure(path: Path, runner: Runner, runtime: Any, seconds: float = SECONDS) -> Throughput:
-    """Median images/s by backend and batch size ("1", "16", "64").
+    """Measure median images/s by backend and batch size ("1", "16", "64").
 
     Args:
         path: an engine file.
         runner: of its role.
         runtime: the module `runtime`.
-        seconds: how long to measure each of them.
+        seconds: duration of each measurement.
     """
     with ExitStack() as stack:
         runs: dict[str, Callable[[int, int], None]] = {}
-        for backend in backends(runtime):
+        for backend in usable_backends(runtime):
             opened = stack.enter_context(
                 getattr(runtime, runner.engine_class)(path, backend=backend)
             )
@@ -46,12 +46,12 @@ def measure(path: Path, runner: Runner, runtime: Any, seconds: float = SECONDS) 
 def race(
     runs: dict[str, Callable[[int, int], None]], n: int, batch: int, seconds: float
 ) -> dict[str, float]:
-    """Median images/s of each, in turns, so that other load on the machine hits all alike.
+    """Measure median images/s of several contenders in turn, so that other load affects all alike.
 
     Args:
-        runs: what runs n rows in batches, by name.
-        n: rows of one run, and `batch` how many at a time.
-        seconds: how long to measure all of them.
+        runs: functions of `n` and `batch`, by name.
+        n: rows of one run, computed `batch` at a time.
+        seconds: total duration.
     """
     for run in runs.values():
         run(n, batch)
@@ -62,4 +62,4 @@ def race(
             start = time.perf_counter()
             run(n, batch)
             times[name].append(time.perf_counter() - start)
-    return {name: float(f"{n / statistics.median(taken):.4g}") for name, taken in times.items()}
+    return {name: float(f"{n / statistics.median(seen):.4g}") for name, seen in times.items()}

@@ -14,7 +14,7 @@ from typing import Any
 from onnx import ModelProto
 
 from export.errors import ExportError
-from export.manifest import seal, unsealed
+from export.manifest import seal, with_blank_digest
 from export.plan import name as name_in_plan
 from export.plan import targets, timing_cache
 from export.plan.targets import TensorRT
@@ -55,7 +55,7 @@ def build(
                 f"{tensorrt.title} refuses the graph of {name}: {_refusal(parser, log)}"
             )
         tensors = {f"{which}s": _ends(network, which) for which in ("input", "output")}
-        document = unsealed(document | {"plan": document["plan"] | tensors})
+        document = with_blank_digest(document | {"plan": document["plan"] | tensors})
         config = builder.create_builder_config()
         if name_in_plan.put(network, json.dumps(document)) and not tensorrt.portable:
             # Else TensorRT promises no metadata in the plan.

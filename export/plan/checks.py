@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export import throughput
-from export.checks import Check, close, exact, table
+from export.checks import Check, compare_close, compare_exact, format_table
 from export.errors import ExportError, ParityError
 from export.plan.probes import Probe
 from export.plan.quality import Distances
@@ -125,7 +125,7 @@ class Examiner:
                     f"{name} fails {len(failed)} of its checks on {results.device} and was not "
                     f"kept; the first is {first.name!r}: {first.worst:g} {first.unit} where "
                     f"{first.limit:g} is allowed, {_remedy(first)}",
-                    table(results.checks),
+                    format_table(results.checks),
                 )
             if self._runner.has_fid:
                 results.distance = self._distance(opened)
@@ -222,7 +222,7 @@ class Examiner:
             with ThreadPoolExecutor(2) as pool:
                 parts = list(pool.map(lambda part: probe.run(opened, *part), again))
             repeated = np.concatenate([whole[start:stop] for start, stop in again])
-            check = exact(name, f"{title}: its own again", np.concatenate(parts), repeated)
+            check = compare_exact(name, f"{title}: its own again", np.concatenate(parts), repeated)
             results.checks.append(check)
         for rows in options.buckets[:-1]:
             length = min(len(wholes[rows]), len(wholes[largest]))
@@ -252,7 +252,7 @@ def _ends(length: int) -> list[tuple[int, int]]:
 def _compared(engine: str, title: str, got: Array, expected: Array, precision: str) -> Check:
     """Levels by their greatest and mean difference, numbers by the RMS of theirs, over σ."""
     if expected.dtype == np.uint8:
-        return close(engine, title, got, expected, *LEVELS[precision], "levels")
+        return compare_close(engine, title, got, expected, *LEVELS[precision], "levels")
     limit, rms = NUMBERS[precision], _rms(got, expected)
     return Check(engine, title, rms, rms, limit, limit, NUMBERS_UNIT)
 

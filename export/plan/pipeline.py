@@ -14,7 +14,7 @@ import onnx
 from onnx import ModelProto
 
 from export.errors import ExportError
-from export.manifest import digest_in, unsealed
+from export.manifest import read_digest, with_blank_digest
 from export.plan import SUFFIXES, graph, phases, precision, quantization, targets
 from export.plan.builder import build
 from export.plan.checks import Examiner, NotRun, one_line, why_not
@@ -93,7 +93,7 @@ def export(
             plans.append(plan)
             if plan.checked:
                 beside = stack.enter_context(replace_file(checks_path(path)))
-                digest = {DIGEST: digest_in(temporary[path].read_bytes())}
+                digest = {DIGEST: read_digest(temporary[path].read_bytes())}
                 beside.write_text(json.dumps(digest | plan.checked.document(), indent=2) + "\n")
     for plan in plans:
         if not plan.checked and checks_path(plan.path).is_file():
@@ -169,7 +169,7 @@ def _make(
                     raise NotRun("no layer in eight bits")
                 candidate.build = build(model, name, document, options, say)
                 place.write_bytes(candidate.build.data)
-                if unsealed(manifest.verify(place)) != candidate.build.document:
+                if with_blank_digest(manifest.verify(place)) != candidate.build.document:
                     raise ExportError(
                         f"{options.tensorrt.title} does not keep the manifest in {name}"
                     )

@@ -44,8 +44,7 @@ def held_out(shape: tuple[int, int, int], data: DataSet | None) -> Array:
 
 def rows(pool: Array, start: int, stop: int) -> Array:
     """Rows start … stop - 1 of the pool, which begins again at its end."""
-    found: Array = pool[np.arange(start, stop) % len(pool)]
-    return found
+    return pool[np.arange(start, stop) % len(pool)]
 
 
 __all__ = ["FIRST", "POOL", "SEED", "Probe", "held_out", "images", "rows"]

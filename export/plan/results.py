@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from export.checks import Check, table
+from export.checks import Check, format_table
 from export.plan import quality
 
 LEVELS = {
@@ -117,6 +117,6 @@ class Results:
     def _unit(self) -> str:
         return "rows" if any(c.unit == NUMBERS_UNIT for c in self.checks) else "images"
 
-    def table(self) -> str:
+    def format_table(self) -> str:
         """All comparisons as text."""
-        return table(self.checks)
+        return format_table(self.checks)

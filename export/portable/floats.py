@@ -1,4 +1,4 @@
-"""Logarithm, exponential, sine and cosine in float32 steps of one rounding each.
+"""Logarithm, exponential, sine and cosine in float32 operations that round once.
 
 Mirrors `csrc/ops/exact_math.h` and `box_muller.h`, constants included.
 """
@@ -41,10 +41,10 @@ def _horner(x: Value, coefficients: Sequence[float]) -> Value:
 
 
 def log(x: Value) -> Value:
-    """Natural logarithm of float32 numbers in [2^-63, 1]."""
+    """Write the natural logarithm of float32 numbers in [2^-63, 1]."""
     tape = x.tape
-    # The largest power of two that keeps m below sqrt(2), bit by bit: an exact
-    # scaling, so m and e are those of the exponent field.
+    # Find the largest power of two that keeps m below sqrt(2), bit by bit. The scaling is exact,
+    # so m and e are those of the exponent field.
     m = x
     e = x * 0.0
     for power in (32, 16, 8, 4, 2, 1):
@@ -61,10 +61,10 @@ def log(x: Value) -> Value:
 
 
 def sincos_turn(turn: Value) -> tuple[Value, Value]:
-    """Sine and cosine of 2*pi*(turn + 1/2)/2^32 for int words 0 … 2^32 - 1."""
+    """Write sine and cosine of 2*pi*(turn + 1/2)/2^32 for int words 0 … 2^32 - 1."""
     tape = turn.tape
-    # 0 … 4 here where 32-bit arithmetic wraps to 0: bits 0 and 1 agree, and
-    # the rest comes out signed without a wrap.
+    # 0 … 4, while 32-bit arithmetic wraps to 0: bits 0 and 1 agree, and the rest is signed
+    # without a wrap.
     quarter = (turn + 0x20000000) >> 30
     rest = turn - (quarter << 30)
     t = rest.cast("float") * TWO_PI_OVER_2_32 + PI_OVER_2_32
@@ -84,7 +84,7 @@ def sincos_turn(turn: Value) -> tuple[Value, Value]:
 
 
 def exp(x: Value) -> Value:
-    """e^x; exactly 0 below -87, x above 88 counts as 88, NaN stays NaN."""
+    """Write e^x; exactly 0 below -87, e^88 above 88, NaN for NaN."""
     tape = x.tape
     lowest, highest = (tape.constant(bound, "float") for bound in (-87.0, 88.0))
     bounded = tape.where(x < highest, tape.where(x > lowest, x, lowest), highest)
@@ -100,7 +100,7 @@ def exp(x: Value) -> Value:
 
 
 def box_muller(a: Value, b: Value) -> tuple[Value, Value]:
-    """Two int words to two N(0, 1) float32 numbers (sine first, as cuRAND does)."""
+    """Write two N(0, 1) float32 numbers from two int words (sine first, as cuRAND does)."""
     u = a.cast("float") * 2.0**-32 + 2.0**-33
     radius = (log(u) * -2.0).sqrt()
     sine, cosine = sincos_turn(b)

@@ -1,4 +1,4 @@
-"""Writes the body of an ONNX function as ordinary Python arithmetic."""
+"""Recording of Python arithmetic as the body of an ONNX function."""
 
 from __future__ import annotations
 
@@ -17,30 +17,26 @@ _ONNX_TYPES = {
 
 
 class Tape:
-    """Records nodes in order; each method returns the `Value` that its node makes."""
+    """Recorder of nodes in order; its methods return the `Value` computed by the new node."""
 
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
         self._count = 0
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Value] = {}
 
-    def _name(self) -> str:
-        self._count += 1
-        return f"v{self._count}"
-
     def input(self, name: str, dtype: str) -> Value:
-        """A tensor made elsewhere: `dtype` is "float", "double", "int" or "bool"."""
+        """Return an input of the function; `dtype` is "float", "double", "int" or "bool"."""
         return Value(self, name, dtype)
 
     def constant(self, values: Any, dtype: str) -> Value:
-        """A constant tensor with the shape of `values`; equal ones share a node.
+        """Add a constant tensor with the shape of `values`; equal constants share a node.
 
         Raises:
             ValueError: a value is not exact in the dtype.
         """
-        given = np.asarray(values)
-        array = given.astype(_DTYPES[dtype])
-        if not np.array_equal(array.astype(given.dtype), given):
+        exact = np.asarray(values)
+        array = exact.astype(_DTYPES[dtype])
+        if not np.array_equal(array.astype(exact.dtype), exact):
             raise ValueError(f"{values!r} is not exact as {dtype}")
         key = (dtype, array.shape, array.tobytes())
         if key not in self._constants:
@@ -49,7 +45,7 @@ class Tape:
         return self._constants[key]
 
     def attribute(self, name: str) -> Value:
-        """The function's integer attribute `name` as an int scalar."""
+        """Add the function's integer attribute `name` as an int scalar."""
         value = self.op("Constant", dtype="int")
         reference = AttributeProto(
             name="value_int", ref_attr_name=name, type=AttributeProto.AttributeType.INT
@@ -65,19 +61,22 @@ class Tape:
         output: str | None = None,
         **attributes: Any,
     ) -> Value:
-        """One standard operator; its dtype is that of the first input unless given."""
-        result = Value(self, output or self._name(), dtype or inputs[0].dtype)
+        """Add a standard operator; its dtype is by default that of the first input."""
+        if output is None:
+            self._count += 1
+            output = f"v{self._count}"
+        result = Value(self, output, dtype or inputs[0].dtype)
         self.nodes.append(
             helper.make_node(op_type, [value.name for value in inputs], [result.name], **attributes)
         )
         return result
 
     def where(self, condition: Value, yes: Value, no: Value) -> Value:
-        """`yes` where the condition holds, else `no`."""
+        """Select `yes` if the condition holds, else `no`."""
         return self.op("Where", condition, yes, no, dtype=yes.dtype)
 
     def concat(self, *values: Value, axis: int) -> Value:
-        """The tensors one after the other along an axis."""
+        """Concatenate tensors along an axis."""
         return self.op("Concat", *values, axis=axis)
 
 
@@ -114,7 +113,7 @@ class Value:
         return self.tape.op("BitwiseXor", self, self._operand(other))
 
     def __rshift__(self, bits: int) -> Value:
-        """Shift of a non-negative int (BitShift takes unsigned types only)."""
+        """Shift a non-negative int, by a division since BitShift takes unsigned types only."""
         return self.tape.op("Div", self, self._operand(1 << bits))
 
     def __lshift__(self, bits: int) -> Value:
@@ -127,37 +126,31 @@ class Value:
         return self.tape.op("Greater", self, self._operand(other), dtype="bool")
 
     def equal(self, other: Value | float) -> Value:
-        """Elementwise equality."""
         return self.tape.op("Equal", self, self._operand(other), dtype="bool")
 
     def cast(self, dtype: str) -> Value:
-        """Conversion; int to float rounds to nearest even."""
+        """Convert the type; int to float rounds to nearest even."""
         return self.tape.op("Cast", self, dtype=dtype, to=_ONNX_TYPES[dtype])
 
     def sqrt(self) -> Value:
-        """Square root."""
         return self.tape.op("Sqrt", self)
 
     def floor(self) -> Value:
-        """Largest integer not above."""
         return self.tape.op("Floor", self)
 
-    def take(self, index: int | list[int], axis: int = 0) -> Value:
-        """The entries at an index (which removes the axis) or a list of them along an axis."""
-        return self.tape.op("Gather", self, self.tape.constant(index, "int"), axis=axis)
+    def take(self, index: int | list[int]) -> Value:
+        """Take the entry at an index of axis 0, which goes, or those at a list of indices."""
+        return self.tape.op("Gather", self, self.tape.constant(index, "int"), axis=0)
 
     def unsqueeze(self, *axes: int) -> Value:
-        """The tensor with new axes of length one."""
         return self.tape.op("Unsqueeze", self, self.tape.constant(list(axes), "int"))
 
     def shape(self, axis: int) -> Value:
-        """The length of an axis, as an int tensor of shape [1]."""
+        """Return the length of an axis, as an int tensor of shape [1]."""
         return self.tape.op("Shape", self, dtype="int", start=axis, end=axis + 1)
 
     def expand(self, shape: Value) -> Value:
-        """The tensor broadcast to a shape."""
         return self.tape.op("Expand", self, shape)
 
     def reshape(self, shape: Value) -> Value:
-        """The same elements in another shape."""
         return self.tape.op("Reshape", self, shape)

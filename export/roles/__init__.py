@@ -1,4 +1,4 @@
-"""The roles of engine files, one module each: graph, manifest, checks, and how they are run."""
+"""Roles of engine files, one module each: graph, manifest fields, checks and runner."""
 
 from export.roles import (
     classifier,
@@ -20,6 +20,4 @@ ROLES: dict[str, Role] = {
     "synthesis": synthesis.ROLE,
     "translator": translator.ROLE,
 }
-"""All of them, by the name that the manifest has."""
-
-__all__ = ["ROLES"]
+"""All roles, by their name in the manifest."""

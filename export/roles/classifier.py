@@ -1,4 +1,4 @@
-"""Classifiers: images in, scores out, and maybe the features that they are computed from."""
+"""Classifiers: images to scores, and optionally the features before them."""
 
 from __future__ import annotations
 
@@ -6,25 +6,23 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from export.checkpoint import Checkpoint
 from export.checks import Check
-from export.modules import Graph, ImageGraph, unit
+from export.modules import Graph, ImageGraph, to_unit_range
 from export.options import Options
 from export.parity import (
     CheckedFile,
-    ImageCheck,
-    check_image_graph,
-    float_check,
+    GraphCheck,
+    check_graph,
+    compare_floats,
     mixed_images,
-    unit_images,
 )
 from export.plan import probes
 from export.plan.calibration_set import images
 from export.plan.probes import Probe
-from export.roles.role import Role, Runner, feed
+from export.roles.role import Role, Runner, run_images
 from export.statistics import LatentStatistics
 from zoo.data import DataSet
 
@@ -32,7 +30,7 @@ NAME = "classifier"
 
 
 class ClassifierGraph(ImageGraph):
-    """image uint8 [N,H,W,C] -> scores float32 [N,K], probabilities, and maybe features [N,F]."""
+    """image uint8 [N,H,W,C] -> scores (probabilities) float32 [N,K], optionally features [N,F]."""
 
     def __init__(self, model: Any, shape: tuple[int, int, int]) -> None:
         super().__init__(shape)
@@ -41,63 +39,54 @@ class ClassifierGraph(ImageGraph):
         self.outputs = ("scores", "features") if self.exposes_features else ("scores",)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """The probability of each name; with them what they are computed from, if it is exposed."""
         if not self.exposes_features:
-            return (self.model.scores(unit(image)),)
-        features = self.model.features(unit(image))
+            return (self.model.scores(to_unit_range(image)),)
+        features = self.model.features(to_unit_range(image))
         return self.model.from_features(features), features
 
 
-def part_of(checkpoint: Checkpoint) -> Any:
-    """What classifies: the model, or its module of that name."""
+def find_classifier(checkpoint: Checkpoint) -> Any:
+    """Return the model, or its module `classifier`."""
     model: Any = checkpoint.model
     return model if checkpoint.entry.roles[0] == NAME else model.classifier
 
 
-def graph(checkpoint: Checkpoint, options: Options) -> Graph:
-    """The classifier of a checkpoint."""
-    return ClassifierGraph(part_of(checkpoint), checkpoint.shape)
+def build_graph(checkpoint: Checkpoint, options: Options) -> Graph:
+    return ClassifierGraph(find_classifier(checkpoint), checkpoint.shape)
 
 
-def fields(checkpoint: Checkpoint, statistics: LatentStatistics | None) -> dict[str, Any]:
-    """The names of the scores: the model's own, else the classes of the data."""
-    classifier = part_of(checkpoint)
+def manifest_fields(checkpoint: Checkpoint, statistics: LatentStatistics | None) -> dict[str, Any]:
+    """Return the names of the scores: those of the model, or the classes of the data."""
+    classifier = find_classifier(checkpoint)
     names = list(classifier.names) or list(checkpoint.config.get("classes") or [])
     return {"scores": {"names": names, "kind": classifier.kind}}
 
 
 def check(file: CheckedFile) -> list[Check]:
-    """All checks."""
-    model = part_of(file.checkpoint)
+    model = find_classifier(file.checkpoint)
     inputs = mixed_images(file.checkpoint.shape)
+    images = to_unit_range(torch.from_numpy(inputs))
     with torch.no_grad():
-        expected = model.scores(unit_images(inputs)).numpy()
-    scores = ImageCheck("image", "scores", float_check, RUNNER.engine_class, "classify")
-    results = check_image_graph(file, scores, inputs, expected)
+        expected = model.scores(images).numpy()
+    scores = GraphCheck("image", "scores", compare_floats, RUNNER.engine_class, "classify")
+    results = check_graph(file, scores, inputs, expected)
     if getattr(model, "exposes_features", False):
         with torch.no_grad():
-            features = model.features(unit_images(inputs)).numpy()
-        # The runtime leaves them alone.
-        kind = ImageCheck("image", "features", float_check, RUNNER.engine_class, "classify")
-        results += check_image_graph(replace(file, runtime=None), kind, inputs, features)
+            expected = model.features(images).numpy()
+        # The runtime does not return them.
+        features = replace(scores, output="features")
+        results += check_graph(replace(file, runtime=None), features, inputs, expected)
     return results
 
 
 def run(classifier: Any, n: int, batch: int) -> None:
-    """Classify n images."""
-    feed(classifier.classify, classifier.image_shape, n, batch)
+    run_images(classifier.classify, classifier.image_shape, n, batch)
 
 
-def probe(classifier: Any, data: DataSet | None) -> list[Probe]:
-    """The scores of images."""
+def list_probes(classifier: Any, data: DataSet | None) -> list[Probe]:
     pool = probes.held_out(classifier.image_shape, data)
-    return [probes.images("scores", _classify, pool)]
+    return [probes.images("scores", lambda engine, images: engine.classify(images), pool)]
 
 
-def _classify(classifier: Any, images: NDArray[Any]) -> NDArray[Any]:
-    scores: NDArray[Any] = classifier.classify(images)
-    return scores
-
-
-RUNNER = Runner("Classifier", run, probe, images, takes_images=True)
-ROLE = Role(graph, fields, check, RUNNER)
+RUNNER = Runner("Classifier", run, list_probes, images, takes_images=True)
+ROLE = Role(build_graph, manifest_fields, check, RUNNER)

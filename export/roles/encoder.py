@@ -1,4 +1,4 @@
-"""Encoders: images in, the posterior of their latents out."""
+"""Encoders: images to the posterior of their latents."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from export import reference
 from export.checkpoint import LatentCheckpoint
 from export.checks import Check
 from export.inputs import Inputs, mean_images
-from export.manifest import latent
-from export.modules import Graph, ImageGraph, unit
+from export.manifest import latent_fields
+from export.modules import Graph, ImageGraph, to_unit_range
 from export.options import Options
 from export.parity import (
     ROWS,
     SEED,
     CheckedFile,
     Run,
+    check_batch_invariance,
     check_runtime,
-    float_check,
-    invariance,
+    compare_floats,
     levels,
 )
 from export.plan import probes
 from export.plan.calibration_set import images
 from export.plan.probes import Probe
-from export.roles.role import Role, Runner, feed
+from export.roles.role import Role, Runner, run_images
 from export.stock import Session
 from zoo.data import DataSet
 
@@ -45,35 +45,31 @@ class EncoderGraph(ImageGraph):
         self.outputs = ("mu",) if deterministic else ("mu", "logvar")
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor] | Tensor:
-        """The posterior of each image, its levels divided by 255."""
-        result: tuple[Tensor, Tensor] | Tensor = self.encoder(unit(image))
-        return result
+        return self.encoder(to_unit_range(image))
 
 
-def graph(checkpoint: LatentCheckpoint, options: Options) -> Graph:
-    """The encoder of a checkpoint that has one."""
+def build_graph(checkpoint: LatentCheckpoint, options: Options) -> Graph:
     assert checkpoint.encoder is not None
     return EncoderGraph(checkpoint.encoder, checkpoint.shape, checkpoint.deterministic)
 
 
 def check(file: CheckedFile) -> list[Check]:
-    """All checks: half noise, half images that the decoder makes."""
+    """Check the file on images, half noise and half outputs of the decoder."""
     checkpoint = file.checkpoint
     random = np.random.default_rng(3)
     noise = random.integers(0, 256, (ROWS // 2, *checkpoint.shape)).astype(np.uint8)
     rows = ROWS - len(noise)
     latents = reference.normals(SEED, 0, rows, checkpoint.latent)
-    drawn = levels(mean_images(checkpoint.decoder, latents, Inputs.of(checkpoint, SEED, 0, rows)))
-    images = np.concatenate([noise, drawn])
+    inputs = Inputs.of(checkpoint, SEED, 0, rows)
+    images = np.concatenate([noise, levels(mean_images(checkpoint.decoder, latents, inputs))])
     with torch.no_grad():
-        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-        encoded = checkpoint.encoder(pixels)
+        encoded = checkpoint.encoder(to_unit_range(torch.from_numpy(images)))
     posterior = [part.numpy() for part in ([encoded] if checkpoint.deterministic else encoded)]
     names = ("mu", "logvar")[: len(posterior)]
     stock = Session(file.path.read_bytes())
     outputs = stock.run(image=images)
     results = [
-        float_check(file.name, f"{name}: PyTorch", outputs[name], expected)
+        compare_floats(file.name, f"{name}: PyTorch", outputs[name], expected)
         for name, expected in zip(names, posterior, strict=True)
     ]
 
@@ -82,32 +78,31 @@ def check(file: CheckedFile) -> list[Check]:
         return np.concatenate([rows[name] for name in names], axis=1)
 
     whole = run(0, ROWS)
-    results.append(invariance(file.name, "batch invariance", run, whole))
+    results.append(check_batch_invariance(file.name, "batch invariance", run, whole))
 
     def encode(encoder: Any, start: int, stop: int) -> NDArray[Any]:
         return np.concatenate(encoder.encode(images[start:stop])[: len(names)], axis=1)
 
     runs: dict[str, Run] = {", ".join(names): (encode, whole)}
-    return results + check_runtime(file, RUNNER.engine_class, runs, float_check, "batch invariance")
+    return results + check_runtime(
+        file, RUNNER.engine_class, runs, compare_floats, "batch invariance"
+    )
 
 
 def run(encoder: Any, n: int, batch: int) -> None:
-    """Encode n images."""
-    feed(encoder.embed, encoder.image_shape, n, batch)
+    run_images(encoder.embed, encoder.image_shape, n, batch)
 
 
-def probe(encoder: Any, data: DataSet | None) -> list[Probe]:
-    """The posteriors of images."""
+def list_probes(encoder: Any, data: DataSet | None) -> list[Probe]:
     pool = probes.held_out(encoder.image_shape, data)
     return [probes.images("latents", _encode, pool)]
 
 
 def _encode(encoder: Any, images: NDArray[Any]) -> NDArray[Any]:
     if encoder.deterministic:
-        mu: NDArray[Any] = encoder.embed(images)
-        return mu
+        return encoder.embed(images)
     return np.concatenate(encoder.encode(images), axis=1)
 
 
-RUNNER = Runner("Encoder", run, probe, images, takes_images=True)
-ROLE = Role(graph, latent, check, RUNNER)
+RUNNER = Runner("Encoder", run, list_probes, images, takes_images=True)
+ROLE = Role(build_graph, latent_fields, check, RUNNER)

@@ -1,4 +1,4 @@
-"""Generators: latents in, images out, maybe with classes, styles and noise in their layers."""
+"""Generators: latents to images, optionally with classes, styles and layer noise."""
 
 from __future__ import annotations
 
@@ -12,16 +12,23 @@ from torch import Tensor, nn
 
 from export.checkpoint import LatentCheckpoint
 from export.errors import ExportError
-from export.manifest import INPUTS_SCHEMA, directions, latent, layers, noise_streams, truncation
+from export.manifest import (
+    INPUTS_SCHEMA,
+    direction_fields,
+    latent_fields,
+    layer_streams,
+    noise_fields,
+    truncation_fields,
+)
 from export.modules import (
     ROWS,
     Example,
     Graph,
     ImageFormat,
-    drawn,
+    example_key,
     image_from_mean,
+    noise_source,
     reparametrized_sample,
-    words,
 )
 from export.options import Options
 from export.plan import calibration_set, probes
@@ -45,14 +52,13 @@ class GeneratorGraph(nn.Module):
         self.decoder, self.width, self.image, self.bounded = decoder, width, image, bounded
 
     def forward(self, mu: Tensor, logvar: Tensor, seed: Tensor, first: Tensor) -> Tensor:
-        """One image per row; row r is sample `first + r` of `seed`."""
+        """Return one image per row; row r is sample `first + r` of `seed`."""
         h = reparametrized_sample(mu, logvar, seed, first, 0)
         return image_from_mean(self.decoder(h), self.image, self.bounded)
 
     def example(self) -> Example:
-        """Inputs to trace with, and their dynamic axes."""
         rows = torch.zeros(2, self.width)
-        return (rows, rows.clone(), *words()), (ROWS, ROWS, {}, {})
+        return (rows, rows.clone(), *example_key()), (ROWS, ROWS, {}, {})
 
 
 class ConditionalGraph(GeneratorGraph):
@@ -63,12 +69,10 @@ class ConditionalGraph(GeneratorGraph):
     def forward(  # type: ignore[override]
         self, mu: Tensor, logvar: Tensor, seed: Tensor, first: Tensor, label: Tensor
     ) -> Tensor:
-        """One image per row, of the class of that row."""
         h = reparametrized_sample(mu, logvar, seed, first, 0)
         return image_from_mean(self.decoder(h, label), self.image, self.bounded)
 
     def example(self) -> Example:
-        """Inputs to trace with, and their dynamic axes."""
         arguments, axes = super().example()
         return (*arguments, torch.zeros(2, dtype=torch.int64)), (*axes, ROWS)
 
@@ -87,43 +91,42 @@ class StyleGraph(GeneratorGraph):
         truncation: Tensor,
         noise: Tensor,
     ) -> Tensor:
-        """One image per row; the noise of its layers, of sample `first + r`, times `noise`."""
         latents = reparametrized_sample(mu, logvar, seed, first, 0)
-        images = self.decoder(latents, truncation, drawn(mu, seed, first, noise))
+        images = self.decoder(latents, truncation, noise_source(mu, seed, first, noise))
         return image_from_mean(images, self.image, self.bounded)
 
     def example(self) -> Example:
-        """Inputs to trace with, and their dynamic axes."""
         arguments, axes = super().example()
         return (*arguments, torch.ones(1), torch.ones(1)), (*axes, {}, {})
 
 
-def graph(checkpoint: LatentCheckpoint, options: Options) -> Graph:
-    """The decoder of a checkpoint behind its latent."""
-    kind = GeneratorGraph
+def build_graph(checkpoint: LatentCheckpoint, options: Options) -> Graph:
+    graph = GeneratorGraph
     if checkpoint.classes:
-        kind = ConditionalGraph
+        graph = ConditionalGraph
     elif checkpoint.style_based:
-        kind = StyleGraph
-    return kind(checkpoint.decoder, checkpoint.latent, options.image, checkpoint.bounded)
+        graph = StyleGraph
+    return graph(checkpoint.decoder, checkpoint.latent, options.image, checkpoint.bounded)
 
 
-def fields(checkpoint: LatentCheckpoint, statistics: LatentStatistics | None) -> dict[str, Any]:
-    """The latent and what else goes in; directions of attributes among the latents."""
-    document = latent(checkpoint, statistics)
+def manifest_fields(
+    checkpoint: LatentCheckpoint, statistics: LatentStatistics | None
+) -> dict[str, Any]:
+    """Return the latent, the other inputs, and directions of attributes among the latents."""
+    document = latent_fields(checkpoint, statistics)
     streams: dict[str, Any] = {"latent": 0}
     if checkpoint.classes:
         condition = {"kind": "classes", "count": checkpoint.classes}
         document |= {"schema": INPUTS_SCHEMA, "condition": condition}
     if checkpoint.style_based:
-        document |= truncation(checkpoint.decoder)
-        streams |= {"layers": layers(checkpoint.decoder)}
-    document |= noise_streams(streams)
-    return document | directions(statistics, statistics.directions if statistics else {})
+        document |= truncation_fields(checkpoint.decoder)
+        streams |= {"layers": layer_streams(checkpoint.decoder)}
+    document |= noise_fields(streams)
+    return document | direction_fields(statistics, statistics.directions if statistics else {})
 
 
 def run(generator: Any, n: int, batch: int) -> None:
-    """Make n images of the prior, or of latents of zeros where there is none."""
+    """Make n images from the prior, or from zeros without a prior."""
     if generator.prior != "none":
         generator.sample(n, batch=batch)
         return
@@ -131,42 +134,39 @@ def run(generator: Any, n: int, batch: int) -> None:
     generator.sample(n, batch=batch, mu=zeros, logvar=zeros)
 
 
-def probe(generator: Any, data: DataSet | None) -> list[Probe]:
-    """Images of the prior, truncated ones, and images of latents."""
-    found = []
+def list_probes(generator: Any, data: DataSet | None) -> list[Probe]:
+    """Compare images from the prior, truncated ones, and decoded latents."""
+    samples = []
     if generator.prior != "none":
-        found.append(Probe("images", _sample))
+        samples.append(Probe("images", _sample))
         if generator.style_layers:
-            found.append(Probe("truncated images", _truncated))
+            samples.append(Probe("truncated images", _sample_truncated))
     latent = generator.manifest["latent"]
     mean = np.asarray(latent.get("mean", 0.0), np.float32)
     std = np.asarray(latent.get("std", 1.0), np.float32)
 
-    def decode(opened: Any, start: int, stop: int) -> NDArray[Any]:
-        latents = noise.normals(probes.SEED, start, stop - start, opened.latent_width) * std + mean
-        images: NDArray[Any] = opened.decode(latents, first=start)
-        return images
+    def decode(engine: Any, start: int, stop: int) -> NDArray[Any]:
+        latents = noise.normals(probes.SEED, start, stop - start, engine.latent_width) * std + mean
+        return engine.decode(latents, first=start)
 
-    return [*found, Probe("images of latents", decode)]
+    return [*samples, Probe("images of latents", decode)]
 
 
 def _sample(engine: Any, start: int, stop: int) -> NDArray[Any]:
-    images: NDArray[Any] = engine.sample(stop - start, seed=probes.SEED, first=probes.FIRST + start)
-    return images
+    return engine.sample(stop - start, seed=probes.SEED, first=probes.FIRST + start)
 
 
-def _truncated(engine: Any, start: int, stop: int) -> NDArray[Any]:
+def _sample_truncated(engine: Any, start: int, stop: int) -> NDArray[Any]:
     key = {"seed": probes.SEED, "first": probes.FIRST + start}
-    images: NDArray[Any] = engine.sample(stop - start, **key, truncation=0.5, noise=0.0)
-    return images
+    return engine.sample(stop - start, **key, truncation=0.5, noise=0.0)
 
 
 def calibration_latents(
     manifest: dict[str, Any], engine: Path, calibration: Calibration
 ) -> tuple[NDArray[Any], str]:
-    """Latents of the prior; else encodings of images, by the encoder beside the engine.
+    """Draw latents from the prior, or else encode images with the encoder beside the engine.
 
-    Raises ExportError where there are neither, with what helps.
+    Raises `ExportError` if neither is possible.
     """
     width = int(manifest["latent"]["width"])
     if manifest["latent"]["prior"] == "normal" and calibration.source is None:
@@ -179,13 +179,13 @@ def calibration_latents(
     except runtime.errors.Error as error:
         if manifest["latent"]["prior"] == "normal":
             raise ExportError(
-                f"--calibrate {calibration.source}: images become latents by the encoder of "
-                f"{engine.name}, which has to lie beside it; without --calibrate the latents are "
-                f"of the prior ({error})"
+                f"--calibrate {calibration.source}: images are encoded by the encoder of "
+                f"{engine.name}, which must be beside it; without --calibrate, latents are drawn "
+                f"from the prior ({error})"
             ) from error
         raise ExportError(
-            f"{engine.name} has no prior to calibrate with; put its encoder beside it, or give "
-            f"--calibrate a file of latents float32 [n, {width}], .npy ({error})"
+            f"{engine.name} has no prior to draw calibration latents from; put its encoder beside "
+            f"it, or pass --calibrate an .npy file of latents, float32 [n, {width}] ({error})"
         ) from error
     with encoder:
         images, source = calibration_set.images(encoder.manifest, engine, calibration)
@@ -197,5 +197,5 @@ def calibration_latents(
         return encoder.encode(images)[0], f"encodings of {source}"
 
 
-RUNNER = Runner("Generator", run, probe, calibration_latents, has_fid=True)
-ROLE = Role(graph, fields, check, RUNNER, makes_images=True, counts_folding=True)
+RUNNER = Runner("Generator", run, list_probes, calibration_latents, has_fid=True)
+ROLE = Role(build_graph, manifest_fields, check, RUNNER, makes_images=True, counts_folding=True)

@@ -1,4 +1,4 @@
-"""Checks of exported generators, with their classes, styles and noise."""
+"""Checks of exported generators, including classes, styles and layer noise."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from onnx import ModelProto
 
 from export import reference
 from export.checkpoint import LatentCheckpoint
-from export.checks import Check, close, exact
-from export.graph import LATENT, MEAN, producer
+from export.checks import Check, compare_close, compare_exact
+from export.graph import LATENT, MEAN, find_producer
 from export.inputs import Inputs, mean_images
 from export.modules import noise_widths
 from export.parity import (
@@ -24,22 +24,21 @@ from export.parity import (
     ROWS,
     SEED,
     CheckedFile,
-    backends,
     check_layers,
-    float_check,
-    image_check,
+    compare_floats,
+    compare_images,
     levels,
+    usable_backends,
 )
 from export.reference import F32
 from export.stock import Session
 from zoo.models.folding import fold
 
-# Scales of styles and of noise, besides 1 and 1, that are checked.
+# Pairs of truncation and noise scale to check, besides (1, 1).
 SCALES = ((0.7, 1.0), (1.0, 0.0), (0.5, 0.25))
 
 
 def check(file: CheckedFile) -> list[Check]:
-    """All checks of a generator file."""
     engine, path, model, runtime = file.name, file.path, file.model, file.runtime
     checkpoint: LatentCheckpoint = file.checkpoint
     width = checkpoint.latent
@@ -54,20 +53,20 @@ def check(file: CheckedFile) -> list[Check]:
     latents = reference.normals(SEED, FIRST, ROWS, width)
     mean = mean_images(checkpoint.decoder, latents, inputs)
     expected: NDArray[Any] = np.clip(mean, np.float32(0), np.float32(1))
-    inside = [MEAN] if producer(model, MEAN) is not None else []
+    inside = [MEAN] if find_producer(model, MEAN) is not None else []
     outputs = _sample(Session(model, extra=inside), inputs, ROWS, width)
     if inside:
-        results.append(float_check(engine, "mean image: PyTorch", outputs[MEAN], mean))
+        results.append(compare_floats(engine, "mean image: PyTorch", outputs[MEAN], mean))
         expected = levels(mean)
 
     stock = Session(path.read_bytes())
     images = _sample(stock, inputs, ROWS, width)["image"]
-    results.append(image_check(engine, "image: PyTorch", images, expected))
+    results.append(compare_images(engine, "image: PyTorch", images, expected))
     results.append(_check_batches(engine, stock, images, latents, inputs))
     if inside:
         results.append(_check_mean(engine, model, latents, inputs))
     threaded = _sample(Session(path.read_bytes(), threads=0), inputs, ROWS, width)
-    results.append(exact(engine, "image: threads", threaded["image"], images))
+    results.append(compare_exact(engine, "image: threads", threaded["image"], images))
     variants = {(1.0, 1.0): images}
     for scales in SCALES if checkpoint.style_based else ():
         other = Inputs.of(checkpoint, SEED, FIRST, ROWS, *scales)
@@ -75,14 +74,14 @@ def check(file: CheckedFile) -> list[Check]:
         mean = mean_images(checkpoint.decoder, latents, other)
         expected = levels(mean) if inside else np.clip(mean, np.float32(0), np.float32(1))
         name = f"image: truncation {scales[0]:g}, noise {scales[1]:g}"
-        results.append(image_check(engine, f"{name}: PyTorch", variants[scales], expected))
-    for backend in backends(runtime):
+        results.append(compare_images(engine, f"{name}: PyTorch", variants[scales], expected))
+    for backend in usable_backends(runtime):
         results += _check_runtime(engine, path, runtime, backend, variants, latents, inputs)
     return results
 
 
 def _check_folding(engine: str, checkpoint: LatentCheckpoint) -> list[Check]:
-    """The folded generator gives the images of the trained one, before weights are rounded."""
+    """Compare the folded generator with the trained one, before weights are rounded."""
     if checkpoint.trained is None:
         return []
     trained = copy.deepcopy(checkpoint.trained.get_submodule("generator")).double()
@@ -91,7 +90,7 @@ def _check_folding(engine: str, checkpoint: LatentCheckpoint) -> list[Check]:
     expected = mean_images(trained, latents, inputs)
     got = mean_images(fold(trained), latents, inputs)
     limit = FOLDING_LIMIT * max(1.0, float(np.abs(expected).max()))
-    return [close(engine, "mean image: folding, float64", got, expected, limit, limit)]
+    return [compare_close(engine, "mean image: folding, float64", got, expected, limit, limit)]
 
 
 def _sample(session: Session, inputs: Inputs, n: int, width: int) -> dict[str, NDArray[Any]]:
@@ -116,44 +115,48 @@ def _check_noise(engine: str, model: ModelProto, inputs: Inputs, width: int) -> 
             expected.append(reference.reparametrized_sample(*rows, seed, first))
     through = _decode(session, mu, inputs)[LATENT]
     return [
-        exact(engine, "latent: portable body", np.concatenate(got), np.concatenate(expected)),
-        exact(engine, "latent: decode is the identity", through, mu),
+        compare_exact(
+            engine, "latent: portable body", np.concatenate(got), np.concatenate(expected)
+        ),
+        compare_exact(engine, "latent: decode is the identity", through, mu),
     ]
 
 
 def _check_batches(
     engine: str, stock: Session, images: NDArray[Any], latents: F32, inputs: Inputs
 ) -> Check:
-    """The same rows in other batches and at other places of a batch."""
+    """Compare rows in batches of other sizes and in other places of a batch."""
     width = latents.shape[1]
     got, expected = [], []
     for batch in BATCHES:
         for offset in (0, batch // 2):
             for start in range(offset, ROWS, batch):
                 stop = min(start + batch, ROWS)
-                part = inputs.part(start, stop)
+                part = inputs.slice(start, stop)
                 got.append(_sample(stock, part, stop - start, width)["image"])
                 expected.append(images[start:stop])
     order = np.random.default_rng(1).permutation(ROWS)
     alone = images
     if inputs.noise is not None:
-        alone = _decode(stock, latents, inputs.rows(np.arange(ROWS)))["image"]
-    got.append(_decode(stock, latents[order], inputs.rows(order))["image"])
+        alone = _decode(stock, latents, inputs.reorder(np.arange(ROWS)))["image"]
+    got.append(_decode(stock, latents[order], inputs.reorder(order))["image"])
     expected.append(alone[order])
-    return exact(engine, "image: batch invariance", np.concatenate(got), np.concatenate(expected))
+    return compare_exact(
+        engine, "image: batch invariance", np.concatenate(got), np.concatenate(expected)
+    )
 
 
 def _check_mean(engine: str, model: ModelProto, latents: F32, inputs: Inputs) -> Check:
-    """The mean image, whose bits the rounding to levels hides, at several batch sizes."""
+    """Compare the mean image, whose bits are hidden by rounding, at several batch sizes."""
     session = Session(model, extra=[MEAN])
     whole = _decode(session, latents, inputs)[MEAN]
     got = [
-        _decode(session, latents[start : start + batch], inputs.part(start, start + batch))[MEAN]
+        _decode(session, latents[start : start + batch], inputs.slice(start, start + batch))[MEAN]
         for batch in BATCHES
         for start in range(0, ROWS, batch)
     ]
     expected = np.concatenate([whole] * len(BATCHES))
-    return exact(engine, "mean image: batch invariance", np.concatenate(got), expected)
+    return compare_exact(engine, "mean image: batch invariance", np.concatenate(got), expected)
 
 
 def _check_runtime(
@@ -165,12 +168,12 @@ def _check_runtime(
     latents: F32,
     inputs: Inputs,
 ) -> list[Check]:
-    same = exact if backend == "onnxruntime" else image_check
+    same = compare_exact if backend == "onnxruntime" else compare_images
     images = variants[1.0, 1.0]
     order = np.random.default_rng(2).permutation(ROWS)
     labels = None if inputs.labels is None else inputs.labels[order]
     with runtime.Generator(path, backend=backend) as generator:
-        # The prior, also of a file that has none.
+        # These parameters are those of the prior, which some files lack.
         zeros = np.zeros(generator.latent_width, np.float32)
         sample = partial(generator.sample, seed=SEED, mu=zeros, logvar=zeros)
         whole = sample(ROWS, first=FIRST)
@@ -197,4 +200,4 @@ def _check_runtime(
         name = f"image: truncation {truncation:g}, noise {noise:g}: runtime, {backend}"
         results.append(same(engine, name, parts[0], variants[truncation, noise]))
     name = f"image: batch invariance, {backend}"
-    return [*results, exact(engine, name, np.concatenate(got), np.concatenate(expected))]
+    return [*results, compare_exact(engine, name, np.concatenate(got), np.concatenate(expected))]

@@ -1,4 +1,4 @@
-"""Interpolators: two latents in, the images on the way from one to the other out."""
+"""Interpolators: pairs of latents to the images on the paths between them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 from export import reference
 from export.checkpoint import Checkpoint, LatentCheckpoint
-from export.checks import Check, exact
+from export.checks import Check, compare_exact
 from export.errors import ExportError
 from export.functions import DOMAIN, VERSION, Mode
 from export.graph import LATENT
 from export.inputs import Inputs, mean_images
-from export.manifest import latent
+from export.manifest import latent_fields
 from export.modules import Example, Graph, ImageFormat, image_from_mean
 from export.options import Options
-from export.parity import SEED, CheckedFile, float_check, image_check, levels
+from export.parity import SEED, CheckedFile, compare_floats, compare_images, levels
 from export.roles.role import Role
 from export.stock import Session
 
@@ -40,7 +40,7 @@ class InterpolatorGraph(nn.Module):
         self.image, self.bounded = image, bounded
 
     def forward(self, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-        """Images of the points a (t = 0) to b (t = 1): [N, S, H, W, C] if uint8."""
+        """Return images of the points from a (t = 0) to b (t = 1): [N, S, H, W, C] if uint8."""
         h = torch.onnx.ops.symbolic(
             f"{DOMAIN}::BatchedInterpolate",
             (a, b, t),
@@ -53,30 +53,28 @@ class InterpolatorGraph(nn.Module):
         return images.reshape(a.shape[0], t.shape[0], *images.shape[1:])
 
     def example(self) -> Example:
-        """Inputs to trace with, and their dynamic axes."""
         rows = torch.zeros(2, self.width)
         return (rows, rows.clone(), torch.linspace(0, 1, 3)), ({0: "N"}, {0: "N"}, {0: "S"})
 
 
-def require(checkpoint: Checkpoint) -> None:
-    """Raise ExportError for a checkpoint that has no interpolator."""
+def check_supported(checkpoint: Checkpoint) -> None:
+    """Raise ExportError for a checkpoint that cannot have an interpolator."""
     if not isinstance(checkpoint, LatentCheckpoint):
         main = checkpoint.entry.roles[0]
         raise ExportError(f"an interpolator needs a generator; this is a {main}")
     if checkpoint.style_based or checkpoint.classes:
         kind = "style-based" if checkpoint.style_based else "conditional"
-        raise ExportError(f"an interpolator of a {kind} generator is not made")
+        raise ExportError(f"an interpolator of a {kind} generator is not supported")
 
 
-def graph(checkpoint: LatentCheckpoint, options: Options) -> Graph:
-    """The decoder of a checkpoint between two latents."""
+def build_graph(checkpoint: LatentCheckpoint, options: Options) -> Graph:
     assert options.interpolator is not None
     decoder, width, bounded = checkpoint.decoder, checkpoint.latent, checkpoint.bounded
     return InterpolatorGraph(decoder, width, options.image, bounded, options.interpolator)
 
 
 def check(file: CheckedFile) -> list[Check]:
-    """All checks: nine steps between five pairs."""
+    """Check the file on nine steps between five pairs of latents."""
     checkpoint, mode = file.checkpoint, file.options.interpolator
     assert mode is not None
     a = reference.normals(SEED, 0, 5, checkpoint.latent)
@@ -86,7 +84,7 @@ def check(file: CheckedFile) -> list[Check]:
     latents_in_a_row = latents.reshape(-1, checkpoint.latent)
     mean = mean_images(checkpoint.decoder, latents_in_a_row, Inputs(0, 0))
     got = Session(file.model, extra=[LATENT]).run(a=a, b=b, t=t)[LATENT]
-    same = exact if mode == "linear" else float_check
+    same = compare_exact if mode == "linear" else compare_floats
     images = Session(file.path.read_bytes()).run(a=a, b=b, t=t)["image"]
     expected: NDArray[Any] = np.clip(mean, np.float32(0), np.float32(1))
     if images.dtype == np.uint8:
@@ -94,9 +92,9 @@ def check(file: CheckedFile) -> list[Check]:
     expected = expected.reshape(5, 9, *expected.shape[1:])
     return [
         same(file.name, f"latent: portable body, {mode}", got, latents),
-        image_check(file.name, "image: PyTorch", images, expected),
+        compare_images(file.name, "image: PyTorch", images, expected),
     ]
 
 
-# Other programs run it, and choose its batches.
-ROLE = Role(graph, latent, check, makes_images=True)
+# Interpolators are for other programs; our runtime interpolates latents itself.
+ROLE = Role(build_graph, latent_fields, check, makes_images=True)

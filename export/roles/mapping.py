@@ -1,4 +1,4 @@
-"""Mapping networks of style-based generators: latents in, styles out."""
+"""Mapping networks of style-based generators: latents to styles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from export import reference
 from export.checkpoint import LatentCheckpoint
 from export.checks import Check
-from export.manifest import latent, truncation
+from export.manifest import latent_fields, truncation_fields
 from export.modules import ROWS as BATCH_AXIS
 from export.modules import Example, Graph
 from export.options import Options
@@ -21,23 +21,21 @@ from export.parity import (
     ROWS,
     SEED,
     CheckedFile,
-    Run,
-    check_runtime,
-    float_check,
-    invariance,
+    GraphCheck,
+    check_graph,
+    compare_floats,
 )
 from export.plan import probes
 from export.plan.probes import Probe
 from export.roles import generator
 from export.roles.role import Role, Runner
 from export.statistics import LatentStatistics
-from export.stock import Session
 from runtime import noise
 from zoo.data import DataSet
 
 
 class MappingGraph(nn.Module):
-    """latent [N,D] -> styles [N,W], not truncated."""
+    """latent [N,D] -> styles [N,W] before truncation."""
 
     inputs = ("latent",)
     outputs = ("styles",)
@@ -47,48 +45,30 @@ class MappingGraph(nn.Module):
         self.mapping, self.width = decoder.mapping, width
 
     def forward(self, latent: Tensor) -> Tensor:
-        """The style of each latent."""
-        styles: Tensor = self.mapping(latent)
-        return styles
+        return self.mapping(latent)
 
     def example(self) -> Example:
-        """Inputs to trace with, and their dynamic axes."""
         return (torch.zeros(2, self.width),), (BATCH_AXIS,)
 
 
-def graph(checkpoint: LatentCheckpoint, options: Options) -> Graph:
-    """The mapping network of a style-based generator."""
+def build_graph(checkpoint: LatentCheckpoint, options: Options) -> Graph:
     return MappingGraph(checkpoint.decoder, checkpoint.latent)
 
 
-def fields(checkpoint: LatentCheckpoint, statistics: LatentStatistics | None) -> dict[str, Any]:
-    """The latent, and what truncation draws styles to."""
-    return latent(checkpoint, statistics) | truncation(checkpoint.decoder)
+def manifest_fields(
+    checkpoint: LatentCheckpoint, statistics: LatentStatistics | None
+) -> dict[str, Any]:
+    return latent_fields(checkpoint, statistics) | truncation_fields(checkpoint.decoder)
 
 
 def check(file: CheckedFile) -> list[Check]:
-    """All checks: latents of the prior."""
+    """Check the file on latents from the prior."""
     checkpoint = file.checkpoint
     latents = reference.normals(SEED, FIRST, ROWS, checkpoint.latent)
     with torch.no_grad():
         expected = checkpoint.decoder.mapping(torch.from_numpy(latents)).numpy()
-    stock = Session(file.path.read_bytes())
-
-    def run(start: int, stop: int) -> NDArray[Any]:
-        return stock.run(latent=latents[start:stop])["styles"]
-
-    whole, batches = run(0, ROWS), "styles: batch invariance"
-    results = [
-        float_check(file.name, "styles: PyTorch", whole, expected),
-        invariance(file.name, batches, run, whole),
-    ]
-
-    def ours(mapping: Any, start: int, stop: int) -> NDArray[Any]:
-        styles: NDArray[Any] = mapping.map(latents[start:stop])
-        return styles
-
-    runs: dict[str, Run] = {"styles": (ours, whole)}
-    return results + check_runtime(file, RUNNER.engine_class, runs, float_check, batches)
+    graph = GraphCheck("latent", "styles", compare_floats, RUNNER.engine_class, "map")
+    return check_graph(file, graph, latents, expected)
 
 
 def run(mapping: Any, n: int, batch: int) -> None:
@@ -98,17 +78,15 @@ def run(mapping: Any, n: int, batch: int) -> None:
         mapping.map(latents)
 
 
-def probe(mapping: Any, data: DataSet | None) -> list[Probe]:
-    """The styles of the prior."""
-    return [Probe("styles", styles)]
+def list_probes(mapping: Any, data: DataSet | None) -> list[Probe]:
+    return [Probe("styles", map_samples)]
 
 
-def styles(mapping: Any, start: int, stop: int) -> NDArray[Any]:
-    """Those of samples start … stop - 1 of the prior."""
+def map_samples(mapping: Any, start: int, stop: int) -> NDArray[Any]:
+    """Return the styles of samples start … stop - 1 of the prior."""
     rows = noise.normals(probes.SEED, start, stop - start, mapping.latent_width)
-    found: NDArray[Any] = mapping.map(rows)
-    return found
+    return mapping.map(rows)
 
 
-RUNNER = Runner("Mapping", run, probe, generator.calibration_latents)
-ROLE = Role(graph, fields, check, RUNNER)
+RUNNER = Runner("Mapping", run, list_probes, generator.calibration_latents)
+ROLE = Role(build_graph, manifest_fields, check, RUNNER)

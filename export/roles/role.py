@@ -1,4 +1,4 @@
-"""What the export knows of a role: the interface of the modules in this folder."""
+"""Interface of the modules in this folder: roles, and how the runtime runs them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,17 @@ from zoo.data import DataSet
 
 @dataclass(frozen=True)
 class Runner:
-    """How our runtime runs the engines of a role, and their plans.
+    """Functions that run the engines and plans of a role in our runtime.
 
     Attributes:
-        engine_class: the class of `runtime` that opens them.
-        run: runs n rows of an opened engine, batch by batch, for `export.throughput`.
-        probes: what a plan and its engine are compared on; takes the opened engine, and images of
-            the kind that it was trained on or None.
-        calibration_rows: rows for the main input of the graph, float32 [n, D] or uint8
-            [n, H, W, C], and in words where they come from; takes the engine's manifest and place,
-            and what to calibrate with.
-        takes_images: whether the probes are better with real images.
-        has_fid: whether the images of a plan have a Fréchet distance.
+        engine_class: class of `runtime` that opens them.
+        run: runs n rows of an open engine, batch by batch, for `export.throughput`.
+        probes: lists the comparisons of a plan with its engine, from the open engine and its
+            training data, or None if that is unavailable.
+        calibration_rows: loads rows of the graph's main input, float32 [n, D] or uint8
+            [n, H, W, C], and describes their source; takes the engine's manifest and path.
+        takes_images: True if the probes run on real images where possible.
+        has_fid: True if plans are compared by the Fréchet distance of their images.
     """
 
     engine_class: str
@@ -49,14 +48,12 @@ class Role:
     """A role of engine files.
 
     Attributes:
-        graph: the module to export, of a checkpoint and the options.
-        fields: what the role adds to the manifest, of a checkpoint and what was measured on its
-            latents.
-        checks: all comparisons of a file with PyTorch, stock ONNX Runtime and our runtime.
-        runner: how our runtime runs it; None for files that are for other programs, of which there
-            are no plans either.
-        makes_images: whether `Options.image` says how its images are given; else they are levels.
-        counts_folding: whether the manifest tells how many nodes were folded away.
+        graph: builds the module to export from a checkpoint and the options.
+        fields: builds the role's fields of the manifest from a checkpoint and its statistics.
+        checks: compares a file with PyTorch, stock ONNX Runtime and our runtime.
+        runner: of our runtime; None for files for other programs, which have no plans either.
+        makes_images: True if `Options.image` is the format of its images, which else is uint8.
+        counts_folding: True if the manifest has the number of nodes before folding.
     """
 
     graph: Callable[[Any, Options], Graph]
@@ -67,8 +64,8 @@ class Role:
     counts_folding: bool = False
 
 
-def feed(run: Callable[[Any], Any], shape: tuple[int, int, int], n: int, batch: int) -> None:
-    """Run n black images of a shape (H, W, C), batch by batch."""
+def run_images(run: Callable[[Any], Any], shape: tuple[int, int, int], n: int, batch: int) -> None:
+    """Call a function on n black images of a shape (H, W, C), batch by batch."""
     images = np.zeros((batch, *shape), np.uint8)
     for _ in range(n // batch):
         run(images)

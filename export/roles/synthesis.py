@@ -1,4 +1,4 @@
-"""Synthesis networks of style-based generators: styles of all layers in, images out."""
+"""Synthesis networks of style-based generators: the styles of all layers to images."""
 
 from __future__ import annotations
 
@@ -14,11 +14,25 @@ from export import reference
 from export.checkpoint import LatentCheckpoint
 from export.checks import Check
 from export.errors import ExportError
-from export.graph import MEAN, producer
+from export.graph import MEAN, find_producer
 from export.inputs import Inputs
-from export.manifest import INPUTS_SCHEMA, directions, latent, layers, noise_streams
+from export.manifest import (
+    INPUTS_SCHEMA,
+    direction_fields,
+    latent_fields,
+    layer_streams,
+    noise_fields,
+)
 from export.modules import ROWS as BATCH_AXIS
-from export.modules import Example, Graph, ImageFormat, drawn, image_from_mean, noise_widths
+from export.modules import (
+    Example,
+    Graph,
+    ImageFormat,
+    example_key,
+    image_from_mean,
+    noise_source,
+    noise_widths,
+)
 from export.options import Options
 from export.parity import (
     FIRST,
@@ -26,10 +40,10 @@ from export.parity import (
     SEED,
     CheckedFile,
     Run,
+    check_batch_invariance,
     check_layers,
     check_runtime,
-    image_check,
-    invariance,
+    compare_images,
     levels,
 )
 from export.plan import calibration_set, probes
@@ -55,47 +69,47 @@ class SynthesisGraph(nn.Module):
         self.shape = int(decoder.layers), len(decoder.style_mean)
 
     def forward(self, latent: Tensor, seed: Tensor, first: Tensor, noise: Tensor) -> Tensor:
-        """One image per row, whose styles stand one after the other."""
+        """Return one image per row; a row has the styles of all layers one after another."""
         styles = latent.unflatten(1, self.shape)
-        images = self.synthesis(styles, drawn(latent, seed, first, noise))
+        images = self.synthesis(styles, noise_source(latent, seed, first, noise))
         return image_from_mean(images, self.image, self.bounded)
 
     def example(self) -> Example:
-        """Inputs to trace with, and their dynamic axes."""
         layers, width = self.shape
-        words = [torch.zeros(1, dtype=torch.int64) for _ in range(2)]
-        return (torch.zeros(2, layers * width), *words, torch.ones(1)), (BATCH_AXIS, {}, {}, {})
+        arguments = (torch.zeros(2, layers * width), *example_key(), torch.ones(1))
+        return arguments, (BATCH_AXIS, {}, {}, {})
 
 
-def graph(checkpoint: LatentCheckpoint, options: Options) -> Graph:
-    """The synthesis network of a style-based generator."""
+def build_graph(checkpoint: LatentCheckpoint, options: Options) -> Graph:
     return SynthesisGraph(checkpoint.decoder, options.image, checkpoint.bounded)
 
 
-def fields(checkpoint: LatentCheckpoint, statistics: LatentStatistics | None) -> dict[str, Any]:
-    """Its latents are the styles of all layers, which have no prior; directions among them."""
+def manifest_fields(
+    checkpoint: LatentCheckpoint, statistics: LatentStatistics | None
+) -> dict[str, Any]:
+    """Return the fields; the latents are the styles of all layers, which have no prior."""
     decoder: Any = checkpoint.decoder
     width = decoder.layers * len(decoder.style_mean)
     return {
-        **latent(checkpoint, statistics),
+        **latent_fields(checkpoint, statistics),
         "schema": INPUTS_SCHEMA,
         "latent": {"width": width, "prior": "none"},
-        **noise_streams({"layers": layers(decoder)}),
-        **directions(statistics, statistics.of_styles if statistics else {}),
+        **noise_fields({"layers": layer_streams(decoder)}),
+        **direction_fields(statistics, statistics.of_styles if statistics else {}),
     }
 
 
 def check(file: CheckedFile) -> list[Check]:
-    """All checks: every layer has a style of its own."""
+    """Check the file on rows with a different style in each layer."""
     decoder: Any = file.checkpoint.decoder
-    inputs = Inputs.of(file.checkpoint, SEED, FIRST, ROWS)
+    noise_of_layers = Inputs(SEED, FIRST).noise_source
     z = reference.normals(SEED, FIRST, ROWS * decoder.layers, file.checkpoint.latent)
     with torch.no_grad():
         styles = decoder.mapping(torch.from_numpy(z)).reshape(ROWS, decoder.layers, -1)
-        mean = decoder.synthesis(styles, inputs.source(ROWS, 1.0)).numpy()
-        quiet = decoder.synthesis(styles, inputs.source(ROWS, 0.0)).numpy()
+        mean = decoder.synthesis(styles, noise_of_layers(ROWS, 1.0)).numpy()
+        quiet = decoder.synthesis(styles, noise_of_layers(ROWS, 0.0)).numpy()
     latents = styles.flatten(1).numpy()
-    floats = producer(file.model, MEAN) is None
+    floats = find_producer(file.model, MEAN) is None
     operands = {"latent": latents, "noise": np.ones(1, np.float32)}
     results = check_layers(file, noise_widths(decoder), operands)
     stock = Session(file.path.read_bytes())
@@ -109,53 +123,49 @@ def check(file: CheckedFile) -> list[Check]:
         return stock.run(latent=latents[start:stop], **key)["image"]
 
     whole, alone = run(0, ROWS), run(0, ROWS, 0.0)
-    for name, got, made in (("image", whole, mean), ("image without noise", alone, quiet)):
-        expected = np.clip(made, np.float32(0), np.float32(1)) if floats else levels(made)
-        results.append(image_check(file.name, f"{name}: PyTorch", got, expected))
+    for name, got, images in (("image", whole, mean), ("image without noise", alone, quiet)):
+        expected = np.clip(images, np.float32(0), np.float32(1)) if floats else levels(images)
+        results.append(compare_images(file.name, f"{name}: PyTorch", got, expected))
     batches = "image: batch invariance"
-    results.append(invariance(file.name, batches, run, whole))
+    results.append(check_batch_invariance(file.name, batches, run, whole))
 
     def noisy(synthesis: Any, start: int, stop: int) -> NDArray[Any]:
         rows = latents[start:stop]
-        images: NDArray[Any] = synthesis.decode(rows, seed=SEED, first=FIRST + start)
-        return images
+        return synthesis.decode(rows, seed=SEED, first=FIRST + start)
 
     def quiet_rows(synthesis: Any, start: int, stop: int) -> NDArray[Any]:
-        images: NDArray[Any] = synthesis.decode(latents[start:stop])
-        return images
+        return synthesis.decode(latents[start:stop])
 
     runs: dict[str, Run] = {"image": (noisy, whole), "image without noise": (quiet_rows, alone)}
-    return results + check_runtime(file, RUNNER.engine_class, runs, image_check, batches)
+    return results + check_runtime(file, RUNNER.engine_class, runs, compare_images, batches)
 
 
 def run(synthesis: Any, n: int, batch: int) -> None:
-    """Make n images of styles of zeros."""
+    """Make n images from styles of zeros."""
     latents = np.zeros((batch, synthesis.latent_width), np.float32)
     for start in range(0, n, batch):
         synthesis.decode(latents, seed=0, first=start)
 
 
-def probe(synthesis: Any, data: DataSet | None) -> list[Probe]:
-    """Images of styles."""
-    pool = _pool(synthesis)
+def list_probes(synthesis: Any, data: DataSet | None) -> list[Probe]:
+    pool = _style_pool(synthesis)
 
-    def decode(opened: Any, start: int, stop: int) -> NDArray[Any]:
+    def decode(engine: Any, start: int, stop: int) -> NDArray[Any]:
         styles, first = probes.rows(pool, start, stop), probes.FIRST + start
-        images: NDArray[Any] = opened.decode(styles, seed=probes.SEED, first=first)
-        return images
+        return engine.decode(styles, seed=probes.SEED, first=first)
 
     return [Probe("images", decode)]
 
 
-def _pool(synthesis: Any) -> NDArray[Any]:
-    """Styles of the prior, one for all layers, by the mapping beside the file; else N(0, 1)."""
+def _style_pool(synthesis: Any) -> NDArray[Any]:
+    """Return styles mapped from the prior by the mapping beside the file, else N(0, 1) numbers."""
     import runtime
 
     path = Path(synthesis.path)
     beside = path.with_name(path.name.replace(".synthesis.", ".mapping."))
     if beside != path and beside.is_file():
         with runtime.Mapping(beside, device="cpu", backend="onnxruntime") as mapping:
-            styles = mappings.styles(mapping, 0, probes.POOL)
+            styles = mappings.map_samples(mapping, 0, probes.POOL)
         layers, rest = divmod(synthesis.latent_width, styles.shape[1])
         if not rest:
             return np.tile(styles, layers)
@@ -165,23 +175,23 @@ def _pool(synthesis: Any) -> NDArray[Any]:
 def calibration_styles(
     manifest: dict[str, Any], engine: Path, calibration: Calibration
 ) -> tuple[NDArray[Any], str]:
-    """Styles of the prior for all layers, by the mapping beside the engine.
+    """Map latents from the prior to styles of all layers, by the mapping beside the engine.
 
-    Raises ExportError where there is none, or images were asked for.
+    Raises `ExportError` if there is no mapping, or if the calibration has a source of images.
     """
     import runtime
     from zoo.engines import open_mapping
 
     width = int(manifest["latent"]["width"])
-    remedy = f"--calibrate a file of styles float32 [n, {width}], .npy"
+    remedy = f"pass --calibrate an .npy file of styles, float32 [n, {width}]"
     if calibration.source is not None:
-        raise ExportError(f"{engine.name} takes styles, not images; give {remedy}")
+        raise ExportError(f"{engine.name} takes styles, not images; {remedy}")
     try:
         mapping = open_mapping(engine, backend="onnxruntime")
     except runtime.errors.Error as error:
         raise ExportError(
-            f"{engine.name} is calibrated with styles, which its mapping makes; put that beside "
-            f"it, or give {remedy} ({error})"
+            f"{engine.name} is calibrated with styles from its mapping; put the mapping beside it, "
+            f"or {remedy} ({error})"
         ) from error
     with mapping:
         styles = mapping.map(
@@ -190,5 +200,5 @@ def calibration_styles(
     return np.tile(styles, width // styles.shape[1]), "prior, mapped"
 
 
-RUNNER = Runner("Generator", run, probe, calibration_styles)
-ROLE = Role(graph, fields, check, RUNNER, makes_images=True)
+RUNNER = Runner("Generator", run, list_probes, calibration_styles)
+ROLE = Role(build_graph, manifest_fields, check, RUNNER, makes_images=True)

@@ -1,4 +1,4 @@
-"""Translators: images in, images out, maybe with attributes or with noise in their layers."""
+"""Translators: images to images, optionally with attributes or layer noise."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from export.checkpoint import Checkpoint
-from export.checks import Check, close
+from export.checks import Check, compare_close
 from export.errors import ExportError
 from export.inputs import Inputs
-from export.manifest import INPUTS_SCHEMA, layers, noise_streams
+from export.manifest import INPUTS_SCHEMA, layer_streams, noise_fields
 from export.modules import ROWS as BATCH_AXIS
 from export.modules import (
     Example,
     Graph,
     ImageGraph,
-    drawn,
+    example_key,
     image_from_mean,
+    noise_source,
     noise_widths,
-    unit,
-    words,
+    to_unit_range,
 )
 from export.options import Options
 from export.parity import (
@@ -36,18 +36,17 @@ from export.parity import (
     ROWS,
     SEED,
     CheckedFile,
-    ImageCheck,
-    check_image_graph,
+    GraphCheck,
+    check_graph,
     check_layers,
-    image_check,
+    compare_images,
     levels,
     mixed_images,
-    unit_images,
 )
 from export.plan import calibration_set, probes
 from export.plan.calibration_set import Calibration
 from export.plan.probes import Probe
-from export.roles.role import Role, Runner, feed
+from export.roles.role import Role, Runner, run_images
 from export.statistics import LatentStatistics
 from zoo.data import DataSet
 from zoo.errors import ZooError
@@ -67,8 +66,7 @@ class TranslatorGraph(ImageGraph):
         self.model = model
 
     def forward(self, input: Tensor) -> Tensor:
-        """The translated images."""
-        return image_from_mean(self.model.translate(unit(input)), "uint8", bounded=True)
+        return image_from_mean(self.model.translate(to_unit_range(input)), "uint8", bounded=True)
 
 
 class DomainsGraph(TranslatorGraph):
@@ -81,12 +79,10 @@ class DomainsGraph(TranslatorGraph):
         self.count = len(domains(model))
 
     def forward(self, input: Tensor, attributes: Tensor) -> Tensor:  # type: ignore[override]
-        """The images with these attributes."""
-        made = self.model.translate(unit(input), attributes)
-        return image_from_mean(made, "uint8", bounded=True)
+        images = self.model.translate(to_unit_range(input), attributes)
+        return image_from_mean(images, "uint8", bounded=True)
 
     def example(self) -> Example:
-        """Inputs to trace with, and their dynamic axes."""
         arguments, axes = super().example()
         return (*arguments, torch.zeros(2, self.count)), (*axes, BATCH_AXIS)
 
@@ -99,36 +95,34 @@ class NoisyTranslatorGraph(TranslatorGraph):
     def forward(  # type: ignore[override]
         self, input: Tensor, seed: Tensor, first: Tensor
     ) -> Tensor:
-        """The translated images; row r has the noise of sample `first + r` of `seed`."""
-        made = self.model.translate(unit(input), drawn(input, seed, first))
-        return image_from_mean(made, "uint8", bounded=True)
+        """Return the translated images; row r has the noise of sample `first + r` of `seed`."""
+        images = self.model.translate(to_unit_range(input), noise_source(input, seed, first))
+        return image_from_mean(images, "uint8", bounded=True)
 
     def example(self) -> Example:
-        """Inputs to trace with, and their dynamic axes."""
         arguments, axes = super().example()
-        return (*arguments, *words()), (*axes, {}, {})
+        return (*arguments, *example_key()), (*axes, {}, {})
 
 
 def domains(model: Any) -> tuple[str, ...]:
-    """The attributes that a translator is told, by name."""
+    """Return the names of the attributes that a translator takes."""
     return tuple(getattr(model, "domains", ()) or getattr(model.config, "domains", ()))
 
 
-def graph(checkpoint: Checkpoint, options: Options) -> Graph:
-    """The translator of a checkpoint."""
+def build_graph(checkpoint: Checkpoint, options: Options) -> Graph:
     model: Any = checkpoint.model
     if domains(model) and noise_widths(model):
-        raise ExportError("a translator with attributes and noise at once is not exported")
-    kind = TranslatorGraph
+        raise ExportError("a translator with both attributes and noise is not supported")
+    graph = TranslatorGraph
     if domains(model):
-        kind = DomainsGraph
+        graph = DomainsGraph
     elif noise_widths(model):
-        kind = NoisyTranslatorGraph
-    return kind(model, checkpoint.shape)
+        graph = NoisyTranslatorGraph
+    return graph(model, checkpoint.shape)
 
 
-def fields(checkpoint: Checkpoint, statistics: LatentStatistics | None) -> dict[str, Any]:
-    """Its task, the images that go in, and what else does."""
+def manifest_fields(checkpoint: Checkpoint, statistics: LatentStatistics | None) -> dict[str, Any]:
+    """Return the task and the inputs."""
     model: Any = checkpoint.model
     options = model.config
     document: dict[str, Any] = {
@@ -146,13 +140,13 @@ def fields(checkpoint: Checkpoint, statistics: LatentStatistics | None) -> dict[
     if names := domains(model):
         condition = {"kind": "attributes", "names": list(names)}
         document |= {"schema": INPUTS_SCHEMA, "condition": condition}
-    if drawn := layers(model):
-        document |= {"schema": INPUTS_SCHEMA} | noise_streams({"layers": drawn})
+    if streams := layer_streams(model):
+        document |= {"schema": INPUTS_SCHEMA} | noise_fields({"layers": streams})
     return document
 
 
 def check(file: CheckedFile) -> list[Check]:
-    """All checks, with attributes of all kinds."""
+    """Check the file on noise and flat patches, with random attributes if it takes any."""
     network: Any = file.checkpoint.model
     options = network.config
     inputs = mixed_images((options.image_size, options.image_size, options.input_channels))
@@ -166,23 +160,21 @@ def check(file: CheckedFile) -> list[Check]:
     widths = noise_widths(network)
     if widths:
         results += check_layers(file, widths, {"input": inputs})
-    made = levels(_translated(network, unit_images(inputs), more).numpy())
-    kind = ImageCheck("input", "image", image_check, RUNNER.engine_class, "translate")
-    return results + check_image_graph(file, kind, inputs, made, more, seeded=bool(widths))
+    expected = levels(_translate(network, to_unit_range(torch.from_numpy(inputs)), more))
+    graph = GraphCheck("input", "image", compare_images, RUNNER.engine_class, "translate")
+    return results + check_graph(file, graph, inputs, expected, more, seeded=bool(widths))
 
 
 @torch.no_grad()
-def _translated(network: Any, images: Tensor, more: dict[str, NDArray[Any]]) -> Tensor:
-    """What PyTorch makes of images [N, C', S, S], with the noise of the samples from FIRST on."""
-    made: Tensor
+def _translate(network: Any, images: Tensor, more: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    """Translate images [N, C', S, S] in PyTorch, with the noise of the samples from FIRST on."""
+    arguments: tuple[Any, ...] = ()
     if more:
-        made = network.translate(images, torch.from_numpy(more["attributes"]).to(images))
+        arguments = (torch.from_numpy(more["attributes"]).to(images),)
     elif noise_widths(network):
-        noise = Inputs(SEED, FIRST).source(len(images), 1.0)
-        made = network.translate(images, lambda *layer: noise(*layer).to(images))
-    else:
-        made = network.translate(images)
-    return made
+        noise = Inputs(SEED, FIRST).noise_source(len(images), 1.0)
+        arguments = (lambda *layer: noise(*layer).to(images),)
+    return network.translate(images, *arguments).numpy()
 
 
 def _check_folding(
@@ -191,50 +183,48 @@ def _check_folding(
     if checkpoint.trained is None:
         return []
     trained = copy.deepcopy(checkpoint.trained).double()
-    images, more = (
-        unit_images(inputs[:8]).double(),
-        {name: value[:8] for name, value in more.items()},
-    )
-    expected = _translated(trained, images, more).numpy()
-    got = _translated(to_inference(trained), images, more).numpy()
+    images = to_unit_range(torch.from_numpy(inputs[:8])).double()
+    more = {name: value[:8] for name, value in more.items()}
+    expected = _translate(trained, images, more)
+    got = _translate(to_inference(trained), images, more)
     limit = FOLDING_LIMIT
-    return [close(engine, "image: folding, float64", got, expected, limit, limit)]
+    return [compare_close(engine, "image: folding, float64", got, expected, limit, limit)]
 
 
 def run(translator: Any, n: int, batch: int) -> None:
-    """Translate n images, without any attribute."""
+    """Translate n images, with all attributes 0."""
     call = translator.translate
     if translator.attributes:
         call = partial(call, attributes=np.zeros(len(translator.attributes)))
-    feed(call, translator.input_shape, n, batch)
+    run_images(call, translator.input_shape, n, batch)
 
 
-def probe(translator: Any, data: DataSet | None) -> list[Probe]:
-    """Images of images, each with one attribute."""
-    pool = _pool(translator, data)
+def list_probes(translator: Any, data: DataSet | None) -> list[Probe]:
+    """Compare translated images, each with one attribute."""
+    pool = _input_pool(translator, data)
     attributes = np.eye(len(translator.attributes), dtype=np.float32)
 
-    def translate(opened: Any, start: int, stop: int) -> NDArray[Any]:
-        given = {"attributes": probes.rows(attributes, start, stop)} if len(attributes) else {}
-        key = {"seed": probes.SEED, "first": probes.FIRST + start}
-        images: NDArray[Any] = opened.translate(probes.rows(pool, start, stop), **given, **key)
-        return images
+    def translate(engine: Any, start: int, stop: int) -> NDArray[Any]:
+        key: dict[str, Any] = {"seed": probes.SEED, "first": probes.FIRST + start}
+        if len(attributes):
+            key["attributes"] = probes.rows(attributes, start, stop)
+        return engine.translate(probes.rows(pool, start, stop), **key)
 
     return [Probe("images", translate)]
 
 
-def _pool(translator: Any, data: DataSet | None) -> NDArray[Any]:
-    """Held-out images damaged, drawn or coloured as the translator is made for."""
+def _input_pool(translator: Any, data: DataSet | None) -> NDArray[Any]:
+    """Return held-out images, corrupted or converted for the translator's task if possible."""
     if data is not None:
         from zoo.evaluation.cases import list_cases
 
         try:
-            found = list_cases(translator, data)
-            each = -(-probes.POOL // len(found))
-            blocks = [block.inputs for case in found for block in case.blocks(translator, each, 0)]
+            cases = list_cases(translator, data)
+            each = -(-probes.POOL // len(cases))
+            blocks = [block.inputs for case in cases for block in case.blocks(translator, each, 0)]
             return np.concatenate(blocks)
         except ZooError:
-            # The data are not of its kind.
+            # The data does not fit the task.
             pass
     return mixed_images(translator.input_shape)
 
@@ -242,15 +232,15 @@ def _pool(translator: Any, data: DataSet | None) -> NDArray[Any]:
 def calibration_inputs(
     manifest: dict[str, Any], engine: Path, calibration: Calibration
 ) -> tuple[Images, str]:
-    """What a translator takes in the place of whole images, as in its training.
+    """Load training images, and corrupt or convert them as in training.
 
-    Raises ExportError where there are no images, or the inputs cannot be made of them.
+    Raises `ExportError` if there are no images, or if inputs cannot be made from them.
     """
     images, source = calibration_set.images(manifest, engine, calibration)
-    return _damaged(images, manifest, engine), source
+    return _corrupt(images, manifest, engine), source
 
 
-def _damaged(images: Images, manifest: dict[str, Any], engine: Path) -> Images:
+def _corrupt(images: Images, manifest: dict[str, Any], engine: Path) -> Images:
     from zoo import corruption
     from zoo.corruption.edges import edges
 
@@ -264,7 +254,7 @@ def _damaged(images: Images, manifest: dict[str, Any], engine: Path) -> Images:
         return draw[task](images)
     if task == "pairs":
         raise ExportError(
-            f"{engine.name} was trained on pairs; give --calibrate a file of its inputs, .npy"
+            f"{engine.name} was trained on pairs; pass --calibrate an .npy file of its inputs"
         )
     kinds = [corruption.parse(spec) for spec in manifest.get("corruption") or []]
     if not kinds:
@@ -275,5 +265,5 @@ def _damaged(images: Images, manifest: dict[str, Any], engine: Path) -> Images:
     return damaged
 
 
-RUNNER = Runner("Translator", run, probe, calibration_inputs, takes_images=True)
-ROLE = Role(graph, fields, check, RUNNER, counts_folding=True)
+RUNNER = Runner("Translator", run, list_probes, calibration_inputs, takes_images=True)
+ROLE = Role(build_graph, manifest_fields, check, RUNNER, counts_folding=True)

@@ -374,12 +374,12 @@ def test_a_file_that_fails_is_not_kept(
 def test_checks_compare_bits_and_refuse_nan() -> None:
     """-0 is not 0, a NaN passes nowhere, other shapes fail."""
     zero = np.zeros(3, np.float32)
-    assert not checks.exact("f", "c", -zero, zero).passed
-    assert checks.exact("f", "c", zero, zero.copy()).passed
-    assert not checks.exact("f", "c", zero[:2], zero).passed
-    assert not checks.close("f", "c", zero + np.float32(np.nan), zero, 1, 1).passed
-    assert not checks.close("f", "c", zero + 2, zero, 1, 3).passed
-    assert not checks.close("f", "c", zero[:2], zero, 1, 1).passed
+    assert not checks.compare_exact("f", "c", -zero, zero).passed
+    assert checks.compare_exact("f", "c", zero, zero.copy()).passed
+    assert not checks.compare_exact("f", "c", zero[:2], zero).passed
+    assert not checks.compare_close("f", "c", zero + np.float32(np.nan), zero, 1, 1).passed
+    assert not checks.compare_close("f", "c", zero + 2, zero, 1, 3).passed
+    assert not checks.compare_close("f", "c", zero[:2], zero, 1, 1).passed
 
 
 def test_command_prints_the_table_of_a_failure(

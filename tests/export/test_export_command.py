@@ -152,7 +152,7 @@ def test_without_the_compiled_runtime(
     monkeypatch.setitem(sys.modules, "runtime", None)
     monkeypatch.delitem(sys.modules, "runtime.manifest", raising=False)
     with pytest.raises(ExportError, match="pip install"):
-        parity.runtime_module()
+        parity.import_runtime()
     result = invoke(run, "--out", tmp_path / "vae.onnx")
     assert result.exit_code == 2 and "--no-runtime-check" in result.stderr
     assert not list(tmp_path.iterdir())

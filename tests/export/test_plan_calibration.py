@@ -166,7 +166,10 @@ def arrays(folder: Path) -> None:
         (["--calibration-samples", "15"], "samples: expected 16 to 4096, got 15"),
         (["--calibration-samples", "4097"], "got 4097"),
         (["--calibration-samples", "many"], "not a valid integer"),
-        (["--precision", "fp16", "--calibrate", "few.npy"], "for int8 and fp8, got precision fp16"),
+        (
+            ["--precision", "fp16", "--calibrate", "few.npy"],
+            "to int8 and fp8 only, got precision fp16",
+        ),
         (["--precision", "fp32", "--calibration-samples", "64"], "got precision fp32"),
     ],
 )
@@ -190,7 +193,7 @@ def test_bad_options(
 def test_options_are_for_plans(tmp_path: Path) -> None:
     for option in (["--calibrate", "faces"], ["--calibration-samples", "64"]):
         result = invoke("vae.onnx", "--out", tmp_path / "a.onnx", *option)
-        assert result.exit_code == 2 and f"{option[0]} is for a plan" in result.stderr
+        assert result.exit_code == 2 and f"{option[0]} applies to plans" in result.stderr
 
 
 def test_a_file_is_for_one_engine(tmp_path: Path) -> None:
@@ -231,14 +234,14 @@ def test_no_data_set_here(
 
 def test_what_stands_beside_is_missing(tmp_path: Path) -> None:
     for name, words in (
-        ("sparse-ae.onnx", r"put its encoder beside it.*float32 \[n, 196\], \.npy"),
-        ("stylegan.synthesis.onnx", r"its mapping makes; put that beside.*float32 \[n, 640\]"),
+        ("sparse-ae.onnx", r"put its encoder beside it.*\.npy file of latents, float32 \[n, 196\]"),
+        ("stylegan.synthesis.onnx", r"put the mapping beside it.*float32 \[n, 640\]"),
     ):
         shutil.copy(WEIGHTS / name, tmp_path)
         with pytest.raises(ExportError, match=words):
             gathered(tmp_path / name)
     shutil.copy(WEIGHTS / "vae.onnx", tmp_path)
-    words = r"faces: images become latents by the encoder of vae\.onnx, .* without --calibrate"
+    words = r"faces: images are encoded by the encoder of vae\.onnx, .* without --calibrate"
     with pytest.raises(ExportError, match=words):
         gathered(tmp_path / "vae.onnx", "faces")
     with pytest.raises(ExportError, match="takes styles, not images"):

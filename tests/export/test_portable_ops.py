@@ -355,10 +355,9 @@ def interpolator(mode: str, **settings: Any) -> Session:
 def between(path: Session, a: Any, b: Any, t: Any) -> NDArray[np.float32]:
     """h of an interpolator."""
     inputs = {"a": a, "b": b, "t": t}
-    result: NDArray[np.float32] = path.run(
-        None, {name: np.asarray(value, np.float32) for name, value in inputs.items()}
-    )[0]
-    return result
+    return path.run(None, {name: np.asarray(value, np.float32) for name, value in inputs.items()})[
+        0
+    ]
 
 
 def points(rows: int, width: int, unit: bool = False) -> list[NDArray[np.float32]]:

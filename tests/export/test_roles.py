@@ -14,8 +14,8 @@ import runtime
 from adversarial_runs import write_run
 from export import pipeline
 from export.checks import Check
-from export.modules import Graph, ImageGraph, unit
-from export.parity import ROWS, CheckedFile, float_check, mixed_images, unit_images
+from export.modules import Graph, ImageGraph, to_unit_range
+from export.parity import ROWS, CheckedFile, compare_floats, mixed_images
 from export.pipeline import Options
 from export.roles import ROLES
 from export.roles.role import Role
@@ -46,8 +46,7 @@ class DiscriminatorGraph(ImageGraph):
         self.model = model
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.model(unit(image))
-        return logits
+        return self.model(to_unit_range(image))
 
 
 def graph(checkpoint: Any, options: Options) -> Graph:
@@ -57,9 +56,11 @@ def graph(checkpoint: Any, options: Options) -> Graph:
 def check(file: CheckedFile) -> list[Check]:
     images = mixed_images(file.checkpoint.shape)
     with torch.no_grad():
-        expected = file.checkpoint.trained.discriminator(unit_images(images)).numpy()
+        expected = file.checkpoint.trained.discriminator(
+            to_unit_range(torch.from_numpy(images))
+        ).numpy()
     got = Session(file.path.read_bytes()).run(image=images)["logits"]
-    return [float_check(file.name, "logits: PyTorch", got, expected)]
+    return [compare_floats(file.name, "logits: PyTorch", got, expected)]
 
 
 @pytest.fixture

@@ -437,7 +437,7 @@ def test_a_mean_is_called_so_only_if_it_is_the_image(exported: tuple[Path, Any])
     """Programs find the mean image by its name, and the exporter names sums over rows alike."""
     names = {"": ["mean"], ".mapping": ["styles"], ".synthesis": ["mean"]}
     for role, outputs in names.items():
-        part = rows.float_part(onnx.load(exported[0] / f"stylegan{role}.onnx"))
+        part = rows.extract_float_part(onnx.load(exported[0] / f"stylegan{role}.onnx"))
         assert [output.name for output in part.graph.output] == outputs
 
 

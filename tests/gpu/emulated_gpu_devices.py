@@ -123,8 +123,7 @@ def test_operators_compute_what_those_of_the_host_do(
     def rounded(values: NDArray[np.float32]) -> NDArray[Any]:
         if kind != "<i2":
             return values.astype(kind)
-        bits: NDArray[Any] = torch.from_numpy(values).bfloat16().view(torch.int16).numpy()
-        return bits
+        return torch.from_numpy(values).bfloat16().view(torch.int16).numpy()
 
     sampled = runtime.ops.reparametrized_sample(mu, logvar, seed, first, stream=3)
     np.testing.assert_array_equal(out.host, rounded(sampled))

@@ -60,8 +60,7 @@ def test_runs_are_cuda_graphs(name: str) -> None:
 
 def images(generator: Any, n: int, first: int) -> NDArray[np.uint8]:
     """Images of seed 8 from 100 + first on, in runs of 16."""
-    made: NDArray[np.uint8] = generator.sample(n, seed=8, first=100 + first, batch=16)
-    return made
+    return generator.sample(n, seed=8, first=100 + first, batch=16)
 
 
 @pytest.mark.parametrize("name", ["vae.onnx", "dcgan.onnx", "cgan.onnx", "stylegan.onnx"])

@@ -13,7 +13,7 @@ import pytest
 import runtime
 from changed_engines import manifest_of
 from export import manifest
-from export.manifest import attach, digest_in, seal, unsealed
+from export.manifest import attach, read_digest, seal, with_blank_digest
 from export.plan import builder, pipeline
 from runtime.errors import EngineFileError, ManifestError
 from shell import succeeds
@@ -135,9 +135,9 @@ def test_plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_seal_fills_every_copy() -> None:
-    text = json.dumps(unsealed({"schema": 2, "model": "a", DIGEST: "f" * 64})).encode()
+    text = json.dumps(with_blank_digest({"schema": 2, "model": "a", DIGEST: "f" * 64})).encode()
     content = b"head" + text + b"middle" + text
     sealed = seal(content)
-    digest = digest_in(sealed)
+    digest = read_digest(sealed)
     assert sealed.count(digest.encode()) == 2
     assert hashlib.blake2b(content, digest_size=32).hexdigest() == digest

@@ -79,7 +79,7 @@ def dense(widths: tuple[int, ...]) -> onnx.ModelProto:
 
 
 def test_dense_graphs_get_many_rows_and_convolutions_are_measured(tmp_path: Path) -> None:
-    assert rows.fewest(dense((784, 8))) >= rows.DENSE
+    assert rows.measure_min_rows(dense((784, 8))) >= rows.DENSE
     write_run(tmp_path / "run", "denoising-ae", {"corruption": ["masking:0.5"]})
     pipeline.export(tmp_path / "run", tmp_path / "t.onnx")
     assert runtime.manifest.read(tmp_path / "t.onnx")["batch"]["min"] in rows.SIZES
@@ -87,7 +87,7 @@ def test_dense_graphs_get_many_rows_and_convolutions_are_measured(tmp_path: Path
 
 def test_float_part_is_the_graph_without_noise_and_rounding(stacked: Path) -> None:
     model = onnx.load(stacked)
-    part = rows.float_part(model)
+    part = rows.extract_float_part(model)
     assert [entry.name for entry in part.graph.input] == ["latent"]
     assert not {node.op_type for node in part.graph.node} & {"Floor", "ReparametrizedSample"}
     latents = np.random.default_rng(0).standard_normal((5, 16)).astype(np.float32)

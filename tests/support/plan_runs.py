@@ -24,8 +24,7 @@ KINDS = {
 
 def role_of(name: str) -> str:
     """Return the role of a shipped engine."""
-    role: str = runtime.manifest.read(WEIGHTS / name)["role"]
-    return role
+    return runtime.manifest.read(WEIGHTS / name)["role"]
 
 
 def pictures(shape: tuple[int, ...], n: int) -> NDArray[np.uint8]:
@@ -43,17 +42,14 @@ def ask(engine: Any) -> NDArray[Any]:
     if role == "encoder":
         return np.stack(engine.encode(pictures(engine.image_shape, 19)))
     if role == "classifier":
-        scores: NDArray[Any] = engine.classify(pictures(engine.image_shape, 5))
-        return scores
+        return engine.classify(pictures(engine.image_shape, 5))
     if role == "mapping":
-        styles: NDArray[Any] = engine.map(runtime.noise.normals(1, 0, 6, engine.latent_width))
-        return styles
+        return engine.map(runtime.noise.normals(1, 0, 6, engine.latent_width))
     if role == "translator":
         names = (engine.manifest.get("condition") or {}).get("names", [])
         given = {"attributes": np.eye(6, len(names), dtype=np.float32)} if names else {}
         images = pictures(engine.input_shape, 6)
-        made: NDArray[Any] = engine.translate(images, seed=3, first=8, **given)
-        return made
+        return engine.translate(images, seed=3, first=8, **given)
     return np.concatenate(_generated(engine, role))
 
 
