@@ -1,4 +1,4 @@
-// Checks of arguments that several entry points share.
+// Argument checks shared by several entry points.
 #pragma once
 
 #include <cmath>
@@ -14,14 +14,14 @@ inline void check_count(uint64_t n, const char* name = "n") {
   if (n == 0) throw ArgumentError(std::string(name) + ": expected at least 1, got 0");
 }
 
-// Whoever opens a file would take what is before a NUL for its whole name.
+// Throws ArgumentError if path contains a NUL, at which opening the file would cut it off.
 inline void check_path(const std::string& path) {
   const size_t end = path.find('\0');
   if (end == std::string::npos) return;
-  throw ArgumentError("path: expected no NUL in it, got one after '" + path.substr(0, end) + "'");
+  throw ArgumentError("path: must not contain a NUL, got one after '" + path.substr(0, end) + "'");
 }
 
-// Samples first … first + n - 1 must have 64-bit indices, and n images must fit in memory.
+// Checks that samples first … first + n - 1 have 64-bit indices and that n images fit in memory.
 inline void check_range(uint64_t n, uint64_t first, size_t image_bytes) {
   check_count(n);
   if (n - 1 > std::numeric_limits<uint64_t>::max() - first) {
@@ -33,7 +33,8 @@ inline void check_range(uint64_t n, uint64_t first, size_t image_bytes) {
   }
 }
 
-// allow_minus_infinity: a log-variance of -infinity means no noise.
+// Checks the `rows` x `width` values of an argument. A log-variance may be -infinity (no noise):
+// allow_minus_infinity.
 inline void check_finite(const char* name, const float* values, size_t rows, size_t width,
                          bool allow_minus_infinity = false) {
   for (size_t i = 0; i < rows * width; ++i) {

@@ -2,7 +2,7 @@
 
 namespace zoo {
 
-// Out of line: one type_info for every library that throws or catches.
+// Defined out of line so that all libraries that throw or catch them share one type_info.
 Error::~Error() = default;
 ArgumentError::~ArgumentError() = default;
 EngineFileError::~EngineFileError() = default;

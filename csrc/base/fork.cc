@@ -12,41 +12,41 @@
 namespace zoo {
 namespace {
 
-// A child that runs another program needs nothing of ours: it is not held up for ever by a
-// library that does not return.
-constexpr auto kLongest = std::chrono::seconds(30);
+// Most children go on to exec and need nothing of ours, so a library call that never returns must
+// not block a fork forever.
+constexpr auto kMaxWait = std::chrono::seconds(30);
 
 struct Gate {
   std::mutex mutex;
   std::condition_variable changed;
-  size_t inside = 0;  // threads that have a guard
+  size_t inside = 0;  // threads that hold a guard
   bool forking = false;
   bool ended = false;
   std::thread::id ended_by;
   std::vector<void (*)()> before_forks;
 
-  // Waits, half a minute at most, until the calling thread alone may have guards.
+  // Waits, for kMaxWait at most, until no other thread holds a guard. Returns false on timeout.
   bool wait_for_others(std::unique_lock<std::mutex>* lock);
 };
 
-// Never destroyed: threads may be at work while the process ends.
+// Never destroyed, because threads may still be running while the process exits.
 Gate& gate() {
   alignas(Gate) static unsigned char memory[sizeof(Gate)];
-  static auto* const made = new (memory) Gate;
-  return *made;
+  static auto* const instance = new (memory) Gate;
+  return *instance;
 }
 
 thread_local size_t depth = 0;
 
 bool Gate::wait_for_others(std::unique_lock<std::mutex>* lock) {
   const size_t own = depth == 0 ? 0 : 1;
-  return changed.wait_for(*lock, kLongest, [&] { return inside == own; });
+  return changed.wait_for(*lock, kMaxWait, [&] { return inside == own; });
 }
 
 void before_fork() {
   Gate& here = gate();
   std::unique_lock<std::mutex> lock(here.mutex);
-  here.changed.wait_for(lock, kLongest, [&] { return !here.forking; });
+  here.changed.wait_for(lock, kMaxWait, [&] { return !here.forking; });
   here.forking = true;
   if (!here.wait_for_others(&lock) || depth != 0) return;
   const std::vector<void (*)()> calls = here.before_forks;
@@ -63,7 +63,7 @@ void after_fork_in_parent() {
   here.changed.notify_all();
 }
 
-// Threads that are no more may wait for it, or hold its lock.
+// Builds the gate anew: threads that do not exist in the child may hold its lock or wait for it.
 void after_fork_in_child() {
   Gate& here = gate();
   auto* const calls = new std::vector<void (*)()>(here.before_forks);
@@ -84,7 +84,7 @@ ForkGuard::ForkGuard() {
   std::unique_lock<std::mutex> lock(here.mutex);
   if (here.ended && here.ended_by != std::this_thread::get_id()) {
     lock.unlock();
-    std::this_thread::sleep_for(kEnding);
+    std::this_thread::sleep_for(kExitDelay);
     lock.lock();
   }
   here.changed.wait(lock, [&] { return !here.forking; });
@@ -94,13 +94,13 @@ ForkGuard::ForkGuard() {
 ForkGuard::~ForkGuard() {
   if (--depth != 0) return;
   Gate& here = gate();
-  bool waited_for = false;
+  bool has_waiters = false;
   {
     const std::lock_guard<std::mutex> lock(here.mutex);
     --here.inside;
-    waited_for = here.forking || here.ended;
+    has_waiters = here.forking || here.ended;
   }
-  if (waited_for) here.changed.notify_all();
+  if (has_waiters) here.changed.notify_all();
 }
 
 void call_before_forks(void (*call)()) {

@@ -1,5 +1,5 @@
-// Forks of the process. A child has the memory of all threads and only one of them, so what another
-// thread had locked stays locked in it, and what another was changing stays half changed.
+// Fork safety. A forked child has the memory of all threads but only one of the threads: locks that
+// another thread held stay locked, and data that another thread was changing stays half changed.
 #pragma once
 
 #include <sys/types.h>
@@ -12,9 +12,9 @@
 
 namespace zoo {
 
-// While one lives, a fork by another thread waits, half a minute at most. For calls of libraries,
-// which have locks of their own, and for short work under ours; never around what may wait for
-// Python's lock, which a thread that forks has.
+// Delays forks by other threads, for half a minute at most, while it is alive. Use it around calls
+// into libraries, which have locks of their own, and around short sections under our locks. Never
+// hold one while waiting for Python's lock: the thread that forks holds that.
 class ZOO_API ForkGuard {
  public:
   ForkGuard();
@@ -23,46 +23,47 @@ class ZOO_API ForkGuard {
   ForkGuard& operator=(const ForkGuard&) = delete;
 };
 
-// Called by the thread that forks, before it does, when there are no guards. Does not throw, and
-// makes no guard. For the life of the process.
+// Registers a function that the forking thread calls before each fork, once no guards are held.
+// The function must not throw or create a guard. There is no way to unregister it.
 ZOO_API void call_before_forks(void (*call)());
 
-// For the end of the process, by the calling thread: waits until there are no guards. Other threads
-// get no more of them, or late, should the process be waiting for just them.
+// Called by the thread that ends the process: waits until no other thread holds a guard. From then
+// on, guards for other threads are delayed by kExitDelay.
 void end_guarded_calls();
 
-// How long that is: what a thread sleeps that has no part in the end of the process.
-constexpr auto kEnding = std::chrono::seconds(2);
+// How long threads that do not take part in the exit of the process are delayed. Not forever, in
+// case the exit is waiting for one of them.
+constexpr auto kExitDelay = std::chrono::seconds(2);
 
-// A T of each process: a child gets a new one at its first call of get(), and the one of its parent
-// is left as it is. For what is locked for longer than a fork can wait.
+// One T per process: a forked child gets a new one at its first call of get(), and leaves its
+// parent's untouched. For data that is locked for longer than a fork can wait.
 template <typename T>
 class PerProcess {
  public:
-  PerProcess() : kept_(new Kept) {}
+  PerProcess() : instance_(new Instance) {}
   PerProcess(const PerProcess&) = delete;
   PerProcess& operator=(const PerProcess&) = delete;
   ~PerProcess() {
-    Kept* const kept = kept_;
-    if (kept->process == getpid()) delete kept;
+    Instance* const instance = instance_;
+    if (instance->process == getpid()) delete instance;
   }
 
   T& get() {
-    Kept* kept = kept_.load(std::memory_order_acquire);
-    if (kept->process == getpid()) return kept->value;
-    auto* const fresh = new Kept;
-    if (kept_.compare_exchange_strong(kept, fresh)) return fresh->value;
+    Instance* instance = instance_.load(std::memory_order_acquire);
+    if (instance->process == getpid()) return instance->value;
+    auto* const fresh = new Instance;
+    if (instance_.compare_exchange_strong(instance, fresh)) return fresh->value;
     // Another thread of the child was first.
     delete fresh;
-    return kept->value;
+    return instance->value;
   }
 
  private:
-  struct Kept {
+  struct Instance {
     const pid_t process = getpid();
     T value;
   };
-  std::atomic<Kept*> kept_;
+  std::atomic<Instance*> instance_;
 };
 
 }  // namespace zoo

@@ -1,13 +1,14 @@
 #include "base/library.h"
 
-#include <dirent.h>
 #include <dlfcn.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <mutex>
+#include <optional>
+#include <system_error>
 #include <vector>
 
 #include "base/fork.h"
@@ -16,23 +17,16 @@
 namespace zoo {
 namespace {
 
-// Never destroyed: engines may be loaded while the process ends.
+namespace fs = std::filesystem;
+
+// Never destroyed, because engines may be loaded while the process exits.
 std::mutex search_mutex;
 std::vector<std::string>& search_folders() {
   static auto* const folders = new std::vector<std::string>;
   return *folders;
 }
 
-std::string parent(const std::string& path) {
-  const size_t slash = path.find_last_of('/');
-  if (slash == std::string::npos) return "";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-bool is_folder(const std::string& path) {
-  struct stat info{};
-  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
-}
+std::string parent(const std::string& path) { return fs::path(path).parent_path().string(); }
 
 std::vector<std::string> search_roots() {
   std::vector<std::string> roots;
@@ -41,31 +35,36 @@ std::vector<std::string> search_roots() {
     const std::lock_guard<std::mutex> lock(search_mutex);
     roots = search_folders();
   }
-  // Installed in a wheel, libzoo lies in site-packages/runtime/lib.
+  // A wheel installs libzoo in site-packages/runtime/lib.
   if (const std::string own = parent(parent(own_folder())); !own.empty()) roots.push_back(own);
   return roots;
 }
 
-std::vector<std::string> entries(const std::string& folder) {
+// Names of the entries of a folder, sorted; none if it cannot be read.
+std::vector<std::string> list_folder(const std::string& folder) {
   std::vector<std::string> names;
-  DIR* listing = ::opendir(folder.c_str());
-  if (!listing) return names;
-  while (const dirent* entry = ::readdir(listing)) names.emplace_back(entry->d_name);
-  ::closedir(listing);
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; entry != end; entry.increment(error)) {
+    names.push_back(entry->path().filename().string());
+  }
   std::sort(names.begin(), names.end());
   return names;
 }
 
-std::string value_of(const char* environment) {
-  const char* value = std::getenv(environment);
-  return value ? value : "";
-}
-
 std::string first_with_prefix(const std::string& folder, const std::string& prefix) {
-  for (const std::string& name : entries(folder)) {
+  for (const std::string& name : list_folder(folder)) {
     if (name.compare(0, prefix.size(), prefix) == 0) return folder + "/" + name;
   }
   return "";
+}
+
+// The file that an environment variable names, or the first with the prefix in the folder that it
+// names; nullopt if the variable is unset or empty.
+std::optional<std::string> configured_library(const char* environment, const std::string& prefix) {
+  const char* const value = std::getenv(environment);
+  if (!value || !*value) return std::nullopt;
+  std::error_code error;
+  return fs::is_directory(value, error) ? first_with_prefix(value, prefix) : value;
 }
 
 }  // namespace
@@ -73,20 +72,15 @@ std::string first_with_prefix(const std::string& folder, const std::string& pref
 std::string own_library() {
   Dl_info info{};
   if (!::dladdr(reinterpret_cast<const void*>(&own_library), &info) || !info.dli_fname) return "";
-  char* real = ::realpath(info.dli_fname, nullptr);
-  if (!real) return "";
-  const std::string path = real;
-  std::free(real);
-  return path;
+  std::error_code error;
+  return fs::canonical(info.dli_fname, error).string();
 }
 
 std::string own_folder() { return parent(own_library()); }
 
 std::string find_own_library(const char* environment, const std::string& name) {
-  if (const std::string told = value_of(environment); !told.empty()) {
-    return is_folder(told) ? first_with_prefix(told, name) : told;
-  }
-  // Another installation's may be of another version.
+  if (const auto configured = configured_library(environment, name)) return *configured;
+  // This library's own folder comes first: another installation may be of another version.
   std::vector<std::string> folders = {own_folder()};
   for (const auto& root : search_roots()) folders.push_back(root + "/runtime/lib");
   for (const auto& folder : folders) {
@@ -98,25 +92,23 @@ std::string find_own_library(const char* environment, const std::string& name) {
 
 std::string find_library(const char* environment, const std::string& relative,
                          const std::string& prefix) {
-  if (const std::string told = value_of(environment); !told.empty()) {
-    return is_folder(told) ? first_with_prefix(told, prefix) : told;
-  }
+  if (const auto configured = configured_library(environment, prefix)) return *configured;
   for (const auto& root : search_roots()) {
-    const std::string found = first_with_prefix(root + "/" + relative, prefix);
-    if (!found.empty()) return found;
+    const std::string path = first_with_prefix(root + "/" + relative, prefix);
+    if (!path.empty()) return path;
   }
   return "";
 }
 
 std::string wheel_version(const std::string& name) {
-  const std::string before = name + "-";
-  const std::string after = ".dist-info";
+  const std::string prefix = name + "-";
+  const std::string suffix = ".dist-info";
   for (const auto& root : search_roots()) {
-    const std::string found = first_with_prefix(root, before);
-    const size_t begin = root.size() + 1 + before.size();
-    if (found.size() <= begin + after.size()) continue;
-    const size_t end = found.size() - after.size();
-    if (found.compare(end, after.size(), after) == 0) return found.substr(begin, end - begin);
+    const std::string path = first_with_prefix(root, prefix);
+    const size_t begin = root.size() + 1 + prefix.size();
+    if (path.size() <= begin + suffix.size()) continue;
+    const size_t end = path.size() - suffix.size();
+    if (path.compare(end, suffix.size(), suffix) == 0) return path.substr(begin, end - begin);
   }
   return "";
 }
@@ -137,9 +129,9 @@ bool preload_library(const std::string& relative, const std::string& name) {
   if (open(name)) return true;
   for (const auto& root : search_roots()) {
     const std::string packages = root + "/" + relative;
-    for (const std::string& package : entries(packages)) {
-      const std::string found = packages + "/" + package + "/lib/" + name;
-      if (::access(found.c_str(), R_OK) == 0) return open(found);
+    for (const std::string& package : list_folder(packages)) {
+      const std::string path = packages + "/" + package + "/lib/" + name;
+      if (::access(path.c_str(), R_OK) == 0) return open(path);
     }
   }
   return false;

@@ -1,4 +1,4 @@
-// Finding and opening the shared libraries of packages that a user may lack.
+// Finding and opening the shared libraries of optional packages.
 #pragma once
 
 #include <string>
@@ -7,41 +7,41 @@
 
 namespace zoo {
 
-// Path of this library's own file, and its folder; empty where the loader does not tell.
+// Path of the file of this library, and its folder; empty if the loader does not report it.
 ZOO_API std::string own_library();
 ZOO_API std::string own_folder();
 
-// A library that is built with this one: where the environment variable says (a file or a folder),
-// else beside this one, else in runtime/lib of another folder of packages. Empty where it is not.
+// Finds a library that is built with this one: where the environment variable points (a file or a
+// folder), else beside this library, else in runtime/lib of a search folder. Returns an empty path
+// if there is none.
 std::string find_own_library(const char* environment, const std::string& name);
 
-// First file whose name begins with prefix in relative (a folder) below one of:
-// the value of the environment variable (a file or a folder), the site-packages
-// folders around libzoo. Empty where there is none.
+// Finds the first file whose name begins with `prefix`: where the environment variable points (a
+// file or a folder), else in the folder `relative` of the search folders and of the site-packages
+// around libzoo. Returns an empty path if there is none.
 std::string find_library(const char* environment, const std::string& relative,
                          const std::string& prefix);
 
-// Version of an installed wheel (NAME-VERSION.dist-info in a site-packages folder), empty where
-// there is none.
+// Version of an installed wheel (NAME-VERSION.dist-info in site-packages), empty if not installed.
 std::string wheel_version(const std::string& name);
 
-// dlopen; throws BackendUnavailableError with the loader's own words.
+// dlopen. Throws BackendUnavailableError with the loader's message.
 void* open_library(const std::string& path, bool global);
 
-// Opens a library where the loader finds it, else in a folder */lib below `relative` in one of the
-// site-packages folders, where the wheels of NVIDIA's libraries have them (nvidia/cudnn/lib): what
-// is opened later finds it by its name. False where it is nowhere, or cannot be opened.
+// Opens a library by its name, else from a folder */lib below `relative` in site-packages, where
+// NVIDIA's wheels put them (nvidia/cudnn/lib), so that libraries opened later find it by its name.
+// Returns false if it is not found or cannot be opened.
 bool preload_library(const std::string& relative, const std::string& name);
 
-// Whether there is an NVIDIA driver: libcuda.so.1 can be opened.
+// Returns true if there is an NVIDIA driver, that is, if libcuda.so.1 can be opened.
 bool has_nvidia_driver();
 
-// dlsym; throws BackendUnavailableError.
+// dlsym. Throws BackendUnavailableError if the library, opened from `path`, has no such symbol.
 void* library_symbol(void* library, const char* name, const std::string& path);
 
-// Adds a folder in which find_library looks, as Python does for each sys.path entry
-// that holds a backend's package. One that is not absolute is left out: it would be looked for in
-// the folder that the process works in, which may hold anyone's libraries. Thread-safe.
+// Adds a search folder; Python adds each sys.path entry that holds a backend's package. A relative
+// path is ignored: it would depend on the working folder, which may hold anyone's libraries.
+// Thread-safe.
 ZOO_API void add_search_folder(const std::string& folder);
 
 }  // namespace zoo

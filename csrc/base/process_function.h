@@ -1,4 +1,4 @@
-// A function that a program sets for the whole process, and that any thread calls.
+// A callback set for the whole process that any thread may call.
 #pragma once
 
 #include <memory>
@@ -9,19 +9,19 @@
 
 namespace zoo {
 
-// Hold it in memory that is never freed: what Python sets may not be destroyed after Python is.
+// Keep it in memory that is never freed: a Python callback must not be destroyed after Python is.
 template <typename Function>
 class ProcessFunction {
  public:
-  void set(Function given) {
-    auto fresh = std::make_shared<const Function>(std::move(given));
+  void set(Function function) {
+    auto fresh = std::make_shared<const Function>(std::move(function));
     const ForkGuard guard;
     const std::lock_guard<std::mutex> lock(mutex_);
     function_.swap(fresh);
   }
 
-  // Null or empty where none is set. Shared, not copied: to copy or destroy a function of
-  // Python's takes Python's lock.
+  // Null or empty if none is set. Shared rather than copied, because copying or destroying a
+  // Python callback needs Python's lock.
   std::shared_ptr<const Function> get() const {
     const ForkGuard guard;
     const std::lock_guard<std::mutex> lock(mutex_);

@@ -1,4 +1,4 @@
-// Lists in messages.
+// Formatting of lists in messages.
 #pragma once
 
 #include <cstddef>
@@ -7,14 +7,14 @@
 
 namespace zoo {
 
-// "a, b, c".
+// Formats as "a, b, c".
 inline std::string join(const std::vector<std::string>& items) {
   std::string text;
   for (const std::string& item : items) text += (text.empty() ? "" : ", ") + item;
   return text;
 }
 
-// "a, b or c"; quoted: "'a', 'b' or 'c'".
+// Formats as "a, b or c"; with quoted, as "'a', 'b' or 'c'".
 inline std::string alternatives(const std::vector<std::string>& items, bool quoted = false) {
   std::string text;
   for (size_t i = 0; i < items.size(); ++i) {

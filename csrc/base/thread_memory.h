@@ -1,22 +1,22 @@
-// Working memory of a thread, kept between runs.
+// Scratch memory of a thread that is reused between runs.
 #pragma once
 
 namespace zoo {
 
-// The thread's own T. What exit() calls runs in a thread whose objects are gone already: it gets
-// another one.
+// Returns the calling thread's T. Exit handlers run after the thread's objects have been destroyed,
+// and get a new one.
 template <typename T>
 T& thread_memory() {
-  static thread_local T* kept = nullptr;
+  static thread_local T* memory = nullptr;
   struct Owner {
     ~Owner() {
-      delete kept;
-      kept = nullptr;
+      delete memory;
+      memory = nullptr;
     }
   };
   [[maybe_unused]] static thread_local const Owner owner;
-  if (!kept) kept = new T;
-  return *kept;
+  if (!memory) memory = new T;
+  return *memory;
 }
 
 }  // namespace zoo

@@ -10,8 +10,8 @@ namespace zoo {
 namespace {
 
 ProcessFunction<WarningHandler>& handler() {
-  static auto* const kept = new ProcessFunction<WarningHandler>;
-  return *kept;
+  static auto* const function = new ProcessFunction<WarningHandler>;
+  return *function;
 }
 
 }  // namespace
@@ -24,6 +24,6 @@ void warn(const std::string& message) {
   }
 }
 
-void set_warning_handler(WarningHandler given) { handler().set(std::move(given)); }
+void set_warning_handler(WarningHandler function) { handler().set(std::move(function)); }
 
 }  // namespace zoo

@@ -19,15 +19,15 @@ void Encoder::encode(const void* images, size_t n, float* mu, float* logvar, con
                      Memories memory) const {
   const size_t width = manifest().latent_width;
   if (deterministic() && logvar && memory.out == Memory::kDevice) {
-    throw ArgumentError("logvar: it is -infinity everywhere, expected null in a device's memory");
+    throw ArgumentError(
+        "logvar: expected null with device memory, because this encoder is deterministic");
   }
   std::vector<Rows> outputs = {{io::kMu, mu, width * sizeof(float), memory.out}};
   if (!deterministic()) {
     outputs.push_back({io::kLogvar, logvar, width * sizeof(float), memory.out});
   }
-  const Rows pictures = {io::kImage, const_cast<void*>(images), manifest().image.bytes(),
-                         memory.in};
-  run_images(&engine(), {pictures, outputs, {}}, n, cancel);
+  const Rows input = {io::kImage, const_cast<void*>(images), manifest().image.bytes(), memory.in};
+  run_images(&engine(), {input, outputs, {}}, n, cancel);
   if (deterministic() && logvar) {
     std::fill_n(logvar, n * width, -std::numeric_limits<float>::infinity());
   }

@@ -1,4 +1,4 @@
-// An engine file at work: its manifest, a backend that runs it, and the pool.
+// A loaded engine file: its manifest, the backend that runs it, and the pool of workers.
 #pragma once
 
 #include <atomic>
@@ -21,7 +21,7 @@ namespace zoo {
 
 class Engine {
  public:
-  // roles: the file must have one of them.
+  // roles: those that the file may have. Throws as the constructor of LoadedEngine.
   Engine(const std::string& path, const Options& options, const std::vector<std::string>& roles);
 
   const Manifest& manifest() const { return manifest_; }
@@ -31,45 +31,43 @@ class Engine {
   std::string device() const { return placement_.device_name(); }
   uint64_t peak_device_bytes() { return backend().peak_device_bytes(); }
 
-  // Both start again in a forked child, which has the memory but no threads.
+  // A forked child gets new ones at the first call, as it inherits no threads.
   Backend& backend();
   InstancePool& pool();
 
-  // Rows of one run of the graph for n rows in all, at most batch (0: no limit of
-  // the caller's), for which the backend is prepared. Where it has too little memory,
-  // fewer, with a warning. Throws ArgumentError, OutOfMemoryError.
+  // Chooses the rows of one run of the graph for a request of n rows, at most `batch` (0: no
+  // limit), and prepares the backend for it. If the device runs out of memory, it warns and
+  // chooses fewer. Throws ArgumentError, OutOfMemoryError.
   size_t prepare(uint64_t n, size_t batch);
 
-  // Throws ArgumentError where `data`, the argument of that name, is not in the memory that is
-  // said; null passes.
+  // Checks that `data` lies in `memory`; null passes. Throws ArgumentError with the argument's
+  // name.
   void check_memory(const char* name, const void* data, Memory memory);
 
  private:
-  // `rows`, or as many as are usual where the library gives rows other bits in fewer of them.
-  // Seen on this machine, when a size is first asked for.
-  size_t with_usual_bits(size_t rows);
-  std::unique_ptr<Backend> make() const;
+  // Returns `rows` if runs of that size give a row the same bits as runs of the usual size, else
+  // the usual size. Measured on this machine when a size is first requested.
+  size_t match_usual_bits(size_t rows);
 
-  // What works, and what was seen of it.
-  struct Live {
+  struct ProcessState {
     std::mutex mutex;
     std::unique_ptr<Backend> backend;
-    std::unique_ptr<InstancePool> pool;  // goes first: workers stop before what they run goes away
+    std::unique_ptr<InstancePool> pool;  // destroyed first: its workers use the backend
     std::atomic<bool> ready{false};
     std::mutex sizes_mutex;
-    std::map<size_t, bool> usual;  // whether runs of that size have the usual bits
+    std::map<size_t, bool> has_usual_bits;  // by the rows of a run
   };
-  Live& live();
+  ProcessState& process_state();
 
   const std::string path_;
-  // Null for a plan. Kept so that a forked child can make its own backend, whatever its working
-  // folder is and whatever has become of the file.
+  // Null for a plan. Kept so that a forked child can create its own backend even if the file has
+  // been moved or replaced.
   std::unique_ptr<const FileContents> file_;
   Manifest manifest_;
   std::string precision_;
   Placement placement_;
   std::unique_ptr<RunSizes> sizes_;
-  PerProcess<Live> live_;
+  PerProcess<ProcessState> state_;
 };
 
 }  // namespace zoo

@@ -12,10 +12,9 @@
 namespace zoo {
 namespace {
 
-// Images that a stream hands out at a time when the caller leaves it open.
-constexpr size_t kStreamBatch = 64;
+constexpr size_t kDefaultStreamBatch = 64;
 
-GraphInputs inputs_of(const Engine& engine, const SampleRequest& request) {
+GraphInputs check_inputs(const Engine& engine, const SampleRequest& request) {
   GraphInputs inputs;
   inputs.seed = request.seed;
   inputs.first = request.first;
@@ -27,7 +26,7 @@ GraphInputs inputs_of(const Engine& engine, const SampleRequest& request) {
 
 void check_not_synthesis(const Engine& engine) {
   if (has_trait(engine.manifest(), kDrawsLatent)) return;
-  throw ArgumentError("'" + engine.path() + "' is a synthesis network: it decodes styles, and " +
+  throw ArgumentError("'" + engine.path() + "' is a synthesis network: it decodes styles and " +
                       "has no prior to sample from");
 }
 
@@ -60,10 +59,10 @@ void Generator::sample(const SampleRequest& request, void* images, const Cancel&
       check_finite("mu", request.mu, rows, manifest().latent_width);
       check_finite("logvar", request.logvar, rows, manifest().latent_width, true);
     } else if (request.shared) {
-      throw ArgumentError("mu and logvar: one row for all is expected in the host's memory");
+      throw ArgumentError("mu and logvar: one row for all images must be in the host's memory");
     } else if (engine().backend().noise_from() != NoiseFrom::kBackend) {
-      throw ArgumentError("mu and logvar: expected memory of the host, for the graph of '" +
-                          engine().path() + "' does not draw");
+      throw ArgumentError("mu and logvar: expected memory of the host, because the graph of '" +
+                          engine().path() + "' does not draw the latent");
     }
     engine().check_memory("mu", request.mu, request.latent_memory);
     engine().check_memory("logvar", request.logvar, request.latent_memory);
@@ -73,7 +72,7 @@ void Generator::sample(const SampleRequest& request, void* images, const Cancel&
     source.logvar = request.logvar;
     source.shared = request.shared;
   }
-  const GraphInputs inputs = inputs_of(engine(), request);
+  const GraphInputs inputs = check_inputs(engine(), request);
   const size_t rows = engine().prepare(request.n, request.batch);
   const Images out{images, request.image_memory};
   engine().pool().run(generate_job(&engine(), source, inputs, request.n, rows, out), cancel);
@@ -81,16 +80,12 @@ void Generator::sample(const SampleRequest& request, void* images, const Cancel&
 
 std::vector<uint8_t> Generator::sample(uint64_t n, uint64_t seed, uint64_t first) const {
   if (manifest().image.type != ImageType::kUint8) {
-    throw ArgumentError("this engine makes float images: use sample(request, images)");
+    throw ArgumentError("this engine generates float images: use sample(request, images)");
   }
-  SampleRequest request;
-  request.n = n;
-  request.seed = seed;
-  request.first = first;
   check_range(n, first, manifest().image.bytes());
   check_prior(engine());
   std::vector<uint8_t> images(n * manifest().image.bytes());
-  sample(request, images.data());
+  sample({n, seed, first}, images.data());
   return images;
 }
 
@@ -108,7 +103,7 @@ void Generator::decode(const DecodeRequest& request, void* images, const Cancel&
   set_labels(engine(), request.labels, request.label_count, false, request.n, &inputs);
   set_truncation(engine(), request.truncation, &inputs);
   LatentSource source;
-  source.kind = LatentSource::Kind::kGiven;
+  source.kind = LatentSource::Kind::kLatent;
   source.mu = request.latents;
   source.memory = request.latent_memory;
   const size_t rows = engine().prepare(request.n, 0);
@@ -117,10 +112,7 @@ void Generator::decode(const DecodeRequest& request, void* images, const Cancel&
 }
 
 void Generator::decode(const float* latents, size_t n, void* images, const Cancel& cancel) const {
-  DecodeRequest request;
-  request.latents = latents;
-  request.n = n;
-  decode(request, images, cancel);
+  decode(DecodeRequest{latents, n}, images, cancel);
 }
 
 void Generator::interpolate(const InterpolateRequest& request, void* images,
@@ -135,8 +127,8 @@ void Generator::interpolate(const InterpolateRequest& request, void* images,
   if (request.steps == SIZE_MAX ||
       __builtin_mul_overflow(request.rows, request.steps + 1, &count) ||
       __builtin_mul_overflow(count, width * sizeof(float), &bytes)) {
-    throw ArgumentError("steps: " + std::to_string(request.steps) + " of " +
-                        std::to_string(request.rows) + " ways do not fit in memory");
+    throw ArgumentError("steps: " + std::to_string(request.steps) + " steps of " +
+                        std::to_string(request.rows) + " rows do not fit in memory");
   }
   check_range(count, 0, manifest().image.bytes());
   std::vector<float> t(request.steps + 1);
@@ -147,17 +139,17 @@ void Generator::interpolate(const InterpolateRequest& request, void* images,
   batched_interpolate(request.a, request.b, t.data(),
                       request.spherical ? Interpolation::kSpherical : Interpolation::kLinear,
                       request.rows, t.size(), width, latents.data());
-  // Finite ends of opposite signs may be further apart than the largest number.
+  // The difference of two finite values of opposite signs may overflow.
   check_finite("a and b", latents.data(), count, width);
 
-  GraphInputs of_ways;
-  set_labels(engine(), request.labels, request.label_count, false, request.rows, &of_ways);
+  GraphInputs row_inputs;
+  set_labels(engine(), request.labels, request.label_count, false, request.rows, &row_inputs);
   std::vector<int64_t> labels;
   if (manifest().condition_classes != 0) {
     for (size_t i = 0; i < count; ++i) {
-      const size_t way = i / t.size();
-      labels.push_back(request.labels ? request.labels[way % request.label_count]
-                                      : static_cast<int64_t>(way % manifest().condition_classes));
+      const size_t row = i / t.size();
+      labels.push_back(request.labels ? request.labels[row % request.label_count]
+                                      : static_cast<int64_t>(row % manifest().condition_classes));
     }
   }
   DecodeRequest points;
@@ -172,39 +164,30 @@ void Generator::interpolate(const InterpolateRequest& request, void* images,
 
 void Generator::interpolate(const float* a, const float* b, size_t rows, size_t steps,
                             bool spherical, void* images, const Cancel& cancel) const {
-  InterpolateRequest request;
-  request.a = a;
-  request.b = b;
-  request.rows = rows;
-  request.steps = steps;
-  request.spherical = spherical;
-  interpolate(request, images, cancel);
+  interpolate(InterpolateRequest{a, b, rows, steps, spherical}, images, cancel);
 }
 
 Stream Generator::stream(uint64_t n, uint64_t seed, uint64_t first, size_t batch,
                          size_t prefetch) const {
-  SampleRequest request;
-  request.n = n;
-  request.seed = seed;
-  request.first = first;
-  request.batch = batch;
-  return stream(request, prefetch);
+  return stream(SampleRequest{n, seed, first, batch}, prefetch);
 }
 
 Stream Generator::stream(const SampleRequest& request, size_t prefetch) const {
-  // Only some batches are in memory.
+  // The images need not fit in memory: only a few batches are held at a time.
   check_range(request.n, request.first, /*image_bytes=*/1);
   check_prior(engine());
   if (request.mu || request.logvar) {
-    throw ArgumentError("mu and logvar: a stream draws from the prior, expected neither");
+    throw ArgumentError("mu and logvar: expected null, because a stream samples from the prior");
   }
   if (request.image_memory != Memory::kHost) {
-    throw ArgumentError("images: a stream's are in the host's memory");
+    throw ArgumentError("image_memory: expected kHost for a stream, got kDevice");
   }
-  const GraphInputs inputs = inputs_of(engine(), request);
-  SampleRequest whole = request;
-  if (whole.batch == 0) whole.batch = std::min<size_t>(kStreamBatch, manifest().batch_max);
-  return Stream(std::make_shared<Stream::State>(shared_engine(), whole, inputs,
+  const GraphInputs inputs = check_inputs(engine(), request);
+  SampleRequest batched = request;
+  if (batched.batch == 0) {
+    batched.batch = std::min<size_t>(kDefaultStreamBatch, manifest().batch_max);
+  }
+  return Stream(std::make_shared<Stream::State>(shared_engine(), batched, inputs,
                                                 prefetch ? prefetch : 2 * engine().instances()));
 }
 

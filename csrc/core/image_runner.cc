@@ -12,8 +12,8 @@ unsigned char* row(const Rows& rows, size_t index) {
   return static_cast<unsigned char*>(rows.data) + index * rows.bytes;
 }
 
-// The call from its row `offset` on.
-RowCall from(const RowCall& call, size_t offset) {
+// Returns the part of a call that begins at its row `offset`.
+RowCall skip_rows(const RowCall& call, size_t offset) {
   RowCall rest = call;
   rest.images.data = row(call.images, offset);
   for (Rows& output : rest.outputs) {
@@ -22,8 +22,8 @@ RowCall from(const RowCall& call, size_t offset) {
   return rest;
 }
 
-// `count` rows of the call that begin at its row `offset`, where `call` is already; the run
-// has `rows` rows.
+// Runs the graph once with `rows` rows, on the buffers of the call. Their first row is row `offset`
+// of the caller's request, and `count` of the rows belong to it.
 void run_in_place(Backend* backend, const Manifest& manifest, size_t instance, const RowCall& call,
                   size_t offset, size_t count, size_t rows) {
   RunArguments arguments;
@@ -37,18 +37,19 @@ void run_in_place(Backend* backend, const Manifest& manifest, size_t instance, c
   backend->run(instance, arguments);
 }
 
-// The last, shorter run of a backend with fixed sizes that works in the caller's memory: pad, cut.
+// Does the same through padded copies, for a backend with fixed run sizes that would read and write
+// past the end of the caller's buffers in the last, shorter run.
 void run_padded(Backend* backend, const Manifest& manifest, size_t instance, const RowCall& call,
                 size_t offset, size_t count, size_t rows) {
   std::vector<std::vector<unsigned char>> buffers;
   RowCall padded = call;
-  const auto widen = [&](Rows* part) {
+  const auto pad = [&](Rows* part) {
     buffers.emplace_back(part->data ? rows * part->bytes : 0);
     if (part->data) part->data = buffers.back().data();
   };
-  widen(&padded.images);
+  pad(&padded.images);
   std::memcpy(padded.images.data, call.images.data, count * call.images.bytes);
-  for (Rows& output : padded.outputs) widen(&output);
+  for (Rows& output : padded.outputs) pad(&output);
   run_in_place(backend, manifest, instance, padded, offset, count, rows);
   for (size_t i = 0; i < call.outputs.size(); ++i) {
     if (!call.outputs[i].data) continue;
@@ -60,7 +61,7 @@ void run_padded(Backend* backend, const Manifest& manifest, size_t instance, con
 
 void run_image_rows(Backend* backend, const Manifest& manifest, size_t instance,
                     const RowCall& call, size_t offset, size_t count, size_t batch) {
-  const RowCall rest = from(call, offset);
+  const RowCall rest = skip_rows(call, offset);
   if (backend->fixed_batch() && count != batch && !backend->copies()) {
     run_padded(backend, manifest, instance, rest, offset, count, batch);
   } else {
@@ -71,8 +72,8 @@ void run_image_rows(Backend* backend, const Manifest& manifest, size_t instance,
 
 void require_uint8_images(const Engine& engine) {
   if (engine.manifest().image.type == ImageType::kUint8) return;
-  throw ManifestError("'" + engine.path() + "': a file of the role '" + engine.manifest().role +
-                      "' has uint8 images");
+  throw ManifestError("'" + engine.path() + "': images of the role '" + engine.manifest().role +
+                      "' must be uint8");
 }
 
 void run_images(Engine* engine, const RowCall& call, size_t n, const Cancel& cancel) {

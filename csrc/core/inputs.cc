@@ -23,12 +23,12 @@ struct Scratch {
 
 Scratch& scratch() { return thread_memory<Scratch>(); }
 
-void check_scale(const char* name, float value, bool known, const std::string& path) {
+void check_scale(const char* name, float value, bool is_input, const std::string& path) {
   if (!std::isfinite(value) || value < 0.0f) {
     throw ArgumentError(std::string(name) + ": expected a finite number of at least 0, got " +
                         std::to_string(value));
   }
-  if (known || value == 1.0f) return;
+  if (is_input || value == 1.0f) return;
   throw ArgumentError(std::string(name) + ": '" + path + "' has no such input, expected 1, got " +
                       std::to_string(value));
 }
@@ -57,7 +57,7 @@ void bind_attributes(const GraphInputs& inputs, size_t width, uint64_t offset, s
   arguments->inputs.push_back({io::kAttributes, attributes.data()});
 }
 
-// The noise of the layers, for a backend that does not draw it.
+// Draws the noise of the layers, for a backend that does not draw it itself.
 void bind_layers(const Manifest& manifest, const GraphInputs& inputs, uint64_t offset, size_t rows,
                  RunArguments* arguments) {
   std::vector<std::vector<float>>& layers = scratch().layers;
@@ -81,8 +81,8 @@ void set_labels(const Engine& engine, const int64_t* labels, size_t count, bool 
   const Manifest& manifest = engine.manifest();
   const auto classes = static_cast<int64_t>(manifest.condition_classes);
   if (classes == 0) {
-    throw ArgumentError("labels: expected none, for '" + engine.path() +
-                        "' makes images of no class in particular");
+    throw ArgumentError("labels: expected none, because '" + engine.path() +
+                        "' is not conditional on classes");
   }
   if (count == 0 || (!cycle && count != 1 && count != n)) {
     throw ArgumentError("labels: expected 1 or n = " + std::to_string(n) + ", got " +

@@ -17,18 +17,18 @@ constexpr auto kPoll = std::chrono::milliseconds(50);
 struct Pools {
   std::mutex mutex;
   std::set<InstancePool*> all;
-  bool ending = false;
-  std::thread::id ended_by;
+  bool exiting = false;
+  std::thread::id exited_by;
 };
 
-// Never destroyed: pools of static objects may go after it.
+// Never destroyed, because pools of static objects may outlive it.
 Pools& pools() {
-  static auto* const kept = new PerProcess<Pools>;
-  return kept->get();
+  static auto* const instance = new PerProcess<Pools>;
+  return instance->get();
 }
 
-// What was registered last is called first: it is done anew once a pool has run, for libraries
-// make some of what they destroy in the end only then.
+// Exit handlers run in reverse order of registration. Libraries register some of theirs during
+// their first run, so this is called again after it.
 void stop_at_exit() { std::atexit(&InstancePool::stop_all); }
 
 }  // namespace
@@ -39,9 +39,9 @@ InstancePool::InstancePool(size_t instances) : instances_(instances) {
   Pools& known = pools();
   const std::lock_guard<std::mutex> lock(known.mutex);
   known.all.insert(this);
-  if (known.ending) {
+  if (known.exiting) {
     stopped_ = true;
-    stopped_by_ = known.ended_by;
+    stopped_by_ = known.exited_by;
     return;
   }
   try {
@@ -58,9 +58,9 @@ void InstancePool::start() {
   try {
     while (threads_.size() < instances_) threads_.emplace_back([this] { worker(); });
   } catch (const std::system_error& error) {
-    throw ExecutionError("instances: " + std::to_string(instances_) + " threads are needed, and " +
-                         std::to_string(threads_.size()) +
-                         " could be made: " + error.code().message());
+    throw ExecutionError("instances: only " + std::to_string(threads_.size()) + " of " +
+                         std::to_string(instances_) +
+                         " threads could be started: " + error.code().message());
   }
 }
 
@@ -82,20 +82,20 @@ void InstancePool::stop(std::thread::id by) {
   wake_.notify_all();
   for (auto& thread : threads_) thread.join();
   threads_.clear();
-  // Callers run single chunks in their own threads.
+  // Callers that run a single chunk in their own thread still use an instance.
   Lock lock(mutex_);
-  given_back_.wait(lock, [this] { return idle_.size() == instances_; });
+  returned_.wait(lock, [this] { return idle_.size() == instances_; });
 }
 
 void InstancePool::stop_all() {
   Pools& known = pools();
   {
     const std::lock_guard<std::mutex> lock(known.mutex);
-    known.ending = true;
-    known.ended_by = std::this_thread::get_id();
-    for (InstancePool* pool : known.all) pool->stop(known.ended_by);
+    known.exiting = true;
+    known.exited_by = std::this_thread::get_id();
+    for (InstancePool* pool : known.all) pool->stop(known.exited_by);
   }
-  // Engines may be loaded just now.
+  // Other threads may be loading engines.
   end_guarded_calls();
 }
 
@@ -111,8 +111,10 @@ void InstancePool::submit(const std::shared_ptr<Job>& job) {
   }
 }
 
-// Runs one chunk with the lock released; the instance goes back to the idle ones.
-void InstancePool::execute(Job* job, size_t instance, size_t chunk, Lock* lock) {
+// Runs one chunk on an idle instance, with the lock released meanwhile.
+void InstancePool::execute(Job* job, size_t chunk, Lock* lock) {
+  const size_t instance = idle_.back();
+  idle_.pop_back();
   std::exception_ptr error;
   const bool first = !used_;
   used_ = true;
@@ -125,22 +127,26 @@ void InstancePool::execute(Job* job, size_t instance, size_t chunk, Lock* lock) 
   if (first) stop_at_exit();
   lock->lock();
   idle_.push_back(instance);
-  if (stopped_) given_back_.notify_all();
+  if (stopped_) returned_.notify_all();
   if (error && !job->error_) {
     job->error_ = error;
     drop(job);
   }
-  if (--job->open_ == 0) job->done_.notify_all();
+  if (--job->unfinished_ == 0) job->done_.notify_all();
 }
 
-// Takes the chunks that have not begun out of the job.
+void InstancePool::dequeue(const Job* job) {
+  const auto same = [job](const std::shared_ptr<Job>& other) { return other.get() == job; };
+  queue_.erase(std::remove_if(queue_.begin(), queue_.end(), same), queue_.end());
+}
+
+// Gives up the chunks of a job that have not begun.
 void InstancePool::drop(Job* job) {
   if (job->next_ == job->chunks_) return;
   job->dropped_ = true;
-  job->open_ -= job->chunks_ - job->next_;
+  job->unfinished_ -= job->chunks_ - job->next_;
   job->next_ = job->chunks_;
-  const auto same = [job](const std::shared_ptr<Job>& other) { return other.get() == job; };
-  queue_.erase(std::remove_if(queue_.begin(), queue_.end(), same), queue_.end());
+  dequeue(job);
 }
 
 void InstancePool::worker() {
@@ -151,34 +157,28 @@ void InstancePool::worker() {
     const std::shared_ptr<Job> job = queue_.front();
     const size_t chunk = job->next_++;
     if (job->next_ == job->chunks_) queue_.pop_front();
-    const size_t instance = idle_.back();
-    idle_.pop_back();
-    execute(job.get(), instance, chunk, &lock);
+    execute(job.get(), chunk, &lock);
     if (!queue_.empty()) wake_.notify_one();
   }
 }
 
-// After the stop: what no thread has begun.
+// Finishes a job after the workers have stopped: the thread that ends the process runs the chunks
+// itself, others give up.
 void InstancePool::finish_alone(Job* job, Lock* lock) {
   if (std::this_thread::get_id() != stopped_by_) {
     drop(job);
-    job->done_.wait(*lock, [job] { return job->open_ == 0; });
+    job->done_.wait(*lock, [job] { return job->unfinished_ == 0; });
     lock->unlock();
-    std::this_thread::sleep_for(kEnding);
-    throw ClosedError("the process is ending");
+    std::this_thread::sleep_for(kExitDelay);
+    throw ClosedError("the process is exiting");
   }
-  const auto same = [job](const std::shared_ptr<Job>& other) { return other.get() == job; };
-  queue_.erase(std::remove_if(queue_.begin(), queue_.end(), same), queue_.end());
-  while (job->next_ != job->chunks_) {
-    const size_t instance = idle_.back();
-    idle_.pop_back();
-    execute(job, instance, job->next_++, lock);
-  }
+  dequeue(job);
+  while (job->next_ != job->chunks_) execute(job, job->next_++, lock);
 }
 
 bool InstancePool::join(const std::shared_ptr<Job>& job, const Cancel& cancel) {
   Lock lock(mutex_);
-  const auto finished = [&job] { return job->open_ == 0; };
+  const auto finished = [&job] { return job->unfinished_ == 0; };
   while (true) {
     if (stopped_ && !finished()) finish_alone(job.get(), &lock);
     if (job->done_.wait_for(lock, kPoll, finished)) break;
@@ -189,7 +189,7 @@ bool InstancePool::join(const std::shared_ptr<Job>& job, const Cancel& cancel) {
     if (stop) return false;
   }
   if (job->error_) std::rethrow_exception(job->error_);
-  // Not all of its work was done: nothing of it may be taken for a result.
+  // Some chunks never ran, so the output is incomplete.
   if (job->dropped_) throw CancelledError("the work was abandoned");
   return true;
 }
@@ -204,18 +204,16 @@ void InstancePool::wait(const std::shared_ptr<Job>& job, const Cancel& cancel) t
 void InstancePool::abandon(const std::shared_ptr<Job>& job) {
   Lock lock(mutex_);
   drop(job.get());
-  job->done_.wait(lock, [&job] { return job->open_ == 0; });
+  job->done_.wait(lock, [&job] { return job->unfinished_ == 0; });
 }
 
 void InstancePool::run(const std::shared_ptr<Job>& job, const Cancel& cancel) {
   if (job->chunks_ == 1) {
-    // A hand-over to a worker would cost more than it brings.
+    // Handing a single chunk to a worker would only cost time.
     Lock lock(mutex_);
     if (!stopped_ && queue_.empty() && !idle_.empty()) {
-      const size_t instance = idle_.back();
-      idle_.pop_back();
       job->next_ = 1;
-      execute(job.get(), instance, 0, &lock);
+      execute(job.get(), 0, &lock);
       if (!queue_.empty()) wake_.notify_one();
       if (job->error_) std::rethrow_exception(job->error_);
       return;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <sstream>
 #include <thread>
 
@@ -13,7 +14,7 @@
 namespace zoo {
 namespace {
 
-// On a GPU: the copies of one overlap the computing of the other.
+// The copies of one instance overlap the computation of the other.
 constexpr size_t kGpuInstances = 2;
 
 size_t available_cores() {
@@ -25,14 +26,14 @@ size_t available_cores() {
   return std::max<size_t>(1, std::thread::hardware_concurrency());
 }
 
-// Number of the GPU, or -1 for the CPU.
+// Returns the number of the GPU, or -1 for the CPU.
 int parse_device(const std::string& device, const std::string& path, FileKind file) {
   const bool plan = file == FileKind::kPlan;
   if (device == "auto") return plan ? 0 : -1;
   if (device == "cpu") {
     if (!plan) return -1;
-    throw DeviceUnavailableError("'" + path + "' is a TensorRT plan, which runs on an NVIDIA GPU " +
-                                 "only; use the .onnx engine on a CPU");
+    throw DeviceUnavailableError("'" + path + "' is a TensorRT plan, which runs only on an " +
+                                 "NVIDIA GPU; use the .onnx engine on a CPU");
   }
   int number = 0;
   const bool known = device == "cuda" || device.rfind("cuda:", 0) == 0;
@@ -47,17 +48,15 @@ int parse_device(const std::string& device, const std::string& path, FileKind fi
   return number;
 }
 
-std::vector<std::string> words(const char* text) {
+std::vector<std::string> split_words(const char* text) {
   std::istringstream stream(text);
-  std::vector<std::string> all;
-  for (std::string word; stream >> word;) all.push_back(word);
-  return all;
+  return {std::istream_iterator<std::string>(stream), {}};
 }
 
 void check_precision(const BackendEntry& backend, const Manifest& manifest,
                      const std::string& precision) {
   if (backend.precisions) {
-    const std::vector<std::string> known = words(backend.precisions);
+    const std::vector<std::string> known = split_words(backend.precisions);
     if (std::count(known.begin(), known.end(), precision) != 0) return;
     throw ArgumentError("precision: expected " + alternatives(known, /*quoted=*/true) + ", got '" +
                         precision + "'");
@@ -68,13 +67,13 @@ void check_precision(const BackendEntry& backend, const Manifest& manifest,
 }
 
 const BackendEntry* find(const std::vector<const BackendEntry*>& entries, const std::string& name) {
-  const auto found = std::find_if(entries.begin(), entries.end(),
-                                  [&](const BackendEntry* entry) { return name == entry->name; });
-  return found == entries.end() ? nullptr : *found;
+  const auto entry = std::find_if(entries.begin(), entries.end(),
+                                  [&](const BackendEntry* other) { return name == other->name; });
+  return entry == entries.end() ? nullptr : *entry;
 }
 
-// Returns the named backend, else the fastest measured at export that can run the precision, else
-// the first that can.
+// Returns the backend that the options name, else the fastest one measured at export that supports
+// the precision, else the first that supports it.
 const BackendEntry* choose_cpu_backend(const Manifest& manifest, const Options& options) {
   const auto entries = backends_for(DeviceKind::kCpu, FileKind::kOnnx);
   if (options.backend != "auto") {
@@ -94,23 +93,21 @@ const BackendEntry* choose_cpu_backend(const Manifest& manifest, const Options& 
   for (const BackendEntry* entry : entries) {
     if (entry->can(options.precision)) return entry;
   }
-  // None fits: this one's error says why.
+  // None supports it: the error of this one says why.
   return find(entries, options.precision == "fp32" ? "onnxruntime" : "openvino");
 }
 
 const BackendEntry* choose_gpu_backend(const Manifest& manifest, FileKind file,
                                        const Options& options) {
   const auto entries = backends_for(DeviceKind::kGpu, file);
-  // A plan runs in the library that built it.
-  const BackendEntry* const only =
+  // A plan runs only in the library that built it.
+  const BackendEntry* const entry =
       file == FileKind::kPlan ? find(entries, manifest.plan.target) : entries.front();
-  const std::string name = only->name;
-  if (options.backend == "auto" || options.backend == name) return only;
-  const std::string reason = file == FileKind::kPlan
-                                 ? "a plan of " + name + " runs in it"
-                                 : "an .onnx engine runs in " + name + " on a GPU";
-  throw ArgumentError("backend: " + reason + ", expected auto or " + name + ", got '" +
-                      options.backend + "'");
+  const std::string name = entry->name;
+  if (options.backend == "auto" || options.backend == name) return entry;
+  throw ArgumentError("backend: expected 'auto' or '" + name + "' for " +
+                      (file == FileKind::kPlan ? "this plan" : "an .onnx engine on a GPU") +
+                      ", got '" + options.backend + "'");
 }
 
 void check_bucket(const std::vector<size_t>& sizes, size_t bucket) {
@@ -137,8 +134,8 @@ Placement place(const std::string& path, const Manifest& manifest, const Options
   if (!placement.on_gpu()) {
     placement.instances = options.instances ? options.instances : available_cores();
     if (options.bucket == 0) return placement;
-    throw ArgumentError("bucket: '" + path + "' runs on the CPU, where images do not depend on " +
-                        "the size of a run; expected none");
+    throw ArgumentError("bucket: expected none, because '" + path + "' runs on the CPU, where " +
+                        "images do not depend on the batch size");
   }
   placement.instances = options.instances ? options.instances : kGpuInstances;
   placement.run_sizes = placement.backend->run_sizes(manifest);

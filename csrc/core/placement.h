@@ -1,4 +1,4 @@
-// Where an engine file runs: on which device, in which backend, by how many instances.
+// Choice of the device, the backend and the number of instances for an engine file.
 #pragma once
 
 #include <cstddef>
@@ -12,18 +12,18 @@
 namespace zoo {
 
 struct Placement {
-  int device = -1;  // number of the GPU; -1: the CPU
+  int device = -1;  // number of the GPU, or -1 for the CPU
   const BackendEntry* backend = nullptr;
   size_t instances = 1;
-  std::vector<size_t> run_sizes;  // of a GPU: the rows that a run can have, rising
+  std::vector<size_t> run_sizes;  // on a GPU: the possible rows of a run, rising
 
   bool on_gpu() const { return device >= 0; }
   std::string device_name() const;  // "cpu" or "cuda:N"
 };
 
-// By the options, where they say "auto" by what the manifest has measured. path: for messages.
-// Throws ArgumentError for options that are unknown, or not for this file; DeviceUnavailableError
-// for a plan on a CPU.
+// Chooses by the options and, where they are "auto", by the throughput in the manifest. path: for
+// messages. Throws ArgumentError for options that are unknown or do not fit the file;
+// DeviceUnavailableError for a plan on the CPU.
 Placement place(const std::string& path, const Manifest& manifest, const Options& options);
 
 }  // namespace zoo

@@ -1,4 +1,4 @@
-// Whether a library gives a row the same bits in runs of two sizes.
+// Bitwise comparison of the same rows in runs of two sizes.
 #pragma once
 
 #include <cstddef>
@@ -8,10 +8,10 @@
 
 namespace zoo {
 
-// Runs random rows as `more` at a time and as `fewer`, in this instance, which nobody else uses
-// meanwhile, and compares them bit for bit. For a backend that is given the noise
-// (NoiseFrom::kCaller); prepares it for both sizes.
-bool rows_stand_alone(Backend* backend, const Manifest& manifest, size_t instance, size_t fewer,
-                      size_t more);
+// Returns true if random rows come out bit-equal in runs of `more` and of `fewer` rows. The caller
+// must own the instance. For backends that take the noise as an input (NoiseFrom::kCaller);
+// prepares the backend for both sizes.
+bool rows_match_across_sizes(Backend* backend, const Manifest& manifest, size_t instance,
+                             size_t fewer, size_t more);
 
 }  // namespace zoo

@@ -20,47 +20,47 @@ struct Scratch {
 
 Scratch& scratch() { return thread_memory<Scratch>(); }
 
-// Rows of a call's operand as they stand, or gathered into `copy` where one row
-// serves all or the run has more rows than the call.
-float* operand_rows(const float* operand, bool shared, uint64_t offset, size_t count, size_t rows,
-                    size_t width, std::vector<float>* copy) {
+// Returns the rows of an operand in place, or gathered into `copy` if one row is shared by all or
+// the run has more rows than the call.
+float* gather_rows(const float* operand, bool shared, uint64_t offset, size_t count, size_t rows,
+                   size_t width, std::vector<float>* copy) {
   if (!shared && rows == count) return const_cast<float*>(operand) + offset * width;
   copy->resize(rows * width);
   for (size_t row = 0; row < rows; ++row) {
-    // Rows past the call repeat its last: any finite value would do.
+    // Padding repeats the last row; any finite value would do.
     const size_t from = shared ? 0 : offset + std::min(row, count - 1);
     std::memcpy(copy->data() + row * width, operand + from * width, width * sizeof(float));
   }
   return copy->data();
 }
 
-float* constant_rows(float value, size_t size, std::vector<float>* buffer) {
+float* fill_rows(float value, size_t size, std::vector<float>* buffer) {
   buffer->assign(size, value);
   return buffer->data();
 }
 
-// The operands of the graph's own noise operator that are latents.
+// Binds mu and logvar of the noise operator in the graph.
 void bind_operands(const LatentSource& source, uint64_t offset, size_t count, size_t rows,
                    size_t width, RunArguments* arguments) {
   using Kind = LatentSource::Kind;
   Scratch& s = scratch();
   const size_t size = rows * width;
   float* mu = source.kind == Kind::kPrior
-                  ? constant_rows(0.0f, size, &s.mu)
-                  : operand_rows(source.mu, source.shared, offset, count, rows, width, &s.mu);
+                  ? fill_rows(0.0f, size, &s.mu)
+                  : gather_rows(source.mu, source.shared, offset, count, rows, width, &s.mu);
   float* logvar = nullptr;
   if (source.kind == Kind::kPosterior) {
-    logvar = operand_rows(source.logvar, source.shared, offset, count, rows, width, &s.logvar);
+    logvar = gather_rows(source.logvar, source.shared, offset, count, rows, width, &s.logvar);
   } else {
-    // A log-variance of -infinity lets a given latent through unchanged.
+    // A log-variance of -infinity passes mu through unchanged.
     const float value =
-        source.kind == Kind::kGiven ? -std::numeric_limits<float>::infinity() : 0.0f;
-    logvar = constant_rows(value, size, &s.logvar);
+        source.kind == Kind::kLatent ? -std::numeric_limits<float>::infinity() : 0.0f;
+    logvar = fill_rows(value, size, &s.logvar);
   }
   arguments->inputs = {{io::kMu, mu}, {io::kLogvar, logvar}};
 }
 
-// What a backend that draws by itself, and copies, needs beside the seed.
+// Binds the operands of a backend that draws the latent itself and copies its inputs.
 void bind_source(const LatentSource& source, uint64_t offset, size_t count, size_t width,
                  RunArguments* arguments) {
   using Kind = LatentSource::Kind;
@@ -68,10 +68,10 @@ void bind_source(const LatentSource& source, uint64_t offset, size_t count, size
   arguments->inputs.clear();
   if (source.kind == Kind::kPrior) return;
   const auto bind = [&](const char* name, const float* operand, std::vector<float>* copy) {
-    float* rows = operand_rows(operand, source.shared, offset, count, count, width, copy);
+    float* rows = gather_rows(operand, source.shared, offset, count, count, width, copy);
     arguments->inputs.push_back({name, rows, source.memory});
   };
-  if (source.kind == Kind::kGiven) {
+  if (source.kind == Kind::kLatent) {
     bind(io::kLatent, source.mu, &s.mu);
   } else {
     bind(io::kMu, source.mu, &s.mu);
@@ -79,7 +79,7 @@ void bind_source(const LatentSource& source, uint64_t offset, size_t count, size
   }
 }
 
-// The finished latent, drawn here.
+// Draws the latent and binds it.
 void bind_latent(const Manifest& manifest, const LatentSource& source, const GraphInputs& inputs,
                  uint64_t offset, size_t count, size_t rows, RunArguments* arguments) {
   using Kind = LatentSource::Kind;
@@ -89,17 +89,17 @@ void bind_latent(const Manifest& manifest, const LatentSource& source, const Gra
   float* latent = nullptr;
   if (source.memory == Memory::kDevice) {
     latent = const_cast<float*>(source.mu) + offset * width;
-  } else if (source.kind == Kind::kGiven) {
-    latent = operand_rows(source.mu, false, offset, count, rows, width, &s.latent);
+  } else if (source.kind == Kind::kLatent) {
+    latent = gather_rows(source.mu, false, offset, count, rows, width, &s.latent);
   } else {
     s.latent.resize(rows * width);
     latent = s.latent.data();
     if (source.kind == Kind::kPrior) {
       fill_normal(key, rows, width, latent);
     } else {
-      const float* mu = operand_rows(source.mu, source.shared, offset, count, rows, width, &s.mu);
+      const float* mu = gather_rows(source.mu, source.shared, offset, count, rows, width, &s.mu);
       const float* logvar =
-          operand_rows(source.logvar, source.shared, offset, count, rows, width, &s.logvar);
+          gather_rows(source.logvar, source.shared, offset, count, rows, width, &s.logvar);
       reparametrized_sample(mu, logvar, key, rows, width, latent);
     }
   }
@@ -116,7 +116,7 @@ void run_rows(Engine* engine, size_t instance, const LatentSource& source,
   RunArguments arguments;
   arguments.rows = backend.fixed_batch() ? batch : count;
   arguments.count = count;
-  // What other graphs draw (of synthesis networks) is for their layers alone.
+  // Synthesis networks draw noise only for their layers.
   const NoiseFrom from =
       has_trait(manifest, kDrawsLatent) ? backend.noise_from() : NoiseFrom::kCaller;
   if (from == NoiseFrom::kGraph) {
@@ -141,7 +141,7 @@ void run_rows(Engine* engine, size_t instance, const LatentSource& source,
 std::shared_ptr<Job> generate_job(Engine* engine, const LatentSource& source,
                                   const GraphInputs& inputs, uint64_t n, size_t batch,
                                   const Images& images) {
-  // Again, for a forked child's backend has prepared nothing yet.
+  // Repeated here because the backend of a forked child is not prepared yet.
   if (engine->backend().fixed_batch()) engine->backend().prepare(batch);
   const auto chunks = static_cast<size_t>((n + batch - 1) / batch);
   const size_t bytes = engine->manifest().image.bytes();

@@ -1,5 +1,4 @@
-// From rows of latents, given or drawn, to rows of images: what every call of a
-// generator comes down to.
+// Runs the graphs of generators: rows of latents, given or drawn, to rows of images.
 #pragma once
 
 #include <cstdint>
@@ -11,30 +10,30 @@
 
 namespace zoo {
 
-// Where the latent of row r of a call comes from.
+// Source of the latents of a call.
 struct LatentSource {
-  enum class Kind { kPrior, kPosterior, kGiven };
+  enum class Kind { kPrior, kPosterior, kLatent };
   Kind kind = Kind::kPrior;
-  const float* mu = nullptr;      // kPosterior: means; kGiven: the latents
+  const float* mu = nullptr;      // kPosterior: means; kLatent: the latents
   const float* logvar = nullptr;  // kPosterior
-  bool shared = false;            // kPosterior: one row for all
-  Memory memory = Memory::kHost;  // of mu and logvar; where they are shared, the host's
+  bool shared = false;            // kPosterior: one row for all images
+  Memory memory = Memory::kHost;  // of mu and logvar; kHost if shared
 };
 
-// Where images go.
+// Destination of the images.
 struct Images {
   void* data;
   Memory memory = Memory::kHost;
 };
 
-// Rows offset … offset + count - 1 of the call into images (their own first row),
-// by one run of the graph of `batch` rows, count <= batch.
+// Computes rows offset … offset + count - 1 of the call in one run of the graph of `batch` rows;
+// count <= batch. `images` points to the first of these rows.
 void run_rows(Engine* engine, size_t instance, const LatentSource& source,
               const GraphInputs& inputs, uint64_t offset, size_t count, size_t batch,
               const Images& images);
 
-// A job that makes n images, cut into chunks of at most batch rows, which Engine::prepare
-// has given. The memory behind source, inputs and images must live as long as the job.
+// Creates a job that generates n images in chunks of at most `batch` rows, as returned by
+// Engine::prepare. The memory behind source, inputs and images must outlive the job.
 std::shared_ptr<Job> generate_job(Engine* engine, const LatentSource& source,
                                   const GraphInputs& inputs, uint64_t n, size_t batch,
                                   const Images& images);

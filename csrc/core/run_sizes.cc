@@ -9,12 +9,12 @@
 namespace zoo {
 namespace {
 
-// Where small images go in, the graph may be so cheap (an encoder of dense layers) that
-// starting a run costs more than these rows do; a convolutional one is as fast with either.
-// Only for calls of many such runs: what is left over at the end is padded to a whole one.
+// A graph that takes small images may be so cheap (an encoder of dense layers) that starting a run
+// costs more than its rows; a convolutional one is as fast with either size. Only used for calls of
+// many such runs, since the last one is padded.
 constexpr size_t kWideRunRows = 64;
 constexpr size_t kWideImageBytes = 4096;
-constexpr size_t kWideRuns = 4;  // an instance
+constexpr size_t kWideRuns = 4;  // per instance
 
 bool takes_small_images(const Manifest& manifest) {
   if (takes_latents(manifest)) return false;
@@ -31,7 +31,7 @@ size_t next_power_of_two(size_t value) {
 
 size_t RunSizes::choose(uint64_t n, size_t batch) const {
   if (batch > manifest_.batch_max) {
-    throw ArgumentError("batch: this engine takes 1 to " + std::to_string(manifest_.batch_max) +
+    throw ArgumentError("batch: expected at most " + std::to_string(manifest_.batch_max) +
                         ", got " + std::to_string(batch));
   }
   if (placement_.on_gpu()) return choose_bucket(n, batch);
@@ -67,12 +67,12 @@ size_t RunSizes::choose_for_cpu(uint64_t n, size_t batch) const {
   return share >= most ? most : std::min(most, next_power_of_two(static_cast<size_t>(share)));
 }
 
-bool RunSizes::leave_out(size_t rows) {
+bool RunSizes::exclude_from(size_t rows) {
   if (bucket_ != 0) return false;
   const std::vector<size_t>& sizes = placement_.run_sizes;
-  const auto found = std::find(sizes.begin(), sizes.end(), rows);
-  if (found == sizes.begin() || found == sizes.end()) return false;
-  usable_ = std::min(usable_.load(), static_cast<size_t>(found - sizes.begin()));
+  const auto position = std::find(sizes.begin(), sizes.end(), rows);
+  if (position == sizes.begin() || position == sizes.end()) return false;
+  usable_ = std::min(usable_.load(), static_cast<size_t>(position - sizes.begin()));
   return true;
 }
 

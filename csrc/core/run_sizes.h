@@ -1,4 +1,4 @@
-// How many rows go into a run of a graph.
+// Choice of the number of rows of a run of a graph.
 #pragma once
 
 #include <atomic>
@@ -11,33 +11,33 @@
 
 namespace zoo {
 
-// Most rows of one run: beyond it a CPU gains no throughput and leaves its second-level cache
+// Most rows of one run on a CPU: more bring no throughput and overflow the second-level cache
 // (benchmarks/throughput.py).
 constexpr size_t kRunRows = 16;
 
 // Thread-safe.
 class RunSizes {
  public:
-  // They live as long as this.
+  // The manifest and the placement must outlive this object.
   RunSizes(const Manifest* manifest, const Placement* placement, const Options& options)
       : manifest_(*manifest),
         placement_(*placement),
         bucket_(options.bucket),
         usable_(placement->run_sizes.size()) {}
 
-  // Rows of a run for n rows in all, at most `batch` (0: no limit of the caller's). Never below the
-  // manifest's batch_min. Throws ArgumentError.
+  // Chooses the rows of a run for a request of n rows: at most `batch` (0: no limit), and at least
+  // the manifest's batch_min. Throws ArgumentError.
   //
-  // On a CPU smaller runs keep the activations in the cache, and one batch then occupies every
-  // instance; which images come out does not depend on it. On a GPU, the least size that holds all
-  // rows, else the greatest within the limit.
+  // On a CPU, small runs keep the activations in the cache and spread a batch over all instances;
+  // the images do not depend on the choice. On a GPU, it is the smallest size that holds all rows,
+  // else the largest within the limit.
   size_t choose(uint64_t n, size_t batch) const;
 
-  // What is chosen on a CPU for many rows.
+  // The choice on a CPU for many rows.
   size_t usual() const;
 
-  // Leaves out the sizes from `rows` on; false where no other is left.
-  bool leave_out(size_t rows);
+  // Excludes the sizes from `rows` upwards. Returns false if none would be left.
+  bool exclude_from(size_t rows);
 
  private:
   size_t choose_bucket(uint64_t n, size_t batch) const;
@@ -45,8 +45,8 @@ class RunSizes {
 
   const Manifest& manifest_;
   const Placement& placement_;
-  const size_t bucket_;         // 0: as the rows ask for
-  std::atomic<size_t> usable_;  // how many of the placement's sizes are in use
+  const size_t bucket_;         // 0: chosen per request
+  std::atomic<size_t> usable_;  // number of the placement's sizes in use
 };
 
 }  // namespace zoo

@@ -15,77 +15,77 @@ Stream::State::State(std::shared_ptr<Engine> engine, const SampleRequest& reques
       labels_(inputs.labels, inputs.labels + inputs.label_count),
       inputs_(inputs),
       prefetch_(prefetch),
-      // Prepared here, not with the first batch: what follows is then evenly fast.
+      // Prepared here so that the first batch takes no longer than the others.
       run_rows_(engine_->prepare(request.n, request.batch)) {
   if (inputs.labels) inputs_.labels = labels_.data();
 }
 
 Stream::State::~State() { drop(&work_.get()); }
 
-// The batch that begins with image `index` of the request, not submitted yet.
-Stream::State::Ahead Stream::State::begin(uint64_t index) {
+// Creates the batch that begins with image `index` of the request, without submitting it.
+Stream::State::Pending Stream::State::create_batch(uint64_t index) {
   GraphInputs inputs = inputs_;
   inputs.first += index;
-  Ahead ahead;
-  ahead.batch.first = inputs.first;
-  ahead.batch.rows = static_cast<size_t>(std::min<uint64_t>(batch_, n_ - index));
-  ahead.batch.images.reset(new unsigned char[ahead.batch.rows * engine_->manifest().image.bytes()]);
-  ahead.job = generate_job(engine_.get(), LatentSource{}, inputs, ahead.batch.rows, run_rows_,
-                           {ahead.batch.images.get()});
-  return ahead;
+  Batch batch;
+  batch.first = inputs.first;
+  batch.rows = static_cast<size_t>(std::min<uint64_t>(batch_, n_ - index));
+  batch.images.reset(new unsigned char[batch.rows * engine_->manifest().image.bytes()]);
+  auto job = generate_job(engine_.get(), LatentSource{}, inputs, batch.rows, run_rows_,
+                          {batch.images.get()});
+  return {std::move(batch), std::move(job)};
 }
 
 void Stream::State::fill(Work* work) {
   uint64_t begun = delivered_;
-  for (const Ahead& ahead : work->ahead) begun += ahead.batch.rows;
-  while (work->ahead.size() < prefetch_ && begun < n_) {
-    work->ahead.push_back(begin(begun));
+  for (const Pending& pending : work->queue) begun += pending.batch.rows;
+  while (work->queue.size() < prefetch_ && begun < n_) {
+    work->queue.push_back(create_batch(begun));
     try {
-      engine_->pool().submit(work->ahead.back().job);
+      engine_->pool().submit(work->queue.back().job);
     } catch (...) {
-      work->ahead.pop_back();
+      work->queue.pop_back();
       throw;
     }
-    begun += work->ahead.back().batch.rows;
+    begun += work->queue.back().batch.rows;
   }
 }
 
 void Stream::State::drop(Work* work) {
-  for (Ahead& ahead : work->ahead) engine_->pool().abandon(ahead.job);
-  work->ahead.clear();
+  for (Pending& pending : work->queue) engine_->pool().abandon(pending.job);
+  work->queue.clear();
 }
 
-bool Stream::State::take(Work* work, Batch* batch, const Cancel& cancel) {
+bool Stream::State::pop(Work* work, Batch* batch, const Cancel& cancel) {
   try {
     fill(work);
   } catch (const std::exception&) {
-    // What is there already comes first.
-    if (work->ahead.empty()) throw;
+    // Batches that are queued already are handed out before the error.
+    if (work->queue.empty()) throw;
   }
-  if (work->ahead.empty()) return false;
+  if (work->queue.empty()) return false;
   bool stopped = false;
   const auto stop = [&] {
-    stopped = true;  // also where cancel throws
+    stopped = true;  // stays true if cancel throws
     return stopped = closed_ || (cancel && cancel());
   };
   try {
-    // Who cancels leaves the batch to be finished for the next call.
-    if (!engine_->pool().join(work->ahead.front().job, stop)) {
+    // After a cancellation the batch goes on, for the next call.
+    if (!engine_->pool().join(work->queue.front().job, stop)) {
       if (closed_) throw ClosedError("the stream was closed");
       throw CancelledError("cancelled by the caller");
     }
   } catch (const std::exception&) {
-    // The batch failed; the next call tries it again.
+    // If the batch itself failed, the next call tries it again.
     if (!stopped) drop(work);
     throw;
   }
-  *batch = std::move(work->ahead.front().batch);
-  work->ahead.pop_front();
+  *batch = std::move(work->queue.front().batch);
+  work->queue.pop_front();
   delivered_ += batch->rows;
   try {
     fill(work);
   } catch (const std::exception&) {
-    // Said by the call that finds nothing.
+    // Thrown again by the call that finds the queue empty.
   }
   return true;
 }
@@ -94,25 +94,26 @@ bool Stream::State::next(Batch* batch, const Cancel& cancel) {
   Work& work = work_.get();
   const auto self = std::this_thread::get_id();
   if (work.consumer == self) {
-    throw ArgumentError("stream: next() was called by what another next() calls while it waits");
+    throw ArgumentError("stream: next() must not be called from the cancel function of a next()");
   }
-  // Whoever closes does not wait for this call, which then has to tidy up.
-  struct Turn {
+  // close() does not wait for this call, which therefore cleans up when it returns.
+  struct ConsumerLock {
     State* state;
     Work* work;
-    Turn(State* owner, Work* taken, std::thread::id consumer) : state(owner), work(taken) {
+    ConsumerLock(State* owner, Work* locked, std::thread::id consumer)
+        : state(owner), work(locked) {
       work->mutex.lock();
       work->consumer = consumer;
     }
-    ~Turn() {
+    ~ConsumerLock() {
       work->consumer = std::thread::id();
       work->mutex.unlock();
       if (state->closed_) state->close();
     }
   };
-  const Turn turn(this, &work, self);
+  const ConsumerLock lock(this, &work, self);
   if (closed_) throw ClosedError("the stream was closed");
-  return take(&work, batch, cancel);
+  return pop(&work, batch, cancel);
 }
 
 void Stream::State::close() {

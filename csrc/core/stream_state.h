@@ -1,4 +1,4 @@
-// What a stream has under way.
+// State of a stream.
 #pragma once
 
 #include <atomic>
@@ -15,7 +15,7 @@
 namespace zoo {
 
 struct Stream::State {
-  // inputs: those of the request, whose labels are copied.
+  // inputs: of the request; its labels are copied.
   State(std::shared_ptr<Engine> engine, const SampleRequest& request, const GraphInputs& inputs,
         size_t prefetch);
   ~State();
@@ -24,22 +24,22 @@ struct Stream::State {
   void close();
 
  private:
-  struct Ahead {
+  struct Pending {
     Batch batch;
     std::shared_ptr<Job> job;
   };
 
-  // A forked child begins anew after what was handed out: the batches ahead belong to its parent's
-  // threads, which may still be writing there.
+  // A forked child starts anew after the last batch handed out: the queued batches belong to
+  // threads of its parent, which may still be writing to them.
   struct Work {
     std::mutex mutex;  // one consumer at a time
     std::atomic<std::thread::id> consumer{};
-    std::deque<Ahead> ahead;
+    std::deque<Pending> queue;
   };
 
-  bool take(Work* work, Batch* batch, const Cancel& cancel);
+  bool pop(Work* work, Batch* batch, const Cancel& cancel);
   void fill(Work* work);
-  Ahead begin(uint64_t index);
+  Pending create_batch(uint64_t index);
   void drop(Work* work);
 
   const std::shared_ptr<Engine> engine_;

@@ -38,10 +38,7 @@ void Translator::translate(const TranslateRequest& request, void* translated,
 
 void Translator::translate(const void* images, size_t n, void* translated,
                            const Cancel& cancel) const {
-  TranslateRequest request;
-  request.images = images;
-  request.n = n;
-  translate(request, translated, cancel);
+  translate(TranslateRequest{images, n}, translated, cancel);
 }
 
 }  // namespace zoo

@@ -89,7 +89,7 @@ void a_stream_goes_on_after_a_cancel(const zoo::Generator& generator) {
       try {
         // The stream is closed, or asked for more, by what it calls itself.
         stream.next(&batch, [&]() -> bool {
-          THROWS(stream.next(&batch), zoo::ArgumentError, "while it waits");
+          THROWS(stream.next(&batch), zoo::ArgumentError, "from the cancel function");
           if (++cancelled % 2 == 0) throw std::runtime_error("from the callback");
           return true;
         });
@@ -193,8 +193,8 @@ void bad_arguments(const std::string& engine, const zoo::Generator& generator) {
   THROWS(zoo::Generator(engine, options), zoo::DeviceUnavailableError, "cuda:0");
   THROWS(zoo::Encoder(engine), zoo::ArgumentError, "role");
   const std::string hidden = engine + std::string(1, '\0') + ".evil";
-  THROWS(zoo::Generator(hidden), zoo::ArgumentError, "path: expected no NUL");
-  THROWS(zoo::Manifest::read(hidden), zoo::ArgumentError, "path: expected no NUL");
+  THROWS(zoo::Generator(hidden), zoo::ArgumentError, "path: must not contain a NUL");
+  THROWS(zoo::Manifest::read(hidden), zoo::ArgumentError, "path: must not contain a NUL");
   const std::vector<float> ends(generator.manifest().latent_width);
   zoo::InterpolateRequest ways;
   ways.a = ways.b = ends.data();

@@ -146,7 +146,7 @@ void threads_that_cannot_be_made() {
   // More memory than there are addresses.
   CHECK(pthread_attr_setstacksize(&huge, size_t{1} << 47) == 0);
   CHECK(pthread_setattr_default_np(&huge) == 0);
-  THROWS(InstancePool(3), zoo::ExecutionError, "instances: 3 threads are needed, and 0 could");
+  THROWS(InstancePool(3), zoo::ExecutionError, "instances: only 0 of 3 threads could be started");
   CHECK(pthread_setattr_default_np(&usual) == 0);
   std::atomic<int> done{0};
   InstancePool pool(3);
@@ -175,7 +175,7 @@ void the_end() {
   }
   CHECK(mine == 16);
   std::thread other(
-      [&] { THROWS(before.run(std::make_shared<Job>(3, work), {}), zoo::ClosedError, "ending"); });
+      [&] { THROWS(before.run(std::make_shared<Job>(3, work), {}), zoo::ClosedError, "exiting"); });
   other.join();
   CHECK(mine == 16);
   before.abandon(ahead);

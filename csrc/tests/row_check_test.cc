@@ -59,17 +59,17 @@ void sizes() {
   const zoo::Manifest manifest = encoder();
   for (const size_t fewer : {1u, 2u, 4u, 16u}) {
     Sums same(0, 1);
-    CHECK(zoo::rows_stand_alone(&same, manifest, 1, fewer, 64));
+    CHECK(zoo::rows_match_across_sizes(&same, manifest, 1, fewer, 64));
     for (const uint32_t one_in : {1u, 10u, 100u, 300u}) {
       Sums few(fewer, one_in);
-      CHECK(!zoo::rows_stand_alone(&few, manifest, 1, fewer, 64));
+      CHECK(!zoo::rows_match_across_sizes(&few, manifest, 1, fewer, 64));
       Sums many(64, one_in);
-      CHECK(!zoo::rows_stand_alone(&many, manifest, 1, fewer, 64));
+      CHECK(!zoo::rows_match_across_sizes(&many, manifest, 1, fewer, 64));
     }
   }
   // A size that is no divisor: the rows past the last whole run are left out.
   Sums odd(5, 50);
-  CHECK(!zoo::rows_stand_alone(&odd, manifest, 1, 5, 16));
+  CHECK(!zoo::rows_match_across_sizes(&odd, manifest, 1, 5, 16));
 }
 
 }  // namespace

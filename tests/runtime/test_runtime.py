@@ -252,7 +252,7 @@ def test_encoder_refuses_other_images(engine: Path) -> None:
         (lambda g: g.sample(1, seed=-1), "seed"),
         (lambda g: g.sample(1, first=2**64), "first"),
         (lambda g: g.sample(1, batch=0), "batch"),
-        (lambda g: g.sample(1, batch=2**30), "batch: this engine takes 1 to"),
+        (lambda g: g.sample(1, batch=2**30), "batch: expected at most"),
         (lambda g: g.sample(1, mu=np.zeros(32)), "both or neither"),
         (lambda g: g.sample(2, mu=np.zeros((3, 32)), logvar=np.zeros((3, 32))), "mu"),
         (lambda g: g.decode(np.zeros((2, 31))), r"expected shape \(any, 32\), got \(2, 31\)"),
