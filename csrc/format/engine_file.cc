@@ -14,13 +14,13 @@ namespace {
 std::string digest_without(std::string_view text, const std::string& digits) {
   const std::string zeros(digits.size(), '0');
   Blake2b hash;
-  size_t at = 0;
-  for (size_t found; (found = text.find(digits, at)) != std::string_view::npos;) {
-    hash.update(text.data() + at, found - at);
+  size_t begin = 0;
+  for (size_t end; (end = text.find(digits, begin)) != std::string_view::npos;) {
+    hash.update(text.data() + begin, end - begin);
     hash.update(zeros.data(), zeros.size());
-    at = found + digits.size();
+    begin = end + digits.size();
   }
-  hash.update(text.data() + at, text.size() - at);
+  hash.update(text.data() + begin, text.size() - begin);
   return hash.hex_digest();
 }
 

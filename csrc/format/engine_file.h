@@ -16,9 +16,9 @@ constexpr const char* kDigestField = "file_blake2b";
 // Implements Manifest::read.
 Manifest read_manifest(const FileContents& file);
 
-// Checks a file before a library gets it: that its ONNX graph is complete and matches the manifest
-// (format/onnx_check.h, format/graph_check.h), and that the file has the manifest's digest, if
-// there is one. Throws EngineFileError.
+// Checks a file before it is passed to a library: that its ONNX graph is well-formed and matches
+// the manifest (format/onnx_check.h, format/graph_check.h), and that the file has the digest in the
+// manifest, if there is one. Throws EngineFileError.
 void check_engine_file(const FileContents& file, const Manifest& manifest);
 
 // Reads the manifest and checks the file.

@@ -14,7 +14,7 @@ namespace {
 constexpr const char* kDomain = "zoo";
 constexpr const char* kNoiseOperator = "ReparametrizedSample";
 
-std::optional<TensorType> type_of(int type) {
+std::optional<TensorType> convert_type(int type) {
   if (type == onnx_type::kFloat) return TensorType::kFloat32;
   if (type == onnx_type::kUint8) return TensorType::kUint8;
   if (type == onnx_type::kInt64) return TensorType::kInt64;
@@ -25,13 +25,13 @@ std::optional<TensorType> type_of(int type) {
 
 using Weights = std::unordered_map<std::string_view, const OnnxTensor*>;
 
-std::vector<GraphTensor> tensors_of(const std::vector<OnnxValue>& values,
-                                    const Weights& constants) {
+std::vector<GraphTensor> list_tensors(const std::vector<OnnxValue>& values,
+                                      const Weights& constants) {
   std::vector<GraphTensor> tensors;
   for (const OnnxValue& value : values) {
     if (constants.count(value.name) != 0) continue;
     if (!value.has_shape) fail("does not give the shape of " + quoted(value.name));
-    tensors.push_back({std::string(value.name), type_of(value.type), value.shape});
+    tensors.push_back({std::string(value.name), convert_type(value.type), value.shape});
   }
   return tensors;
 }
@@ -50,9 +50,9 @@ bool draws_inside(const OnnxNode& node) {
 }
 
 const OnnxValue* find_value(const OnnxGraph& graph, std::string_view name) {
-  const auto found = std::find_if(graph.values.begin(), graph.values.end(),
-                                  [&](const OnnxValue& value) { return value.name == name; });
-  return found == graph.values.end() ? nullptr : &*found;
+  const auto value = std::find_if(graph.values.begin(), graph.values.end(),
+                                  [&](const OnnxValue& other) { return other.name == name; });
+  return value == graph.values.end() ? nullptr : &*value;
 }
 
 // Checks the number of values that a node draws per image, if the file gives its shape.
@@ -99,11 +99,11 @@ void check_streams(const Manifest& manifest, const OnnxGraph& graph, bool draws)
 }
 
 // Returns the number of classes of the graph, if its label indexes a table or is compared with a
-// list of all classes.
-std::optional<int64_t> classes_of(const OnnxGraph& graph, const Weights& weights) {
+// list of all classes, else nullopt.
+std::optional<int64_t> count_classes(const OnnxGraph& graph, const Weights& weights) {
   const auto find_weights = [&](std::string_view name) {
-    const auto found = weights.find(name);
-    return found == weights.end() ? nullptr : found->second;
+    const auto entry = weights.find(name);
+    return entry == weights.end() ? nullptr : entry->second;
   };
   std::set<std::string_view> labels = {io::kLabel};
   for (const OnnxNode& node : graph.nodes) {
@@ -142,8 +142,8 @@ void check_graph(const std::string& path, const Manifest& manifest, const OnnxMo
   for (const OnnxTensor& tensor : graph.initializers) weights.emplace(tensor.name, &tensor);
   try {
     // An input that shares its name with weights is a constant to every backend.
-    inputs = tensors_of(graph.inputs, weights);
-    outputs = tensors_of(graph.outputs, {});
+    inputs = list_tensors(graph.inputs, weights);
+    outputs = list_tensors(graph.outputs, {});
     draws = std::any_of(inputs.begin(), inputs.end(),
                         [](const GraphTensor& input) { return input.name == io::kSeed; });
     for (const OnnxFunction& function : model.functions) {
@@ -152,7 +152,7 @@ void check_graph(const std::string& path, const Manifest& manifest, const OnnxMo
       }
     }
     if (manifest.condition_classes != 0) {
-      const auto classes = classes_of(graph, weights);
+      const auto classes = count_classes(graph, weights);
       if (classes && *classes != static_cast<int64_t>(manifest.condition_classes)) {
         fail("has " + std::to_string(*classes) +
              " classes, but condition.count in its manifest is " +

@@ -18,9 +18,9 @@ void fail(const std::string& field, const std::string& expected, const Json& got
 const Json& require(const Json& parent, const std::string& path, const char* key) {
   static const Json missing = Json(Json::value_t::discarded);
   const std::string field = path.empty() ? key : path + "." + key;
-  const auto found = parent.find(key);
-  if (found == parent.end()) fail(field, "a value", missing);
-  return *found;
+  const auto value = parent.find(key);
+  if (value == parent.end()) fail(field, "a value", missing);
+  return *value;
 }
 
 const Json& require_object(const Json& parent, const char* key) {
@@ -82,8 +82,8 @@ std::vector<std::string> require_names(const Json& value, const std::string& fie
 }
 
 std::vector<std::string> optional_strings(const Json& document, const char* key) {
-  const auto found = document.find(key);
-  return found == document.end() ? std::vector<std::string>() : require_strings(*found, key);
+  const auto value = document.find(key);
+  return value == document.end() ? std::vector<std::string>() : require_strings(*value, key);
 }
 
 }  // namespace zoo

@@ -86,7 +86,7 @@ void parse_condition(const Json& document, Manifest* manifest) {
 
 void parse_truncation(const Json& document, Manifest* manifest) {
   if (!document.contains("truncation")) {
-    // The only description of a mapping network's output.
+    // Nothing else describes the output of a mapping network.
     if (has_trait(*manifest, kMakesStyles)) require_object(document, "truncation");
     return;
   }
@@ -99,11 +99,11 @@ void parse_truncation(const Json& document, Manifest* manifest) {
 }
 
 int64_t Manifest::label(const std::string& name) const {
-  const auto found = std::find(classes.begin(), classes.end(), name);
-  if (condition_classes == 0 || found == classes.end()) {
+  const auto position = std::find(classes.begin(), classes.end(), name);
+  if (condition_classes == 0 || position == classes.end()) {
     throw ArgumentError("label: expected " + class_range() + ", got '" + name + "'");
   }
-  return found - classes.begin();
+  return position - classes.begin();
 }
 
 std::string Manifest::class_range() const {

@@ -25,7 +25,7 @@ constexpr int64_t kNewestFormat = 1000;
 // Standard operators by their number of required operands (ONNX Operators.md); those not listed
 // require one.
 struct Operands {
-  size_t needed;
+  size_t required;
   const char* operators;
 };
 constexpr Operands kOperands[] = {
@@ -45,31 +45,31 @@ constexpr Operands kOperands[] = {
     {5, "BatchNormalization MelWeightMatrix"},
     {8, "QLinearConv QLinearMatMul"}};
 
-// The project's own.
+// Operators of this project.
 constexpr const char* kDomain = "zoo";
 constexpr Operands kOwnOperands[] = {{4, "ReparametrizedSample"}, {3, "BatchedInterpolate"}};
 
-using Needed = std::unordered_map<std::string, size_t>;
+using OperandCounts = std::unordered_map<std::string, size_t>;
 
 template <size_t N>
-Needed needed_by(const Operands (&table)[N]) {
-  Needed needed;
+OperandCounts index_operators(const Operands (&table)[N]) {
+  OperandCounts counts;
   for (const Operands& row : table) {
     std::istringstream names(row.operators);
-    for (std::string name; names >> name;) needed[name] = row.needed;
+    for (std::string name; names >> name;) counts[name] = row.required;
   }
-  return needed;
+  return counts;
 }
 
 using Names = std::unordered_set<std::string_view>;
 
 // The names that a graph can use: its own and those of the enclosing graph.
 struct Scope {
-  const Scope* around;
+  const Scope* outer;
   Names names;
 
   bool has(std::string_view name) const {
-    return names.count(name) != 0 || (around && around->has(name));
+    return names.count(name) != 0 || (outer && outer->has(name));
   }
   void define(std::string_view name) {
     if (name.empty() || !names.insert(name).second) {
@@ -104,55 +104,57 @@ class Checker {
       Scope scope{nullptr, {}};
       for (const std::string_view input : function.inputs) scope.define(input);
       for (const OnnxNode& node : function.nodes) check_node(node, &scope);
-      for (const std::string_view output : function.outputs) need(scope, output);
+      for (const std::string_view output : function.outputs) require_defined(scope, output);
       check_calls(&function);
     }
   }
 
  private:
-  static void check_version(const std::string& of, int64_t version, int64_t oldest,
+  static void check_version(const std::string& what, int64_t version, int64_t oldest,
                             int64_t newest) {
     if (version >= oldest && version <= newest) return;
-    throw EngineFileError("its graph has version " + std::to_string(version) + " of the " + of +
+    throw EngineFileError("its graph has version " + std::to_string(version) + " of the " + what +
                           ", expected " + std::to_string(oldest) + " to " + std::to_string(newest));
   }
 
   static void check_opsets(const OnnxOpsets& opsets) {
     for (const auto& [domain, version] : opsets) {
       const int64_t oldest = domain.empty() ? kOldestOpset : 1;
-      const std::string of = domain.empty() ? "standard operators" : "operators " + quoted(domain);
-      check_version(of, version, oldest, kNewestOpset);
+      const std::string what =
+          domain.empty() ? "standard operators" : "operators " + quoted(domain);
+      check_version(what, version, oldest, kNewestOpset);
     }
   }
 
-  static void need(const Scope& scope, std::string_view name) {
+  static void require_defined(const Scope& scope, std::string_view name) {
     if (scope.has(name)) return;
     throw EngineFileError("its graph uses " + quoted(name) + " before it is defined");
   }
 
-  size_t needed(const OnnxNode& node) const {
-    static const Needed standard = needed_by(kOperands);
-    static const Needed own = needed_by(kOwnOperands);
-    const Needed& known = node.domain == kDomain ? own : standard;
-    const auto found = known.find(std::string(node.op));
-    const bool named = node.domain.empty() || node.domain == kDomain;
-    if (named && found != known.end()) return found->second;
+  size_t required_operands(const OnnxNode& node) const {
+    static const OperandCounts standard = index_operators(kOperands);
+    static const OperandCounts own = index_operators(kOwnOperands);
+    if (node.domain.empty() || node.domain == kDomain) {
+      const OperandCounts& counts = node.domain.empty() ? standard : own;
+      const auto count = counts.find(std::string(node.op));
+      if (count != counts.end()) return count->second;
+    }
     return functions_.count({node.domain, node.op}) != 0 ? 0 : 1;
   }
 
   void check_node(const OnnxNode& node, Scope* scope) const {
     if (node.op.empty()) throw EngineFileError("a node of its graph has no operator");
-    // Only a loop's first operands, count and condition, are optional.
-    const bool may_be_left_out = node.domain.empty() && node.op == "Loop";
-    const size_t count = needed(node);
-    const auto given = std::min(count, node.inputs.size());
-    const auto left_out = std::count(node.inputs.begin(), node.inputs.begin() + given, "");
-    if (given < count || (left_out != 0 && !may_be_left_out)) {
+    // Only the first operands of a loop, count and condition, may be omitted.
+    const bool optional = node.domain.empty() && node.op == "Loop";
+    const size_t required = required_operands(node);
+    const auto present = std::min(required, node.inputs.size());
+    const auto omitted = std::count(node.inputs.begin(), node.inputs.begin() + present, "");
+    if (present < required || (omitted != 0 && !optional)) {
       throw EngineFileError("a node " + quoted(node.op) + " of its graph needs " +
-                            std::to_string(count) + " operands");
+                            std::to_string(required) + " operands");
     }
     for (const std::string_view input : node.inputs) {
-      if (!input.empty()) need(*scope, input);
+      if (!input.empty()) require_defined(*scope, input);
     }
     for (const OnnxGraph& graph : node.graphs) check_graph(graph, scope);
     // OpenVINO writes out of bounds if computed lengths are negative.
@@ -168,8 +170,8 @@ class Checker {
     }
   }
 
-  void check_graph(const OnnxGraph& graph, const Scope* around) const {
-    Scope scope{around, {}};
+  void check_graph(const OnnxGraph& graph, const Scope* outer) const {
+    Scope scope{outer, {}};
     for (const OnnxTensor& weights : graph.initializers) scope.define(weights.name);
     for (const OnnxTensor& weights : graph.initializers) weights_.insert(weights.name);
     Names inputs;
@@ -181,7 +183,7 @@ class Checker {
     }
     scope.names.insert(inputs.begin(), inputs.end());
     for (const OnnxNode& node : graph.nodes) check_node(node, &scope);
-    for (const OnnxValue& output : graph.outputs) need(scope, output.name);
+    for (const OnnxValue& output : graph.outputs) require_defined(scope, output.name);
   }
 
   // Follows calls between functions, visiting each function once.

@@ -1,4 +1,5 @@
-// Checks of an ONNX graph before a library gets it: malformed graphs make libraries hang or crash.
+// Checks of an ONNX graph before it is passed to a library: malformed graphs can make libraries
+// hang or crash.
 #pragma once
 
 #include "format/onnx_graph.h"

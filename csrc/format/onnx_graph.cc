@@ -28,7 +28,7 @@ class Once {
   uint64_t seen_ = 0;
 };
 
-void need_bytes(const WireField& field, const char* what) {
+void require_bytes(const WireField& field, const char* what) {
   if (field.type == WireType::kBytes) return;
   throw EngineFileError(std::string(what) + " has a field of the wrong type");
 }
@@ -41,7 +41,7 @@ std::vector<int64_t> parse_shape(std::string_view message) {
   WireField axis;
   for (WireReader reader(message); next_field(&reader, "a shape", &axis);) {
     if (axis.number != 1) continue;
-    need_bytes(axis, "a shape");
+    require_bytes(axis, "a shape");
     int64_t length = -1;
     WireField field;
     for (WireReader inner(axis.bytes); next_field(&inner, "a shape", &field);) {
@@ -111,7 +111,7 @@ void parse_opset(const WireField& field, OnnxOpsets* opsets) {
 
 OnnxGraph parse_graph(std::string_view message, int depth);
 
-// onnx.AttributeProto. A scalar constant may be infinite, as the bounds of a range are.
+// onnx.AttributeProto. A scalar constant may be infinite, like the bound of a range.
 void parse_attribute(std::string_view message, int depth, OnnxNode* node) {
   std::string_view name;
   int64_t integer = 0;
@@ -129,7 +129,7 @@ void parse_attribute(std::string_view message, int depth, OnnxNode* node) {
         break;
       case 5:
       case 10: {
-        need_bytes(field, "an attribute");
+        require_bytes(field, "an attribute");
         const OnnxTensor tensor = parse_onnx_tensor(field.bytes);
         if (tensor.nan || (tensor.infinite && tensor.elements > 1)) {
           throw EngineFileError("a constant of its graph is not finite");
@@ -138,7 +138,7 @@ void parse_attribute(std::string_view message, int depth, OnnxNode* node) {
       }
       case 6:
       case 11:
-        need_bytes(field, "an attribute");
+        require_bytes(field, "an attribute");
         node->graphs.push_back(parse_graph(field.bytes, depth + 1));
         break;
       case 22:
@@ -158,7 +158,7 @@ OnnxNode parse_node(std::string_view message, int depth) {
   WireField field;
   for (WireReader reader(message); next_field(&reader, "a node", &field);) {
     if (field.number == 0 || field.number > 9) continue;
-    need_bytes(field, "a node");
+    require_bytes(field, "a node");
     switch (field.number) {
       case 1:
         node.inputs.push_back(field.bytes);
@@ -191,7 +191,7 @@ OnnxGraph parse_graph(std::string_view message, int depth) {
   WireField field;
   for (WireReader reader(message); next_field(&reader, "its graph", &field);) {
     if (field.number > 15) continue;
-    need_bytes(field, "its graph");
+    require_bytes(field, "its graph");
     switch (field.number) {
       case 1:
         graph.nodes.push_back(parse_node(field.bytes, depth));
@@ -229,7 +229,7 @@ OnnxFunction parse_function(std::string_view message) {
   WireField field;
   for (WireReader reader(message); next_field(&reader, "a function", &field);) {
     if (field.number > 13) continue;
-    need_bytes(field, "a function");
+    require_bytes(field, "a function");
     switch (field.number) {
       case 1:
         function.name = field.bytes;
@@ -262,10 +262,10 @@ OnnxFunction parse_function(std::string_view message) {
 }  // namespace
 
 std::string quoted(std::string_view name) {
-  constexpr size_t kMost = 80;
+  constexpr size_t kMaxLength = 80;
   std::string text = "'";
-  for (const char c : name.substr(0, kMost)) text += c >= ' ' && c <= '~' ? c : '?';
-  return text + (name.size() > kMost ? "...'" : "'");
+  for (const char c : name.substr(0, kMaxLength)) text += c >= ' ' && c <= '~' ? c : '?';
+  return text + (name.size() > kMaxLength ? "...'" : "'");
 }
 
 bool next_field(WireReader* reader, const char* what, WireField* field) {
@@ -290,13 +290,13 @@ OnnxModel parse_onnx(std::string_view file) {
         model.graph = parse_graph(field.bytes, 0);
         break;
       case 8:
-        need_bytes(field, "the file");
+        require_bytes(field, "the file");
         parse_opset(field, &model.opsets);
         break;
       case 20:
         throw EngineFileError("it has training graphs, which are not supported");
       case 25:
-        need_bytes(field, "the file");
+        require_bytes(field, "the file");
         model.functions.push_back(parse_function(field.bytes));
         break;
       default:

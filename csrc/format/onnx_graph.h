@@ -1,5 +1,5 @@
-// What is in an ONNX file, as far as it is looked at before a library gets the file. Texts are
-// views into the file's memory, which must outlive them.
+// The parts of an ONNX file that are checked before it is passed to a library. Strings are views
+// into the memory of the file, which must outlive them.
 #pragma once
 
 #include <cstdint>
@@ -29,14 +29,14 @@ struct OnnxTensor {
   int type = 0;
   std::vector<int64_t> shape;
   uint64_t elements = 0;
-  bool infinite = false;  // some number in it is infinite
-  bool nan = false;       // some is no number
+  bool infinite = false;  // contains an infinity
+  bool nan = false;       // contains a NaN
 };
 
 // A named input, output or intermediate result.
 struct OnnxValue {
   std::string_view name;
-  int type = 0;  // 0: no tensor, or not said
+  int type = 0;  // 0: not a tensor, or not given
   bool has_shape = false;
   std::vector<int64_t> shape;  // -1: any length
 };
@@ -48,8 +48,8 @@ struct OnnxNode {
   std::string_view domain;  // empty: the standard operators
   std::vector<std::string_view> inputs;
   std::vector<std::string_view> outputs;
-  std::optional<int64_t> stream;  // the attribute of that name
-  std::vector<OnnxGraph> graphs;  // bodies of control flow
+  std::optional<int64_t> stream;  // the attribute "stream"
+  std::vector<OnnxGraph> graphs;  // subgraphs of control flow
 };
 
 struct OnnxGraph {
@@ -57,7 +57,7 @@ struct OnnxGraph {
   std::vector<OnnxTensor> initializers;
   std::vector<OnnxValue> inputs;
   std::vector<OnnxValue> outputs;
-  std::vector<OnnxValue> values;  // that lie between
+  std::vector<OnnxValue> values;  // intermediate results with a given type
 };
 
 using OnnxOpsets = std::map<std::string_view, int64_t>;  // domain -> version
@@ -78,19 +78,20 @@ struct OnnxModel {
   std::vector<OnnxFunction> functions;
 };
 
-// Reads a file. Throws EngineFileError, without the file's name, for what is no ONNX model, and
-// for tensors whose data are not in the file (external data), are not as long as their shape
-// says, or, where they are weights, are not finite.
+// Reads a file. Throws EngineFileError, without the file's name, if it is not an ONNX model, or if
+// the data of a tensor are not in the file (external data), do not have the length of its shape,
+// or, for weights, are not finite.
 OnnxModel parse_onnx(std::string_view file);
 
-// A name of the file's in quotes, for messages: what is not plain ASCII as "?", and cut.
+// Quotes a name from a file for messages: shortened, and with "?" for characters that are not
+// printable ASCII.
 std::string quoted(std::string_view name);
 
-// The next field of a message, false at its end. `what` it is stands in the EngineFileError that
-// is thrown for one that is damaged.
+// Reads the next field of a message; returns false at its end. Throws EngineFileError, which names
+// the message `what`, for a damaged field.
 bool next_field(WireReader* reader, const char* what, WireField* field);
 
-// Of onnx.TensorProto. Throws EngineFileError, as parse_onnx.
+// Reads an onnx.TensorProto. Throws EngineFileError as parse_onnx.
 OnnxTensor parse_onnx_tensor(std::string_view message);
 
 }  // namespace zoo

@@ -1,4 +1,4 @@
-// The roles of engine files, one row of a table each. A role is served by the class of its name in
+// Table of the roles of engine files. Each role that this library runs has a class of its name in
 // include/zoo/.
 #pragma once
 
@@ -12,20 +12,20 @@
 namespace zoo {
 
 enum Trait : unsigned {
-  kRuns = 1u << 0,           // runs in this library; the others are for training and editing
+  kRuns = 1u << 0,           // this library runs it; the others are for training and editing
   kHasLatent = 1u << 1,      // the manifest describes its latent
   kDecodes = 1u << 2,        // turns latents into images
   kDrawsLatent = 1u << 3,    // the graph draws the latent from the prior
   kDrawsInLayers = 1u << 4,  // layers of the graph may draw noise
   kMakesStyles = 1u << 5,    // the manifest's truncation describes the output
   kScores = 1u << 6,         // the manifest names the scores
-  kTranslates = 1u << 7,     // takes images of their own format, and maybe attributes
+  kTranslates = 1u << 7,     // takes images in a format of their own, and optionally attributes
 };
 
 struct Role {
   const char* name;
   const char* input;   // latents or images
-  const char* output;  // an encoder may have logvar too
+  const char* output;  // encoders may also have logvar
   unsigned traits;
 
   bool has(Trait trait) const { return (traits & trait) != 0; }

@@ -10,7 +10,7 @@ namespace {
 
 constexpr const char* kOutputs[] = {io::kImage, io::kLogvar, io::kMu, io::kScores, io::kStyles};
 
-std::string text_of(std::optional<TensorType> type, const std::vector<int64_t>& shape) {
+std::string describe(std::optional<TensorType> type, const std::vector<int64_t>& shape) {
   std::string text = "another type";
   if (type == TensorType::kFloat32) text = "float32";
   if (type == TensorType::kUint8) text = "uint8";
@@ -50,20 +50,20 @@ void check_tensors(const std::string& path, const Manifest& manifest, bool draws
   };
   const auto check = [&](const char* what, const std::vector<GraphTensor>& all,
                          const std::string& name) {
-    const auto found = find(all, name);
-    if (found == all.end()) {
+    const auto tensor = find(all, name);
+    if (tensor == all.end()) {
       throw EngineFileError(file + "no " + what + " '" + name + "', which the role '" +
                             manifest.role + "' needs");
     }
     TensorInfo expected = tensor_info(name, manifest, 1);
-    if (found->type == expected.type &&
-        same_shape(found->shape, expected.shape, has_rows(name), manifest)) {
+    if (tensor->type == expected.type &&
+        same_shape(tensor->shape, expected.shape, has_rows(name), manifest)) {
       return;
     }
     if (has_rows(name)) expected.shape[0] = -1;
     throw EngineFileError(file + "the " + what + " '" + name + "' of " +
-                          text_of(found->type, found->shape) + ", but its manifest says " +
-                          text_of(expected.type, expected.shape));
+                          describe(tensor->type, tensor->shape) + ", but its manifest says " +
+                          describe(expected.type, expected.shape));
   };
   std::vector<std::string> names = input_names(manifest, draws);
   // The noise operator's second operand; its first is among the names already.

@@ -1,4 +1,4 @@
-// Shape and type of the graphs' inputs and outputs, which follow from name and manifest.
+// Types and shapes of the inputs and outputs of graphs, by their names and the manifest.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +36,8 @@ inline TensorInfo image_info(const ImageFormat& format, int64_t rows) {
 
 inline bool takes_latents(const Manifest& manifest) { return has_trait(manifest, kDecodes); }
 
-// The scale of the layers' noise is an input where the noise is a detail, and the image can do
-// without it: of generators. What translators draw they cannot do without.
+// Returns true if the scale of the layers' noise is an input. Only generators have it: their noise
+// is detail that an image can do without, unlike that of translators.
 inline bool scales_noise(const Manifest& manifest) {
   return takes_latents(manifest) && !manifest.layer_noise.empty();
 }
@@ -46,6 +46,7 @@ inline bool truncates(const Manifest& manifest) {
   return has_trait(manifest, kDrawsLatent) && manifest.style_layers != 0;
 }
 
+// Returns type and shape of an input or output in a run of `rows` rows.
 inline TensorInfo tensor_info(const std::string& name, const Manifest& manifest, size_t rows) {
   const auto n = static_cast<int64_t>(rows);
   const auto floats = [n](size_t width) {
@@ -65,10 +66,10 @@ inline TensorInfo tensor_info(const std::string& name, const Manifest& manifest,
   return floats(manifest.latent_width);
 }
 
-// The input that has the rows: latents, or the images that go in.
+// Name of the main input: latents or images.
 inline const char* input_name(const Manifest& manifest) { return role_of(manifest).input; }
 
-// The inputs that the graph must have; `draws`: it has the noise operator.
+// Names of the inputs that a graph must have. draws: it has the noise operator.
 inline std::vector<std::string> input_names(const Manifest& manifest, bool draws) {
   std::vector<std::string> names = {input_name(manifest)};
   if (manifest.condition_classes != 0) names.push_back(io::kLabel);
@@ -82,29 +83,29 @@ inline std::vector<std::string> input_names(const Manifest& manifest, bool draws
   return names;
 }
 
-// Whether the first axis of that input or output is the rows of a run.
+// Returns true if the first axis of the input or output is the batch.
 inline bool has_rows(const std::string& name) {
   return name != io::kSeed && name != io::kFirst && name != io::kTruncation && name != io::kNoise;
 }
 
-// The outputs that the graph of a role must have; others are left alone.
+// Names of the outputs that a graph must have; it may have others.
 inline std::vector<std::string> output_names(const Manifest& manifest) {
   const std::string output = role_of(manifest).output;
   if (output == io::kMu && manifest.posterior != "deterministic") return {io::kMu, io::kLogvar};
   return {output};
 }
 
-// An input or output of a graph, as its file or a library says.
+// An input or output of a graph, as reported by its file or a library.
 struct GraphTensor {
   std::string name;
-  std::optional<TensorType> type;  // none: another one
+  std::optional<TensorType> type;  // nullopt for any other type
   std::vector<int64_t> shape;      // -1: any length
 };
 
-// Throws EngineFileError where the graph is not what its manifest says: an input or output that it
-// must have is missing, has another type or shape, or an input is there that the manifest does not
-// know. `draws`: the graph has the noise operator. Further outputs are left alone, unless their
-// name is that of an output that the manifest says it has not.
+// Checks the inputs and outputs of a graph against its manifest. Throws EngineFileError if a
+// required one is missing or has another type or shape, for inputs that are not in the manifest,
+// and for outputs that other roles or variants have (kOutputs) but not this one. draws: the graph
+// has the noise operator.
 ZOO_API void check_tensors(const std::string& path, const Manifest& manifest, bool draws,
                            const std::vector<GraphTensor>& inputs,
                            const std::vector<GraphTensor>& outputs);

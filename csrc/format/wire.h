@@ -1,4 +1,4 @@
-// A reader of Protocol Buffers messages in place, field by field, without a schema.
+// Reader of Protocol Buffers messages, field by field, without a schema and without copying.
 #pragma once
 
 #include <cstddef>
@@ -22,8 +22,8 @@ class WireReader {
  public:
   explicit WireReader(std::string_view message) : rest_(message) {}
 
-  // Reads the next field; kEnd after the last. Groups, which are long deprecated, are kMalformed. A
-  // truncated field has its number and type.
+  // Reads the next field; returns kEnd after the last, and kMalformed for groups, which are
+  // deprecated. A truncated field has its number and type.
   Wire next(WireField* field);
 
   // Reads a number without a tag, as in packed fields.

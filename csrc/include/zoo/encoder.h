@@ -12,11 +12,10 @@ class ZOO_API Encoder : public LoadedEngine {
   // Throws as Generator's constructor does.
   explicit Encoder(const std::string& path, const Options& options = {});
 
-  // True where the file's posterior is: its logvar is -infinity everywhere.
+  // Returns true if the posterior is deterministic, that is, if logvar is always -infinity.
   bool deterministic() const;
 
-  // images: [n, H, W, C] uint8; mu, logvar: caller-owned [n, latent_width]; logvar may be
-  // null where it is not wanted.
+  // images: [n, H, W, C] uint8; mu, logvar: caller-owned [n, latent_width]; logvar may be null.
   void encode(const void* images, size_t n, float* mu, float* logvar, const Cancel& cancel = {},
               Memories memory = {}) const;
 };

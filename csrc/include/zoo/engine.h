@@ -1,4 +1,4 @@
-// Everything a program needs to load engine files and make images.
+// Includes all public headers.
 #pragma once
 
 #include "zoo/classifier.h"

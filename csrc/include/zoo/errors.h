@@ -1,5 +1,5 @@
-// Errors that the runtime throws: one class per kind, each naming what it got
-// and what it expected. Python has the same names in runtime.errors.
+// Exceptions of the runtime. Messages name what was expected and what was found. Python has the
+// same classes in runtime.errors.
 #pragma once
 
 #include <stdexcept>
@@ -9,7 +9,7 @@
 
 namespace zoo {
 
-// Base of every error thrown on purpose. name() is the class's own name.
+// Base class of all exceptions of this library. name() returns the name of the class.
 class ZOO_API Error : public std::runtime_error {
  public:
   explicit Error(const std::string& message) : std::runtime_error(message) {}
@@ -25,27 +25,27 @@ class ZOO_API Error : public std::runtime_error {
     const char* name() const noexcept override { return #Name; } \
   }
 
-// An argument has a wrong value or size.
+// An argument has an invalid value or size.
 ZOO_DECLARE_ERROR(ArgumentError, Error);
 // An engine file cannot be read: empty, truncated, or of another format.
 ZOO_DECLARE_ERROR(EngineFileError, Error);
-// There is no file of that name.
+// The file does not exist.
 ZOO_DECLARE_ERROR(EngineNotFoundError, EngineFileError);
-// A valid ONNX file that carries no manifest.
+// The file is a valid ONNX file or plan, but has no manifest.
 ZOO_DECLARE_ERROR(NotAnEngineError, EngineFileError);
-// The manifest is not valid JSON or misses a required field.
+// The manifest is not valid JSON, or a field is missing or invalid.
 ZOO_DECLARE_ERROR(ManifestError, EngineFileError);
 // The manifest's schema is newer than this runtime.
 ZOO_DECLARE_ERROR(SchemaVersionError, ManifestError);
 // A backend's library is missing, or the backend cannot run this file.
 ZOO_DECLARE_ERROR(BackendUnavailableError, Error);
-// The device (a GPU, or its driver) is not there.
+// The device (a GPU or its driver) is not available.
 ZOO_DECLARE_ERROR(DeviceUnavailableError, BackendUnavailableError);
 // A backend failed while compiling or running a graph.
 ZOO_DECLARE_ERROR(ExecutionError, Error);
-// The device has not enough memory.
+// The device or the host has run out of memory.
 ZOO_DECLARE_ERROR(OutOfMemoryError, ExecutionError);
-// The stream was closed before, or the process is ending, by another thread.
+// The stream was closed, or another thread is ending the process.
 ZOO_DECLARE_ERROR(ClosedError, Error);
 // The caller's cancellation function returned true.
 ZOO_DECLARE_ERROR(CancelledError, Error);

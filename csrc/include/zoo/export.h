@@ -1,4 +1,4 @@
-// Marks what libzoo exports; everything else is hidden.
+// Marks the symbols that libzoo exports; all others are hidden.
 #pragma once
 
 #if defined(_WIN32)

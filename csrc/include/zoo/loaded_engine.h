@@ -1,4 +1,4 @@
-// What the classes of all roles have in common: an engine file that is loaded. Thread-safe.
+// Base class of the classes for each role: a loaded engine file. Thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -18,15 +18,15 @@ class Engine;
 class ZOO_API LoadedEngine {
  public:
   const Manifest& manifest() const;
-  std::string backend() const;  // the one in use
+  std::string backend() const;  // name of the backend in use
   size_t instances() const;
   std::string device() const;          // "cpu" or "cuda:N"
-  uint64_t peak_device_bytes() const;  // of the GPU's memory
+  uint64_t peak_device_bytes() const;  // of GPU memory
 
  protected:
-  // Throws what Manifest::read throws; EngineFileError for a file that is damaged, or whose graph
-  // is not what its manifest says; BackendUnavailableError; DeviceUnavailableError; ArgumentError
-  // for unknown options, or a role that is none of `roles`.
+  // Throws as Manifest::read; EngineFileError if the file is damaged or its graph does not match
+  // its manifest; BackendUnavailableError; DeviceUnavailableError; ArgumentError for invalid
+  // options, or if the role of the file is not in `roles`.
   LoadedEngine(const std::string& path, const Options& options,
                std::initializer_list<const char*> roles);
   ~LoadedEngine() = default;

@@ -1,4 +1,4 @@
-// Mapping: latents in, styles out: the first half of a style-based generator. Thread-safe.
+// Mapping: latents in, styles out, the first half of a style-based generator. Thread-safe.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ class ZOO_API Mapping : public LoadedEngine {
   // Throws as Generator's constructor does.
   explicit Mapping(const std::string& path, const Options& options = {});
 
-  // W, the number of values of a style.
+  // Number of values of a style.
   size_t style_width() const { return manifest().style_mean.size(); }
 
   // latents: [n, latent_width], finite; styles: caller-owned [n, style_width()].

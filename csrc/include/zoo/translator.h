@@ -9,21 +9,20 @@
 
 namespace zoo {
 
-// What to make of which images.
 struct TranslateRequest {
-  const void* images = nullptr;  // [n, H, W, C] uint8 of the format manifest().input
+  const void* images = nullptr;  // [n, H, W, C] uint8 in the format manifest().input
   size_t n = 1;
 
-  // Where manifest().condition_names is not empty: a value for each of them, 0 or 1 in training,
-  // n rows, or one row for all when shared is true. Else null.
+  // Values of manifest().condition_names, 0 or 1 in training: n rows, or one row for all images if
+  // shared. Null if the engine has no conditions.
   const float* attributes = nullptr;
   bool shared = false;
 
-  // Where manifest().layer_noise is not empty: image r has the noise of sample first + r.
+  // With manifest().layer_noise, image r has the noise of sample first + r of this seed.
   uint64_t seed = 0;
   uint64_t first = 0;
 
-  Memories memory;  // of images, and of what is made of them; the attributes are the host's
+  Memories memory;  // of the images; attributes are in host memory
 };
 
 class ZOO_API Translator : public LoadedEngine {
@@ -31,13 +30,12 @@ class ZOO_API Translator : public LoadedEngine {
   // Throws as Generator's constructor does.
   explicit Translator(const std::string& path, const Options& options = {});
 
-  // translated: caller-owned, n * manifest().image.bytes() bytes, uint8. Throws ArgumentError
-  // for attributes that are missing, not finite, or not asked for.
+  // translated: caller-owned, n * manifest().image.bytes() bytes, uint8. Throws ArgumentError if
+  // attributes are missing, not finite, or not expected.
   void translate(const TranslateRequest& request, void* translated,
                  const Cancel& cancel = {}) const;
 
-  // images: [n, H, W, C] uint8 of the format manifest().input, the mask of manifest().alpha
-  // included; seed 0.
+  // Translates images without attributes, with seed 0.
   void translate(const void* images, size_t n, void* translated, const Cancel& cancel = {}) const;
 };
 
