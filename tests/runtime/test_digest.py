@@ -19,8 +19,8 @@ from runtime.errors import EngineFileError, ManifestError
 from shell import succeeds
 from zoo.engines import WEIGHTS
 from zoo.evaluation.engine_features import EngineFeatures
+from zoo.models import weights
 from zoo.plans import DIGEST
-from zoo.training import weights
 
 OPTIONS = pipeline.Options("tensorrt-rtx", batch=(1,))
 SHIPPED = sorted(WEIGHTS.glob("*.onnx"))

@@ -21,7 +21,7 @@ from zoo.data.pairs import make_pairs
 from zoo.errors import ConfigError
 from zoo.models import registry
 from zoo.training import batch_statistics, collapse
-from zoo.training.adversarial import AdversarialTask, frozen
+from zoo.training.adversarial import AdversarialTask, freeze
 from zoo.training.adversarial_options import Options, make_options
 from zoo.training.games import GAMES, gradient_penalty, r1_penalty
 from zoo.training.loop import Trainer
@@ -169,7 +169,7 @@ def test_k_updates_of_the_discriminator_then_one_of_the_generator(toy: DataSet, 
 def test_frozen_lets_gradients_through(toy: DataSet) -> None:
     model: Any = registry.get("dcgan").make(SIZES["dcgan"])
     latents = torch.randn(4, 4, requires_grad=True)
-    with frozen([model.discriminator]):
+    with freeze([model.discriminator]):
         model.discriminator(model.generator(latents)).sum().backward()
     assert latents.grad is not None and float(latents.grad.abs().sum()) > 0
     assert all(p.grad is None for p in model.discriminator.parameters())
@@ -343,7 +343,7 @@ def test_settling_measures_the_encoder_of_a_bidirectional_gan(toy: DataSet) -> N
     entry = registry.get("bigan")
     model: Any = entry.make(SIZES["bigan"] | NORMALISED)
     make_task(entry).settle(model, toy)
-    norm = batch_statistics.norms(model.encoder)[0]
+    norm = batch_statistics.find_norms(model.encoder)[0]
     seen = []
     handle = norm.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
     with torch.no_grad():
@@ -362,13 +362,13 @@ def test_overfitting_is_watched_with_statistics_of_the_batch(name: str, toy: Dat
     options = {key: value for key, value in NORMALISED.items() if key in SIZES[name]}
     model: Any = entry.make(SIZES[name] | options).eval()
     task: Any = make_task(entry)
-    measured = task._overfitting(model, toy)
-    norms = batch_statistics.norms(model.discriminator)
+    measured = task._measure_overfitting(model, toy)
+    norms = batch_statistics.find_norms(model.discriminator)
     assert norms and measured["train_score"] != measured["held_out_score"]
     for norm in norms:
         norm.running_mean.fill_(50)
         norm.running_var.fill_(9)
-    assert task._overfitting(model, toy) == measured
+    assert task._measure_overfitting(model, toy) == measured
     for norm in norms:
         assert not norm.training and norm.track_running_stats and norm.num_batches_tracked == 0
         assert (norm.running_mean == 50).all() and (norm.running_var == 9).all()
@@ -378,12 +378,12 @@ def test_overfitting_is_watched_with_statistics_of_the_batch(name: str, toy: Dat
 def test_best_epochs_make_real_images_and_right_ones(name: str) -> None:
     task: Any = make_task(registry.get(name))
     first, nearer, sharper = (
-        task._joint({"fid": fid}, mse)[task.best]
+        task._measure_joint({"fid": fid}, mse)[task.best]
         for fid, mse in ((40, 0.04), (40, 0.01), (10, 0.04))
     )
     assert first == pytest.approx((40 * 0.2) ** 0.5) and nearer < first
     assert sharper == pytest.approx(first / 2)
-    assert task._joint({}, 0.01)[task.best] < task._joint({}, 0.04)[task.best]
+    assert task._measure_joint({}, 0.01)[task.best] < task._measure_joint({}, 0.04)[task.best]
 
 
 # Mode collapse
@@ -406,26 +406,26 @@ def test_detector_finds_a_collapse_made_on_purpose(
 
 def test_detector_is_quiet_on_real_images(fashion_mnist: DataSet) -> None:
     train, test = fashion_mnist.train.images[:500], fashion_mnist.test.images[:500]
-    measured = collapse.diversity(train, test)
+    measured = collapse.measure_diversity(train, test)
     assert measured["pair_distance"] == pytest.approx(1, abs=0.05)
     assert measured["nearest_distance"] == pytest.approx(1, abs=0.1)
-    assert collapse.notes(measured) == []
+    assert collapse.find_problems(measured) == []
 
 
 def test_detector_finds_few_kinds_and_twins(fashion_mnist: DataSet) -> None:
     test = fashion_mnist.test
     assert test.labels is not None
     one_class = test.images[test.labels == 7][:500]
-    few = collapse.diversity(one_class, test.images)
+    few = collapse.measure_diversity(one_class, test.images)
     assert few["pair_distance"] < collapse.CLOSE
     # Forty images again and again, with a little noise: as far apart as real ones on average.
     noise = np.random.default_rng(0).integers(0, 8, (500, 28, 28, 1))
     again = np.minimum(test.images[:40].repeat(13, 0)[:500] + noise, 255).astype(np.uint8)
-    twins = collapse.diversity(again, test.images)
+    twins = collapse.measure_diversity(again, test.images)
     assert twins["pair_distance"] > collapse.CLOSE
     assert twins["nearest_distance"] < collapse.TWINS
     for measured in (few, twins):
-        (note,) = collapse.notes(measured)
+        (note,) = collapse.find_problems(measured)
         assert note.startswith("mode collapse")
 
 
@@ -437,15 +437,15 @@ def test_distances_against_scipy(fashion_mnist: DataSet) -> None:
     own = squareform(pdist(points))
     mean = pdist(points).mean()
     nearest = np.median(np.where(np.eye(60, dtype=bool), np.inf, own).min(1))
-    assert collapse.distances(images) == pytest.approx((mean, nearest), rel=1e-5)
+    assert collapse.measure_distances(images) == pytest.approx((mean, nearest), rel=1e-5)
 
 
 def test_notes_on_balance_and_overfitting() -> None:
-    (fast,) = collapse.notes({"train_discriminator_accuracy": 0.99})
+    (fast,) = collapse.find_problems({"train_discriminator_accuracy": 0.99})
     assert "99%" in fast and "discriminator_rate" in fast
-    (learned,) = collapse.notes({"overfitting": 0.8})
-    assert "by heart" in learned
-    (missing,) = collapse.notes({"modes": 0.3})
+    (learned,) = collapse.find_problems({"overfitting": 0.8})
+    assert "memorised" in learned
+    (missing,) = collapse.find_problems({"modes": 0.3})
     assert "30%" in missing
 
 
@@ -476,9 +476,9 @@ def test_bad_models() -> None:
         registry.get("dcgan").make({"image_size": 28})
     with pytest.raises(ConfigError, match="dropout must be below 1"):
         registry.get("gan").make({"dropout": 1})
-    with pytest.raises(ConfigError, match="no loss 'wasserstein'"):
+    with pytest.raises(ConfigError, match="for a bidirectional GAN, got 'wasserstein'"):
         make_task(registry.get("bigan"), Recipe(adversarial={"loss": "wasserstein"}))
-    with pytest.raises(ConfigError, match="for adversarial models"):
+    with pytest.raises(ConfigError, match="only for adversarial models"):
         make_task(registry.get("vae"), Recipe(adversarial={"r1": 1.0}))
 
 

@@ -304,7 +304,7 @@ def test_anomaly_refuses_files(
         assert "wide.npy: expected" in refuses("anomaly", *args, "--engine", ENGINE, cwd=tmp_path)
     (tmp_path / "b.encoder.onnx").write_bytes(vae_encoder_engine.read_bytes())
     message = refuses("anomaly", "a.npy", "--engine", "b.encoder.onnx", cwd=tmp_path)
-    assert "needs its generator to make images, and b.onnx is not there" in message
+    assert "needs its generator to make images, but b.onnx does not exist" in message
 
 
 def test_classes_without_names(tmp_path: Path, fashion_mnist: DataSet) -> None:

@@ -223,6 +223,6 @@ def test_wrong_size_is_seen_on_one_picture(tmp_path: Path, monkeypatch: pytest.M
     assert celeba.peek(tmp_path / celeba.IMAGES) is None
     read: list[object] = []
     monkeypatch.setattr(celeba, "read_parts", lambda *arguments: read.append(arguments))
-    with pytest.raises(DataError, match=r"images of 178×178×3, and the engine takes 64×64×3 \("):
+    with pytest.raises(DataError, match=r"images of 178×178×3, but the engine takes 64×64×3 \("):
         load_data(str(tmp_path), (64, 64, 3))
     assert not read

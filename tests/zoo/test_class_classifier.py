@@ -19,7 +19,7 @@ from zoo.data import DataSet
 from zoo.errors import ConfigError
 from zoo.models import registry
 from zoo.models.class_classifier import ClassClassifier, ClassConfig
-from zoo.training.classification import ClassTask, moved
+from zoo.training.classification import ClassTask, shift_randomly
 from zoo.training.task import Batch
 
 pytestmark = pytest.mark.usefixtures("quick_throughput")
@@ -62,7 +62,7 @@ def test_moved_images() -> None:
     torch.manual_seed(0)
     images = torch.rand(200, 2, 5, 6)
     places = {(dy, dx): 0 for dy in (-1, 0, 1) for dx in (-1, 0, 1)}
-    for image, got in zip(images, moved(images, 1), strict=True):
+    for image, got in zip(images, shift_randomly(images, 1), strict=True):
         padded = np.pad(image.numpy(), ((0, 0), (1, 1), (1, 1)))
         found = [
             place

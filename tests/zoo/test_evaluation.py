@@ -197,7 +197,10 @@ def test_quick_fid_compares_with_the_part_that_it_is_told() -> None:
         assert {int(b.mean()) for b in quick._reference.real.batches()} == {level}
         assert str(quick._reference.real) == f"15 {part} images of levels"
     task = AdversarialTask()
-    assert task._quality(parts[1].images, data)["fid"] < task._quality(parts[2].images, data)["fid"]
+    assert (
+        task._measure_quality(parts[1].images, data)["fid"]
+        < task._measure_quality(parts[2].images, data)["fid"]
+    )
 
 
 def test_quick_fid(fashion_mnist: DataSet) -> None:

@@ -206,9 +206,11 @@ def test_evaluation_against_numpy(colours: DataSet) -> None:
 
 def test_data_without_pairs(colours: DataSet) -> None:
     single = replace(colours, validation=Split(colours.validation.images))
-    with pytest.raises(ConfigError, match="data of pairs: A_FOLDER:B_FOLDER, or pairs:FOLDER"):
+    with pytest.raises(
+        ConfigError, match="needs a data set of pairs: A_FOLDER:B_FOLDER or pairs:FOLDER"
+    ):
         PairTask().evaluate(small(), single)
-    with pytest.raises(ConfigError, match="data of pairs"):
+    with pytest.raises(ConfigError, match="a data set of pairs"):
         PairTask().step(small(), Batch(torch.zeros(2, 32, 32, 3)), Updates([]))
 
 
@@ -271,7 +273,7 @@ def test_projected_discriminator_sees_the_inputs(colours: DataSet) -> None:
     other = Batch(batch.levels, inputs=255 - batch.inputs)
     verdicts = []
     for one in (batch, other):
-        judged = task.judged(model, one.images, one)
+        judged = task.projected_input(model, one.images, one)
         verdicts.append(model.projected.judge(judged.features(model.projected)))
     same = [torch.equal(*pair) for pair in zip(*verdicts, strict=True)]
     assert same == [not pixels for pixels in model.projected.sees_pixels()]

@@ -25,7 +25,7 @@ from zoo.training.adversarial import AdversarialTask
 from zoo.training.adversarial_options import make_options
 from zoo.training.games import GAMES, level_term
 from zoo.training.projected import ProjectedDiscriminator
-from zoo.training.projected.game import Judged, _penalty, _Shown
+from zoo.training.projected.game import ProjectedInput, _Examples, _penalty
 from zoo.training.projected.heads import ColourHead, Head, Logits, PatchHead
 from zoo.training.projected.network import CHANNELS, TAPS, FrozenNetwork, RandomMixing
 from zoo.training.recipe import Recipe
@@ -182,7 +182,9 @@ def test_condition_is_a_product_with_the_maps() -> None:
 
 
 def taught(
-    made: ProjectedDiscriminator, pairs: Callable[[int], tuple[Judged, Judged]], steps: int = 12
+    made: ProjectedDiscriminator,
+    pairs: Callable[[int], tuple[ProjectedInput, ProjectedInput]],
+    steps: int = 12,
 ) -> float:
     """Train the heads on pairs of real and fake; returns the share of others they get right."""
     optimizer = torch.optim.Adam(made.parameters(), 4e-3, (0.0, 0.99))
@@ -211,11 +213,13 @@ def test_heads_learn_what_is_real(toy: DataSet) -> None:
     torch.manual_seed(0)
     made = ProjectedDiscriminator(8, 1)
 
-    def pairs(step: int) -> tuple[Judged, Judged]:
+    def pairs(step: int) -> tuple[ProjectedInput, ProjectedInput]:
         images, _ = rows(toy, step)
         # The same levels at other places.
         order = torch.rand_like(images.flatten(1)).argsort(1)
-        return Judged(images), Judged(images.flatten(1).gather(1, order).view_as(images))
+        return ProjectedInput(images), ProjectedInput(
+            images.flatten(1).gather(1, order).view_as(images)
+        )
 
     assert taught(made, pairs) == 1.0
 
@@ -228,12 +232,14 @@ def test_heads_learn_what_belongs_together(toy: DataSet, how: str) -> None:
         8, 1, **({"condition": 2} if how == "condition" else {"inputs": 1})
     )
 
-    def belonging(images: Tensor, labels: Tensor) -> Judged:
+    def belonging(images: Tensor, labels: Tensor) -> ProjectedInput:
         if how == "condition":
-            return Judged(images, condition=F.one_hot(labels, 2).float() * 2**0.5)
-        return Judged(images, inputs=labels.float()[:, None, None, None].expand(-1, 1, 8, 8))
+            return ProjectedInput(images, condition=F.one_hot(labels, 2).float() * 2**0.5)
+        return ProjectedInput(
+            images, inputs=labels.float()[:, None, None, None].expand(-1, 1, 8, 8)
+        )
 
-    def pairs(step: int) -> tuple[Judged, Judged]:
+    def pairs(step: int) -> tuple[ProjectedInput, ProjectedInput]:
         images, labels = rows(toy, step)
         return belonging(images, labels), belonging(images, 1 - labels)
 
@@ -279,7 +285,7 @@ def test_penalty_of_linear_heads() -> None:
     maps = [torch.randn(5, *w.shape) for w in linear.weights]
     options = make_options(OPTIONS | {"pixel_penalty": 0.5})
     update: Any = Counting()
-    shown = _Shown(torch.zeros(5), Judged(torch.zeros(5, 3, 8, 8)), maps)
+    shown = _Examples(torch.zeros(5), ProjectedInput(torch.zeros(5, 3, 8, 8)), maps)
     found = float(_penalty(linear, shown, options, 0, update).detach())
     norms = [w.numel() * float(w.double().square().sum()) for w in linear.weights]
     assert found == pytest.approx(norms[0] + 0.5 * norms[1], rel=1e-5)
@@ -289,9 +295,9 @@ def test_annealing_goes_by_the_same_factor_every_image() -> None:
     options = make_options(
         OPTIONS | {"anneal_images": 100, "penalty_end": 0.25, "pixel_penalty_end": 0.01}
     )
-    assert options.annealed(8.0, 0) == 8.0
-    assert options.annealed(8.0, 50) == pytest.approx(4.0)
-    assert options.annealed(8.0, 100) == options.annealed(8.0, 10**9) == pytest.approx(2.0)
+    assert options.anneal(8.0, 0) == 8.0
+    assert options.anneal(8.0, 50) == pytest.approx(4.0)
+    assert options.anneal(8.0, 100) == options.anneal(8.0, 10**9) == pytest.approx(2.0)
     assert options.pixel_penalty_at(50) == pytest.approx(0.1)
     assert make_options(OPTIONS).pixel_penalty_at(50) == 1.0
 

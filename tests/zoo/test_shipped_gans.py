@@ -70,8 +70,8 @@ def test_every_class_comes_up_and_no_sample_is_like_another(
     name: str, measured: Callable[[str], dict[str, float]], clothes: Callable[[int], DataSet]
 ) -> None:
     images = sample(name, 500, seed=4)
-    spread = collapse.diversity(images, clothes(images.shape[1]).test.images)
-    assert collapse.notes(spread | measured(name)) == []
+    spread = collapse.measure_diversity(images, clothes(images.shape[1]).test.images)
+    assert collapse.find_problems(spread | measured(name)) == []
     assert measured(name)["modes"] == 1.0
     # Ten classes in equal parts would be ln 10 = 2.303 nats.
     assert measured(name)["class_entropy"] > 2.2
@@ -118,7 +118,7 @@ def test_faces_have_all_attributes_and_are_unlike(name: str) -> None:
     """Each attribute about as often as among real faces, by a classifier that never saw them."""
     faces = data.load("faces")
     images = sample(name, 1000, seed=4)
-    assert collapse.notes(collapse.diversity(images[:500], faces.test.images)) == []
+    assert collapse.find_problems(collapse.measure_diversity(images[:500], faces.test.images)) == []
     with runtime.Classifier(engine_path("face-attributes.onnx")) as judge:
         made = (judge.classify(images) > 0.5).mean(0)
     assert faces.test.attributes is not None
@@ -142,7 +142,7 @@ def test_truncation_costs_variety() -> None:
     with runtime.Generator(engine_path("stylegan.onnx")) as generator:
         sets = [generator.sample(200, seed=5, truncation=psi) for psi in (1.0, 0.5, 0.0)]
     real = data.load("faces").test.images
-    spread = [collapse.diversity(images, real)["pair_distance"] for images in sets]
+    spread = [collapse.measure_diversity(images, real)["pair_distance"] for images in sets]
     assert spread[0] > spread[1] > spread[2]
     assert spread[0] > 0.8 and spread[2] < 0.2
 

@@ -116,8 +116,8 @@ def tiles(pixels: np.ndarray, rows: int, columns: int, side: int) -> np.ndarray:
         (["--to", "Gray_Hair,Black_Hair", "--out", "o"], "Gray_Hair and Black_Hair exclude each"),
         (["--out", "o"], "expected --to DOMAIN,… or only --grid, of Black_Hair, Blond_Hair"),
         (["--to", "Smiling"], "nothing to do: expected --out, --grid"),
-        (["--to", "Smiling", "--out", "o", "--edges"], "edges: expected an engine that takes them"),
-        (["--grid", "g.png", "--first", "8"], "first: expected less than the number of images, 8"),
+        (["--to", "Smiling", "--out", "o", "--edges"], "does not take edges"),
+        (["--grid", "g.png", "--first", "8"], "first must be below the number of images, 8"),
     ],
 )
 def test_bad_requests(
@@ -189,12 +189,10 @@ def test_edges_are_not_grey(tmp_path: Path, sketcher: Path) -> None:
     assert "--edges takes colour pictures" in refuses("translate", *args, cwd=tmp_path)
     assert "grey: sketch.onnx takes edges" in refuses("translate", *args, "--grey", cwd=tmp_path)
     both = refuses("translate", *args, "--edges", "--corrupt", "masking:0.1", cwd=tmp_path)
-    assert "expected edges, or images made grey or damaged, got both" in both
+    assert "edges cannot be combined with grey or a corruption" in both
     colouring = toys.write(tmp_path / "colour.onnx", "replicate", 28, 1)
     args = ("--engine", colouring, "a.npy", "--out", "o.npy", "--edges")
-    assert "engine that takes them; colour.onnx does not" in refuses(
-        "translate", *args, cwd=tmp_path
-    )
+    assert "edges: colour.onnx does not take edges" in refuses("translate", *args, cwd=tmp_path)
 
 
 def test_noise_is_that_of_seed_and_image(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from zoo.models.translators import Translator, TranslatorConfig
 from zoo.training.classification import AttributeTask
 from zoo.training.recipe import Recipe
 from zoo.training.task import Batch
-from zoo.training.translation import TranslationTask, damaged
+from zoo.training.translation import TranslationTask, corrupt
 
 NOISES = ("gaussian:0.1-0.4", "masking:0.5")
 
@@ -132,11 +132,11 @@ def test_evaluation_is_the_psnr_of_the_pooled_error(some_faces: DataSet) -> None
 
 def test_a_batch_has_every_damage(some_faces: DataSet) -> None:
     images = some_faces.train.images[:10]
-    made = damaged(images, small("denoising").config, seed=5)
+    made = corrupt(images, small("denoising").config, seed=5)
     masked = corruption.parse("masking:0.5").apply(images[1::2], 5)
     noisy = corruption.parse("gaussian:0.1-0.4").apply(images[0::2], 5)
     assert np.array_equal(made[1::2], masked) and np.array_equal(made[0::2], noisy)
-    grey = damaged(images, small("colorization").config, seed=5)
+    grey = corrupt(images, small("colorization").config, seed=5)
     assert np.array_equal(grey, corruption.grey(images))
 
 

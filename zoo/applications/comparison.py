@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from zoo.evaluation import quality
 from zoo.images.grid import tile_label
-from zoo.inference.translation import Translated, enlarged
+from zoo.inference.translation import TranslatedBlock, enlarge
 
 Images = NDArray[np.uint8]
 
@@ -21,7 +21,7 @@ class Tiles:
     def __init__(self) -> None:
         self._rows: list[list[tuple[Images, str]]] = []
 
-    def add(self, block: Translated) -> None:
+    def add(self, block: TranslatedBlock) -> None:
         """Add images until there are SHOWN."""
         missing = SHOWN - len(self._rows)
         if missing <= 0:
@@ -53,7 +53,7 @@ class Tiles:
         return len(self._rows)
 
 
-def display_inputs(block: Translated) -> Images:
+def display_inputs(block: TranslatedBlock) -> Images:
     """Return the inputs as images like the outputs, with a chequered pattern where hidden."""
     before = block.before()
     if before is None:
@@ -63,5 +63,5 @@ def display_inputs(block: Translated) -> Images:
     _, height, width, _ = before.shape
     squares = np.indices((height, width)) // (2 * max(1, min(height, width) // 28))
     pattern = np.where(squares.sum(axis=0) % 2, np.uint8(104), np.uint8(152))[..., None]
-    hidden = enlarged(block.hidden[..., None].astype(np.uint8), height, width)
+    hidden = enlarge(block.hidden[..., None].astype(np.uint8), height, width)
     return np.where(hidden, pattern, before)

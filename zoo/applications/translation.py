@@ -22,10 +22,10 @@ from zoo.images import atomic, results
 from zoo.images.companions import Companions
 from zoo.images.grid import draw
 from zoo.inference.inputs import Selection, Source, report_skipped
-from zoo.inference.translation import COLOURING, Preparation, Translated, translate
+from zoo.inference.translation import COLOURING, Preparation, TranslatedBlock, translate
 from zoo.progress import Progress, number_of_images, rate
 
-Consumer = Callable[[Translated], None]
+Consumer = Callable[[TranslatedBlock], None]
 
 
 def translate_images(
@@ -143,7 +143,7 @@ def _count_images(source: Source, first: int) -> int:
     """Return the largest number of images to be translated."""
     total = source.total or 0
     if first >= total:
-        raise DataError(f"first: expected less than the number of images, {total}, got {first}")
+        raise DataError(f"first must be below the number of images, {total}, got {first}")
     return total - first
 
 
@@ -197,7 +197,7 @@ class _Totals:
 
 
 def _run(
-    blocks: Iterable[Translated], consumers: list[Consumer], total: int, verbose: bool
+    blocks: Iterable[TranslatedBlock], consumers: list[Consumer], total: int, verbose: bool
 ) -> _Totals:
     """Pass all blocks to all consumers."""
     done = _Totals()

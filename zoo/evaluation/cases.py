@@ -20,7 +20,7 @@ from zoo.evaluation.attributes import AttributeJudge
 from zoo.evaluation.features import BATCH, Images
 from zoo.evaluation.report import Metric
 from zoo.inference.inputs import split_source
-from zoo.inference.translation import Preparation, Translated, translate
+from zoo.inference.translation import Preparation, TranslatedBlock, translate
 
 PAIRS = ("edges", "colour", "pairs")
 """Tasks of translators whose inputs are computed from the images, or part of the data."""
@@ -36,7 +36,7 @@ class Case:
     """
 
     name: str
-    blocks: Callable[[Any, int, int], Iterator[Translated]]
+    blocks: Callable[[Any, int, int], Iterator[TranslatedBlock]]
     keeps: bool = True
     changes: Callable[[Any, int, AttributeJudge], list[Metric]] | None = None
 
@@ -68,7 +68,7 @@ def list_cases(translator: Any, data: DataSet) -> list[Case]:
 def _corruption_case(name: str, translator: Any, data: DataSet, **options: Any) -> Case:
     prepare = Preparation(translator, **options)
 
-    def blocks(model: Any, count: int, seed: int) -> Iterator[Translated]:
+    def blocks(model: Any, count: int, seed: int) -> Iterator[TranslatedBlock]:
         return translate(model, split_source(data, "test", count), prepare, seed)
 
     return Case(name, blocks)
@@ -77,7 +77,7 @@ def _corruption_case(name: str, translator: Any, data: DataSet, **options: Any) 
 def _pair_case(data: DataSet, task: str, direction: str) -> Case:
     make_pairs(_first(data, 1), task, direction)
 
-    def blocks(model: Any, count: int, seed: int) -> Iterator[Translated]:
+    def blocks(model: Any, count: int, seed: int) -> Iterator[TranslatedBlock]:
         test = make_pairs(_first(data, count), task, direction).test
         inputs, images = test.inputs, test.images
         assert inputs is not None
@@ -93,7 +93,7 @@ def _pair_case(data: DataSet, task: str, direction: str) -> Case:
 
 def _translate_batches(
     run: Callable[[slice], Images], count: int, inputs: Images, truths: Images | None = None
-) -> Iterator[Translated]:
+) -> Iterator[TranslatedBlock]:
     """Translate the first `count` inputs by `run`, batch by batch."""
     for start in range(0, count, BATCH):
         rows = slice(start, min(start + BATCH, count))
@@ -102,7 +102,7 @@ def _translate_batches(
         seconds = time.perf_counter() - began
         names = [str(row) for row in range(rows.start, rows.stop)]
         truth = None if truths is None else truths[rows]
-        yield Translated(names, inputs[rows], outputs, truth, None, seconds)
+        yield TranslatedBlock(names, inputs[rows], outputs, truth, None, seconds)
 
 
 def _first(data: DataSet, count: int) -> DataSet:
@@ -128,7 +128,7 @@ def _domain_case(domains: Domains, data: DataSet) -> Case:
         outputs: Images = model.translate(rows, attributes=targets.astype(np.float32))
         return outputs
 
-    def blocks(model: Any, count: int, seed: int) -> Iterator[Translated]:
+    def blocks(model: Any, count: int, seed: int) -> Iterator[TranslatedBlock]:
         return _translate_batches(
             lambda rows: run(model, images[rows], domains.permute(own[rows])), count, images
         )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from zoo.evaluation import quality
 from zoo.evaluation.features import Images
 from zoo.evaluation.report import Metric
-from zoo.inference.translation import Translated
+from zoo.inference.translation import TranslatedBlock
 from zoo.optional import require
 
 Scores = NDArray[np.float64]
@@ -69,7 +69,7 @@ class Quality:
         self.psnr, self.psnr_inside, self.ssim, self.l1, self.delta_e = (Mean() for _ in range(5))
         self._colour = colour
 
-    def add(self, block: Translated) -> None:
+    def add(self, block: TranslatedBlock) -> None:
         """Add images, if the truth is known and the input can be compared with it."""
         before, truths, hidden = block.before(), block.truths, block.hidden
         if before is None or truths is None:
@@ -85,7 +85,7 @@ class Quality:
         if self._colour and truths.shape[3] == 3:
             self.delta_e.add(*(quality.delta_e(images, truths) for images in pair))
 
-    def measure(self, blocks: Iterable[Translated]) -> Iterator[Images]:
+    def measure(self, blocks: Iterable[TranslatedBlock]) -> Iterator[Images]:
         """Add all blocks, and yield their outputs."""
         for block in blocks:
             self.add(block)

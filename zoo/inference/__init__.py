@@ -1,1 +1,1 @@
-"""Engines at work on many images, block by block: latents, reconstructions, translations."""
+"""Engines run over many images, block by block: latents, reconstructions, translations."""

@@ -1,4 +1,4 @@
-"""The images that a command works on: files, or the split of a named data set."""
+"""Input images of a command: files, or a split of a data set."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ Shape = tuple[int, int, int]
 
 
 class Source:
-    """Images as blocks, in order; may be iterated again.
+    """Images in blocks, in order; may be iterated again.
 
-    name: what it is called in titles; labels: int64 [n], or None where they are not
-    known; classes: their names; attributes: int8 [n, K] of values ±1, or None;
-    attribute_names: K strings; data: the whole data set, or None for files;
-    total: number of images, if known, those that may turn out to be unusable included.
+    name: for titles; labels: int64 [n], or None if unknown; classes: their names; attributes: int8
+    [n, K] of values ±1, or None; attribute_names: K strings; data: the whole data set, or None for
+    files; total: number of images, including unusable ones, or None if unknown.
     """
 
     def __init__(
@@ -54,12 +53,12 @@ class Source:
 
     @property
     def skipped(self) -> list[tuple[str, str]]:
-        """(path, reason) of each picture that was left out so far."""
+        """(path, reason) of each image that has been skipped so far."""
         of_data = self.data.skipped if self.data else []
         return [*of_data, *getattr(self._blocks, "skipped", [])]
 
     def class_name(self, label: int) -> str:
-        """The name of a class, or `class 3` where the data have none for it."""
+        """Return the name of a class, or `class 3` if it has none."""
         return self.classes[label] if 0 <= label < len(self.classes) else f"class {label}"
 
     def __iter__(self) -> Iterator[Block]:
@@ -74,7 +73,7 @@ class Source:
 
 
 class _SplitBlocks:
-    """The images of a split, named by their index."""
+    """Blocks of a split's images, named by their index."""
 
     def __init__(self, images: NDArray[np.uint8], rows: int) -> None:
         self._images = images
@@ -95,12 +94,11 @@ def open_source(
     strict: bool = False,
     limit: int | None = None,
 ) -> Source:
-    """The pictures and arrays at the paths `images`, or `split` of the data set `data`.
+    """Open the pictures and arrays at the paths `images`, or `split` of the data set `data`.
 
-    `shape` (H, W, C) is what the engine takes; `resize` converts other pictures to
-    it. `limit` is the largest number of images. Raises ConfigError unless exactly
-    one of `images` and `data` is given, and DataError as ImageStream and
-    `zoo.data.load` do.
+    `shape` (H, W, C) is the engine's input shape; `resize` converts other pictures to it. `limit`
+    is the largest number of images. Raises ConfigError unless exactly one of `images` and `data` is
+    given, and DataError as ImageStream and `zoo.data.load` do.
     """
     if bool(images) == (data is not None):
         both = "not both" if images else "got neither"
@@ -118,7 +116,7 @@ def open_source(
 
 @dataclass(frozen=True)
 class Selection:
-    """Which images a user asked for; the arguments are those of `open_source`."""
+    """Images selected by a command's options, the arguments of `open_source`."""
 
     images: tuple[str, ...] = ()
     data: str | None = None
@@ -128,39 +126,39 @@ class Selection:
     strict: bool = False
 
     def open(self, shape: Shape) -> Source:
-        """The images, of `shape` (H, W, C). Raises as `open_source`."""
+        """Open the images, of `shape` (H, W, C). Raises as `open_source`."""
         return open_source(
             self.images, self.data, self.split, shape, self.resize, self.strict, self.count
         )
 
 
 def split_source(data: DataSet, split: str, limit: int | None = None) -> Source:
-    """The images of one of the parts of a data set, at most `limit`."""
+    """Return a source of at most `limit` images of a split."""
     part = data.parts[split]
     blocks = _SplitBlocks(part.images, BLOCK)
     return Source(f"{data.name} {split}", blocks, len(part), limit, part, data)
 
 
 def load_data(data: str, shape: Shape, resize: bool = False) -> DataSet:
-    """The data set of that name, file or folder, its images of `shape`. Raises DataError."""
-    # With Pillow, which images in arrays do without.
+    """Load a data set by name, file or folder, with images of `shape`. Raises DataError."""
+    # Imports Pillow, which images in arrays do not need.
     from zoo import data as sets
     from zoo.data.celeba import peek
 
     height, width, channels = shape
-    # A data set is resized to squares only.
+    # Data sets can be resized to squares only.
     fits = resize and height == width and channels in (1, 3)
 
     def check(got: tuple[int, ...] | None) -> None:
         if got is not None and got != shape:
             hint = " (--resize converts them)" if not fits and height == width else ""
             raise DataError(
-                f"{data} holds images of {'×'.join(map(str, got))}, and the engine takes "
+                f"{data} holds images of {'×'.join(map(str, got))}, but the engine takes "
                 f"{'×'.join(map(str, shape))}{hint}"
             )
 
     if not fits:
-        # CelebA as it is fills 19 GB: look at one picture first.
+        # Check one picture first, because unresized CelebA is 19 GB.
         check(peek(Path(data)))
     loaded = sets.load(data, height, channels) if fits else sets.load(data)
     check(loaded.train.images.shape[1:])
@@ -168,12 +166,12 @@ def load_data(data: str, shape: Shape, resize: bool = False) -> DataSet:
 
 
 def report_skipped(source: Source | ImageStream | DataSet) -> None:
-    """One line on stderr for each picture that was left out."""
+    """Print a line to stderr for each skipped image."""
     report(source.skipped)
 
 
 def report(skipped: Iterable[tuple[str, str]]) -> None:
-    """One line on stderr for each (path, reason)."""
+    """Print a line to stderr for each (path, reason)."""
     for name, reason in skipped:
         print(" ".join(f"skipped {name}: {reason}".split()), file=sys.stderr)
 

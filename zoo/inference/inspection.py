@@ -1,4 +1,4 @@
-"""What is in an engine file, as text."""
+"""Text descriptions of engine files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from runtime.errors import EngineFileError
 from zoo.engines import resolve
 from zoo.plans import read_checks
 
-ENDS = ("inputs", "outputs")
+SIDES = ("inputs", "outputs")
 
 
 def inspect_engine(file: str, as_json: bool = False) -> str:
-    """The manifest of an engine file, a path or a shipped name, and its tensors; or as JSON.
+    """Describe the manifest and the tensors of an engine file, a path or a shipped name.
 
-    Raises the errors of zoo.engines.resolve and of runtime.manifest.read.
+    `as_json` returns the manifest as JSON. Raises the errors of zoo.engines.resolve and of
+    runtime.manifest.read.
     """
     path = resolve(file)
     document = manifest.read(path)
@@ -27,14 +28,14 @@ def inspect_engine(file: str, as_json: bool = False) -> str:
         return json.dumps(document, indent=2, ensure_ascii=False)
     size = path.stat().st_size
     plan = document.get("plan")
-    ends = tensors_of_plan(plan) if plan else tensors(path)
+    ends = describe_plan_tensors(plan) if plan else describe_tensors(path)
     if plan:
-        document["plan"] = {name: plan[name] for name in plan if name not in ENDS}
+        document["plan"] = {name: plan[name] for name in plan if name not in SIDES}
     return "\n".join([f"{path}  ({size:,} bytes)", *describe(document), *ends])
 
 
 def describe(document: dict[str, Any], indent: str = "") -> list[str]:
-    """A manifest as readable lines: one a field, the fields of an object indented under it."""
+    """Format a manifest as lines: one per field, with nested objects indented."""
     lines = []
     names = max((len(name) for name in document), default=0)
     for name, value in document.items():
@@ -42,15 +43,15 @@ def describe(document: dict[str, Any], indent: str = "") -> list[str]:
             lines.append(f"{indent}{name}")
             lines += describe(value, indent + "  ")
         else:
-            lines.append(f"{indent}{name:<{names}}  {_text(value)}")
+            lines.append(f"{indent}{name:<{names}}  {_format(value)}")
     return lines
 
 
-def _text(value: Any) -> str:
+def _format(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(_text(item) for item in value) or "none"
+        return ", ".join(_format(item) for item in value) or "none"
     if isinstance(value, dict):
-        return " ".join(f"{name} {_text(entry)}" for name, entry in value.items()) or "none"
+        return " ".join(f"{name} {_format(entry)}" for name, entry in value.items()) or "none"
     if isinstance(value, bool) or value is None:
         return json.dumps(value)
     if isinstance(value, float):
@@ -58,10 +59,10 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def tensors(path: Path) -> list[str]:
-    """The graph's inputs and outputs, as ONNX Runtime sees them; none where it cannot load it.
+def describe_tensors(path: Path) -> list[str]:
+    """Describe the graph's inputs and outputs as ONNX Runtime sees them; [] if it cannot load.
 
-    For a file that is not to be given to a library, a line that says why.
+    For a file that is unsafe to load, returns a line with the reason.
     """
     import onnxruntime
 
@@ -77,24 +78,24 @@ def tensors(path: Path) -> list[str]:
         session = onnxruntime.InferenceSession(
             str(path), settings, providers=["CPUExecutionProvider"]
         )
-    except Exception:  # onnxruntime's own kinds; the manifest above is the answer then
+    except Exception:  # onnxruntime raises types of its own; the manifest suffices
         return []
     lines = []
-    for heading, nodes in zip(ENDS, (session.get_inputs(), session.get_outputs()), strict=True):
+    for heading, nodes in zip(SIDES, (session.get_inputs(), session.get_outputs()), strict=True):
         lines.append(heading)
         for node in nodes:
-            lines.append(_tensor(node.name, node.type[len("tensor(") : -1], node.shape))
+            lines.append(_format_tensor(node.name, node.type[len("tensor(") : -1], node.shape))
     return lines
 
 
-def tensors_of_plan(plan: dict[str, Any]) -> list[str]:
-    """What the network of a plan takes and gives, by its manifest."""
+def describe_plan_tensors(plan: dict[str, Any]) -> list[str]:
+    """Describe the inputs and outputs of a plan, from its manifest."""
     lines = []
-    for heading in ENDS:
+    for heading in SIDES:
         lines.append(heading)
-        lines += [_tensor(**tensor) for tensor in plan[heading]]
+        lines += [_format_tensor(**tensor) for tensor in plan[heading]]
     return lines
 
 
-def _tensor(name: str, dtype: str, shape: list[Any]) -> str:
+def _format_tensor(name: str, dtype: str, shape: list[Any]) -> str:
     return f"  {name}  {dtype} [{', '.join(map(str, shape))}]"

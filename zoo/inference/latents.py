@@ -17,9 +17,9 @@ _ROWS = 256
 
 
 def embed_blocks(encoder: Encoder, source: Iterable[Block]) -> Iterator[tuple[Latents, Block]]:
-    """The latents [k, D] of each block of images (the encoder's μ), and the block.
+    """Yield the latents [k, D] (the encoder's μ) of each block of images, and the block.
 
-    Raises DataError for a latent that is not finite, and what `source` and the runtime raise.
+    Raises DataError for a latent that is not finite, and the errors of `source` and the runtime.
     """
     for block in source:
         latents = encoder.embed(block.images)
@@ -32,7 +32,7 @@ def embed_blocks(encoder: Encoder, source: Iterable[Block]) -> Iterator[tuple[La
 
 
 def embed(encoder: Encoder, source: Iterable[Block]) -> tuple[Latents, list[str]]:
-    """The latents [n, D] of all images, and their names. Raises as `embed_blocks`."""
+    """Return the latents [n, D] of all images, and their names. Raises as `embed_blocks`."""
     parts: list[Latents] = []
     names: list[str] = []
     for latents, block in embed_blocks(encoder, source):
@@ -42,19 +42,20 @@ def embed(encoder: Encoder, source: Iterable[Block]) -> tuple[Latents, list[str]
 
 
 def pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Images uint8 [n, H, W, C] as vectors [n, H·W·C] in [0, 1], to compare latents with."""
+    """Convert images uint8 [n, H, W, C] to vectors [n, H·W·C] in [0, 1], a baseline for latents."""
     return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
 
 
 def reconstruct(
     encoder: Encoder, generator: Generator, images: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    """The decoded means of the latents of images uint8 [n, H, W, C]: uint8 [n, H, W, C].
+    """Decode the latents of images uint8 [n, H, W, C] to uint8 [n, H, W, C].
 
     Raises runtime.errors.ArgumentError for another shape or dtype.
     """
-    made = [
-        generator.decode(encoder.embed(images[start : start + _ROWS]))
-        for start in range(0, len(images), _ROWS)
-    ]
-    return np.concatenate(made)
+    return np.concatenate(
+        [
+            generator.decode(encoder.embed(images[start : start + _ROWS]))
+            for start in range(0, len(images), _ROWS)
+        ]
+    )

@@ -1,4 +1,4 @@
-"""An encoder with the generator that decodes its latents, where there is one."""
+"""An encoder and the generator that decodes its latents, if there is one."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _ENCODER = ".encoder"
 
 
 class Pair:
-    """The encoder of a model, and its generator or None; use it in a with statement.
+    """The encoder of a model and its generator, or None; use it in a with statement.
 
-    `name` is the file or shipped name of either; `options` are those of runtime.Generator.
-    Raises the errors of zoo.engines.open_generator and open_encoder_for.
+    `name` is the file or shipped name of either; `options` are those of runtime.Generator. Raises
+    the errors of zoo.engines.open_generator and open_encoder_for.
     """
 
     def __init__(self, name: str, **options: Any) -> None:
         with ExitStack() as stack:
             self.encoder: Encoder = stack.enter_context(open_encoder_for(name, **options))
             self.generator: Generator | None = None
-            beside = generator_of(Path(self.encoder.path))
+            beside = find_generator(Path(self.encoder.path))
             if beside.is_file():
                 if plans.is_built(Path(self.encoder.path)):
                     beside = beside.with_suffix(plans.SUFFIX)
@@ -37,16 +37,16 @@ class Pair:
 
     @property
     def title(self) -> str:
-        """File name of the generator, or of the encoder that has none."""
+        """File name of the generator, or of the encoder without one."""
         return Path((self.generator or self.encoder).path).name
 
     def decoder(self) -> Generator:
-        """The generator; EngineNotFoundError where there is none."""
+        """Return the generator; raises EngineNotFoundError if there is none."""
         if self.generator is None:
-            beside = generator_of(Path(self.encoder.path))
+            beside = find_generator(Path(self.encoder.path))
             raise EngineNotFoundError(
-                f"{Path(self.encoder.path).name} needs its generator to make images, and "
-                f"{beside} is not there"
+                f"{Path(self.encoder.path).name} needs its generator to make images, but "
+                f"{beside} does not exist"
             )
         return self.generator
 
@@ -62,20 +62,20 @@ class Pair:
         self._open.__exit__(kind, error, trace)
 
 
-def generator_of(encoder: Path) -> Path:
-    """Path of the generator that belongs to an encoder: `vae.encoder.onnx` → `vae.onnx`.
+def find_generator(encoder: Path) -> Path:
+    """Return the path of an encoder's generator: `vae.encoder.onnx` → `vae.onnx`.
 
-    Beside a plan it may be a plan or an `.onnx` engine.
+    The generator of a plan may be a plan or an `.onnx` engine.
     """
     same = encoder.with_name(f"{encoder.stem.removesuffix(_ENCODER)}{encoder.suffix}")
     return same if same.is_file() else same.with_suffix(ONNX)
 
 
 def _check(encoder: Encoder, generator: Generator) -> None:
-    for what in ("latent_width", "image_shape"):
-        ours, theirs = getattr(encoder, what), getattr(generator, what)
+    for name in ("latent_width", "image_shape"):
+        ours, theirs = getattr(encoder, name), getattr(generator, name)
         if ours != theirs:
             raise ConfigError(
-                f"{encoder.path} and {generator.path} are not of one model: {what} is "
+                f"{encoder.path} and {generator.path} belong to different models: {name} is "
                 f"{ours} and {theirs}"
             )

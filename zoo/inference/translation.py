@@ -1,4 +1,4 @@
-"""Translation of images by engines that take images: repaired, coloured, made of drawn edges."""
+"""Image-to-image translation by engines: restoration, colouring, edges to images."""
 
 from __future__ import annotations
 
@@ -22,17 +22,15 @@ Images = NDArray[np.uint8]
 Shape = tuple[int, int, int]
 
 COLOURING = ("colorization", "colour")
-"""Tasks of translators that make colour of grey."""
 
 
 class Preparation:
-    """What becomes of images before a translator gets them.
+    """Conversion of images to a translator's input.
 
-    They are damaged (`corrupt`), made grey (`grey`) or reduced to their edges
-    (`edges`) first, or given holes by masks (`masked`). `source_shape` is that of
-    the images to read; `takes_alpha`: they come with an alpha channel;
-    `knows_truth`: they are whole, and what the translator should give back.
-    Raises ConfigError for what does not fit it.
+    Images are corrupted (`corrupt`), converted to grey (`grey`) or to edges (`edges`), or masked
+    (`masked`). `source_shape` is the shape of the images to read; with `takes_alpha` they include
+    an alpha channel; with `knows_truth` they are the translator's targets. Raises ConfigError for a
+    conversion that does not fit the translator.
     """
 
     def __init__(
@@ -49,28 +47,28 @@ class Preparation:
         height, width, channels = translator.input_shape
         colours = channels - self.alpha
         name = Path(translator.path).name
-        made = translator.image_shape[2]
-        if grey and (colours, made) != (1, 3):
+        outputs = translator.image_shape[2]
+        if grey and (colours, outputs) != (1, 3):
             raise ConfigError(
                 f"grey: expected an engine that takes 1 channel and makes 3; "
-                f"{name} takes {colours} and makes {made}"
+                f"{name} takes {colours} and makes {outputs}"
             )
         task = translator.manifest.get("task", "")
         if grey and task == "edges":
-            raise ConfigError(f"grey: {name} takes edges")
+            raise ConfigError(f"grey: {name} takes edges, not grey images")
         if edges and (colours != 1 or task in COLOURING):
-            raise ConfigError(f"edges: expected an engine that takes them; {name} does not")
+            raise ConfigError(f"edges: {name} does not take edges")
         if edges and (grey or corrupt is not None):
-            raise ConfigError("expected edges, or images made grey or damaged, got both")
+            raise ConfigError("edges cannot be combined with grey or a corruption")
         if corrupt is not None and corrupt.alpha != self.alpha:
-            expected = "holes, because it fills them" if self.alpha else "noise, it fills no holes"
+            expected = "holes" if self.alpha else "noise"
             raise ConfigError(f"corruption {corrupt}: {name} takes {expected}")
         if masked and not self.alpha:
-            raise ConfigError(f"mask: {name} takes no masks, because it fills no holes")
+            raise ConfigError(f"mask: {name} takes no masks")
         if masked and corrupt is not None:
-            raise ConfigError("expected masks or random holes, got both")
+            raise ConfigError("masks cannot be combined with a corruption")
         whole = self.alpha and (masked or corrupt is not None)
-        read = made if edges else 3 if grey else colours if whole else channels
+        read = outputs if edges else 3 if grey else colours if whole else channels
         self.source_shape: Shape = (height, width, read)
         self.takes_alpha = self.alpha and not whole
         self.knows_truth = (grey or edges or corrupt is not None) and (
@@ -80,11 +78,10 @@ class Preparation:
     def apply(
         self, images: Images, seed: int = 0, first: int = 0, masks: Images | None = None
     ) -> Images:
-        """Inputs of the translator made from images [n, *source_shape].
+        """Convert images [n, *source_shape] to the translator's input.
 
-        They are images first … first + n - 1 of the run with that seed. masks:
-        [n, H, W, 1], 255 where hidden. An alpha channel that is there becomes 255
-        where it is 128 or more, and 0 elsewhere, and hidden pixels become 0.
+        They are images first … first + n - 1 of the run with that seed. masks: [n, H, W, 1], 255
+        where hidden. An existing alpha channel is binarised at 128, and hidden pixels become 0.
         """
         if self.edges:
             return draw_edges(images)
@@ -95,21 +92,21 @@ class Preparation:
         if not self.alpha:
             return images
         if masks is not None:
-            return corruption.with_alpha(images, _binary(~masks))
-        return corruption.with_alpha(images[..., :-1], _binary(images[..., -1:]))
+            return corruption.with_alpha(images, _binarise(~masks))
+        return corruption.with_alpha(images[..., :-1], _binarise(images[..., -1:]))
 
 
-def _binary(images: Images) -> Images:
+def _binarise(images: Images) -> Images:
     return np.where(images >= 128, np.uint8(255), np.uint8(0))
 
 
 @dataclass(frozen=True)
-class Translated:
-    """Some images in order: `names`; `inputs` as the translator got them, [k, *input_shape];
-    `outputs` [k, *image_shape]; `truths` like outputs, None where unknown. All uint8.
+class TranslatedBlock:
+    """TranslatedBlock images in order, uint8: `names`, `inputs` [k, *input_shape], `outputs`
+    [k, *image_shape], `truths` [k, *image_shape] or None if unknown.
 
-    `hidden`: bool [k, H, W], which pixels of the inputs were hidden; None without alpha.
-    `seconds`: how long the translator took.
+    `hidden`: bool [k, H, W], the hidden pixels of the inputs; None without alpha. `seconds`: the
+    translator's run time.
     """
 
     names: list[str]
@@ -120,19 +117,19 @@ class Translated:
     seconds: float
 
     def before(self) -> Images | None:
-        """The inputs as images like the outputs: a single channel in all, hidden pixels 0.
+        """Return the inputs in the shape of the outputs, for comparison; hidden pixels are 0.
 
-        Of another size, their pixels are repeated; None for other channels.
+        A single channel is repeated, and smaller images are enlarge; None for other channels.
         """
         colours = self.inputs if self.hidden is None else self.inputs[..., :-1]
         _, height, width, channels = self.outputs.shape
         if colours.shape[3] not in (1, channels):
             return None
-        return np.broadcast_to(enlarged(colours, height, width), self.outputs.shape)
+        return np.broadcast_to(enlarge(colours, height, width), self.outputs.shape)
 
 
-def enlarged(images: Images, height: int, width: int) -> Images:
-    """Images [n, h, w, c] as [n, height, width, c], pixels repeated."""
+def enlarge(images: Images, height: int, width: int) -> Images:
+    """Enlarge images [n, h, w, c] to [n, height, width, c] by repeating pixels."""
     if images.shape[1:3] == (height, width):
         return images
     rows = np.arange(height) * images.shape[1] // height
@@ -140,8 +137,8 @@ def enlarged(images: Images, height: int, width: int) -> Images:
     return images[:, rows[:, None], columns]
 
 
-def _noise(translator: Any, seed: int, first: int) -> dict[str, int]:
-    """The noise that a translator draws, if it draws any: that of images `first`, … of a seed."""
+def _noise_arguments(translator: Any, seed: int, first: int) -> dict[str, int]:
+    """Return the noise arguments of a translator with noise: images `first`, … of a seed."""
     streams = (translator.manifest.get("noise") or {}).get("streams", {})
     return {"seed": seed, "first": first} if streams.get("layers") else {}
 
@@ -154,14 +151,12 @@ def translate(
     first: int = 0,
     truths: Companions | None = None,
     masks: Companions | None = None,
-) -> Iterator[Translated]:
-    """Translate the images of `source` but the first `first` ones, block by block.
+) -> Iterator[TranslatedBlock]:
+    """Translate the images of `source` from index `first` on, block by block.
 
-    `preparation`: by default images are taken as they are. Image i of the source
-    is image i of the run with `seed`, wherever it begins, for the damage and for
-    the noise of a translator that draws some. `truths` and `masks`
-    belong to the images by name, or by their index in the source. Raises
-    DataError where none is left, and what they, source and translator raise.
+    `preparation` defaults to none. Image i of the source is image i of the run with `seed`, for
+    corruption and noise, whatever `first` is. `truths` and `masks` are matched to images by name,
+    or by index. Raises DataError if no image is left, and the errors of the arguments.
     """
     prepare = preparation or Preparation(translator, masked=masks is not None)
     index = 0
@@ -176,9 +171,9 @@ def translate(
         inputs = prepare.apply(images, seed, position, hiding)
         known = images if prepare.knows_truth else None
         started = time.perf_counter()
-        outputs = translator.translate(inputs, **_noise(translator, seed, position))
+        outputs = translator.translate(inputs, **_noise_arguments(translator, seed, position))
         seconds = time.perf_counter() - started
-        yield Translated(
+        yield TranslatedBlock(
             names,
             inputs,
             outputs,
@@ -187,4 +182,4 @@ def translate(
             seconds,
         )
     if index <= first:
-        raise DataError(f"first: expected less than the number of images, {index}, got {first}")
+        raise DataError(f"first must be below the number of images, {index}, got {first}")

@@ -94,9 +94,9 @@ class Translator(nn.Module):
         )
         self.head = nn.Conv2d(first, self.config.channels, 3, padding=1)
 
-    def translate(self, damaged: Tensor) -> Tensor:
+    def translate(self, corrupted: Tensor) -> Tensor:
         """Return the restored images; known pixels of an inpainting input are unchanged."""
-        x = F.relu(self.stem(damaged))
+        x = F.relu(self.stem(corrupted))
         skipped = []
         for layer in self.down:
             skipped.append(x)
@@ -106,22 +106,22 @@ class Translator(nn.Module):
             x = F.relu(layer(x) + skipped.pop())
         x = self.head(x)
         if self.config.task == "denoising":
-            return (damaged + x).clamp(0, 1)
+            return (corrupted + x).clamp(0, 1)
         x = torch.sigmoid(x)
         if self.config.alpha:
-            image, known = damaged[:, :-1], damaged[:, -1:]
+            image, known = corrupted[:, :-1], corrupted[:, -1:]
             x = known * image + (1 - known) * x
         return x
 
-    def forward(self, damaged: Tensor, images: Tensor) -> dict[str, Tensor]:
+    def forward(self, corrupted: Tensor, images: Tensor) -> dict[str, Tensor]:
         """Return the batch means: loss (mean absolute error in levels of 255) and mse.
 
         For inpainting both cover the hidden pixels only. The absolute error gives sharper images
         than the squared one (Zhao et al. 2017).
         """
-        difference = self.translate(damaged).float() - images
+        difference = self.translate(corrupted).float() - images
         if self.config.alpha:
-            hidden = 1 - damaged[:, -1:].float()
+            hidden = 1 - corrupted[:, -1:].float()
             share = hidden.mean().clamp(min=1e-6)
         else:
             hidden, share = 1.0, 1.0

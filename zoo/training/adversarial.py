@@ -1,4 +1,4 @@
-"""Training of adversarial models: one game, with places where models differ."""
+"""Adversarial training: one game, with hooks for the differences between models."""
 
 from __future__ import annotations
 
@@ -11,47 +11,46 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from zoo.data import DataSet, Split
+from zoo.data import DataSet
 from zoo.errors import ZooError
 from zoo.models.generators import to_uint8
 from zoo.training import batch_statistics, collapse
 from zoo.training.adversarial_options import make_options
 from zoo.training.games import GAMES, gradient_penalty, level_term, r1_penalty
-from zoo.training.pictures import grid
+from zoo.training.pictures import draw_grid
 from zoo.training.projected.discriminator import ProjectedDiscriminator
-from zoo.training.projected.game import Judged, play
+from zoo.training.projected.game import ProjectedInput, play
 from zoo.training.recipe import Recipe
-from zoo.training.task import Batch, Update
-from zoo.training.updates import frozen
+from zoo.training.task import Batch, Update, load_rows
+from zoo.training.updates import freeze
 
 DISCRIMINATOR, GENERATOR = 0, 1
-"""Numbers of the two optimizers."""
+"""Indices of the two optimizers."""
 
 SHOWN = 80
-"""Images in the picture of an epoch."""
+"""Number of samples in an epoch's picture."""
 
 ROWS = 200
-"""Images that are generated at a time."""
+"""Number of images generated at a time."""
 
 CALIBRATION = 256
-"""Real images that a projected discriminator is calibrated on."""
+"""Number of real images that calibrate a projected discriminator."""
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 SETTLING = 2000
-"""Images by which batch statistics are measured."""
+"""Number of images for re-estimating batch statistics."""
 
 HELD_OUT = 500
-"""Training and held-out images whose scores are compared."""
+"""Number of training and of held-out images whose scores are compared."""
 
 
 class AdversarialTask:
     """Training of a `generator` against a `discriminator`, submodules of one model.
 
-    A model that plays another game overrides what differs: `networks`, `real`, `fake`, `score`,
-    the two `…_extra`, `after_step`; and what is looked at: `generate` or `samples`. Where a
-    projected discriminator judges (`zoo.training.projected`), it is a submodule `projected`, and
-    what it is shown is `judged`.
+    For another game, override `networks`, `real`, `fake`, `score`, the two `…_extra` or
+    `after_step`; for other samples, `generate` or `samples`. A projected discriminator
+    (`zoo.training.projected`) is the submodule `projected`, with `projected_input` as its input.
     """
 
     headline = "generator_loss"
@@ -64,71 +63,70 @@ class AdversarialTask:
         self._fid: tuple[str, Any] | None = None
         self._unmeasured: str | None = None
 
-    # Where models differ
-
     def networks(self, model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
-        """The modules of the discriminating side and those of the generating side."""
+        """Return the discriminating and the generating modules."""
         return [model.discriminator], [model.generator]
 
     keeps_discriminator = False
-    """Whether the paper's discriminator learns something else too, beside a projected one."""
+    """True if the paper's discriminator has another objective besides a projected one's."""
 
-    def judged(self, model: Any, shown: Tensor, batch: Batch) -> Judged:
-        """What a projected discriminator sees of what `real` or `fake` gave."""
-        return Judged(shown)
+    def projected_input(self, model: Any, shown: Tensor, batch: Batch) -> ProjectedInput:
+        """Return the projected discriminator's input for a result of `real` or `fake`."""
+        return ProjectedInput(shown)
 
     def condition_width(self, model: Any) -> int:
-        """Width of the condition in `judged`."""
+        """Return the width of the condition in `projected_input`."""
         return 0
 
     def input_channels(self, model: Any) -> int:
-        """Channels of the inputs in `judged`."""
+        """Return the channels of the inputs in `projected_input`."""
         return 0
 
     def real(self, model: Any, batch: Batch) -> Tensor:
-        """What the discriminator is shown as real, [N, …] (default: the images)."""
+        """Return the real examples for the discriminator, [N, …] (by default the images)."""
         return batch.images
 
     def fake(self, model: Any, batch: Batch) -> Tensor:
-        """Images made for this batch, as many as it has, from PyTorch's noise."""
+        """Generate as many images as the batch has, with noise from PyTorch."""
         images: Tensor = model.generator(self.latents(model, len(batch), batch.levels.device))
         return images
 
     def score(self, model: Any, images: Tensor, batch: Batch) -> Tensor:
-        """The discriminator's logits, [N] or any shape that begins so."""
+        """Return the discriminator's logits, [N] or [N, …]."""
         scores: Tensor = model.discriminator(images)
         return scores
 
     def discriminator_extra(
         self, model: Any, batch: Batch, real: Tensor, fake: Tensor
     ) -> dict[str, Tensor]:
-        """Further weighted terms of the discriminator's loss, by the names they are logged by."""
+        """Return further weighted terms of the discriminator's loss, by their names in the log."""
         return {}
 
     def generator_extra(self, model: Any, batch: Batch, fake: Tensor) -> dict[str, Tensor]:
-        """Further weighted terms of the generator's loss."""
+        """Return further weighted terms of the generator's loss, by their names in the log."""
         return {}
 
     def after_step(self, model: Any, batch: Batch) -> None:
-        """What advances with every step; it must live in the model."""
+        """Advance state that changes with every step; it must be part of the model."""
 
     def generate(self, model: Any, latents: Tensor, first: int, random: torch.Generator) -> Tensor:
-        """Images of latents [n, D], those of samples first, first + 1, …; `random` draws more."""
+        """Generate images from latents [n, D], for samples first, first + 1, …
+
+        Further noise comes from `random`.
+        """
         images: Tensor = model.generator(latents)
         return images
 
     def samples(self, model: Any, count: int, seed: int) -> Iterator[Tensor]:
-        """Images [n, C, S, S] of the model in evaluation mode, `count` in all, by a seed."""
+        """Generate `count` images [n, C, S, S] from a seed; the model is in evaluation mode."""
         device = next(model.parameters()).device
         random = torch.Generator().manual_seed(seed)
         latents = torch.randn(count, model.config.latent, generator=random)
         for first in range(0, count, ROWS):
             yield self.generate(model, latents[first : first + ROWS].to(device), first, random)
 
-    # What they share
-
     def equip(self, model: Any) -> None:
-        """Add the projected discriminator, if the recipe asks for one."""
+        """Add the projected discriminator, if the recipe selects it."""
         if self.options.projected:
             model.projected = ProjectedDiscriminator(
                 model.config.image_size,
@@ -139,7 +137,7 @@ class AdversarialTask:
             )
 
     def players(self, model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
-        """The modules that learn on either side."""
+        """Return the trained modules of the discriminating and the generating side."""
         discriminating, generating = self.networks(model)
         if self.options.projected:
             kept = discriminating if self.keeps_discriminator else []
@@ -147,29 +145,28 @@ class AdversarialTask:
         return discriminating, generating
 
     def latents(self, model: Any, count: int, device: torch.device) -> Tensor:
-        """Draw z of N(0, I), [count, D]."""
+        """Draw z ~ N(0, I), [count, D]."""
         return torch.randn(count, model.config.latent, device=device)
 
     def optimizers(self, model: nn.Module, recipe: Recipe) -> list[Optimizer]:
-        """Adam for each of the two sides."""
+        """Return an Adam optimizer for each side."""
         scales = (self.options.discriminator_rate, 1.0)
-        made: list[Optimizer] = []
+        optimizers: list[Optimizer] = []
         for side, scale in zip(self.players(model), scales, strict=True):
             group = {"params": [p for module in side for p in module.parameters()], "scale": scale}
             betas = (float(self.options.beta1), float(self.options.beta2))
-            made.append(Adam([group], recipe.learning_rate, betas, fused=True))
-        return made
+            optimizers.append(Adam([group], recipe.learning_rate, betas, fused=True))
+        return optimizers
 
     def prepare(self, model: Any, data: DataSet, recipe: Recipe) -> list[dict[str, float]]:
         """Calibrate a projected discriminator on real images."""
         if self.options.projected:
-            rows = min(CALIBRATION, len(data.train))
             device = next(model.parameters()).device
-            model.projected.calibrate(_batch(data.train, rows, device).images)
+            model.projected.calibrate(load_rows(data.train, device, CALIBRATION).images)
         return []
 
     def step(self, model: nn.Module, batch: Batch, update: Update) -> dict[str, Tensor]:
-        """Algorithm 1: k updates of the discriminator on a minibatch each, one of the generator."""
+        """Run algorithm 1: k discriminator updates on a minibatch each, and a generator update."""
         if self.options.projected:
             terms = play(self, model, batch, update)
             with torch.no_grad():
@@ -179,12 +176,12 @@ class AdversarialTask:
         parts = batch.split(self.options.discriminator_steps)
         logged: dict[str, Tensor] = {}
         for part in parts:
-            with frozen(generating):
+            with freeze(generating):
                 terms = self._discriminator(model, part, update)
             update(terms["discriminator_loss"], DISCRIMINATOR)
             logged = {k: v.detach() + logged.get(k, 0) for k, v in terms.items()}
         logged = {name: value / len(parts) for name, value in logged.items()}
-        with frozen(discriminating):
+        with freeze(discriminating):
             terms = self._generator(model, parts[-1], update)
         update(terms["generator_loss"], GENERATOR)
         with torch.no_grad():
@@ -234,45 +231,45 @@ class AdversarialTask:
         loss = self.options.adversarial_weight * loss + sum(extra.values())
         return {"generator_loss": loss, **extra}
 
-    # Measuring
-
     @torch.no_grad()
     def settle(self, model: Any, data: DataSet) -> None:
-        """Measure the generator's batch statistics anew, as they are with the averaged weights."""
-        with batch_statistics.measured_anew(model.generator) as anything:
-            if anything:
+        """Re-estimate the generator's batch statistics for the averaged weights."""
+        with batch_statistics.reestimate(model.generator) as any_norms:
+            if any_norms:
                 for _ in self.samples(model, SETTLING, seed=2**32):
                     pass
 
     @torch.no_grad()
     def draw(self, model: nn.Module, count: int, seed: int) -> np.ndarray:
-        """Samples as an engine file gives them, uint8 [count, H, W, C]."""
+        """Return samples in the output format of an engine file, uint8 [count, H, W, C]."""
         return np.concatenate([to_uint8(images) for images in self.samples(model, count, seed)])
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
-        """Fréchet distance where the feature network is installed, diversity, and overfitting."""
+        """Measure the Fréchet distance (if its network is installed), diversity and overfitting."""
         images = self.draw(model, int(self.options.fid_images) or 500, seed=1)
-        measured = collapse.diversity(images, data.validation.images)
-        measured |= self._overfitting(model, data)
+        measured = collapse.measure_diversity(images, data.validation.images)
+        measured |= self._measure_overfitting(model, data)
         if self.options.fid_images:
-            measured |= self._quality(images, data)
+            measured |= self._measure_quality(images, data)
         return measured
 
-    def _overfitting(self, model: nn.Module, data: DataSet) -> dict[str, float]:
-        """Mean scores on training, held-out and generated images, and how far the first two part.
+    def _measure_overfitting(self, model: nn.Module, data: DataSet) -> dict[str, float]:
+        """Return mean scores on training, held-out and generated images, and the first two's gap.
 
-        `overfitting` is r_v of Karras et al. 2020 (arXiv:2006.06676), equation 1: 0 where the
-        discriminator takes held-out images for training images, 1 where it takes them for fakes.
-        It normalises by each of these batches, as in training: the running statistics that lie
-        beside averaged weights are those of other weights.
+        `overfitting` is r_v of Karras et al. 2020 (arXiv:2006.06676), equation 1: 0 if the
+        discriminator scores held-out images like training images, 1 if it scores them like fakes.
+        Each batch is normalised by its own statistics, as in training, because the running
+        statistics do not belong to the averaged weights.
         """
         device = next(model.parameters()).device
         count = min(HELD_OUT, len(data.validation), len(data.train))
-        train, held_out = (_batch(split, count, device) for split in (data.train, data.validation))
+        train, held_out = (
+            load_rows(split, device, count) for split in (data.train, data.validation)
+        )
         with (
             torch.random.fork_rng([device] if device.type == "cuda" else []),
-            batch_statistics.of_the_batch(*self.networks(model)[DISCRIMINATOR]),
+            batch_statistics.use_batch_statistics(*self.networks(model)[DISCRIMINATOR]),
         ):
             torch.manual_seed(0)
             known, unknown, fake = (
@@ -292,14 +289,14 @@ class AdversarialTask:
         }
 
     def _judge(self, model: Any, shown: Tensor, batch: Batch) -> Tensor:
-        """The scores of whichever discriminator judges."""
+        """Return the scores of the discriminator in use."""
         if not self.options.projected:
             return self.score(model, shown, batch)
-        judged = self.judged(model, shown, batch)
+        judged = self.projected_input(model, shown, batch)
         scores: Tensor = model.projected(judged.images, judged.condition, judged.inputs)
         return scores
 
-    def _quality(self, images: np.ndarray, data: DataSet) -> dict[str, float]:
+    def _measure_quality(self, images: np.ndarray, data: DataSet) -> dict[str, float]:
         from runtime.errors import EngineNotFoundError
 
         try:
@@ -308,38 +305,29 @@ class AdversarialTask:
             if self._fid is None or self._fid[0] != data.name:
                 self._fid = (data.name, QuickFid(data, len(images), part="validation"))
         except (ZooError, EngineNotFoundError, ModuleNotFoundError) as error:
-            # Training must not end for want of a package that only measures.
+            # Training continues without the packages for evaluation.
             self._unmeasured = f"no Fréchet distance: {error}"
             return {}
         self._unmeasured = None
         measured: dict[str, float] = self._fid[1].measure(images)
         return measured
 
-    def _joint(self, measured: dict[str, float], mse: float) -> dict[str, float]:
-        """`validation_joint`, by which an epoch is best whose images are like real ones and right.
+    def _measure_joint(self, measured: dict[str, float], mse: float) -> dict[str, float]:
+        """Return `validation_joint`, the criterion for the best epoch of models with targets.
 
-        The geometric mean of the Fréchet distance, where it is measured, and of the root mean
-        squared error, `mse` in units of 1: halving either counts alike, on whatever scale it is.
+        It is the geometric mean of the Fréchet distance, if measured, and the root mean squared
+        error (`mse` is of values in [0, 1]), so that halving either counts alike, whatever their
+        scales.
         """
         return {"validation_joint": math.sqrt(measured.get("fid", 1.0) * math.sqrt(mse))}
 
     @torch.no_grad()
     def picture(self, model: nn.Module, data: DataSet, seed: int) -> np.ndarray:
-        """Samples of fixed latents."""
+        """Draw samples of fixed latents."""
         images = torch.cat(list(self.samples(model, SHOWN, seed)))
-        return grid(images.float().cpu().numpy(), 10)
+        return draw_grid(images.float().cpu().numpy(), 10)
 
     def notes(self, values: dict[str, float]) -> list[str]:
-        """What these numbers say about mode collapse and balance, and what to try."""
-        found = collapse.notes(values)
-        return found if self._unmeasured is None else [*found, self._unmeasured]
-
-
-def _batch(split: Split, count: int, device: torch.device) -> Batch:
-    """The first images of a split."""
-    tables = (split.images, split.labels, split.attributes, split.inputs)
-    levels, *rest = (
-        None if t is None else torch.from_numpy(np.array(t[:count])).to(device) for t in tables
-    )
-    assert levels is not None
-    return Batch(levels, *rest)
+        """Return advice on mode collapse and balance."""
+        problems = collapse.find_problems(values)
+        return problems if self._unmeasured is None else [*problems, self._unmeasured]

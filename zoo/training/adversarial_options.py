@@ -1,4 +1,4 @@
-"""Options of an adversarial game, as a recipe gives them."""
+"""Options of adversarial training, the table `adversarial` of a recipe."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from zoo.models.options import check_choice, check_counts, check_numbers
 from zoo.training.games import GAMES
 
 DISCRIMINATORS = ("paper", "projected")
-"""Who judges: the discriminator of the model's paper, or one of projected features."""
+"""The discriminator of the model's paper, or one on projected features."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """The table `adversarial` of a recipe. Raises `ConfigError` for values that cannot work.
+    """The table `adversarial` of a recipe. Raises `ConfigError` for invalid values.
 
-    `loss` is a game of `zoo.training.games`. `discriminator_steps` is k of Algorithm 1 (Goodfellow
-    et al. 2014): a step's batch is cut into k minibatches, one an update of the discriminator.
-    `beta1` and `beta2` are Adam's; `discriminator_rate` is the discriminator's learning rate in
-    parts of the recipe's. `r1` is γ of the R1 penalty, taken every `r1_every` steps and weighted by
-    as much, `r2` that of the same penalty on generated images; `gradient_penalty` is λ of WGAN-GP,
-    and `drift` the weight of the mean squared real score (Karras et al. 2017, appendix A.1).
+    `loss` is a game of `zoo.training.games`. `discriminator_steps` is k of algorithm 1 (Goodfellow
+    et al. 2014): a step's batch is split into k minibatches, one for each discriminator update.
+    `beta1` and `beta2` are Adam's; `discriminator_rate` multiplies the recipe's learning rate for
+    the discriminator. `r1` is γ of the R1 penalty, applied every `r1_every` steps and multiplied by
+    that number; `r2` is γ of the same penalty on generated images. `gradient_penalty` is λ of
+    WGAN-GP, `drift` the weight of the mean squared real score (Karras et al. 2017, appendix A.1).
     `level` is the weight of `zoo.training.games.level_term`, `adversarial_weight` that of the game
-    in the generator's loss. Penalties are on images in [0, 1], where gradients are twice what they
-    are in the papers' [-1, 1]: γ is four times theirs, and a norm of 1 is their ½. `fid_images` are
-    drawn after each epoch for the Fréchet distance (0: not measured).
+    in the generator's loss. Penalties are on images in [0, 1], where gradients are twice those in
+    the papers' [-1, 1]: γ is four times theirs, and a norm of 1 is their ½. `fid_images` are
+    generated after each epoch for the Fréchet distance (0: not measured).
 
-    `discriminator` is one of `DISCRIMINATORS`. The penalties of a projected one are on its maps of
-    features, in units that do not depend on their size; `pixel_penalty` multiplies that on the
-    pixels. Over the first `anneal_images` of a run γ of R1 and R2 goes to `penalty_end` times its
-    start, and `pixel_penalty` to `pixel_penalty_end`, by the same factor every image.
+    `discriminator` is one of `DISCRIMINATORS`. The penalties of a projected one are on its feature
+    maps, normalised for their size; `pixel_penalty` multiplies the penalty on pixels. Over the
+    first `anneal_images`, γ of R1 and R2 changes geometrically to `penalty_end` times its initial
+    value, and `pixel_penalty` to `pixel_penalty_end`.
     """
 
     loss: str = "nonsaturating"
@@ -71,18 +71,18 @@ class Options:
 
     @property
     def projected(self) -> bool:
-        """Whether a projected discriminator judges."""
+        """True if the discriminator is a projected one."""
         return self.discriminator == "projected"
 
-    def annealed(self, weight: float, seen: int) -> float:
-        """γ, `weight` at the start of a run, after so many images."""
-        return weight * self._falling(1.0, self.penalty_end, seen)
+    def anneal(self, weight: float, seen: int) -> float:
+        """Return γ after `seen` images, from its initial value `weight`."""
+        return weight * self._interpolate(1.0, self.penalty_end, seen)
 
     def pixel_penalty_at(self, seen: int) -> float:
-        """The factor of the penalty on pixels after so many images."""
-        return self._falling(self.pixel_penalty, self.pixel_penalty_end, seen)
+        """Return the factor of the penalty on pixels after `seen` images."""
+        return self._interpolate(self.pixel_penalty, self.pixel_penalty_end, seen)
 
-    def _falling(self, start: float, end: float, seen: int) -> float:
+    def _interpolate(self, start: float, end: float, seen: int) -> float:
         if not self.anneal_images:
             return start
         share = min(1.0, seen / self.anneal_images)
@@ -90,7 +90,7 @@ class Options:
 
 
 def make_options(table: dict[str, Any]) -> Options:
-    """The options of a recipe's table; raises `ConfigError` for an unknown option."""
+    """Return the options of a recipe's table; raises `ConfigError` for an unknown option."""
     known = {entry.name for entry in fields(Options)}
     for name in table:
         if name not in known:

@@ -1,4 +1,4 @@
-"""Checkpoints: tensors in safetensors, everything else as JSON inside the same file; no pickle."""
+"""Checkpoints: tensors in safetensors and everything else as JSON in the same file, no pickle."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from zoo.errors import TrainingError
 from zoo.models.tensors import load_tensors, save_tensors
 
 KEY = "zoo.state"
-"""The metadata entry of a state file that holds its JSON."""
+"""Metadata entry of a state file with its JSON document."""
 
 
 def pack_optimizer(optimizer: Optimizer, prefix: str) -> dict[str, Tensor]:
-    """The optimizer's tensors (Adam's moments and step counts), named `<prefix><row>.<name>`."""
+    """Return the optimizer's tensors (Adam's moments and step counts) as `<prefix><row>.<name>`."""
     state = optimizer.state_dict()["state"]
     return {
         f"{prefix}{row}.{name}": torch.as_tensor(value)
@@ -28,14 +28,14 @@ def pack_optimizer(optimizer: Optimizer, prefix: str) -> dict[str, Tensor]:
 
 
 def unpack_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor], prefix: str) -> None:
-    """Put back what `pack_optimizer` took; hyperparameters stay those of the optimizer."""
+    """Restore the tensors of `pack_optimizer`; hyperparameters stay those of the optimizer."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in select(tensors, prefix).items():
         row, name = key.split(".", 1)
         like = parameters[int(row)]
         if value.shape == like.shape:
-            # A fused optimizer goes through memory, so moments must be laid out as the weights are.
+            # A fused optimizer needs its moments in the memory layout of the weights.
             value = torch.empty_like(like, requires_grad=False).copy_(value)
         state.setdefault(int(row), {})[name] = value
     groups = optimizer.state_dict()["param_groups"]
@@ -43,7 +43,7 @@ def unpack_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor], prefix: s
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:
-    """State of PyTorch's generators: `cpu`, and `device` on a GPU; uint8 vectors."""
+    """Return the state of PyTorch's generators: `cpu`, and `device` on a GPU; uint8 vectors."""
     state = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         state["device"] = torch.cuda.get_rng_state(device)
@@ -51,19 +51,19 @@ def random_state(device: torch.device) -> dict[str, Tensor]:
 
 
 def restore_random_state(state: dict[str, Tensor], device: torch.device) -> None:
-    """Put back what `random_state` took."""
+    """Restore the result of `random_state`."""
     torch.set_rng_state(state["cpu"])
     if device.type == "cuda" and "device" in state:
         torch.cuda.set_rng_state(state["device"], device)
 
 
 def save_state(path: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-    """Write tensors and a JSON document as one file, so that they never disagree."""
+    """Write tensors and a JSON document as one file, so that they are always consistent."""
     save_tensors(path, tensors, {KEY: json.dumps(values)})
 
 
 def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save_state` wrote; raises `TrainingError` for any other file."""
+    """Read a file written by `save_state`; raises `TrainingError` for any other file."""
     tensors, metadata = load_tensors(path)
     try:
         values: dict[str, Any] = json.loads(metadata[KEY])
@@ -73,7 +73,7 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def select(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names start with `prefix`, without it."""
+    """Return the tensors whose names start with `prefix`, with the prefix removed."""
     return {
         name.removeprefix(prefix): value
         for name, value in tensors.items()

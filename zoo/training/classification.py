@@ -1,4 +1,4 @@
-"""Training of classifiers: of binary attributes, and of classes."""
+"""Training of classifiers of binary attributes and of classes."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.data import DataSet, normalise
+from zoo.data import DataSet
 from zoo.errors import ConfigError
 from zoo.models.attribute_classifier import AttributeClassifier
 from zoo.models.class_classifier import ClassClassifier
 from zoo.models.classifier import Classifier
-from zoo.training.pictures import grid
+from zoo.training.pictures import draw_grid
 from zoo.training.reconstruction import COLUMNS, image_batches
-from zoo.training.task import Batch, LossTask
+from zoo.training.task import Batch, LossTask, to_input
 
 
 class AttributeTask(LossTask):
     """Training of an `AttributeClassifier` on the attributes of the data set."""
 
     def terms(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """The cross-entropy on the batch."""
+        """Return the cross-entropy on the batch."""
         if batch.attributes is None:
             raise ConfigError("the data set has no attributes to classify")
         terms: dict[str, Tensor] = model(batch.images, batch.attributes)
@@ -31,10 +31,10 @@ class AttributeTask(LossTask):
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
-        """Accuracy on validation: the mean over all attributes, and that of the worst one."""
+        """Measure validation accuracy: the mean over all attributes, and the worst one's."""
         if data.validation.attributes is None:
             raise ConfigError(f"{data.name} has no attributes to classify")
-        scores = _scores(cast(AttributeClassifier, model), data)
+        scores = _score_validation(cast(AttributeClassifier, model), data)
         right = (scores > 0.5) == (data.validation.attributes > 0)
         by_attribute = right.mean(0)
         return {
@@ -44,33 +44,33 @@ class AttributeTask(LossTask):
 
     @torch.no_grad()
     def picture(self, model: nn.Module, data: DataSet, seed: int) -> np.ndarray:
-        """A row for each attribute: validation images that have the highest scores for it."""
-        return _most_certain(cast(AttributeClassifier, model), data)
+        """Draw a row for each attribute: the validation images with the highest scores."""
+        return _draw_most_certain(cast(AttributeClassifier, model), data)
 
 
 class ClassTask(LossTask):
     """Training of a `ClassClassifier` on the labels of the data set.
 
-    Every image is moved by up to a pixel, so that the network does not learn images by heart. None
-    is mirrored: that a shoe points to the other side is something its features should tell.
+    Images are randomly shifted by up to a pixel against overfitting. They are not mirrored, so that
+    the features can tell which way a shoe points.
     """
 
     SHIFT = 1
 
     def terms(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """The cross-entropy on the moved images of the batch."""
+        """Return the cross-entropy on the shifted images of the batch."""
         if batch.labels is None:
             raise ConfigError("the data set has no labels to classify")
-        terms: dict[str, Tensor] = model(moved(batch.images, self.SHIFT), batch.labels)
+        terms: dict[str, Tensor] = model(shift_randomly(batch.images, self.SHIFT), batch.labels)
         return terms
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, data: DataSet) -> dict[str, float]:
-        """Accuracy on validation, that of the worst class, and the cross-entropy in nats."""
+        """Measure validation accuracy, the worst class's accuracy, and cross-entropy in nats."""
         labels = data.validation.labels
         if labels is None:
             raise ConfigError(f"{data.name} has no labels to classify")
-        scores = _scores(cast(ClassClassifier, model), data)
+        scores = _score_validation(cast(ClassClassifier, model), data)
         right = scores.argmax(1) == labels
         of_label = scores[np.arange(len(labels)), labels].astype(np.float64)
         return {
@@ -83,14 +83,14 @@ class ClassTask(LossTask):
 
     @torch.no_grad()
     def picture(self, model: nn.Module, data: DataSet, seed: int) -> np.ndarray:
-        """A row for each class: validation images that have the highest scores for it."""
-        return _most_certain(cast(ClassClassifier, model), data)
+        """Draw a row for each class: the validation images with the highest scores."""
+        return _draw_most_certain(cast(ClassClassifier, model), data)
 
 
-def moved(images: Tensor, most: int) -> Tensor:
-    """Images [N, C, H, W], each moved by -most … most pixels in both directions.
+def shift_randomly(images: Tensor, most: int) -> Tensor:
+    """Shift each of the images [N, C, H, W] by -most … most pixels in both directions.
 
-    What comes into view is black. The choice is drawn from the global generator.
+    Uncovered pixels are black. Draws from the global generator.
     """
     count, _, height, width = images.shape
     device = images.device
@@ -102,16 +102,15 @@ def moved(images: Tensor, most: int) -> Tensor:
     return padded[index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def _scores(classifier: Classifier, data: DataSet) -> np.ndarray:
-    """Probabilities float32 [N, K] of the validation images."""
-    device = next(classifier.parameters()).device
-    parts = [classifier.scores(images).cpu() for images in image_batches(data.validation, device)]
+def _score_validation(classifier: Classifier, data: DataSet) -> np.ndarray:
+    """Return probabilities float32 [N, K] of the validation images."""
+    batches = image_batches(data.validation, classifier)
+    parts = [classifier.scores(images).cpu() for images in batches]
     return torch.cat(parts).numpy()
 
 
-def _most_certain(classifier: Classifier, data: DataSet) -> np.ndarray:
-    device = next(classifier.parameters()).device
-    images = torch.from_numpy(normalise(data.validation.images[:500])).to(device)
+def _draw_most_certain(classifier: Classifier, data: DataSet) -> np.ndarray:
+    images = to_input(data.validation.images[:500], classifier)
     best = classifier.scores(images).argsort(0, descending=True)[:COLUMNS]
     chosen = images[best.T.flatten()]
-    return grid(chosen.cpu().numpy(), len(best))
+    return draw_grid(chosen.cpu().numpy(), len(best))

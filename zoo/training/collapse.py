@@ -1,9 +1,9 @@
-"""Watching for mode collapse: how different the samples are, and what to try when they are not.
+"""Detection of mode collapse: how diverse samples are, and advice if they are not.
 
 In mode collapse the generator makes few kinds of images, which fool the discriminator (Goodfellow
-2016, arXiv:1701.00160, section 5.1.1). Three signs are looked for: samples that are closer to each
-other than real images are, classes that no sample belongs to, and a discriminator that is always
-right or always wrong.
+2016, arXiv:1701.00160, section 5.1.1). There are three signs: samples that are closer to each other
+than real images are, classes without samples, and a discriminator that is always right or always
+wrong.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ from __future__ import annotations
 import numpy as np
 
 IMAGES = 500
-"""How many images of each kind are compared with each other."""
+"""Number of images of each kind that are compared with each other."""
 
 SIDE = 16
-"""Images are reduced to about this side first: what counts is what is seen, not noise."""
+"""Approximate side to which images are reduced first, so that pixel noise does not count."""
 
 CLOSE = 0.7
-"""Least mean distance between two samples, in parts of that between two real images."""
+"""Least mean distance between two samples, relative to real images."""
 
 TWINS = 0.4
-"""Least median distance of a sample to its nearest other one, likewise."""
+"""Least median distance of a sample to its nearest neighbour, relative to real images."""
 
 FEW_MODES = 0.75
-"""Least share of the classes that samples belong to."""
+"""Least share of the classes that have samples."""
 
 BY_HEART = 0.6
-"""Karras et al. 2020 (arXiv:2006.06676) hold the overfitting measure r_v at this target."""
+"""Target of Karras et al. 2020 (arXiv:2006.06676) for the overfitting measure r_v."""
 
 UNFAIR = 0.97
-"""A discriminator that is right more often than this teaches the generator little."""
+"""Accuracy above which a discriminator teaches the generator little."""
 
 
-def _points(images: np.ndarray) -> np.ndarray:
-    """Images uint8 [N, H, W, C] as float32 [N, F] in [0, 1], averaged over small squares."""
+def _reduce(images: np.ndarray) -> np.ndarray:
+    """Convert images uint8 [N, H, W, C] to float32 [N, F] in [0, 1], averaged over squares."""
     count, height, width, channels = images.shape
     step = max(1, height // SIDE)
     high, wide = height // step, width // step
@@ -42,12 +42,13 @@ def _points(images: np.ndarray) -> np.ndarray:
     return small.reshape(count, -1)
 
 
-def distances(images: np.ndarray) -> tuple[float, float]:
-    """Mean distance between two of the images, and median distance to the nearest other one.
+def measure_distances(images: np.ndarray) -> tuple[float, float]:
+    """Return the mean distance between images, and the median distance to the nearest other one.
 
-    `images` are uint8 [N, H, W, C] with N of at least 2; Euclidean, on reduced images.
+    `images` are uint8 [N, H, W, C] with N of at least 2; distances are Euclidean, on reduced
+    images.
     """
-    points = _points(images[:IMAGES]).astype(np.float64)
+    points = _reduce(images[:IMAGES]).astype(np.float64)
     squares = (points**2).sum(1)
     square = squares[:, None] + squares[None] - 2 * points @ points.T
     distance = np.sqrt(np.maximum(square, 0))
@@ -57,51 +58,55 @@ def distances(images: np.ndarray) -> tuple[float, float]:
     return float(mean), float(np.median(nearest))
 
 
-def diversity(samples: np.ndarray, real: np.ndarray) -> dict[str, float]:
-    """`pair_distance` and `nearest_distance` of samples, in parts of those of real images.
+def measure_diversity(samples: np.ndarray, real: np.ndarray) -> dict[str, float]:
+    """Return `pair_distance` and `nearest_distance` of samples, relative to real images.
 
-    Both uint8 [N, H, W, C]; 1 is as different from each other as real images are, 0 all the same.
-    Of fewer than two images nothing can be said: empty.
+    Both are uint8 [N, H, W, C]. At 1 samples are as diverse as real images, at 0 identical. Empty
+    for fewer than two images.
     """
     count = min(len(samples), len(real), IMAGES)
     if count < 2:
         return {}
-    mean, nearest = distances(samples[:count])
-    real_mean, real_nearest = distances(real[:count])
+    mean, nearest = measure_distances(samples[:count])
+    real_mean, real_nearest = measure_distances(real[:count])
     return {
         "pair_distance": mean / max(real_mean, 1e-12),
         "nearest_distance": nearest / max(real_nearest, 1e-12),
     }
 
 
-def notes(values: dict[str, float]) -> list[str]:
-    """Sentences on an epoch's numbers: what is wrong, and what to try; none when all is well.
+def find_problems(values: dict[str, float]) -> list[str]:
+    """Return sentences on an epoch's problems, with advice; none if all is well.
 
-    Looks at `pair_distance`, `nearest_distance`, `modes` (share of the classes that samples belong
-    to), `train_discriminator_accuracy` and `overfitting`, those that are there.
+    Uses `pair_distance`, `nearest_distance`, `modes` (share of the classes with samples),
+    `train_discriminator_accuracy` and `overfitting`, if present.
     """
-    found = []
+    problems = []
     signs = (
         ("pair_distance", CLOSE, "samples are {:.2f} times as far apart as real images"),
-        ("nearest_distance", TWINS, "samples have twins, {:.2f} times as far as real images have"),
+        (
+            "nearest_distance",
+            TWINS,
+            "samples have near-copies, at {:.2f} times the distance of real ones",
+        ),
         ("modes", FEW_MODES, "samples cover {:.0%} of the classes"),
     )
     seen = [text.format(values[n]) for n, least, text in signs if values.get(n, least) < least]
     if seen:
-        found.append(
+        problems.append(
             f"mode collapse: {'; '.join(seen)}. Try a gradient penalty (adversarial.r1), a lower "
             "learning rate, more discriminator steps, or larger batches"
         )
     accuracy = values.get("train_discriminator_accuracy", 0.5)
     if accuracy > UNFAIR:
-        found.append(
+        problems.append(
             f"the discriminator is right {accuracy:.0%} of the time, so the generator learns "
             "little. Try a gradient penalty, a lower discriminator_rate, or the loss nonsaturating"
         )
-    learned = values.get("overfitting", 0.0)
-    if learned > BY_HEART:
-        found.append(
-            f"the discriminator knows the training images by heart (overfitting {learned:.2f}). "
+    overfitting = values.get("overfitting", 0.0)
+    if overfitting > BY_HEART:
+        problems.append(
+            f"the discriminator has memorised the training images (overfitting {overfitting:.2f}). "
             "Try more data, an earlier checkpoint, or a stronger penalty"
         )
-    return found
+    return problems

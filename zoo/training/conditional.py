@@ -1,4 +1,4 @@
-"""Training of adversarial models that are told the class of the image to make."""
+"""Training of class-conditional adversarial models."""
 
 from __future__ import annotations
 
@@ -11,39 +11,40 @@ from torch import Tensor
 
 from zoo.errors import ConfigError
 from zoo.training.adversarial import AdversarialTask
-from zoo.training.projected.game import Judged
+from zoo.training.projected.game import ProjectedInput
 from zoo.training.task import Batch
 
 
 class ConditionalTask(AdversarialTask):
-    """The conditional game (Mirza & Osindero 2014, equation 2): both players know the label."""
+    """The conditional game (Mirza & Osindero 2014, equation 2): both players see the label."""
 
     def fake(self, model: Any, batch: Batch) -> Tensor:
-        """Images of the batch's own labels."""
+        """Generate images of the batch's labels."""
         z = self.latents(model, len(batch), batch.levels.device)
         images: Tensor = model.generator(z, _labels(batch))
         return images
 
     def condition_width(self, model: Any) -> int:
-        """Width of the one-hot class."""
         return int(model.config.classes)
 
-    def judged(self, model: Any, shown: Tensor, batch: Batch) -> Judged:
-        """The images, and their classes as vectors of mean square 1."""
+    def projected_input(self, model: Any, shown: Tensor, batch: Batch) -> ProjectedInput:
+        """Return the images, conditioned on one-hot classes scaled to mean square 1."""
         classes = model.config.classes
-        return Judged(shown, F.one_hot(_labels(batch), classes).float() * math.sqrt(classes))
+        return ProjectedInput(
+            shown, F.one_hot(_labels(batch), classes).float() * math.sqrt(classes)
+        )
 
     def score(self, model: Any, images: Tensor, batch: Batch) -> Tensor:
-        """The logits of images of the batch's labels."""
+        """Return the logits of images with the batch's labels."""
         scores: Tensor = model.discriminator(images, _labels(batch))
         return scores
 
     def discriminator_extra(
         self, model: Any, batch: Batch, real: Tensor, fake: Tensor
     ) -> dict[str, Tensor]:
-        """-log(1 - D(x, y')) for labels y' that are not those of the real images x.
+        """Return -log(1 - D(x, y')) for real images x with wrong labels y'.
 
-        A projected discriminator learns the classes by its last layer and does without.
+        A projected discriminator learns the classes in its last layer and needs no such term.
         """
         config = model.config
         if not config.mismatch or self.options.projected:
@@ -54,7 +55,7 @@ class ConditionalTask(AdversarialTask):
         return {"mismatch": F.softplus(scores).mean() * config.mismatch}
 
     def generate(self, model: Any, latents: Tensor, first: int, random: torch.Generator) -> Tensor:
-        """Images of class 0, 1, … in turn."""
+        """Generate images of class 0, 1, … in turn."""
         samples = torch.arange(first, first + len(latents), device=latents.device)
         images: Tensor = model.generator(latents, samples % model.config.classes)
         return images

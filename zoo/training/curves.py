@@ -1,4 +1,4 @@
-"""A picture of an adversarial run: what the discriminator believes, how good samples are."""
+"""Plots of an adversarial run: the discriminator's outputs, and the quality of samples."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _BELIEFS = (
 def draw(metrics: Path, out: Path) -> bool:
     """Plot D(x) and D(G(z)) over the epochs, with the equilibrium ½, and the Fréchet distance.
 
-    Reads the `metrics.jsonl` of a run; False, and no picture, where matplotlib is not installed or
-    the run has no discriminator.
+    Reads the `metrics.jsonl` of a run. Returns False, without a plot, if matplotlib is not
+    installed or the run has no discriminator.
     """
     lines = [line for line in read_metrics(metrics) if _BELIEFS[0][0] in line]
     try:

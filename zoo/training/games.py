@@ -1,4 +1,4 @@
-"""Losses of adversarial games, and the gradient penalties that keep a discriminator smooth.
+"""Adversarial losses, and the gradient penalties that regularise a discriminator.
 
 Scores are logits: D(x) = sigmoid(score). All functions return means over the batch.
 """
@@ -17,24 +17,22 @@ Score = Callable[[Tensor], Tensor]
 
 
 def _log_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """-log D(x) - log(1 - D(G(z))): Goodfellow et al. 2014, equation 1, negated."""
+    """Return -log D(x) - log(1 - D(G(z))), the negative of Goodfellow et al. 2014, equation 1."""
     return F.softplus(-real).mean() + F.softplus(fake).mean()
 
 
 class GeneratorLoss(Protocol):
-    """The generator's loss of fake scores, and of real ones where the game compares them."""
+    """Generator loss of fake scores, and of real scores in a relativistic game."""
 
-    def __call__(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """Return the mean."""
-        ...
+    def __call__(self, fake: Tensor, real: Tensor | None = None) -> Tensor: ...
 
 
 @dataclass(frozen=True)
 class Game:
-    """The losses of both players, of scores of real and of fake images of the same shape.
+    """Losses of both players, functions of the scores of as many real and fake images.
 
-    `discriminator(real, fake)` and `generator(fake, real)`; where `relative` is False the generator
-    needs no real ones, and real may be None.
+    They are called as `discriminator(real, fake)` and `generator(fake, real)`; `real` may be None
+    unless `relative`.
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
@@ -76,12 +74,12 @@ GAMES = {
 
 
 def level_term(real: Tensor, fake: Tensor) -> Tensor:
-    """(mean D(x) + mean D(G(z)))²: holds scores around 0, whose level pairs leave open."""
+    """Return (mean D(x) + mean D(G(z)))², to fix the mean score that pair losses leave free."""
     return (real.mean() + fake.mean()).square()
 
 
-def _gradients(score: Score, images: Tensor) -> Tensor:
-    """∂ score / ∂ images of every image, [N, …], differentiable."""
+def _input_gradients(score: Score, images: Tensor) -> Tensor:
+    """Return ∂ score / ∂ images, [N, …], differentiable."""
     with torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
         images = images.detach().float().requires_grad_(True)
         (gradients,) = torch.autograd.grad(score(images).sum(), images, create_graph=True)
@@ -89,19 +87,19 @@ def _gradients(score: Score, images: Tensor) -> Tensor:
 
 
 def r1_penalty(score: Score, real: Tensor) -> Tensor:
-    """E ‖∇D(x)‖² on real images [N, …] (Mescheder et al. 2018, arXiv:1801.04406, equation 9).
+    """Return E ‖∇D(x)‖² on real images [N, …] (Mescheder et al. 2018, arXiv:1801.04406, eq. 9).
 
-    In full precision. The paper's loss has γ/2 times this.
+    Computed in full precision. The paper's loss has γ/2 times this.
     """
-    return _gradients(score, real).square().flatten(1).sum(1).mean()
+    return _input_gradients(score, real).square().flatten(1).sum(1).mean()
 
 
 def gradient_penalty(score: Score, real: Tensor, fake: Tensor) -> Tensor:
-    """E (‖∇D(x̂)‖ - 1)², x̂ between real and fake (Gulrajani et al. 2017, arXiv:1704.00028, eq. 3).
+    """Return E (‖∇D(x̂)‖ - 1)², x̂ between real and fake (Gulrajani et al. 2017, arXiv:1704.00028).
 
-    In full precision. Each x̂ [N, …] is at a place of its own on the line, drawn here.
+    Equation 3, in full precision. Each x̂ [N, …] is at a random position on its line.
     """
     where = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)
     between = torch.lerp(real.float(), fake.detach().float(), where)
-    norms = _gradients(score, between).square().flatten(1).sum(1).add(1e-12).sqrt()
+    norms = _input_gradients(score, between).square().flatten(1).sum(1).add(1e-12).sqrt()
     return (norms - 1).square().mean()

@@ -1,4 +1,4 @@
-"""The training loop: epochs of updates, and after each a measurement, a picture, a checkpoint."""
+"""The training loop: epochs of updates, each followed by validation, a picture, a checkpoint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from zoo.data import DataSet
@@ -30,13 +30,13 @@ from zoo.training import checkpoint, curves
 from zoo.training.metrics import MetricsWriter
 from zoo.training.pictures import save_picture
 from zoo.training.recipe import Recipe, from_dict, to_dict
-from zoo.training.task import Batch, Task
-from zoo.training.updates import PROJECTED, Updater, average_buffers, copy_first
+from zoo.training.task import Task, load_rows
+from zoo.training.updates import PROJECTED, Updater, average_buffers, copy_from_first
 
 
 @dataclass
 class Progress:
-    """Where a run is: finished epochs and steps, the best epoch's measure, the epoch's sums."""
+    """Position in a run: finished epochs and steps, the best epoch's metric, the epoch's sums."""
 
     epoch: int = 0
     step: int = 0
@@ -48,10 +48,10 @@ class Progress:
 class Trainer:
     """One training run of a model in the folder `out`.
 
-    `model` has a dataclass `config`, and is trained as `task` says. Under `accelerate launch` (or
-    torchrun) every process makes a Trainer and takes its share of each batch; the first one writes.
-    Sets the seeds of PyTorch from the recipe. A run is the same every time on one device with
-    the same number of threads and processes, however often it is interrupted and resumed.
+    `model` has a dataclass `config`, and `task` trains it. Under `accelerate launch` (or torchrun)
+    every process creates a Trainer and takes its share of each batch; the first one writes. Sets
+    the seeds of PyTorch from the recipe. A run is reproducible on one device with the same number
+    of threads and processes, however often it is interrupted and resumed.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Trainer:
         self.device = self.accelerator.device
         self.name, self.task, self.data, self.recipe, self.out = name, task, data, recipe, out
         if recipe.precision == "fp16" and self.device.type == "cpu":
-            raise ConfigError("precision fp16 needs a GPU; a CPU can train in bf16 or fp32")
+            raise ConfigError("precision fp16 needs a GPU; use bf16 or fp32 on a CPU")
         shares = self.accelerator.num_processes
         self.steps_per_pass = len(data.train) // recipe.batch_size
         self.steps_per_epoch = self.steps_per_pass
@@ -78,18 +78,19 @@ class Trainer:
             self.steps_per_epoch = max(1, recipe.epoch_images // recipe.batch_size)
         if recipe.batch_size % shares:
             raise ConfigError(
-                f"batch size {recipe.batch_size} cannot be shared by {shares} processes"
+                f"batch size {recipe.batch_size} must be a multiple of the {shares} processes"
             )
         if self.steps_per_pass == 0:
             raise ConfigError(
-                f"batch size {recipe.batch_size} is more than the {len(data.train)} training images"
+                f"batch size must be at most the {len(data.train)} training images, "
+                f"got {recipe.batch_size}"
             )
         self.steps = self.steps_per_epoch * recipe.epochs
         torch.backends.cudnn.deterministic = True
         task.equip(model)
         self.model = model.to(self.device, memory_format=torch.channels_last)
         if not task.wrapped:
-            copy_first(self.model, self.accelerator)
+            copy_from_first(self.model, self.accelerator)
         self.average = copy.deepcopy(self.model) if recipe.ema_decay else self.model
         self.average.requires_grad_(self.average is self.model)
         optimizers = task.optimizers(self.model, recipe)
@@ -102,20 +103,17 @@ class Trainer:
         self.update = Updater(
             self.accelerator, self.optimizers, recipe.gradient_clip, average=not task.wrapped
         )
-        self.images = self._images(data.train.images)
-        self.labels = self._targets(data.train.labels)
-        self.attributes = self._targets(data.train.attributes)
-        self.inputs = self._targets(data.train.inputs)
+        self.rows = load_rows(data.train, self.device)
         self.progress = Progress()
         self.metrics: dict[str, float] = {}
         self.speed = 0.0
         self.quiet = quiet or not self.accelerator.is_main_process
-        # Every process draws noise of its own.
+        # Processes draw different noise.
         torch.manual_seed(recipe.seed + self.accelerator.process_index)
 
     @property
     def state_file(self) -> Path:
-        """The file that `resume` reads."""
+        """Path of the state that `resume` loads."""
         return self.out / "last" / "state.safetensors"
 
     @cached_property
@@ -125,13 +123,14 @@ class Trainer:
     def run(self, max_seconds: float = math.inf) -> int | None:
         """Train to the end of the recipe and write the results to `out`.
 
-        Returns None at the end (or when the run, with what it took before a resume, has lasted
-        `max_seconds`), or the number of the signal that stopped it; then the state is saved.
-        Raises `TrainingError` for a loss or a measurement that is not finite, naming the step; the
-        checkpoint of the last good epoch stays as it is.
+        Returns None at the end (or when the run, with its time before a resume, has lasted
+        `max_seconds`), or the number of the signal that stopped it; in both cases the state is
+        saved. Raises `TrainingError` for a loss or a metric that is not finite, naming the step;
+        the checkpoint of the last good epoch is kept.
         """
         check_name(self.out)
-        self._make_folders()
+        for folder in (self.out / "last", self.out / "pictures"):
+            folder.mkdir(parents=True, exist_ok=True)
         lock = lock_output(self.out) if self.accelerator.is_main_process else nullcontext()
         with lock, memory_errors(self.recipe.batch_size):
             return self._run(max_seconds)
@@ -152,7 +151,7 @@ class Trainer:
                         continue
                     self.progress.seconds = time.monotonic() - started
                     self._save_state()
-                    if self._any(bool(interrupt)):
+                    if self._any_process(bool(interrupt)):
                         return interrupt.signal or signal.SIGTERM
                     self._report(writer, started, complete=False)
                     break
@@ -162,24 +161,24 @@ class Trainer:
         return None
 
     def one_step(self) -> dict[str, float]:
-        """Take the first update and return its losses; nothing is written."""
+        """Take the first update and return its losses, without writing anything."""
         with memory_errors(self.recipe.batch_size):
-            return self._step(self._rows(self._order(0)))
+            return self._step(self._select_rows(self._shuffle(0)))
 
     def close(self) -> None:
-        """Part from the other processes of the run, once all have come here.
+        """Wait for the other processes of the run and disconnect from them.
 
-        Without it their threads of communication are still at work when the interpreter ends, and
-        now and then one of them aborts a run that has succeeded.
+        Otherwise their communication threads are still running when the interpreter exits, and
+        sometimes abort a successful run.
         """
         self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
 
     def resume(self) -> None:
-        """Go on from the state in `out`.
+        """Continue from the state in `out`.
 
-        Raises `TrainingError` when that run had another recipe (the number of epochs may differ:
-        the learning rate then follows the new one), other images, or another number of processes.
+        Raises `TrainingError` if that run had another recipe (the number of epochs may differ: the
+        learning rate then follows the new one), other images, or another number of processes.
         """
         tensors, values = checkpoint.load_state(self.state_file)
         saved = to_dict(from_dict(values["recipe"]))
@@ -208,17 +207,8 @@ class Trainer:
         self.progress = Progress(**values["progress"])
         self.metrics = values["metrics"]
 
-    def _images(self, images: np.ndarray) -> Tensor:
-        """The training images; those that are mapped into memory stay in their file."""
-        if isinstance(images, np.memmap) and images.flags.writeable and self.device.type == "cpu":
-            return torch.from_numpy(images)
-        return torch.from_numpy(np.array(images)).to(self.device)
-
-    def _targets(self, values: np.ndarray | None) -> Tensor | None:
-        return None if values is None else torch.from_numpy(np.array(values)).to(self.device)
-
     def _prepare(self) -> None:
-        """Let the task prepare the model of a new run; what it reports is in preparation.jsonl."""
+        """Let the task prepare the model of a new run; write its report to preparation.jsonl."""
         lines = self.task.prepare(self.model, self.data, self.recipe)
         if self.average is not self.model:
             self.average.load_state_dict(self.model.state_dict())
@@ -226,25 +216,21 @@ class Trainer:
             with replace_file(self.out / "preparation.jsonl") as temporary:
                 temporary.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
-    def _make_folders(self) -> None:
-        for folder in (self.out / "last", self.out / "pictures"):
-            folder.mkdir(parents=True, exist_ok=True)
-
-    def _order(self, number: int) -> np.ndarray:
-        """The order of the training images in a pass over them, a function of seed and number."""
+    def _shuffle(self, number: int) -> np.ndarray:
+        """Return the order of the training images in a pass, a function of seed and `number`."""
         key = np.array([self.recipe.seed, number], np.uint64)
-        return np.random.Generator(np.random.Philox(key=key)).permutation(len(self.images))
+        return np.random.Generator(np.random.Philox(key=key)).permutation(len(self.rows))
 
-    def _rows(self, order: np.ndarray) -> np.ndarray:
-        """The images of the step to come, in the order of its pass."""
+    def _select_rows(self, order: np.ndarray) -> np.ndarray:
+        """Return the image indices of the next step, given the order of its pass."""
         start = self.progress.step % self.steps_per_pass * self.recipe.batch_size
         return order[start : start + self.recipe.batch_size]
 
     def _train_epoch(self, interrupt: Interrupt, started: float, max_seconds: float) -> bool:
-        """Do the rest of the epoch under way; False when it was cut short."""
+        """Run the remaining steps of the epoch; return False if interrupted."""
         done = self.progress.step - self.progress.epoch * self.steps_per_epoch
         passed = self.progress.step // self.steps_per_pass
-        order = self._order(passed)
+        order = self._shuffle(passed)
         self.wrapped.train()
         began = time.monotonic()
         with tqdm(
@@ -256,12 +242,12 @@ class Trainer:
             mininterval=0.5,
         ) as bar:
             for batch in range(done, self.steps_per_epoch):
-                if self._any(bool(interrupt) or time.monotonic() - started >= max_seconds):
+                if self._any_process(bool(interrupt) or time.monotonic() - started >= max_seconds):
                     return False
                 if self.progress.step // self.steps_per_pass != passed:
                     passed = self.progress.step // self.steps_per_pass
-                    order = self._order(passed)
-                losses = self._step(self._rows(order))
+                    order = self._shuffle(passed)
+                losses = self._step(self._select_rows(order))
                 for name, value in losses.items():
                     self.progress.sums[name] = self.progress.sums.get(name, 0.0) + value
                 self.progress.step += 1
@@ -272,13 +258,11 @@ class Trainer:
         return True
 
     def _step(self, rows: np.ndarray) -> dict[str, float]:
-        """Update the model on the images of these rows; return the losses of this process."""
+        """Update the model on the images of these rows; return this process's losses."""
         self.update.step = self.progress.step
         self.update.set_learning_rate(self.recipe.learning_rate_at(self.progress.step, self.steps))
         share = rows[self.accelerator.process_index :: self.accelerator.num_processes]
-        index = torch.from_numpy(np.ascontiguousarray(share)).to(self.device)
-        tables = (self.labels, self.attributes, self.inputs)
-        batch = Batch(self.images[index], *(None if t is None else t[index] for t in tables))
+        batch = self.rows[torch.from_numpy(np.ascontiguousarray(share)).to(self.device)]
         losses = self.task.step(self.wrapped, batch, self.update)
         if not self.task.wrapped:
             average_buffers(self.model, self.accelerator)
@@ -296,22 +280,23 @@ class Trainer:
     def _update_average(self) -> None:
         if self.average is self.model:
             return
-        # Short memory at first, or the average would hold the random start for long.
+        # A short memory at first keeps the random start out of the average.
         updates = self.progress.step + 1
         decay = min(self.recipe.ema_decay, (1 + updates) / (10 + updates))
         averages, parameters = list(self.average.parameters()), list(self.model.parameters())
         torch._foreach_lerp_(averages, parameters, 1 - decay)
-        for kept, buffer in zip(self.average.buffers(), self.model.buffers(), strict=True):
-            kept.copy_(buffer)
+        for average, buffer in zip(self.average.buffers(), self.model.buffers(), strict=True):
+            average.copy_(buffer)
 
     def _report(self, writer: MetricsWriter | None, started: float, complete: bool = True) -> None:
-        """Measure, and write everything of an epoch, or of the part of it that was done."""
+        """Measure and write the results of an epoch, or of the finished part of it."""
         progress = self.progress
         done = progress.step - progress.epoch * self.steps_per_epoch
         if done == 0:
             return
         values = {
-            f"train_{name}": self._mean(total / done) for name, total in progress.sums.items()
+            f"train_{name}": self._mean_over_processes(total / done)
+            for name, total in progress.sums.items()
         }
         self.average.eval()
         self.task.settle(self.average, self.data)
@@ -330,7 +315,7 @@ class Trainer:
             "images_per_second": self.speed,
         }
         number = progress.epoch + 1
-        best = self._is_best()
+        best = self._update_best()
         if writer:
             sheet = self.task.picture(self.average, self.data, self.recipe.seed)
             save_picture(self.out / "pictures" / f"epoch-{number:03d}.png", sheet)
@@ -346,8 +331,8 @@ class Trainer:
             progress.epoch, progress.sums = number, {}
             self._save_state()
 
-    def _is_best(self) -> bool:
-        """Whether this epoch is the best so far; remembers it."""
+    def _update_best(self) -> bool:
+        """Return True if this epoch is the best so far, and record it."""
         if self.task.best is None or self.task.best not in self.metrics:
             return False
         value, best = self.metrics[self.task.best], self.progress.best
@@ -383,7 +368,7 @@ class Trainer:
             temporary.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
     def _device_name(self) -> str:
-        """What trains: "2 CPU threads", or the name of a GPU; times the number of processes."""
+        """Return "2 CPU threads", or the name of a GPU; times the number of processes."""
         if self.device.type == "cuda":
             name = torch.cuda.get_device_name(self.device)
         else:
@@ -415,15 +400,15 @@ class Trainer:
         }
         checkpoint.save_state(self.state_file, tensors, values)
 
-    def _mean(self, value: float) -> float:
-        """The mean over the processes."""
+    def _mean_over_processes(self, value: float) -> float:
+        """Return the mean over the processes."""
         if self.accelerator.num_processes == 1:
             return value
         own = torch.tensor(value, device=self.device, dtype=torch.float32)
         return float(self.accelerator.reduce(own, "mean"))
 
-    def _any(self, flag: bool) -> bool:
-        """Whether the flag is set in any process, so that all leave the loop together."""
+    def _any_process(self, flag: bool) -> bool:
+        """Return True if the flag is set in any process, so that all leave the loop together."""
         if self.accelerator.num_processes == 1:
             return flag
         count = self.accelerator.reduce(torch.tensor(float(flag), device=self.device))

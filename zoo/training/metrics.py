@@ -1,4 +1,4 @@
-"""What a run measured, as JSON lines and for TensorBoard."""
+"""Metrics of a run, as JSON lines and for TensorBoard."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zoo.images.atomic import replace_file
 class MetricsWriter:
     """Appends one line per epoch to `metrics.jsonl` and the same numbers to `tensorboard/`.
 
-    Opening it for a run that resumes after `epoch` epochs drops what was written for later ones.
+    When a run resumes after `epoch` epochs, lines of later epochs are removed.
     """
 
     def __init__(self, folder: Path, epoch: int = 0) -> None:
@@ -35,7 +35,7 @@ class MetricsWriter:
     ) -> None:
         """Add the numbers of an epoch (from 1), its picture (uint8 [H, W] or [H, W, 3]) and notes.
 
-        The line has an entry `notes` only where there are some.
+        The line has an entry `notes` only if there are any.
         """
         line = {"epoch": epoch, **values} | ({"notes": list(notes)} if notes else {})
         with self.path.open("a", encoding="utf-8") as file:
@@ -49,14 +49,13 @@ class MetricsWriter:
         self.board.flush()
 
     def close(self) -> None:
-        """Finish the TensorBoard file."""
         self.board.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`, or none if there is no such file.
+    """Read the lines of a `metrics.jsonl`; returns an empty list if it does not exist.
 
-    A last line that was cut off, by a machine that went down, is left out.
+    A truncated last line, left by a crash, is ignored.
     """
     if not path.is_file():
         return []

@@ -1,4 +1,4 @@
-"""Pictures of images side by side, for looking at a training run."""
+"""Sheets of images for monitoring a training run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from zoo.data import Split
 from zoo.images.atomic import replace_file
 
 
-def grid(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
-    """Lay images [N, C, H, W] in [0, 1] out in rows; return uint8 [H', W'] or [H', W', 3]."""
+def draw_grid(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
+    """Arrange images [N, C, H, W] in [0, 1] in rows; return uint8 [H', W'] or [H', W', 3]."""
     count, channels, height, width = images.shape
     rows = -(-count // columns)
     sheet = np.full(
@@ -27,18 +27,17 @@ def grid(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
 
 
 def save_picture(path: Path, sheet: np.ndarray, scale: int = 2) -> None:
-    """Write a sheet as PNG, each pixel `scale` wide; the file appears whole or not at all."""
+    """Write a sheet as PNG, enlarged by `scale`, atomically."""
     picture = Image.fromarray(sheet.repeat(scale, 0).repeat(scale, 1))
     with replace_file(path) as temporary:
         picture.save(temporary, format="PNG")
 
 
-def one_of_each(split: Split, count: int) -> np.ndarray:
-    """Rows of `count` images (or fewer, in full rows of ten): the first of each class in turn."""
+def pick_per_class(split: Split, count: int) -> np.ndarray:
+    """Return `count` indices (or fewer, in full rows of ten): the first of each class in turn."""
     if split.labels is None:
         order = np.arange(len(split))
     else:
-        # The n-th image of every class before the (n+1)-th of any.
         by_class = np.argsort(split.labels, kind="stable")
         labels = split.labels[by_class]
         turn = np.arange(len(split)) - np.searchsorted(labels, labels)

@@ -1,4 +1,4 @@
-"""Training of generators that grow, and of style-based ones."""
+"""Training of progressively grown and of style-based generators."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from zoo.training.adversarial import AdversarialTask
 from zoo.training.task import Batch, Update
 
 STYLE_DECAY = 0.995
-"""Memory of the mean of w, a step."""
+"""Decay per step of the running mean of w."""
 
 
 class ProgressiveTask(AdversarialTask):
-    """The game at the present resolution (Karras et al. 2017, section 2)."""
+    """The game at the current resolution (Karras et al. 2017, section 2)."""
 
     def real(self, model: Any, batch: Batch) -> Tensor:
-        """The images, reduced to what the generator can make."""
+        """Return the images, reduced to the current resolution."""
         return match_resolution(batch.images, model.discriminator.growth)
 
     def fake(self, model: Any, batch: Batch) -> Tensor:
-        """Images of the present resolution."""
+        """Generate images at the current resolution."""
         z = self.latents(model, len(batch), batch.levels.device)
         images: Tensor = model.generator.forward_stage(z)
         return images
 
     def step(self, model: nn.Module, batch: Batch, update: Update) -> dict[str, Tensor]:
-        """As of every adversarial model; the side of the images is logged."""
+        """Train on a batch and log the current side of the images."""
         discriminator: Any = model.discriminator
         side = torch.tensor(float(discriminator.growth.side()))
         return super().step(model, batch, update) | {"resolution": side}
 
     def after_step(self, model: Any, batch: Batch) -> None:
-        """Count the images, those of all processes."""
+        """Count the images of all processes."""
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         grow(model, len(batch) * (torch.distributed.get_world_size() if distributed else 1))
 
@@ -45,7 +45,7 @@ class StyleTask(ProgressiveTask):
     """The game of a `StyleGAN`, with style mixing (Karras et al. 2019, section 3.1)."""
 
     def fake(self, model: Any, batch: Batch) -> Tensor:
-        """Images of the present resolution, some of two styles; in training, follows their mean."""
+        """Generate images at the current resolution with style mixing; updates the mean of w."""
         generator, count = model.generator, len(batch)
         z = self.latents(model, count, batch.levels.device)
         w = generator.mapping(z)
@@ -62,6 +62,6 @@ class StyleTask(ProgressiveTask):
         return images
 
     def generate(self, model: Any, latents: Tensor, first: int, random: torch.Generator) -> Tensor:
-        """Images with noise in their layers, which is drawn after the latents."""
+        """Generate images, with layer noise from `random`."""
         images: Tensor = model.generator(latents, noise=torch_noise(latents, random))
         return images

@@ -1,4 +1,4 @@
-"""A recipe: everything that decides what a training run computes, read from TOML."""
+"""Recipes: all settings that determine the result of a training run, read from TOML."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from zoo.errors import ConfigError
 from zoo.models.options import is_number
 
 FOLDER = Path(__file__).parent.parent / "recipes"
-"""The folder of the shipped recipes, one `<model>.toml` each."""
+"""Folder of the shipped recipes, `<model>.toml`."""
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 """Precisions of the forward pass; weights and optimizer stay fp32."""
 
 SIZES = ("cpu", "gpu")
-"""Sizes of a run: what a CPU trains in an hour or so, and what is worth a GPU."""
+"""Sizes of a run: trainable on a CPU in about an hour, or worth a GPU."""
 
 SCHEDULES = ("cosine", "linear", "late", "constant")
-"""Courses of the learning rate after the warm-up."""
+"""Learning rate schedules after the warm-up."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hyperparameters of a run. Raises `ConfigError` for values that cannot work.
+    """Hyperparameters of a run. Raises `ConfigError` for invalid values.
 
     `learning_rate` rises linearly for `warmup_steps` and then follows the `schedule`: "cosine"
-    falls to zero at the end of `epochs`, "linear" stays for half of them and then falls to zero in
-    a straight line, "late" stays for three quarters and then falls to 2 %, "constant" stays.
-    `batch_size` counts the images of one step over all processes. `ema_decay` is that of the
-    averaged weights, which are the ones evaluated and shipped (0: no averaging). `gradient_clip`
-    bounds the norm of the gradient (0: no bound). `exclude` names classes whose images are not
-    trained on. `epoch_images` are the images of an epoch, after which is measured, where it is not
-    one pass over them all (0). `model` overrides fields of the model's config, `adversarial` those
-    of `zoo.training.adversarial_options.Options`. `size` says which of the sizes in a file it is:
-    "cpu", or "gpu", the file's table of that name put over the rest.
+    falls to zero at the end of `epochs`, "linear" stays for half of them and then falls linearly to
+    zero, "late" stays for three quarters and then falls to 2 %, "constant" stays. `batch_size` is
+    the number of images per step over all processes. `ema_decay` is the decay of the averaged
+    weights, which are the ones evaluated and shipped (0: no averaging). `gradient_clip` limits the
+    norm of the gradient (0: no limit). `exclude` names classes that are left out of training.
+    `epoch_images` is the number of images per epoch, after which the model is evaluated (0: one
+    pass over the data). `model` overrides fields of the model's config, `adversarial` those of
+    `zoo.training.adversarial_options.Options`. `size` is "cpu" for the file as it is, or "gpu" to
+    apply its table of that name.
     """
 
     data: str = "fashion-mnist"
@@ -85,12 +85,12 @@ class Recipe:
             )
         tables = (self.model, self.adversarial)
         if not isinstance(self.data, str) or not all(isinstance(t, dict) for t in tables):
-            raise ConfigError("data must be a name or a path, model a table, adversarial a table")
+            raise ConfigError("data must be a name or a path, and model and adversarial tables")
         if not isinstance(self.exclude, list) or not all(isinstance(c, str) for c in self.exclude):
             raise ConfigError(f"exclude must be a list of class names, got {self.exclude!r}")
 
     def learning_rate_at(self, step: int, steps: int) -> float:
-        """Learning rate of the update number `step` (from 0) of `steps`."""
+        """Return the learning rate of update `step` (from 0) of `steps`."""
         warm = min(1.0, (step + 1) / (self.warmup_steps + 1))
         course = {
             "cosine": 0.5 * (1 + math.cos(math.pi * step / steps)),
@@ -102,7 +102,7 @@ class Recipe:
 
 
 def from_dict(values: dict[str, Any]) -> Recipe:
-    """Make a recipe from a table of its fields; raises `ConfigError` for an unknown field."""
+    """Build a recipe from a table of its fields; raises `ConfigError` for an unknown field."""
     known = {entry.name for entry in fields(Recipe)}
     for name in values:
         if name not in known:
@@ -111,28 +111,28 @@ def from_dict(values: dict[str, Any]) -> Recipe:
 
 
 def load_recipe(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
-    """Read a TOML recipe; `overrides` replace its fields, and merge into its tables.
+    """Read a TOML recipe; `overrides` replace its fields, and are merged into its tables.
 
-    With `size` "gpu" among them, what the file's table `gpu` says comes before the rest of it.
+    If they set `size` to "gpu", the file's table `gpu` is applied first.
     """
     try:
-        # Editors of other systems mark UTF-8 by three bytes in front.
+        # Some editors write a UTF-8 byte order mark.
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"cannot read the recipe {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
     overrides = dict(overrides or {})
     larger = values.pop("gpu", None)
     if overrides.get("size") == "gpu":
         if not isinstance(larger, dict):
-            raise ConfigError(f"{path.name} has no size for GPUs: no table 'gpu'")
-        values = merged(values, larger)
-    return from_dict(merged(values, overrides))
+            raise ConfigError(f"{path.name} has no table 'gpu'")
+        values = merge_tables(values, larger)
+    return from_dict(merge_tables(values, overrides))
 
 
-def merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """A recipe's table with another's fields put over it, the tables inside field by field."""
+def merge_tables(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Merge a recipe's table with overrides; the tables inside are merged field by field."""
     tables = {}
     for name in ("model", "adversarial"):
         parts = values.get(name, {}), over.get(name, {})
@@ -144,6 +144,6 @@ def merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:
-    """The recipe's fields, as `from_dict` takes them and JSON gives them back."""
+    """Return the recipe's fields for `from_dict`, in types that survive JSON."""
     values: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
     return values

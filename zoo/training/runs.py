@@ -1,4 +1,4 @@
-"""A training run from its recipe to its results; importing it does not import PyTorch."""
+"""Training runs from recipe to results; importing it does not import PyTorch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zoo.errors import ConfigError
 from zoo.host import keep_freed_memory, memory_errors, setup_threads
 from zoo.inference.inputs import report_skipped
 from zoo.models import registry
-from zoo.training.recipe import FOLDER, Recipe, from_dict, load_recipe, merged
+from zoo.training.recipe import FOLDER, Recipe, from_dict, load_recipe, merge_tables
 
 if TYPE_CHECKING:
     from zoo.training.loop import Trainer
@@ -42,9 +42,9 @@ def train_model(
 ) -> int:
     """Train a model by its recipe; the arguments are the options of `zoo.train`.
 
-    `fields` are those of the recipe. Prints what the run is, and its results. Returns the exit
-    status: 0, or 128 and the number of the signal that ended it. Raises ConfigError, DataError,
-    OutputError, TrainingError.
+    `fields` are those of the recipe. Prints a description of the run and its results. Returns the
+    exit status: 0, or 128 plus the number of the signal that stopped it. Raises ConfigError,
+    DataError, OutputError, TrainingError.
     """
     if max_seconds is not None and math.isnan(max_seconds):
         raise ConfigError("--max-seconds: expected a number of seconds, got nan")
@@ -55,14 +55,14 @@ def train_model(
     overrides = {name: value for name, value in fields.items() if value is not None}
     if exclude:
         overrides["exclude"] = list(exclude)
-    overrides |= _settings(settings)
-    given = {name: value for name, value in options.items() if value is not None}
-    overrides["model"] = given | overrides["model"]
-    recipe = _recipe(model, recipe_file, overrides, out if resume else None)
+    overrides |= _parse_settings(settings)
+    chosen = {name: value for name, value in options.items() if value is not None}
+    overrides["model"] = chosen | overrides["model"]
+    recipe = _load_recipe(model, recipe_file, overrides, out if resume else None)
     if not resume and not dry_run and (out / "last" / "state.safetensors").exists():
         raise ConfigError(f"{out} already holds a run: continue it with --resume, or choose --out")
     with memory_errors(recipe.batch_size):
-        trainer = _trainer(model, recipe, out, cpu, quiet)
+        trainer = _build_trainer(model, recipe, out, cpu, quiet)
     if resume:
         trainer.resume()
     if not trainer.quiet or dry_run:
@@ -74,20 +74,20 @@ def train_model(
     stopped = trainer.run(math.inf if max_seconds is None else max_seconds)
     trainer.close()
     if stopped is not None:
-        print(f"interrupted; saved in {out}, --resume goes on", file=sys.stderr)
-        return _leave(trainer, 128 + stopped)
+        print(f"interrupted; saved in {out}, continue with --resume", file=sys.stderr)
+        return _exit(trainer, 128 + stopped)
     if trainer.accelerator.is_main_process:
         for name, value in trainer.metrics.items():
             print(f"{name:20} {value:.3f}")
         print(f"{trainer.progress.seconds:.0f} s; results in {out}")
-    return _leave(trainer, 0)
+    return _exit(trainer, 0)
 
 
-def _leave(trainer: Trainer, status: int) -> int:
-    """Return the exit status; one of several processes ends here.
+def _exit(trainer: Trainer, status: int) -> int:
+    """Return the exit status; in a run of several processes, exit here.
 
-    Threads that PyTorch keeps for communication and gradients now and then abort a process while
-    the interpreter is taken down, though all it had to do is done and written.
+    Threads that PyTorch keeps for communication and gradients sometimes abort a process while the
+    interpreter shuts down, although its work is complete.
     """
     if trainer.accelerator.num_processes > 1:
         sys.stdout.flush()
@@ -96,26 +96,26 @@ def _leave(trainer: Trainer, status: int) -> int:
     return status
 
 
-def _settings(settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """`("beta=0.5", "adversarial.r1=1")` as the tables of a recipe, `model` and `adversarial`.
+def _parse_settings(settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """Parse `("beta=0.5", "adversarial.r1=1")` into the tables `model` and `adversarial`.
 
-    A value that is no TOML is a string.
+    A value that is not TOML is a string.
     """
     tables: dict[str, dict[str, Any]] = {"model": {}, "adversarial": {}}
     for setting in settings:
         name, _, value = setting.partition("=")
         table, _, option = name.rpartition(".")
-        chosen = tables.get(table or "model")
-        if chosen is None or not option or not value:
+        options = tables.get(table or "model")
+        if options is None or not option or not value:
             raise ConfigError(f"--set {setting}: expected NAME=VALUE or adversarial.NAME=VALUE")
         try:
-            chosen[option] = tomllib.loads(f"value = {value}")["value"]
+            options[option] = tomllib.loads(f"value = {value}")["value"]
         except (ValueError, RecursionError):
-            chosen[option] = value
+            options[option] = value
     return tables
 
 
-def _recipe(
+def _load_recipe(
     model: str, file: Path | None, overrides: dict[str, Any], resumed: Path | None
 ) -> Recipe:
     registry.get(model)
@@ -124,10 +124,10 @@ def _recipe(
     from zoo.training import checkpoint
 
     saved = checkpoint.load_state(resumed / "last" / "state.safetensors")[1]["recipe"]
-    return from_dict(merged(saved, overrides))
+    return from_dict(merge_tables(saved, overrides))
 
 
-def _trainer(model: str, recipe: Recipe, out: Path, cpu: bool, quiet: bool) -> Trainer:
+def _build_trainer(model: str, recipe: Recipe, out: Path, cpu: bool, quiet: bool) -> Trainer:
     import torch
 
     from zoo.training.loop import Trainer
@@ -142,7 +142,7 @@ def _trainer(model: str, recipe: Recipe, out: Path, cpu: bool, quiet: bool) -> T
     loaded = loaded.without(recipe.exclude) if recipe.exclude else loaded
     shape: dict[str, Any] = {}
     if "input_channels" in entry.options():
-        loaded = _paired(loaded, recipe.model)
+        loaded = _add_inputs(loaded, recipe.model)
         assert loaded.train.inputs is not None
         shape["input_channels"] = loaded.train.inputs.shape[3]
     shape |= {"image_size": loaded.image_size, "channels": loaded.channels}
@@ -161,12 +161,12 @@ def _trainer(model: str, recipe: Recipe, out: Path, cpu: bool, quiet: bool) -> T
             )
         shape["classes"] = len(loaded.classes)
     torch.manual_seed(recipe.seed)
-    made = entry.make({**recipe.model, **shape})
-    return Trainer(model, made, make_task(entry, recipe), loaded, recipe, out, cpu, quiet)
+    network = entry.make({**recipe.model, **shape})
+    return Trainer(model, network, make_task(entry, recipe), loaded, recipe, out, cpu, quiet)
 
 
-def _paired(loaded: DataSet, options: dict[str, Any]) -> DataSet:
-    """The data with the inputs that a model of pairs is trained on."""
+def _add_inputs(loaded: DataSet, options: dict[str, Any]) -> DataSet:
+    """Add the inputs that a model of pairs is trained on."""
     chosen = {name: options[name] for name in ("task", "direction") if name in options}
     return make_pairs(loaded, **{"task": "pairs", **chosen})
 

@@ -1,4 +1,4 @@
-"""Steps of the optimizers: backward pass, averaging over processes, clipping."""
+"""Optimizer steps: backward pass, averaging over processes, clipping."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 PROJECTED = "projected."
-"""How the names of a projected discriminator's weights begin, which only training needs."""
+"""Prefix of the names of a projected discriminator's weights, which only training needs."""
 
 
 class Updater:
     """The `zoo.training.task.Update` of a run; `optimizers` are those that accelerate prepared.
 
-    With `average` the gradients are averaged over the processes here, for a model that is not
-    wrapped; `clip` bounds their norm (0: no bound).
+    `average` averages the gradients over the processes, for a model that is not wrapped; `clip`
+    limits their norm (0: no limit).
     """
 
     def __init__(
@@ -30,7 +30,6 @@ class Updater:
         self.step = 0
 
     def __call__(self, loss: Tensor, index: int) -> None:
-        """Back-propagate a loss and let optimizer number `index` take a step."""
         optimizer = self.optimizers[index]
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         optimizer.zero_grad()
@@ -42,12 +41,11 @@ class Updater:
         optimizer.step()
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """The recipe's precision, for the forward passes inside."""
         context: AbstractContextManager[Any] = self.accelerator.autocast()
         return context
 
     def set_learning_rate(self, rate: float) -> None:
-        """Give every group of parameters this rate, times its `scale` if it has one."""
+        """Set the learning rate of every parameter group, times its `scale` if it has one."""
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate * group.get("scale", 1.0)
@@ -64,8 +62,8 @@ def average(tensors: list[Tensor], accelerator: Accelerator) -> None:
 
 
 @torch.no_grad()
-def copy_first(model: nn.Module, accelerator: Accelerator) -> None:
-    """Give the model the weights that it has in the first process."""
+def copy_from_first(model: nn.Module, accelerator: Accelerator) -> None:
+    """Copy the model's weights from the first process."""
     if accelerator.num_processes > 1:
         for tensor in model.state_dict().values():
             tensor.copy_(broadcast(tensor, from_process=0))
@@ -73,7 +71,7 @@ def copy_first(model: nn.Module, accelerator: Accelerator) -> None:
 
 @torch.no_grad()
 def average_buffers(model: nn.Module, accelerator: Accelerator) -> None:
-    """Average what layers measure of their batches, which differs between unwrapped copies."""
+    """Average batch statistics, which differ between unwrapped copies."""
     if accelerator.num_processes > 1:
         buffers = [
             buffer
@@ -84,8 +82,8 @@ def average_buffers(model: nn.Module, accelerator: Accelerator) -> None:
 
 
 @contextmanager
-def frozen(modules: list[nn.Module]) -> Iterator[None]:
-    """Let no gradients reach the parameters of these modules."""
+def freeze(modules: list[nn.Module]) -> Iterator[None]:
+    """Exclude the parameters of these modules from gradients."""
     parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     for parameter in parameters:
         parameter.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Writing the one small file of a run that is shipped; `zoo.models.weights` reads it."""
+"""Export of a run's weights as one small file; `zoo.models.weights` loads it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from zoo.models.weights import KEY, read_config
 def save_weights(run_dir: Path, path: Path) -> None:
     """Write a run's weights as fp16 safetensors, with its config.json in the metadata.
 
-    The file appears whole or not at all. Raises `TrainingError` when the run has no checkpoint,
-    or a weight that is not finite in fp16.
+    The file is written atomically. Raises `TrainingError` if the run has no checkpoint, or a weight
+    that is not finite in fp16.
     """
     config = read_config(run_dir)
     tensors, _ = load_tensors(run_dir / "checkpoint.safetensors")

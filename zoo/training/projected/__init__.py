@@ -1,8 +1,8 @@
-"""A discriminator of projected features, the option `discriminator = "projected"` of a recipe.
+"""A discriminator on projected features, the option `discriminator = "projected"` of a recipe.
 
-Images are judged by small networks on top of a frozen one that has learned from other images
-(Sauer et al. 2021, arXiv:2111.01007), which teaches a generator with a tenth of the images that a
-discriminator needs that starts from nothing.
+Small networks judge images by the features of a frozen, pretrained network (Sauer et al. 2021,
+arXiv:2111.01007). A generator then needs about a tenth of the images that it takes with a
+discriminator trained from scratch.
 """
 
 from zoo.training.projected.discriminator import ProjectedDiscriminator

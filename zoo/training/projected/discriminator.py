@@ -1,4 +1,4 @@
-"""The discriminator: a frozen network, random projections of its maps, and heads that learn."""
+"""Projected discriminator: a frozen network, random projections of its maps, trained heads."""
 
 from __future__ import annotations
 
@@ -14,26 +14,25 @@ WIDTHS = (32, 32, 64, 64)
 """Channels of the projected maps, fine to coarse."""
 
 WIDTH = 64
-"""Channels of the heads of features."""
+"""Channels of the feature heads."""
 
 LEAST = 64
-"""Side of the smallest images that the network is shown; smaller ones are enlarged."""
+"""Least side of the network's input; smaller images are enlarged."""
 
 STRIDE = 32
-"""What the side of its input is a multiple of."""
+"""Divisor of the side of the network's input."""
 
 
 class ProjectedDiscriminator(nn.Module):
     """Images [N, C, S, S] in [0, 1] to logits, after Sauer et al. 2021 (arXiv:2111.01007).
 
     size, channels: of the images; channels is 1 or 3.
-    condition: width of what else is known of an image, a vector (a class, a latent); 0: nothing.
-    inputs: channels of the picture that an image is to be made from; 0: none. Only the heads of
-        pixels see it.
+    condition: width of a vector that is known about each image (a class, a latent); 0: none.
+    inputs: channels of the image that is translated; 0: none. Only the pixel heads see it.
     dtype: of the frozen network.
 
-    `features` gives what the heads see, `judge` their verdicts, so that a batch goes through the
-    frozen network once for both players.
+    `features` returns the heads' inputs and `judge` their logits, so that a batch passes through
+    the frozen network once for both players.
     """
 
     def __init__(
@@ -60,38 +59,38 @@ class ProjectedDiscriminator(nn.Module):
         )
 
     def calibrate(self, images: Tensor) -> None:
-        """Give the projected features of these real images deviation 1; once, before training."""
+        """Scale the projected features of these real images to deviation 1, before training."""
         with torch.no_grad():
-            self.mixing.calibrate(self.network(self._fitted(images)))
+            self.mixing.calibrate(self.network(self._resize(images)))
 
     def features(self, images: Tensor, inputs: Tensor | None = None) -> list[Tensor]:
-        """What each head is to judge: the projected maps, and the pixels for each pixel head."""
-        images = self._fitted(images)
+        """Return each head's input: the projected maps, and the pixels for each pixel head."""
+        images = self._resize(images)
         maps = self.mixing(self.network(images))
         pixels = images
         if inputs is not None:
-            pixels = torch.cat([images, self._fitted(inputs).to(images.dtype)], 1)
+            pixels = torch.cat([images, self._resize(inputs).to(images.dtype)], 1)
         return [*maps, *[pixels] * len(self.pixel_heads)]
 
     def judge(self, maps: list[Tensor], condition: Tensor | None = None) -> list[Tensor]:
-        """The logits [N, L] of each head."""
+        """Return the logits [N, L] of each head."""
         heads = [*self.heads, *self.pixel_heads]
         return [head(x, condition) for head, x in zip(heads, maps, strict=True)]
 
     def sees_pixels(self) -> list[bool]:
-        """Which of the heads judge pixels."""
+        """Return True for each head that judges pixels."""
         return [False] * len(self.heads) + [True] * len(self.pixel_heads)
 
     def forward(
         self, images: Tensor, condition: Tensor | None = None, inputs: Tensor | None = None
     ) -> Tensor:
-        """The mean logit of each image, [N]."""
+        """Return the mean logit of each image, [N]."""
         maps = [full_precision(x) for x in self.features(images, inputs)]
         verdicts = self.judge(maps, condition)
         return torch.stack([verdict.float().mean(1) for verdict in verdicts]).mean(0)
 
-    def _fitted(self, images: Tensor) -> Tensor:
-        """The images at the side of the network."""
+    def _resize(self, images: Tensor) -> Tensor:
+        """Resize the images to the network's input size."""
         if images.shape[-1] == self.side:
             return images
         size = (self.side, self.side)

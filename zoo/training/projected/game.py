@@ -1,4 +1,4 @@
-"""The updates of a game against a projected discriminator."""
+"""Updates of the game against a projected discriminator."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from zoo.training.adversarial_options import Options
 from zoo.training.games import GAMES, level_term
 from zoo.training.projected.discriminator import ProjectedDiscriminator
 from zoo.training.task import Batch, Update
-from zoo.training.updates import frozen
+from zoo.training.updates import freeze
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What is judged: images [N, C, S, S], and what belongs to them.
+class ProjectedInput:
+    """Input of a projected discriminator: images [N, C, S, S], and what they belong to.
 
-    `condition` [N, K] is a vector, `inputs` [N, C', S, S] the picture that they were made from.
+    `condition` [N, K] is a vector, `inputs` [N, C', S, S] the images they were translated from.
     """
 
     images: Tensor
@@ -27,93 +27,81 @@ class Judged:
     inputs: Tensor | None = None
 
     def features(self, discriminator: ProjectedDiscriminator) -> list[Tensor]:
-        """The maps that the heads see."""
+        """Return the input of each head."""
         return discriminator.features(self.images, self.inputs)
 
 
 class Task(Protocol):
-    """What a game asks of `zoo.training.adversarial.AdversarialTask`."""
+    """Interface of `zoo.training.adversarial.AdversarialTask` that the game uses."""
 
     options: Options
 
-    def players(self, model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
-        """The modules of the two sides."""
-        ...
+    def players(self, model: Any) -> tuple[list[nn.Module], list[nn.Module]]: ...
 
-    def real(self, model: Any, batch: Batch) -> Tensor:
-        """What is shown as real."""
-        ...
+    def real(self, model: Any, batch: Batch) -> Tensor: ...
 
-    def fake(self, model: Any, batch: Batch) -> Tensor:
-        """What is made."""
-        ...
+    def fake(self, model: Any, batch: Batch) -> Tensor: ...
 
-    def judged(self, model: Any, shown: Tensor, batch: Batch) -> Judged:
-        """What of it is judged."""
-        ...
+    def projected_input(self, model: Any, shown: Tensor, batch: Batch) -> ProjectedInput: ...
 
     def discriminator_extra(
         self, model: Any, batch: Batch, real: Tensor, fake: Tensor
-    ) -> dict[str, Tensor]:
-        """Further terms of the discriminator's loss."""
-        ...
+    ) -> dict[str, Tensor]: ...
 
-    def generator_extra(self, model: Any, batch: Batch, fake: Tensor) -> dict[str, Tensor]:
-        """Further terms of the generator's loss."""
-        ...
+    def generator_extra(self, model: Any, batch: Batch, fake: Tensor) -> dict[str, Tensor]: ...
 
 
 def play(task: Task, model: Any, batch: Batch, update: Update) -> dict[str, Tensor]:
-    """The updates of a step; returns the terms of both losses.
+    """Update both players; returns the terms of both losses.
 
-    One batch of generated images teaches both players: the discriminator sees their features
-    without the way back, the generator is led through them to the heads as they are afterwards.
-    Before it come the k - 1 further updates of the discriminator (`discriminator_steps`).
+    One batch of generated images trains both players: the discriminator on detached features, then
+    the generator through the same features to the updated heads. The other k - 1 updates of the
+    discriminator (`discriminator_steps`) come first.
     """
     parts = batch.split(task.options.discriminator_steps)
     for part in parts[:-1]:
         with torch.no_grad(), update.autocast():
-            real, fake = _shown(task, model, part)
+            real, fake = _show(task, model, part)
         _update_discriminator(task, model, part, update, real, fake)
-    with frozen(task.players(model)[0]), update.autocast():
-        real, fake = _shown(task, model, parts[-1])
+    with freeze(task.players(model)[0]), update.autocast():
+        real, fake = _show(task, model, parts[-1])
     terms = _update_discriminator(task, model, parts[-1], update, real, fake)
-    with frozen(task.players(model)[0]):
+    with freeze(task.players(model)[0]):
         terms |= _update_generator(task, model, parts[-1], update, real, fake)
     return terms
 
 
 @dataclass(frozen=True)
-class _Shown:
-    """What was judged of a batch, `raw` as the task has it, and its features."""
+class _Examples:
+    """The examples a discriminator was shown: `raw` from the task, its input and its features."""
 
     raw: Tensor
-    judged: Judged
+    judged: ProjectedInput
     maps: list[Tensor]
 
-    def detached(self) -> tuple[list[Tensor], Tensor | None]:
-        """The features and the condition, without the way back."""
+    def detach_features(self) -> tuple[list[Tensor], Tensor | None]:
+        """Return the features and the condition, detached."""
         condition = self.judged.condition
         maps = [x.detach() for x in self.maps]
         return maps, None if condition is None else condition.detach()
 
 
-def _shown(task: Task, model: Any, batch: Batch) -> tuple[_Shown, _Shown]:
+def _show(task: Task, model: Any, batch: Batch) -> tuple[_Examples, _Examples]:
     shown = []
     for raw in (task.real(model, batch), task.fake(model, batch)):
-        judged = task.judged(model, raw, batch)
-        shown.append(_Shown(raw, judged, judged.features(model.projected)))
+        judged = task.projected_input(model, raw, batch)
+        shown.append(_Examples(raw, judged, judged.features(model.projected)))
     return shown[0], shown[1]
 
 
 def _update_discriminator(
-    task: Task, model: Any, batch: Batch, update: Update, real: _Shown, fake: _Shown
+    task: Task, model: Any, batch: Batch, update: Update, real: _Examples, fake: _Examples
 ) -> dict[str, Tensor]:
     options, discriminator = task.options, model.projected
     game = GAMES[options.loss]
     with update.autocast():
         scores = [
-            [verdict.float() for verdict in discriminator.judge(*shown.detached())]
+            [verdict.float() for verdict in discriminator.judge(*shown.detach_features())]
             for shown in (real, fake)
         ]
         extra = task.discriminator_extra(model, batch, real.raw.detach(), fake.raw.detach())
@@ -126,7 +114,7 @@ def _update_discriminator(
         for name, shown, weight in (("r1", real, options.r1), ("r2", fake, options.r2)):
             if weight:
                 penalty = _penalty(discriminator, shown, options, seen, update)
-                extra[name] = options.annealed(weight, seen) * options.r1_every / 2 * penalty
+                extra[name] = options.anneal(weight, seen) * options.r1_every / 2 * penalty
     loss = loss + torch.stack(list(extra.values())).sum() if extra else loss
     update(loss, 0)
     with torch.no_grad():
@@ -142,12 +130,12 @@ def _update_discriminator(
 
 
 def _update_generator(
-    task: Task, model: Any, batch: Batch, update: Update, real: _Shown, fake: _Shown
+    task: Task, model: Any, batch: Batch, update: Update, real: _Examples, fake: _Examples
 ) -> dict[str, Tensor]:
     options, discriminator = task.options, model.projected
     with update.autocast():
-        # The real images' verdicts as of now, since the heads have changed.
-        maps, _ = real.detached()
+        # Score the real images again with the updated heads.
+        maps, _ = real.detach_features()
         real_scores = discriminator.judge(maps, real.judged.condition)
         fake_scores = discriminator.judge(fake.maps, fake.judged.condition)
         extra = task.generator_extra(model, batch, fake.raw)
@@ -162,16 +150,16 @@ def _update_generator(
 
 def _penalty(
     discriminator: ProjectedDiscriminator,
-    shown: _Shown,
+    shown: _Examples,
     options: Options,
     seen: int,
     update: Update,
 ) -> Tensor:
-    """Σ over the heads of n E ‖∂ mean logit / ∂ map‖², n being the values of the map.
+    """Return Σ over the heads of n E ‖∂ mean logit / ∂ map‖², n being the map's number of values.
 
-    With it γ means the same for maps of any size. That of pixels has a weight of its own.
+    The factor n makes γ independent of a map's size. The penalty on pixels is weighted separately.
     """
-    detached, condition = shown.detached()
+    detached, condition = shown.detach_features()
     maps = [x.float().requires_grad_(True) for x in detached]
     with torch.enable_grad(), update.autocast():
         verdicts = discriminator.judge(maps, condition)

@@ -1,8 +1,8 @@
-"""The small networks that judge: of maps of features, of patches, of colours.
+"""The trained heads, which judge feature maps, patches and colours.
 
-They have equalised learning rates and no normalisation: with spectral and batch normalisation, as
-Sauer et al. 2021 have them, generators of few weights collapsed. Each gives several logits an
-image, [N, L], of different places.
+They have equalised learning rates and no normalisation: with the spectral and batch normalisation
+of Sauer et al. 2021, small generators collapsed. Each head returns several logits per image, [N,
+L], for different positions.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from zoo.models.equalised import ROOT_2, EqualisedLinear
 from zoo.models.style_layers import MinibatchDeviation
 
 GROUP = 8
-"""Images whose deviation a head sees."""
+"""Group size of the minibatch standard deviation."""
 
 SMALLEST = 4
-"""Side of the map that is judged."""
+"""Side of the last feature map."""
 
 
 class Convolution(nn.Module):
-    """A convolution with an equalised learning rate, of any size, stride and padding."""
+    """Convolution with an equalised learning rate, of any size, stride and padding."""
 
     def __init__(
         self, inputs: int, outputs: int, size: int, stride: int = 1, padding: int = 0
@@ -36,16 +36,15 @@ class Convolution(nn.Module):
         self.stride, self.padding = stride, padding
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the layer."""
         weight = (self.weight * self.scale).contiguous(memory_format=torch.channels_last)
         return F.conv2d(x, weight, self.bias, self.stride, self.padding)
 
 
 class Logits(nn.Module):
-    """The last layer: maps [N, C, H, W] to logits [N, L].
+    """Last layer: maps [N, C, H, W] to logits [N, L].
 
-    A `condition` [N, K], if there is one, adds the product of the maps with an embedding of it:
-    the "projection" of Miyato & Koyama 2018 (arXiv:1802.05637), equation 4.
+    A `condition` [N, K] adds the product of the maps with its embedding, the "projection" of Miyato
+    & Koyama 2018 (arXiv:1802.05637), equation 4.
     """
 
     def __init__(self, width: int, size: int, condition: int = 0) -> None:
@@ -61,7 +60,6 @@ class Logits(nn.Module):
             )
 
     def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """Return the logits."""
         logits = F.conv2d(x, self.weight * self.scale)
         if self.embedding is not None:
             embedded = self.embedding(condition)[:, :, None, None]
@@ -91,7 +89,6 @@ class Head(nn.Module):
         self.logits = Logits(width, min(3, side), condition)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return the logits."""
         logits: Tensor = self.logits(self.layers(x), condition)
         return logits
 
@@ -112,16 +109,15 @@ class PatchHead(nn.Module):
         self.logits = Logits(2 * width, 3, condition)
 
     def forward(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return the logits."""
         x = (2 * images - 1).contiguous(memory_format=torch.channels_last)
         logits: Tensor = self.logits(self.layers(x), condition)
         return logits
 
 
 class ColourHead(nn.Module):
-    """Pixels [N, inputs, S, S] in [0, 1], averaged to 16×16, to a logit of the whole image.
+    """Pixels [N, inputs, S, S] in [0, 1], averaged to 16×16, to one logit per image.
 
-    Networks that name what is in a picture hardly see which colours go together.
+    Networks trained to name objects are nearly blind to which colours go together.
     """
 
     SIDE = 16
@@ -142,7 +138,6 @@ class ColourHead(nn.Module):
         self.logits = Logits(width, 1, condition)
 
     def forward(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return the logits."""
         x = 2 * F.avg_pool2d(images, images.shape[-1] // self.SIDE) - 1
         x = x.contiguous(memory_format=torch.channels_last)
         logits: Tensor = self.logits(self.layers(x), condition)

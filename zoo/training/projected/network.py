@@ -1,4 +1,4 @@
-"""The frozen network, and the random projections of its feature maps."""
+"""The frozen network, and random projections of its feature maps."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch import Tensor, nn
 from zoo.evaluation import efficientnet
 
 TAPS = (0, 2, 4, 10)
-"""Blocks of EfficientNet-Lite0 after which its maps are taken, of 1/2, 1/4, 1/8 and 1/16 sides."""
+"""Blocks of EfficientNet-Lite0 whose outputs are used, at 1/2, 1/4, 1/8 and 1/16 of the side."""
 
 CHANNELS = (16, 24, 40, 112)
-"""Channels of these maps."""
+"""Channels of these outputs."""
 
 
 class FrozenNetwork(nn.Module):
     """Images [N, C, side, side] in [0, 1] to the maps after `TAPS`, in the type `dtype`.
 
-    The weights never change, so they are in no checkpoint, and copies of a model share them.
-    Raises `ConfigError` where the packages of the extra `evaluate` are missing.
+    The weights never change, so checkpoints do not hold them and copies of a model share them.
+    Raises `ConfigError` if the packages of the extra `evaluate` are missing.
     """
 
     def __init__(self, side: int, dtype: torch.dtype) -> None:
@@ -50,7 +50,6 @@ class FrozenNetwork(nn.Module):
         return super().train(False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the maps."""
         with torch.autocast(images.device.type, enabled=False):
             # To the values that the network was trained with, (levels - 127) / 128.
             x = (images.expand(-1, 3, -1, -1) * (255 / 128) - 127 / 128).to(self.dtype)
@@ -63,11 +62,12 @@ class FrozenNetwork(nn.Module):
 
 
 class RandomMixing(nn.Module):
-    """Random projections of feature maps, never trained (Sauer et al. 2021, section 3.2).
+    """Fixed random projections of feature maps (Sauer et al. 2021, section 3.2).
 
     A 1×1 convolution gives each map `widths[i]` channels ("cross-channel mixing"); then, from the
-    coarsest map on, another brings each to the channels of the next, enlarged twofold and added to
-    it ("cross-scale mixing"). Projections keep a discriminator from looking at few features only.
+    coarsest map on, another one maps it to the channels of the next finer map, to which it is
+    upsampled and added ("cross-scale mixing"). The projections keep the discriminator from relying
+    on few features.
     """
 
     def __init__(self, channels: tuple[int, ...], widths: tuple[int, ...]) -> None:
@@ -83,7 +83,7 @@ class RandomMixing(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Return the projected maps, fine to coarse."""
-        projected = [self._narrowed(index, x) for index, x in enumerate(maps)]
+        projected = [self._project(index, x) for index, x in enumerate(maps)]
         for index in range(self.count - 2, -1, -1):
             coarse = projected[index + 1]
             coarse = F.conv2d(coarse, self.get_buffer(f"scales{index}").to(coarse.dtype))
@@ -93,14 +93,14 @@ class RandomMixing(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, maps: list[Tensor]) -> None:
-        """Scale and shift the first projections so that these maps get mean 0 and deviation 1."""
+        """Normalise the first projections so that these maps have mean 0 and deviation 1."""
         for index, x in enumerate(maps):
-            projected = self._narrowed(index, x).float()
+            projected = self._project(index, x).float()
             deviation = projected.std()
             weight, bias = self.get_buffer(f"channels{index}"), self.get_buffer(f"bias{index}")
             bias.sub_(projected.mean()).div_(deviation)
             weight.div_(deviation)
 
-    def _narrowed(self, index: int, x: Tensor) -> Tensor:
+    def _project(self, index: int, x: Tensor) -> Tensor:
         weight, bias = self.get_buffer(f"channels{index}"), self.get_buffer(f"bias{index}")
         return F.conv2d(x, weight.to(x.dtype), bias.to(x.dtype))
