@@ -163,7 +163,7 @@ class OursPlan(Ours):
         from export.plan import pipeline, targets
         from export.plan.pipeline import Checking
 
-        if self.target not in targets.installed():
+        if self.target not in targets.find_installed():
             raise NotInstalled(f"{self.target} is not installed")
         plan = Path(self.case.folder) / f"{self.target}-{self.precision}.plan"
         self.notes: list[str] = []

@@ -217,6 +217,7 @@ def _export(source: Path, out: Path, options: dict[str, Any]) -> None:
 
 
 def _export_plans(source: Path, out: Path, options: dict[str, Any]) -> None:
+    from export.checks import format_table
     from export.plan import pipeline as plans
     from export.plan.precision import EIGHT_BITS
 
@@ -240,8 +241,10 @@ def _export_plans(source: Path, out: Path, options: dict[str, Any]) -> None:
         lambda: plans.export(source, out, plan_options, onnx_options, _print_progress, checking)
     )
     for file in files:
-        for table in filter(None, (file.checked and file.checked.table(), file.candidates)):
-            click.echo(f"{table}\n")
+        if file.checked:
+            click.echo(f"{format_table(file.checked.checks)}\n")
+        if file.candidates:
+            click.echo(f"{file.candidates}\n")
         click.echo(file.summary())
 
 

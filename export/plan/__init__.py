@@ -1,4 +1,4 @@
-"""From engine files to TensorRT plans, built with or without a GPU."""
+"""Conversion of engine files to TensorRT plans, with or without a GPU."""
 
 SUFFIXES = (".plan", ".engine")
 """File name extensions of plans."""

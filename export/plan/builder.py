@@ -1,4 +1,4 @@
-"""A prepared graph to the bytes of a plan."""
+"""Building of plans from prepared graphs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from onnx import ModelProto
 
-from export.errors import ExportError
+from export.errors import ExportError, one_line
 from export.manifest import seal, with_blank_digest
 from export.plan import name as name_in_plan
 from export.plan import targets, timing_cache
@@ -33,14 +33,14 @@ def build(
     """Build a plan.
 
     Args:
-        model: of `pipeline.prepare`.
+        model: from `pipeline.prepare`.
         name: of the file, for messages.
-        document: the manifest, whose `plan.inputs` and `plan.outputs` are filled in here.
-        options: how to build.
-        warn: called with one line for what is done differently than was asked.
+        document: the manifest; `plan.inputs` and `plan.outputs` are filled in here.
+        options: of the build.
+        warn: called with one line for each option that has no effect.
 
     Raises:
-        ExportError: TensorRT refuses the graph or fails to build; with its own first message.
+        ExportError: TensorRT refuses the graph or fails to build; with its first message.
     """
     tensorrt = options.tensorrt
     trt, log = tensorrt.module, tensorrt.log
@@ -52,27 +52,27 @@ def build(
         parser = trt.OnnxParser(network, log.logger)
         if not parser.parse(model.SerializeToString()):
             raise ExportError(
-                f"{tensorrt.title} refuses the graph of {name}: {_refusal(parser, log)}"
+                f"{tensorrt.title} refuses the graph of {name}: {_parser_error(parser, log)}"
             )
-        tensors = {f"{which}s": _ends(network, which) for which in ("input", "output")}
+        tensors = {f"{which}s": _describe_tensors(network, which) for which in ("input", "output")}
         document = with_blank_digest(document | {"plan": document["plan"] | tensors})
         config = builder.create_builder_config()
-        if name_in_plan.put(network, json.dumps(document)) and not tensorrt.portable:
-            # Else TensorRT promises no metadata in the plan.
+        if name_in_plan.store_manifest(network, json.dumps(document)) and not tensorrt.portable:
+            # With less verbosity, TensorRT does not promise to keep the metadata.
             config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
         _configure(builder, network, config, options, warn)
     except (RuntimeError, TypeError) as error:
-        # The bindings say so where the library behind them failed to make an object.
+        # The bindings raise these if the library behind them fails to create an object.
         raise ExportError(
-            f"{tensorrt.title} does not work here: {log.first_error()} ({_line(error)})"
+            f"{tensorrt.title} does not work here: {log.first_error()} ({one_line(error)})"
         ) from error
-    cache = options.cache or timing_cache.default(tensorrt)
-    cached = timing_cache.has_one(tensorrt, config)
+    cache = options.cache or timing_cache.default_path(tensorrt)
+    cached = timing_cache.is_supported(tensorrt, config)
     if cached and cache:
         timing_cache.load(config, cache, warn)
     elif options.cache:
-        warn(f"{tensorrt.title} keeps no timing cache: it measures where a plan is first run")
-    with _progress(tensorrt, config, name):
+        warn(f"{tensorrt.title} has no timing cache: it measures when a plan is first run")
+    with _show_progress(tensorrt, config, name):
         host = builder.build_serialized_network(network, config)
     if host is None:
         raise ExportError(f"{tensorrt.title} cannot build {name}: {log.first_error()}")
@@ -81,36 +81,34 @@ def build(
     with memoryview(host) as view:
         data = bytes(view)
     seconds = time.perf_counter() - start
-    layers = _layers(tensorrt, data) or int(network.num_layers)
-    # Where a plan has its network's name, nothing in it counts on the letters: TensorRT takes it
-    # with others of the same number (tests/export/test_plan.py).
+    layers = _count_layers(tensorrt, data) or int(network.num_layers)
+    # Sealing changes characters of the network's name in the plan, which TensorRT does not verify
+    # as long as their number stays the same (tests/export/test_plan.py).
     return Build(seal(data), document, seconds, layers)
 
 
 def _network_flags(tensorrt: TensorRT) -> int:
-    """TensorRT 11 has strongly typed networks only, and may drop the flag."""
+    """Return the flags for a strongly typed network, the only kind in TensorRT 11."""
     flag = tensorrt.flag("NetworkDefinitionCreationFlag", "STRONGLY_TYPED")
     return 0 if flag is None else 1 << int(flag)
 
 
-def _refusal(parser: Any, log: Log) -> str:
-    """The first message of the parser, and the node that it is about."""
+def _parser_error(parser: Any, log: Log) -> str:
+    """Return the first message of the parser, and its node."""
     if not parser.num_errors:
         return log.first_error()
     error = parser.get_error(0)
-    # What follows the first line repeats it, or complains of a machine without a driver.
-    text = _line(str(error.desc()).strip().splitlines()[0]) if error.desc() else log.first_error()
+    # Further lines repeat the first one, or complain of a missing driver.
+    text = one_line(
+        str(error.desc()).strip().splitlines()[0] if error.desc() else log.first_error()
+    )
     node = getattr(error, "node_name", str)()
     operator = getattr(error, "node_operator", str)()
     return f"node {node} ({operator}): {text}" if node else text
 
 
-def _line(text: object) -> str:
-    return " ".join(str(text).split())
-
-
-def _ends(network: Any, which: str) -> list[dict[str, Any]]:
-    """Inputs or outputs of the network, as TensorRT sees them."""
+def _describe_tensors(network: Any, which: str) -> list[dict[str, Any]]:
+    """Return names, types and shapes of the inputs or outputs of a network."""
     result = []
     for index in range(getattr(network, f"num_{which}s")):
         tensor = getattr(network, f"get_{which}")(index)
@@ -125,11 +123,11 @@ def _ends(network: Any, which: str) -> list[dict[str, Any]]:
 def _configure(
     builder: Any, network: Any, config: Any, options: Options, warn: Callable[[str], None]
 ) -> None:
-    """Set flags, and a profile for each bucket: its rows are the least, the best and the most."""
+    """Set the flags, and a profile of fixed size for each bucket."""
     tensorrt = options.tensorrt
     tf32 = tensorrt.flag("BuilderFlag", "TF32")
     if tf32 is not None:
-        # In half precision the products that are left in fp32 lose nothing more by it.
+        # In half precision, TF32 for the remaining fp32 products costs no further accuracy.
         (config.clear_flag if options.precision == "fp32" else config.set_flag)(tf32)
     if options.compatible:
         _make_compatible(config, tensorrt, warn)
@@ -138,7 +136,7 @@ def _configure(
 
 
 def fixed_profile(builder: Any, network: Any, rows: int) -> Any:
-    """An optimisation profile of one batch size."""
+    """Build an optimisation profile for one batch size."""
     profile = builder.create_optimization_profile()
     for index in range(network.num_inputs):
         tensor = network.get_input(index)
@@ -150,7 +148,7 @@ def fixed_profile(builder: Any, network: Any, rows: int) -> Any:
 
 def _make_compatible(config: Any, tensorrt: TensorRT, warn: Callable[[str], None]) -> None:
     if tensorrt.portable:
-        warn(f"plans of {tensorrt.title} run on GPUs from Ampere on as they are")
+        warn(f"plans of {tensorrt.title} always run on GPUs from Ampere on")
         return
     version = tensorrt.flag("BuilderFlag", "VERSION_COMPATIBLE")
     hardware = tensorrt.flag("HardwareCompatibilityLevel", "AMPERE_PLUS")
@@ -163,8 +161,8 @@ def _make_compatible(config: Any, tensorrt: TensorRT, warn: Callable[[str], None
 
 
 @contextmanager
-def _progress(tensorrt: TensorRT, config: Any, name: str) -> Iterator[None]:
-    """A line on a terminal that tells how far the build is, where the bindings can say."""
+def _show_progress(tensorrt: TensorRT, config: Any, name: str) -> Iterator[None]:
+    """Show the progress of the build on a terminal, if the bindings support it."""
     base = getattr(tensorrt.module, "IProgressMonitor", None)
     shown = is_terminal(sys.stderr) and hasattr(config, "progress_monitor")
     if base is None or not shown:
@@ -173,7 +171,7 @@ def _progress(tensorrt: TensorRT, config: Any, name: str) -> Iterator[None]:
     lock = threading.Lock()
 
     class Monitor(base):  # type: ignore[misc, valid-type]
-        """Shows the phase that began last; called from several threads."""
+        """Display of the latest phase; called from several threads."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -192,9 +190,9 @@ def _progress(tensorrt: TensorRT, config: Any, name: str) -> Iterator[None]:
 
         def show(self, phase: str, step: int) -> None:
             with lock:
-                of = max(self.steps.get(phase, 1), 1)
-                bar = "█" * (20 * min(step, of) // of)
-                sys.stderr.write(f"\r{name}  {bar:░<20}  {phase} {step}/{of}\x1b[K")
+                steps = max(self.steps.get(phase, 1), 1)
+                bar = "█" * (20 * min(step, steps) // steps)
+                sys.stderr.write(f"\r{name}  {bar:░<20}  {phase} {step}/{steps}\x1b[K")
                 sys.stderr.flush()
 
     config.progress_monitor = monitor = Monitor()
@@ -206,8 +204,8 @@ def _progress(tensorrt: TensorRT, config: Any, name: str) -> Iterator[None]:
         sys.stderr.flush()
 
 
-def _layers(tensorrt: TensorRT, data: bytes) -> int | None:
-    """Layers of the plan after fusion; None where no engine can be made of it (no GPU)."""
+def _count_layers(tensorrt: TensorRT, data: bytes) -> int | None:
+    """Count the layers of the plan after fusion; None if it cannot be loaded (no GPU)."""
     if targets.compute_capability() is None:
         return None
     runtime = tensorrt.module.Runtime(tensorrt.log.logger)
@@ -217,16 +215,16 @@ def _layers(tensorrt: TensorRT, data: bytes) -> int | None:
     kind = tensorrt.flag("LayerInformationFormat", "JSON")
     text = engine.create_engine_inspector().get_engine_information(kind)
     try:
-        return len(_first_profile(json.loads(text)["Layers"]))
+        return len(_first_profile_layers(json.loads(text)["Layers"]))
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def _first_profile(layers: list[Any]) -> list[str]:
-    """Names of the layers of one batch size; TensorRT lists those of each profile.
+def _first_profile_layers(layers: list[Any]) -> list[str]:
+    """Return the names of the layers of one batch size from TensorRT's list over all profiles.
 
-    Those of all but the first profile have its number in their names. An entry is a name, or with
-    detailed profiling an object that has one.
+    Layers of other profiles than the first have its number in their name. An entry is a name, or
+    with detailed profiling an object with a name.
     """
     names = [layer["Name"] if isinstance(layer, dict) else str(layer) for layer in layers]
     return [name for name in names if not re.search(r" \[profile [1-9]\d*\]", name)]

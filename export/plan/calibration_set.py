@@ -1,4 +1,4 @@
-"""Which samples int8 and fp8 plans are calibrated with, and images for them."""
+"""Sets of samples for the calibration of int8 and fp8 plans."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ SAMPLES = 256
 FEWEST = 16
 MOST = 4096
 SEED = 0x5CA1E5
-"""Seed of the latents and the corruption for calibration: a file has one calibration set."""
+"""Seed of latents and corruption, fixed so that each engine has one calibration set."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Where the samples come from, and how many are taken.
+    """Source and number of the samples.
 
-    `source` is a data set's name, a folder of pictures, an `.npz` file, or an `.npy` file that
-    holds the rows themselves: latents float32 [n, D] or images uint8 [n, H, W, C]. None stands for
-    latents of the prior, else for the images that the model was trained on.
+    `source` is the name of a data set, a folder of pictures, an `.npz` file, or an `.npy` file of
+    input rows: latents float32 [n, D] or images uint8 [n, H, W, C]. None stands for latents from
+    the prior, or for the training images of a model without one.
 
     Raises:
-        ExportError: too few samples, or too many.
+        ExportError: too few or too many samples.
     """
 
     source: str | None = None
@@ -36,35 +36,35 @@ class Calibration:
 
     def __post_init__(self) -> None:
         if not FEWEST <= self.count <= MOST:
-            raise ExportError(f"calibration samples: expected {FEWEST} to {MOST}, got {self.count}")
+            raise ExportError(
+                f"calibration samples must be between {FEWEST} and {MOST}, got {self.count}"
+            )
 
 
-def images(
+def load_images(
     manifest: dict[str, Any], engine: Path, calibration: Calibration
 ) -> tuple[NDArray[np.uint8], str]:
-    """Images [n, H, W, C] to learn from, none of those to measure on, and in words whose.
+    """Load training images [n, H, W, C], not held-out ones, and the name of their source.
 
     Args:
-        manifest: of the engine, and `engine` its place.
-        calibration: which images, and how many.
+        manifest: of the engine at `engine`.
+        calibration: source and number of the images.
 
     Raises:
-        ExportError: there are none, with what helps.
+        ExportError: the images are unavailable.
     """
     name = calibration.source or (manifest.get("training") or {}).get("data")
-    remedy = (
-        "give --calibrate a data set, a folder of pictures, or an .npy file of the input's rows"
-    )
+    remedy = "pass --calibrate a data set, a folder of pictures, or an .npy file of input rows"
     if not name:
-        raise ExportError(f"{engine.name} does not say what it was trained on; {remedy}")
+        raise ExportError(f"{engine.name} does not name its training data; {remedy}")
     shape = manifest["image"]
     try:
         images = _load(name, calibration.count, shape["height"], shape["channels"])
     except (ZooError, OSError) as error:
         raise ExportError(
-            f"{engine.name} is calibrated with images, and {name} cannot be had: {error}; {remedy}"
+            f"{engine.name} is calibrated with images, but {name} is unavailable: {error}; {remedy}"
         ) from error
-    # Where a folder is goes into no manifest.
+    # The manifest contains no folders.
     return images, Path(name).name
 
 
@@ -74,8 +74,7 @@ def _load(name: str, count: int, size: int, channels: int) -> NDArray[np.uint8]:
     if name == "faces" and (size, channels) == (64, 3):
         from zoo.data import faces
 
-        # As many as are needed; every tenth is to measure on.
-        drawn = faces.make(0, count + count // 9 + 1, processes=1)[0]
-        return drawn[np.arange(len(drawn)) % 10 != 9][:count]
-    loaded = data.load(name, size, channels, download=False)
-    return loaded.train.images[:count]
+        # Draw only as many as needed; every tenth is held out.
+        images = faces.make(0, count + count // 9 + 1, processes=1)[0]
+        return images[np.arange(len(images)) % 10 != 9][:count]
+    return data.load(name, size, channels, download=False).train.images[:count]

@@ -1,4 +1,4 @@
-"""A plan that was just built, run on this machine's GPU and compared with its engine in fp32."""
+"""Checks of newly built plans on this machine's GPU, against their engines in fp32."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from export import throughput
 from export.checks import Check, compare_close, compare_exact, format_table
-from export.errors import ExportError, ParityError
+from export.errors import ExportError, ParityError, one_line
 from export.plan.probes import Probe
 from export.plan.quality import Distances
 from export.plan.results import BETWEEN, DIFFERENT, LEVELS, NUMBERS, NUMBERS_UNIT, Results
@@ -32,18 +32,18 @@ Array = NDArray[Any]
 DEVICE = "cuda:0"
 
 COMPARED = 32
-"""Rows from either end of a batch that are compared with the engine's."""
+"""Rows at each end of a batch to compare with the engine."""
 
 LEAST = 16
-"""Rows of the smallest batch sizes that are looked at, in several requests."""
+"""Least number of rows to compare, in several requests if the batch size is smaller."""
 
 
-class NotRun(Exception):
-    """A plan cannot be run here, which says nothing about it; `str(error)` is the reason."""
+class CannotRun(Exception):
+    """The reason why a plan cannot be run here, which is not a fault of the plan."""
 
 
-def why_not() -> str:
-    """Why no plan can be run here; empty where one can, as far as is known without one."""
+def reason_unavailable() -> str:
+    """Return the reason why no plan can run here; empty if nothing is known to prevent it."""
     from runtime import cuda
     from runtime.errors import BackendUnavailableError
 
@@ -54,15 +54,16 @@ def why_not() -> str:
     return ""
 
 
-class Examiner:
-    """Compares the plans of one engine with it, which ONNX Runtime runs on the CPU.
+class PlanChecker:
+    """Comparison of the plans of one engine with it, run by ONNX Runtime on the CPU.
 
-    Use it in a with statement. The first check opens the engine, and loads images for it.
+    Use it in a with statement. The first check opens the engine and loads images.
 
     Args:
-        engine: the .onnx file, and `runner` that of its role.
-        images: how many a generator's FID is of.
-        say: called with one line where images are missing.
+        engine: the .onnx file.
+        runner: of its role.
+        images: number of images for the FID of a generator.
+        say: called with one line if images are missing.
     """
 
     def __init__(
@@ -73,12 +74,12 @@ class Examiner:
         self._path, self._say, self._images = engine, say, images
         self._runner = runner
         self.document: dict[str, Any] = runtime.manifest.read(engine)
-        self._kind = getattr(runtime, runner.engine_class)
+        self._engine_class = getattr(runtime, runner.engine_class)
         self._engine: Any = None
         self._expected: dict[tuple[str, int, int], Array] = {}
         self._distances: Distances | None = None
 
-    def __enter__(self) -> Examiner:
+    def __enter__(self) -> PlanChecker:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,50 +87,51 @@ class Examiner:
             self._engine.close()
 
     def open(self) -> None:
-        """Open the engine; raise NotRun where there is no ONNX Runtime to compare with."""
+        """Open the engine; raise CannotRun if there is no ONNX Runtime to compare with."""
         from runtime.errors import BackendUnavailableError
 
         if self._engine is not None:
             return
         try:
-            self._engine = self._kind(self._path, device="cpu", backend="onnxruntime")
+            self._engine = self._engine_class(self._path, device="cpu", backend="onnxruntime")
         except BackendUnavailableError as error:
-            raise NotRun(one_line(error)) from error
-        self._data = self._at_hand() if self._needs_images() else None
+            raise CannotRun(one_line(error)) from error
+        has_fid = self._runner.has_fid and self._engine.prior != "none"
+        self._data = self._load_data() if has_fid or self._runner.takes_images else None
         self._probes = self._runner.probes(self._engine, self._data)
 
     def check(self, plan: Path, name: str, options: Options) -> Results:
-        """All checks of a plan.
+        """Run all checks of a plan.
 
         Args:
-            plan: where it lies, maybe under a temporary name.
+            plan: path of the plan, possibly a temporary one.
             name: of the file, for messages.
-            options: how it was built.
+            options: of its build.
 
         Raises:
-            NotRun: this machine cannot run it, or has no ONNX Runtime.
-            ParityError: it does not do what the engine does; `report` is the table.
-            ExportError: TensorRT does not run what it built for this very GPU.
+            CannotRun: this machine cannot run it, or has no ONNX Runtime.
+            ParityError: it disagrees with its engine; `report` is the table.
+            ExportError: TensorRT does not run the plan that it built for this GPU.
         """
         from runtime import cuda
 
         self.open()
         results = Results(cuda.devices()[0].name)
         with ExitStack() as stack:
-            opened = stack.enter_context(self._open_plan(plan, name, options))
-            self._compare_all(results, opened, name, options)
+            engine = stack.enter_context(self._open_plan(plan, name, options))
+            self._compare_all(results, engine, name, options)
             failed = [check for check in results.checks if not check.passed]
             if failed:
                 first = failed[0]
                 raise ParityError(
                     f"{name} fails {len(failed)} of its checks on {results.device} and was not "
-                    f"kept; the first is {first.name!r}: {first.worst:g} {first.unit} where "
-                    f"{first.limit:g} is allowed, {_remedy(first)}",
+                    f"kept; the first is {first.name!r}: {first.worst:g} {first.unit}, at most "
+                    f"{first.limit:g} allowed; {_suggest_remedy(first)}",
                     format_table(results.checks),
                 )
             if self._runner.has_fid:
-                results.distance = self._distance(opened)
-            run = partial(self._runner.run, opened)
+                results.distance = self._measure_distance(engine)
+            run = partial(self._runner.run, engine)
             for rows in options.buckets:
                 n = rows * max(4, -(-64 // rows))
                 rate = throughput.race({"plan": run}, n, rows, throughput.SECONDS)["plan"]
@@ -137,7 +139,7 @@ class Examiner:
         return results
 
     def _open_plan(self, plan: Path, name: str, options: Options) -> Any:
-        """The plan, opened, after one row has run in it."""
+        """Open a plan and run one row."""
         from runtime.errors import (
             BackendUnavailableError,
             EngineFileError,
@@ -145,34 +147,31 @@ class Examiner:
             OutOfMemoryError,
         )
 
-        opened = None
+        engine = None
         try:
-            opened = self._kind(plan, device=DEVICE)
-            self._probes[0].run(opened, 0, 1)
-            return opened
+            engine = self._engine_class(plan, device=DEVICE)
+            self._probes[0].run(engine, 0, 1)
+            return engine
         except (BackendUnavailableError, EngineFileError, ExecutionError) as error:
-            if opened is not None:
-                opened.close()
-            if options.compatible and isinstance(error, EngineFileError) and not _host_code():
-                raise NotRun(
-                    f"a compatible plan holds code for the host, which runs with {HOST_CODE}=1 "
-                    f"only: {one_line(error)}"
+            if engine is not None:
+                engine.close()
+            allowed = os.environ.get(HOST_CODE) == "1"
+            if options.compatible and isinstance(error, EngineFileError) and not allowed:
+                raise CannotRun(
+                    f"a compatible plan contains host code, which is run only with {HOST_CODE}=1: "
+                    f"{one_line(error)}"
                 ) from error
             # A portable plan may be for other GPUs than this one.
             elsewhere = isinstance(error, (BackendUnavailableError, OutOfMemoryError))
             if elsewhere or options.tensorrt.portable:
-                raise NotRun(one_line(error)) from error
+                raise CannotRun(one_line(error)) from error
             raise ExportError(
                 f"{name} was built, but does not run: {one_line(error)}; "
                 "--no-runtime-check keeps it"
             ) from error
 
-    def _needs_images(self) -> bool:
-        samples = self._runner.has_fid and self._engine.prior != "none"
-        return samples or self._runner.takes_images
-
-    def _at_hand(self) -> DataSet | None:
-        """The images that the engine was trained on, if they are here."""
+    def _load_data(self) -> DataSet | None:
+        """Return the engine's training data, if available."""
         image = self.document["image"]
         name = (self.document.get("training") or {}).get("data")
         if not name:
@@ -183,52 +182,51 @@ class Examiner:
             self._say(f"the checks have no images of {name}: {one_line(error)}")
             return None
 
-    def _distance(self, opened: Any) -> dict[str, Any]:
+    def _measure_distance(self, engine: Any) -> dict[str, Any]:
         if self._distances is None:
             self._distances = Distances(self._engine, self._data, self._images)
-        return self._distances.measure(opened)
+        return self._distances.measure(engine)
 
-    def _whole(self, probe: Probe, opened: Any, rows: int) -> Array:
-        """Rows 0, 1, … in requests of one batch size."""
-        return np.concatenate([probe.run(opened, *part) for part in _requests(rows)])
-
-    def _compare_all(self, results: Results, opened: Any, name: str, options: Options) -> None:
-        """Raise NotRun where a batch size has no room in the device's memory."""
-        with warnings.catch_warnings(record=True) as said:
+    def _compare_all(self, results: Results, engine: Any, name: str, options: Options) -> None:
+        """Run all probes; raise CannotRun if a batch size does not fit into the device's memory."""
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             for probe in self._probes:
-                self._compare(results, probe, opened, name, options)
-        for warning in said:
-            # A smaller batch size ran in its place.
+                self._compare(results, probe, engine, name, options)
+        for warning in caught:
+            # A smaller batch size was used instead.
             if warning.category is RuntimeWarning:
-                raise NotRun(" ".join(str(warning.message).split()))
+                raise CannotRun(one_line(warning.message))
 
     def _compare(
-        self, results: Results, probe: Probe, opened: Any, name: str, options: Options
+        self, results: Results, probe: Probe, engine: Any, name: str, options: Options
     ) -> None:
-        """Compare what one probe gives in each batch size: with fp32, with itself, with others."""
+        """Compare the results of a probe in each batch size with fp32, repetitions, other sizes."""
         largest, wholes = options.buckets[-1], {}
-        for least, rows in zip((0, *options.buckets), options.buckets, strict=False):
-            whole = wholes[rows] = self._whole(probe, opened, rows)
+        for smaller, rows in zip((0, *options.buckets), options.buckets, strict=False):
+            whole = np.concatenate([probe.run(engine, *part) for part in _row_ranges(rows)])
+            wholes[rows] = whole
             title = f"{probe.name}, batch {rows}"
-            places = _ends(len(whole))
-            got = np.concatenate([whole[start:stop] for start, stop in places])
-            expected = np.concatenate([self._reference(probe, *place) for place in places])
-            compared = _compared(name, f"{title}: fp32", got, expected, options.precision)
-            results.checks.append(compared)
+            ends = _end_ranges(len(whole))
+            got = np.concatenate([whole[start:stop] for start, stop in ends])
+            expected = np.concatenate([self._reference(probe, *part) for part in ends])
+            results.checks.append(
+                _compare_outputs(name, f"{title}: fp32", got, expected, options.precision)
+            )
             if probe is self._probes[0]:
-                results.rms = 100 * _rms(got, expected)
-            again = [*_requests(rows), *_requests(rows, max(1, rows // 2)), (1, least + 2)]
+                results.rms = 100 * _relative_rms(got, expected)
+            again = [*_row_ranges(rows), *_row_ranges(rows, max(1, rows // 2)), (1, smaller + 2)]
             with ThreadPoolExecutor(2) as pool:
-                parts = list(pool.map(lambda part: probe.run(opened, *part), again))
+                parts = list(pool.map(lambda part: probe.run(engine, *part), again))
             repeated = np.concatenate([whole[start:stop] for start, stop in again])
-            check = compare_exact(name, f"{title}: its own again", np.concatenate(parts), repeated)
-            results.checks.append(check)
+            results.checks.append(
+                compare_exact(name, f"{title}: repeated", np.concatenate(parts), repeated)
+            )
         for rows in options.buckets[:-1]:
             length = min(len(wholes[rows]), len(wholes[largest]))
             one, other = wholes[rows][:length], wholes[largest][:length]
             title = f"{probe.name}, batch {rows}: {BETWEEN} {largest}"
-            results.checks.append(_compared(name, title, one, other, options.precision))
+            results.checks.append(_compare_outputs(name, title, one, other, options.precision))
 
     def _reference(self, probe: Probe, start: int, stop: int) -> Array:
         key = (probe.name, start, stop)
@@ -237,28 +235,28 @@ class Examiner:
         return self._expected[key]
 
 
-def _requests(rows: int, first: int = 0) -> list[tuple[int, int]]:
-    """Requests of one size that follow each other from `first` on: two, or `LEAST` rows of them."""
+def _row_ranges(rows: int, first: int = 0) -> list[tuple[int, int]]:
+    """Return ranges of `rows` rows from `first` on: at least two, and at least `LEAST` rows."""
     stop = max(2 * rows, LEAST)
     return [(start, start + rows) for start in range(first, stop - rows + 1, rows)]
 
 
-def _ends(length: int) -> list[tuple[int, int]]:
+def _end_ranges(length: int) -> list[tuple[int, int]]:
     if length <= 2 * COMPARED:
         return [(0, length)]
     return [(0, COMPARED), (length - COMPARED, length)]
 
 
-def _compared(engine: str, title: str, got: Array, expected: Array, precision: str) -> Check:
-    """Levels by their greatest and mean difference, numbers by the RMS of theirs, over σ."""
+def _compare_outputs(engine: str, title: str, got: Array, expected: Array, precision: str) -> Check:
+    """Compare levels by greatest and mean difference, numbers by relative RMS difference."""
     if expected.dtype == np.uint8:
         return compare_close(engine, title, got, expected, *LEVELS[precision], "levels")
-    limit, rms = NUMBERS[precision], _rms(got, expected)
+    limit, rms = NUMBERS[precision], _relative_rms(got, expected)
     return Check(engine, title, rms, rms, limit, limit, NUMBERS_UNIT)
 
 
-def _rms(got: Array, expected: Array) -> float:
-    """RMS difference in parts of the standard deviation of what is expected."""
+def _relative_rms(got: Array, expected: Array) -> float:
+    """Return the RMS difference, relative to the standard deviation of the expected values."""
     if got.shape != expected.shape:
         return float("inf")
     one, other = got.astype(np.float64), expected.astype(np.float64)
@@ -266,22 +264,11 @@ def _rms(got: Array, expected: Array) -> float:
     return rms / spread if spread else (0.0 if rms == 0 else float("inf"))
 
 
-def _remedy(failed: Check) -> str:
-    """More of what failed, and what helps."""
+def _suggest_remedy(failed: Check) -> str:
+    """Return details of a failed check, with a remedy."""
     if failed.unit == DIFFERENT:
-        return (
-            "as rows of one batch size differ between requests; --no-runtime-check keeps the plan"
-        )
+        return "rows of one batch size differ between requests; --no-runtime-check keeps the plan"
     return (
-        f"and in the mean {failed.mean:.3g} where {failed.mean_limit:g} is; "
+        f"the mean is {failed.mean:.3g}, at most {failed.mean_limit:g} allowed; "
         "build it in another --precision"
     )
-
-
-def _host_code() -> bool:
-    return os.environ.get(HOST_CODE) == "1"
-
-
-def one_line(error: BaseException) -> str:
-    """The message of an error, without line breaks."""
-    return " ".join(str(error).split())

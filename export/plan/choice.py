@@ -1,4 +1,4 @@
-"""The fastest plan among those of all precisions whose quality is good enough."""
+"""Choice of the fastest plan among those whose quality is good enough."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from zoo.tables import align_columns
 
 @dataclass
 class Candidate:
-    """How a plan is built, what came of that, and what its checks found.
+    """Options of a plan, the build, and the results of its checks.
 
-    `problem` says why it was not built, or not checked.
+    `problem` is the reason if it was not built or not checked.
     """
 
     options: Options
@@ -25,44 +25,44 @@ class Candidate:
 
 
 def choose(candidates: Sequence[Candidate], max_loss: float, name: str) -> tuple[Candidate, str]:
-    """The fastest of the candidates whose loss is small enough, and the table of all.
+    """Choose the fastest candidate whose loss is small enough; also return the table of all.
 
     The speed is that of the largest batch size, the loss `Results.loss`.
 
     Args:
         candidates: in the order of the table.
-        max_loss: the greatest loss, in percent.
+        max_loss: greatest loss allowed, in percent.
         name: of the file, for messages.
 
     Raises:
-        ParityError: none is good enough; `report` is the table.
+        ParityError: no candidate is good enough; `report` is the table.
     """
-    kept, speed = None, -1.0
+    best, speed = None, -1.0
     for candidate in candidates:
         results = candidate.results
         if results and results.loss <= max_loss and results.speed > speed:
-            kept, speed = candidate, results.speed
-    table = _table(candidates, kept, max_loss)
-    if kept is None:
+            best, speed = candidate, results.speed
+    table = _format_table(candidates, best, max_loss)
+    if best is None:
         raise ParityError(
-            f"no precision of {name} loses at most {max_loss:g} %; nothing was kept; "
-            "raise --max-quality-loss, or give --precision",
+            f"no precision of {name} loses at most {max_loss:g} %, and no plan was kept; "
+            "raise --max-quality-loss, or pass --precision",
             table,
         )
-    return kept, table
+    return best, table
 
 
-def _table(candidates: Sequence[Candidate], kept: Candidate | None, max_loss: float) -> str:
+def _format_table(candidates: Sequence[Candidate], best: Candidate | None, max_loss: float) -> str:
     rows = candidates[0].options.buckets[-1]
     lines = [("precision", "loss %", "of", f"rows/s at batch {rows}", "bytes", "")]
     for candidate in candidates:
-        precision, found, build = candidate.options.precision, candidate.results, candidate.build
-        if found is None or build is None:
+        precision, results, build = candidate.options.precision, candidate.results, candidate.build
+        if results is None or build is None:
             lines.append((precision, "", "", "", "", candidate.problem))
             continue
-        verdict = "kept" if candidate is kept else "slower"
-        if found.loss > max_loss:
+        verdict = "kept" if candidate is best else "slower"
+        if results.loss > max_loss:
             verdict = f"above {max_loss:g} %"
-        numbers = (f"{found.loss:.2f}", found.loss_of, f"{found.speed:,.0f}")
+        numbers = (f"{results.loss:.2f}", results.loss_of, f"{results.speed:,.0f}")
         lines.append((precision, *numbers, f"{len(build.data):,}", verdict))
     return "\n".join(align_columns(lines, right=(1, 3, 4)))

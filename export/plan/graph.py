@@ -1,8 +1,9 @@
-"""The graph of an engine file as TensorRT takes it: passes over ONNX, checked on a CPU."""
+"""Passes that convert the graph of an engine file to one that TensorRT supports."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import copy
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 
 from export.errors import ExportError
 from export.functions import DOMAIN
+from export.graph import read_attribute
 
 LATENT_STREAM = 0
 
-# What gives the levels of its input, moved: the same for bytes and for floats.
+# Operators that only move numbers, which works for bytes and floats alike.
 MOVES = frozenset(
     "Concat Expand Flatten Gather Identity Reshape Slice Split Squeeze Tile Transpose "
     "Unsqueeze".split()
@@ -23,40 +25,38 @@ MOVES = frozenset(
 
 
 def prepare(model: ModelProto, manifest: dict[str, Any]) -> ModelProto:
-    """A copy of an engine's model that TensorRT parses; its weights are float32.
+    """Return a copy of an engine's model that TensorRT parses, with float32 weights.
 
-    What the noise operators give becomes an input, under the name that it has: `latent`, and
-    `noise.<stream>` for the layers' noise, float32 [N, width]; `mu`, `logvar`, `seed` and `first`,
-    which only they read, go. All else keeps its name and type.
+    The results of the noise operators become inputs, float32 [N, width]: `latent`, and
+    `noise.<stream>` for the noise of layers. The inputs `mu`, `logvar`, `seed` and `first` are
+    removed. All other inputs and outputs keep their names and types.
 
     Raises:
-        ExportError: an operator of ours that no plan has, or bytes that are computed with.
+        ExportError: an operator of ours is not supported in plans, or the graph computes on bytes.
     """
-    made = ModelProto()
-    made.CopyFrom(model)
-    noise_to_inputs(made, manifest)
-    constants_to_weights(made)
-    fold_casts(made)
-    remove_unused(made)
-    bytes_to_floats(made)
-    del made.graph.value_info[:]
-    del made.metadata_props[:]
-    return onnx.shape_inference.infer_shapes(made, check_type=True, strict_mode=True)
+    model = copy.deepcopy(model)
+    replace_noise_by_inputs(model, manifest)
+    convert_constants_to_weights(model)
+    fold_casts(model)
+    remove_unused(model)
+    convert_bytes_to_floats(model)
+    del model.graph.value_info[:]
+    del model.metadata_props[:]
+    return onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
 
 
-def noise_to_inputs(model: ModelProto, manifest: dict[str, Any]) -> None:
-    """Put an input of the network in the place of each noise operator, and drop the bodies.
+def replace_noise_by_inputs(model: ModelProto, manifest: dict[str, Any]) -> None:
+    """Replace each noise operator by an input, which the kernel of the runtime fills.
 
-    TensorRT takes no bytes of ours into a plan without a plugin; the runtime's own kernel fills
-    these inputs.
+    Without a plugin, TensorRT cannot run our operators.
     """
-    widths, rows = _noise_widths(manifest), _rows(model)
+    widths, rows = _noise_widths(manifest), _batch_axis(model)
     for node in [node for node in model.graph.node if node.domain == DOMAIN]:
         if node.op_type != "ReparametrizedSample":
-            raise ExportError(f"the operator {DOMAIN}::{node.op_type} has no place in a plan")
-        stream = next((entry.i for entry in node.attribute if entry.name == "stream"), 0)
+            raise ExportError(f"plans do not support the operator {DOMAIN}::{node.op_type}")
+        stream = read_attribute(node, "stream", 0)
         if stream not in widths:
-            raise ExportError(f"the manifest tells no width of the noise stream {stream}")
+            raise ExportError(f"the manifest has no width for the noise stream {stream}")
         name = "latent" if stream == LATENT_STREAM else f"noise.{stream}"
         _rename(model, node.output[0], name)
         model.graph.node.remove(node)
@@ -75,8 +75,8 @@ def _noise_widths(manifest: dict[str, Any]) -> dict[int, int]:
     return widths
 
 
-def _rows(model: ModelProto) -> str:
-    """The name of the batch axis; TensorRT takes two names for two axes."""
+def _batch_axis(model: ModelProto) -> str:
+    """Return the name of the batch axis; TensorRT treats two names as two axes."""
     shapes = [entry.type.tensor_type.shape.dim for entry in model.graph.input]
     return next((shape[0].dim_param for shape in shapes if shape and shape[0].dim_param), "N")
 
@@ -84,16 +84,16 @@ def _rows(model: ModelProto) -> str:
 def _rename(model: ModelProto, old: str, new: str) -> None:
     if old == new:
         return
-    taken = {entry.name for entry in (*model.graph.input, *model.graph.initializer)}
-    if new in taken | {output for node in model.graph.node for output in node.output}:
-        raise ExportError(f"the tensor {new} is another one than the noise operator gives")
+    used = {entry.name for entry in (*model.graph.input, *model.graph.initializer)}
+    if new in used | {output for node in model.graph.node for output in node.output}:
+        raise ExportError(f"the tensor {new} is not the output of the noise operator")
     for node in model.graph.node:
         for names in (node.input, node.output):
             names[:] = [new if name == old else name for name in names]
 
 
-def constants_to_weights(model: ModelProto) -> None:
-    """Make the tensors of Constant nodes weights, so that passes see one kind of constant."""
+def convert_constants_to_weights(model: ModelProto) -> None:
+    """Convert Constant nodes to weights, so that passes see one kind of constant."""
     for node in [node for node in model.graph.node if node.op_type == "Constant"]:
         value = node.attribute[0]
         if value.name == "value":
@@ -107,13 +107,13 @@ def constants_to_weights(model: ModelProto) -> None:
 
 
 def fold_casts(model: ModelProto) -> None:
-    """Store as float32 the weights that stand in half precision before a Cast."""
+    """Convert weights in half precision before a Cast to float32."""
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in list(model.graph.node):
         if (
             node.op_type != "Cast"
             or node.input[0] not in weights
-            or _cast_to(node) != TensorProto.FLOAT
+            or read_attribute(node, "to") != TensorProto.FLOAT
         ):
             continue
         values = numpy_helper.to_array(weights[node.input[0]]).astype(np.float32)
@@ -121,15 +121,15 @@ def fold_casts(model: ModelProto) -> None:
         model.graph.node.remove(node)
 
 
-def bytes_to_floats(model: ModelProto) -> None:
-    """Cast each uint8 input first: TensorRT has bytes only at the ends of a network.
+def convert_bytes_to_floats(model: ModelProto) -> None:
+    """Cast each uint8 input first, since TensorRT supports bytes only at the ends of a network.
 
-    Levels are moved about as floats, which hold them exactly, until the Cast that was there.
+    Operators between the input and the original Cast move the levels as floats, which are exact.
     """
     graph = model.graph
-    for given in [entry for entry in graph.input if _type(entry) == TensorProto.UINT8]:
-        floats = f"{given.name}.float"
-        moved = {given.name: floats}
+    for entry in [entry for entry in graph.input if _type(entry) == TensorProto.UINT8]:
+        floats = f"{entry.name}.float"
+        moved = {entry.name: floats}
         for node in list(graph.node):
             if not moved.keys() & set(node.input):
                 continue
@@ -139,31 +139,31 @@ def bytes_to_floats(model: ModelProto) -> None:
             if node.op_type == "Shape":
                 node.input[0] = moved[node.input[0]]
                 continue
-            if node.op_type not in MOVES or not _only(node.input, moved, _weights(model)):
+            if node.op_type not in MOVES or not _is_movable(node.input, moved, _weights(model)):
                 raise ExportError(
-                    f"the node {node.name} ({node.op_type}) computes with the bytes of "
-                    f"{given.name}; TensorRT has floats only"
+                    f"the node {node.name} ({node.op_type}) computes on the bytes of {entry.name}; "
+                    "TensorRT computes on floats only"
                 )
             node.input[:] = [moved.get(name, name) for name in node.input]
             moved |= {name: f"{name}.float" for name in node.output}
             node.output[:] = [moved[name] for name in node.output]
         cast = helper.make_node(
-            "Cast", [given.name], [floats], name=f"cast.{given.name}", to=TensorProto.FLOAT
+            "Cast", [entry.name], [floats], name=f"cast.{entry.name}", to=TensorProto.FLOAT
         )
         graph.node.insert(0, cast)
 
 
 def _replace_cast(graph: Any, node: NodeProto, floats: str) -> None:
-    """A Cast to float32 of what is float32 now goes; another one takes that."""
+    """Remove a Cast to float32, whose input is now float32; let other Casts read that input."""
     node.input[0] = floats
-    if _cast_to(node) == TensorProto.FLOAT:
+    if read_attribute(node, "to") == TensorProto.FLOAT:
         for other in graph.node:
             other.input[:] = [floats if name == node.output[0] else name for name in other.input]
         graph.node.remove(node)
 
 
-def _only(names: Iterable[str], moved: dict[str, str], weights: set[str]) -> bool:
-    """The first input is moved; so are the others, or they are weights (indices, shapes)."""
+def _is_movable(names: Iterable[str], moved: dict[str, str], weights: set[str]) -> bool:
+    """Return True if the first input is moved, and the others are moved or weights."""
     first, *rest = names
     return first in moved and all(name in moved or name in weights for name in rest)
 
@@ -173,26 +173,17 @@ def _weights(model: ModelProto) -> set[str]:
 
 
 def remove_unused(model: ModelProto) -> None:
-    """Drop the nodes, weights and inputs that no output depends on."""
+    """Remove nodes, weights and inputs that no output depends on."""
     graph = model.graph
-    wanted = {output.name for output in graph.output}
-    kept = []
-    for node in reversed(graph.node):
-        if wanted & set(node.output):
-            kept.append(node)
-            wanted |= set(node.input)
-    _keep(graph.node, lambda node: any(node is other for other in kept))
-    _keep(graph.initializer, lambda tensor: tensor.name in wanted)
-    _keep(graph.input, lambda entry: entry.name in wanted)
-
-
-def _keep(entries: Any, wanted: Callable[[Any], bool]) -> None:
-    for entry in [entry for entry in entries if not wanted(entry)]:
-        entries.remove(entry)
-
-
-def _cast_to(node: NodeProto) -> int:
-    return next(int(entry.i) for entry in node.attribute if entry.name == "to")
+    needed = {output.name for output in graph.output}
+    for node in reversed(list(graph.node)):
+        if needed & set(node.output):
+            needed |= set(node.input)
+        else:
+            graph.node.remove(node)
+    for entries in (graph.initializer, graph.input):
+        for entry in [entry for entry in entries if entry.name not in needed]:
+            entries.remove(entry)
 
 
 def _type(entry: ValueInfoProto) -> int:
@@ -200,12 +191,12 @@ def _type(entry: ValueInfoProto) -> int:
 
 
 def element_types(model: ModelProto) -> dict[str, int]:
-    """Element type of each tensor of a model whose types were inferred."""
+    """Return the element type of each tensor of a model with inferred types."""
     graph = model.graph
-    known = {entry.name: _type(entry) for entry in (*graph.value_info, *graph.input, *graph.output)}
-    return known | {tensor.name: int(tensor.data_type) for tensor in graph.initializer}
+    types = {entry.name: _type(entry) for entry in (*graph.value_info, *graph.input, *graph.output)}
+    return types | {tensor.name: int(tensor.data_type) for tensor in graph.initializer}
 
 
 def weights(model: ModelProto) -> dict[str, NDArray[Any]]:
-    """The weights and other constants of a model, by name."""
+    """Return the weights and other constants of a model by name."""
     return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}

@@ -1,4 +1,4 @@
-"""The manifest in a plan: where TensorRT keeps text of ours as it is."""
+"""Storage of manifests in plans, in texts that TensorRT keeps unchanged."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from export.errors import ExportError
 from runtime import manifest
 
 MARKER = f"{manifest.KEY}:"
-"""Before a manifest that stands in one piece; csrc/format/plan_file.cc looks for it."""
+"""Prefix of a manifest in one piece, which csrc/format/plan_file.cc searches for."""
 
 LONGEST = 4095
-"""Characters of any name that TensorRT takes: "limit 4096", its end included."""
+"""Greatest length of a name in TensorRT: "limit 4096" includes the terminator."""
 
 _PIECE = 4050
 
-_LASTING = frozenset(
+_LASTING_KINDS = frozenset(
     "ACTIVATION CONVOLUTION DECONVOLUTION MATRIX_MULTIPLY NORMALIZATION SHUFFLE SLICE SOFTMAX "
     "UNARY UNSQUEEZE".split()
 )
-"""Kinds of layers whose metadata TensorRT-RTX has kept in every plan; others may be folded away."""
+"""Kinds of layers whose metadata TensorRT-RTX always keeps; others may be folded away."""
 
-_OF_THE_PARSER = "ONNXTRT_"
-"""Begins the names of layers that compute shapes, which are folded first."""
+_PARSER_PREFIX = "ONNXTRT_"
+"""Prefix of the names of layers that compute shapes, which are folded first."""
 
 
-def pieces(text: str) -> list[str]:
-    """A manifest as the texts to put into a plan, each with a mark that the reader finds it by.
+def split_manifest(text: str) -> list[str]:
+    """Split a manifest into texts for a plan, each with a prefix for the reader.
 
-    One, `zoo.manifest:{…}`, where it fits a name; else several, `zoo.manifest[<index>/<count>,
-    <length>]:…` without the blank.
+    A manifest that fits a name is one text, `zoo.manifest:{…}`; a longer one is split into
+    `zoo.manifest[<index>/<count>,<length>]:…`.
     """
     if len(MARKER + text) <= LONGEST:
         return [MARKER + text]
@@ -40,39 +40,38 @@ def pieces(text: str) -> list[str]:
     ]
 
 
-def put(network: Any, text: str) -> bool:
-    """Put a manifest into a network: into its name, and what is left into its layers' metadata.
+def store_manifest(network: Any, text: str) -> bool:
+    """Store a manifest in the name of a network, and the rest in the metadata of its layers.
 
-    TensorRT keeps those of layers that it fuses, too. Whether all came to stand in a plan is seen
-    when it is read again.
+    TensorRT also keeps the metadata of fused layers. Read the plan to verify that it is complete.
 
     Returns:
-        Whether layers hold a part of it.
+        True if layers hold a part of it.
 
     Raises:
-        ExportError: it needs more layers than there are, or TensorRT does not take it.
+        ExportError: the network has too few layers, or TensorRT refuses the text.
     """
-    first, *more = pieces(text)
+    first, *more = split_manifest(text)
     network.name = first
-    taken = network.name == first
+    stored = network.name == first
     if more:
-        layers = sorted(map(network.get_layer, range(network.num_layers)), key=_foldable)
+        layers = sorted(map(network.get_layer, range(network.num_layers)), key=_fold_likelihood)
         if len(layers) < len(more) or not hasattr(layers[0], "metadata"):
             raise ExportError(
-                f"the manifest of {len(text):,} characters needs {len(more)} layers to stand in; "
-                f"the network has {len(layers)}"
+                f"the manifest of {len(text):,} characters needs {len(more)} layers; the network "
+                f"has {len(layers)}"
             )
-        # The parser has put the node's name there, which the layer has for its own name too.
+        # This replaces the node's name, which is also the name of the layer.
         for layer, piece in zip(layers, more, strict=False):
             layer.metadata = piece
-            taken = taken and layer.metadata == piece
-    if not taken:
-        raise ExportError(f"TensorRT does not take the manifest of {len(text):,} characters")
+            stored = stored and layer.metadata == piece
+    if not stored:
+        raise ExportError(f"TensorRT refuses the manifest of {len(text):,} characters")
     return bool(more)
 
 
-def _foldable(layer: Any) -> int:
-    """The greater, the likelier a layer is folded away with its metadata."""
-    if layer.type.name in _LASTING:
+def _fold_likelihood(layer: Any) -> int:
+    """Rank a layer by how likely it is folded away with its metadata."""
+    if layer.type.name in _LASTING_KINDS:
         return 0
-    return 2 if layer.name.startswith(_OF_THE_PARSER) else 1
+    return 2 if layer.name.startswith(_PARSER_PREFIX) else 1

@@ -1,7 +1,8 @@
-"""Transposed convolutions as convolutions, which TensorRT computes in bf16 and eight bits too."""
+"""Rewriting of transposed convolutions to convolutions, for bf16 and eight bits in TensorRT."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection
 from typing import Any
 
@@ -13,87 +14,84 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from export.plan.graph import remove_unused
 
 
-def fits(node: NodeProto, weights: dict[str, TensorProto]) -> bool:
-    """Whether `as_convolutions` can take the place of a transposed convolution.
+def is_supported(node: NodeProto, weights: dict[str, TensorProto]) -> bool:
+    """Return True if `rewrite` supports the node.
 
-    It has one stride above 1, which divides its square kernel, and neither groups nor dilation.
+    It is a transposed convolution with one stride above 1, which divides its square kernel, and
+    neither groups nor dilation.
     """
     if node.op_type != "ConvTranspose" or node.input[1] not in weights:
         return False
-    have = _attributes(node)
-    size, strides = list(weights[node.input[1]].dims)[2:], have.get("strides", [1])
+    attributes = _attributes(node)
+    size, strides = list(weights[node.input[1]].dims)[2:], attributes.get("strides", [1])
     return (
         len(size) == 2
         and len({*strides}) == len({*size}) == 1
         and strides[0] > 1
         and size[0] % strides[0] == 0
-        and have.get("group", 1) == 1
-        and {*have.get("dilations", [1])} == {1}
-        and not any(have.get("output_padding", [0]))
-        and have.get("auto_pad", b"NOTSET") == b"NOTSET"
-        and "output_shape" not in have
+        and attributes.get("group", 1) == 1
+        and {*attributes.get("dilations", [1])} == {1}
+        and not any(attributes.get("output_padding", [0]))
+        and attributes.get("auto_pad", b"NOTSET") == b"NOTSET"
+        and "output_shape" not in attributes
     )
 
 
-def where_they_fit(model: ModelProto) -> ModelProto:
-    """`as_convolutions` of all transposed convolutions that fit."""
-    model = named(model)
+def rewrite_all(model: ModelProto) -> ModelProto:
+    """Apply `rewrite` to all supported transposed convolutions."""
+    model = name_nodes(model)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    names = [node.name for node in model.graph.node if fits(node, weights)]
-    return as_convolutions(model, names) if names else model
+    names = [node.name for node in model.graph.node if is_supported(node, weights)]
+    return rewrite(model, names) if names else model
 
 
-def named(model: ModelProto) -> ModelProto:
-    """A copy in which nodes without a name, or with another's, are named after their output."""
-    made = ModelProto()
-    made.CopyFrom(model)
-    taken: set[str] = {""}
-    for node in made.graph.node:
-        if node.name in taken:
+def name_nodes(model: ModelProto) -> ModelProto:
+    """Return a copy in which nodes without a unique name are named after their output."""
+    model = copy.deepcopy(model)
+    names: set[str] = {""}
+    for node in model.graph.node:
+        if node.name in names:
             node.name = node.output[0]
-        taken.add(node.name)
-    return made
+        names.add(node.name)
+    return model
 
 
-def as_convolutions(model: ModelProto, names: Collection[str]) -> ModelProto:
-    """A copy of a model in which the transposed convolutions of those names are convolutions.
+def rewrite(model: ModelProto, names: Collection[str]) -> ModelProto:
+    """Return a copy of a model in which some transposed convolutions are convolutions.
 
-    With stride s and kernel k a pixel of the output is a sum over k/s × k/s pixels of the input;
-    which weights it takes depends on its place modulo s. So all s² kinds of pixels are channels of
-    one convolution of kernel k/s, which are then shuffled into place (Shi et al. 2016,
-    arXiv:1609.07009), and the padding is cut off. The products are the same but for the border, the
-    sums are those of the same numbers.
+    With stride s and kernel k, a pixel of the output is a sum over k/s × k/s pixels of the input,
+    whose weights depend on its position modulo s. Therefore all s² kinds of pixels are channels of
+    one convolution with kernel k/s, which are then shuffled into place (Shi et al. 2016,
+    arXiv:1609.07009) before the padding is cropped. Each sum has the same terms as before.
 
     Args:
-        model: float32, its types inferred.
-        names: of nodes that `fits` holds for.
+        model: float32, with inferred types.
+        names: of the nodes to rewrite, which `is_supported`.
     """
-    made = ModelProto()
-    made.CopyFrom(model)
-    graph = made.graph
+    result = copy.deepcopy(model)
+    graph = result.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
-    nodes: list[NodeProto] = []
-    for node in model.graph.node:
-        nodes += _phases(node, weights, graph) if node.name in names else [node]
-    copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:], graph.value_info[:]
-    graph.node.extend(copies)
-    remove_unused(made)
-    return onnx.shape_inference.infer_shapes(made, check_type=True, strict_mode=True)
+    for node in model.graph.node:
+        graph.node.extend(
+            _phase_nodes(node, weights, graph) if node.name in names else [copy.deepcopy(node)]
+        )
+    remove_unused(result)
+    return onnx.shape_inference.infer_shapes(result, check_type=True, strict_mode=True)
 
 
-def _phases(node: NodeProto, weights: dict[str, TensorProto], graph: Any) -> list[NodeProto]:
-    have, name = _attributes(node), node.output[0]
+def _phase_nodes(node: NodeProto, weights: dict[str, TensorProto], graph: Any) -> list[NodeProto]:
+    attributes, name = _attributes(node), node.output[0]
     kernel = numpy_helper.to_array(weights[node.input[1]])
-    stride = int(have["strides"][0])
+    stride = int(attributes["strides"][0])
     taps = kernel.shape[2] // stride
-    constants: dict[str, NDArray[Any]] = {"kernel": _kernel(kernel, stride)}
+    constants: dict[str, NDArray[Any]] = {"kernel": _phase_kernel(kernel, stride)}
     operands = [node.input[0], f"{name}.kernel"]
     if len(node.input) > 2 and node.input[2]:
         bias = numpy_helper.to_array(weights[node.input[2]])
         constants["bias"] = np.tile(bias, stride * stride)
         operands.append(f"{name}.bias")
-    top, left, bottom, right = have.get("pads", [0] * 4)
+    top, left, bottom, right = attributes.get("pads", [0] * 4)
     end = np.iinfo(np.int64).max
     constants["from"] = np.array([top, left], np.int64)
     constants["to"] = np.array([-bottom or end, -right or end], np.int64)
@@ -116,12 +114,12 @@ def _phases(node: NodeProto, weights: dict[str, TensorProto], graph: Any) -> lis
     ]
 
 
-def _kernel(kernel: NDArray[Any], stride: int) -> NDArray[Any]:
-    """[C, D, k, k] of the transposed convolution as [s·s·D, C, k/s, k/s] of the convolution."""
+def _phase_kernel(kernel: NDArray[Any], stride: int) -> NDArray[Any]:
+    """Convert a transposed kernel [C, D, k, k] to that of the convolution, [s·s·D, C, k/s, k/s]."""
     into, out, size, _ = kernel.shape
     taps = size // stride
     split = kernel.reshape(into, out, taps, stride, taps, stride)
-    # A convolution runs over its kernel the other way round.
+    # A convolution traverses its kernel in the opposite direction.
     turned = split[:, :, ::-1, :, ::-1, :].transpose(3, 5, 1, 0, 2, 4)
     return np.ascontiguousarray(turned.reshape(stride * stride * out, into, taps, taps))
 

@@ -1,4 +1,4 @@
-"""Engine files or a checkpoint in, plans out."""
+"""Conversion of engine files, or of a checkpoint, to plans."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import onnx
 from onnx import ModelProto
 
-from export.errors import ExportError
+from export.errors import ExportError, one_line
 from export.manifest import read_digest, with_blank_digest
 from export.plan import SUFFIXES, graph, phases, precision, quantization, targets
 from export.plan.builder import build
-from export.plan.checks import Examiner, NotRun, one_line, why_not
+from export.plan.checks import CannotRun, PlanChecker, reason_unavailable
 from export.plan.choice import Candidate, choose
 from export.plan.precision import EIGHT_BITS, Precision
 from export.plan.results import Results
@@ -33,8 +33,8 @@ from zoo.plans import DIGEST, checks_path
 if TYPE_CHECKING:
     from export import pipeline as onnx_pipeline
 
-OF_THE_ONNX_FILE = (DIGEST, "graph", "left_out", "outside", "parity", "throughput")
-"""What a manifest says of the graph or the weights of the file that a plan is made from."""
+ONNX_FIELDS = (DIGEST, "graph", "left_out", "outside", "parity", "throughput")
+"""Fields of a manifest about the graph or the weights of the .onnx file."""
 
 Say = Callable[[str], None]
 
@@ -47,49 +47,49 @@ def export(
     progress: Say = lambda line: None,
     checking: Checking | None = None,
 ) -> list[Plan]:
-    """Build the plan of an engine file, or those of all files of a checkpoint; all or none is kept.
+    """Build the plan of an engine file, or those of all files of a checkpoint; keep all or none.
 
-    What the checks of `a.plan` find goes into `a.plan.checks.json` beside it.
+    The results of the checks of `a.plan` are written to `a.plan.checks.json`.
 
     Args:
         source: an engine file; or the folder of a run, or a weights file, whose engine files are
-            exported and checked first, in a temporary folder.
-        out: the plan of the file, or of the family's main file; others are named after it.
-        options: what plans to build.
+            first exported to a temporary folder and checked.
+        out: plan of the (main) engine file; others are named after it.
+        options: of the plans.
         onnx_options: of the export of a checkpoint.
-        progress: called with a line of text before each step, and for what is done differently.
-        checking: how plans are checked; by default wherever one can run.
+        progress: called with a line of text before each step, and for options without effect.
+        checking: of the plans; by default they are checked if they can run here.
 
     Raises:
-        ParityError: a plan does not do what its engine does, or no precision is good enough.
-        ExportError: an option is unusable, TensorRT is not installed, or refuses a graph.
-        zoo.errors.ZooError, runtime.errors.Error: the source or the place is unusable.
+        ParityError: a plan disagrees with its engine, or no precision is good enough.
+        ExportError: an option is unusable, or TensorRT is not installed or refuses a graph.
+        zoo.errors.ZooError, runtime.errors.Error: the source or the output path is unusable.
     """
     options, checking = options or Options(), checking or Checking()
-    if problem := targets.unlisted(options.tensorrt):
+    if problem := targets.unlisted_warning(options.tensorrt):
         progress(problem)
     _require_choice(options, checking)
     check_file(out)
     if source.suffix in SUFFIXES:
-        raise ExportError(f"{source} is a plan already; a plan is made from an .onnx engine")
+        raise ExportError(f"{source} is already a plan; plans are built from .onnx engines")
     with ExitStack() as stack:
         if source.suffix == ".onnx":
             engines = {out: source}
         elif (options.calibrate or "").lower().endswith(ARRAY):
             raise ExportError(
-                f"--calibrate {options.calibrate} holds the rows of one engine; export the "
-                "checkpoint to .onnx, and make a plan of each file"
+                f"--calibrate {options.calibrate} contains rows for one engine; export the "
+                "checkpoint to .onnx, and build a plan from each file"
             )
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            engines = _family(source, out, folder, onnx_options, progress)
+            engines = _export_family(source, out, folder, onnx_options, progress)
         if checking.run:
             for path in engines:
                 check_file(checks_path(path))
         temporary = {path: stack.enter_context(replace_file(path)) for path in engines}
         plans = []
         for path, engine in engines.items():
-            plan = _make(engine, path, temporary[path], options, checking, progress)
+            plan = _make_plan(engine, path, temporary[path], options, checking, progress)
             plans.append(plan)
             if plan.checked:
                 beside = stack.enter_context(replace_file(checks_path(path)))
@@ -97,66 +97,69 @@ def export(
                 beside.write_text(json.dumps(digest | plan.checked.document(), indent=2) + "\n")
     for plan in plans:
         if not plan.checked and checks_path(plan.path).is_file():
-            # They are of the plan that was there before.
+            # These results belong to an earlier plan.
             checks_path(plan.path).unlink()
     return plans
 
 
 def _require_choice(options: Options, checking: Checking) -> None:
-    """Raise ExportError where a choice was asked for that is made, or cannot be made here."""
+    """Raise ExportError if a choice of the precision is impossible or conflicts with an option."""
     if checking.max_loss is None:
         return
     if options.precision != "fp32":
         raise ExportError(
             f"max-quality-loss chooses the precision: expected none, got {options.precision}"
         )
-    if reason := why_not():
+    if reason := reason_unavailable():
         raise ExportError(
-            "max-quality-loss: the fastest plan is found by running them, on a GPU of the kind "
-            f"that they are for: {reason}; give --precision instead"
+            "max-quality-loss: plans are compared by running them on a GPU of their kind: "
+            f"{reason}; pass --precision instead"
         )
 
 
-def _family(
+def _export_family(
     source: Path,
     out: Path,
     folder: Path,
     options: onnx_pipeline.Options | None,
     progress: Say,
 ) -> dict[Path, Path]:
-    """The engine files of a checkpoint, in a folder, by the plans that they are to become."""
+    """Export a checkpoint to a folder; return its engine files by the paths of their plans."""
     from export import pipeline
 
     if options and options.interpolator:
-        raise ExportError("an interpolator is no plan: export it to .onnx")
+        raise ExportError("interpolators have no plans: export to .onnx")
     files = pipeline.export(source, folder / f"{out.stem}.onnx", options, progress)
     return {out.with_name(f"{file.path.stem}{out.suffix}"): file.path for file in files}
 
 
-def _make(
-    engine: Path, path: Path, place: Path, options: Options, checking: Checking, say: Say
+def _make_plan(
+    engine: Path, path: Path, temporary: Path, options: Options, checking: Checking, say: Say
 ) -> Plan:
     """Make the plan of one engine: prepare the graph, build, check, choose, write.
 
     Args:
         engine: the .onnx file.
-        path: the plan's name.
-        place: where to write it, a temporary name.
-        options: how to build it, but for the precision where `checking` leaves that to `choose`.
-        checking: how to check it.
-        say: called with one line before each step, and where there is no check.
+        path: final path of the plan.
+        temporary: path to write to.
+        options: of the build; the precision is ignored if `checking` has a `max_loss`.
+        checking: of the plan.
+        say: called with one line before each step, and if the plan is not checked.
     """
     source, name = manifest.verify(engine), path.name
     role = ROLES.get(source["role"])
     if role is None or role.runner is None:
-        raise ExportError(f"{engine.name} has the role {source['role']}, which is no plan")
+        raise ExportError(f"{engine.name}: engines of the role {source['role']} have no plans")
     loss, table = checking.max_loss, ""
     candidates = [Candidate(options)]
     if loss is not None:
-        candidates = [Candidate(replace(options, precision=it)) for it in precision.PRECISIONS]
-    with Examiner(engine, role.runner, checking.images, say) as examiner:
+        candidates = [Candidate(replace(options, precision=p)) for p in precision.PRECISIONS]
+    with PlanChecker(engine, role.runner, checking.images, say) as checker:
         if loss is not None:
-            _open(examiner, name)
+            try:
+                checker.open()
+            except CannotRun as error:
+                raise ExportError(f"max-quality-loss: {name} cannot be checked: {error}") from error
         for candidate in candidates:
             options = candidate.options
             if loss is not None:
@@ -164,95 +167,93 @@ def _make(
             try:
                 say(f"building {name} for {options.tensorrt.title}")
                 model, document = prepare(engine, source, options, say)
-                if loss is not None and _in_fp16(document):
-                    # The same as another candidate.
-                    raise NotRun("no layer in eight bits")
+                eight_bits = options.precision in EIGHT_BITS
+                if loss is not None and eight_bits and "calibration" not in document["plan"]:
+                    # The plan would equal that of fp16.
+                    raise CannotRun("no layer in eight bits")
                 candidate.build = build(model, name, document, options, say)
-                place.write_bytes(candidate.build.data)
-                if with_blank_digest(manifest.verify(place)) != candidate.build.document:
+                temporary.write_bytes(candidate.build.data)
+                if with_blank_digest(manifest.verify(temporary)) != candidate.build.document:
                     raise ExportError(
                         f"{options.tensorrt.title} does not keep the manifest in {name}"
                     )
                 if not checking.run:
                     continue
-                if reason := why_not():
-                    raise NotRun(reason)
+                if reason := reason_unavailable():
+                    raise CannotRun(reason)
                 if loss is None:
                     say(f"checking {name}")
-                candidate.results = examiner.check(place, name, options)
-            except NotRun as error:
+                candidate.results = checker.check(temporary, name, options)
+            except CannotRun as error:
                 candidate.problem = one_line(error)
             except (ZooError, RuntimeFailure) as error:
                 if loss is None:
                     raise
                 candidate.problem = one_line(error)
     if loss is None:
-        (kept,) = candidates
-        if kept.problem:
-            say(f"{name} is not checked: {kept.problem}")
+        (chosen,) = candidates
+        if chosen.problem:
+            say(f"{name} is not checked: {chosen.problem}")
     else:
-        kept, table = choose(candidates, loss, name)
-    assert kept.build is not None
-    place.write_bytes(kept.build.data)
-    return _plan(path, kept.options, kept.build, kept.results, table)
-
-
-def _open(examiner: Examiner, name: str) -> None:
-    try:
-        examiner.open()
-    except NotRun as error:
-        raise ExportError(f"max-quality-loss: {name} cannot be checked: {error}") from error
+        chosen, table = choose(candidates, loss, name)
+    assert chosen.build is not None
+    temporary.write_bytes(chosen.build.data)
+    return _describe(path, chosen.options, chosen.build, chosen.results, table)
 
 
 def prepare(
     engine: Path, source: dict[str, Any], options: Options, say: Say
 ) -> tuple[ModelProto, dict[str, Any]]:
-    """The graph of an engine file that TensorRT is given, and the manifest of its plan.
+    """Prepare the graph of an engine file for TensorRT, and the manifest of its plan.
 
     Args:
-        engine: the .onnx file, and `source` its manifest.
-        options: how to build the plan.
-        say: called with a line before a calibration, and where no layer is in that precision.
+        engine: the .onnx file.
+        source: its manifest.
+        options: of the plan.
+        say: called with a line before a calibration, and if no layer is in the precision.
 
     Raises:
         ExportError: as `graph.prepare` and `quantization.lower`.
     """
-    quantized: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     if options.precision == "int8" or options.precision == "fp8":
         prepared, calibration = graph.prepare(onnx.load(engine), source), options.calibration
-        made = quantization.lower(prepared, source, engine, options.precision, calibration, say)
-        model, fp32, quantized = made.model, made.fp32, made.fields()
-        if not made.eight:
+        quantized = quantization.lower(
+            prepared, source, engine, options.precision, calibration, say
+        )
+        model, fp32, fields = quantized.model, quantized.fp32, quantized.fields()
+        if not quantized.eight:
             say(f"no layer of {engine.name} runs in {options.precision}: products are in fp16")
     else:
-        model, fp32 = lowered(onnx.load(engine), source, options.precision)
-    if precision.only_fp32(model, options.precision):
+        model, fp32 = lower(onnx.load(engine), source, options.precision)
+    if precision.is_all_fp32(model, options.precision):
         say(f"no layer of {engine.name} can run in {options.precision}: all are in fp32")
-    return model, _document(source, options, fp32, quantized)
+    return model, _build_manifest(source, options, fp32, fields)
 
 
-def lowered(
-    model: ModelProto, source: dict[str, Any], wanted: Precision
+def lower(
+    model: ModelProto, source: dict[str, Any], dtype: Precision
 ) -> tuple[ModelProto, list[str]]:
-    """The graph that TensorRT is given, and the names of its nodes that stay in fp32.
+    """Prepare a graph for TensorRT; return it with the names of the nodes that stay in fp32.
 
     Args:
-        model: of an engine file, and `source` its manifest.
-        wanted: the precision of the plan, but for int8 and fp8.
+        model: of an engine file.
+        source: its manifest.
+        dtype: precision of the plan, except int8 and fp8.
     """
     prepared = graph.prepare(model, source)
-    if wanted != "bf16":
-        return precision.lower(prepared, wanted)
-    # TensorRT's compiler has no transposed convolutions in it (precision.NO_BFLOAT16).
-    made, kept = precision.lower(phases.where_they_fit(prepared), wanted)
+    if dtype != "bf16":
+        return precision.lower(prepared, dtype)
+    # TensorRT's compiler has no transposed convolutions in bf16 (precision.NO_BFLOAT16).
+    lowered, in_fp32 = precision.lower(phases.rewrite_all(prepared), dtype)
     names = {node.name for node in prepared.graph.node}
-    return made, [name for name in kept if name in names]
+    return lowered, [name for name in in_fp32 if name in names]
 
 
-def _document(
-    source: dict[str, Any], options: Options, fp32: list[str], quantized: dict[str, Any]
+def _build_manifest(
+    source: dict[str, Any], options: Options, fp32: list[str], fields: dict[str, Any]
 ) -> dict[str, Any]:
-    """The manifest of a plan, from that of its engine file; `build` fills in the tensors."""
+    """Build the manifest of a plan from that of its engine file; `build` fills in the tensors."""
     tensorrt = options.tensorrt
     plan: dict[str, Any] = {
         "target": tensorrt.target,
@@ -264,20 +265,17 @@ def _document(
     }
     if not tensorrt.portable and not options.compatible:
         plan["compute_capability"] = targets.compute_capability()
-    kept = {name: value for name, value in source.items() if name not in OF_THE_ONNX_FILE}
-    return kept | {
+    common = {name: value for name, value in source.items() if name not in ONNX_FIELDS}
+    return common | {
         "precision": options.precision,
         "batch": {"min": 1, "max": options.buckets[-1]},
-        "plan": plan | quantized,
+        "plan": plan | fields,
     }
 
 
-def _in_fp16(document: dict[str, Any]) -> bool:
-    """Whether a plan for eight bits has no layer in them."""
-    return document["precision"] in EIGHT_BITS and "calibration" not in document["plan"]
-
-
-def _plan(path: Path, options: Options, build: Build, results: Results | None, table: str) -> Plan:
+def _describe(
+    path: Path, options: Options, build: Build, results: Results | None, table: str
+) -> Plan:
     return Plan(
         path=path,
         size=len(build.data),
@@ -293,4 +291,4 @@ def _plan(path: Path, options: Options, build: Build, results: Results | None, t
     )
 
 
-__all__ = ["MAX_BATCH", "Checking", "Options", "Plan", "export", "lowered", "prepare"]
+__all__ = ["MAX_BATCH", "Checking", "Options", "Plan", "export", "lower", "prepare"]

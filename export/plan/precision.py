@@ -1,7 +1,8 @@
-"""Half precision, written into the graph: TensorRT 11 computes in the types that stand there."""
+"""Conversion of graphs to half precision: TensorRT 11 computes in the types of the graph."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -15,17 +16,17 @@ from export.plan.graph import element_types
 Precision = Literal["fp32", "tf32", "fp16", "bf16", "int8", "fp8"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "fp16", "bf16", "int8", "fp8")
 EIGHT_BITS = ("int8", "fp8")
-"""Precisions that need calibration: `quantization.lower` makes them of "fp16"."""
+"""Precisions that need calibration; `quantization.lower` derives them from "fp16"."""
 
 HALVES = {"fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
 LARGEST_HALF = 65504.0
 SMALLEST_HALF = 2.0**-24
 
 PRODUCTS = frozenset(["Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum"])
-"""What half precision is for; all that lies between two of these runs in it too."""
+"""Products, which run in half precision together with all operators between two of them."""
 
 NO_BFLOAT16 = frozenset(["ConvTranspose"])
-"""Products that TensorRT's compiler (TensorRT-RTX 1.7) has no bfloat16 form of."""
+"""Products without bfloat16 support in TensorRT's compiler (TensorRT-RTX 1.7)."""
 
 SENSITIVE = frozenset(
     "BatchNormalization CumSum Div Erf Exp GlobalAveragePool GroupNormalization "
@@ -33,32 +34,31 @@ SENSITIVE = frozenset(
     "MeanVarianceNormalization Pow RMSNormalization Reciprocal ReduceL1 ReduceL2 ReduceLogSum "
     "ReduceLogSumExp ReduceMean ReduceProd ReduceSum ReduceSumSquare Softmax Softplus Sqrt".split()
 )
-"""Sums over many values, and what their squares, quotients and exponents overflow in."""
+"""Sums over many values, and operators that overflow with squares, quotients or exponents."""
 
 MOVES = frozenset(
     "DepthToSpace Flatten Identity Reshape Slice SpaceToDepth Squeeze Transpose Unsqueeze".split()
 )
-"""What only moves the numbers of its first operand: of the halves it moves half as many bytes."""
+"""Operators that only move numbers, and fewer bytes in half precision."""
 
 FACTORS = frozenset(["Div", "Exp", "Pow", "Reciprocal", "Sqrt"])
-"""What gives a factor of any size: the product with it stays in float32 too."""
+"""Operators with results of any size: products with them stay in float32 too."""
 
 
 def lower(model: ModelProto, precision: Precision) -> tuple[ModelProto, list[str]]:
-    """The model with its products, and what lies between them, in half precision.
+    """Convert the products of a model, and the operators between them, to half precision.
 
-    In float32 stay: what comes before the first product (the latent, the levels of an image), what
-    comes after the last one (the conversion to levels, scores), and the `SENSITIVE` operators with
-    what only they read, but for `MOVES` of what is in half precision; with "bf16" also transposed
-    convolutions (see `phases`). Inputs and outputs keep their types.
+    These stay in float32: operators before the first product (on the latent or the levels of an
+    image) and after the last one (conversion to levels, scores), the `SENSITIVE` operators, and
+    operators whose results only these read, except `MOVES` of half-precision numbers; with "bf16"
+    also transposed convolutions (see `phases`). Inputs and outputs keep their types.
 
     Args:
-        model: of `graph.prepare`: float32, its types inferred.
-        precision: "fp32" and "tf32" leave it as it is; so do the `EIGHT_BITS`.
+        model: from `graph.prepare`: float32, with inferred types.
+        precision: other precisions than "fp16" and "bf16" leave the model unchanged.
 
     Returns:
-        The model, and the names of the nodes that compute in float32 although they were asked not
-        to; none for "fp32" and "tf32".
+        The model, and the names of the nodes that stay in float32; none for an unchanged model.
     """
     if precision not in HALVES:
         return model, []
@@ -66,27 +66,27 @@ def lower(model: ModelProto, precision: Precision) -> tuple[ModelProto, list[str
     types = element_types(model)
     low = _low_nodes(model, types, half)
     lowered = _Lowering(model, types, half).run(low)
-    kept = [
+    in_fp32 = [
         node.name
         for index, node in enumerate(model.graph.node)
-        if index not in low and node.op_type != "Cast" and _floats(node.output, types)
+        if index not in low and node.op_type != "Cast" and _float_names(node.output, types)
     ]
-    return lowered, kept
+    return lowered, in_fp32
 
 
-def only_fp32(model: ModelProto, precision: Precision) -> bool:
-    """Whether half precision was asked for and nothing of the model came to be in it."""
+def is_all_fp32(model: ModelProto, precision: Precision) -> bool:
+    """Return True if nothing in the model is in half precision although `precision` is."""
     half = HALVES.get(precision)
     casts = [entry.i for node in model.graph.node for entry in node.attribute if entry.name == "to"]
     return half is not None and half not in casts
 
 
-def _floats(names: Iterable[str], types: dict[str, int]) -> list[str]:
+def _float_names(names: Iterable[str], types: dict[str, int]) -> list[str]:
     return [name for name in names if types.get(name) == TensorProto.FLOAT]
 
 
 def _low_nodes(model: ModelProto, types: dict[str, int], half: int) -> set[int]:
-    """Indices of the nodes that run in half precision."""
+    """Return the indices of the nodes that run in half precision."""
     nodes = list(model.graph.node)
     values = {tensor.name: tensor for tensor in model.graph.initializer}
     readers: dict[str, list[int]] = {}
@@ -105,12 +105,15 @@ def _low_nodes(model: ModelProto, types: dict[str, int], half: int) -> set[int]:
         if (
             node.op_type in SENSITIVE
             or (node.op_type in NO_BFLOAT16 and half == TensorProto.BFLOAT16)
-            or _square(node)
+            or (node.op_type == "Mul" and node.input[0] == node.input[1])
             or (node.op_type == "Mul" and any(nodes[i].op_type in FACTORS for i in makers))
-            or not all(_fits(values[name], half) for name in node.input if name in values)
+            or not all(
+                _is_representable(values[name], half) for name in node.input if name in values
+            )
         ):
             sensitive.add(index)
-    # What only float32 reads is float32: the last image conversion, sums before a square root.
+    # Operators whose results are only read in float32 are float32: the conversion of images at
+    # the end, sums before a square root.
     for index, node in reversed(list(enumerate(nodes))):
         if node.op_type in PRODUCTS:
             continue
@@ -120,9 +123,9 @@ def _low_nodes(model: ModelProto, types: dict[str, int], half: int) -> set[int]:
     low = {
         index
         for index, node in enumerate(nodes)
-        if index in after and index not in sensitive and _floats(node.output, types)
+        if index in after and index not in sensitive and _float_names(node.output, types)
     }
-    # The cast to float32 comes after a move, unless it is made before it for another reader.
+    # Cast to float32 after a move, unless another reader needs the cast before it.
     for index, node in enumerate(nodes):
         if node.op_type in MOVES and maker.get(node.input[0]) in low:
             beside = readers[node.input[0]]
@@ -131,12 +134,8 @@ def _low_nodes(model: ModelProto, types: dict[str, int], half: int) -> set[int]:
     return low
 
 
-def _square(node: NodeProto) -> bool:
-    return node.op_type == "Mul" and node.input[0] == node.input[1]
-
-
-def _fits(tensor: TensorProto, half: int) -> bool:
-    """Whether half precision holds a constant: none overflows, no single number vanishes."""
+def _is_representable(tensor: TensorProto, half: int) -> bool:
+    """Return True if no value overflows and no scalar vanishes in half precision."""
     if tensor.data_type != TensorProto.FLOAT or half == TensorProto.BFLOAT16:
         return True
     values = np.abs(numpy_helper.to_array(tensor))
@@ -145,7 +144,7 @@ def _fits(tensor: TensorProto, half: int) -> bool:
 
 
 class _Lowering:
-    """One rewriting of a model; casts are made where a type changes, one a tensor."""
+    """A conversion of a model, with one Cast per tensor and type where types change."""
 
     def __init__(self, model: ModelProto, types: dict[str, int], half: int) -> None:
         self.source, self.types, self.half = model, types, half
@@ -153,21 +152,18 @@ class _Lowering:
         self.values = {tensor.name: tensor for tensor in model.graph.initializer}
         self.nodes: list[NodeProto] = []
         self.half_weights: dict[str, TensorProto] = {}
-        self.casts: dict[tuple[str, int], str] = {}
+        self.casts: set[str] = set()
         self.place: dict[str, str] = {}
-        """Tensors in half precision: name in the source to name here."""
+        """Names of half-precision tensors in the new model, by the name in the source."""
 
     def run(self, low: set[int]) -> ModelProto:
         outputs = {output.name for output in self.source.graph.output}
         for index, source in enumerate(self.source.graph.node):
-            node = NodeProto()
-            node.CopyFrom(source)
-            shared = _shared(node, self.types)
-            wanted = self.half if index in low else TensorProto.FLOAT
-            for position in shared:
-                node.input[position] = self.read(node.input[position], wanted)
-            for position in set(range(len(node.input))) - set(shared):
-                node.input[position] = self.read(node.input[position], TensorProto.FLOAT)
+            node = copy.deepcopy(source)
+            typed = _typed_inputs(node, self.types)
+            for position, name in enumerate(node.input):
+                in_half = index in low and position in typed
+                node.input[position] = self.read(name, self.half if in_half else TensorProto.FLOAT)
             self.nodes.append(node)
             if index in low:
                 for position, name in enumerate(node.output):
@@ -175,8 +171,7 @@ class _Lowering:
                         self.place[name] = node.output[position] = f"{name}.{self.suffix}"
             for name in set(source.output) & outputs & self.place.keys():
                 self._cast(self.place[name], name, TensorProto.FLOAT)
-        model = ModelProto()
-        model.CopyFrom(self.source)
+        model = copy.deepcopy(self.source)
         graph = model.graph
         del graph.node[:], graph.value_info[:]
         graph.node.extend(self.nodes)
@@ -186,35 +181,35 @@ class _Lowering:
             graph.initializer.remove(tensor)
         return model
 
-    def read(self, name: str, wanted: int) -> str:
-        """The name under which a tensor of the source stands here in that type."""
+    def read(self, name: str, dtype: int) -> str:
+        """Return the new name of a tensor of the source in a type; add a Cast if necessary."""
         if self.types.get(name) != TensorProto.FLOAT:
             return name
+        suffix = self.suffix if dtype == self.half else "fp32"
+        converted = f"{name}.{suffix}"
         if name in self.values:
-            if wanted == TensorProto.FLOAT:
+            if dtype == TensorProto.FLOAT:
                 return name
-            made = f"{name}.{self.suffix}"
-            if made not in self.half_weights:
+            if converted not in self.half_weights:
                 array = numpy_helper.to_array(self.values[name])
-                self.half_weights[made] = half_tensor(array, made, self.half)
-            return made
-        here = self.place.get(name, name)
-        if (wanted == self.half) == (name in self.place):
-            return here
-        made = f"{name}.{self.suffix}" if wanted == self.half else f"{name}.fp32"
-        if (name, wanted) not in self.casts:
-            self.casts[name, wanted] = made
-            self._cast(here, made, wanted)
-        return self.casts[name, wanted]
+                self.half_weights[converted] = half_tensor(array, converted, self.half)
+            return converted
+        current = self.place.get(name, name)
+        if (dtype == self.half) == (name in self.place):
+            return current
+        if converted not in self.casts:
+            self.casts.add(converted)
+            self._cast(current, converted, dtype)
+        return converted
 
-    def _cast(self, source: str, made: str, wanted: int) -> None:
+    def _cast(self, source: str, result: str, dtype: int) -> None:
         self.nodes.append(
-            helper.make_node("Cast", [source], [made], name=f"cast.{made}", to=wanted)
+            helper.make_node("Cast", [source], [result], name=f"cast.{result}", to=dtype)
         )
 
 
-def _shared(node: NodeProto, types: dict[str, int]) -> list[int]:
-    """Positions of the inputs whose type is that of the first output, as sizes are not."""
+def _typed_inputs(node: NodeProto, types: dict[str, int]) -> list[int]:
+    """Return the positions of the inputs of the same type as the first output, unlike sizes."""
     schema = onnx.defs.get_schema(node.op_type, node.domain)
     if not schema.outputs or types.get(node.output[0]) != TensorProto.FLOAT:
         return []
@@ -227,7 +222,7 @@ def _shared(node: NodeProto, types: dict[str, int]) -> list[int]:
 
 
 def half_tensor(values: NDArray[Any], name: str, half: int) -> TensorProto:
-    """Numbers rounded to nearest even, as a weight in half precision."""
+    """Round values to nearest even, and return them as a weight in half precision."""
     if half == TensorProto.FLOAT16:
         return numpy_helper.from_array(values.astype(np.float16), name)
     bits = values.astype(np.float32).view(np.uint32)

@@ -1,4 +1,4 @@
-"""What a plan and its engine are compared on: a probe for each thing that the engine does."""
+"""Probes, on which a plan is compared with its engine: one for each function of the engine."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from zoo.data import DataSet
 Array = NDArray[Any]
 
 POOL = ROWS
-"""Images or styles that are given again and again."""
+"""Number of images or styles, which are used repeatedly."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One thing that an engine does.
+    """A function of an engine.
 
-    `run(engine, start, stop)` gives its answers to rows start … stop - 1, images uint8 [n, H, W, C]
-    or numbers [n, …]; what a row is depends on its index alone.
+    `run(engine, start, stop)` returns the results for rows start … stop - 1, images uint8
+    [n, H, W, C] or numbers [n, …]; a row depends on its index alone.
     """
 
     name: str
     run: Callable[[Any, int, int], Array]
 
 
-def images(name: str, run: Callable[[Any, Array], Array], pool: Array) -> Probe:
-    """A probe that gives the images of a pool [POOL, H, W, C]."""
-    return Probe(name, lambda opened, start, stop: run(opened, rows(pool, start, stop)))
+def image_probe(name: str, run: Callable[[Any, Array], Array], pool: Array) -> Probe:
+    """Build a probe that runs on the images of a pool [POOL, H, W, C]."""
+    return Probe(name, lambda engine, start, stop: run(engine, take_rows(pool, start, stop)))
 
 
-def held_out(shape: tuple[int, int, int], data: DataSet | None) -> Array:
-    """Images to measure on, where the data are of that shape, else made-up ones."""
+def held_out_images(shape: tuple[int, int, int], data: DataSet | None) -> Array:
+    """Return held-out images of the data if it has that shape, else synthetic ones."""
     if data is not None and data.test.images.shape[1:] == shape and len(data.test):
         return data.test.images[:POOL]
     return mixed_images(shape)
 
 
-def rows(pool: Array, start: int, stop: int) -> Array:
-    """Rows start … stop - 1 of the pool, which begins again at its end."""
+def take_rows(pool: Array, start: int, stop: int) -> Array:
+    """Return rows start … stop - 1 of the pool repeated without end."""
     return pool[np.arange(start, stop) % len(pool)]
 
 
-__all__ = ["FIRST", "POOL", "SEED", "Probe", "held_out", "images", "rows"]
+__all__ = ["FIRST", "POOL", "SEED", "Probe", "held_out_images", "image_probe", "take_rows"]

@@ -1,7 +1,8 @@
-"""Products in eight bits, between QuantizeLinear and DequantizeLinear, as TensorRT reads them."""
+"""Quantization of products to eight bits, by QuantizeLinear and DequantizeLinear nodes."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,30 +13,31 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from export.errors import ExportError
-from export.graph import opset
+from export.graph import opset, read_attribute
 from export.plan import calibration, phases, precision
+from export.plan.calibration_set import Calibration
 from export.plan.graph import remove_unused
-from export.plan.samples import Calibration, gather
-from export.plan.sensitivity import affordable
+from export.plan.samples import gather
+from export.plan.sensitivity import select_products
 
 EightBits = Literal["int8", "fp8"]
 LARGEST = {"int8": 127.0, "fp8": 448.0}
-"""What a scale of 1 holds: of E4M3FN the largest finite number."""
+"""Largest finite number of each type, INT8 (symmetric) and E4M3FN."""
 
 ELEMENTS = {"int8": TensorProto.INT8, "fp8": TensorProto.FLOAT8E4M3FN}
 LEAST_OPSET = 19
-"""The first in which the two operators have fp8, and scales in half precision."""
+"""First opset with fp8 and half-precision scales in the two operators."""
 
 SMALLEST_SCALE = 2.0**-20
-"""Scales are fp16: below this they would lose more digits than they have to spare."""
+"""Least scale: smaller ones would lose too many digits in fp16."""
 
 
 @dataclass(frozen=True)
 class Quantized:
-    """A graph for TensorRT, the nodes that are not in eight bits, and how it was calibrated.
+    """A graph for TensorRT, the types of its nodes, and its calibration.
 
-    `fp32` names all nodes that compute in fp32, `fp16` the products that compute in fp16, `eight`
-    those in eight bits. `calibration` is for the manifest; None where nothing is in eight bits.
+    `fp32` names all nodes in fp32, `fp16` the products in fp16, `eight` those in eight bits.
+    `calibration` is the field of the manifest, None if nothing is in eight bits.
     """
 
     model: ModelProto
@@ -45,9 +47,9 @@ class Quantized:
     calibration: dict[str, Any] | None
 
     def fields(self) -> dict[str, Any]:
-        """What the manifest of a plan says of it beside `fp32_layers`."""
-        more = {} if self.calibration is None else {"calibration": self.calibration}
-        return {"fp16_layers": self.fp16} | more
+        """Return the fields `fp16_layers` and `calibration` of the manifest."""
+        calibration = {} if self.calibration is None else {"calibration": self.calibration}
+        return {"fp16_layers": self.fp16} | calibration
 
 
 def lower(
@@ -58,79 +60,80 @@ def lower(
     calibrate: Calibration,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Quantized:
-    """The model with the products between its first and its last ones in eight bits.
+    """Convert the products between the first and the last ones of a model to eight bits.
 
-    The rest is as `precision.lower` leaves it for "fp16", and so are products with which the whole
-    would be off by more than `sensitivity` allows. Transposed convolutions become
-    convolutions first, where that can be (`phases`).
+    All else is converted by `precision.lower` to "fp16", as are products that would change the
+    outputs by more than `sensitivity` allows. Transposed convolutions are first rewritten to
+    convolutions, if possible (`phases`).
 
     Args:
-        model: of `graph.prepare`: float32, its types inferred.
-        manifest: of the engine file, and `engine` its place.
-        dtype: the eight bits.
-        calibrate: the samples to calibrate with.
-        progress: called with a line before it is calibrated.
+        model: from `graph.prepare`: float32, with inferred types.
+        manifest: of the engine file at `engine`.
+        dtype: the type of eight bits.
+        calibrate: source of the calibration samples.
+        progress: called with a line before the calibration.
 
     Raises:
-        ExportError: as `samples.gather` and `calibration.limits`; or the opset has no such types.
+        ExportError: as `samples.gather` and `calibration.measure_limits`; or the opset is too old.
     """
     if opset(model) < LEAST_OPSET:
         raise ExportError(
             f"{engine.name} is in opset {opset(model)}; {dtype} needs {LEAST_OPSET} or later"
         )
-    model = phases.named(model)
+    model = phases.name_nodes(model)
     transposed = {node.name for node in model.graph.node if node.op_type == "ConvTranspose"}
-    reach: dict[str, float] = {}
+    limits: dict[str, float] = {}
 
-    def halved(names: Collection[str]) -> tuple[ModelProto, list[str]]:
-        return precision.lower(phases.as_convolutions(model, transposed & {*names}), "fp16")
+    def lower_to_half(names: Collection[str]) -> tuple[ModelProto, list[str]]:
+        return precision.lower(phases.rewrite(model, transposed & {*names}), "fp16")
 
-    def quantised(names: Collection[str]) -> ModelProto:
-        return insert(halved(names)[0], dtype, {name: reach[read[name]] for name in names})
+    def quantize(names: Collection[str]) -> ModelProto:
+        product_limits = {name: limits[operands[name]] for name in names}
+        return insert_quantization(lower_to_half(names)[0], dtype, product_limits)
 
-    nodes = {node.name for node in model.graph.node}
-    candidates = products(model)
-    in_fp32 = halved(candidates)[1]
+    candidates = quantizable_products(model)
+    in_fp32 = lower_to_half(candidates)[1]
     names = [name for name in candidates if name not in in_fp32]
-    read = {node.name: node.input[0] for node in model.graph.node if node.name in names}
-    described = None
+    operands = {node.name: node.input[0] for node in model.graph.node if node.name in names}
+    description = None
     if names:
         samples = gather(list(model.graph.input), manifest, engine, calibrate)
         progress(f"calibrating {engine.name} with {samples.count} samples: {samples.source}")
-        reach |= calibration.limits(model, list(dict.fromkeys(read.values())), samples)
-        names = affordable(model, quantised, names, samples)
-        if dropped := len(read) - len(names):
+        limits |= calibration.measure_limits(model, [*dict.fromkeys(operands.values())], samples)
+        names = select_products(model, quantize, names, samples)
+        if dropped := len(operands) - len(names):
             progress(
-                f"{dropped} of {len(read)} products of {engine.name} stay in fp16: "
-                f"in {dtype} they cost too much quality"
+                f"{dropped} of {len(operands)} products of {engine.name} stay in fp16: "
+                f"in {dtype} they would lose too much quality"
             )
         if names:
-            described = {
+            description = {
                 "method": calibration.METHOD,
                 "source": samples.source,
                 "samples": samples.count,
             }
-    # The replacement of a transposed convolution has names that do not occur in the engine.
-    kept = [name for name in halved(names)[1] if name in nodes]
-    others = [
+    # Nodes that replace transposed convolutions have names that do not occur in the engine.
+    nodes = {node.name for node in model.graph.node}
+    fp32 = [name for name in lower_to_half(names)[1] if name in nodes]
+    fp16 = [
         node.name
         for node in model.graph.node
-        if node.op_type in precision.PRODUCTS and node.name not in {*names, *kept}
+        if node.op_type in precision.PRODUCTS and node.name not in {*names, *fp32}
     ]
-    return Quantized(quantised(names), kept, others, names, described)
+    return Quantized(quantize(names), fp32, fp16, names, description)
 
 
-def products(model: ModelProto) -> list[str]:
-    """Names of the products that can be in eight bits, in their order.
+def quantizable_products(model: ModelProto) -> list[str]:
+    """Return the names of the products that can be in eight bits, in the order of the graph.
 
-    They have constant weights and no groups, and are neither the first nor the last on any way
-    through the network: those cost most of the quality and little of the time. Transposed
-    convolutions are among them where they can be written as convolutions.
+    They have constant weights and no groups, and are neither the first nor the last on any path
+    through the network, which cost most of the quality and little of the time. Transposed
+    convolutions are included if they can be rewritten to convolutions.
     """
     nodes = list(model.graph.node)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    below = _reached(nodes, lambda node: (node.input, node.output))
-    above = _reached(nodes[::-1], lambda node: (node.output, node.input))
+    below = _products_after_another(nodes, lambda node: (node.input, node.output))
+    above = _products_after_another(nodes[::-1], lambda node: (node.output, node.input))
     return [
         node.name
         for node in nodes
@@ -138,88 +141,86 @@ def products(model: ModelProto) -> list[str]:
         and node.input[1] in weights
         and (
             node.op_type in ("Gemm", "MatMul")
-            or (node.op_type == "Conv" and _attribute(node, "group", 1) == 1)
-            or phases.fits(node, weights)
+            or (node.op_type == "Conv" and read_attribute(node, "group", 1) == 1)
+            or phases.is_supported(node, weights)
         )
-        and not _attribute(node, "transA", 0)
+        and not read_attribute(node, "transA", 0)
     ]
 
 
-def _reached(nodes: list[NodeProto], ends: Callable[[NodeProto], Any]) -> set[str]:
-    """Names of the products that follow another one, in the order of the nodes."""
-    after: set[str] = set()
-    found = set()
+def _products_after_another(nodes: list[NodeProto], ends: Callable[[NodeProto], Any]) -> set[str]:
+    """Return the names of the products that depend on another one, in the order of the nodes."""
+    dependent: set[str] = set()
+    products = set()
     for node in nodes:
         sources, results = ends(node)
-        product = node.op_type in precision.PRODUCTS
-        follows = bool(after.intersection(sources))
-        if product and follows:
-            found.add(node.name)
-        if product or follows:
-            after.update(results)
-    return found
+        is_product = node.op_type in precision.PRODUCTS
+        depends = bool(dependent.intersection(sources))
+        if is_product and depends:
+            products.add(node.name)
+        if is_product or depends:
+            dependent.update(results)
+    return products
 
 
-def insert(model: ModelProto, dtype: EightBits, limits: dict[str, float]) -> ModelProto:
-    """A copy of a model with quantised inputs and weights before some of its products.
+def insert_quantization(
+    model: ModelProto, dtype: EightBits, limits: dict[str, float]
+) -> ModelProto:
+    """Return a copy of a model with quantized inputs and weights of some products.
 
-    Symmetric: zero points are 0. Inputs have one scale; so have the weights of matrix products,
-    whose sums TensorRT-RTX 1.7 would else hand on in fp16 before it scales them, where they may
-    overflow. Those of convolutions have one for each channel of the output in int8; in fp8, whose
-    numbers have exponents of their own, more than one gains nothing. Biases stay as they are.
+    Quantization is symmetric: zero points are 0. An input has one scale. So have the weights of a
+    matrix product: with several scales, TensorRT-RTX 1.7 keeps sums in fp16 before it scales them,
+    where they may overflow. The weights of a convolution have one scale per output channel in int8;
+    in fp8, whose numbers have exponents, several scales gain nothing. Biases are not quantized.
 
     Args:
-        model: of `precision.lower`.
-        dtype: the eight bits.
-        limits: for each product, by its name, what its input's numbers stay below.
+        model: from `precision.lower`.
+        dtype: the type of eight bits.
+        limits: greatest absolute value of the input of each product to quantize, by its name.
     """
-    made = ModelProto()
-    made.CopyFrom(model)
+    result = copy.deepcopy(model)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    writer = _Writer(made.graph, dtype)
-    del made.graph.node[:], made.graph.value_info[:]
+    writer = _Writer(result.graph, dtype)
+    del result.graph.node[:], result.graph.value_info[:]
     for source in model.graph.node:
-        node = NodeProto()
-        node.CopyFrom(source)
+        node = copy.deepcopy(source)
         if node.name in limits:
             kernel = weights[node.input[1]]
             axis = 0 if node.op_type == "Conv" and dtype == "int8" else None
             node.input[0] = writer.activation(node.input[0], limits[node.name])
             node.input[1] = writer.weight(kernel, axis)
-        made.graph.node.append(node)
-    remove_unused(made)
-    return made
+        result.graph.node.append(node)
+    remove_unused(result)
+    return result
 
 
 class _Writer:
-    """Adds quantised tensors to a graph, each once."""
+    """Writer of quantized tensors to a graph, each once."""
 
     def __init__(self, graph: Any, dtype: EightBits) -> None:
         self.graph, self.dtype = graph, dtype
         self.largest, self.element = LARGEST[dtype], ELEMENTS[dtype]
-        self.made: set[str] = set()
+        self.written: set[str] = set()
 
     def activation(self, name: str, limit: float) -> str:
-        """The name of a tensor after it was quantised with one scale."""
-        if name not in self.made:
-            self.made.add(name)
+        """Quantize a tensor with one scale; return the name of the result."""
+        if name not in self.written:
+            self.written.add(name)
             self._scale(name, np.array(limit))
             self._node("QuantizeLinear", [name, f"{name}.scale"], f"{name}.{self.dtype}")
             self._dequantize(name)
         return f"{name}.real"
 
     def weight(self, tensor: TensorProto, axis: int | None) -> str:
-        """The name of a weight that is stored in eight bits; one scale, or one a row of `axis`."""
+        """Quantize a weight, with one scale or one per index of `axis`; return the new name."""
         name = tensor.name
-        if name not in self.made:
-            self.made.add(name)
+        if name not in self.written:
+            self.written.add(name)
             values = numpy_helper.to_array(tensor).astype(np.float64)
-            rows = np.abs(values if axis is None else np.moveaxis(values, axis, 0))
-            reach = rows.max() if axis is None else rows.reshape(len(rows), -1).max(1)
-            scale = self._scale(name, np.asarray(reach))
+            other_axes = tuple(index for index in range(values.ndim) if index != axis)
+            scale = self._scale(name, np.asarray(np.abs(values).max(other_axes)))
             if axis is not None:
-                shape = [-1 if index == axis else 1 for index in range(values.ndim)]
-                scale = scale.reshape(shape)
+                scale = np.expand_dims(scale, other_axes)
             stored = np.clip(values / scale, -self.largest, self.largest)
             if self.dtype == "int8":
                 stored = np.rint(stored)
@@ -228,18 +229,17 @@ class _Writer:
         return f"{name}.real"
 
     def _scale(self, name: str, limit: NDArray[Any]) -> NDArray[np.float64]:
-        """Store the scale that takes a limit to the largest number, and a zero point of 0."""
+        """Store the scale that maps a limit to the largest number, and a zero point of 0."""
         wide = np.maximum(limit / self.largest, SMALLEST_SCALE)
         tensor = precision.half_tensor(wide, f"{name}.scale", TensorProto.FLOAT16)
         self.graph.initializer.append(tensor)
         self._constant(f"{name}.zero", np.zeros(np.shape(limit)))
-        # As it is stored: the numbers that are divided by it are multiplied by it later.
+        # Rounded as stored: numbers are divided by it now and multiplied by it later.
         return numpy_helper.to_array(tensor).astype(np.float64)
 
     def _constant(self, name: str, values: NDArray[np.float64]) -> None:
-        kept: NDArray[Any] = values.astype(np.int8) if self.dtype == "int8" else values
-        flat = kept.astype(np.float32).ravel() if self.dtype == "fp8" else kept.ravel()
-        self.graph.initializer.append(helper.make_tensor(name, self.element, kept.shape, flat))
+        flat = values.astype(np.int8 if self.dtype == "int8" else np.float32).ravel()
+        self.graph.initializer.append(helper.make_tensor(name, self.element, values.shape, flat))
 
     def _dequantize(self, name: str, **options: int) -> None:
         stored = [f"{name}.{self.dtype}", f"{name}.scale"]
@@ -250,7 +250,3 @@ class _Writer:
         self.graph.node.append(
             helper.make_node(kind, [*operands, zero], [result], name=f"{kind}.{result}", **options)
         )
-
-
-def _attribute(node: NodeProto, name: str, otherwise: int) -> int:
-    return next((int(entry.i) for entry in node.attribute if entry.name == name), otherwise)

@@ -1,11 +1,11 @@
-"""What the checks of a plan found, and what each precision may differ by from fp32."""
+"""Results of the checks of a plan, and the tolerances of each precision."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from export.checks import Check, format_table
+from export.checks import Check
 from export.plan import quality
 
 LEVELS = {
@@ -16,21 +16,21 @@ LEVELS = {
     "int8": (255, 5.0),
     "fp8": (255, 5.0),
 }
-"""Greatest and mean difference in levels that the images of a plan may have from fp32.
+"""Tolerated greatest and mean difference of a plan's images from fp32, in levels.
 
-In half precision about twice what rounding alone costs the worst of the shipped engines; in eight
-bits twice what is allowed for the samples of the calibration, and more for pictures unlike those.
-The mean tells a wrong plan from a coarse one; the greatest of many pixels has a long tail.
+In half precision about twice the cost of rounding for the worst shipped engine; in eight bits twice
+the tolerance on the calibration samples, and more, since other images may be unlike those. The mean
+separates wrong plans from coarse ones; the maximum over many pixels has a long tail.
 """
 
 NUMBERS = {"fp32": 1e-4, "tf32": 5e-3, "fp16": 5e-3, "bf16": 5e-2, "int8": 0.15, "fp8": 0.15}
-"""RMS difference that latents, styles and scores may have, in parts of the standard deviation."""
+"""Tolerated RMS difference of latents, styles and scores, relative to the standard deviation."""
 
 NUMBERS_UNIT = "RMS / σ"
-"""Unit of differences between numbers; differences between images are in levels."""
+"""Unit of differences of numbers; those of images are in levels."""
 
 DIFFERENT = "different"
-"""Unit of checks for equality: how many numbers differ."""
+"""Unit of checks for equality: the number of different values."""
 
 BETWEEN = "as batch"
 """Part of the names of checks that compare two batch sizes."""
@@ -38,13 +38,13 @@ BETWEEN = "as batch"
 
 @dataclass
 class Results:
-    """What was found out about a plan.
+    """Results of the checks of a plan.
 
     Attributes:
-        device: the GPU's name.
+        device: name of the GPU.
         checks: all comparisons.
         throughput: rows/s by batch size.
-        distance: of `quality.Distances.measure`; empty for what has no images of a prior.
+        distance: from `quality.Distances.measure`; empty for other roles than generators.
         rms: RMS difference from fp32 in the largest batch, in percent of the standard deviation.
     """
 
@@ -56,18 +56,18 @@ class Results:
 
     @property
     def loss(self) -> float:
-        """What the precision costs, in percent, rounded to hundredths.
+        """Loss of quality in percent, rounded to hundredths.
 
-        By how much the FID grows; where there is none, the RMS difference from fp32 in parts of
-        the standard deviation.
+        The increase of the FID, or without FIDs the RMS difference from fp32, relative to the
+        standard deviation.
         """
-        growth = quality.growth(self.distance)
-        return round(self.rms if growth is None else growth, 2)
+        increase = quality.fid_increase(self.distance)
+        return round(self.rms if increase is None else increase, 2)
 
     @property
     def loss_of(self) -> str:
-        """What the quality loss measures: FID or RMS."""
-        return "RMS" if quality.growth(self.distance) is None else "FID"
+        """Measure of the loss: "FID" or "RMS"."""
+        return "RMS" if quality.fid_increase(self.distance) is None else "FID"
 
     @property
     def speed(self) -> float:
@@ -75,32 +75,32 @@ class Results:
         return list(self.throughput.values())[-1]
 
     def document(self) -> dict[str, Any]:
-        """The file beside the plan, which `zoo.inspect` shows as `plan.checks`."""
-        found: dict[str, Any] = {"device": self.device}
-        found["parity"] = self._worst(between=False)
+        """Build the JSON document beside the plan, which `zoo.inspect` shows as `plan.checks`."""
+        document: dict[str, Any] = {"device": self.device}
+        document["parity"] = self._worst(between=False)
         if between := self._worst(between=True):
-            found["between_batch_sizes"] = between
+            document["between_batch_sizes"] = between
         if self.distance:
-            found["fid"] = self.distance
-        found["loss"] = {"percent": self.loss, "of": self.loss_of}
-        return found | {"throughput": self.throughput}
+            document["fid"] = self.distance
+        document["loss"] = {"percent": self.loss, "of": self.loss_of}
+        return document | {"throughput": self.throughput}
 
     def _worst(self, between: bool) -> dict[str, dict[str, float]]:
-        """The worst result over all batch sizes for each output of the engine."""
-        found: dict[str, dict[str, float]] = {}
+        """Return the worst result over all batch sizes for each probe."""
+        worst: dict[str, dict[str, float]] = {}
         for check in self.checks:
             if check.unit == DIFFERENT or (BETWEEN in check.name) != between:
                 continue
-            entry = found.setdefault(check.name.split(",")[0], {})
+            entry = worst.setdefault(check.name.split(",")[0], {})
             values = {"rms": check.worst}
             if check.unit != NUMBERS_UNIT:
                 values = {"max": check.worst, "mean": check.mean}
             for name, value in values.items():
                 entry[name] = max(entry.get(name, 0.0), float(f"{value:.4g}"))
-        return found
+        return worst
 
     def summary(self) -> str:
-        """What matters, for people."""
+        """Summarise the results in one line."""
         with_fp32 = [check for check in self.checks if BETWEEN not in check.name]
         images = [check.worst for check in with_fp32 if check.unit == "levels"]
         numbers = [check.worst for check in with_fp32 if check.unit == NUMBERS_UNIT]
@@ -111,12 +111,5 @@ class Results:
         elif "missing" in self.distance:
             parts.append(f"no FID ({self.distance['missing']})")
         rates = ", ".join(f"{rate:,.0f}" for rate in self.throughput.values())
-        return "; ".join([*parts, f"{self._unit}/s on {self.device}: {rates}"])
-
-    @property
-    def _unit(self) -> str:
-        return "rows" if any(c.unit == NUMBERS_UNIT for c in self.checks) else "images"
-
-    def format_table(self) -> str:
-        """All comparisons as text."""
-        return format_table(self.checks)
+        unit = "rows" if numbers else "images"
+        return "; ".join([*parts, f"{unit}/s on {self.device}: {rates}"])

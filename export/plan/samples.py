@@ -1,4 +1,4 @@
-"""Real inputs of a network, to learn from them how far its numbers reach."""
+"""Real inputs of a network for its calibration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, ValueInfoProto
 
 from export.errors import ExportError
-from export.plan.calibration_set import FEWEST, MOST, SAMPLES, SEED, Calibration
+from export.plan.calibration_set import FEWEST, SEED, Calibration
 from export.roles import ROLES
 from runtime import noise
 from zoo.errors import DataError
@@ -22,21 +22,21 @@ Arrays = dict[str, NDArray[Any]]
 Shape = tuple[int, ...]
 
 IMAGES = ("image", "input")
-"""Names of the inputs that take images; `latent` is the other one that `--calibrate` can fill."""
+"""Names of image inputs; `--calibrate` sets one of these or `latent`."""
 
 ARRAY = ".npy"
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Rows for each input of a prepared graph, and in words where they come from."""
+    """Rows for each input of a prepared graph, and a description of their source."""
 
     feed: Arrays
     source: str
     count: int
 
     def blocks(self, rows: int) -> Iterator[Arrays]:
-        """The same in parts; what has one value for all rows goes with each."""
+        """Iterate over blocks of rows; inputs with one value for all rows are in each block."""
         for start in range(0, self.count, rows):
             yield {
                 name: values[start : start + rows] if len(values) == self.count else values
@@ -47,54 +47,55 @@ class Samples:
 def gather(
     inputs: list[ValueInfoProto], manifest: dict[str, Any], engine: Path, calibration: Calibration
 ) -> Samples:
-    """Samples for the inputs of a prepared graph.
+    """Gather samples for the inputs of a prepared graph.
 
-    Latents are of the prior; those of a model without one are encodings of its images, by the
-    encoder beside it, and the styles of a synthesis network are made by the mapping beside it.
-    Noise of layers is N(0, 1), classes and attributes take turns, all of one seed.
+    Latents are drawn from the prior; those of a model without one are encodings of its training
+    images by the encoder beside it, and styles are mapped by the mapping beside the synthesis
+    network. Layer noise is N(0, 1), and classes and attributes alternate. All use one fixed seed.
 
     Args:
-        inputs: of `graph.prepare`'s model.
-        manifest: of the engine file, and `engine` its place.
-        calibration: where the samples come from, and how many.
+        inputs: of a model from `graph.prepare`.
+        manifest: of the engine file at `engine`.
+        calibration: source and number of the samples.
 
     Raises:
-        ExportError: there are no samples, with what helps; or they do not fit the network.
+        ExportError: samples are unavailable or do not fit the network.
     """
-    shapes = {entry.name: _row(entry) for entry in inputs}
+    shapes = {entry.name: _row_shape(entry) for entry in inputs}
     main = next((name for name in ("latent", *IMAGES) if name in shapes), None)
     if main is None:
         raise ExportError(f"{engine.name} has no input of latents or images to calibrate with")
     if calibration.source is not None and calibration.source.lower().endswith(ARRAY):
-        rows = _array(Path(calibration.source), main, shapes[main], calibration.count)
+        rows = _read_rows(Path(calibration.source), main, shapes[main], calibration.count)
         source = Path(calibration.source).name
     else:
         runner = ROLES[manifest["role"]].runner
         assert runner is not None
         rows, source = runner.calibration_rows(manifest, engine, calibration)
-    _check(rows, main, shapes[main], source)
+    _check_rows(rows, main, shapes[main], source)
     feed: Arrays = {main: rows}
     for entry in inputs:
         if entry.name != main:
-            feed[entry.name] = _other(entry, manifest, len(rows))
+            feed[entry.name] = _secondary_input(entry, manifest, len(rows))
     return Samples(feed, source, len(rows))
 
 
-def _row(entry: ValueInfoProto) -> Shape:
+def _row_shape(entry: ValueInfoProto) -> Shape:
     return tuple(axis.dim_value for axis in entry.type.tensor_type.shape.dim)[1:]
 
 
-def _array(path: Path, main: str, shape: Shape, count: int) -> NDArray[Any]:
-    """The rows of a user's file."""
+def _read_rows(path: Path, main: str, shape: Shape, count: int) -> NDArray[Any]:
+    """Read the rows of a user's file."""
     try:
         values = arrays.read(path)
     except DataError as error:
         raise ExportError(f"--calibrate: {error}") from error
-    dtype = np.uint8 if main in IMAGES else np.float32
+    dtype = np.dtype(np.uint8 if main in IMAGES else np.float32)
     if values.dtype != dtype or values.shape[1:] != shape or values.ndim != len(shape) + 1:
+        expected = f"{dtype} [{', '.join(['n', *map(str, shape)])}]"
         raise ExportError(
-            f"--calibrate {path}: expected {np.dtype(dtype)} {['n', *shape]}".replace("'n'", "n")
-            + f" for the input {main}, got {values.dtype} {list(values.shape)}"
+            f"--calibrate {path}: expected {expected} for the input {main}, got {values.dtype} "
+            f"{list(values.shape)}"
         )
     if len(values) < FEWEST:
         raise ExportError(
@@ -103,7 +104,7 @@ def _array(path: Path, main: str, shape: Shape, count: int) -> NDArray[Any]:
     return values[:count]
 
 
-def _check(rows: NDArray[Any], main: str, shape: Shape, source: str) -> None:
+def _check_rows(rows: NDArray[Any], main: str, shape: Shape, source: str) -> None:
     if rows.shape[1:] != shape:
         raise ExportError(
             f"{source}: rows of {list(rows.shape[1:])} do not fit the input {main} of {list(shape)}"
@@ -114,18 +115,15 @@ def _check(rows: NDArray[Any], main: str, shape: Shape, source: str) -> None:
         raise ExportError(f"{source}: the samples for {main} are not all finite")
 
 
-def _other(entry: ValueInfoProto, manifest: dict[str, Any], rows: int) -> NDArray[Any]:
-    """Noise of a layer, classes, attributes; a scale is 1."""
+def _secondary_input(entry: ValueInfoProto, manifest: dict[str, Any], rows: int) -> NDArray[Any]:
+    """Return layer noise, classes or attributes; scales are 1."""
     kind = entry.type.tensor_type
     if kind.shape.dim[0].dim_value:
         return np.ones([axis.dim_value for axis in kind.shape.dim], np.float32)
-    shape = _row(entry)
+    shape = _row_shape(entry)
     if kind.elem_type == TensorProto.INT64:
         return np.arange(rows) % int(manifest["condition"]["count"])
     if entry.name.startswith("noise."):
         return noise.normals(SEED, 0, rows, shape[0], int(entry.name.removeprefix("noise.")))
     # Attributes: one at a time.
     return np.resize(np.eye(*shape * 2, dtype=np.float32), (rows, *shape))
-
-
-__all__ = ["FEWEST", "MOST", "SAMPLES", "Calibration", "Samples", "gather"]

@@ -1,4 +1,4 @@
-"""TensorRT and TensorRT for RTX: which of them is installed, and what it can do."""
+"""Installations of TensorRT and TensorRT for RTX."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ TARGETS: dict[Target, tuple[str, ...]] = {
     "tensorrt": ("tensorrt",),
     "tensorrt-rtx": MODULES["tensorrt-rtx"],
 }
-"""The modules that build for each, in the order in which they are tried."""
+"""Modules that build for each target, in the order of preference."""
 
 
 @dataclass(frozen=True)
 class TensorRT:
     """An installed TensorRT: its Python module, and the logger of the process.
 
-    The two kinds share an API; a flag or a property that one of them lacks is looked up, never
-    assumed.
+    Both targets share an API, but each lacks some flags and properties: look them up.
     """
 
     target: Target
@@ -34,26 +33,25 @@ class TensorRT:
 
     @property
     def version(self) -> str:
-        """As the module says it."""
         return str(self.module.__version__)
 
     @property
     def title(self) -> str:
-        """Its name for people."""
+        """Name and version for messages."""
         return f"{'TensorRT' if self.target == 'tensorrt' else 'TensorRT-RTX'} {self.version}"
 
     @property
     def portable(self) -> bool:
-        """Whether its plans run on many kinds of GPU, compiled where they are first run."""
+        """True if its plans run on many kinds of GPU, compiled when they are first run."""
         return self.target == "tensorrt-rtx"
 
     def flag(self, kind: str, name: str) -> Any | None:
-        """A member of one of the module's enumerations; None where this version lacks it."""
+        """Return a member of one of the module's enumerations; None if this version lacks it."""
         return getattr(getattr(self.module, kind, None), name, None)
 
 
-def installed() -> list[Target]:
-    """The targets whose module is there, the default first; nothing is imported."""
+def find_installed() -> list[Target]:
+    """Return the targets with an installed module, the default first, without importing it."""
     return [target for target in TARGETS if _module_name(target)]
 
 
@@ -65,19 +63,19 @@ def _module_name(target: Target) -> str | None:
 
 
 def choose(target: str | None = None) -> TensorRT:
-    """The TensorRT of that name, or the default: tensorrt where it is installed, else tensorrt-rtx.
+    """Load a target; by default tensorrt if it is installed, else tensorrt-rtx.
 
     Raises:
-        ExportError: there is no such target, or it is not installed, or cannot be loaded.
+        ExportError: the target does not exist, is not installed, or cannot be loaded.
     """
     if target is None:
-        there = installed()
-        if not there:
+        installed = find_installed()
+        if not installed:
             raise ExportError(
-                "a plan is built by TensorRT, and none is installed: pip install "
+                "plans are built by TensorRT, which is not installed: pip install "
                 "'generator-zoo[tensorrt-rtx]' (needs no GPU) or 'generator-zoo[gpu]'"
             )
-        return _load(there[0])
+        return _load(installed[0])
     for known in TARGETS:
         if target == known:
             return _load(known)
@@ -98,25 +96,24 @@ def _load(target: Target) -> TensorRT:
     return TensorRT(target, module, log_of(module))
 
 
-LISTED = ("7.5", "8.0", "8.6", "8.9", "12")
-"""Compute capabilities that TensorRT for RTX is made for (its support matrix): a number before the
-point alone stands for all that begin so."""
+LISTED_CAPABILITIES = ("7.5", "8.0", "8.6", "8.9", "12")
+"""Compute capabilities in the support matrix of TensorRT for RTX; "12" stands for 12.x."""
 
 
-def unlisted(tensorrt: TensorRT) -> str | None:
-    """What to say before a plan is built that the GPU here may not run; None where it may."""
+def unlisted_warning(tensorrt: TensorRT) -> str | None:
+    """Return a warning if TensorRT does not list the GPU of this machine, else None."""
     here = compute_capability() if tensorrt.portable else None
-    if here is None or here in LISTED or here.split(".")[0] in LISTED:
+    if here is None or here in LISTED_CAPABILITIES or here.split(".")[0] in LISTED_CAPABILITIES:
         return None
-    listed = ", ".join(name if "." in name else f"{name}.x" for name in LISTED)
+    listed = ", ".join(name if "." in name else f"{name}.x" for name in LISTED_CAPABILITIES)
     return (
-        f"the GPU here has compute capability {here}, which is not in the list of {tensorrt.title} "
-        f"({listed}): the plan may not run on it; --target tensorrt is for every GPU"
+        f"this GPU has compute capability {here}, which is not in the list of {tensorrt.title} "
+        f"({listed}): the plan may not run on it; --target tensorrt supports every GPU"
     )
 
 
 def compute_capability() -> str | None:
-    """Compute capability of the first GPU, such as "9.0"; None without a driver or a GPU."""
+    """Return the compute capability of the first GPU, such as "9.0"; None without a GPU."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:

@@ -1,4 +1,4 @@
-"""What TensorRT measured on this GPU, kept between builds."""
+"""Timing caches: measurements of TensorRT on this GPU, kept between builds."""
 
 from __future__ import annotations
 
@@ -12,24 +12,21 @@ from zoo.errors import ConfigError, OutputError
 from zoo.images.atomic import replace_file
 
 
-def default(tensorrt: TensorRT) -> Path | None:
-    """The file in the user's cache folder, one for each version: others' are of no use.
-
-    None where there is no such folder.
-    """
+def default_path(tensorrt: TensorRT) -> Path | None:
+    """Return the file for this version in the user's cache folder; None without a folder."""
     try:
         return cache.folder() / f"{tensorrt.target}-{tensorrt.version}.timing"
     except ConfigError:
         return None
 
 
-def has_one(tensorrt: TensorRT, config: Any) -> bool:
-    """TensorRT-RTX measures where a plan is run; its functions of that name do nothing."""
+def is_supported(tensorrt: TensorRT, config: Any) -> bool:
+    """Return True if there is a timing cache; in TensorRT-RTX its functions do nothing."""
     return not tensorrt.portable and hasattr(config, "create_timing_cache")
 
 
 def load(config: Any, path: Path, warn: Callable[[str], None]) -> None:
-    """Give the builder what the file holds; nothing if it is missing, broken, or another GPU's."""
+    """Load a file into the builder, or nothing if it is missing, damaged, or of another GPU."""
     data = path.read_bytes() if path.is_file() else b""
     for content in dict.fromkeys((data, b"")):
         try:
@@ -43,7 +40,7 @@ def load(config: Any, path: Path, warn: Callable[[str], None]) -> None:
 
 
 def save(config: Any, path: Path, warn: Callable[[str], None]) -> None:
-    """Keep what the builder measured; a plan is not lost because that cannot be written."""
+    """Save the cache; if that fails, warn instead of losing the plan."""
     cache = config.get_timing_cache()
     if cache is None:
         return
@@ -52,4 +49,4 @@ def save(config: Any, path: Path, warn: Callable[[str], None]) -> None:
         with replace_file(path) as temporary, memoryview(cache.serialize()) as data:
             temporary.write_bytes(data)
     except (OSError, OutputError) as error:
-        warn(f"the timing cache is not kept: {error}")
+        warn(f"the timing cache was not saved: {error}")

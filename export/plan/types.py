@@ -1,4 +1,4 @@
-"""The options of plans, and what becomes of them: builds, and plans that were written."""
+"""Options of plans and of their checks; builds and written plans."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 from export.errors import ExportError
 from export.plan import quality, targets
+from export.plan.calibration_set import SAMPLES, Calibration
 from export.plan.precision import PRECISIONS, Precision
 from export.plan.results import Results
-from export.plan.samples import SAMPLES, Calibration
 from export.plan.targets import TensorRT
 from zoo.evaluation.references import LEAST
 
@@ -22,18 +22,18 @@ MOST_IMAGES = 1_000_000
 
 @dataclass(frozen=True)
 class Options:
-    """How to build plans.
+    """Options of the build of plans.
 
     Attributes:
-        target: of `targets.TARGETS`, None for the TensorRT that is installed.
-        precision: of `precision.PRECISIONS`.
-        batch: the batch sizes that a plan runs.
-        cache: the file of what the builder measured, None for one in the user's cache folder.
-        compatible: whether later versions and other GPUs are to take the plan too.
-        calibrate, samples: the fields of `samples.Calibration`, for int8 and fp8.
+        target: one of `targets.TARGETS`, None for the installed TensorRT.
+        precision: one of `precision.PRECISIONS`.
+        batch: batch sizes of the plan.
+        cache: the timing cache, None for a file in the user's cache folder.
+        compatible: build for later versions and other GPUs too.
+        calibrate, samples: fields of `calibration_set.Calibration`, for int8 and fp8.
 
     Raises:
-        ExportError: a precision, a batch size or a calibration that does not exist.
+        ExportError: an invalid precision, batch size or calibration.
     """
 
     target: str | None = None
@@ -51,34 +51,33 @@ class Options:
             )
         if not self.batch or not all(1 <= rows <= MAX_BATCH for rows in self.batch):
             text = ",".join(map(str, self.batch)) or "none"
-            raise ExportError(f"batch: expected numbers from 1 to {MAX_BATCH}, got {text}")
+            raise ExportError(f"batch sizes must be between 1 and {MAX_BATCH}, got {text}")
         _ = self.calibration
 
     @cached_property
     def tensorrt(self) -> TensorRT:
-        """The TensorRT of the target; raises ExportError as `targets.choose`."""
+        """TensorRT of the target; raises ExportError as `targets.choose`."""
         return targets.choose(self.target)
 
     @property
     def buckets(self) -> tuple[int, ...]:
-        """The batch sizes in rising order, each once."""
+        """Different batch sizes in increasing order."""
         return tuple(sorted(set(self.batch)))
 
     @property
     def calibration(self) -> Calibration:
-        """The samples to calibrate int8 and fp8 with."""
         return Calibration(self.calibrate, self.samples)
 
 
 @dataclass(frozen=True)
 class Checking:
-    """How plans are checked once they are built.
+    """Options of the checks of plans.
 
-    `run` False leaves them unchecked. `images` is how many a generator's FID is of. `max_loss`, in
-    percent, leaves the choice of the precision to `choice.choose`.
+    With `run` False there are none. `images` is the number of images for the FID of a generator.
+    With `max_loss`, in percent, `choice.choose` chooses the precision.
 
     Raises:
-        ExportError: numbers that make no sense, or a choice without checks.
+        ExportError: an invalid number, or a choice without checks.
     """
 
     run: bool = True
@@ -88,23 +87,23 @@ class Checking:
     def __post_init__(self) -> None:
         if not LEAST <= self.images <= MOST_IMAGES:
             raise ExportError(
-                f"check-images: expected {LEAST} to {MOST_IMAGES:,}, got {self.images:,}"
+                f"check-images must be between {LEAST} and {MOST_IMAGES:,}, got {self.images:,}"
             )
         if self.max_loss is None:
             return
         if not (math.isfinite(self.max_loss) and self.max_loss >= 0):
             raise ExportError(
-                f"max-quality-loss: expected a number of percent, 0 or more, got {self.max_loss:g}"
+                f"max-quality-loss must be a percentage of at least 0, got {self.max_loss:g}"
             )
         if not self.run:
-            raise ExportError("max-quality-loss: plans are chosen by their checks, which are off")
+            raise ExportError("max-quality-loss needs the checks, which are turned off")
 
 
 @dataclass(frozen=True)
 class Build:
-    """What the builder made: the plan's bytes with their digest, and the manifest in them.
+    """Bytes of a plan, sealed with their digest, and the manifest in them.
 
-    `seconds` is how long it took; `layers` how many the plan has for one batch size.
+    `seconds` is the duration of the build, `layers` the number of layers for one batch size.
     """
 
     data: bytes
@@ -115,10 +114,10 @@ class Build:
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan that was written: its place, size in bytes, and how it came to be.
+    """A written plan: its path, size in bytes, and build.
 
-    `checked` is what its checks found, None where it was not checked; `candidates` the table of the
-    precisions that were compared, if one was to be chosen.
+    `checked` are the results of its checks, None if it was not checked; `candidates` is the table
+    of compared precisions, if one was chosen.
     """
 
     path: Path
@@ -134,7 +133,7 @@ class Plan:
     candidates: str = ""
 
     def summary(self) -> str:
-        """One line for people."""
+        """Describe the plan in one line."""
         sizes = ", ".join(map(str, self.buckets))
         text = (
             f"{self.path}: {self.size:,} bytes in {self.seconds:.2f} s by {self.target}; "

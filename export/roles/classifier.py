@@ -20,7 +20,7 @@ from export.parity import (
     mixed_images,
 )
 from export.plan import probes
-from export.plan.calibration_set import images
+from export.plan.calibration_set import load_images
 from export.plan.probes import Probe
 from export.roles.role import Role, Runner, run_images
 from export.statistics import LatentStatistics
@@ -84,9 +84,9 @@ def run(classifier: Any, n: int, batch: int) -> None:
 
 
 def list_probes(classifier: Any, data: DataSet | None) -> list[Probe]:
-    pool = probes.held_out(classifier.image_shape, data)
-    return [probes.images("scores", lambda engine, images: engine.classify(images), pool)]
+    pool = probes.held_out_images(classifier.image_shape, data)
+    return [probes.image_probe("scores", lambda engine, images: engine.classify(images), pool)]
 
 
-RUNNER = Runner("Classifier", run, list_probes, images, takes_images=True)
+RUNNER = Runner("Classifier", run, list_probes, load_images, takes_images=True)
 ROLE = Role(build_graph, manifest_fields, check, RUNNER)

@@ -27,7 +27,7 @@ from export.parity import (
     levels,
 )
 from export.plan import probes
-from export.plan.calibration_set import images
+from export.plan.calibration_set import load_images
 from export.plan.probes import Probe
 from export.roles.role import Role, Runner, run_images
 from export.stock import Session
@@ -94,8 +94,8 @@ def run(encoder: Any, n: int, batch: int) -> None:
 
 
 def list_probes(encoder: Any, data: DataSet | None) -> list[Probe]:
-    pool = probes.held_out(encoder.image_shape, data)
-    return [probes.images("latents", _encode, pool)]
+    pool = probes.held_out_images(encoder.image_shape, data)
+    return [probes.image_probe("latents", _encode, pool)]
 
 
 def _encode(encoder: Any, images: NDArray[Any]) -> NDArray[Any]:
@@ -104,5 +104,5 @@ def _encode(encoder: Any, images: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate(encoder.encode(images), axis=1)
 
 
-RUNNER = Runner("Encoder", run, list_probes, images, takes_images=True)
+RUNNER = Runner("Encoder", run, list_probes, load_images, takes_images=True)
 ROLE = Role(build_graph, latent_fields, check, RUNNER)

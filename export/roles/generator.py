@@ -188,7 +188,7 @@ def calibration_latents(
             f"it, or pass --calibrate an .npy file of latents, float32 [n, {width}] ({error})"
         ) from error
     with encoder:
-        images, source = calibration_set.images(encoder.manifest, engine, calibration)
+        images, source = calibration_set.load_images(encoder.manifest, engine, calibration)
         if images.shape[1:] != encoder.image_shape:
             raise ExportError(
                 f"{source}: images of {list(images.shape[1:])} do not fit the encoder of "

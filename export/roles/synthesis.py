@@ -151,7 +151,7 @@ def list_probes(synthesis: Any, data: DataSet | None) -> list[Probe]:
     pool = _style_pool(synthesis)
 
     def decode(engine: Any, start: int, stop: int) -> NDArray[Any]:
-        styles, first = probes.rows(pool, start, stop), probes.FIRST + start
+        styles, first = probes.take_rows(pool, start, stop), probes.FIRST + start
         return engine.decode(styles, seed=probes.SEED, first=first)
 
     return [Probe("images", decode)]

@@ -207,8 +207,8 @@ def list_probes(translator: Any, data: DataSet | None) -> list[Probe]:
     def translate(engine: Any, start: int, stop: int) -> NDArray[Any]:
         key: dict[str, Any] = {"seed": probes.SEED, "first": probes.FIRST + start}
         if len(attributes):
-            key["attributes"] = probes.rows(attributes, start, stop)
-        return engine.translate(probes.rows(pool, start, stop), **key)
+            key["attributes"] = probes.take_rows(attributes, start, stop)
+        return engine.translate(probes.take_rows(pool, start, stop), **key)
 
     return [Probe("images", translate)]
 
@@ -236,7 +236,7 @@ def calibration_inputs(
 
     Raises `ExportError` if there are no images, or if inputs cannot be made from them.
     """
-    images, source = calibration_set.images(manifest, engine, calibration)
+    images, source = calibration_set.load_images(manifest, engine, calibration)
     return _corrupt(images, manifest, engine), source
 
 

@@ -208,7 +208,7 @@ def test_without_a_gpu_nothing_is_chosen(tmp_path: Path) -> None:
     result = invoke(*arguments, "--max-quality-loss", 1)
     assert result.exit_code == 2 and list(tmp_path.iterdir()) == []
     assert result.stderr.startswith("error: max-quality-loss: ") and "NVIDIA" in result.stderr
-    assert "give --precision instead" in result.stderr and result.stderr.count("\n") == 1
+    assert "pass --precision instead" in result.stderr and result.stderr.count("\n") == 1
     result = invoke(*arguments, "--no-runtime-check")
     assert result.exit_code == 0 and "not checked" not in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.plan"]
@@ -229,14 +229,17 @@ def test_all_kinds_of_inputs(tmp_path: Path, precision: str) -> None:
     ("arguments", "words"),
     [
         (["--precision", "fp7"], "fp32, tf32, fp16, bf16, int8, fp8, got 'fp7'"),
-        (["--batch", "0"], "1 to 4096, got 0"),
-        (["--batch", "1,5000"], "1 to 4096, got 1,5000"),
+        (["--batch", "0"], "1 and 4096, got 0"),
+        (["--batch", "1,5000"], "1 and 4096, got 1,5000"),
         (["--batch", "1,,2"], "expected integers like 1,64,512, got '1,,2'"),
         (["--batch", "many"], "got 'many'"),
-        (["--max-quality-loss", "-1"], "0 or more, got -1"),
-        (["--max-quality-loss", "nan"], "0 or more, got nan"),
+        (["--max-quality-loss", "-1"], "at least 0, got -1"),
+        (["--max-quality-loss", "nan"], "at least 0, got nan"),
+        (["--max-quality-loss", "inf"], "at least 0, got inf"),
+        (["--max-quality-loss", "much"], "max-quality-loss"),
+        (["--max-quality-loss", "1", "--no-runtime-check"], "checks, which are turned off"),
         (["--max-quality-loss", "1", "--precision", "fp16"], "--precision is chosen by"),
-        (["--check-images", "9"], "10 to 1,000,000, got 9"),
+        (["--check-images", "9"], "10 and 1,000,000, got 9"),
         (
             ["--check-images", "50", "--no-runtime-check"],
             "--check-images conflicts with --no-runtime-check",
@@ -261,7 +264,7 @@ def test_bad_options(arguments: list[str], words: str, tmp_path: Path) -> None:
         ("vae.onnx", "a.onnx", ["--precision", "fp16"], "--precision applies to plans"),
         ("vae.onnx", "a.onnx", ["--timing-cache", "c"], "--timing-cache applies to plans"),
         ("vae.onnx", "a.onnx", ["--max-quality-loss", "1"], "--max-quality-loss applies to plans"),
-        ("folder.plan", "a.plan", [], "is a plan already"),
+        ("folder.plan", "a.plan", [], "is already a plan"),
     ],
 )
 def test_bad_places(
@@ -280,7 +283,7 @@ def test_bad_places(
 
 
 def test_what_has_no_plan(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"export it to \.onnx"):
+    with pytest.raises(ExportError, match=r"export to \.onnx"):
         options = OnnxOptions(interpolator="linear")
         pipeline.export(tmp_path / "run", tmp_path / "a.plan", Options(RTX), options)
 
@@ -290,7 +293,7 @@ def test_a_refused_graph_keeps_the_old_plan(
 ) -> None:
     """TensorRT's own words and its node: bytes that are transposed, as the engine has them."""
     (tmp_path / "a.plan").write_bytes(b"older")
-    monkeypatch.setattr(pipeline, "lowered", lambda model, source, wanted: (model, []))
+    monkeypatch.setattr(pipeline, "lower", lambda model, source, wanted: (model, []))
     with pytest.raises(ExportError, match=r"refuses .* a\.plan: node node_permute \(Transpose\)"):
         pipeline.export(resolve("vae.encoder.onnx"), tmp_path / "a.plan", Options(RTX))
     assert contents(tmp_path).keys() == {str(tmp_path), str(tmp_path / "a.plan")}
@@ -303,11 +306,13 @@ def test_a_failed_build_keeps_the_old_plan(tmp_path: Path, monkeypatch: pytest.M
         (tmp_path / plan).write_bytes(b"older")
     engines = {tmp_path / "a.plan": "linear-ae.onnx", tmp_path / "a.encoder.plan": "vae.onnx"}
     monkeypatch.setattr(
-        pipeline, "_family", lambda *_: {plan: resolve(engine) for plan, engine in engines.items()}
+        pipeline,
+        "_export_family",
+        lambda *_: {plan: resolve(engine) for plan, engine in engines.items()},
     )
     # A transposed convolution in bfloat16, which its compiler has not.
     monkeypatch.setattr("export.plan.precision.NO_BFLOAT16", frozenset())
-    monkeypatch.setattr("export.plan.phases.where_they_fit", lambda model: model)
+    monkeypatch.setattr("export.plan.phases.rewrite_all", lambda model: model)
     with pytest.raises(ExportError, match=r"cannot build a\.encoder\.plan: .*Myelin"):
         pipeline.export(tmp_path, tmp_path / "a.plan", Options(RTX, "bf16", (1,)))
     assert {path.read_bytes() for path in tmp_path.iterdir()} == {b"older"}

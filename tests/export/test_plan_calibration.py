@@ -15,8 +15,9 @@ import plan_cases
 import runtime
 import small_inputs
 from export.errors import ExportError
-from export.plan import calibration, graph, samples
-from export.plan.samples import SEED, Calibration, Samples
+from export.plan import calibration, calibration_set, graph, samples
+from export.plan.calibration_set import SEED, Calibration
+from export.plan.samples import Samples
 from exported import GREY, invoke, write_run
 from oracles.noise import normals
 from plan_cases import made_of, node
@@ -40,7 +41,9 @@ def test_latents_of_the_prior() -> None:
     assert (found.source, found.count, list(found.feed)) == ("prior", COUNT, ["latent"])
     expected = normals(SEED, 0, COUNT, 64)
     np.testing.assert_allclose(found.feed["latent"], expected, atol=2e-6)
-    assert len(gathered(WEIGHTS / "dcgan.onnx", count=samples.SAMPLES).feed["latent"]) == 256
+    assert (
+        len(gathered(WEIGHTS / "dcgan.onnx", count=calibration_set.SAMPLES).feed["latent"]) == 256
+    )
 
 
 def test_training_images(fashion_mnist: DataSet) -> None:
@@ -161,9 +164,9 @@ def arrays(folder: Path) -> None:
         (["--calibrate", "several.npy"], "several.npy holds a, b; expected one array"),
         (["--calibrate", "text.npy"], "text.npy is not a .npy, .npz or IDX file"),
         (["--calibrate", "objects.npy"], "holds Python objects, which are never read"),
-        (["--calibrate", "empty"], "give --calibrate a data set, a folder"),
-        (["--calibrate", "nowhere"], "nowhere cannot be had"),
-        (["--calibration-samples", "15"], "samples: expected 16 to 4096, got 15"),
+        (["--calibrate", "empty"], "pass --calibrate a data set, a folder"),
+        (["--calibrate", "nowhere"], "nowhere is unavailable"),
+        (["--calibration-samples", "15"], "samples must be between 16 and 4096, got 15"),
         (["--calibration-samples", "4097"], "got 4097"),
         (["--calibration-samples", "many"], "not a valid integer"),
         (
@@ -203,7 +206,7 @@ def test_a_file_is_for_one_engine(tmp_path: Path) -> None:
     arguments = (tmp_path / "run", "--out", tmp_path / "a.plan", "--target", "tensorrt-rtx")
     result = invoke(*arguments, "--precision", "int8", "--calibrate", tmp_path / "rows.npy")
     assert result.exit_code == 2 and result.stderr.count("\n") == 1
-    assert "holds the rows of one engine; export the checkpoint to .onnx" in result.stderr
+    assert "contains rows for one engine; export the checkpoint to .onnx" in result.stderr
 
 
 def test_the_data_of_a_checkpoint_are_not_here(tmp_path: Path) -> None:
@@ -212,8 +215,8 @@ def test_the_data_of_a_checkpoint_are_not_here(tmp_path: Path) -> None:
     arguments = (tmp_path / "run", "--out", tmp_path / "a.plan", "--target", "tensorrt-rtx")
     result = invoke(*arguments, "--precision", "int8", "--no-runtime-check")
     assert result.exit_code == 2
-    assert "a.encoder.onnx is calibrated with images, and pictures cannot be had" in result.stderr
-    assert "give --calibrate a data set" in result.stderr.splitlines()[-1]
+    assert "a.encoder.onnx is calibrated with images, but pictures is unavailable" in result.stderr
+    assert "pass --calibrate a data set" in result.stderr.splitlines()[-1]
     assert not list(tmp_path.glob("*.plan"))
 
 
@@ -225,10 +228,10 @@ def test_no_data_set_here(
     monkeypatch.setattr("zoo.data.sources.SYSTEM_FOLDER", tmp_path)
     monkeypatch.delenv("ZOO_DATA", raising=False)
     monkeypatch.setattr("zoo.data.sources.fetch", lambda *_: pytest.fail("a download"))
-    with pytest.raises(ExportError, match="no fashion-mnist in .*apt install.*give --calibrate"):
+    with pytest.raises(ExportError, match="no fashion-mnist in .*apt install.*pass --calibrate"):
         gathered(WEIGHTS / "vae.encoder.onnx")
     monkeypatch.setattr("zoo.data.faces._PACKAGES", ("no-such-package",))
-    with pytest.raises(ExportError, match="faces cannot be had: .*pip install.*give --calibrate"):
+    with pytest.raises(ExportError, match="faces is unavailable: .*pip install.*pass --calibrate"):
         gathered(WEIGHTS / "face-attributes.onnx")
 
 
@@ -256,7 +259,7 @@ def test_too_few_images(tmp_path: Path) -> None:
 
 def test_engines_that_do_not_say_what_they_were_trained_on(tmp_path: Path) -> None:
     small_inputs.translator(tmp_path / "attributes.onnx", attributes=["old", "happy"])
-    with pytest.raises(ExportError, match="does not say what it was trained on; give --calibrate"):
+    with pytest.raises(ExportError, match="does not name its training data; pass --calibrate"):
         gathered(tmp_path / "attributes.onnx")
 
 
@@ -267,18 +270,18 @@ def test_limits_are_the_percentile_of_all_samples() -> None:
     x *= np.linspace(0.5, 2, len(x), dtype=np.float32)[:, None]
     model = made_of([node("Neg", "x", "half"), node("Neg", "half", "y")], {}, ["n", 300])
     given = Samples({"x": x}, "numbers", len(x))
-    found = calibration.limits(model, ["half", "y"], given)
+    found = calibration.measure_limits(model, ["half", "y"], given)
     # 3 of 300,000 may be beyond.
     assert found == dict.fromkeys(("half", "y"), float(np.sort(np.abs(x).ravel())[-4]))
     few = Samples({"x": x[::-1][:20]}, "numbers", 20)
-    assert calibration.limits(model, ["y"], few) == {"y": float(np.abs(x[-20:]).max())}
+    assert calibration.measure_limits(model, ["y"], few) == {"y": float(np.abs(x[-20:]).max())}
 
 
 def test_numbers_that_are_none_are_named() -> None:
     model = made_of([node("Log", "x", "y")], {}, ["n", 2])
     given = Samples({"x": np.float32([[1, 2], [3, -1]])}, "mine.npy", 2)
     with pytest.raises(ExportError, match=r"mine\.npy: the tensor y is not finite"):
-        calibration.limits(model, ["y"], given)
+        calibration.measure_limits(model, ["y"], given)
 
 
 def test_blocks_cover_each_row_once() -> None:

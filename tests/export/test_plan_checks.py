@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from export.checks import Check
 from export.errors import ExportError
 from export.plan import builder, pipeline, targets
-from export.plan.checks import Examiner, NotRun, _remedy
+from export.plan.checks import CannotRun, PlanChecker, _suggest_remedy
 from export.plan.pipeline import Checking, Options
 from export.plan.results import BETWEEN, DIFFERENT, Results
 from export.plan.targets import TensorRT
@@ -32,12 +32,12 @@ def test_compatible_plans_need_leave_for_host_code(monkeypatch: pytest.MonkeyPat
     def refuse(*_: Any, **__: Any) -> None:
         raise EngineFileError("cannot deserialize")
 
-    examiner = Examiner.__new__(Examiner)
-    examiner._kind = refuse
+    examiner = PlanChecker.__new__(PlanChecker)
+    examiner._engine_class = refuse
     monkeypatch.setattr(targets, "choose", lambda target: TENSORRT)
     compatible = Options(compatible=True)
     monkeypatch.delenv(plans.HOST_CODE, raising=False)
-    with pytest.raises(NotRun, match=f"{plans.HOST_CODE}=1 only: cannot deserialize"):
+    with pytest.raises(CannotRun, match=f"{plans.HOST_CODE}=1: cannot deserialize"):
         examiner._open_plan(Path("a"), "a.plan", compatible)
     with pytest.raises(ExportError, match="does not run: cannot"):
         examiner._open_plan(Path("a"), "a.plan", Options())
@@ -47,8 +47,8 @@ def test_compatible_plans_need_leave_for_host_code(monkeypatch: pytest.MonkeyPat
 
 
 def test_what_helps_depends_on_what_failed() -> None:
-    assert "--no-runtime-check" in _remedy(Check("", "", 1, 1, 0, 0, DIFFERENT))
-    assert "in another --precision" in _remedy(Check("", "", 9, 9, 1, 1, "levels"))
+    assert "--no-runtime-check" in _suggest_remedy(Check("", "", 1, 1, 0, 0, DIFFERENT))
+    assert "in another --precision" in _suggest_remedy(Check("", "", 9, 9, 1, 1, "levels"))
 
 
 def test_two_batch_sizes_are_not_fp32() -> None:
@@ -70,7 +70,7 @@ def test_layers_are_those_of_one_batch_size(
     module = SimpleNamespace(Runtime=lambda logger: runtime)
     tensorrt = TensorRT("tensorrt", module, SimpleNamespace(logger=None))  # type: ignore[arg-type]
     monkeypatch.setattr(targets, "compute_capability", lambda: "9.0")
-    assert builder._layers(tensorrt, b"") == 2
+    assert builder._count_layers(tensorrt, b"") == 2
 
 
 CHECKS = {"device": "a GPU", "loss": {"percent": 0.5, "of": "FID"}, "throughput": {"1": 1234.5}}

@@ -15,7 +15,8 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 import plan_cases
 from export.errors import ExportError
-from export.plan import precision, quantization, samples, sensitivity
+from export.plan import precision, quantization, sensitivity
+from export.plan.calibration_set import Calibration
 from export.plan.quantization import ELEMENTS, LARGEST, EightBits
 from export.plan.samples import Samples
 from plan_cases import CASES, has_eight_bits, made_of, node, operands, quantized, run
@@ -146,7 +147,7 @@ def test_scales_of_a_small_network_are_the_formulas(monkeypatch: pytest.MonkeyPa
     x = random.normal(size=(64, 4, 5, 5)).astype(np.float32)
     monkeypatch.setattr(quantization, "gather", lambda *_: Samples({"x": x}, "numbers", len(x)))
     monkeypatch.setattr(sensitivity, "LEVELS", 1e9)
-    made = quantization.lower(model, {}, Path("a.onnx"), "int8", samples.Calibration())
+    made = quantization.lower(model, {}, Path("a.onnx"), "int8", Calibration())
     assert (made.eight, made.fp16, made.fp32) == (["c"], ["a", "y"], [])
     assert made.calibration == {
         "method": "percentile 99.999",
@@ -182,7 +183,7 @@ def test_rounding_is_that_of_the_types(kind: EightBits) -> None:
     eye = np.eye(16, dtype=np.float32)
     model = chain([eye, matrix.astype(np.float32), eye])
     low = precision.lower(model, "fp16")[0]
-    made = quantization.insert(low, kind, {"h2": 1.5})
+    made = quantization.insert_quantization(low, kind, {"h2": 1.5})
     found = {tensor.name: tensor for tensor in made.graph.initializer}
     dtype = np.int8 if kind == "int8" else ml_dtypes.float8_e4m3fn
 
@@ -211,7 +212,7 @@ def test_all_zeros_have_a_scale(kind: EightBits) -> None:
     """Channels that training has killed: no division by zero, no numbers that are none."""
     dead = np.zeros((4, 4), np.float32)
     low = precision.lower(chain([dead, dead, dead]), "fp16")[0]
-    made = quantization.insert(low, kind, {"h2": 0.0})
+    made = quantization.insert_quantization(low, kind, {"h2": 0.0})
     assert not run(made, {"x": np.ones((3, 4), np.float32)})["y"].any()
 
 
@@ -229,7 +230,7 @@ def test_what_is_left_in_half_precision() -> None:
         {"w": w, "g": w[:, :2]},
         ["n", 4, 3, 3],
     )
-    assert quantization.products(model) == ["middle"]
+    assert quantization.quantizable_products(model) == ["middle"]
 
 
 def test_the_worst_product_is_left_in_half_precision() -> None:
@@ -243,17 +244,21 @@ def test_the_worst_product_is_left_in_half_precision() -> None:
     limits = {"h2": 4.0, "h3": 0.04, "h4": 4.0}
 
     def quantised(some: Collection[str]) -> ModelProto:
-        return quantization.insert(low, "int8", {name: limits[name] for name in some})
+        return quantization.insert_quantization(low, "int8", {name: limits[name] for name in some})
 
     given = Samples({"x": x}, "numbers", len(x))
-    assert sensitivity.affordable(model, quantised, names, given) == ["h2", "h4"]
-    assert sensitivity.affordable(model, quantised, ["h2", "h4"], given) == ["h2", "h4"]
+    assert sensitivity.select_products(model, quantised, names, given) == ["h2", "h4"]
+    assert sensitivity.select_products(model, quantised, ["h2", "h4"], given) == ["h2", "h4"]
     expected = {"y": np.float32([0, 2]), "image": np.uint8([3, 4])}
     got = {"y": np.float32([0, 2.05]), "image": np.uint8([3, 7])}
     rms = np.sqrt(0.05**2 / 2) / 1 / sensitivity.SPREAD
-    assert sensitivity.loss(expected, {**expected, "y": got["y"]}) == pytest.approx(rms, rel=1e-5)
-    assert sensitivity.loss(expected, got) == pytest.approx(max(rms, 1.5 / sensitivity.LEVELS))
-    assert sensitivity.loss(expected, {**got, "y": np.float32([0, np.nan])}) == np.inf
+    assert sensitivity.relative_loss(expected, {**expected, "y": got["y"]}) == pytest.approx(
+        rms, rel=1e-5
+    )
+    assert sensitivity.relative_loss(expected, got) == pytest.approx(
+        max(rms, 1.5 / sensitivity.LEVELS)
+    )
+    assert sensitivity.relative_loss(expected, {**got, "y": np.float32([0, np.nan])}) == np.inf
 
 
 def test_calibration_is_deterministic() -> None:
@@ -273,4 +278,4 @@ def test_an_old_opset_is_refused() -> None:
     model.opset_import[0].version = 18
     document = manifest("generator", (4, 4, 1))
     with pytest.raises(ExportError, match="opset 18; fp8 needs 19"):
-        quantization.lower(model, document, Path("a.onnx"), "fp8", samples.Calibration())
+        quantization.lower(model, document, Path("a.onnx"), "fp8", Calibration())

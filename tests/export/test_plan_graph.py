@@ -108,7 +108,7 @@ def test_half_precision_changes_little(name: str, half: Precision) -> None:
         if node.op_type in PRODUCTS - (NO_BFLOAT16 if half == "bf16" else frozenset()):
             assert set(types) == {HALVES[half]} and node.name not in kept
     if any(node.op_type in PRODUCTS - NO_BFLOAT16 for node in model.graph.node):
-        assert not precision.only_fp32(model, half)
+        assert not precision.is_all_fp32(model, half)
 
     feed = plan_cases.inputs(whole.graph.input)
     expected = run(whole, feed)

@@ -65,7 +65,7 @@ def test_why_transposed_convolutions_are_rewritten(
     half = lowered(WEIGHTS / "vae.onnx", "fp16")[0]
     kinds = {node.name: node.op_type for node in half.graph.node}
     assert {kinds[name] for name in made.eight} == {"ConvTranspose"}
-    found = layers(quantization.insert(half, kind, dict.fromkeys(made.eight, 4.0)))
+    found = layers(quantization.insert_quantization(half, kind, dict.fromkeys(made.eight, 4.0)))
     assert not products_in(TYPES[kind], found) & set(made.eight)
 
 

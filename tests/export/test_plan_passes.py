@@ -150,7 +150,7 @@ def test_bytes_are_moved_as_floats() -> None:
                 node("BitwiseNot", "x", "flipped"),
                 node("Cast", "flipped", "y", to=TensorProto.FLOAT),
             ],
-            r"flipped \(BitwiseNot\) computes with the bytes of x",
+            r"flipped \(BitwiseNot\) computes on the bytes of x",
         ),
         ([node("BatchedInterpolate", "x x x", "y", domain="zoo")], "zoo::BatchedInterpolate"),
         ([node("ReparametrizedSample", "x x x x", "y", domain="zoo")], "noise stream 0"),

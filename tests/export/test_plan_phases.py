@@ -38,13 +38,13 @@ def test_transposed_convolutions_as_convolutions(
         weights,
         ["n", 3, *size],
     )
-    made = phases.as_convolutions(model, {"y"})
+    made = phases.rewrite(model, {"y"})
     kinds = [entry.op_type for entry in made.graph.node]
     assert kinds == ["Conv", "DepthToSpace", "Slice"] and made.graph.node[0].name == "y"
     x = random.normal(size=(2, 3, *size)).astype(np.float32)
     expected = run(model, {"x": x})["y"]
     np.testing.assert_allclose(run(made, {"x": x})["y"], expected, rtol=1e-4, atol=1e-5)
-    assert run(phases.as_convolutions(model, set()), {"x": x})["y"].tobytes() == expected.tobytes()
+    assert run(phases.rewrite(model, set()), {"x": x})["y"].tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,6 @@ def test_transposed_convolutions_as_convolutions(
 def test_other_transposed_convolutions_stay(attributes: dict[str, Any]) -> None:
     entry = node("ConvTranspose", "x w", "y", **attributes)
     weight = numpy_helper.from_array(np.ones((4, 4, 4, 4), np.float32), "w")
-    assert not phases.fits(entry, {"w": weight})
+    assert not phases.is_supported(entry, {"w": weight})
     entry = node("ConvTranspose", "x w", "y", strides=[2, 2])
-    assert phases.fits(entry, {"w": weight}) and not phases.fits(entry, {})
+    assert phases.is_supported(entry, {"w": weight}) and not phases.is_supported(entry, {})

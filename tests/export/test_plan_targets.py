@@ -54,16 +54,16 @@ class Network:
 def test_manifests_of_all_lengths(length: int) -> None:
     """In one piece as long as it fits; else in pieces, each short enough for TensorRT."""
     text = '"' + "x" * (length - 2) + '"'
-    made = name.pieces(text)
+    made = name.split_manifest(text)
     assert all(len(piece) <= name.LONGEST for piece in made)
     assert (len(made) == 1) == (length <= 4082)
     assert "".join(piece.partition(":")[2] for piece in made) == text
     network = Network(len(made) - 1)
-    name.put(network, text)
+    name.store_manifest(network, text)
     assert [network.name, *(layer.metadata for layer in network.layers)] == made
     if len(made) > 1:
         with pytest.raises(ExportError, match=f"needs {len(made) - 1} layers"):
-            name.put(Network(len(made) - 2), text)
+            name.store_manifest(Network(len(made) - 2), text)
 
 
 def installed(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
@@ -81,11 +81,11 @@ def test_default_target(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ExportError, match=r"generator-zoo\[tensorrt-rtx\].*generator-zoo\[gpu\]"):
         targets.choose()
     installed(monkeypatch, "tensorrt_rtx_bindings")
-    assert targets.installed() == [RTX] and targets.choose().target == RTX
+    assert targets.find_installed() == [RTX] and targets.choose().target == RTX
     with pytest.raises(ExportError, match=r"generator-zoo\[gpu\]"):
         targets.choose("tensorrt")
     installed(monkeypatch, "tensorrt_rtx", "tensorrt")
-    assert targets.installed() == ["tensorrt", RTX]
+    assert targets.find_installed() == ["tensorrt", RTX]
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(ExportError, match="tensorrt cannot be loaded"):
         targets.choose()
@@ -145,12 +145,14 @@ def test_where_the_timing_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     tensorrt = TensorRT("tensorrt", Module, None)  # type: ignore[arg-type]
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     expected = tmp_path / "generator-zoo" / "tensorrt-11.0.timing"
-    assert timing_cache.default(tensorrt) == expected
+    assert timing_cache.default_path(tensorrt) == expected
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert timing_cache.default(tensorrt).is_relative_to(tmp_path / ".cache")
-    assert timing_cache.has_one(tensorrt, Config(b"")) and not timing_cache.has_one(tensorrt, None)
-    assert not timing_cache.has_one(targets.choose(RTX), Config(b""))
+    assert timing_cache.default_path(tensorrt).is_relative_to(tmp_path / ".cache")
+    assert timing_cache.is_supported(tensorrt, Config(b"")) and not timing_cache.is_supported(
+        tensorrt, None
+    )
+    assert not timing_cache.is_supported(targets.choose(RTX), Config(b""))
 
 
 def test_what_a_tensorrt_lacks_is_said(tmp_path: Path) -> None:
@@ -189,11 +191,11 @@ def test_a_gpu_that_tensorrt_for_rtx_does_not_list(
 ) -> None:
     monkeypatch.setattr(targets, "compute_capability", lambda: here)
     module: Any = SimpleNamespace(__version__="1.7.1")
-    said = targets.unlisted(TensorRT("tensorrt-rtx", module, module))
+    said = targets.unlisted_warning(TensorRT("tensorrt-rtx", module, module))
     assert (said is None) == listed
     if said:
         assert f"compute capability {here}" in said and "7.5, 8.0, 8.6, 8.9, 12.x" in said
-    assert targets.unlisted(TensorRT("tensorrt", module, module)) is None
+    assert targets.unlisted_warning(TensorRT("tensorrt", module, module)) is None
 
 
 def test_an_unlisted_gpu_is_told_of_before_building(

@@ -142,11 +142,11 @@ count = itertools.count()
         # An image that depends on its place in the batch, on what ran before.
         (
             add_levels(lambda graph, rows: rows == 4, 1, np.s_[0, 0, 0]),
-            "images, batch 4: its own again",
+            "images, batch 4: repeated",
         ),
         (
             add_levels(lambda graph, rows: rows == 16 and next(count) % 3 == 1, 1, np.s_[:, 0, 0]),
-            "images, batch 16: its own again",
+            "images, batch 16: repeated",
         ),
     ],
 )

@@ -30,7 +30,7 @@ def generator(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[runtime.Generator]:
     """The VAE, by a TensorRT that is installed here and runs on this GPU."""
-    if request.param not in targets.installed():
+    if request.param not in targets.find_installed():
         pytest.skip(f"{request.param} is not installed")
     path = tmp_path_factory.mktemp("plan") / "vae.plan"
     options = pipeline.Options(target=request.param, batch=(1, 16))

@@ -37,7 +37,7 @@ expected = cache(by_itself)
 @pytest.fixture(scope="module", params=targets.TARGETS)
 def target(request: pytest.FixtureRequest) -> str:
     """A TensorRT that is installed here."""
-    if request.param not in targets.installed():
+    if request.param not in targets.find_installed():
         pytest.skip(f"{request.param} is not installed")
     return str(request.param)
 

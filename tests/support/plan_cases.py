@@ -18,6 +18,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 import runtime
 from export.plan import graph, pipeline, quantization, samples
+from export.plan.calibration_set import SAMPLES, Calibration
 from export.plan.precision import EIGHT_BITS, HALVES, Precision
 from export.plan.quantization import EightBits, Quantized
 from zoo import data
@@ -67,14 +68,14 @@ RUNS = [case(name, twins=_twins(of_graphs=False)) for name in ENGINES]
 
 def lowered(path: Path, precision: Precision) -> tuple[ModelProto, list[str]]:
     model, document = load(path)
-    return pipeline.lowered(model, document, precision)
+    return pipeline.lower(model, document, precision)
 
 
 @cache
-def quantized(path: Path, precision: EightBits, count: int = samples.SAMPLES) -> Quantized:
+def quantized(path: Path, precision: EightBits, count: int = SAMPLES) -> Quantized:
     """The graph of an int8 or fp8 plan, calibrated as `python -m export` does."""
     model, document = load(path)
-    calibration = samples.Calibration(count=count)
+    calibration = Calibration(count=count)
     prepared = graph.prepare(model, document)
     return quantization.lower(prepared, document, path, precision, calibration)
 
@@ -83,7 +84,7 @@ def quantized(path: Path, precision: EightBits, count: int = samples.SAMPLES) ->
 def held_out(path: Path) -> Arrays:
     """Return real inputs of a prepared graph, other ones than it is calibrated with."""
     model, document = load(path)
-    calibration = samples.Calibration(count=samples.SAMPLES + ROWS)
+    calibration = Calibration(count=SAMPLES + ROWS)
     ends = list(graph.prepare(model, document).graph.input)
     found = samples.gather(ends, document, path, calibration)
     return {
