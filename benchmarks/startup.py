@@ -36,6 +36,7 @@ def milliseconds(command: list[str], repeats: int) -> float:
 @click.option("--program", type=click.Path(exists=True), help="The built C++ example.")
 @click.option("--repeats", default=15, show_default=True, type=click.IntRange(1))
 def main(engine: str, program: str | None, repeats: int) -> None:
+    import runtime
     from zoo import engine_path
 
     path = str(engine_path(engine))
@@ -48,7 +49,7 @@ def main(engine: str, program: str | None, repeats: int) -> None:
         "import numpy": numpy,
         "import runtime, beyond numpy": milliseconds([*python, "import runtime"], repeats) - numpy,
     }
-    for backend in ("onnxruntime", "openvino"):
+    for backend in runtime.backends():
         code = sample.format(backend=backend)
         result[f"first image, Python, {backend}"] = milliseconds([*python, code], repeats)
     if program:

@@ -26,7 +26,6 @@ import onnx
 from onnx import ModelProto
 
 KEY, DIGEST = "zoo.manifest", "file_blake2b"
-BACKENDS = ("native", "onnxruntime", "openvino")
 SLOW = 30.0
 MEMORY = 16 << 30
 """Bytes of address space of a process: libraries reserve more than they use."""
@@ -231,6 +230,9 @@ def main() -> int:
     seeds = sorted(path for folder in options.corpus for path in folder.glob("*.onnx"))
     if not seeds:
         parser.error("expected folders of engine files")
+    import runtime
+
+    backends = runtime.backends()
     options.out.mkdir(parents=True, exist_ok=True)
     chance, worker, answers, failures = random.Random(options.seed), Worker(), {}, 0
     end, count = time.monotonic() + options.seconds, 0
@@ -242,7 +244,7 @@ def main() -> int:
             change = change_bytes if chance.random() < 0.4 else change_graph
             content = change(chance, chance.choice(seeds).read_bytes())
         case.write_bytes(content)
-        for backend in BACKENDS:
+        for backend in backends:
             answer = worker.ask(case, backend)
             kind = answer.split(":")[0].split(" with")[0]
             answers[kind] = answers.get(kind, 0) + 1

@@ -16,6 +16,7 @@ from onnxruntime import InferenceSession
 import runtime
 import small_inputs
 from adversarial_runs import STYLEGAN, write_run
+from backends import ANY_GRAPH
 from export import pipeline, rows
 from export.errors import ExportError, ParityError
 from export.pipeline import Options
@@ -31,7 +32,6 @@ from zoo.models.folding import fold
 from zoo.models.generators import no_noise
 from zoo.models.weights import load_generator
 
-BACKENDS = ["onnxruntime", "openvino"]
 SEED, FIRST = 2**63 + 5, 2**32 - 9
 
 
@@ -52,7 +52,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     return Small(folder, small_inputs.style(folder, "small"))
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(scope="module", params=ANY_GRAPH)
 def generator(small: Small, request: pytest.FixtureRequest) -> Any:
     with runtime.Generator(small.path(), backend=request.param, instances=2) as generator:
         yield generator
@@ -132,7 +132,7 @@ def test_a_way_is_without_noise(small: Small, generator: runtime.Generator) -> N
     assert close(generator.interpolate(a, b, 5, truncation=0.75), expected)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", ANY_GRAPH)
 def test_the_halves_make_the_whole(small: Small, backend: str) -> None:
     latents = runtime.noise.normals(SEED, FIRST, 40, WIDTH)
     with (
@@ -154,7 +154,7 @@ def test_the_halves_make_the_whole(small: Small, backend: str) -> None:
         assert close(synthesis.decode(mixed), expected)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", ANY_GRAPH)
 def test_styles_do_not_depend_on_the_batch(small: Small, backend: str) -> None:
     latents = runtime.noise.normals(SEED, 0, 70, WIDTH)
     with runtime.Mapping(small.path("mapping"), backend=backend) as mapping:
@@ -266,7 +266,7 @@ def test_a_mapping_must_say_its_styles() -> None:
         runtime.manifest.validate(document)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", ANY_GRAPH)
 @pytest.mark.parametrize("missing", ["truncation", "noise"])
 def test_a_graph_without_its_inputs_is_refused(
     small: Small, tmp_path: Path, backend: str, missing: str
@@ -411,7 +411,7 @@ def test_exported_engines_make_the_images_of_the_model(
     session = InferenceSession(str(folder / "stylegan.onnx"), providers=["CPUExecutionProvider"])
     (stock,) = session.run(None, feed)
     assert np.abs(stock - expected).max() <= 0.5 + 5e-2
-    for backend in BACKENDS:
+    for backend in ANY_GRAPH:
         with runtime.Generator(folder / "stylegan.onnx", backend=backend) as generator:
             got = generator.sample(12, SEED, FIRST, truncation=truncation, noise=scale)
             assert np.abs(got - expected).max() <= 0.5 + 5e-2

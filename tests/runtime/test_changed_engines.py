@@ -13,11 +13,11 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 import runtime
+from backends import BACKENDS
 from changed_engines import Document, changed, manifest_of
 from runtime.errors import EngineFileError, ManifestError
 from zoo.engines import WEIGHTS, resolve
 
-BACKENDS = ("onnxruntime", "openvino")
 CLASSES: dict[str, Callable[..., Any]] = {
     "generator": runtime.Generator,
     "synthesis": runtime.Generator,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-BACKENDS = ["onnxruntime", "openvino", "native"]
+from backends import BACKENDS
 
 FORKED = """
 import os, signal, sys, threading, time, runtime

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 import zoo
-
-BACKENDS = ["onnxruntime", "openvino", "native"]
+from backends import BACKENDS
 
 
 def run_python(code: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import runtime
 import small_engines
+from backends import ANY_GRAPH
 from runtime.errors import (
     ArgumentError,
     BackendUnavailableError,
@@ -19,13 +20,12 @@ from runtime.errors import (
 )
 from small_engines import SHAPE, WIDTH, Graph
 
-BACKENDS = ["onnxruntime", "openvino"]
 COUNTS = [1, 7, 64, 1000]
 # Large enough that rows run 64 at a time: 4 such runs an instance and a rest.
 MANY = 1000
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=ANY_GRAPH)
 def options(request: pytest.FixtureRequest) -> dict[str, Any]:
     return {"backend": request.param, "instances": 2}
 

@@ -11,6 +11,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 import runtime
+from backends import ANY_GRAPH
 from export import pipeline, rows
 from export.stock import Session
 from toy_runs import write_run
@@ -29,7 +30,7 @@ def stacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "m.onnx"
 
 
-@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("backend", ANY_GRAPH)
 @pytest.mark.parametrize("instances", [1, 3])
 def test_encoder_of_dense_layers(stacked: Path, backend: str, instances: int) -> None:
     path = stacked.with_name("m.encoder.onnx")
@@ -42,7 +43,7 @@ def test_encoder_of_dense_layers(stacked: Path, backend: str, instances: int) ->
             np.testing.assert_array_equal(np.concatenate(parts), whole, err_msg=str(size))
 
 
-@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("backend", ANY_GRAPH)
 def test_decoder_of_dense_layers(stacked: Path, backend: str) -> None:
     latents = np.random.default_rng(0).standard_normal((200, 16)).astype(np.float32)
     with runtime.Generator(stacked, backend=backend) as generator:

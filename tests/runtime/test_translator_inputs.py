@@ -13,6 +13,7 @@ from onnxruntime import InferenceSession
 import runtime
 import small_inputs
 from adversarial_runs import write_run
+from backends import ANY_GRAPH
 from export import pipeline
 from export.pipeline import Options
 from oracles.noise import normals
@@ -21,7 +22,6 @@ from small_inputs import SHAPE
 from zoo.models.folding import to_inference
 from zoo.models.weights import load_engine
 
-BACKENDS = ["onnxruntime", "openvino"]
 NAMES = ["old", "happy"]
 SEED, FIRST = 2**63 + 5, 2**32 - 9
 
@@ -67,7 +67,7 @@ def close(got: Any, wanted: Any) -> bool:
     return bool(difference.max() <= 1 and difference.mean() < 0.01)
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=ANY_GRAPH)
 def translator(small: Small, request: pytest.FixtureRequest) -> Any:
     with runtime.Translator(small.path, backend=request.param, instances=2) as translator:
         yield translator
@@ -157,7 +157,7 @@ def test_bad_manifests(small: Small, condition: Any, words: str) -> None:
         runtime.manifest.validate(document | {"schema": 1})
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", ANY_GRAPH)
 @pytest.mark.parametrize("small", ["neither"], indirect=True)
 def test_a_graph_without_the_input_is_refused(small: Small, tmp_path: Path, backend: str) -> None:
     import onnx
@@ -231,7 +231,7 @@ def test_exported_translators_are_told_attributes(stargan: tuple[Path, Any]) -> 
     session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (stock,) = session.run(None, {"input": images, "attributes": wanted})
     assert np.abs(stock - expected).max() <= 0.5 + 5e-2
-    for backend in BACKENDS:
+    for backend in ANY_GRAPH:
         with runtime.Translator(path, backend=backend) as translator:
             assert translator.attributes == ["old", "happy"]
             got = translator.translate(images, wanted)
@@ -267,7 +267,7 @@ def test_exported_translators_draw_noise(pix2pix: tuple[Path, Any]) -> None:
     session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (stock,) = session.run(None, {"input": images, "seed": words[:1], "first": words[1:]})
     assert np.abs(stock - expected).max() <= 0.5 + 5e-2
-    for backend in BACKENDS:
+    for backend in ANY_GRAPH:
         with runtime.Translator(path, backend=backend) as translator:
             got = translator.translate(images, seed=SEED, first=FIRST)
             assert np.abs(got - expected).max() <= 0.5 + 5e-2

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 import runtime
+from backends import ANY_GRAPH
 from export import pipeline
 from zoo.data import DataSet
 from zoo.errors import ConfigError
@@ -134,7 +135,7 @@ def test_engine_gives_scores_and_features(tmp_path: Path) -> None:
     x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
         scores, features = model.scores(x).numpy(), model.features(x).numpy()
-    for backend in ("onnxruntime", "openvino"):
+    for backend in ANY_GRAPH:
         with runtime.Classifier(file.path, backend=backend) as classifier:
             assert classifier.names == ["a", "b", "c"] and classifier.kind == "classes"
             assert np.allclose(classifier.classify(images), scores, atol=1e-5)

@@ -14,6 +14,7 @@ from onnxruntime import InferenceSession
 import runtime
 import small_inputs
 from adversarial_runs import write_run
+from backends import ANY_GRAPH
 from export import pipeline
 from export.errors import ExportError, ParityError
 from export.pipeline import Options
@@ -23,7 +24,6 @@ from runtime.errors import ArgumentError, EngineFileError, ManifestError
 from shell import refuses, succeeds
 from small_inputs import CLASSES, WIDTH
 
-BACKENDS = ["onnxruntime", "openvino"]
 SEED, FIRST = 2**63 + 5, 7
 
 Evaluate = Callable[[Any, Any], Any]
@@ -35,7 +35,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Evaluate]:
     return path, small_inputs.conditional(path)
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(scope="module", params=ANY_GRAPH)
 def generator(small: tuple[Path, Evaluate], request: pytest.FixtureRequest) -> Any:
     with runtime.Generator(small[0], backend=request.param, instances=2) as generator:
         yield generator
@@ -202,7 +202,7 @@ def test_bad_manifests(tmp_path: Path, field: str, value: Any, words: str) -> No
         runtime.manifest.read(tmp_path / "bad.onnx")
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", ANY_GRAPH)
 def test_a_graph_without_the_input_is_refused(tmp_path: Path, backend: str) -> None:
     from small_engines import decoder
 
@@ -302,7 +302,7 @@ def test_exported_engines_ask_for_a_class(exported: tuple[Path, Any]) -> None:
     session = InferenceSession(str(exported[0]), providers=["CPUExecutionProvider"])
     (stock,) = session.run(None, feed | key)
     assert np.abs(stock - levels).max() <= 0.5 + 1e-2
-    for backend in BACKENDS:
+    for backend in ANY_GRAPH:
         with runtime.Generator(exported[0], backend=backend) as generator:
             got = generator.decode(latents, labels=labels)
             assert np.abs(got - levels).max() <= 0.5 + 1e-2

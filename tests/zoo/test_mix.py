@@ -15,6 +15,7 @@ from PIL import Image
 
 import runtime
 import small_inputs
+from backends import ANY_GRAPH
 from oracles.noise import normals
 from shell import contents, refuses, succeeds
 from small_inputs import SHAPE, STYLE, WIDTH, Style
@@ -149,7 +150,7 @@ def test_defaults_are_those_of_the_formula(engine: Path, style: Style, tmp_path:
         assert close(row, expected)
 
 
-@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("backend", ANY_GRAPH)
 @pytest.mark.parametrize("truncation", [0.5, 0, 1.5])
 def test_sources_and_truncation(
     engine: Path, style: Style, tmp_path: Path, truncation: float, backend: str
