@@ -17,6 +17,7 @@ from runtime.encoder import Encoder
 from runtime.errors import BackendUnavailableError
 from runtime.generator import Generator, Stream
 from runtime.generators import Generators
+from runtime.layers import LayerTime, LayerTimes, measure_layers
 from runtime.mapping import Mapping
 from runtime.requests import DecodeRequest, InterpolateRequest, SampleRequest
 from runtime.translator import Translator
@@ -48,6 +49,8 @@ __all__ = [
     "Generator",
     "Generators",
     "InterpolateRequest",
+    "LayerTime",
+    "LayerTimes",
     "Mapping",
     "SampleRequest",
     "Stream",
@@ -58,6 +61,7 @@ __all__ = [
     "cuda",
     "errors",
     "manifest",
+    "measure_layers",
     "noise",
     "ops",
     "to_device",

@@ -26,7 +26,8 @@ class Generator(LatentEngine):
     - path: engine file or TensorRT plan.
     - device: "cpu", "cuda" or "cuda:N", or "auto" (a GPU for a plan, else the CPU).
     - backend: "onnxruntime" (the only one for engine files on a GPU), "openvino", "native" (our own
-      kernels), or "auto", the installed one that was measured fastest.
+      kernels), or "auto": native where it knows every operator of the graph and the CPU has the
+      precision, else the installed one that was measured fastest.
     - precision: "fp32"; "bf16" where the CPU and the backend support it; "tf32" on a GPU.
     - instances: copies that work in parallel; by default one single-threaded instance per core, and
       two on a GPU.

@@ -29,6 +29,10 @@ struct BackendEntry {
   std::unique_ptr<Backend> (*make)(const BackendConfig&);
   // The numbers of rows that a run can have, rising; null: any.
   std::vector<size_t> (*run_sizes)(const Manifest&);
+  // Whether "auto" takes it, for graphs that it knows, whatever the manifest has measured.
+  bool (*goes_first)(const std::string& precision) = nullptr;
+  // A row has the same bits in runs of every size, by construction.
+  bool rows_match_across_sizes = false;
 };
 
 // In the order in which they are tried where the manifest has measured none.

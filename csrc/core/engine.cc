@@ -29,7 +29,13 @@ Engine::Engine(const std::string& path, const Options& options,
   sizes_ = std::make_unique<RunSizes>(&manifest_, &placement_, options);
   // TensorRT reads the file of a plan by itself, once.
   if (!manifest_.plan.buckets.empty()) file_.reset();
-  process_state();
+  try {
+    process_state();
+  } catch (const BackendUnavailableError&) {
+    if (!placement_.fallback) throw;
+    placement_.backend = placement_.fallback;
+    process_state();
+  }
 }
 
 Engine::ProcessState& Engine::process_state() {
@@ -67,7 +73,8 @@ size_t Engine::match_usual_bits(size_t rows) {
   // For fp32 the export has measured this (batch_min). Other precisions depend on the CPU: of two
   // with bf16, one may have matrix units, which only some run sizes use.
   const size_t usual = sizes_->usual();
-  if (placement_.on_gpu() || precision_ == "fp32" || rows == usual) return rows;
+  const bool exact = placement_.backend->rows_match_across_sizes || precision_ == "fp32";
+  if (placement_.on_gpu() || exact || rows == usual) return rows;
   ProcessState& state = process_state();
   const std::lock_guard<std::mutex> lock(state.sizes_mutex);
   const auto known = state.has_usual_bits.find(rows);

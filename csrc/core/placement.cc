@@ -72,14 +72,10 @@ const BackendEntry* find(const std::vector<const BackendEntry*>& entries, const 
   return entry == entries.end() ? nullptr : *entry;
 }
 
-// Returns the backend that the options name, else the fastest one measured at export that supports
-// the precision, else the first that supports it.
-const BackendEntry* choose_cpu_backend(const Manifest& manifest, const Options& options) {
-  const auto entries = backends_for(DeviceKind::kCpu, FileKind::kOnnx);
-  if (options.backend != "auto") {
-    if (const BackendEntry* const named = find(entries, options.backend)) return named;
-    throw_unknown_backend(options.backend);
-  }
+// Returns the fastest one measured at export that supports the precision, else the first that
+// supports it.
+const BackendEntry* choose_measured(const std::vector<const BackendEntry*>& entries,
+                                    const Manifest& manifest, const Options& options) {
   const BackendEntry* best = nullptr;
   double best_rate = 0.0;
   for (const auto& [name, rate] : manifest.throughput) {
@@ -95,6 +91,23 @@ const BackendEntry* choose_cpu_backend(const Manifest& manifest, const Options& 
   }
   // None supports it: the error of this one says why.
   return find(entries, options.precision == "fp32" ? "onnxruntime" : "openvino");
+}
+
+// Chooses the named backend; for "auto" one that goes first, and what to fall back on.
+void choose_cpu_backend(const Manifest& manifest, const Options& options, Placement* placement) {
+  const auto entries = backends_for(DeviceKind::kCpu, FileKind::kOnnx);
+  if (options.backend != "auto") {
+    placement->backend = find(entries, options.backend);
+    if (!placement->backend) throw_unknown_backend(options.backend);
+    return;
+  }
+  placement->backend = choose_measured(entries, manifest, options);
+  for (const BackendEntry* entry : entries) {
+    if (!entry->goes_first || !entry->goes_first(options.precision)) continue;
+    placement->fallback = entry == placement->backend ? nullptr : placement->backend;
+    placement->backend = entry;
+    return;
+  }
 }
 
 const BackendEntry* choose_gpu_backend(const Manifest& manifest, FileKind file,
@@ -128,8 +141,11 @@ Placement place(const std::string& path, const Manifest& manifest, const Options
   const FileKind file = manifest.plan.buckets.empty() ? FileKind::kOnnx : FileKind::kPlan;
   Placement placement;
   placement.device = parse_device(options.device, path, file);
-  placement.backend = placement.on_gpu() ? choose_gpu_backend(manifest, file, options)
-                                         : choose_cpu_backend(manifest, options);
+  if (placement.on_gpu()) {
+    placement.backend = choose_gpu_backend(manifest, file, options);
+  } else {
+    choose_cpu_backend(manifest, options, &placement);
+  }
   check_precision(*placement.backend, manifest, options.precision);
   if (!placement.on_gpu()) {
     placement.instances = options.instances ? options.instances : available_cores();

@@ -14,6 +14,7 @@ namespace zoo {
 struct Placement {
   int device = -1;  // number of the GPU, or -1 for the CPU
   const BackendEntry* backend = nullptr;
+  const BackendEntry* fallback = nullptr;  // where the backend does not know the graph; null: none
   size_t instances = 1;
   std::vector<size_t> run_sizes;  // on a GPU: the possible rows of a run, rising
 

@@ -35,7 +35,8 @@ size_t RunSizes::choose(uint64_t n, size_t batch) const {
                         ", got " + std::to_string(batch));
   }
   if (placement_.on_gpu()) return choose_bucket(n, batch);
-  return std::max(manifest_.batch_min, choose_for_cpu(n, batch));
+  const size_t rows = choose_for_cpu(n, batch);
+  return placement_.backend->rows_match_across_sizes ? rows : std::max(manifest_.batch_min, rows);
 }
 
 size_t RunSizes::usual() const {

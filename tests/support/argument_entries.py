@@ -305,6 +305,16 @@ def file_entries(folder: Path) -> dict[str, Entry]:
                 "options": [],
             },
         ),
+        "measure_layers": Entry(
+            runtime.measure_layers,
+            {"path": engine, "seconds": 0.0},
+            {
+                "path": paths,
+                "precision": bad_values.TEXTS,
+                "batch": [*bad_values.INTEGERS, 0, 2**40],
+                "seconds": [*bad_values.NUMBERS, -1.0, 601],
+            },
+        ),
         "manifest.read": Entry(manifest.read, {"path": engine}, {"path": paths}),
         "manifest.verify": Entry(manifest.verify, {"path": engine}, {"path": paths}),
         "manifest.validate": Entry(

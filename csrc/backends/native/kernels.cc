@@ -1,5 +1,9 @@
 #include "backends/native/kernels.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include <atomic>
 
 #include "zoo/errors.h"
@@ -34,6 +38,16 @@ std::vector<const Kernels*> supported_kernels(const std::string& precision) {
   }
 #endif
   return list;
+}
+
+bool has_matrix_units() {
+#if defined(__x86_64__)
+  // Leaf 7, EDX: AMX-BF16 is bit 22.
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx >> 22 & 1) != 0;
+#else
+  return false;
+#endif
 }
 
 const Kernels& kernels(const std::string& precision) {

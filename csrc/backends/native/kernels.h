@@ -130,6 +130,9 @@ struct Kernels {
 // needs AVX2 and FMA, bf16 AVX512-BF16.
 ZOO_API std::vector<const Kernels*> supported_kernels(const std::string& precision);
 
+// Whether this CPU multiplies matrices of bfloat16 (AMX), which these kernels do not use.
+bool has_matrix_units();
+
 // The best, or those that use_kernels chose. Throws BackendUnavailableError where there are none.
 const Kernels& kernels(const std::string& precision);
 

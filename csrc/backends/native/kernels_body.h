@@ -438,21 +438,21 @@ void squash(Squash squash, float scale, float low, float high, float* values, si
 
 // What no tile can exceed: as many sums as hide the multiplier's latency, and nothing to load.
 double spin(size_t rounds) {
-  constexpr int kSums = 12;
+  constexpr int kSums = kLanes == 16 ? 24 : 12;
   const Element one[2 * kLanes] = {};
   Vec sums[kSums] = {};
   Broadcast x = broadcast(one);
   const Weights w = weights_at(one);
   // What the compiler does not know it cannot leave out: neither that the sums are equal ...
-#pragma GCC unroll 12
+#pragma GCC unroll 24
   for (int i = 0; i < kSums; ++i) __asm__ volatile("" : "+v"(sums[i]));
   for (size_t round = 0; round < rounds; ++round) {
     // ... nor that the factors stay the same.
     __asm__ volatile("" : "+v"(x));
-#pragma GCC unroll 12
+#pragma GCC unroll 24
     for (int i = 0; i < kSums; ++i) sums[i] = multiplied(sums[i], x, w);
   }
-#pragma GCC unroll 12
+#pragma GCC unroll 24
   for (int i = 0; i < kSums; ++i) __asm__ volatile("" : : "v"(sums[i]));
   return 2.0 * kSums * kLanes * kTogether * static_cast<double>(rounds);
 }

@@ -138,6 +138,10 @@ bool native_can(const std::string& precision) {
   return !native::supported_kernels(precision).empty();
 }
 
+bool native_goes_first(const std::string& precision) {
+  return native_can(precision) && !(precision == "bf16" && native::has_matrix_units());
+}
+
 std::string native_version() { return native::kernels("fp32").isa; }
 
 std::unique_ptr<Backend> make_native(const BackendConfig& config) {

@@ -11,6 +11,8 @@
 namespace zoo {
 
 bool native_can(const std::string& precision);
+// Whether no other backend is faster: in bf16 on CPUs with matrix units (AMX), OpenVINO may be.
+bool native_goes_first(const std::string& precision);
 std::string native_version();
 std::unique_ptr<Backend> make_native(const BackendConfig& config);
 

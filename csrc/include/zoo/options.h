@@ -23,9 +23,10 @@ struct Options {
   // "cpu", "cuda:N" ("cuda" is the first GPU), or "auto": a GPU for a plan, else the CPU.
   std::string device = "auto";
   // On a CPU: "onnxruntime", "openvino", "native" (this library's own kernels, which need no other
-  // library), or "auto": the one of those installed that was fastest for this file at export, as
-  // recorded in its manifest, so that a repeated run gives the same bytes. On a GPU: "onnxruntime"
-  // or "auto" for an .onnx engine, "auto" for a plan.
+  // library), or "auto": native if it supports every operator of the graph and the CPU has the
+  // precision (in bf16 not on CPUs with AMX), else the one of those installed that was fastest for
+  // this file at export, as recorded in its manifest, so that a repeated run gives the same bytes.
+  // On a GPU: "onnxruntime" or "auto" for an .onnx engine, "auto" for a plan.
   std::string backend = "auto";
   // Or "bf16" if CPU and backend support it, "tf32" on a GPU. A plan has the precision it was built
   // in.

@@ -48,7 +48,9 @@ struct LastLayer : Operator {
   Finish finish;
 
   const char* kind() const override { return "last layer"; }
-  double operations() const override { return products.operations(); }
+  double operations() const override {
+    return 2.0 * static_cast<double>(in.pixels() * in.channels * products.out.channels);
+  }
   size_t scratch(const Places& places) const override;
   void pack(const Kernels& kernels) override { products.pack(kernels); }
   std::unique_ptr<Step> place(const Places& places) const override;
