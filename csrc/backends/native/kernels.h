@@ -90,6 +90,28 @@ struct CombineCall {
   float slope;
 };
 
+// Windows of 6×6 inputs of one block, for minimal filtering (operators/winograd.h): Bᵀ·window·B of
+// the pixels from (y, x) on, with zeros outside the picture. Distances in elements.
+struct WindowCall {
+  const void* in;  // pixel (0, 0)
+  size_t row, column;
+  ptrdiff_t y, x;
+  size_t height, width;  // of the picture
+  float* out;            // 16 of the first place
+  size_t out_step;       // to the next of 36
+};
+
+// And back: leaky(Aᵀ·products·A + bias), of 4×4 outputs those that are in the picture.
+struct ProductCall {
+  const float* in;  // 16 of the first place
+  size_t in_step;   // to the next of 36
+  const float* bias;
+  float slope;
+  void* out;
+  size_t row, column;
+  size_t height, width;  // outputs, at most 4
+};
+
 // What becomes of the levels of an image that comes in.
 struct Scaling {
   float divisor = 1.0f;
@@ -116,6 +138,9 @@ struct Kernels {
   // [slots][16] to [16][stride], slots a multiple of 16.
   void (*transpose)(const float* in, size_t slots, float* out, size_t stride);
   void (*instance_norm)(const NormCall& call);
+  // Null where elements are no floats.
+  void (*transform_window)(const WindowCall& call);
+  void (*transform_products)(const ProductCall& call);
   void (*combine)(const CombineCall& call);
   void (*add)(const float* in, size_t count, float* sum);
   // In place: squash, then clip to [low, high].

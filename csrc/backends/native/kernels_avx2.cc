@@ -15,10 +15,23 @@ constexpr Tile kTiles[] = {
 }  // namespace
 
 extern const Kernels kAvx2Kernels;
-const Kernels kAvx2Kernels = {
-    "avx2",     sizeof(Element), kTiles,        sizeof kTiles / sizeof kTiles[0],
-    pack,       from_levels,     load_block,    store_block,
-    pixel_norm, transpose,       instance_norm, combine,
-    add,        squash,          spin,          to_levels};
+const Kernels kAvx2Kernels = {"avx2",
+                              sizeof(Element),
+                              kTiles,
+                              sizeof kTiles / sizeof kTiles[0],
+                              pack,
+                              from_levels,
+                              load_block,
+                              store_block,
+                              pixel_norm,
+                              transpose,
+                              instance_norm,
+                              transform_window,
+                              transform_products,
+                              combine,
+                              add,
+                              squash,
+                              spin,
+                              to_levels};
 
 }  // namespace zoo::native

@@ -6,10 +6,23 @@
 
 namespace zoo::native {
 extern const Kernels kAvx512Kernels;
-const Kernels kAvx512Kernels = {
-    "avx512",   sizeof(Element), kTiles,        sizeof kTiles / sizeof kTiles[0],
-    pack,       from_levels,     load_block,    store_block,
-    pixel_norm, transpose,       instance_norm, combine,
-    add,        squash,          spin,          to_levels};
+const Kernels kAvx512Kernels = {"avx512",
+                                sizeof(Element),
+                                kTiles,
+                                sizeof kTiles / sizeof kTiles[0],
+                                pack,
+                                from_levels,
+                                load_block,
+                                store_block,
+                                pixel_norm,
+                                transpose,
+                                instance_norm,
+                                transform_window,
+                                transform_products,
+                                combine,
+                                add,
+                                squash,
+                                spin,
+                                to_levels};
 
 }  // namespace zoo::native

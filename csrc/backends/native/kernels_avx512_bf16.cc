@@ -11,7 +11,8 @@ extern const Kernels kAvx512Bf16Kernels;
 const Kernels kAvx512Bf16Kernels = {
     "avx512-bf16", sizeof(Element), kTiles,        sizeof kTiles / sizeof kTiles[0],
     pack,          from_levels,     load_block,    store_block,
-    pixel_norm,    transpose,       instance_norm, combine,
-    add,           squash,          spin,          to_levels};
+    pixel_norm,    transpose,       instance_norm, nullptr,
+    nullptr,       combine,         add,           squash,
+    spin,          to_levels};
 
 }  // namespace zoo::native

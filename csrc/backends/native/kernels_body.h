@@ -335,6 +335,97 @@ void instance_norm(const NormCall& call) {
   }
 }
 
+#ifndef ZOO_BF16
+// Bᵀ times six numbers, and Aᵀ (Lavin & Gray 2016, section 4.3).
+inline void transform(Vec (&d)[6]) {
+  const Vec first = d[4] - all(4.0f) * d[2], second = d[3] - all(4.0f) * d[1];
+  const Vec third = d[4] - d[2], fourth = all(2.0f) * (d[3] - d[1]);
+  const Vec begin = all(4.0f) * d[0] + (d[4] - all(5.0f) * d[2]);
+  const Vec end = all(4.0f) * d[1] + (d[5] - all(5.0f) * d[3]);
+  d[0] = begin;
+  d[1] = first + second;
+  d[2] = first - second;
+  d[3] = third + fourth;
+  d[4] = third - fourth;
+  d[5] = end;
+}
+
+inline void transform_back(const Vec (&m)[6], Vec (&out)[4]) {
+  const Vec sum = m[1] + m[2], difference = m[1] - m[2];
+  const Vec outer = m[3] + m[4], across = m[3] - m[4];
+  out[0] = m[0] + sum + outer;
+  out[1] = difference + all(2.0f) * across;
+  out[2] = sum + all(4.0f) * outer;
+  out[3] = difference + all(8.0f) * across + m[5];
+}
+
+void transform_window(const WindowCall& call) {
+  const auto inside = [](ptrdiff_t at, size_t size) {
+    return at >= 0 && at < static_cast<ptrdiff_t>(size);
+  };
+  for (int part = 0; part < kParts; ++part) {
+    Vec rows[6][6] = {};
+    for (int i = 0; i < 6; ++i) {
+      const ptrdiff_t y = call.y + i;
+      if (!inside(y, call.height)) continue;
+      const Element* const from = static_cast<const Element*>(call.in) +
+                                  y * static_cast<ptrdiff_t>(call.row) +
+                                  call.x * static_cast<ptrdiff_t>(call.column) + part * kLanes;
+#pragma GCC unroll 6
+      for (int k = 0; k < 6; ++k) {
+        if (inside(call.x + k, call.width)) {
+          rows[i][k] = load(from + static_cast<size_t>(k) * call.column);
+        }
+      }
+      transform(rows[i]);
+    }
+    float* out = call.out + part * kLanes;
+#pragma GCC unroll 6
+    for (int k = 0; k < 6; ++k) {
+      Vec column[6];
+#pragma GCC unroll 6
+      for (int i = 0; i < 6; ++i) column[i] = rows[i][k];
+      transform(column);
+#pragma GCC unroll 6
+      for (int i = 0; i < 6; ++i) {
+        store(out + static_cast<size_t>(6 * i + k) * call.out_step, column[i]);
+      }
+    }
+  }
+}
+
+void transform_products(const ProductCall& call) {
+  const Vec slope = all(call.slope);
+  for (int part = 0; part < kParts; ++part) {
+    const float* const in = call.in + part * kLanes;
+    const Vec bias = load(call.bias + part * kLanes);
+    Vec rows[6][4];
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; ++i) {
+      Vec row[6];
+#pragma GCC unroll 6
+      for (int k = 0; k < 6; ++k) row[k] = load(in + static_cast<size_t>(6 * i + k) * call.in_step);
+      transform_back(row, rows[i]);
+    }
+    Element* const out = static_cast<Element*>(call.out) + part * kLanes;
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) {
+      Vec column[6], values[4];
+#pragma GCC unroll 6
+      for (int i = 0; i < 6; ++i) column[i] = rows[i][k];
+      transform_back(column, values);
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) {
+        if (static_cast<size_t>(k) >= call.width || static_cast<size_t>(i) >= call.height) continue;
+        const Vec value = values[i] + bias;
+        store(out + static_cast<size_t>(i) * call.row + static_cast<size_t>(k) * call.column,
+              larger(value, value * slope));
+      }
+    }
+  }
+}
+#endif
+
 void combine(const CombineCall& call) {
   const Element* a = static_cast<const Element*>(call.a);
   const Element* b = static_cast<const Element*>(call.b);

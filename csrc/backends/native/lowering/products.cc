@@ -5,6 +5,7 @@
 
 #include "backends/native/lowering/lowering.h"
 #include "backends/native/operators/first_layer.h"
+#include "backends/native/operators/winograd.h"
 
 namespace zoo::native {
 namespace {
@@ -52,10 +53,9 @@ std::unique_ptr<Products> unfold(const float* w, const float* b, const Shape& in
   return make_dense(turned.data(), biases.data(), in, {outputs, size, size}, rectifier);
 }
 
-void add_products(Lowering* lowering, std::unique_ptr<Products> products, size_t input,
-                  std::string_view value) {
-  const Shape out = products->out;
-  const bool positive = products->activation.slope == 0.0f;
+void add_products(Lowering* lowering, std::unique_ptr<Operator> products, const Shape& out,
+                  Activation rectifier, size_t input, std::string_view value) {
+  const bool positive = rectifier.slope == 0.0f;
   const bool wide = lowering->is_wide(input) || only_leaves(*lowering, value);
   const size_t made = lowering->add(std::move(products), {input}, out, wide);
   if (positive) lowering->rectified.insert(made);
@@ -173,7 +173,8 @@ bool match_dense(Lowering& lowering, const Node& node) {
     value = view->outputs.front();
     if (rectifier.slope == 1.0f) rectifier = lowering.activation(&value);
   }
-  add_products(&lowering, make_dense(w.floats.data(), b, in, out, rectifier), *input, value);
+  add_products(&lowering, make_dense(w.floats.data(), b, in, out, rectifier), out, rectifier,
+               *input, value);
   return true;
 }
 
@@ -211,8 +212,15 @@ bool match_convolution(Lowering& lowering, const Node& node) {
       return true;
     }
     products = make_convolution(read->weights, b, in, outputs, window, rectifier);
+    if (suits_winograd(in, outputs, window)) {
+      const Shape out = products->out;
+      auto layer = std::make_unique<Winograd>(std::move(products), window.padding);
+      add_products(&lowering, std::move(layer), out, rectifier, read->value, value);
+      return true;
+    }
   }
-  add_products(&lowering, std::move(products), read->value, value);
+  const Shape out = products->out;
+  add_products(&lowering, std::move(products), out, rectifier, read->value, value);
   return true;
 }
 
