@@ -90,21 +90,23 @@ struct CombineCall {
   float slope;
 };
 
-// Windows of 6×6 inputs of one block, for minimal filtering (operators/winograd.h): Bᵀ·window·B of
-// the pixels from (y, x) on, with zeros outside the picture. Distances in elements.
+// Windows of size × size inputs of one block, for minimal filtering (operators/winograd.h):
+// Bᵀ·window·B of the pixels from (y, x) on, with zeros outside the picture. Distances in elements.
 struct WindowCall {
+  size_t size;     // 5 or 6
   const void* in;  // pixel (0, 0)
   size_t row, column;
   ptrdiff_t y, x;
   size_t height, width;  // of the picture
   float* out;            // 16 of the first place
-  size_t out_step;       // to the next of 36
+  size_t out_step;       // to the next of size²
 };
 
 // And back: leaky(Aᵀ·products·A + bias), of 4×4 outputs those that are in the picture.
 struct ProductCall {
+  size_t size;      // of the windows
   const float* in;  // 16 of the first place
-  size_t in_step;   // to the next of 36
+  size_t in_step;   // to the next of size²
   const float* bias;
   float slope;
   void* out;

@@ -212,15 +212,15 @@ bool match_convolution(Lowering& lowering, const Node& node) {
       return true;
     }
     products = make_convolution(read->weights, b, in, outputs, window, rectifier);
-    if (suits_winograd(in, outputs, window)) {
-      const Shape out = products->out;
-      auto layer = std::make_unique<Winograd>(std::move(products), window.padding);
-      add_products(&lowering, std::move(layer), out, rectifier, read->value, value);
-      return true;
-    }
   }
   const Shape out = products->out;
-  add_products(&lowering, std::move(products), out, rectifier, read->value, value);
+  std::unique_ptr<Operator> layer;
+  if (suits_winograd(*products)) {
+    layer = std::make_unique<Winograd>(std::move(products));
+  } else {
+    layer = std::move(products);
+  }
+  add_products(&lowering, std::move(layer), out, rectifier, read->value, value);
   return true;
 }
 

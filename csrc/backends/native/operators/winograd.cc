@@ -5,99 +5,185 @@
 namespace zoo::native {
 namespace {
 
-constexpr size_t kSide = 4;    // outputs of a tile along a side
-constexpr size_t kWindow = 6;  // inputs
-constexpr size_t kPlaces = kWindow * kWindow;
+constexpr size_t kSide = 4;  // outputs of a tile along a side
 
 // Slots that are transformed together: their windows and products stay in the second-level cache.
 constexpr size_t kSlots = 16;
 
-// Transformed kernels beyond this are better read a fourth as often; in bytes.
-constexpr size_t kMostWeights = 5 * 512 * 1024;
+// Transformed kernels that stay in the second-level cache, in bytes; of more, products that are
+// formed in the time in which a byte is read.
+constexpr size_t kCachedKernels = 256 * 1024;
+constexpr size_t kProductsPerByte = 3;
 
-// Maps of fewer pixels have too few tiles to fill the kernels'.
-constexpr size_t kLeastPixels = 49;
+// G of F(4, r): kernels of r numbers to 3 + r places (Lavin & Gray 2016, section 4; the points are
+// 0, 1, -1, 2, then -2 for r = 3, and infinity).
+using KernelRows = std::vector<std::vector<double>>;
 
-// Rows of G: kernels of 3 to 6 places.
-constexpr double kKernelTransform[kWindow][3] = {
-    {1.0 / 4, 0, 0},
-    {-1.0 / 6, -1.0 / 6, -1.0 / 6},
-    {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-    {1.0 / 24, 1.0 / 12, 1.0 / 6},
-    {1.0 / 24, -1.0 / 12, 1.0 / 6},
-    {0, 0, 1},
-};
+const KernelRows& kernel_transform(size_t taps) {
+  static const KernelRows two = {
+      {1.0 / 2, 0}, {-1.0 / 2, -1.0 / 2}, {-1.0 / 6, 1.0 / 6}, {1.0 / 6, 1.0 / 3}, {0, 1}};
+  static const KernelRows three = {
+      {1.0 / 4, 0, 0},
+      {-1.0 / 6, -1.0 / 6, -1.0 / 6},
+      {-1.0 / 6, 1.0 / 6, -1.0 / 6},
+      {1.0 / 24, 1.0 / 12, 1.0 / 6},
+      {1.0 / 24, -1.0 / 12, 1.0 / 6},
+      {0, 0, 1},
+  };
+  return taps == 2 ? two : three;
+}
 
 size_t tiles_along(size_t length) { return (length + kSide - 1) / kSide; }
 
+size_t tile_count(const Products& direct) {
+  return tiles_along(direct.rows) * tiles_along(direct.columns);
+}
+
+// Where a tap reads, along one side: the phase of the input, and the pixel of that phase.
+struct Reach {
+  size_t phase;
+  ptrdiff_t pixel;
+
+  Reach(int by, size_t stride) {
+    const auto step = static_cast<ptrdiff_t>(stride);
+    const ptrdiff_t rest = (by % step + step) % step;
+    phase = static_cast<size_t>(rest);
+    pixel = (by - rest) / step;
+  }
+};
+
+// The taps of one phase of the output that read one phase of the input.
+struct Part {
+  size_t phase_y, phase_x;
+  std::vector<Tap> taps;  // (dy, dx) in pixels of the phase
+};
+
+std::vector<Part> split(const Phase& phase, size_t stride) {
+  std::vector<Part> parts;
+  for (const Tap& tap : phase.taps) {
+    const Reach y(tap.dy, stride), x(tap.dx, stride);
+    auto part = std::find_if(parts.begin(), parts.end(), [&](const Part& one) {
+      return one.phase_y == y.phase && one.phase_x == x.phase;
+    });
+    if (part == parts.end()) part = parts.insert(part, {y.phase, x.phase, {}});
+    part->taps.push_back({static_cast<int>(y.pixel), static_cast<int>(x.pixel), tap.weights});
+  }
+  return parts;
+}
+
+int least(const Part& part, int Tap::* side) {
+  int found = part.taps.front().*side;
+  for (const Tap& tap : part.taps) found = std::min(found, tap.*side);
+  return found;
+}
+
+// Taps along a side that hold all those of a convolution's parts.
+size_t span(const Products& direct) {
+  int most = 0;
+  for (const Phase& phase : direct.phases) {
+    for (const Part& part : split(phase, direct.in_stride)) {
+      for (const Tap& tap : part.taps) {
+        most = std::max({most, tap.dy - least(part, &Tap::dy), tap.dx - least(part, &Tap::dx)});
+      }
+    }
+  }
+  return static_cast<size_t>(most) + 1;
+}
+
+// The weights of a place: those of the taps, times their factors.
+void add_up(const Products& direct, const std::vector<Tap>& taps,
+            const std::vector<double>& factors, size_t place, Products* places) {
+  for (size_t column = 0; column < direct.out.blocks(); ++column) {
+    const float* const from = direct.weights.data() + column * direct.column_size;
+    float* const to =
+        places->weights.data() + column * places->column_size + place * places->tap_size;
+    for (size_t at = 0; at < direct.tap_size; ++at) {
+      double sum = 0;
+      for (size_t i = 0; i < taps.size(); ++i) {
+        sum += factors[i] * static_cast<double>(from[taps[i].weights * direct.tap_size + at]);
+      }
+      to[at] = static_cast<float>(sum);
+    }
+  }
+}
+
 // How the slots of a chunk of tiles lie in the scratch memory.
 struct ChunkLayout {
+  size_t places;
   size_t images;  // of a tile
   size_t tiles;   // of a chunk
   size_t slots;
   size_t window_place;   // floats from one place's windows to the next's
-  size_t product_place;  // the same of products, of all columns
+  size_t window_source;  // and from one source's
+  size_t product_place;
+  size_t products;  // where they begin
   size_t size;
 
   ChunkLayout(const Winograd& layer, const Place& in) {
-    const Shape& out = layer.direct->out;
+    const Products& direct = *layer.direct;
+    places = layer.window() * layer.window();
     images = in.grouped ? in.images : 1;
-    tiles = std::min(tiles_along(out.height) * tiles_along(out.width),
-                     std::max<size_t>(1, kSlots / images));
+    tiles = std::min(tile_count(direct), std::max<size_t>(1, kSlots / images));
     slots = tiles * images;
     // One block more, or all places would lie in the same sets of the cache.
-    window_place = (layer.direct->in.blocks() * slots + 1) * kBlock;
-    product_place = (out.blocks() * slots + 1) * kBlock;
-    size = kPlaces * (window_place + product_place);
+    window_place = (direct.in.blocks() * slots + 1) * kBlock;
+    window_source = places * window_place;
+    product_place = (direct.out.blocks() * slots + 1) * kBlock;
+    size_t most = 0;
+    for (const Winograd::Sum& sum : layer.sums) most = std::max(most, sum.sources.size());
+    products = most * window_source;
+    size = products + places * product_place;
   }
 };
 
 class PlacedWinograd : public Step {
  public:
-  PlacedWinograd(const Places& places, const Winograd& layer)
-      : kernels_(places.kernels.of(places.in.front().wide)),
+  PlacedWinograd(const Places& where, const Winograd& layer)
+      : kernels_(where.kernels.of(where.in.front().wide)),
         layer_(layer),
-        in_(places.in.front()),
-        out_(places.out),
-        scratch_(places.scratch),
+        direct_(*layer.direct),
+        in_(where.in.front()),
+        out_(where.out),
+        scratch_(where.scratch),
         chunk_(layer, in_),
-        tiles_(choose_tiles(kernels_, 1, chunk_.slots, layer.direct->out.blocks())),
-        zeros_(layer.direct->out.blocks() * kBlock, 0.0f) {}
+        tiles_(choose_tiles(kernels_, 1, chunk_.slots, direct_.out.blocks())),
+        zeros_(direct_.out.blocks() * kBlock, 0.0f) {
+    const size_t most = chunk_.products / chunk_.window_source;
+    for (size_t i = 0; i < most; ++i) {
+      offsets_.push_back(static_cast<ptrdiff_t>(i * chunk_.window_source));
+    }
+  }
 
   void run(const Run& run, size_t image, size_t count) const override {
-    const Shape& out = layer_.direct->out;
-    const size_t tiles = tiles_along(out.height) * tiles_along(out.width);
-    const size_t steps = in_.grouped ? 1 : count;
-    for (size_t n = 0; n < steps; ++n) {
+    float* const scratch = run.memory.floats + scratch_;
+    const size_t tiles = tile_count(direct_);
+    for (size_t n = 0; n < (in_.grouped ? 1 : count); ++n) {
       for (size_t done = 0; done < tiles; done += chunk_.tiles) {
         // The last chunk begins early where it would stick out.
-        run_chunk(run.memory, image + n, std::min(done, tiles - chunk_.tiles));
+        const size_t first = std::min(done, tiles - chunk_.tiles);
+        for (size_t i = 0; i < layer_.sums.size(); ++i) {
+          const Winograd::Sum& sum = layer_.sums[i];
+          for (size_t k = 0; k < sum.sources.size(); ++k) {
+            transform_windows(run.memory, image + n, first, layer_.sources[sum.sources[k]],
+                              scratch + k * chunk_.window_source);
+          }
+          multiply(sum, scratch);
+          transform_products(run.memory, image + n, first, direct_.phases[i], scratch);
+        }
       }
     }
   }
 
   std::string kernel() const override {
-    return std::string("Winograd ") + (in_.grouped ? "images " : "pixels ") +
-           describe_tiles(tiles_);
+    return "F(4×4, " + std::to_string(layer_.taps) + "×" + std::to_string(layer_.taps) + ") " +
+           (in_.grouped ? "images " : "pixels ") + describe_tiles(tiles_);
   }
 
  private:
-  void run_chunk(const Memory& memory, size_t image, size_t first) const {
-    float* const windows = memory.floats + scratch_;
-    float* const products = windows + kPlaces * chunk_.window_place;
-    transform_windows(memory, image, first, windows);
-    size_t column = 0;
-    for (const Tile* tile : tiles_) {
-      multiply(*tile, column, windows, products);
-      column += tile->columns;
-    }
-    transform_products(memory, image, first, products);
-  }
-
   // Calls with the slot, the tile's row and column, and the image, of each slot of a chunk.
   template <typename Call>
   void for_slots(size_t image, size_t first, const Call& call) const {
-    const size_t across = tiles_along(layer_.direct->out.width);
+    const size_t across = tiles_along(direct_.columns);
     size_t slot = 0;
     for (size_t tile = first; tile < first + chunk_.tiles; ++tile) {
       for (size_t n = 0; n < chunk_.images; ++n) {
@@ -106,68 +192,78 @@ class PlacedWinograd : public Step {
     }
   }
 
-  void transform_windows(const Memory& memory, size_t image, size_t first, float* windows) const {
-    const Shape& shape = layer_.direct->in;
-    const auto before = static_cast<ptrdiff_t>(layer_.padding_before);
+  void transform_windows(const Memory& memory, size_t image, size_t first,
+                         const WindowSource& source, float* windows) const {
+    const Shape& shape = direct_.in;
+    const size_t stride = direct_.in_stride;
     WindowCall call;
-    call.row = in_.row;
-    call.column = in_.column;
-    call.height = shape.height;
-    call.width = shape.width;
+    call.size = layer_.window();
+    call.row = in_.row * stride;
+    call.column = in_.column * stride;
+    call.height = (shape.height - source.phase_y + stride - 1) / stride;
+    call.width = (shape.width - source.phase_x + stride - 1) / stride;
     call.out_step = chunk_.window_place;
     for (size_t block = 0; block < shape.blocks(); ++block) {
       for_slots(image, first, [&](size_t slot, size_t y, size_t x, size_t n) {
-        call.in = memory.at(in_, block, 0, 0, n);
-        call.y = static_cast<ptrdiff_t>(y) - before;
-        call.x = static_cast<ptrdiff_t>(x) - before;
+        call.in = memory.at(in_, block, source.phase_y, source.phase_x, n);
+        call.y = static_cast<ptrdiff_t>(y) + source.begin_y;
+        call.x = static_cast<ptrdiff_t>(x) + source.begin_x;
         call.out = windows + (block * chunk_.slots + slot) * kBlock;
         kernels_.transform_window(call);
       });
     }
   }
 
-  void multiply(const Tile& tile, size_t column, const float* windows, float* products) const {
+  void multiply(const Winograd::Sum& sum, float* scratch) const {
     const Products& places = layer_.places;
-    const ptrdiff_t offset = 0;
+    std::vector<uint32_t> taps(sum.kernels.size());
     TileCall call;
     call.in_block = chunk_.slots * kBlock;
     call.blocks = places.in.blocks();
     call.depth = places.in.channels - (call.blocks - 1) * kBlock;
-    call.taps = 1;
-    call.offsets = &offset;
-    call.weights = places.packed.data() + column * places.column_size * sizeof(float);
+    call.taps = sum.sources.size();
+    call.offsets = offsets_.data();
+    call.places = taps.data();
     call.tap_size = places.tap_size;
     call.column_size = places.column_size;
     call.bias = zeros_.data();
     call.out_block = chunk_.slots * kBlock;
     call.out_step = kBlock;
-    for (uint32_t place = 0; place < kPlaces; ++place) {
-      call.places = &place;
-      for (size_t done = 0; done < chunk_.slots; done += tile.rows) {
-        const size_t slot = std::min(done, chunk_.slots - tile.rows);
-        call.in = windows + place * chunk_.window_place + slot * kBlock;
-        call.out =
-            products + place * chunk_.product_place + column * call.out_block + slot * kBlock;
-        tile.run_sums(call);
+    size_t column = 0;
+    for (const Tile* tile : tiles_) {
+      call.weights = places.packed.data() + column * places.column_size * sizeof(float);
+      for (size_t place = 0; place < chunk_.places; ++place) {
+        for (size_t k = 0; k < taps.size(); ++k) {
+          taps[k] = static_cast<uint32_t>(sum.kernels[k] * chunk_.places + place);
+        }
+        float* const out = scratch + chunk_.products + place * chunk_.product_place;
+        for (size_t done = 0; done < chunk_.slots; done += tile->rows) {
+          const size_t slot = std::min(done, chunk_.slots - tile->rows);
+          call.in = scratch + place * chunk_.window_place + slot * kBlock;
+          call.out = out + column * call.out_block + slot * kBlock;
+          tile->run_sums(call);
+        }
       }
+      column += tile->columns;
     }
   }
 
-  void transform_products(const Memory& memory, size_t image, size_t first,
-                          const float* products) const {
-    const Shape& shape = layer_.direct->out;
+  void transform_products(const Memory& memory, size_t image, size_t first, const Phase& phase,
+                          const float* scratch) const {
+    const size_t stride = direct_.out_stride;
     ProductCall call;
+    call.size = layer_.window();
     call.in_step = chunk_.product_place;
-    call.row = out_.row;
-    call.column = out_.column;
-    call.slope = layer_.direct->activation.slope;
-    for (size_t block = 0; block < shape.blocks(); ++block) {
-      call.bias = layer_.direct->biases.data() + block * kBlock;
+    call.row = out_.row * stride;
+    call.column = out_.column * stride;
+    call.slope = direct_.activation.slope;
+    for (size_t block = 0; block < direct_.out.blocks(); ++block) {
+      call.bias = direct_.biases.data() + (phase.bias * direct_.out.blocks() + block) * kBlock;
       for_slots(image, first, [&](size_t slot, size_t y, size_t x, size_t n) {
-        call.in = products + (block * chunk_.slots + slot) * kBlock;
-        call.out = memory.at(out_, block, y, x, n);
-        call.height = std::min(kSide, shape.height - y);
-        call.width = std::min(kSide, shape.width - x);
+        call.in = scratch + chunk_.products + (block * chunk_.slots + slot) * kBlock;
+        call.out = memory.at(out_, block, phase.y + y * stride, phase.x + x * stride, n);
+        call.height = std::min(kSide, direct_.rows - y);
+        call.width = std::min(kSide, direct_.columns - x);
         kernels_.transform_products(call);
       });
     }
@@ -175,19 +271,23 @@ class PlacedWinograd : public Step {
 
   const Kernels& kernels_;
   const Winograd& layer_;
+  const Products& direct_;
   Place in_, out_;
   size_t scratch_;
   ChunkLayout chunk_;
   std::vector<const Tile*> tiles_;
+  std::vector<ptrdiff_t> offsets_;  // of the sources of a sum
   Floats zeros_;
 };
 
 }  // namespace
 
-Winograd::Winograd(std::unique_ptr<Products> convolution, size_t before)
-    : direct(std::move(convolution)), padding_before(before) {}
+Winograd::Winograd(std::unique_ptr<Products> convolution)
+    : direct(std::move(convolution)), taps(span(*direct)) {}
 
 Layout Winograd::layout(size_t images, size_t element) const {
+  // Few tiles an image: then the transformed kernels are worth reading for several.
+  if (is_transformed() && tile_count(*direct) < kSlots / 2) return Layout::kGrouped;
   return direct->layout(images, element);
 }
 
@@ -200,28 +300,33 @@ void Winograd::pack(const Kernels& kernels) {
     direct->pack(kernels);
     return;
   }
+  const KernelRows& rows = kernel_transform(taps);
+  size_t count = 0;
+  for (const Phase& phase : direct->phases) count += split(phase, direct->in_stride).size();
   places.in = direct->in;
   places.out = direct->out;
-  places.allocate(kPlaces, 0);
-  for (size_t column = 0; column < direct->out.blocks(); ++column) {
-    for (size_t at = 0; at < direct->tap_size; ++at) {
-      double kernel[3][3];
-      for (size_t k = 0; k < 9; ++k) {
-        const size_t from = column * direct->column_size + k * direct->tap_size + at;
-        kernel[k / 3][k % 3] = static_cast<double>(direct->weights[from]);
-      }
-      for (size_t y = 0; y < kWindow; ++y) {
-        for (size_t x = 0; x < kWindow; ++x) {
-          double sum = 0;
-          for (size_t k = 0; k < 9; ++k) {
-            sum += kKernelTransform[y][k / 3] * kernel[k / 3][k % 3] * kKernelTransform[x][k % 3];
+  places.allocate(count * window() * window(), 0);
+  uint32_t kernel = 0;
+  for (const Phase& phase : direct->phases) {
+    Sum sum;
+    for (const Part& part : split(phase, direct->in_stride)) {
+      const int top = least(part, &Tap::dy), left = least(part, &Tap::dx);
+      sum.sources.push_back(sources.size());
+      sources.push_back({part.phase_y, part.phase_x, top, left});
+      sum.kernels.push_back(kernel);
+      for (size_t y = 0; y < window(); ++y) {
+        for (size_t x = 0; x < window(); ++x) {
+          std::vector<double> factors;
+          for (const Tap& tap : part.taps) {
+            factors.push_back(rows[y][static_cast<size_t>(tap.dy - top)] *
+                              rows[x][static_cast<size_t>(tap.dx - left)]);
           }
-          const size_t place = y * kWindow + x;
-          places.weights[column * places.column_size + place * places.tap_size + at] =
-              static_cast<float>(sum);
+          add_up(*direct, part.taps, factors, (kernel * window() + y) * window() + x, &places);
         }
       }
+      ++kernel;
     }
+    sums.push_back(std::move(sum));
   }
   places.pack(kernels);
   direct->weights = {};
@@ -232,11 +337,20 @@ std::unique_ptr<Step> Winograd::place(const Places& where) const {
   return std::make_unique<PlacedWinograd>(where, *this);
 }
 
-bool suits_winograd(const Shape& in, size_t outputs, const Window& window) {
-  const Shape out = convolved(in, outputs, window);
-  const size_t bytes = kPlaces * in.blocks() * out.blocks() * kBlock * kBlock * sizeof(float);
-  return window.size == 3 && window.stride == 1 && in.channels >= kBlock &&
-         out.pixels() >= kLeastPixels && bytes <= kMostWeights;
+bool suits_winograd(const Products& convolution) {
+  const size_t taps = span(convolution);
+  if ((taps != 2 && taps != 3) || convolution.in.channels < kBlock) return false;
+  size_t kernels = 0, products = 0;
+  for (const Phase& phase : convolution.phases) {
+    kernels += split(phase, convolution.in_stride).size();
+    products += phase.taps.size() * convolution.rows * convolution.columns;
+  }
+  // Each for every pair of channels.
+  const size_t places = kernels * (3 + taps) * (3 + taps);
+  const size_t bytes = places * sizeof(float);
+  const size_t pairs = convolution.in.blocks() * convolution.out.blocks() * kBlock * kBlock;
+  return 4 * places * tile_count(convolution) <= 3 * products &&
+         (bytes * pairs <= kCachedKernels || bytes * kProductsPerByte <= products);
 }
 
 }  // namespace zoo::native
