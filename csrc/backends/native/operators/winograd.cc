@@ -13,7 +13,7 @@ constexpr size_t kSlots = 16;
 // Transformed kernels that stay in the second-level cache, in bytes; of more, products that are
 // formed in the time in which a byte is read.
 constexpr size_t kCachedKernels = 256 * 1024;
-constexpr size_t kProductsPerByte = 3;
+constexpr size_t kProductsPerByte = 1;
 
 // G of F(4, r): kernels of r numbers to 3 + r places (Lavin & Gray 2016, section 4; the points are
 // 0, 1, -1, 2, then -2 for r = 3, and infinity).
