@@ -24,16 +24,14 @@ def main(
     With --layers: for each layer the kernel that computes it, its time per image, and for
     products GFLOP/s and the share of the core's ceiling, measured in the same second.
     """
-    if layers:
-        from zoo.inference.layers import inspect_layers
-
-        click.echo(inspect_layers(file, precision, batch, as_json, plot))
-        return
-    if plot is not None:
+    if plot is not None and not layers:
         raise click.UsageError("--plot: only with --layers")
-    from zoo.inference.inspection import inspect_engine
+    from zoo.inference.inspection import inspect_engine, inspect_layers
 
-    click.echo(inspect_engine(file, as_json))
+    if layers:
+        click.echo(inspect_layers(file, precision, batch, as_json, plot))
+    else:
+        click.echo(inspect_engine(file, as_json))
 
 
 if __name__ == "__main__":

@@ -256,6 +256,31 @@ def test_an_unknown_backend_is_refused_with_the_names_of_all() -> None:
         runtime.Generator(engine("vae"), backend="natives")
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_auto_is_native_where_the_cpu_has_the_precision(precision: str) -> None:
+    flags = set(Path("/proc/cpuinfo").read_text().split("flags", 1)[1].split("\n", 1)[0].split())
+    needed = {"fp32": {"avx2", "fma"}, "bf16": {"avx512_bf16", "avx512bw", "avx512vl"}}[precision]
+    native = needed <= flags and not (precision == "bf16" and "amx_bf16" in flags)
+    if not native and precision == "bf16" and not flags & {"amx_bf16", "avx512_bf16"}:
+        return  # no backend may have it
+    opened_engine = runtime.Generator(engine("vae"), precision=precision)
+    assert (opened_engine.backend == "native") == native
+
+
+def test_auto_falls_back_on_the_backend_measured_faster(tmp_path: Path) -> None:
+    def edit(model: onnx.ModelProto) -> None:
+        next(node for node in model.graph.node if node.output[0] == "relu_1").op_type = "Elu"
+
+    path = changed("vae.onnx", tmp_path, model=edit)
+    generator = runtime.Generator(path)
+    rates = {
+        name: np.exp(np.mean(np.log(list(by_batch.values()))))
+        for name, by_batch in generator.manifest["throughput"].items()
+    }
+    assert generator.backend == max(rates, key=rates.__getitem__)
+    check_close(generator.sample(9), runtime.Generator(path, backend="onnxruntime").sample(9))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -192,25 +192,15 @@ def test_backends_agree(engine: Path) -> None:
 
 def test_bf16_is_close_and_batch_invariant(engine: Path) -> None:
     try:
-        generator = runtime.Generator(engine, precision="bf16")
+        generator = runtime.Generator(engine, backend="openvino", precision="bf16")
     except BackendUnavailableError as error:
         assert "bf16" in str(error) and "CPU" in str(error)
         return
-    assert generator.backend == "openvino"
     images = generator.sample(200, seed=2)
     assert np.array_equal(generator.sample(200, seed=2, batch=7), images)
     exact = runtime.Generator(engine, backend="openvino").sample(200, seed=2)
     mse = np.mean((images.astype(float) - exact) ** 2)
     assert 10 * np.log10(255**2 / max(mse, 1e-9)) > 40
-
-
-def test_auto_takes_the_backend_measured_faster(engine: Path) -> None:
-    generator = runtime.Generator(engine)
-    rates = {
-        name: np.exp(np.mean(np.log(list(by_batch.values()))))
-        for name, by_batch in generator.manifest["throughput"].items()
-    }
-    assert generator.backend == max(rates, key=rates.__getitem__)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -9,6 +9,7 @@ from typing import Any
 from runtime import manifest
 from runtime.errors import EngineFileError
 from zoo.engines import resolve
+from zoo.inference.layers import inspect_layers as inspect_layers
 from zoo.plans import read_checks
 
 SIDES = ("inputs", "outputs")

@@ -1,0 +1,126 @@
+// Images that come in, and those that are made.
+#pragma once
+
+#include "backends/native/kernels/vectors.h"
+
+namespace zoo::native {
+namespace {
+
+void from_levels(const uint8_t* levels, size_t count, const Scaling& scaling, void* out) {
+  Element* const to = static_cast<Element*>(out);
+  const auto scaled = [&](Bytes bytes) {
+    const Vec level = __builtin_convertvector(__builtin_convertvector(bytes, Ints), Vec);
+    return level / all(scaling.divisor) * all(scaling.factor) + all(scaling.shift);
+  };
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    store(to + i, scaled(*reinterpret_cast<const Bytes*>(levels + i)));
+  }
+  if (i == count) return;
+  Bytes rest = {};
+  __builtin_memcpy(&rest, levels + i, count - i);
+  Element last[kLanes];
+  store(last, scaled(rest));
+  __builtin_memcpy(to + i, last, (count - i) * sizeof(Element));
+}
+
+// Rows and columns of kLanes × kLanes numbers change places, half by half.
+inline void turn(Vec (&rows)[kLanes]) {
+#pragma GCC unroll 4
+  for (int half = kLanes / 2; half > 0; half /= 2) {
+    Ints first, second;
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) {
+      first[i] = (i & half) == 0 ? i : i - half + kLanes;
+      second[i] = (i & half) == 0 ? i + half : i + kLanes;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) {
+      if ((i & half) != 0) continue;
+      const Vec a = rows[i], b = rows[i + half];
+      rows[i] = __builtin_shuffle(a, b, first);
+      rows[i + half] = __builtin_shuffle(a, b, second);
+    }
+  }
+}
+
+void transpose(const float* in, size_t slots, float* out, size_t stride) {
+  for (size_t slot = 0; slot < slots; slot += kLanes) {
+    for (int p = 0; p < kParts; ++p) {
+      Vec rows[kLanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i) {
+        rows[i] = load(in + (slot + static_cast<size_t>(i)) * kBlock + p * kLanes);
+      }
+      turn(rows);
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i) {
+        store(out + static_cast<size_t>(p * kLanes + i) * stride + slot, rows[i]);
+      }
+    }
+  }
+}
+
+void add(const float* in, size_t count, float* sum) {
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) store(sum + i, load(sum + i) + load(in + i));
+  for (; i < count; ++i) sum[i] += in[i];
+}
+
+// e^x to 2 ulp for x in [-87, 88], which others are brought to; after Cephes' expf.
+inline Vec exponential(Vec x) {
+  x = smaller(larger(x, all(-87.0f)), all(88.0f));
+  const Vec shift = all(12582912.0f);  // 1.5 · 2²³: adding it rounds to whole numbers
+  const Vec n = (x * all(1.44269504f) + shift) - shift;
+  Vec r = x - n * all(0.693359375f);
+  r = r - n * all(-2.12194440e-4f);
+  Vec p = all(1.9875691500e-4f);
+  p = p * r + all(1.3981999507e-3f);
+  p = p * r + all(8.3334519073e-3f);
+  p = p * r + all(4.1665795894e-2f);
+  p = p * r + all(1.6666665459e-1f);
+  p = p * r + all(5.0000001201e-1f);
+  const Vec squared = r * r;
+  const Vec power = p * squared + (r + all(1.0f));
+  const Ints exponent = (__builtin_convertvector(n, Ints) + 127) << 23;
+  return power * reinterpret_cast<const Vec&>(exponent);
+}
+
+inline Vec squashed(Squash squash, float scale, Vec x) {
+  if (squash == Squash::kNone) return x;
+  // (tanh x + 1) / 2 is the logistic function of 2x.
+  const Vec one = all(1.0f);
+  const Vec rate = all(squash == Squash::kSigmoid ? -scale : -2.0f * scale);
+  const Vec share = one / (one + exponential(x * rate));
+  return squash == Squash::kTanh ? share + share - one : share;
+}
+
+void squash(Squash squash, float scale, float low, float high, float* values, size_t count) {
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const Vec y = squashed(squash, scale, load(values + i));
+    store(values + i, smaller(larger(y, all(low)), all(high)));
+  }
+  if (i == count) return;
+  float rest[kLanes] = {};
+  for (size_t k = i; k < count; ++k) rest[k - i] = values[k];
+  const Vec y = squashed(squash, scale, load(rest));
+  store(rest, smaller(larger(y, all(low)), all(high)));
+  for (size_t k = i; k < count; ++k) values[k] = rest[k - i];
+}
+
+void to_levels(const float* values, size_t count, uint8_t* levels) {
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const Vec scaled = load(values + i) * all(255.0f) + all(0.5f);
+    const Ints whole = __builtin_convertvector(scaled, Ints);
+    *reinterpret_cast<Bytes*>(levels + i) = __builtin_convertvector(whole, Bytes);
+  }
+  // Fused here as above.
+  for (; i < count; ++i) {
+    levels[i] = static_cast<uint8_t>(__builtin_fmaf(values[i], 255.0f, 0.5f));
+  }
+}
+
+}  // namespace
+}  // namespace zoo::native

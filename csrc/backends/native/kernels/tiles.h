@@ -1,0 +1,149 @@
+// Products of maps with weights, and the ceiling that they are measured against.
+#pragma once
+
+#include "backends/native/kernels/vectors.h"
+
+namespace zoo::native {
+namespace {
+
+// A tile's rows, Step blocks apart, or for 0 as far as is said at run time: then every fourth has a
+// pointer, and no more registers are needed than there are.
+template <int Rows, int Step>
+struct RowPointers {
+  RowPointers(const Element* in, size_t) : first(in) {}
+  const Element* row(int m) const { return first + m * Step * kSide; }
+  void advance(size_t distance) { first += distance; }
+
+  const Element* first;
+};
+
+template <int Rows>
+struct RowPointers<Rows, 0> {
+  static constexpr int kPointers = (Rows + 3) / 4;
+
+  RowPointers(const Element* in, size_t in_step) : one(in_step), three(3 * in_step) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kPointers; ++i) fourths[i] = in + 4 * static_cast<size_t>(i) * in_step;
+    advance(0);
+    __asm__("" : "+r"(three));
+  }
+  const Element* row(int m) const {
+    const Element* const base = fourths[m / 4];
+    return m % 4 == 0 ? base : m % 4 == 3 ? base + three : base + static_cast<size_t>(m % 4) * one;
+  }
+  void advance(size_t distance) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kPointers; ++i) {
+      fourths[i] += distance;
+      // Not to be told from the first by the compiler, which would keep sixteen.
+      __asm__("" : "+r"(fourths[i]));
+    }
+  }
+
+  const Element* fourths[kPointers];
+  size_t one;
+  size_t three;
+};
+
+// Adds the products of channel k, or of as many as go together.
+template <int Rows, int Vectors, int Step>
+__attribute__((always_inline)) inline void add_products(const RowPointers<Rows, Step>& in,
+                                                        const Element* weights, size_t column_size,
+                                                        int k, Vec (&sums)[Rows][Vectors]) {
+  Weights w[Vectors];
+#pragma GCC unroll 16
+  for (int n = 0; n < Vectors; ++n) {
+    w[n] = weights_at(weights + n / kParts * column_size + k * kSide + n % kParts * kLanes);
+  }
+#pragma GCC unroll 16
+  for (int m = 0; m < Rows; ++m) {
+    const Broadcast x = broadcast(in.row(m) + k);
+#pragma GCC unroll 16
+    for (int n = 0; n < Vectors; ++n) sums[m][n] = multiplied(sums[m][n], x, w[n]);
+  }
+}
+
+template <int Rows, int Columns, int Step, typename Out>
+void tile(const TileCall& call) {
+  constexpr int kVectors = Columns * kParts;
+  // The last block, where it has fewer channels.
+  const int rest = call.depth == kBlock ? 0 : static_cast<int>(call.depth);
+  const size_t whole = call.blocks - (rest == 0 ? 0 : 1);
+  Vec sums[Rows][kVectors];
+#pragma GCC unroll 16
+  for (int n = 0; n < kVectors; ++n) {
+    const Vec bias = load(call.bias + n * kLanes);
+#pragma GCC unroll 16
+    for (int m = 0; m < Rows; ++m) sums[m][n] = bias;
+  }
+  for (size_t t = 0; t < call.taps; ++t) {
+    RowPointers<Rows, Step> in(static_cast<const Element*>(call.in) + call.offsets[t],
+                               call.in_step);
+    const Element* weights =
+        static_cast<const Element*>(call.weights) + call.places[t] * call.tap_size;
+    for (size_t b = 0; b < whole; ++b) {
+#pragma GCC unroll 16
+      for (int k = 0; k < kSide; k += kTogether) {
+        add_products<Rows, kVectors, Step>(in, weights, call.column_size, k, sums);
+      }
+      in.advance(call.in_block);
+      weights += kBlock * kBlock;
+    }
+    for (int k = 0; k < rest; k += kTogether) {
+      add_products<Rows, kVectors, Step>(in, weights, call.column_size, k, sums);
+    }
+  }
+  const Vec slope = all(call.slope);
+#pragma GCC unroll 16
+  for (int n = 0; n < kVectors; ++n) {
+    Out* out = static_cast<Out*>(call.out) + n / kParts * call.out_block + n % kParts * kLanes;
+#pragma GCC unroll 16
+    for (int m = 0; m < Rows; ++m) {
+      store(out, larger(sums[m][n], sums[m][n] * slope));
+      out += call.out_step;
+    }
+  }
+}
+
+template <int Rows, int Columns, int Step = 1>
+constexpr Tile make_tile() {
+  return {Rows, Columns, Step, tile<Rows, Columns, Step, Element>,
+          tile<Rows, Columns, Step, float>};
+}
+
+void pack(const float* weights, void* packed) {
+  Element* to = static_cast<Element*>(packed);
+#ifdef ZOO_BF16
+  for (size_t k = 0; k < kBlock; ++k) {
+    Element row[kBlock];
+    store(row, load(weights + k * kBlock));
+    for (size_t n = 0; n < kBlock; ++n) to[k / 2 * 2 * kBlock + 2 * n + k % 2] = row[n];
+  }
+#else
+  for (size_t i = 0; i < kBlock * kBlock; ++i) to[i] = weights[i];
+#endif
+}
+
+// What no tile can exceed: as many sums as hide the multiplier's latency, and nothing to load.
+double spin(size_t rounds) {
+  constexpr int kSums = kLanes == 16 ? 24 : 12;
+  const Element one[2 * kLanes] = {};
+  Vec sums[kSums] = {};
+  Broadcast x = broadcast(one);
+  const Weights w = weights_at(one);
+  // What the compiler does not know it cannot leave out: neither that the sums are equal ...
+#pragma GCC unroll 24
+  for (int i = 0; i < kSums; ++i) __asm__ volatile("" : "+v"(sums[i]));
+  for (size_t round = 0; round < rounds; ++round) {
+    // ... nor that the factors stay the same.
+    __asm__ volatile("" : "+v"(x));
+#pragma GCC unroll 24
+    for (int i = 0; i < kSums; ++i) sums[i] = multiplied(sums[i], x, w);
+  }
+#pragma GCC unroll 24
+  for (int i = 0; i < kSums; ++i) __asm__ volatile("" : : "v"(sums[i]));
+  return 2.0 * kSums * kLanes * kTogether * static_cast<double>(rounds);
+}
+
+}  // namespace
+}  // namespace zoo::native

@@ -1,0 +1,91 @@
+// Vectors of an instruction set, and the elements of a precision.
+#pragma once
+
+#include "backends/native/kernels.h"
+
+#ifdef ZOO_BF16
+#include <immintrin.h>
+#endif
+
+namespace zoo::native {
+namespace {
+
+constexpr int kLanes = ZOO_LANES;
+constexpr int kSide = static_cast<int>(kBlock);
+constexpr int kParts = kSide / kLanes;  // vectors of a block
+
+typedef float Vec __attribute__((vector_size(kLanes * sizeof(float)), may_alias));
+typedef float Loose
+    __attribute__((vector_size(kLanes * sizeof(float)), may_alias, aligned(sizeof(float))));
+typedef int32_t Ints __attribute__((vector_size(kLanes * sizeof(int32_t)), may_alias));
+typedef uint8_t Bytes __attribute__((vector_size(kLanes), may_alias, aligned(1)));
+
+inline Vec load(const float* from) { return *reinterpret_cast<const Loose*>(from); }
+inline void store(float* to, Vec value) { *reinterpret_cast<Loose*>(to) = value; }
+
+#ifdef ZOO_BF16
+struct Element {
+  uint16_t bits;
+};
+typedef uint16_t Halves
+    __attribute__((vector_size(kLanes * sizeof(uint16_t)), may_alias, aligned(2)));
+typedef uint32_t Words __attribute__((vector_size(kLanes * sizeof(uint32_t)), may_alias));
+
+inline Vec load(const Element* from) {
+  const Halves halves = *reinterpret_cast<const Halves*>(from);
+  const Words words = __builtin_convertvector(halves, Words) << 16;
+  return reinterpret_cast<const Vec&>(words);
+}
+// Rounded to nearest even.
+inline void store(Element* to, Vec value) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh(value));
+}
+#else
+using Element = float;
+#endif
+
+inline Vec all(float value) { return value - Vec{}; }
+inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
+inline Vec smaller(Vec a, Vec b) { return a < b ? a : b; }
+
+#ifdef ZOO_BF16
+// Products of two channels at a time; each channel's weight is beside that of the next.
+constexpr int kTogether = 2;
+using Weights = __m512i;
+using Broadcast = __m512i;
+
+inline Weights weights_at(const Element* from) {
+  return _mm512_loadu_si512(reinterpret_cast<const void*>(from));
+}
+inline Broadcast broadcast(const Element* from) {
+  int pair;
+  __builtin_memcpy(&pair, from, sizeof pair);
+  return _mm512_set1_epi32(pair);
+}
+inline Vec multiplied(Vec sum, Broadcast x, Weights w) {
+  return _mm512_dpbf16_ps(sum, (__m512bh)x, (__m512bh)w);
+}
+#else
+constexpr int kTogether = 1;
+using Weights = Vec;
+using Broadcast = Vec;
+
+inline Weights weights_at(const Element* from) { return load(from); }
+inline Broadcast broadcast(const Element* from) { return all(*from); }
+inline Vec multiplied(Vec sum, Broadcast x, Weights w) { return sum + x * w; }
+#endif
+
+void load_block(const void* from, float* values) {
+  for (int p = 0; p < kParts; ++p) {
+    store(values + p * kLanes, load(static_cast<const Element*>(from) + p * kLanes));
+  }
+}
+
+void store_block(const float* values, void* to) {
+  for (int p = 0; p < kParts; ++p) {
+    store(static_cast<Element*>(to) + p * kLanes, load(values + p * kLanes));
+  }
+}
+
+}  // namespace
+}  // namespace zoo::native
