@@ -51,8 +51,9 @@ def test_a_table_json_and_a_plot(tmp_path: Path) -> None:
 
 def test_bad_arguments(tmp_path: Path) -> None:
     assert "only with --layers" in refuses("inspect", "vae", "--plot", "a.png", cwd=tmp_path)
-    assert "must be a .png" in refuses("inspect", "vae", "--layers", "--plot", "a.svg", cwd=tmp_path)
-    assert "precision" in refuses("inspect", "vae", "--layers", "--precision", "int9", cwd=tmp_path)
-    assert "batch" in refuses("inspect", "vae", "--layers", "--batch", "5000", cwd=tmp_path)
+    layers = ("inspect", "vae", "--layers")
+    assert "must be a .png" in refuses(*layers, "--plot", "a.svg", cwd=tmp_path)
+    assert "precision" in refuses(*layers, "--precision", "int9", cwd=tmp_path)
+    assert "batch" in refuses(*layers, "--batch", "5000", cwd=tmp_path)
     with pytest.raises(ArgumentError, match="seconds: expected 0 to 600"):
         runtime.measure_layers(zoo.engine_path("vae"), seconds=1e9)

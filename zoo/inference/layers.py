@@ -52,8 +52,10 @@ def _row(layer: LayerTime, times: LayerTimes, total: LayerTime) -> list[str]:
     cells.append(f"{layer.seconds / total.seconds:.1%}" if total.seconds else "")
     if layer.operations:
         cells[2] = f"{layer.operations / 1e6:.2f}"
-        return [*cells, f"{layer.rate / 1e9:.0f}", f"{layer.rate / times.ceiling:.0%}", layer.kernel]
-    return [*cells, "", "", layer.kernel]
+        cells += [f"{layer.rate / 1e9:.0f}", f"{layer.rate / times.ceiling:.0%}"]
+    else:
+        cells += ["", ""]
+    return [*cells, layer.kernel]
 
 
 def draw_layers(times: LayerTimes, title: str, path: str) -> None:
