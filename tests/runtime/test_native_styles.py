@@ -1,0 +1,75 @@
+"""Style-based networks in the native backend, against float64 NumPy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from native_engines import generator, mapping
+from native_graphs import ROWS, Network, Value
+from native_runs import check, label, pairs
+from native_styles import blurred, learned, mapped, sampled, style_layer, truncated
+
+CHANNELS = (1, 5, 16, 17, 33)
+Case = dict[str, Any]
+
+
+def cases(*found: Case) -> Any:
+    return pytest.mark.parametrize("case", found, ids=label)
+
+
+def synthesis(graph: Network, styles: Value, case: Case, noise: float) -> Value:
+    """Three layers: the learned map, a convolution, an upsampled and maybe blurred map."""
+    slope = case["slope"]
+    x = learned(graph, case["channels"], case["height"], case["width"], ROWS)
+    x = style_layer(graph, x, styles, 0, slope, noise)
+    x = graph.convolve(x, case["outputs"], 3, padding=1)
+    x = style_layer(graph, x, styles, 1, slope, noise)
+    if case["blur"]:
+        x = graph.transpose_convolve(x, case["outputs"], 4, 2, 1, bias=False)
+        x = blurred(graph, x, case["blur"] == "bias")
+    else:
+        x = graph.transpose_convolve(x, case["outputs"], 4, 2, 1)
+    x = style_layer(graph, x, styles, 2, slope, noise)
+    return graph.clip(graph.convolve(x, 3, 1), 0.0, 1.0)
+
+
+OPTIONS: dict[str, Any] = {
+    "height": (1, 2, 3, 4, 7, 8),
+    "width": (2, 3, 5, 8),
+    "channels": CHANNELS,
+    "outputs": CHANNELS,
+    "slope": (0.0, 0.2),
+    "blur": ("", "bias", "plain"),
+    "style": (1, 6, 17, 32),
+}
+
+
+@cases(*pairs(1, 12, **OPTIONS, psi=(0.0, 0.7, 1.0, 1.5)))
+def test_generators_with_styles(case: Case, tmp_path: Path) -> None:
+    """Mapping, truncation and synthesis in one; the noise of the layers is drawn."""
+    graph = Network(len(label(case)))
+    w = mapped(graph, sampled(graph, case["style"]), case["style"], 2)
+    styles, mean = truncated(graph, w, case["psi"], 3)
+    truncation = {"mean": mean, "layers": 3, "width": case["style"]}
+    options = {"truncation": case["psi"]}
+    image = synthesis(graph, styles, case, 1.0)
+    path = tmp_path / "small.onnx"
+    check(generator(graph, path, image, truncation=truncation, options=options))
+
+
+@cases(*pairs(2, 12, **OPTIONS))
+def test_synthesis_of_a_style_for_each_layer(case: Case, tmp_path: Path) -> None:
+    graph = Network(len(label(case)))
+    styles = graph.latents(case["style"], "latent", 3)
+    image = synthesis(graph, graph.reshape(styles, 3, case["style"]), case, 1.0)
+    check(generator(graph, tmp_path / "small.onnx", image))
+
+
+@cases(*pairs(3, 10, latent=(1, 6, 17, 32), style=(1, 16, 31, 48), depth=(1, 3)))
+def test_mapping_of_latents(case: Case, tmp_path: Path) -> None:
+    graph = Network(len(label(case)))
+    w = mapped(graph, graph.latents(case["latent"], "latent"), case["style"], case["depth"])
+    check(mapping(graph, tmp_path / "small.onnx", w))
