@@ -13,24 +13,16 @@ namespace {
 // onnx.TensorProto.DataType
 constexpr int64_t kFloatType = 1;
 
-// A map that comes in and that nothing has read yet, so that its shape can still change; null for
-// others.
-Read* unread(const Lowering& lowering, size_t value) {
-  auto* const read = dynamic_cast<Read*>(&lowering.maker(value));
-  return read && lowering.network.users(value).empty() ? read : nullptr;
+// What a map that comes in is read from; null for other maps.
+const Read* read_of(const Lowering& lowering, size_t value) {
+  return dynamic_cast<const Read*>(&lowering.maker(value));
 }
 
-size_t add_read(Lowering* lowering, const Shape& shape, const Part& part, bool wide) {
+size_t add_read(Lowering* lowering, const Shape& shape, const std::vector<Part>& parts, bool wide) {
   auto read = std::make_unique<Read>();
   read->shape = shape;
-  read->parts.push_back(part);
+  read->parts = parts;
   return lowering->add(std::move(read), {}, shape, wide);
-}
-
-void extend(Lowering* lowering, Read* read, size_t value, const Part& part) {
-  read->parts.push_back(part);
-  read->shape.channels += part.channels;
-  lowering->network.values[value].shape = read->shape;
 }
 
 // The vectors before the styles of a style-based network are floats in every precision: a style is
@@ -47,7 +39,8 @@ std::optional<Part> match_classes(Lowering* lowering, std::string_view value) {
   const Constant* const numbers = lowering->graph.constant(node->inputs[1]);
   const Node* const label = lowering->producer(node->inputs[0], "Unsqueeze");
   if (!numbers || numbers->integers.size() != lowering->manifest.condition_classes || !label ||
-      label->inputs.front() != io::kLabel) {
+      label->inputs.front() != io::kLabel ||
+      !(lowering->has_axes(*label, {-1}) || lowering->has_axes(*label, {1}))) {
     Lowering::refuse(*node, "does not compare the class with all of them");
   }
   for (size_t i = 0; i < numbers->integers.size(); ++i) {
@@ -63,23 +56,30 @@ std::optional<Part> match_attributes(Lowering* lowering, std::string_view value)
   const Node* const spread = lowering->producer(value, "Expand");
   const Node* const view =
       spread ? lowering->producer(spread->inputs.front(), "Unsqueeze") : nullptr;
-  if (!view || view->inputs.front() != io::kAttributes) return std::nullopt;
+  if (!view || view->inputs.front() != io::kAttributes || !lowering->has_axes(*view, {2, 3})) {
+    return std::nullopt;
+  }
   return Part{Part::kRepeated, lowering->network.input(io::kAttributes),
               lowering->manifest.condition_names.size()};
 }
 
-// The shape that a Reshape or Unsqueeze gives [N, …]; none where it is not constant.
+// The shape that a Reshape, Flatten or Unsqueeze gives [N, …]; none where it is not constant, or
+// rows would be mixed.
 std::optional<Shape> viewed(const Lowering& lowering, const Node& node, const Shape& shape) {
+  const size_t size = shape.channels * shape.pixels();
+  if (node.op == "Flatten") {
+    return node.integer("axis", 1) == 1 ? std::optional<Shape>(Shape{size, 1, 1}) : std::nullopt;
+  }
   const Constant* const axes =
       node.inputs.size() > 1 ? lowering.graph.constant(node.inputs[1]) : nullptr;
   if (!axes) return std::nullopt;
   if (node.op == "Unsqueeze") {
-    return shape.pixels() == 1 ? std::optional<Shape>(shape) : std::nullopt;
+    const bool map = shape.pixels() == 1 && lowering.has_axes(node, {2, 3});
+    return map ? std::optional<Shape>(shape) : std::nullopt;
   }
-  const size_t size = shape.channels * shape.pixels();
   for (size_t axis = 1; axis < axes->integers.size(); ++axis) {
     const int64_t side = axes->integers[axis];
-    const bool rest = side == -1 && axes->integers.size() == 2;
+    const bool rest = side == -1 && axes->integers.size() == 2 && axes->integers[0] == 0;
     if (!rest && (side < 1 || static_cast<size_t>(side) > size)) return std::nullopt;
   }
   const auto side = [&](size_t axis) { return static_cast<size_t>(axes->integers[axis]); };
@@ -121,7 +121,7 @@ void read_vectors(Lowering* lowering) {
     return;
   }
   const Part part{Part::kNumbers, lowering->network.input(name), width, width};
-  lowering->bind(value, add_read(lowering, {width, 1, 1}, part, makes_styles(*lowering)));
+  lowering->bind(value, add_read(lowering, {width, 1, 1}, {part}, makes_styles(*lowering)));
 }
 
 // uint8 [N, H, W, C] as floats: Transpose and Cast, in any order, Div[, Mul, Sub].
@@ -156,7 +156,7 @@ bool match_input(Lowering& lowering, const Node& node) {
   if (part.scaling.divisor == 255.0f) {
     lowering.originals.emplace(value, Original{Original::kAdded, tensor, format.channels});
   }
-  lowering.bind(value, add_read(&lowering, shape, part, false));
+  lowering.bind(value, add_read(&lowering, shape, {part}, false));
   for (const Node* const scaled : lowering.graph.users(value)) {
     const Constant* const factor = scaled->op == "Mul" ? lowering.scalar(*scaled, 1) : nullptr;
     const Node* const moved = factor ? lowering.user(scaled->outputs.front(), "Sub") : nullptr;
@@ -166,7 +166,7 @@ bool match_input(Lowering& lowering, const Node& node) {
     part.scaling.shift = -shift->floats[0];
     lowering.take(*scaled);
     lowering.take(*moved);
-    lowering.bind(moved->outputs.front(), add_read(&lowering, shape, part, false));
+    lowering.bind(moved->outputs.front(), add_read(&lowering, shape, {part}, false));
   }
   return true;
 }
@@ -176,29 +176,35 @@ bool match_input(Lowering& lowering, const Node& node) {
 bool match_view(Lowering& lowering, const Node& node) {
   if (node.op == "Concat" && node.inputs.size() == 2 && lowering.find(node.inputs[0])) {
     const size_t value = *lowering.find(node.inputs[0]);
-    Read* const read = unread(lowering, value);
+    const Read* const read = read_of(lowering, value);
     auto part = match_classes(&lowering, node.inputs[1]);
     if (!part) part = match_attributes(&lowering, node.inputs[1]);
     if (!read || !part || node.integer("axis", 0) != 1) return false;
-    extend(&lowering, read, value, *part);
-    lowering.bind(node.outputs.front(), value);
+    std::vector<Part> parts = read->parts;
+    parts.push_back(*part);
+    Shape shape = read->shape;
+    shape.channels += part->channels;
+    lowering.bind(node.outputs.front(), add_read(&lowering, shape, parts, lowering.is_wide(value)));
     return true;
   }
-  if (node.op != "Reshape" && node.op != "Unsqueeze") return false;
+  if (node.op != "Reshape" && node.op != "Flatten" && node.op != "Unsqueeze") return false;
   const auto value = lowering.find(node.inputs.front());
   if (!value) return false;
   const Shape before = lowering.shape(*value);
   const auto shape = viewed(lowering, node, before);
   if (!shape) return false;
-  Read* const read = unread(lowering, *value);
-  if (read && read->parts.size() == 1 && read->parts.front().kind == Part::kNumbers) {
-    read->shape = *shape;
-    read->parts.front().channels = shape->channels;
-    lowering.network.values[*value].shape = *shape;
-  } else if (!same(*shape, before) && shape->pixels() != 1) {
+  const Read* const read = read_of(lowering, *value);
+  size_t seen = *value;
+  if (same(*shape, before)) {
+    // As it is.
+  } else if (read && read->parts.size() == 1 && read->parts.front().kind == Part::kNumbers) {
+    Part part = read->parts.front();
+    part.channels = shape->channels;
+    seen = add_read(&lowering, *shape, {part}, lowering.is_wide(*value));
+  } else if (shape->pixels() != 1) {
     return false;
   }
-  lowering.bind(node.outputs.front(), *value);
+  lowering.bind(node.outputs.front(), seen);
   return true;
 }
 

@@ -9,8 +9,8 @@ namespace {
 // Walks from a value to the image; says whether it knew the way.
 class FinishMatcher {
  public:
-  FinishMatcher(const Lowering& lowering, std::string_view value)
-      : lowering_(lowering), value_(value) {}
+  FinishMatcher(const Lowering& lowering, std::string_view value, Form form)
+      : lowering_(lowering), value_(value), form_(form), vector_(form == Form::kVector) {}
 
   bool match() {
     while (!lowering_.graph.is_output(value_)) {
@@ -20,10 +20,10 @@ class FinishMatcher {
         return false;
       }
     }
-    const bool bounded =
-        finish.squash == Squash::kSigmoid || finish.squash == Squash::kTanhUnit || clipped_;
     const bool levels = lowering_.manifest.image.type == ImageType::kUint8;
-    return value_ == io::kImage && finish.levels == levels && (!levels || bounded);
+    const Form form = levels ? Form::kChannelsLast : Form::kChannelsFirst;
+    return value_ == io::kImage && finish.levels == levels && form_ == form &&
+           (!levels || bounded_ || (finish.original.empty() && is_unit()));
   }
 
   Finish finish{Squash::kNone, 1.0f, -kHuge, kHuge, /*levels=*/false};
@@ -35,25 +35,34 @@ class FinishMatcher {
     value_ = node.outputs.front();
   }
 
+  // Whether the function gives numbers from 0 to 1.
+  bool is_unit() const {
+    return finish.squash == Squash::kSigmoid || finish.squash == Squash::kTanhUnit;
+  }
+
+  // A function is followed by the image that came in, and that by the bounds: what comes in another
+  // order is not known.
   bool match_function(const Node& node) {
-    if (finish.levels) return false;
+    if (finish.levels || clipped_) return false;
     if (node.op == "Sigmoid" || node.op == "Tanh") {
-      if (finish.squash != Squash::kNone || clipped_ || !finish.original.empty()) return false;
+      if (finish.squash != Squash::kNone || !finish.original.empty()) return false;
       finish.squash = node.op == "Sigmoid" ? Squash::kSigmoid : Squash::kTanh;
       step(node);
       return true;
     }
+    if (finish.squash == Squash::kTanh && finish.original.empty() && match_unit(node)) return true;
     if (node.op == "Clip") {
       const Constant* const low = lowering_.scalar(node, 1);
       const Constant* const high = lowering_.scalar(node, 2);
-      if (!low || !high || clipped_) return false;
+      if (!low || !high) return false;
       finish.low = low->floats[0];
       finish.high = high->floats[0];
-      clipped_ = finish.low >= 0.0f && finish.high <= 1.0f;
+      clipped_ = true;
+      bounded_ = finish.low >= 0.0f && finish.high <= 1.0f;
       step(node);
       return true;
     }
-    const bool scales = node.op == "Mul" && finish.squash == Squash::kNone && !clipped_ &&
+    const bool scales = node.op == "Mul" && finish.squash == Squash::kNone &&
                         finish.scale == 1.0f && finish.original.empty() &&
                         (lowering_.user(node.outputs.front(), "Sigmoid") ||
                          lowering_.user(node.outputs.front(), "Tanh"));
@@ -64,13 +73,42 @@ class FinishMatcher {
     return true;
   }
 
+  // (y + 1) / 2 or y / 2 + ½ of y = tanh.
+  bool match_unit(const Node& node) {
+    const Node* const next = lowering_.only_user(node.outputs.front());
+    const auto is = [&](const Node& each, std::string_view value, const char* op, float number) {
+      const bool divides = each.op == "Div" && each.inputs[0] == value;
+      const Constant* const constant =
+          divides ? lowering_.scalar(each, 1) : lowering_.scalar_beside(each, value);
+      return each.op == op && each.domain.empty() && constant && constant->floats[0] == number;
+    };
+    const auto halves = [&](const Node& each, std::string_view value) {
+      return is(each, value, "Mul", 0.5f) || is(each, value, "Div", 2.0f);
+    };
+    const std::string_view made = node.outputs.front();
+    if (!next || !((is(node, value_, "Add", 1.0f) && halves(*next, made)) ||
+                   (halves(node, value_) && is(*next, made, "Add", 0.5f)))) {
+      return false;
+    }
+    finish.squash = Squash::kTanhUnit;
+    nodes.push_back(&node);
+    step(*next);
+    return true;
+  }
+
   // original + x, or mask · original + (1 - mask) · x.
   bool match_original(const Node& node) {
-    if (finish.levels || clipped_ || !finish.original.empty()) return false;
+    const ImageFormat& image = lowering_.manifest.image;
+    const ImageFormat& input = lowering_.manifest.input;
+    if (finish.levels || clipped_ || !finish.original.empty() || vector_ ||
+        form_ != Form::kChannelsFirst || input.height != image.height ||
+        input.width != image.width) {
+      return false;
+    }
     const std::string_view other = lowering_.operand_beside(node, value_);
     const auto at = lowering_.originals.find(other);
     if (node.op == "Add" && at != lowering_.originals.end()) {
-      if (at->second.channels != lowering_.manifest.image.channels) return false;
+      if (at->second.channels != image.channels) return false;
       finish.original = {at->second};
       step(node);
       return true;
@@ -98,7 +136,7 @@ class FinishMatcher {
     }
     finish.original = {{Original::kBlended, at->second.input, at->second.channels}};
     for (const Node* const node : {known, mask, rest, kept, &product}) nodes.push_back(node);
-    clipped_ = finish.squash == Squash::kSigmoid;
+    bounded_ = is_unit();
     step(*sum);
     return true;
   }
@@ -125,11 +163,16 @@ class FinishMatcher {
   // To the image's type: ⌊255 x + ½⌋ as bytes, channels last.
   bool match_conversion(const Node& node) {
     if (node.op == "Transpose") {
-      if (node.integers("perm") != std::vector<int64_t>{0, 2, 3, 1}) return false;
+      const std::vector<int64_t> last{0, 2, 3, 1};
+      if (node.integers("perm") != last || form_ != Form::kChannelsFirst) return false;
+      form_ = Form::kChannelsLast;
       step(node);
       return true;
     }
     if (node.op == "Reshape") {
+      const auto form = viewed(node);
+      if (!form) return false;
+      form_ = *form;
       step(node);
       return true;
     }
@@ -151,15 +194,32 @@ class FinishMatcher {
     return true;
   }
 
+  // How the image lies after a Reshape; none where its numbers would be in another order.
+  std::optional<Form> viewed(const Node& node) const {
+    const Constant* const axes = lowering_.graph.constant(node.inputs[1]);
+    if (!axes || axes->integers.size() != 4) return std::nullopt;
+    const ImageFormat& image = lowering_.manifest.image;
+    const auto c = static_cast<int64_t>(image.channels), h = static_cast<int64_t>(image.height),
+               w = static_cast<int64_t>(image.width);
+    const std::vector<int64_t> sides(axes->integers.begin() + 1, axes->integers.end());
+    const bool last = form_ == Form::kChannelsLast;
+    if (!last && sides == std::vector<int64_t>{c, h, w}) return Form::kChannelsFirst;
+    if ((last || c == 1) && sides == std::vector<int64_t>{h, w, c}) return Form::kChannelsLast;
+    return std::nullopt;
+  }
+
   const Lowering& lowering_;
   std::string_view value_;
-  bool clipped_ = false;  // to [0, 1]
+  Form form_;
+  const bool vector_;
+  bool clipped_ = false;
+  bool bounded_ = false;  // to [0, 1], by a Clip or by what is blended
 };
 
 }  // namespace
 
-std::optional<Finish> match_finish(Lowering* lowering, std::string_view value) {
-  FinishMatcher matcher(*lowering, value);
+std::optional<Finish> match_finish(Lowering* lowering, std::string_view value, Form form) {
+  FinishMatcher matcher(*lowering, value, form);
   if (!matcher.match()) return std::nullopt;
   for (const Node* const node : matcher.nodes) lowering->take(*node);
   lowering->network.output(io::kImage);

@@ -103,7 +103,8 @@ const Node* Lowering::user(std::string_view value, std::string_view op) const {
 
 const Node* Lowering::producer(std::string_view value, std::string_view op) const {
   const Node* const node = graph.producer(value);
-  return node && node->op == op ? node : nullptr;
+  const bool standard = node && (node->domain.empty() || node->domain == "zoo");
+  return standard && node->op == op ? node : nullptr;
 }
 
 const Constant* Lowering::scalar(const Node& node, size_t operand) const {
@@ -147,6 +148,11 @@ const float* Lowering::bias(const Node& node, size_t outputs) const {
   return constant.floats.data();
 }
 
+bool Lowering::has_axes(const Node& node, const std::vector<int64_t>& axes) const {
+  const Constant* const constant = graph.constant(node.inputs[1]);
+  return constant && constant->integers == axes;
+}
+
 bool Lowering::has_noise(uint32_t stream, size_t width) const {
   const auto& layers = manifest.layer_noise;
   return std::any_of(layers.begin(), layers.end(), [&](const LayerNoise& layer) {
@@ -179,8 +185,10 @@ Network lower(const Graph& graph, const Manifest& manifest) {
     match_learned_map(lowering, node);
     const bool begins = std::any_of(node.inputs.begin(), node.inputs.end(), is_input);
     if (!begins && !has_operand(lowering, node)) continue;
-    const bool known = std::any_of(std::begin(kMatchers), std::end(kMatchers),
-                                   [&](auto* const matches) { return matches(lowering, node); });
+    const bool standard = node.domain.empty() || node.domain == "zoo";
+    const bool known =
+        standard && std::any_of(std::begin(kMatchers), std::end(kMatchers),
+                                [&](auto* const matches) { return matches(lowering, node); });
     if (!known) unknown.push_back(&node);
   }
   for (const Node* const node : unknown) {

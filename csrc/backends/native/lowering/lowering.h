@@ -87,6 +87,8 @@ class Lowering {
   const Constant& weights(const Node& node, size_t operand, size_t axes) const;
   // Of a layer's third operand; null where it has none.
   const float* bias(const Node& node, size_t outputs) const;
+  // Whether an Unsqueeze adds these axes.
+  bool has_axes(const Node& node, const std::vector<int64_t>& axes) const;
   // Whether the manifest has a layer whose noise is so many numbers of that stream.
   bool has_noise(uint32_t stream, size_t width) const;
   // A rectifier after a value, if there is one; it is taken.
@@ -121,9 +123,12 @@ void write_outputs(Lowering* lowering);
 // Whether a value only leads to outputs that are no images, which are better kept as floats.
 bool only_leaves(const Lowering& lowering, std::string_view value);
 
-// What follows the last layer, if it is nothing but what makes an image of its numbers; the nodes
-// are taken, and the output is marked.
-std::optional<Finish> match_finish(Lowering* lowering, std::string_view value);
+// How the numbers of an image lie: [N, C · H · W], [N, C, H, W], [N, H, W, C].
+enum class Form { kVector, kChannelsFirst, kChannelsLast };
+
+// What follows the last layer, which makes numbers in that form, if it is nothing but what makes an
+// image of them; the nodes are taken, and the output is marked.
+std::optional<Finish> match_finish(Lowering* lowering, std::string_view value, Form form);
 void check_image(const Lowering& lowering, const Node& node, const Shape& shape);
 
 }  // namespace zoo::native

@@ -14,6 +14,10 @@ bool all_are(const std::vector<int64_t>& values, int64_t wanted) {
   return std::all_of(values.begin(), values.end(), [&](int64_t value) { return value == wanted; });
 }
 
+bool same_numbers(const Constant* constant, const Constant& other) {
+  return constant && constant->floats == other.floats;
+}
+
 bool all_are(const Constant* constant, float wanted) {
   return constant && std::all_of(constant->floats.begin(), constant->floats.end(),
                                  [&](float number) { return number == wanted; });
@@ -26,14 +30,24 @@ void add_pixel_norm(Lowering* lowering, size_t input, float epsilon, const Node&
                                lowering->is_wide(input)));
 }
 
-// The users of a value, a division of it being the last.
-const Node* division(const Lowering& lowering, std::string_view value, size_t count) {
-  const auto users = lowering.graph.users(value);
-  if (users.size() != count || lowering.graph.is_output(value)) return nullptr;
-  const auto at = std::find_if(users.begin(), users.end(), [&](const Node* node) {
-    return node->op == "Div" && node->inputs[0] == value;
-  });
-  return at == users.end() ? nullptr : *at;
+// The division of a value by a root.
+const Node* division(const Lowering& lowering, std::string_view value, const Node& root) {
+  const Node* const node = lowering.user(root.outputs.front(), "Div");
+  return node && node->inputs[0] == value ? node : nullptr;
+}
+
+// What is not above 0 makes no numbers of zeros, which lie beside the picture.
+float epsilon_above_zero(const Node& node, float epsilon) {
+  if (!(epsilon > 0.0f)) Lowering::refuse(node, "adds no epsilon above 0");
+  return epsilon;
+}
+
+// Over the channels, which stay as an axis of length 1.
+bool is_mean_of_channels(const Lowering& lowering, const Node& mean) {
+  const Constant* const operand =
+      mean.inputs.size() > 1 ? lowering.graph.constant(mean.inputs[1]) : nullptr;
+  const auto axes = operand ? operand->integers : mean.integers("axes");
+  return axes == std::vector<int64_t>{1} && mean.integer("keepdims", 1) == 1;
 }
 
 // x / √(mean(x²) + ε) of a vector, which begins at its square.
@@ -41,9 +55,8 @@ bool match_vector_norm(Lowering* lowering, const Node& power) {
   const std::string_view value = power.inputs.front();
   const size_t input = *lowering->find(value);
   const Constant* const exponent = lowering->scalar(power, 1);
-  const Node* const divide = division(*lowering, value, 2);
   const Node* const mean = lowering->user(power.outputs.front(), "ReduceMean");
-  if (!divide || !exponent || exponent->floats[0] != 2.0f || !mean ||
+  if (!exponent || exponent->floats[0] != 2.0f || !mean || !is_mean_of_channels(*lowering, *mean) ||
       lowering->shape(input).pixels() != 1) {
     return false;
   }
@@ -51,30 +64,49 @@ bool match_vector_norm(Lowering* lowering, const Node& power) {
   const Constant* const epsilon =
       sum ? lowering->scalar_beside(*sum, mean->outputs.front()) : nullptr;
   const Node* const root = sum ? lowering->user(sum->outputs.front(), "Sqrt") : nullptr;
-  if (!epsilon || !root || divide->inputs[1] != root->outputs.front()) return false;
+  const Node* const divide = root ? division(*lowering, value, *root) : nullptr;
+  if (!epsilon || !divide) return false;
   for (const Node* const node : {mean, sum, root, divide}) lowering->take(*node);
-  add_pixel_norm(lowering, input, epsilon->floats[0], *divide);
+  add_pixel_norm(lowering, input, epsilon_above_zero(*sum, epsilon->floats[0]), *divide);
   return true;
 }
 
-// The stream of a layer's noise: strength · view(noise · scale).
-size_t match_noise(Lowering* lowering, const Node& product, const Shape& shape, Floats* strength) {
+// Of one number for each channel of a map, [C, 1, 1] or [1, C, 1, 1].
+bool is_of_channels(const Constant& constant, size_t channels) {
+  std::vector<int64_t> shape = constant.shape;
+  if (shape.size() == 4 && shape.front() == 1) shape.erase(shape.begin());
+  return shape == std::vector<int64_t>{static_cast<int64_t>(channels), 1, 1};
+}
+
+// [N, H · W] as [N, 1, H, W].
+bool is_view_of_pixels(const Lowering& lowering, const Node& view, const Shape& shape) {
+  const Constant* const axes = lowering.graph.constant(view.inputs[1]);
+  const auto side = [&](size_t axis) { return static_cast<size_t>(axes->integers[axis]); };
+  return axes && axes->integers.size() == 4 && side(1) == 1 && side(2) == shape.height &&
+         side(3) == shape.width;
+}
+
+// The noise of a layer: strength · view(noise · scale), or without a scale.
+void match_noise(Lowering* lowering, const Node& product, InstanceNorm* layer) {
+  const Shape& shape = layer->shape;
   const Constant* const factors = lowering->floats(product.inputs[1], shape.channels);
   const Node* const view = lowering->producer(product.inputs[0], "Reshape");
   const Node* drawn = view ? lowering->graph.producer(view->inputs[0]) : nullptr;
   if (drawn && drawn->op == "Mul" && drawn->inputs[1] == io::kNoise) {
     drawn = lowering->graph.producer(drawn->inputs[0]);
+    layer->noise_scale = lowering->network.input(io::kNoise);
   }
-  if (!factors || !drawn || drawn->op != "ReparametrizedSample") {
+  if (!factors || !is_of_channels(*factors, shape.channels) || !drawn ||
+      drawn->op != "ReparametrizedSample" || !is_view_of_pixels(*lowering, *view, shape)) {
     Lowering::refuse(product, "is no noise of a layer");
   }
-  strength->assign(factors->floats.begin(), factors->floats.end());
-  strength->resize(shape.blocks() * kBlock, 0.0f);
+  layer->strength.assign(factors->floats.begin(), factors->floats.end());
+  layer->strength.resize(shape.blocks() * kBlock, 0.0f);
   const auto stream = static_cast<uint32_t>(drawn->integer("stream", 0));
   if (!lowering->has_noise(stream, shape.pixels())) {
     Lowering::refuse(product, "adds noise that is not of its map's size");
   }
-  return lowering->network.input(io::layer_noise(stream));
+  layer->noise = lowering->network.input(io::layer_noise(stream));
 }
 
 // The style of a layer: w, or the row of it that is the layer's.
@@ -101,7 +133,8 @@ size_t match_affine(Lowering* lowering, const Node& split, const Shape& shape) {
   const Node* const dense = wide ? lowering->producer(wide->inputs.front(), "Gemm") : nullptr;
   const Node* const chosen = dense ? lowering->producer(dense->inputs.front(), "Gather") : nullptr;
   if (!chosen || chosen->inputs[0] != lowering->styles || chosen->integer("axis", 0) != 1 ||
-      dense->integer("transB", 0) != 1) {
+      dense->integer("transB", 0) != 1 || split.integer("axis", 0) != 1 ||
+      !lowering->has_axes(*wide, {2, 3})) {
     Lowering::refuse(split, "is no style of a layer");
   }
   const Constant& w = lowering->weights(*dense, 1, 2);
@@ -159,17 +192,18 @@ bool match_pixel_norm(Lowering& lowering, const Node& node) {
   const std::string_view value = node.inputs.front();
   if (node.op != "Mul" || node.inputs[1] != value) return false;
   const size_t channels = lowering.shape(*input).channels;
-  const Node* const divide = division(lowering, value, 3);
   const Node* const mean = lowering.user(node.outputs.front(), "Conv");
   const Constant* const share = mean ? lowering.floats(mean->inputs[1], channels) : nullptr;
   const Constant* const epsilon = mean ? lowering.scalar(*mean, 2) : nullptr;
   const Node* const root = mean ? lowering.user(mean->outputs.front(), "Sqrt") : nullptr;
-  if (!divide || !epsilon || !root || divide->inputs[1] != root->outputs.front() ||
-      !all_are(share, 1.0f / static_cast<float>(channels))) {
+  const Node* const divide = root ? division(lowering, value, *root) : nullptr;
+  if (!epsilon || !divide || !all_are(share, 1.0f / static_cast<float>(channels)) ||
+      mean->integer("group", 1) != 1 || !all_are(mean->integers("pads"), 0) ||
+      !all_are(mean->integers("strides"), 1)) {
     return false;
   }
   for (const Node* const each : {mean, root, divide}) lowering.take(*each);
-  add_pixel_norm(&lowering, *input, epsilon->floats[0], *divide);
+  add_pixel_norm(&lowering, *input, epsilon_above_zero(*mean, epsilon->floats[0]), *divide);
   return true;
 }
 
@@ -182,12 +216,14 @@ bool match_truncation(Lowering& lowering, const Node& subtract) {
   const Node* const scaled = lowering.user(subtract.outputs.front(), "Mul");
   const Node* const moved = scaled ? lowering.user(scaled->outputs.front(), "Add") : nullptr;
   if (!mean || !moved || scaled->inputs[0] != io::kTruncation ||
-      lowering.floats(moved->inputs[0], shape.channels) == nullptr) {
+      !same_numbers(lowering.graph.constant(moved->inputs[0]), *mean)) {
     return false;
   }
   const Node* const wide = lowering.user(moved->outputs.front(), "Unsqueeze");
   const Node* const repeated = wide ? lowering.user(wide->outputs.front(), "Expand") : nullptr;
-  if (!repeated) Lowering::refuse(*moved, "is no style of every layer");
+  if (!repeated || !lowering.has_axes(*wide, {1})) {
+    Lowering::refuse(*moved, "is no style of every layer");
+  }
   auto truncate = std::make_unique<Truncate>();
   truncate->truncation = lowering.network.input(io::kTruncation);
   truncate->mean = mean->floats;
@@ -230,8 +266,7 @@ bool match_style_layer(Lowering& lowering, const Node& node) {
   if (!sum || sum->op != "Add") return false;
   const Node* const product = lowering.producer(sum->inputs[1], "Mul");
   if (!product) return false;
-  layer->noise = match_noise(&lowering, *product, shape, &layer->strength);
-  if (scales_noise(lowering.manifest)) layer->noise_scale = lowering.network.input(io::kNoise);
+  match_noise(&lowering, *product, layer.get());
   std::string_view value = sum->outputs.front();
   layer->slope = lowering.activation(&value).slope;
   const Node* const norm = lowering.user(value, "InstanceNormalization");
@@ -247,7 +282,7 @@ bool match_style_layer(Lowering& lowering, const Node& node) {
       !all_are(lowering.floats(norm->inputs[2], shape.channels), 0.0f)) {
     Lowering::refuse(*norm, "has a scale or a bias of its own");
   }
-  layer->epsilon = norm->number("epsilon", 1e-5f);
+  layer->epsilon = epsilon_above_zero(*norm, norm->number("epsilon", 1e-5f));
   const size_t affine = match_affine(&lowering, *split, shape);
   for (const Node* const each : {sum, product, norm, scaled, shifted, split}) lowering.take(*each);
   lowering.bind(shifted->outputs.front(),
@@ -266,7 +301,7 @@ bool match_instance_norm(Lowering& lowering, const Node& node) {
   auto norm = std::make_unique<InstanceNorm>(shape);
   std::copy(scale->floats.begin(), scale->floats.end(), norm->scale.begin());
   std::copy(shift->floats.begin(), shift->floats.end(), norm->shift.begin());
-  norm->epsilon = node.number("epsilon", 1e-5f);
+  norm->epsilon = epsilon_above_zero(node, node.number("epsilon", 1e-5f));
   std::string_view value = node.outputs.front();
   norm->end_slope = lowering.activation(&value).slope;
   const bool positive = norm->end_slope == 0.0f;

@@ -107,8 +107,15 @@ std::optional<Operands> operands(const Lowering& lowering, const Node& node, boo
   return read;
 }
 
+// Whether the window fits the map, and covers a pixel of it at least.
+bool covers(const Window& window, const Shape& in) {
+  return std::min(in.height, in.width) + 2 * window.padding >= window.size &&
+         window.padding < window.size;
+}
+
 bool splits(const Window& window) {
-  return window.size >= 2 * window.padding + window.stride || window.size % window.stride == 0;
+  return window.padding < window.size &&
+         (window.size >= 2 * window.padding + window.stride || window.size % window.stride == 0);
 }
 
 // Whether it is the last layer: then an image follows.
@@ -116,11 +123,13 @@ bool add_last_layer(Lowering* lowering, const Node& node, const Operands& read,
                     const Window& window, bool transposed) {
   const Constant& w = lowering->weights(node, 1, 4);
   const auto outputs = static_cast<size_t>(w.shape[transposed ? 1 : 0]);
-  const bool can = transposed ? splits(window) : window.stride == 1;
-  const auto end = can ? match_finish(lowering, node.outputs.front()) : std::nullopt;
+  const Shape& in = lowering->shape(read.value);
+  const bool can = transposed ? splits(window) : window.stride == 1 && covers(window, in);
+  const auto end =
+      can ? match_finish(lowering, node.outputs.front(), Form::kChannelsFirst) : std::nullopt;
   if (!end) return false;
-  auto layer = make_last_layer(read.weights, lowering->bias(node, outputs),
-                               lowering->shape(read.value), outputs, window, transposed, *end);
+  auto layer = make_last_layer(read.weights, lowering->bias(node, outputs), in, outputs, window,
+                               transposed, *end);
   check_image(*lowering, node, layer->out);
   lowering->add_end(std::move(layer), read.value);
   return true;
@@ -145,7 +154,7 @@ bool match_dense(Lowering& lowering, const Node& node) {
   const float* const b = lowering.bias(node, outputs);
   const Shape flat{outputs, 1, 1};
   std::string_view value = node.outputs.front();
-  if (const auto end = match_finish(&lowering, value)) {
+  if (const auto end = match_finish(&lowering, value, Form::kVector)) {
     const ImageFormat& image = lowering.manifest.image;
     check_image(lowering, node, {image.channels, image.height, image.width});
     if (outputs != image.values()) Lowering::refuse(node, "makes an image of another size");
@@ -200,8 +209,7 @@ bool match_convolution(Lowering& lowering, const Node& node) {
     }
     products = make_transposed(read->weights, b, in, outputs, window, rectifier);
   } else {
-    const size_t padded = std::min(in.height, in.width) + 2 * window.padding;
-    if (window.stride > 2 || padded < window.size || window.padding >= window.size) {
+    if (window.stride > 2 || !covers(window, in)) {
       Lowering::refuse(node, "is a convolution of an unknown kind");
     }
     const auto* const image = dynamic_cast<const Read*>(&lowering.maker(read->value));
