@@ -19,7 +19,16 @@ from oracles import layers
 Case = dict[str, Any]
 SIDES = (1, 2, 3, 5, 7, 8, 13, 17)
 CHANNELS = (1, 3, 5, 15, 16, 17, 33, 48)
-ENDS = ("sigmoid", "scaled sigmoid", "clip", "sigmoid, clip", "floats", "tanh", "clipped floats")
+ENDS = (
+    "sigmoid",
+    "scaled sigmoid",
+    "clip",
+    "sigmoid, clip",
+    "floats",
+    "tanh",
+    "clipped floats",
+    "tanh unit",
+)
 
 
 def number(case: Case) -> int:
@@ -44,8 +53,12 @@ def ended(graph: Network, x: Value, end: str) -> Value:
         x = graph.scaled(x, "Mul", 2.0)
     if "sigmoid" in end:
         x = graph.squash(x, "Sigmoid")
-    if end == "tanh":
+    if end.startswith("tanh"):
         x = graph.squash(graph.scaled(x, "Mul", 0.7), "Tanh")
+    if end == "tanh unit" and x.channels == 1:
+        x = graph.scaled(graph.scaled(x, "Add", 1.0), "Div", 2.0)
+    elif end == "tanh unit":
+        x = graph.scaled(graph.scaled(x, "Mul", 0.5), "Add", 0.5)
     if end == "clipped floats":
         x = graph.clip(x, -0.8, 0.9)
     elif "clip" in end:
@@ -55,7 +68,7 @@ def ended(graph: Network, x: Value, end: str) -> Value:
 
 def finish(graph: Network, x: Value, case: Case, folder: Path) -> None:
     end = case["end"]
-    levels = end not in ("floats", "tanh", "clipped floats")
+    levels = end not in ("floats", "tanh", "clipped floats", "tanh unit")
     check(generator(graph, folder / "small.onnx", ended(graph, x, end), levels))
 
 
@@ -93,6 +106,18 @@ def test_dense_layers_that_make_images(case: Case, tmp_path: Path) -> None:
     finish(graph, graph.reshape(y, *shape), case, tmp_path)
 
 
+def with_attributes(graph: Network, x: Value, count: int) -> Value:
+    """An image, and random attributes at every pixel behind its channels."""
+    wanted = graph.random.random((ROWS, count)).astype(np.float32)
+    graph.inputs["attributes"] = (TensorProto.FLOAT, ["n", count])
+    graph.data["attributes"] = wanted
+    axes, shape = graph.number([2, 3], np.int64), graph.number([1, 1, *x.sides], np.int64)
+    view = graph.add("Unsqueeze", ["attributes", axes], "view")
+    everywhere = np.broadcast_to(wanted[:, :, None, None], (*wanted.shape, *x.sides))
+    spread = graph.node("Expand", [view, shape], layers.given(everywhere))
+    return graph.join(x, spread)
+
+
 @cases(*pairs(4, 24, height=(2, 3, 5, 8, 13), width=(1, 3, 7, 8, 17), given=(1, 3, 4),
               count=(1, 5, 15, 33), outputs=(1, 5, 16, 33), slope=(None, 0.0, 0.2),
               window=[(3, 1, 1), (4, 2, 1), (7, 1, 3), (1, 1, 0), (5, 2, 2)]))  # fmt: skip
@@ -102,16 +127,27 @@ def test_attributes_at_every_pixel(case: Case, tmp_path: Path) -> None:
     size, _, padding = case["window"]
     sides = tuple(max(case[side], size - 2 * padding) for side in ("height", "width"))
     x = graph.images((*sides, case["given"]), "input", centred=True)
-    wanted = graph.random.random((ROWS, case["count"])).astype(np.float32)
-    graph.inputs["attributes"] = (TensorProto.FLOAT, ["n", case["count"]])
-    graph.data["attributes"] = wanted
-    axes, shape = graph.number([2, 3], np.int64), graph.number([1, 1, *sides], np.int64)
-    view = graph.add("Unsqueeze", ["attributes", axes], "view")
-    everywhere = np.broadcast_to(wanted[:, :, None, None], (*wanted.shape, *sides))
-    spread = graph.node("Expand", [view, shape], layers.given(everywhere))
-    y = graph.convolve(graph.join(x, spread), case["outputs"], *case["window"])
+    y = graph.convolve(with_attributes(graph, x, case["count"]), case["outputs"], *case["window"])
     y = graph.convolve(graph.rectify(y, case["slope"]), 3, 1)
     check(translator(graph, tmp_path / "small.onnx", graph.squash(y, "Sigmoid")))
+
+
+def test_images_that_are_read_with_attributes_and_without(tmp_path: Path) -> None:
+    graph = Network(4)
+    x = graph.images((4, 5, 3), "input")
+    y = graph.convolve(with_attributes(graph, x, 2), 8, 3, padding=1)
+    y = graph.convolve(graph.join(y, x), 3, 3, padding=1)
+    check(translator(graph, tmp_path / "small.onnx", graph.squash(y, "Sigmoid")))
+
+
+def test_latents_that_are_seen_as_two_maps(tmp_path: Path) -> None:
+    graph = Network(5)
+    x = graph.latents(32)
+    high, wide = graph.reshape(x, 4, 4, 2), graph.reshape(x, 4, 2, 4)
+    ends = [graph.flat(graph.instance_norm(each)) for each in (high, wide)]
+    y = graph.add_up(*(graph.dense(each, 12) for each in ends))
+    y = graph.reshape(graph.dense(graph.add_up(y, graph.dense(x, 12)), 48), 3, 4, 4)
+    check(generator(graph, tmp_path / "small.onnx", graph.squash(y, "Sigmoid")))
 
 
 @cases(*pairs(5, 12, latent=(1, 6, 16, 31), classes=(2, 10, 17), kind=("dense", "ConvTranspose")))

@@ -41,6 +41,7 @@ def begin(case: Case) -> tuple[Network, Value]:
 
 
 def finish(graph: Network, value: Value, folder: Path) -> None:
+    """The numbers of a map, in the order of ONNX, are those of the code."""
     check(encoder(graph, folder / "small.onnx", graph.flat(value) if value.sides else value))
 
 
@@ -240,6 +241,14 @@ def test_joined_maps(case: Case, tmp_path: Path) -> None:
     finish(graph, y, tmp_path)
 
 
+@pytest.mark.parametrize("sides", [(1, 1), (5, 3)], ids=str)
+def test_maps_that_a_flatten_makes_vectors(sides: tuple[int, int], tmp_path: Path) -> None:
+    graph = Network(15)
+    x = graph.rectify(graph.convolve(graph.images((*sides, 3)), 5, 1), 0.2)
+    flat = x.numbers.each(lambda values: values.reshape(len(values), -1))
+    finish(graph, graph.dense(graph.node("Flatten", [x.name], flat), 7), tmp_path)
+
+
 @pytest.mark.parametrize("sides", [(9, 9), (2, 3), (1, 1)], ids=str)
 def test_joined_maps_of_joined_maps(sides: tuple[int, int], tmp_path: Path) -> None:
     """A U-Net's way up: every join is convolved, and joined with what was kept."""
@@ -253,7 +262,7 @@ def test_joined_maps_of_joined_maps(sides: tuple[int, int], tmp_path: Path) -> N
     finish(graph, graph.add_up(y, graph.convolve(whole, 5, 1)), tmp_path)
 
 
-@cases(*pairs(14, 8, side=(17, 24, 33), channels=(16, 33, 48), outputs=(17, 48), stride=(1, 2)))
+@cases(*pairs(14, 6, side=(17, 24, 33), channels=(16, 33, 48), outputs=(17, 48), stride=(1, 2)))
 def test_maps_that_do_not_fit_a_cache(case: Case, tmp_path: Path) -> None:
     """Images leave the group in which they are computed, and come back."""
     graph, x = begin({"height": case["side"], "width": case["side"] - 2, "channels": 5})
