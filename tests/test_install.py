@@ -204,5 +204,5 @@ def test_a_program_opens_plans(grid: Path, tmp_path: Path) -> None:
         return done.stderr
 
     assert "is a plan of TensorRT for RTX, and libzoo_tensorrt_rtx.so" in error(rtx)
-    assert "with whose headers this build was made, is not installed" in error(enterprise)
+    assert "which this build is for, is not installed" in error(enterprise)
     assert f"which is not in '{tmp_path}'" in error(enterprise)

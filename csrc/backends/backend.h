@@ -1,4 +1,4 @@
-// What a backend is: one graph, loaded, run by several instances at once.
+// Interface of the backends: a loaded graph that several instances run in parallel.
 #pragma once
 
 #include <cstddef>
@@ -17,65 +17,64 @@
 
 namespace zoo {
 
-// Memory for one named input or output of the graph, owned by the caller and
-// dense; its first dimension is the number of rows of the run.
+// Memory of an input or output of the graph, owned by the caller and dense; the first dimension is
+// the number of rows of the run.
 struct Binding {
   std::string name;
   void* data;
   Memory memory = Memory::kHost;
 };
 
-// Inputs: all of the graph's, but for noise, which see NoiseFrom. A finished latent comes as
-// "mu" in place of the operator's first operand, and the noise of a layer under its name
-// (io::layer_noise). Outputs: those that are wanted.
+// Inputs: all inputs of the graph, and those for noise as described for NoiseFrom. A drawn latent
+// is bound as "mu", in place of the first operand of the noise operator, and the noise of a layer
+// under its name (io::layer_noise). Outputs: those that the caller needs.
 struct RunArguments {
   size_t rows = 0;
-  // Where the backend copies (Backend::copies): rows of the latent's operands, or of the images or
-  // latents that go in, and of the outputs; fewer than the run has where nobody wants the last
-  // ones. 0: all.
+  // With a backend that copies (Backend::copies): the rows that the caller has in the main input
+  // (or in the operands of the latent) and in the outputs, if fewer than the run; 0: all.
   size_t count = 0;
   std::vector<Binding> inputs;
   std::vector<Binding> outputs;
 };
 
 struct BackendConfig {
-  std::string path;  // for messages, and of a plan to open it
-  // Else the file's bytes, which live as long as the backend: what the manifest is of, whatever has
-  // become of the file.
+  std::string path;  // for messages, and to open plans
+  // The contents of an .onnx file, which outlive the backend and match the manifest even if the
+  // file has been replaced. Empty for a plan.
   std::string_view graph;
   std::string precision;
   size_t instances = 1;
   const Manifest* manifest = nullptr;
-  int device = 0;  // of a GPU
+  int device = 0;  // number of the GPU
 };
 
-// Who draws the noise, and so what a run's inputs are.
+// What draws the noise, which determines the inputs of a run.
 enum class NoiseFrom {
-  kCaller,   // the finished latent, and the noise of each layer
-  kGraph,    // the operands of its noise operators, all four
-  kBackend,  // seed and first, and for the latent: nothing (the prior), mu and logvar, or "latent"
+  kCaller,   // inputs: the drawn latent, and the noise of each layer
+  kGraph,    // inputs: all four operands of the noise operators
+  kBackend,  // inputs: seed and first; for the latent nothing (prior), mu and logvar, or "latent"
 };
 
 class Backend {
  public:
   virtual ~Backend() = default;
 
-  // kCaller of a graph without noise.
+  // kCaller for a graph without noise.
   virtual NoiseFrom noise_from() const = 0;
 
-  // True where a run must have one of the sizes that prepare() was given.
+  // Returns true if runs must have a size that was passed to prepare().
   virtual bool fixed_batch() const = 0;
 
-  // True where inputs and outputs are copied to and from memory of the backend's own, so that they
-  // need not be as long as the run. Only then they may be in a device's memory.
+  // Returns true if inputs and outputs are copied through memory of the backend. They may then be
+  // shorter than the run (RunArguments::count), and in device memory.
   virtual bool copies() const { return false; }
 
-  // Makes runs of this many rows possible; thread-safe, quick when done before. Throws
-  // OutOfMemoryError where the device has too little.
+  // Prepares runs of this many rows. Thread-safe, and quick if done before. Throws OutOfMemoryError
+  // if the device has too little memory.
   virtual void prepare(size_t rows) = 0;
 
-  // One run in the calling thread. instance < instances; different instances may
-  // run at the same time. Throws ExecutionError.
+  // Runs the graph once, in the calling thread. instance < instances; different instances may run
+  // at the same time. Throws ExecutionError.
   virtual void run(size_t instance, const RunArguments& arguments) = 0;
 
   // Runs these rows in instance 0 for that many seconds, and times its layers
@@ -84,7 +83,7 @@ class Backend {
     throw BackendUnavailableError("layers: only backend native measures them");
   }
 
-  // Most bytes of the device's memory that this has held at a time.
+  // Peak of the device memory held, in bytes.
   virtual uint64_t peak_device_bytes() const { return 0; }
 };
 

@@ -37,11 +37,11 @@ const BackendEntry kBackends[] = {
 }  // namespace
 
 std::vector<const BackendEntry*> backends_for(DeviceKind device, FileKind file) {
-  std::vector<const BackendEntry*> found;
+  std::vector<const BackendEntry*> entries;
   for (const BackendEntry& entry : kBackends) {
-    if (entry.device == device && entry.file == file) found.push_back(&entry);
+    if (entry.device == device && entry.file == file) entries.push_back(&entry);
   }
-  return found;
+  return entries;
 }
 
 const std::vector<std::string>& backend_names() {

@@ -1,4 +1,4 @@
-// The backends that this build knows: one row of a table for each kind of engine file and device.
+// Table of the backends, with one row per backend, device and kind of engine file.
 #pragma once
 
 #include <memory>
@@ -17,17 +17,17 @@ struct BackendEntry {
   const char* name;
   DeviceKind device;
   FileKind file;
-  // Space-separated; null: the one that the file was built in.
+  // Separated by spaces; null: only the one that the file was built in.
   const char* precisions;
-  // Whether its library is installed and it knows the precision on this machine. Opens nothing
-  // heavy.
+  // Returns true if its library is installed and supports the precision on this machine. Must be
+  // cheap: it does not open the library.
   bool (*can)(const std::string& precision);
-  // Of its library; throws BackendUnavailableError where there is none.
+  // Returns the version of its library. Throws BackendUnavailableError if it is not installed.
   std::string (*version)();
   // Throws BackendUnavailableError, DeviceUnavailableError (no such device), EngineFileError,
   // ExecutionError.
   std::unique_ptr<Backend> (*make)(const BackendConfig&);
-  // The numbers of rows that a run can have, rising; null: any.
+  // Returns the possible numbers of rows of a run, rising; null: any number.
   std::vector<size_t> (*run_sizes)(const Manifest&);
   // Whether "auto" takes it, for graphs that it knows, whatever the manifest has measured.
   bool (*goes_first)(const std::string& precision) = nullptr;
@@ -35,17 +35,17 @@ struct BackendEntry {
   bool rows_match_across_sizes = false;
 };
 
-// In the order in which they are tried where the manifest has measured none.
+// Backends in order of preference, which counts if the manifest has no measurements.
 std::vector<const BackendEntry*> backends_for(DeviceKind device, FileKind file);
 
-// Names of those for a CPU.
+// Names of the backends for a CPU.
 ZOO_API const std::vector<std::string>& backend_names();
 
-// ArgumentError that lists them.
+// Throws ArgumentError that lists the backends.
 [[noreturn]] void throw_unknown_backend(const std::string& name);
 
-// Version of the library of a backend for a CPU. Throws ArgumentError for an unknown name,
-// BackendUnavailableError where it is not installed.
+// Returns the version of the library of a CPU backend. Throws ArgumentError for an unknown name,
+// BackendUnavailableError if it is not installed.
 ZOO_API std::string backend_version(const std::string& name);
 
 }  // namespace zoo

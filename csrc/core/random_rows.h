@@ -1,4 +1,4 @@
-// Made-up inputs of an engine, to see how its backend behaves.
+// Random inputs for measurements of a backend.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,8 @@ namespace zoo {
 
 using RowBytes = std::vector<unsigned char>;
 
-// Rows of one input: N(0, 1), levels, or classes; 1 for what all rows share.
+// Draws the rows of one input: floats from N(0, 1), levels, or labels; 1 for scales that all rows
+// share.
 RowBytes random_rows(const std::string& name, const Manifest& manifest, size_t rows,
                      uint32_t stream);
 

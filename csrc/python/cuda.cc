@@ -30,7 +30,7 @@ void on_device_of(uintptr_t memory, const Call& call) {
     int index = -1;
     check_cuda(ops.device_of(pointer<const void>(memory), &index));
     if (index < 0) throw ArgumentError("the memory is not a CUDA device's");
-    const OnDevice here(index);
+    const OnDevice current(index);
     check_cuda(call(ops));
   });
 }

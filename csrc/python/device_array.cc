@@ -19,17 +19,17 @@ constexpr size_t kCopied = size_t{1} << 24;
 class DeviceBlock {
  public:
   DeviceBlock(int device, size_t bytes) : device_(device), bytes_(bytes) {
-    const OnDevice here(device);
+    const OnDevice current(device);
     memory_ = allocate_device_memory(bytes);
   }
   DeviceBlock(const DeviceBlock&) = delete;
   // Not in a forked child, which cannot use its parent's CUDA.
   ~DeviceBlock() {
     try {
-      const OnDevice here(device_);
+      const OnDevice current(device_);
       const DeviceMemory memory = std::move(memory_);
     } catch (const Error&) {
-      memory_.leave();
+      memory_.release();
     }
   }
 
@@ -40,7 +40,7 @@ class DeviceBlock {
   // To or from memory of the host; returns when it is done.
   void copy(void* host, bool up) const {
     if (bytes_ == 0) return;
-    const OnDevice here(device_);
+    const OnDevice current(device_);
     const CudaOps& ops = cuda_ops();
     const CudaStream stream = make_cuda_stream();
     const size_t most = std::min(bytes_, kCopied);
@@ -217,7 +217,7 @@ void to_host(const DeviceBlock& self, const py::array& array) {
 // Waits for what other libraries put into one of their streams, of any device of this process.
 void synchronize(int device, uintptr_t stream) {
   without_gil([&] {
-    const OnDevice here(device);
+    const OnDevice current(device);
     check_cuda(cuda_ops().synchronize(reinterpret_cast<void*>(stream)));
   });
 }

@@ -111,7 +111,7 @@ void images() {
 void other_networks() {
   const std::pair<const char*, const char*> networks[] = {
       {"toy.network: 9 3 30 3 1 4 16;",
-       "'latent' is float32 [N, 9] in its network, and float32 [N, 8] in its manifest"},
+       "'latent' is float32 [N, 9] in its network, but float32 [N, 8] in its manifest"},
       {"toy.network: 8 3 60 3 1 4 16;", "'image' is uint8 [N, 6, 5, 2] in its network"}};
   for (const auto& [network, problem] : networks) {
     const Plan plan("10.14.1", network);
@@ -147,14 +147,15 @@ void other_libraries(const std::string& fake) {
   THROWS(open(), zoo::BackendUnavailableError, "is not installed: pip install 'tensorrt==");
   THROWS(open(), zoo::BackendUnavailableError, "which is not in '/proc'");
   ::setenv("ZOO_TENSORRT_LIBRARY", std::getenv("ZOO_CUDA_LIBRARY"), 1);
-  THROWS(open(), zoo::BackendUnavailableError, "is no library of TensorRT: it has no symbol");
+  THROWS(open(), zoo::BackendUnavailableError, "is not a library of TensorRT: it has no symbol");
   ::setenv("ZOO_TENSORRT_LIBRARY", fake.c_str(), 1);
   for (const auto& [number, version] :
        {std::pair{"990400", "99.4.0"}, {"8601", "8.6.1"}, {"10400", "1.4.0"}}) {
     ::setenv("FAKE_NVINFER_VERSION", number, 1);
     THROWS(open(), zoo::BackendUnavailableError,
-           "' is TensorRT " + std::string(version) + ", and this build");
-    THROWS(open(), zoo::BackendUnavailableError, "was made with the headers of " + kMajor + ".");
+           "' is TensorRT " + std::string(version) + ", but this build");
+    THROWS(open(), zoo::BackendUnavailableError,
+           "of generator-zoo has the headers of " + kMajor + ".");
   }
   if (NV_TENSORRT_MAJOR == 10) {
     ::setenv("FAKE_NVINFER_VERSION", "100001", 1);
@@ -164,7 +165,7 @@ void other_libraries(const std::string& fake) {
   ::setenv("FAKE_NVINFER_VERSION", kNumber.c_str(), 1);
   fail("createInferRuntime", "CUDA initialization failure with error: 35");
   THROWS(open(), zoo::ExecutionError,
-         "TensorRT " + kVersion + " makes no runtime: createInferRuntime: CUDA");
+         "TensorRT " + kVersion + " cannot create a runtime: createInferRuntime: CUDA");
   fail("createInferRuntime", "out of memory");
   THROWS(open(), zoo::OutOfMemoryError, "out of memory");
 
@@ -254,7 +255,7 @@ void too_little_memory() {
   const auto break_device =
       reinterpret_cast<decltype(&host_cuda_fail)>(::dlsym(device, "host_cuda_fail"));
   break_device("allocate", 3, "cudaErrorMemoryAllocation: told to");
-  THROWS(sampled(second, 0, 16), zoo::OutOfMemoryError, "the GPU has no ");
+  THROWS(sampled(second, 0, 16), zoo::OutOfMemoryError, "cannot allocate ");
   CHECK(std::count(warned.begin(), warned.end(), '\n') == 2);
   zoo::set_warning_handler({});
 }
@@ -302,7 +303,7 @@ void found_in_wheels(const std::string& fake, const Folder& folder) {
   }
   const Plan plan("10.14.1", kNetwork);
   const auto open = [&] { return zoo::Generator(plan.path()); };
-  THROWS(open(), zoo::BackendUnavailableError, "TensorRT " + kMajor + ", with whose headers");
+  THROWS(open(), zoo::BackendUnavailableError, "TensorRT " + kMajor + ", which this build is for");
   THROWS(open(), zoo::BackendUnavailableError, "pip install 'tensorrt==" + kMajor + ".*'");
   THROWS(open(), zoo::BackendUnavailableError, "invalid ELF header");
   zoo::add_search_folder(folder.path());
@@ -321,7 +322,7 @@ void real_library() {
       THROWS(zoo::Generator(plan.path()), zoo::BackendUnavailableError, "build it again");
     } else {
       THROWS(zoo::Generator(plan.path()), zoo::ExecutionError,
-             "makes no runtime: createInferRuntime: Error Code 6");
+             "cannot create a runtime: createInferRuntime: Error Code 6");
       THROWS(zoo::Generator(plan.path()), zoo::ExecutionError, "CUDA initialization failure");
     }
   }

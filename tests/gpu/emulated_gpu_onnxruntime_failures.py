@@ -84,7 +84,7 @@ def test_a_call_that_fails_can_be_repeated(
     [
         ("graph", "This session cannot use the graph capture feature"),
         ("capture", "CUDA failure 900: operation not permitted when stream is capturing"),
-        ("elide", "what the graph gives for 'image' is not what the same run gives without it"),
+        ("elide", "the output 'image' of the graph differs from that of a run without it"),
         ("begin_capture", "cudaErrorStreamCaptureUnsupported"),
         ("end_capture", "cudaErrorStreamCaptureInvalidated"),
     ],

@@ -3,7 +3,7 @@
 namespace zoo {
 
 CudaBackend::CudaBackend(int device, size_t instances) : device_(device) {
-  const OnDevice here(device_);
+  const OnDevice current(device_);
   while (instances_.size() < instances) {
     instances_.push_back(std::make_unique<Instance>());
     instances_.back()->stream = make_cuda_stream();
@@ -11,26 +11,26 @@ CudaBackend::CudaBackend(int device, size_t instances) : device_(device) {
 }
 
 CudaBackend::~CudaBackend() {
-  const OnDevice here(device_, std::nothrow);
+  const OnDevice current(device_, std::nothrow);
   buckets_.clear();
   instances_.clear();
 }
 
 void CudaBackend::drop_buckets() noexcept { buckets_.clear(); }
 
-void CudaBackend::make_buckets(size_t rows) {
+void CudaBackend::prepare(size_t rows) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (buckets_.count(rows) != 0) return;
-  const OnDevice here(device_);
-  std::vector<std::unique_ptr<CudaBucket>> made;
+  const OnDevice current(device_);
+  std::vector<std::unique_ptr<CudaBucket>> buckets;
   uint64_t bytes = 0;
   for (size_t instance = 0; instance < instances_.size(); ++instance) {
-    // Another size may be at work there, its graph under capture.
-    const std::lock_guard<std::mutex> alone(instances_[instance]->mutex);
-    made.push_back(make_bucket(instance, rows));
-    bytes += made.back()->device_bytes();
+    // A bucket of another size may be running there, or capturing its graph.
+    const std::lock_guard<std::mutex> exclusive(instances_[instance]->mutex);
+    buckets.push_back(make_bucket(instance, rows));
+    bytes += buckets.back()->device_bytes();
   }
-  buckets_.emplace(rows, std::move(made));
+  buckets_.emplace(rows, std::move(buckets));
   device_bytes_ += bytes;
 }
 
@@ -40,8 +40,8 @@ void CudaBackend::run(size_t instance, const RunArguments& arguments) {
     const std::lock_guard<std::mutex> lock(mutex_);
     bucket = buckets_.at(arguments.rows).at(instance).get();
   }
-  const OnDevice here(device_);
-  const std::lock_guard<std::mutex> alone(instances_[instance]->mutex);
+  const OnDevice current(device_);
+  const std::lock_guard<std::mutex> exclusive(instances_[instance]->mutex);
   bucket->run(arguments);
 }
 

@@ -5,15 +5,15 @@
 
 namespace zoo {
 
-size_t CudaBucket::take(size_t bytes) {
+size_t CudaBucket::reserve(size_t bytes) {
   const size_t begin = end_;
   end_ += device_aligned(bytes);
   return begin;
 }
 
-void CudaBucket::take_output(const std::string& name, size_t bytes) {
+void CudaBucket::reserve_output(const std::string& name, size_t bytes) {
   if (outputs_.empty()) outputs_begin_ = end_;
-  outputs_.push_back(take_tensor(name, bytes));
+  outputs_.push_back(reserve_tensor(name, bytes));
   outputs_end_ = end_;
 }
 
@@ -23,31 +23,32 @@ void CudaBucket::allocate(size_t inputs_end) {
   out_ = allocate_pinned_memory(outputs_end_ - outputs_begin_);
 }
 
-void CudaBucket::put_copies_down() {
+void CudaBucket::enqueue_download() {
   check_cuda(cuda_ops().copy(out_.get(), device_.bytes() + outputs_begin_,
                              outputs_end_ - outputs_begin_, stream_.get()));
 }
 
 template <typename Call>
-void CudaBucket::each_output(const RunArguments& arguments, Memory memory, const Call& call) const {
+void CudaBucket::for_each_output(const RunArguments& arguments, Memory memory,
+                                 const Call& call) const {
   for (const Binding& output : arguments.outputs) {
     if (output.memory != memory) continue;
     for (const Part& part : outputs_) {
       if (part.name != output.name) continue;
-      call(output.data, part.offset, part.bytes / arguments.rows * wanted_rows(arguments));
+      call(output.data, part.offset, part.bytes / arguments.rows * used_rows(arguments));
     }
   }
 }
 
 void CudaBucket::run(const RunArguments& arguments) {
   const CudaOps& ops = cuda_ops();
-  const Finished finished(stream_);
+  const SynchronizeOnError synchronize(stream_);
   enqueue(arguments);
-  each_output(arguments, Memory::kDevice, [&](void* to, size_t offset, size_t bytes) {
+  for_each_output(arguments, Memory::kDevice, [&](void* to, size_t offset, size_t bytes) {
     check_cuda(ops.copy(to, device_.bytes() + offset, bytes, stream_.get()));
   });
   check_cuda(ops.synchronize(stream_.get()));
-  each_output(arguments, Memory::kHost, [&](void* to, size_t offset, size_t bytes) {
+  for_each_output(arguments, Memory::kHost, [&](void* to, size_t offset, size_t bytes) {
     std::memcpy(to, out_.bytes() + offset - outputs_begin_, bytes);
   });
 }

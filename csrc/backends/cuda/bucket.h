@@ -1,5 +1,5 @@
-// Runs of one size of an engine on one stream of a GPU: where its tensors lie, and how a run's
-// results get to the caller.
+// Runs of one size on one stream of a GPU: the layout of their memory, and the copies to the
+// caller.
 #pragma once
 
 #include <string>
@@ -15,39 +15,44 @@ class CudaBucket {
  public:
   virtual ~CudaBucket() = default;
 
-  // Returns when it is done.
+  // Runs the graph and waits for its outputs.
   void run(const RunArguments& arguments);
 
-  // Of the device's memory.
+  // Bytes of device memory.
   size_t device_bytes() const { return end_; }
 
  protected:
-  // A tensor at an offset in the device's memory.
+  // A tensor in the device memory of the bucket.
   struct Part {
     std::string name;
     size_t offset;
     size_t bytes;  // of all rows
   };
 
-  // The stream must outlive it.
+  // The stream must outlive the bucket.
   CudaBucket(size_t rows, const CudaStream& stream) : rows_(rows), stream_(stream) {}
 
-  // Puts a run into the stream: the inputs, the network, the copies of the outputs to out_ where
-  // one is wanted in the host's memory.
+  // Enqueues a run: the inputs, the network, and the download of the outputs if any of them is
+  // bound to host memory.
   virtual void enqueue(const RunArguments& arguments) = 0;
 
-  // Offset of the next bytes of the device's memory.
-  size_t take(size_t bytes);
-  Part take_tensor(const std::string& name, size_t bytes) { return {name, take(bytes), bytes}; }
-  // One after another, with nothing else between them.
-  void take_output(const std::string& name, size_t bytes);
-  // When all is taken. inputs_end: how much of it in_ is as long as.
+  // Reserves device memory; returns its offset.
+  size_t reserve(size_t bytes);
+  Part reserve_tensor(const std::string& name, size_t bytes) {
+    return {name, reserve(bytes), bytes};
+  }
+  // Outputs are reserved one after another, with nothing in between.
+  void reserve_output(const std::string& name, size_t bytes);
+  // Allocates what has been reserved. in_ gets the length inputs_end.
   void allocate(size_t inputs_end);
+
+  // Enqueues the copy of all outputs to out_.
+  void enqueue_download();
 
   const size_t rows_;
   const CudaStream& stream_;
 
-  // Inputs lie in in_ as they do in the device's memory; outputs in out_.
+  // in_ has the inputs at the same offsets as the device memory; out_ has the outputs.
   DeviceMemory device_;
   PinnedMemory in_;
   PinnedMemory out_;
@@ -55,13 +60,10 @@ class CudaBucket {
   size_t outputs_begin_ = 0;
   size_t outputs_end_ = 0;
 
-  void put_copies_down();
-
  private:
-  // call(the caller's memory, offset of the output in the device's memory, bytes) for each output
-  // that is wanted in that memory.
+  // Calls call(address, offset in device memory, bytes) for each output that is bound to `memory`.
   template <typename Call>
-  void each_output(const RunArguments& arguments, Memory memory, const Call& call) const;
+  void for_each_output(const RunArguments& arguments, Memory memory, const Call& call) const;
 
   size_t end_ = 0;
 };

@@ -1,4 +1,4 @@
-// Rows of a run on their way between the caller's memory and a GPU's.
+// Rows of a run that are copied between the memory of the caller and of a bucket.
 #pragma once
 
 #include <exception>
@@ -11,27 +11,27 @@
 
 namespace zoo {
 
-// As cudaMalloc aligns, and as TensorRT asks of every tensor's address.
+// Alignment of cudaMalloc, which TensorRT requires of the addresses of tensors.
 constexpr size_t kDeviceAlignment = 256;
 
 inline size_t device_aligned(size_t bytes) {
   return (bytes + kDeviceAlignment - 1) / kDeviceAlignment * kDeviceAlignment;
 }
 
-// Rows that the caller has in the device's memory, and where they belong in a run's.
+// Rows that the caller has in device memory.
 struct DeviceRows {
-  size_t offset;
+  size_t offset;  // of their copy in the memory of the bucket
   const void* data;
   size_t bytes;
 };
 
-// At the end of a scope that an exception leaves, what was put into the stream is done: it uses the
+// Synchronizes the stream if an exception leaves the scope, because what has been enqueued uses the
 // caller's memory.
-class Finished {
+class SynchronizeOnError {
  public:
-  explicit Finished(const CudaStream& stream) : stream_(stream) {}
-  Finished(const Finished&) = delete;
-  ~Finished() {
+  explicit SynchronizeOnError(const CudaStream& stream) : stream_(stream) {}
+  SynchronizeOnError(const SynchronizeOnError&) = delete;
+  ~SynchronizeOnError() {
     if (std::uncaught_exceptions() > before_) cuda_ops().synchronize(stream_.get());
   }
 
@@ -47,29 +47,29 @@ inline const Binding* find_binding(const std::vector<Binding>& bindings, const s
   return nullptr;
 }
 
-// Throws ExecutionError where the input was not given.
-inline const Binding& need_input(const RunArguments& arguments, const std::string& name) {
+// Throws ExecutionError if the input is not bound.
+inline const Binding& require_input(const RunArguments& arguments, const std::string& name) {
   const Binding* binding = find_binding(arguments.inputs, name);
-  if (!binding) throw ExecutionError("the input '" + name + "' was not given");
+  if (!binding) throw ExecutionError("the input '" + name + "' is missing");
   return *binding;
 }
 
-// Rows of operands and outputs that are somebody's.
-inline size_t wanted_rows(const RunArguments& arguments) {
+// Number of rows that belong to the caller; the others are padding.
+inline size_t used_rows(const RunArguments& arguments) {
   return arguments.count ? arguments.count : arguments.rows;
 }
 
-inline bool wants_outputs(const RunArguments& arguments, Memory memory) {
+inline bool has_outputs_in(const RunArguments& arguments, Memory memory) {
   for (const Binding& output : arguments.outputs) {
     if (output.memory == memory) return true;
   }
   return false;
 }
 
-// Puts the copies of rows from the caller's device memory into the stream.
-inline void put_rows(const std::vector<DeviceRows>& given, unsigned char* device,
-                     const CudaStream& stream) {
-  for (const DeviceRows& rows : given) {
+// Enqueues copies from the caller's device memory to that of the bucket.
+inline void enqueue_copies(const std::vector<DeviceRows>& copies, unsigned char* device,
+                           const CudaStream& stream) {
+  for (const DeviceRows& rows : copies) {
     check_cuda(cuda_ops().copy(device + rows.offset, rows.data, rows.bytes, stream.get()));
   }
 }

@@ -19,8 +19,8 @@ constexpr const char* kName = "libzoo_cuda.so";
 void require_driver() {
   if (has_nvidia_driver()) return;
   throw DeviceUnavailableError(
-      "there is no NVIDIA driver here (libcuda.so.1 not found); an NVIDIA GPU and its driver are "
-      "needed");
+      "there is no NVIDIA driver here (libcuda.so.1 not found); this needs an NVIDIA GPU and its "
+      "driver");
 }
 
 const CudaOps* open_ops() {
@@ -28,8 +28,8 @@ const CudaOps* open_ops() {
   if (path.empty()) {
     require_driver();
     throw BackendUnavailableError(
-        "this build has no CUDA kernels: no nvcc was found when it was made; put nvcc on the PATH, "
-        "or pip install nvidia-cuda-nvcc, and install generator-zoo from source again");
+        "this build has no CUDA kernels, because no nvcc was found; put nvcc on the PATH, or pip "
+        "install nvidia-cuda-nvcc, and install generator-zoo from source again");
   }
   void* library = open_library(path, /*global=*/false);
   using Entry = const CudaOps* (*)(uint64_t);
@@ -49,8 +49,8 @@ void require_new_driver(const CudaOps& ops) {
   int driver = 0;
   int runtime = 0;
   if (ops.versions(&driver, &runtime) || driver == 0 || driver >= runtime) return;
-  throw DeviceUnavailableError("the NVIDIA driver here is for CUDA " + cuda_version(driver) +
-                               " and older, but this build is of CUDA " + cuda_version(runtime) +
+  throw DeviceUnavailableError("the NVIDIA driver supports CUDA up to " + cuda_version(driver) +
+                               ", but this build needs CUDA " + cuda_version(runtime) +
                                "; update the driver, or install generator-zoo from source again " +
                                "with an nvcc of CUDA " + cuda_version(driver));
 }
@@ -77,8 +77,8 @@ const CudaOps& cuda_ops() {
   const std::lock_guard<std::mutex> lock(mutex);
   if (opened && owner != getpid()) {
     throw DeviceUnavailableError(
-        "CUDA was in use when this process was forked, and cannot be used in it; start processes "
-        "with the method 'spawn'");
+        "CUDA cannot be used in this process, because it was in use when the process was forked; "
+        "start processes with the method 'spawn'");
   }
   if (!opened) {
     const CudaOps* ops = open_ops();
@@ -98,12 +98,12 @@ std::vector<CudaDevice> cuda_devices() {
   return devices;
 }
 
-CudaDevice cuda_device(int number, const std::string& who, const std::string& without) {
+CudaDevice cuda_device(int number, const std::string& context, const std::string& hint) {
   std::vector<CudaDevice> devices;
   try {
     devices = cuda_devices();
   } catch (const DeviceUnavailableError& error) {
-    throw DeviceUnavailableError(who + ": " + error.what() + "; " + without);
+    throw DeviceUnavailableError(context + ": " + error.what() + "; " + hint);
   }
   const auto count = static_cast<int>(devices.size());
   if (number < count) return devices[static_cast<size_t>(number)];

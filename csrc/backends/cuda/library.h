@@ -1,4 +1,4 @@
-// libzoo_cuda.so, the operators' CUDA kernels, opened when they are first asked for.
+// libzoo_cuda.so, the CUDA kernels of the operators, opened at their first use.
 #pragma once
 
 #include <string>
@@ -9,19 +9,18 @@
 
 namespace zoo {
 
-// The kernels. Throws BackendUnavailableError where they were not built, and
-// DeviceUnavailableError where there is no driver or no device, saying which.
-// Thread-safe.
+// Returns the kernels. Throws BackendUnavailableError if they were not built,
+// DeviceUnavailableError if there is no driver or no device. Thread-safe.
 ZOO_API const CudaOps& cuda_ops();
 
-// The devices, at least one; throws as cuda_ops.
+// Returns the devices, at least one. Throws as cuda_ops.
 ZOO_API std::vector<CudaDevice> cuda_devices();
 
-// The device of that number. Where there is none, DeviceUnavailableError begins with who wants it
-// and ends with what can be done without; else throws as cuda_ops.
-CudaDevice cuda_device(int number, const std::string& who, const std::string& without);
+// Returns the device with that number. Throws as cuda_ops, with messages that begin with `context`
+// and end with `hint`, and DeviceUnavailableError if there is no such device.
+CudaDevice cuda_device(int number, const std::string& context, const std::string& hint);
 
-// Throws ExecutionError for a message that one of CudaOps returned.
+// Throws ExecutionError if a function of CudaOps has returned a message.
 ZOO_API void check_cuda(const char* failure);
 
 }  // namespace zoo

@@ -13,7 +13,7 @@ OnDevice::OnDevice(int device, std::nothrow_t) noexcept {
   try {
     entered_ = !cuda_ops().enter_device(device);
   } catch (const Error&) {
-    // A forked child: nothing of CUDA can be let go of there.
+    // CUDA cannot be used in a forked child.
   }
 }
 
@@ -22,7 +22,7 @@ OnDevice::~OnDevice() {
   try {
     cuda_ops().leave_device();
   } catch (const Error&) {
-    // Forked meanwhile.
+    // As above: the process was forked within the scope.
   }
 }
 
@@ -39,8 +39,8 @@ DeviceMemory allocate_device_memory(size_t bytes) {
     if (!ops.memory(&free, &total)) {
       left = "; " + std::to_string(free) + " of " + std::to_string(total) + " bytes are free";
     }
-    throw OutOfMemoryError("the GPU has no " + std::to_string(bytes) + " bytes left" + left + " (" +
-                           message + ")");
+    throw OutOfMemoryError("cannot allocate " + std::to_string(bytes) + " bytes of GPU memory" +
+                           left + " (" + message + ")");
   }
   check_cuda(failure);
   return DeviceMemory(memory);
@@ -50,8 +50,8 @@ PinnedMemory allocate_pinned_memory(size_t bytes) {
   void* memory = nullptr;
   const char* failure = cuda_ops().allocate_pinned(bytes, &memory);
   if (failure && std::strstr(failure, "cudaErrorMemoryAllocation")) {
-    throw OutOfMemoryError("the host has no " + std::to_string(bytes) +
-                           " bytes left that a GPU can copy from (" + failure + ")");
+    throw OutOfMemoryError("cannot allocate " + std::to_string(bytes) +
+                           " bytes of pinned host memory (" + failure + ")");
   }
   check_cuda(failure);
   return PinnedMemory(memory);

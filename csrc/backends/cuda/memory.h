@@ -1,5 +1,5 @@
-// Owners of what a CUDA device gives: memory, streams, graphs. Each belongs to the device that
-// was current when it was made, which must be current when it goes.
+// Owners of CUDA resources: memory, streams, graphs. Each belongs to the device that was current
+// when it was created, which must be current when it is destroyed.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace zoo {
 
-// A handle that is let go of by a function of CudaOps.
+// A handle that is released by a function of CudaOps.
 template <const char* (*CudaOps::*Release)(void*)>
 class CudaHandle {
  public:
@@ -21,13 +21,13 @@ class CudaHandle {
     std::swap(handle_, other.handle_);
     return *this;
   }
-  // A failure here has been told of by the call that caused it.
+  // An error here has already been reported by the call that caused it.
   ~CudaHandle() {
     if (handle_) (cuda_ops().*Release)(handle_);
   }
 
-  // The handle, which this no longer owns.
-  void* leave() { return std::exchange(handle_, nullptr); }
+  // Gives up ownership of the handle and returns it.
+  void* release() { return std::exchange(handle_, nullptr); }
 
   void* get() const { return handle_; }
   unsigned char* bytes() const { return static_cast<unsigned char*>(handle_); }
@@ -41,12 +41,12 @@ using PinnedMemory = CudaHandle<&CudaOps::release_pinned>;
 using CudaStream = CudaHandle<&CudaOps::destroy_stream>;
 using CudaGraph = CudaHandle<&CudaOps::destroy_graph>;
 
-// Makes a device the calling thread's current one, for a scope; then what was before is again.
+// Makes a device current for the calling thread within a scope, and restores the previous one.
 class ZOO_API OnDevice {
  public:
   // Throws ExecutionError.
   explicit OnDevice(int device);
-  // For destructors: goes on without it.
+  // For destructors: ignores errors.
   OnDevice(int device, std::nothrow_t) noexcept;
   OnDevice(const OnDevice&) = delete;
   ~OnDevice();
@@ -55,13 +55,13 @@ class ZOO_API OnDevice {
   bool entered_ = false;
 };
 
-// Throw ExecutionError; the first OutOfMemoryError where the device has not so much.
+// Throw OutOfMemoryError, ExecutionError.
 ZOO_API DeviceMemory allocate_device_memory(size_t bytes);
 ZOO_API PinnedMemory allocate_pinned_memory(size_t bytes);
 ZOO_API CudaStream make_cuda_stream();
 
-// What `work` puts into the stream, as a graph. Throws what it throws; nothing is left under
-// capture.
+// Captures what `work` enqueues into the stream as a graph. If `work` throws, the capture is ended
+// and the exception rethrown.
 template <typename Work>
 CudaGraph capture_graph(const CudaStream& stream, const Work& work) {
   const CudaOps& ops = cuda_ops();
@@ -75,9 +75,9 @@ CudaGraph capture_graph(const CudaStream& stream, const Work& work) {
     throw;
   }
   const char* failure = ops.end_capture(stream.get(), &graph);
-  CudaGraph made(graph);
+  CudaGraph captured(graph);
   check_cuda(failure);
-  return made;
+  return captured;
 }
 
 }  // namespace zoo

@@ -14,42 +14,41 @@ namespace {
 
 constexpr size_t kSizes[] = {1, 16, 64, 256};
 
-// A session that is asked for another size gives up kernels and memory of the size before, which a
-// CUDA graph goes on using: each size that has a graph has a session of its own.
+// Sessions of an instance. A session that runs another size releases kernels and memory of the
+// previous size, which its CUDA graph still uses, so each size with a graph has its own session.
 struct Sessions {
-  // For runs of any size, until the first size takes it.
-  std::shared_ptr<CudaSession> any;
-  bool shared = false;  // some size runs in it: it is no other's alone
+  std::shared_ptr<CudaSession> any;  // for any size, until one takes it for itself
+  bool shared = false;               // some size runs in `any` without a graph
 };
 
 class OnnxRuntimeCudaBackend : public CudaBackend {
  public:
   explicit OnnxRuntimeCudaBackend(const BackendConfig& config)
       : CudaBackend(config.device, config.instances), config_(config), manifest_(*config.manifest) {
-    const OnDevice here(device_);
+    const OnDevice current(device_);
     for (size_t i = 0; i < instances(); ++i) sessions_.push_back({open(i), false});
     const Ort::Session& session = sessions_.front().any->session;
     draws_ = graph_draws(session, config_.path, manifest_);
-    rows_ = name_of_rows(session);
+    batch_axis_ = batch_axis_name(session);
   }
 
   ~OnnxRuntimeCudaBackend() override {
-    const OnDevice here(device_, std::nothrow);
+    const OnDevice current(device_, std::nothrow);
     drop_buckets();
     sessions_.clear();
   }
 
   void prepare(size_t rows) override {
     CudaBackend::prepare(rows);
-    std::string why;
+    std::string reason;
     {
       const std::lock_guard<std::mutex> lock(no_graph_mutex_);
-      if (told_ || no_graph_.empty()) return;
-      told_ = true;
-      why = no_graph_;
+      if (warned_ || no_graph_.empty()) return;
+      warned_ = true;
+      reason = no_graph_;
     }
-    // Not under the lock: the handler may wait for a thread that waits for it.
-    warn("'" + config_.path + "' runs without CUDA graphs, which takes longer: " + why);
+    // Without the lock, because the handler may wait for a thread that waits for it.
+    warn("'" + config_.path + "' runs without CUDA graphs, which is slower: " + reason);
   }
 
  private:
@@ -63,7 +62,7 @@ class OnnxRuntimeCudaBackend : public CudaBackend {
     if (sessions.any && sessions.any->no_graph.empty() && !sessions.shared) {
       own = std::move(sessions.any);
     } else if (Ort::Session session =
-                   open_cuda_session_of(config_, stream(instance).get(), rows_, rows)) {
+                   open_fixed_size_session(config_, stream(instance).get(), batch_axis_, rows)) {
       own = std::make_shared<CudaSession>(CudaSession{std::move(session), ""});
     } else if (!sessions.any) {
       sessions.any = open(instance);
@@ -72,9 +71,9 @@ class OnnxRuntimeCudaBackend : public CudaBackend {
     const std::shared_ptr<CudaSession>& session = own ? own : sessions.any;
     auto bucket = std::make_unique<SessionBucket>(manifest_, session, stream(instance), device_,
                                                   rows, draws_);
-    const std::string why = bucket->prepare(/*graph=*/own != nullptr);
+    const std::string no_graph = bucket->prepare(/*graph=*/own != nullptr);
     const std::lock_guard<std::mutex> lock(no_graph_mutex_);
-    if (no_graph_.empty()) no_graph_ = own ? why : session->no_graph;
+    if (no_graph_.empty()) no_graph_ = own ? no_graph : session->no_graph;
     return bucket;
   } catch (const Ort::Exception& error) {
     throw_run_failure(error);
@@ -82,11 +81,11 @@ class OnnxRuntimeCudaBackend : public CudaBackend {
 
   const BackendConfig config_;
   const Manifest& manifest_;
-  std::string rows_;  // what the graph calls their number
+  std::string batch_axis_;
   std::vector<Sessions> sessions_;
   std::mutex no_graph_mutex_;
-  std::string no_graph_;  // why some runs are no CUDA graphs
-  bool told_ = false;
+  std::string no_graph_;  // why some runs have no CUDA graph
+  bool warned_ = false;
 };
 
 }  // namespace
@@ -103,11 +102,11 @@ std::vector<size_t> onnxruntime_cuda_sizes(const Manifest& manifest) {
 std::unique_ptr<Backend> make_onnxruntime_cuda(const BackendConfig& config) {
   const std::string device = "cuda:" + std::to_string(config.device);
   if (config.precision != "fp32" && config.precision != "tf32") {
-    throw BackendUnavailableError("backend onnxruntime runs fp32 and tf32 on a GPU, not " +
-                                  config.precision + ": make a plan of it: python -m export " +
+    throw BackendUnavailableError("backend onnxruntime supports fp32 and tf32 on a GPU, not " +
+                                  config.precision + ": build a plan: python -m export " +
                                   config.path + " --out NAME.plan --precision " + config.precision);
   }
-  // First of all: without a driver the provider's library ends the process when it is loaded.
+  // Checked first: without a driver, loading the library of the provider ends the process.
   cuda_device(config.device, "device '" + device + "' for '" + config.path + "'",
               "use device='cpu'");
   require_cuda_provider();

@@ -1,4 +1,4 @@
-// ONNX Runtime's CUDA provider: .onnx engines on a GPU.
+// Backend for .onnx engines on a GPU: the CUDA provider of ONNX Runtime.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@
 
 namespace zoo {
 
-// Rows of its runs, rising: no others, because CUDA graphs have fixed sizes.
+// Possible numbers of rows of a run, rising. They are fixed because runs are CUDA graphs.
 std::vector<size_t> onnxruntime_cuda_sizes(const Manifest& manifest);
 
 // precision: fp32 or tf32. Throws BackendUnavailableError, DeviceUnavailableError (no such device),

@@ -14,20 +14,20 @@ namespace {
 
 constexpr const char* kProvider = "CUDAExecutionProvider";
 
-// What ONNX Runtime, CUDA, cuBLAS and cuDNN say where memory does not suffice.
-constexpr const char* kExhausted[] = {"out of memory", "Failed to allocate memory",
-                                      "cudaErrorMemoryAllocation", "_ALLOC_FAILED",
-                                      "Available memory of"};
+// Messages of ONNX Runtime, CUDA, cuBLAS and cuDNN when memory is exhausted.
+constexpr const char* kOutOfMemory[] = {"out of memory", "Failed to allocate memory",
+                                        "cudaErrorMemoryAllocation", "_ALLOC_FAILED",
+                                        "Available memory of"};
 
-// What the provider opens when it needs it, and does not say that it is missing.
-constexpr const char* kOpenedLater[] = {"libnvrtc.so.12", "libnvrtc.so.13", "libcudnn.so.9"};
+// Libraries that the provider opens on demand, without reporting that they are missing.
+constexpr const char* kLazyLibraries[] = {"libnvrtc.so.12", "libnvrtc.so.13", "libcudnn.so.9"};
 
-bool exhausted(const std::string& message) {
-  return std::any_of(std::begin(kExhausted), std::end(kExhausted),
+bool is_out_of_memory(const std::string& message) {
+  return std::any_of(std::begin(kOutOfMemory), std::end(kOutOfMemory),
                      [&](const char* words) { return message.find(words) != std::string::npos; });
 }
 
-// How the loader calls a library that it does not find; empty where it tells of something else.
+// Returns the name of the library that a message of the loader reports as missing, or "".
 std::string missing_library(const std::string& message) {
   const size_t end = message.find(": cannot open shared object file");
   if (end == std::string::npos) return "";
@@ -38,16 +38,16 @@ std::string missing_library(const std::string& message) {
 void append_provider(const BackendConfig& config, void* stream, bool graph,
                      Ort::SessionOptions* options) {
   const OrtApi& api = Ort::GetApi();
-  OrtCUDAProviderOptionsV2* made = nullptr;
-  Ort::ThrowOnError(api.CreateCUDAProviderOptions(&made));
+  OrtCUDAProviderOptionsV2* raw = nullptr;
+  Ort::ThrowOnError(api.CreateCUDAProviderOptions(&raw));
   const std::unique_ptr<OrtCUDAProviderOptionsV2, decltype(api.ReleaseCUDAProviderOptions)> cuda(
-      made, api.ReleaseCUDAProviderOptions);
+      raw, api.ReleaseCUDAProviderOptions);
   const std::string device = std::to_string(config.device);
   const std::vector<std::pair<const char*, const char*>> settings = {
       {"device_id", device.c_str()},
-      // Searching by time would choose other kernels in another instance, and other bits.
+      // A search by time may choose other kernels, with other bits, in another instance.
       {"cudnn_conv_algo_search", "HEURISTIC"},
-      // Runs have few sizes: doubling would only take memory from the other instance.
+      // Runs have few sizes, so doubling would only take memory from the other instance.
       {"arena_extend_strategy", "kSameAsRequested"},
       {"do_copy_in_default_stream", "1"},
       {"prefer_nhwc", "1"},
@@ -67,17 +67,17 @@ void append_provider(const BackendConfig& config, void* stream, bool graph,
 }
 
 Ort::SessionOptions session_options(const BackendConfig& config, void* stream, bool graph) {
-  // It has the log, which the provider writes to before there is a session.
+  // The environment has the log, to which the provider writes before there is a session.
   ort_environment();
-  for (const char* name : kOpenedLater) preload_library("nvidia", name);
+  for (const char* name : kLazyLibraries) preload_library("nvidia", name);
   Ort::SessionOptions options;
   options.SetIntraOpNumThreads(1);
   options.SetInterOpNumThreads(1);
   options.SetGraphOptimizationLevel(ORT_ENABLE_ALL);
   options.SetDeterministicCompute(true);
-  // Its second run would allocate memory, which a stream under capture does not allow.
+  // With memory patterns, the second run allocates memory, which is not allowed during a capture.
   options.DisableMemPattern();
-  // Statuses tell the same, and a refusal of CUDA graphs is no error.
+  // Errors are returned anyway, and falling back from CUDA graphs is not an error.
   options.SetLogSeverityLevel(ORT_LOGGING_LEVEL_FATAL);
   options.Add(cuda_custom_op_domain());
   std::set<std::string> tried;
@@ -88,10 +88,10 @@ Ort::SessionOptions session_options(const BackendConfig& config, void* stream, b
     } catch (const Ort::Exception& error) {
       std::string message = error.what();
       message.erase(message.find_last_not_of(" \n") + 1);
-      // The wheels of NVIDIA's libraries lie where the loader does not look.
+      // The loader does not search the wheels of NVIDIA's libraries.
       const std::string missing = missing_library(message);
-      const bool again = !missing.empty() && tried.insert(missing).second;
-      if (again && preload_library("nvidia", missing)) continue;
+      const bool retry = !missing.empty() && tried.insert(missing).second;
+      if (retry && preload_library("nvidia", missing)) continue;
       throw BackendUnavailableError(
           ort_name() + " cannot load its CUDA provider: " + message +
           "; it needs the CUDA and cuDNN that it was built for, on the loader's path " +
@@ -100,18 +100,18 @@ Ort::SessionOptions session_options(const BackendConfig& config, void* stream, b
   }
 }
 
-// The session, or why there is none.
-struct Opened {
+// A session, or the reason why it could not be created.
+struct SessionResult {
   Ort::Session session{nullptr};
   std::string failure;
 };
 
 // Throws OutOfMemoryError.
-Opened open_session(const BackendConfig& config, const Ort::SessionOptions& options) {
+SessionResult open_session(const BackendConfig& config, const Ort::SessionOptions& options) {
   try {
     return {Ort::Session(ort_environment(), config.graph.data(), config.graph.size(), options), ""};
   } catch (const Ort::Exception& error) {
-    if (exhausted(error.what())) {
+    if (is_out_of_memory(error.what())) {
       throw OutOfMemoryError("ONNX Runtime, loading '" + config.path + "': " + error.what());
     }
     return {Ort::Session(nullptr), error.what()};
@@ -125,11 +125,11 @@ void require_cuda_provider() {
   const std::vector<std::string> known = Ort::GetAvailableProviders();
   if (std::find(known.begin(), known.end(), kProvider) != known.end()) return;
   throw BackendUnavailableError(
-      ort_name() + " is a build for CPUs only; for a GPU pip install onnxruntime-gpu, " +
-      "after pip uninstall onnxruntime, which has the same files");
+      ort_name() + " supports CPUs only; for a GPU pip install onnxruntime-gpu, after pip " +
+      "uninstall onnxruntime, which has the same files");
 }
 
-std::string name_of_rows(const Ort::Session& session) {
+std::string batch_axis_name(const Ort::Session& session) {
   for (size_t i = 0; i < session.GetInputCount(); ++i) {
     const Ort::TypeInfo type = session.GetInputTypeInfo(i);
     const auto shape = type.GetTensorTypeAndShapeInfo();
@@ -141,24 +141,24 @@ std::string name_of_rows(const Ort::Session& session) {
 }
 
 CudaSession open_cuda_session(const BackendConfig& config, void* stream) {
-  Opened graph = open_session(config, session_options(config, stream, /*graph=*/true));
+  SessionResult graph = open_session(config, session_options(config, stream, /*graph=*/true));
   if (graph.failure.empty()) return {std::move(graph.session), ""};
-  Opened plain = open_session(config, session_options(config, stream, /*graph=*/false));
+  SessionResult plain = open_session(config, session_options(config, stream, /*graph=*/false));
   if (plain.failure.empty()) return {std::move(plain.session), graph.failure};
   throw EngineFileError("ONNX Runtime cannot load '" + config.path + "': " + plain.failure);
 }
 
-Ort::Session open_cuda_session_of(const BackendConfig& config, void* stream,
-                                  const std::string& name_of_rows, size_t rows) {
+Ort::Session open_fixed_size_session(const BackendConfig& config, void* stream,
+                                     const std::string& batch_axis, size_t rows) {
   Ort::SessionOptions options = session_options(config, stream, /*graph=*/true);
-  Ort::ThrowOnError(Ort::GetApi().AddFreeDimensionOverrideByName(options, name_of_rows.c_str(),
+  Ort::ThrowOnError(Ort::GetApi().AddFreeDimensionOverrideByName(options, batch_axis.c_str(),
                                                                  static_cast<int64_t>(rows)));
   return open_session(config, options).session;
 }
 
 void throw_run_failure(const Ort::Exception& error) {
   const std::string message = std::string("ONNX Runtime: ") + error.what();
-  if (exhausted(message)) throw OutOfMemoryError(message);
+  if (is_out_of_memory(message)) throw OutOfMemoryError(message);
   throw ExecutionError(message);
 }
 

@@ -1,4 +1,4 @@
-// A session of ONNX Runtime's CUDA provider.
+// Sessions of ONNX Runtime's CUDA provider.
 #pragma once
 
 #include <string>
@@ -8,28 +8,28 @@
 
 namespace zoo {
 
-// Throws BackendUnavailableError where the library has no CUDA provider.
+// Throws BackendUnavailableError if the library has no CUDA provider.
 void require_cuda_provider();
 
 struct CudaSession {
   Ort::Session session{nullptr};
-  // Why ONNX Runtime says that its runs are no CUDA graph; empty: they can be captured.
+  // Why ONNX Runtime does not support CUDA graphs of its runs; empty if it does.
   std::string no_graph;
 };
 
-// All work of its runs goes into the stream, which must outlive it. One thread at a time runs it.
-// Throws BackendUnavailableError, OutOfMemoryError, EngineFileError.
+// Opens a session whose runs are enqueued into the stream, which must outlive it. One thread at a
+// time may run it. Throws BackendUnavailableError, OutOfMemoryError, EngineFileError.
 CudaSession open_cuda_session(const BackendConfig& config, void* stream);
 
-// What the graph calls the number of rows; empty where it has a number.
-std::string name_of_rows(const Ort::Session& session);
+// Returns the symbolic name of the batch axis; empty if the graph has a fixed batch.
+std::string batch_axis_name(const Ort::Session& session);
 
-// For runs of one size: shapes that are computed are constants then, and what computes them is
-// gone. Null where its runs are no CUDA graph. Throws as above.
-Ort::Session open_cuda_session_of(const BackendConfig& config, void* stream,
-                                  const std::string& name_of_rows, size_t rows);
+// Opens a session for runs of one size, in which computed shapes are folded to constants. Returns
+// null if its runs do not support CUDA graphs. Throws as open_cuda_session.
+Ort::Session open_fixed_size_session(const BackendConfig& config, void* stream,
+                                     const std::string& batch_axis, size_t rows);
 
-// As ExecutionError, or OutOfMemoryError where that is what ONNX Runtime says.
+// Throws ExecutionError, or OutOfMemoryError if the message says so.
 [[noreturn]] void throw_run_failure(const Ort::Exception& error);
 
 }  // namespace zoo

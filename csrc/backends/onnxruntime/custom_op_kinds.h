@@ -1,4 +1,4 @@
-// The two operators as ONNX Runtime custom operators, whatever device their kernels are for.
+// The two operators as custom operators of ONNX Runtime, for any device.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ inline void require(bool condition, const char* message) {
   if (!condition) throw Ort::Exception(message, ORT_INVALID_ARGUMENT);
 }
 
-// Runs call() behind the C API, which exceptions must not cross.
+// Returns the status of call() to the C API, which exceptions must not cross.
 template <typename Call>
 OrtStatusPtr ort_status(const Call& call) {
   try {
@@ -29,8 +29,8 @@ OrtStatusPtr ort_status(const Call& call) {
   }
 }
 
-// Attributes are optional in the operators; the C API reports absence as an error.
-inline uint32_t noise_stream_of(const OrtKernelInfo* info) {
+// The attributes of the operators are optional; the C API reports absence as an error.
+inline uint32_t read_stream(const OrtKernelInfo* info) {
   int64_t value = 0;
   if (OrtStatus* status = Ort::GetApi().KernelInfoGetAttribute_int64(info, "stream", &value)) {
     Ort::GetApi().ReleaseStatus(status);
@@ -39,7 +39,7 @@ inline uint32_t noise_stream_of(const OrtKernelInfo* info) {
   return static_cast<uint32_t>(value);
 }
 
-inline Interpolation interpolation_of(const OrtKernelInfo* info) {
+inline Interpolation read_mode(const OrtKernelInfo* info) {
   const OrtApi& api = Ort::GetApi();
   size_t size = 0;
   OrtStatus* status = api.KernelInfoGetAttribute_string(info, "mode", nullptr, &size);
@@ -55,8 +55,11 @@ inline Interpolation interpolation_of(const OrtKernelInfo* info) {
 
 using OrtShape = std::vector<int64_t>;
 
-// What a kernel of ReparametrizedSample gets: pointers into its device's memory.
+// Operands and attribute of ReparametrizedSample. The data are in the memory of the kernel's
+// device.
 struct SampleOperands {
+  static constexpr auto read_attribute = read_stream;
+
   explicit SampleOperands(const Ort::KernelContext& context)
       : mu(context.GetInput(0)),
         logvar(context.GetInput(1)),
@@ -82,14 +85,16 @@ struct SampleOperands {
 };
 
 struct InterpolateOperands {
+  static constexpr auto read_attribute = read_mode;
+
   explicit InterpolateOperands(const Ort::KernelContext& context)
       : a(context.GetInput(0)), b(context.GetInput(1)), t(context.GetInput(2)) {
-    const OrtShape from = a.GetTensorTypeAndShapeInfo().GetShape();
-    const OrtShape along = t.GetTensorTypeAndShapeInfo().GetShape();
+    const OrtShape ends = a.GetTensorTypeAndShapeInfo().GetShape();
+    const OrtShape steps = t.GetTensorTypeAndShapeInfo().GetShape();
     require(
-        from.size() == 2 && b.GetTensorTypeAndShapeInfo().GetShape() == from && along.size() == 1,
+        ends.size() == 2 && b.GetTensorTypeAndShapeInfo().GetShape() == ends && steps.size() == 1,
         "BatchedInterpolate: a and b must be [N, D], t must be [S]");
-    shape = {from[0], along[0], from[1]};
+    shape = {ends[0], steps[0], ends[1]};
   }
 
   size_t rows() const { return static_cast<size_t>(shape[0]); }
@@ -102,48 +107,29 @@ struct InterpolateOperands {
   OrtShape shape;
 };
 
-// Device: its execution provider as kProvider, and
-// sample(context, operands, noise stream, output) and interpolate(context, operands, mode, output).
-template <typename Device>
-class SampleKernel {
+// Device: the name of its execution provider as kProvider, and run(context, operands, attribute,
+// output) for the operands of either operator.
+template <typename Device, typename Operands>
+class OperatorKernel {
  public:
   static constexpr const char* kProvider = Device::kProvider;
-  explicit SampleKernel(const OrtKernelInfo* info) : stream_(noise_stream_of(info)) {}
+  explicit OperatorKernel(const OrtKernelInfo* info) : attribute_(Operands::read_attribute(info)) {}
 
   OrtStatusPtr ComputeV2(OrtKernelContext* raw) {
     return ort_status([&] {
       const Ort::KernelContext context(raw);
-      const SampleOperands given(context);
-      auto h = context.GetOutput(0, given.shape);
-      Device::sample(context, given, stream_, h.template GetTensorMutableData<float>());
+      const Operands operands(context);
+      auto h = context.GetOutput(0, operands.shape);
+      Device::run(context, operands, attribute_, h.template GetTensorMutableData<float>());
     });
   }
 
  private:
-  const uint32_t stream_;
-};
-
-template <typename Device>
-class InterpolateKernel {
- public:
-  static constexpr const char* kProvider = Device::kProvider;
-  explicit InterpolateKernel(const OrtKernelInfo* info) : mode_(interpolation_of(info)) {}
-
-  OrtStatusPtr ComputeV2(OrtKernelContext* raw) {
-    return ort_status([&] {
-      const Ort::KernelContext context(raw);
-      const InterpolateOperands given(context);
-      auto h = context.GetOutput(0, given.shape);
-      Device::interpolate(context, given, mode_, h.template GetTensorMutableData<float>());
-    });
-  }
-
- private:
-  const Interpolation mode_;
+  const decltype(Operands::read_attribute(nullptr)) attribute_;
 };
 
 template <typename Op, typename Kernel>
-struct KindOfCustomOp : Ort::CustomOpBase<Op, Kernel, /*WithStatus=*/true> {
+struct CustomOp : Ort::CustomOpBase<Op, Kernel, /*WithStatus=*/true> {
   OrtStatusPtr CreateKernelV2(const OrtApi&, const OrtKernelInfo* info, void** kernel) const {
     return ort_status([&] { *kernel = new Kernel(info); });
   }
@@ -154,8 +140,9 @@ struct KindOfCustomOp : Ort::CustomOpBase<Op, Kernel, /*WithStatus=*/true> {
   }
 };
 
-template <typename Kernel>
-struct ReparametrizedSampleOp : KindOfCustomOp<ReparametrizedSampleOp<Kernel>, Kernel> {
+template <typename Device>
+struct ReparametrizedSampleOp
+    : CustomOp<ReparametrizedSampleOp<Device>, OperatorKernel<Device, SampleOperands>> {
   const char* GetName() const { return "ReparametrizedSample"; }
   size_t GetInputTypeCount() const { return 4; }
   ONNXTensorElementDataType GetInputType(size_t index) const {
@@ -163,8 +150,9 @@ struct ReparametrizedSampleOp : KindOfCustomOp<ReparametrizedSampleOp<Kernel>, K
   }
 };
 
-template <typename Kernel>
-struct BatchedInterpolateOp : KindOfCustomOp<BatchedInterpolateOp<Kernel>, Kernel> {
+template <typename Device>
+struct BatchedInterpolateOp
+    : CustomOp<BatchedInterpolateOp<Device>, OperatorKernel<Device, InterpolateOperands>> {
   const char* GetName() const { return "BatchedInterpolate"; }
   size_t GetInputTypeCount() const { return 3; }
   ONNXTensorElementDataType GetInputType(size_t) const {
@@ -172,17 +160,17 @@ struct BatchedInterpolateOp : KindOfCustomOp<BatchedInterpolateOp<Kernel>, Kerne
   }
 };
 
-// Never given back: sessions that use it may outlive any order of exit.
+// Creates the domain "zoo". Never released, because sessions may use it until the process exits.
 template <typename Device>
 OrtCustomOpDomain* make_custom_op_domain() {
-  static const ReparametrizedSampleOp<SampleKernel<Device>> sample;
-  static const BatchedInterpolateOp<InterpolateKernel<Device>> interpolate;
-  OrtCustomOpDomain* made = nullptr;
+  static const ReparametrizedSampleOp<Device> sample;
+  static const BatchedInterpolateOp<Device> interpolate;
+  OrtCustomOpDomain* domain = nullptr;
   const OrtApi& api = Ort::GetApi();
-  Ort::ThrowOnError(api.CreateCustomOpDomain("zoo", &made));
-  Ort::ThrowOnError(api.CustomOpDomain_Add(made, &sample));
-  Ort::ThrowOnError(api.CustomOpDomain_Add(made, &interpolate));
-  return made;
+  Ort::ThrowOnError(api.CreateCustomOpDomain("zoo", &domain));
+  Ort::ThrowOnError(api.CustomOpDomain_Add(domain, &sample));
+  Ort::ThrowOnError(api.CustomOpDomain_Add(domain, &interpolate));
+  return domain;
 }
 
 }  // namespace zoo

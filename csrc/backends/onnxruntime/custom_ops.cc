@@ -1,5 +1,5 @@
-// The two operators on the CPU, for our own sessions and, through RegisterCustomOps, for
-// anybody's.
+// The two operators on the CPU, for our own sessions and, through RegisterCustomOps, for those of
+// other programs.
 #include "backends/onnxruntime/custom_op_kinds.h"
 #include "ops/reparametrized_sample.h"
 #include "zoo/export.h"
@@ -10,22 +10,20 @@ namespace {
 struct Cpu {
   static constexpr const char* kProvider = "CPUExecutionProvider";
 
-  static uint64_t number(const Ort::ConstValue& value) {
+  static uint64_t read_uint64(const Ort::ConstValue& value) {
     return static_cast<uint64_t>(*value.GetTensorData<int64_t>());
   }
 
-  static void sample(const Ort::KernelContext&, const SampleOperands& given, uint32_t stream,
-                     float* h) {
-    const NoiseKey key{number(given.seed), number(given.first), stream};
-    reparametrized_sample(given.mu.GetTensorData<float>(), given.logvar.GetTensorData<float>(), key,
-                          given.rows(), given.width(), h);
+  static void run(const Ort::KernelContext&, const SampleOperands& in, uint32_t stream, float* h) {
+    const NoiseKey key{read_uint64(in.seed), read_uint64(in.first), stream};
+    reparametrized_sample(in.mu.GetTensorData<float>(), in.logvar.GetTensorData<float>(), key,
+                          in.rows(), in.width(), h);
   }
 
-  static void interpolate(const Ort::KernelContext&, const InterpolateOperands& given,
-                          Interpolation mode, float* h) {
-    batched_interpolate(given.a.GetTensorData<float>(), given.b.GetTensorData<float>(),
-                        given.t.GetTensorData<float>(), mode, given.rows(), given.steps(),
-                        given.width(), h);
+  static void run(const Ort::KernelContext&, const InterpolateOperands& in, Interpolation mode,
+                  float* h) {
+    batched_interpolate(in.a.GetTensorData<float>(), in.b.GetTensorData<float>(),
+                        in.t.GetTensorData<float>(), mode, in.rows(), in.steps(), in.width(), h);
   }
 };
 
@@ -38,7 +36,7 @@ OrtCustomOpDomain* custom_op_domain() {
 
 }  // namespace zoo
 
-// ONNX Runtime's entry point for libraries of custom operators:
+// Entry point of ONNX Runtime for libraries of custom operators:
 // SessionOptions.register_custom_ops_library(runtime.ops.ops_library()).
 extern "C" ZOO_API OrtStatus* RegisterCustomOps(OrtSessionOptions* options,
                                                 const OrtApiBase* base) {

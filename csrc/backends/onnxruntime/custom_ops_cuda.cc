@@ -1,6 +1,6 @@
 // The two operators on a GPU: the kernels of libzoo_cuda, on the stream of ONNX Runtime's CUDA
-// provider. All operands, the seed and the index too, are in the device's memory, so that a CUDA
-// graph of a run can be replayed for other images.
+// provider. All operands, including seed and index, are in device memory, so that a CUDA graph of a
+// run can be replayed for other images.
 #include "backends/cuda/library.h"
 #include "backends/onnxruntime/custom_op_kinds.h"
 
@@ -14,24 +14,23 @@ void check_launch(const char* failure) {
 struct Cuda {
   static constexpr const char* kProvider = "CUDAExecutionProvider";
 
-  static const uint64_t* number(const Ort::ConstValue& value) {
+  static const uint64_t* uint64_data(const Ort::ConstValue& value) {
     return reinterpret_cast<const uint64_t*>(value.GetTensorData<int64_t>());
   }
 
-  static void sample(const Ort::KernelContext& context, const SampleOperands& given,
-                     uint32_t stream, float* h) {
+  static void run(const Ort::KernelContext& context, const SampleOperands& in, uint32_t stream,
+                  float* h) {
     check_launch(cuda_ops().reparametrized_sample(
-        given.mu.GetTensorData<float>(), given.logvar.GetTensorData<float>(), number(given.seed),
-        number(given.first), stream, given.rows(), given.width(), Real::kFloat32, h,
+        in.mu.GetTensorData<float>(), in.logvar.GetTensorData<float>(), uint64_data(in.seed),
+        uint64_data(in.first), stream, in.rows(), in.width(), Real::kFloat32, h,
         context.GetGPUComputeStream()));
   }
 
-  static void interpolate(const Ort::KernelContext& context, const InterpolateOperands& given,
-                          Interpolation mode, float* h) {
+  static void run(const Ort::KernelContext& context, const InterpolateOperands& in,
+                  Interpolation mode, float* h) {
     check_launch(cuda_ops().batched_interpolate(
-        given.a.GetTensorData<float>(), given.b.GetTensorData<float>(),
-        given.t.GetTensorData<float>(), mode, given.rows(), given.steps(), given.width(),
-        Real::kFloat32, h, context.GetGPUComputeStream()));
+        in.a.GetTensorData<float>(), in.b.GetTensorData<float>(), in.t.GetTensorData<float>(), mode,
+        in.rows(), in.steps(), in.width(), Real::kFloat32, h, context.GetGPUComputeStream()));
   }
 };
 

@@ -14,7 +14,6 @@ class OnnxRuntimeBackend : public Backend {
       : manifest_(*config.manifest),
         session_(open_session(config.graph)),
         memory_(Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault)) {
-    // A graph without the noise operator takes the finished latent.
     const bool draws = graph_draws(session_, config.path, manifest_);
     noise_from_ = draws ? NoiseFrom::kGraph : NoiseFrom::kCaller;
   }
@@ -45,8 +44,7 @@ class OnnxRuntimeBackend : public Backend {
  private:
   static Ort::Session open_session(std::string_view graph) {
     Ort::SessionOptions options;
-    // Parallelism comes from instances; one session serves them all and holds
-    // the weights once.
+    // Parallelism comes from the instances, which share this session and its weights.
     options.SetIntraOpNumThreads(1);
     options.SetInterOpNumThreads(1);
     options.SetGraphOptimizationLevel(ORT_ENABLE_ALL);
@@ -79,7 +77,7 @@ std::string onnxruntime_version() { return ort_api_base()->GetVersionString(); }
 
 std::unique_ptr<Backend> make_onnxruntime(const BackendConfig& config) {
   if (!onnxruntime_can(config.precision)) {
-    throw BackendUnavailableError("backend onnxruntime runs fp32 on the CPU, not " +
+    throw BackendUnavailableError("backend onnxruntime supports fp32 on a CPU, not " +
                                   config.precision + ": use backend='openvino' for bf16");
   }
   const ForkGuard guard;

@@ -1,4 +1,4 @@
-// ONNX Runtime, opened at run time: the reference backend, there on every machine.
+// ONNX Runtime on the CPU, the reference backend. Its library is opened at run time.
 #pragma once
 
 #include <memory>

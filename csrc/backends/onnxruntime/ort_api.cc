@@ -13,8 +13,8 @@ namespace zoo {
 namespace {
 
 constexpr const char* kEnvironment = "ZOO_ONNXRUNTIME_LIBRARY";
-// From 1.32 on its builds for Linux look up hosts, write to the home folder, and keep a thread that
-// a forked child waits for in vain when it ends, unless this is "1" when the library is opened.
+// Unless this is "1" when the library is opened, Linux builds from 1.32 on look up hosts, write to
+// the home folder, and keep a thread for which a forked child waits forever at exit.
 constexpr const char* kTelemetry = "ORT_DISABLE_TELEMETRY";
 constexpr const char* kHint =
     "install it with pip install onnxruntime, or set ZOO_ONNXRUNTIME_LIBRARY to libonnxruntime.so";
@@ -28,10 +28,10 @@ std::string find_ort_library() {
   const auto find = [](const std::string& name) {
     return find_library(kEnvironment, "onnxruntime/capi", name);
   };
-  // Both wheels have one folder; the one for GPUs can do what the other can.
+  // Both wheels install into the same folder; the GPU wheel includes what the other one has.
   const std::string gpu = wheel_version("onnxruntime_gpu");
-  const std::string found = gpu.empty() ? "" : find("libonnxruntime.so." + gpu);
-  return found.empty() ? find("libonnxruntime.so") : found;
+  const std::string path = gpu.empty() ? "" : find("libonnxruntime.so." + gpu);
+  return path.empty() ? find("libonnxruntime.so") : path;
 }
 
 Library open_ort_library() {
@@ -58,15 +58,15 @@ const Library& ort_library() {
   const ForkGuard guard;
   const std::lock_guard<std::mutex> lock(mutex);
   if (!opened->base) {
-    const Library found = open_ort_library();
-    const OrtApi* api = found.base->GetApi(ORT_API_VERSION);
+    const Library library = open_ort_library();
+    const OrtApi* api = library.base->GetApi(ORT_API_VERSION);
     if (!api) {
-      throw BackendUnavailableError(std::string("ONNX Runtime ") + found.base->GetVersionString() +
-                                    " is too old: this build needs 1." +
-                                    std::to_string(ORT_API_VERSION) + " or newer");
+      throw BackendUnavailableError(
+          std::string("ONNX Runtime ") + library.base->GetVersionString() +
+          " is too old: this build needs 1." + std::to_string(ORT_API_VERSION) + " or newer");
     }
     Ort::InitApi(api);
-    *opened = found;
+    *opened = library;
   }
   return *opened;
 }
@@ -81,14 +81,14 @@ std::string ort_name() {
          ")";
 }
 
-// Never destroyed: sessions of a static generator may outlive any order of exit.
+// Never destroyed, because static generators may have sessions until the process exits.
 const Ort::Env& ort_environment() {
-  static const Ort::Env* const env = [] {
-    auto* const made = new Ort::Env(ORT_LOGGING_LEVEL_ERROR, "zoo");
-    made->DisableTelemetryEvents();
-    return made;
+  static const Ort::Env* const environment = [] {
+    auto* const created = new Ort::Env(ORT_LOGGING_LEVEL_ERROR, "zoo");
+    created->DisableTelemetryEvents();
+    return created;
   }();
-  return *env;
+  return *environment;
 }
 
 ONNXTensorElementDataType ort_element_type(TensorType type) {
@@ -105,12 +105,12 @@ ONNXTensorElementDataType ort_element_type(TensorType type) {
 
 namespace {
 
-GraphTensor graph_tensor(Ort::AllocatedStringPtr name, const Ort::TypeInfo& type) {
+GraphTensor graph_tensor(Ort::AllocatedStringPtr name, const Ort::TypeInfo& type_info) {
   GraphTensor tensor{name.get(), std::nullopt, {}};
-  if (type.GetONNXType() != ONNX_TYPE_TENSOR) return tensor;
-  const auto info = type.GetTensorTypeAndShapeInfo();
-  for (const TensorType known : {TensorType::kFloat32, TensorType::kUint8, TensorType::kInt64}) {
-    if (info.GetElementType() == ort_element_type(known)) tensor.type = known;
+  if (type_info.GetONNXType() != ONNX_TYPE_TENSOR) return tensor;
+  const auto info = type_info.GetTensorTypeAndShapeInfo();
+  for (const TensorType type : {TensorType::kFloat32, TensorType::kUint8, TensorType::kInt64}) {
+    if (info.GetElementType() == ort_element_type(type)) tensor.type = type;
   }
   tensor.shape = info.GetShape();
   return tensor;

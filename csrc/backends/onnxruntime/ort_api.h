@@ -1,4 +1,4 @@
-// The C++ face of ONNX Runtime's C API, whose library is opened by name.
+// The C++ API of ONNX Runtime, whose library is opened at run time.
 #pragma once
 
 #ifndef ORT_API_MANUAL_INIT
@@ -16,21 +16,22 @@
 
 namespace zoo {
 
-// The library, opened at the first call. Throws BackendUnavailableError. Thread-safe.
+// Returns the API of the library, which is opened at the first call. Throws
+// BackendUnavailableError. Thread-safe.
 const OrtApiBase* ort_api_base();
 
-// What it is called in messages: "ONNX Runtime 1.21.0 (/…/libonnxruntime.so.1.21.0)".
+// Name of the library for messages: "ONNX Runtime 1.21.0 (/…/libonnxruntime.so.1.21.0)".
 std::string ort_name();
 
 const Ort::Env& ort_environment();
 
 ONNXTensorElementDataType ort_element_type(TensorType type);
 
-// Whether the session's graph has the noise operator. Throws EngineFileError where its inputs and
-// outputs are not what the manifest says.
+// Checks the inputs and outputs of a session against the manifest, and returns true if its graph
+// has the noise operator. Throws EngineFileError.
 bool graph_draws(const Ort::Session& session, const std::string& path, const Manifest& manifest);
 
-// The domain "zoo" with both operators, on the CPU and on CUDA; they live as long as the process.
+// The domain "zoo" with both operators, on the CPU and on CUDA. Never destroyed.
 OrtCustomOpDomain* custom_op_domain();
 OrtCustomOpDomain* cuda_custom_op_domain();
 

@@ -1,5 +1,5 @@
-// OpenVINO on the CPU: faster than ONNX Runtime on convolutional decoders, and the
-// backend for bf16. A library of its own, opened by openvino_loader.cc.
+// OpenVINO on the CPU: faster than ONNX Runtime on convolutional decoders, and with bf16. Compiled
+// into a library of its own, which openvino_loader.cc opens.
 
 #include <unistd.h>
 
@@ -32,22 +32,22 @@ ov::element::Type element_type(TensorType type) {
   return ov::element::i64;
 }
 
-// Inputs or outputs as OpenVINO has inferred them. One may have several names: of those that are
-// wanted it goes by the one that it has.
-std::vector<GraphTensor> tensors_of(const std::vector<ov::Output<ov::Node>>& ports,
-                                    const std::vector<std::string>& wanted,
-                                    const Manifest& manifest) {
+// Lists inputs or outputs as inferred by OpenVINO. A port may have several names; one of
+// `expected` is preferred.
+std::vector<GraphTensor> list_tensors(const std::vector<ov::Output<ov::Node>>& ports,
+                                      const std::vector<std::string>& expected,
+                                      const Manifest& manifest) {
   std::vector<GraphTensor> tensors;
   for (const auto& port : ports) {
     const auto& names = port.get_names();
     GraphTensor tensor;
     for (const std::string& name : names) {
-      const bool known = std::find(wanted.begin(), wanted.end(), name) != wanted.end();
+      const bool known = std::find(expected.begin(), expected.end(), name) != expected.end();
       if (known || tensor.name.empty()) tensor.name = name;
       if (known) break;
     }
-    for (const TensorType known : {TensorType::kFloat32, TensorType::kUint8, TensorType::kInt64}) {
-      if (port.get_element_type() == element_type(known)) tensor.type = known;
+    for (const TensorType type : {TensorType::kFloat32, TensorType::kUint8, TensorType::kInt64}) {
+      if (port.get_element_type() == element_type(type)) tensor.type = type;
     }
     const ov::PartialShape& shape = port.get_partial_shape();
     if (shape.rank().is_static()) {
@@ -62,8 +62,8 @@ std::vector<GraphTensor> tensors_of(const std::vector<ov::Output<ov::Node>>& por
   return tensors;
 }
 
-// The noise operator, between the reading of a file and the making of its inputs: the CPU
-// plugin has no 64-bit integers, which the operator's portable body needs.
+// Placeholder of the noise operator until add_noise_inputs replaces it by an input: the CPU plugin
+// does not support the 64-bit integers of the operator's portable body.
 class NoiseNode : public ov::op::Op {
  public:
   OPENVINO_OP("NoiseNode", "zoo")
@@ -94,9 +94,9 @@ std::shared_ptr<ov::Extension> noise_extension() {
       });
 }
 
-// The threads of compiled models that are gone are kept, and given to the next one: to a forked
-// child's too, which would wait for them in vain. They end with any CPU plugin (OpenVINO has no
-// call for it); in a thread of its own, for the plugin changes its thread's signal stack.
+// Ends the threads that OpenVINO keeps from destroyed models for the next one: a forked child would
+// wait for threads that it does not have. OpenVINO has no function for this, but destroying any CPU
+// plugin does it. Done in another thread, since the plugin changes the signal stack of its thread.
 void end_idle_threads() {
   try {
     std::thread([] {
@@ -109,10 +109,10 @@ void end_idle_threads() {
   }
 }
 
-// One for the process, never destroyed. The CPU plugin of a Core gives the thread
-// that makes it a signal stack, and takes it away in its destructor; with several
-// Cores, not destroyed in the reverse order, the next signal (Ctrl-C) would be
-// handled on memory that is gone. A forked child makes its own.
+// Returns the Core of this process, which is never destroyed. The CPU plugin of a Core sets the
+// signal stack of the thread that creates it and restores it in its destructor; with several Cores
+// that are not destroyed in reverse order, the next signal (Ctrl-C) would be handled on freed
+// memory. A forked child creates its own.
 ov::Core& shared_core() {
   static std::mutex mutex;
   static ov::Core* core = nullptr;
@@ -132,34 +132,33 @@ ov::Core& shared_core() {
                         std::to_string(stream) + why);
 }
 
-// Makes inputs of what the noise operators give: of the latent's its own first input, of each
-// layer's a new one, [n, width]. Throws EngineFileError for a stream that the manifest does not
-// know: nothing would draw it.
+// Replaces the noise operators by inputs: that of the latent by its first operand, those of layers
+// by new inputs [n, width]. Throws EngineFileError for a stream that is not in the manifest, since
+// nothing would draw it.
 void add_noise_inputs(ov::Model* model, const std::string& path, const Manifest& manifest) {
   for (const auto& node : model->get_ordered_ops()) {
     const auto noise = ov::as_type_ptr<NoiseNode>(node);
     if (!noise) continue;
-    ov::Output<ov::Node> drawn = noise->input_value(0);
+    ov::Output<ov::Node> replacement = noise->input_value(0);
     const bool latent =
         has_trait(manifest, kDrawsLatent) && noise->stream() == manifest.latent_stream;
-    const LayerNoise* of_layer = nullptr;
-    for (const LayerNoise& layer : manifest.layer_noise) {
-      if (layer.stream == noise->stream()) of_layer = &layer;
-    }
-    if (of_layer) {
-      const auto width = static_cast<int64_t>(of_layer->width);
-      const ov::PartialShape shape{-1, width};
-      if (!drawn.get_partial_shape().compatible(shape)) {
+    const auto& layers = manifest.layer_noise;
+    const auto layer = std::find_if(layers.begin(), layers.end(), [&](const LayerNoise& other) {
+      return other.stream == noise->stream();
+    });
+    if (layer != layers.end()) {
+      const ov::PartialShape shape{-1, static_cast<int64_t>(layer->width)};
+      if (!replacement.get_partial_shape().compatible(shape)) {
         fail_stream(path, noise->stream(), ", but not as many numbers as its manifest says");
       }
       const auto input = std::make_shared<ov::op::v0::Parameter>(ov::element::f32, shape);
-      input->output(0).set_names({io::layer_noise(of_layer->stream)});
+      input->output(0).set_names({io::layer_noise(layer->stream)});
       model->add_parameters({input});
-      drawn = input->output(0);
+      replacement = input->output(0);
     } else if (!latent) {
       fail_stream(path, noise->stream(), ", which is not in its manifest");
     }
-    noise->output(0).replace(drawn);
+    noise->output(0).replace(replacement);
   }
 }
 
@@ -173,8 +172,8 @@ std::shared_ptr<ov::Model> read_graph(ov::Core* core, const BackendConfig& confi
     if (parameter->output(0).get_target_inputs().empty()) model->remove_parameter(parameter);
   }
   check_tensors(path, manifest, /*draws=*/false,
-                tensors_of(model->inputs(), input_names(manifest, /*draws=*/false), manifest),
-                tensors_of(model->outputs(), output_names(manifest), manifest));
+                list_tensors(model->inputs(), input_names(manifest, /*draws=*/false), manifest),
+                list_tensors(model->outputs(), output_names(manifest), manifest));
   return model;
 }
 
@@ -205,7 +204,7 @@ class OpenVinoBackend : public Backend {
   NoiseFrom noise_from() const override { return NoiseFrom::kCaller; }
   bool fixed_batch() const override { return true; }
 
-  // Static shapes: the plugin plans its kernels and memory once per batch size.
+  // Compiles the model with static shapes, for which the plugin plans kernels and memory once.
   void prepare(size_t rows) override try {
     const ForkGuard guard;
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -221,34 +220,34 @@ class OpenVinoBackend : public Backend {
         sized, "CPU", ov::num_streams(static_cast<int32_t>(instances_)),
         ov::inference_num_threads(static_cast<int32_t>(instances_)),
         ov::hint::enable_cpu_pinning(false), ov::hint::inference_precision(precision_));
-    std::vector<Request> made(instances_);
-    for (Request& request : made) {
+    std::vector<Request> requests(instances_);
+    for (Request& request : requests) {
       request.infer = compiled.create_infer_request();
       for (const auto& name : output_names(manifest_)) {
-        request.own.emplace(name, request.infer.get_tensor(name));
+        request.own_outputs.emplace(name, request.infer.get_tensor(name));
       }
     }
-    requests_.emplace(rows, std::move(made));
+    requests_.emplace(rows, std::move(requests));
   } catch (const ov::Exception& error) {
     throw ExecutionError(std::string("OpenVINO: ") + error.what());
   } catch (const std::system_error& error) {
-    // It makes a thread for each instance.
-    throw ExecutionError("instances: OpenVINO cannot have " + std::to_string(instances_) + ": " +
+    // OpenVINO starts a thread per instance.
+    throw ExecutionError("instances: OpenVINO cannot start " + std::to_string(instances_) + ": " +
                          error.what());
   }
 
   void run(size_t instance, const RunArguments& arguments) override try {
     const ForkGuard guard;
-    Request& request = find(arguments.rows)[instance];
+    Request& request = find_requests(arguments.rows)[instance];
     for (const Binding& binding : arguments.inputs) {
-      request.infer.set_tensor(binding.name, tensor(binding, arguments.rows));
+      request.infer.set_tensor(binding.name, make_tensor(binding, arguments.rows));
     }
-    auto unwanted = request.own;
+    auto unbound = request.own_outputs;
     for (const Binding& binding : arguments.outputs) {
-      request.infer.set_tensor(binding.name, tensor(binding, arguments.rows));
-      unwanted.erase(binding.name);
+      request.infer.set_tensor(binding.name, make_tensor(binding, arguments.rows));
+      unbound.erase(binding.name);
     }
-    for (const auto& [name, memory] : unwanted) request.infer.set_tensor(name, memory);
+    for (const auto& [name, memory] : unbound) request.infer.set_tensor(name, memory);
     request.infer.infer();
   } catch (const ov::Exception& error) {
     throw ExecutionError(std::string("OpenVINO: ") + error.what());
@@ -257,17 +256,17 @@ class OpenVinoBackend : public Backend {
  private:
   struct Request {
     ov::InferRequest infer;
-    // The request's own memory for the outputs: one that is left out of a run would else
-    // be written to where the last caller had it.
-    std::map<std::string, ov::Tensor> own;
+    // Memory for outputs that are not bound in a run: they would otherwise be written to the memory
+    // of the previous caller.
+    std::map<std::string, ov::Tensor> own_outputs;
   };
 
-  std::vector<Request>& find(size_t rows) {
+  std::vector<Request>& find_requests(size_t rows) {
     const std::lock_guard<std::mutex> lock(mutex_);
     return requests_.at(rows);
   }
 
-  ov::Tensor tensor(const Binding& binding, size_t rows) const {
+  ov::Tensor make_tensor(const Binding& binding, size_t rows) const {
     const TensorInfo info = tensor_info(binding.name, manifest_, rows);
     return ov::Tensor(element_type(info.type), ov::Shape(info.shape.begin(), info.shape.end()),
                       binding.data);

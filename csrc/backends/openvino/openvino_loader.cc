@@ -25,12 +25,12 @@ const OpenVinoEntry* open_entry() {
     throw BackendUnavailableError(std::string("OpenVINO is not installed: ") + kHint);
   const std::string own = find_own_library("ZOO_OPENVINO_BACKEND", "libzoo_openvino.so");
   if (own.empty()) {
-    throw BackendUnavailableError("this build has no backend for OpenVINO: libzoo_openvino.so is " +
-                                  std::string("not beside libzoo.so"));
+    throw BackendUnavailableError(
+        "this build has no backend for OpenVINO: libzoo_openvino.so is not beside libzoo.so");
   }
 
-  // Global: libzoo_openvino.so names no library of its own, since OpenVINO's
-  // sonames change with every patch release while its interface does not.
+  // Opened globally, because libzoo_openvino.so is not linked to OpenVINO: its sonames change with
+  // every patch release, while its interface does not.
   open_library(library, /*global=*/true);
   const std::string folder = library.substr(0, library.find_last_of('/'));
   const std::string frontend =
@@ -48,7 +48,7 @@ const OpenVinoEntry* open_entry() {
   const std::string version = entry->version();
   const std::string built = entry->built_for;
   if (version.compare(0, built.size(), built) != 0) {
-    throw BackendUnavailableError("OpenVINO " + version + " is installed, this build needs " +
+    throw BackendUnavailableError("OpenVINO " + version + " is installed, but this build needs " +
                                   built + ".x: pip install 'generator-zoo[openvino]'");
   }
   return entry;

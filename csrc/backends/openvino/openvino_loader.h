@@ -1,4 +1,4 @@
-// Opens OpenVINO and our backend for it, a library of its own, where both are installed.
+// Opens OpenVINO and our backend for it, which is a library of its own.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@ bool openvino_can(const std::string& precision);
 std::string openvino_version();
 std::unique_ptr<Backend> make_openvino(const BackendConfig& config);
 
-// What libzoo_openvino.so exports under the name zoo_openvino_entry.
+// Exported by libzoo_openvino.so as zoo_openvino_entry.
 struct OpenVinoEntry {
-  uint64_t interface;  // kOpenVinoInterface of both sides must agree (zoo_interfaces.h)
+  uint64_t interface;  // must be our kOpenVinoInterface (zoo_interfaces.h)
   const char* built_for;
   std::string (*version)();
   std::unique_ptr<Backend> (*make)(const BackendConfig&);

@@ -7,12 +7,6 @@
 #include "zoo/errors.h"
 
 namespace zoo {
-namespace {
-
-constexpr size_t kKeyBytes = 2 * sizeof(uint64_t);
-
-}  // namespace
-
 PlanBucket::PlanBucket(const Manifest& manifest, PlanEngine* engine, size_t profile, size_t rows,
                        const CudaStream& stream)
     : CudaBucket(rows, stream),
@@ -20,10 +14,10 @@ PlanBucket::PlanBucket(const Manifest& manifest, PlanEngine* engine, size_t prof
       context_(engine->context(profile, rows, stream.get())) {
   lay_out_inputs();
   for (const PlanTensor& output : manifest.plan.outputs) {
-    take_output(output.name, output.bytes(rows));
+    reserve_output(output.name, output.bytes(rows));
   }
   const size_t scratch_bytes = context_->scratch_bytes();
-  const size_t scratch = take(scratch_bytes);
+  const size_t scratch = reserve(scratch_bytes);
   allocate(operands_end_);
   std::vector<Binding> tensors;
   const auto bind = [&](const std::string& name, size_t offset) {
@@ -34,7 +28,7 @@ PlanBucket::PlanBucket(const Manifest& manifest, PlanEngine* engine, size_t prof
     for (const Part& part : operands_) bind(part.name, part.offset);
   }
   for (const Part& part : outputs_) bind(part.name, part.offset);
-  for (const Drawn& layer : layers_) bind(io::layer_noise(layer.stream), layer.offset);
+  for (const NoiseInput& layer : layers_) bind(io::layer_noise(layer.stream), layer.offset);
   if (latent_bytes_ != 0) bind(io::kLatent, latent_);
   context_->bind(tensors, device_.bytes() + scratch, scratch_bytes);
 }
@@ -43,12 +37,11 @@ void PlanBucket::lay_out_inputs() {
   std::vector<PlanTensor> copied;
   std::vector<PlanTensor> operands;
   for (const PlanTensor& input : manifest_.plan.inputs) {
-    const auto drawn = [&](const LayerNoise& layer) {
-      return input.name == io::layer_noise(layer.stream);
-    };
     const auto& layers = manifest_.layer_noise;
-    if (const auto layer = std::find_if(layers.begin(), layers.end(), drawn);
-        layer != layers.end()) {
+    const auto layer = std::find_if(layers.begin(), layers.end(), [&](const LayerNoise& other) {
+      return input.name == io::layer_noise(other.stream);
+    });
+    if (layer != layers.end()) {
       layers_.push_back({layer->stream, layer->width, 0});
     } else if (input.name == io::kLatent && takes_latents(manifest_)) {
       latent_bytes_ = input.bytes(rows_);
@@ -59,53 +52,56 @@ void PlanBucket::lay_out_inputs() {
     }
   }
   has_key_ = has_trait(manifest_, kDrawsLatent) || !layers_.empty();
-  if (has_key_) take(kKeyBytes);
+  if (has_key_) reserve(2 * sizeof(uint64_t));
   for (const PlanTensor& input : copied) {
-    copied_.push_back(take_tensor(input.name, input.bytes(rows_)));
+    copied_.push_back(reserve_tensor(input.name, input.bytes(rows_)));
   }
   copied_end_ = device_bytes();
   for (const PlanTensor& input : operands) {
-    operands_.push_back(take_tensor(input.name, input.bytes(rows_)));
+    operands_.push_back(reserve_tensor(input.name, input.bytes(rows_)));
   }
   if (latent_bytes_ != 0) {
-    operands_.push_back(take_tensor(io::kMu, latent_bytes_));
-    operands_.push_back(take_tensor(io::kLogvar, latent_bytes_));
+    operands_.push_back(reserve_tensor(io::kMu, latent_bytes_));
+    operands_.push_back(reserve_tensor(io::kLogvar, latent_bytes_));
   }
   operands_end_ = device_bytes();
-  latent_ = take(latent_bytes_);
-  for (Drawn& layer : layers_) layer.offset = take(rows_ * layer.width * sizeof(float));
+  latent_ = reserve(latent_bytes_);
+  for (NoiseInput& layer : layers_) layer.offset = reserve(rows_ * layer.width * sizeof(float));
 }
 
-PlanBucket::Latent PlanBucket::fill(const RunArguments& arguments, std::vector<DeviceRows>* given) {
-  const auto put = [&](size_t offset, const Binding& binding, size_t bytes) {
+PlanBucket::Latent PlanBucket::stage_inputs(const RunArguments& arguments,
+                                            std::vector<DeviceRows>* device_rows) {
+  const auto stage = [&](size_t offset, const Binding& binding, size_t bytes) {
     if (binding.memory == Memory::kDevice) {
-      given->push_back({offset, binding.data, bytes});
+      device_rows->push_back({offset, binding.data, bytes});
     } else {
       std::memcpy(in_.bytes() + offset, binding.data, bytes);
     }
   };
   if (has_key_) {
-    put(0, need_input(arguments, io::kSeed), sizeof(uint64_t));
-    put(sizeof(uint64_t), need_input(arguments, io::kFirst), sizeof(uint64_t));
+    stage(0, require_input(arguments, io::kSeed), sizeof(uint64_t));
+    stage(sizeof(uint64_t), require_input(arguments, io::kFirst), sizeof(uint64_t));
   }
-  for (const Part& part : copied_) put(part.offset, need_input(arguments, part.name), part.bytes);
-  const auto put_operand = [&](const Part& part, const std::string& name) {
-    put(part.offset, need_input(arguments, name), part.bytes / rows_ * wanted_rows(arguments));
+  for (const Part& part : copied_) {
+    stage(part.offset, require_input(arguments, part.name), part.bytes);
+  }
+  const auto stage_operand = [&](const Part& part, const std::string& name) {
+    stage(part.offset, require_input(arguments, name), part.bytes / rows_ * used_rows(arguments));
   };
   if (latent_bytes_ == 0) {
-    for (const Part& part : operands_) put_operand(part, part.name);
+    for (const Part& part : operands_) stage_operand(part, part.name);
     return Latent::kNone;
   }
   if (find_binding(arguments.inputs, io::kLatent)) {
-    put_operand(operands_[0], io::kLatent);
-    return Latent::kGiven;
+    stage_operand(operands_[0], io::kLatent);
+    return Latent::kInput;
   }
   if (!find_binding(arguments.inputs, io::kMu)) return Latent::kPrior;
-  for (const Part& part : operands_) put_operand(part, part.name);
+  for (const Part& part : operands_) stage_operand(part, part.name);
   return Latent::kPosterior;
 }
 
-void PlanBucket::put_work(const Work& work) {
+void PlanBucket::enqueue_work(const Work& work) {
   const CudaOps& ops = cuda_ops();
   unsigned char* const device = device_.bytes();
   void* const stream = stream_.get();
@@ -119,10 +115,12 @@ void PlanBucket::put_work(const Work& work) {
     if (bytes != 0) check_cuda(ops.copy(to, from, bytes, stream));
   };
   const auto operand = [&](size_t index) { return device + operands_[index].offset; };
-  size_t up = copied_end_;
-  if (work.up) up = work.latent == Latent::kGiven ? operands_[1].offset : operands_end_;
-  copy(device, in_.get(), up);
-  if (work.latent == Latent::kGiven) {
+  size_t upload_bytes = copied_end_;
+  if (work.upload) {
+    upload_bytes = work.latent == Latent::kInput ? operands_[1].offset : operands_end_;
+  }
+  copy(device, in_.get(), upload_bytes);
+  if (work.latent == Latent::kInput) {
     copy(device + latent_, operand(0), latent_bytes_);
   } else if (work.latent == Latent::kPosterior) {
     draw(reinterpret_cast<const float*>(operand(0)), reinterpret_cast<const float*>(operand(1)),
@@ -130,29 +128,30 @@ void PlanBucket::put_work(const Work& work) {
   } else if (work.latent == Latent::kPrior) {
     draw(nullptr, nullptr, manifest_.latent_stream, manifest_.latent_width, latent_);
   }
-  for (const Drawn& layer : layers_)
+  for (const NoiseInput& layer : layers_) {
     draw(nullptr, nullptr, layer.stream, layer.width, layer.offset);
+  }
   context_->enqueue(stream);
-  if (work.down) put_copies_down();
+  if (work.download) enqueue_download();
 }
 
-const CudaGraph& PlanBucket::graph(const Work& work) {
-  const auto found = graphs_.find(work);
-  if (found != graphs_.end()) return found->second;
-  // Kernels are loaded when they first run, which a stream under capture may not allow.
-  put_work(work);
+const CudaGraph& PlanBucket::find_graph(const Work& work) {
+  const auto known = graphs_.find(work);
+  if (known != graphs_.end()) return known->second;
+  // Kernels are loaded at their first run, which may not be possible during a capture.
+  enqueue_work(work);
   check_cuda(cuda_ops().synchronize(stream_.get()));
-  return graphs_.emplace(work, capture_graph(stream_, [&] { put_work(work); })).first->second;
+  return graphs_.emplace(work, capture_graph(stream_, [&] { enqueue_work(work); })).first->second;
 }
 
 void PlanBucket::enqueue(const RunArguments& arguments) {
-  std::vector<DeviceRows> given;
-  Work work{fill(arguments, &given), false, false};
-  work.up = given.empty() && work.latent != Latent::kPrior;
-  work.down = wants_outputs(arguments, Memory::kHost);
-  const CudaGraph& kept = graph(work);
-  put_rows(given, device_.bytes(), stream_);
-  check_cuda(cuda_ops().launch(kept.get(), stream_.get()));
+  std::vector<DeviceRows> device_rows;
+  Work work{stage_inputs(arguments, &device_rows), false, false};
+  work.upload = device_rows.empty() && work.latent != Latent::kPrior;
+  work.download = has_outputs_in(arguments, Memory::kHost);
+  const CudaGraph& graph = find_graph(work);
+  enqueue_copies(device_rows, device_.bytes(), stream_);
+  check_cuda(cuda_ops().launch(graph.get(), stream_.get()));
 }
 
 }  // namespace zoo

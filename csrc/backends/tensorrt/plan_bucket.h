@@ -1,4 +1,4 @@
-// One batch size of a plan on one stream: its memory, and the graphs that are replayed.
+// One batch size of a plan on one stream: its memory, and the CUDA graphs that are replayed.
 #pragma once
 
 #include <map>
@@ -19,22 +19,23 @@ class PlanBucket : public CudaBucket {
              const CudaStream& stream);
 
  private:
-  // Where the latent of the network comes from; kNone: it has none, or one as rows that go in.
-  enum class Latent { kNone, kPrior, kPosterior, kGiven };
+  // Source of the latent of the network; kNone if it has none, or if it is the main input.
+  enum class Latent { kNone, kPrior, kPosterior, kInput };
 
-  // What is put into the stream, and kept as a graph.
+  // The variants of a run, each captured as a graph.
   struct Work {
     Latent latent;
-    bool up;    // the operands are copied from the host
-    bool down;  // the outputs are copied to the host
+    bool upload;    // copies the operands from the host
+    bool download;  // copies the outputs to the host
 
     bool operator<(const Work& other) const {
-      return std::tie(latent, up, down) < std::tie(other.latent, other.up, other.down);
+      return std::tie(latent, upload, download) <
+             std::tie(other.latent, other.upload, other.download);
     }
   };
 
-  // Noise that a kernel draws into an input of the network.
-  struct Drawn {
+  // An input of the network into which a kernel draws noise.
+  struct NoiseInput {
     uint32_t stream;
     size_t width;
     size_t offset;
@@ -42,21 +43,22 @@ class PlanBucket : public CudaBucket {
 
   void enqueue(const RunArguments& arguments) override;
   void lay_out_inputs();
-  Latent fill(const RunArguments& arguments, std::vector<DeviceRows>* given);
-  void put_work(const Work& work);
-  const CudaGraph& graph(const Work& work);
+  // Copies the inputs to in_; those in device memory are added to device_rows.
+  Latent stage_inputs(const RunArguments& arguments, std::vector<DeviceRows>* device_rows);
+  void enqueue_work(const Work& work);
+  const CudaGraph& find_graph(const Work& work);
 
   const Manifest& manifest_;
   std::unique_ptr<PlanContext> context_;
 
-  // The device's memory: what every run copies there, the key of the noise first; the operands,
-  // which may be in the device's memory already: the rows that go in, or mu (or a given latent) and
-  // logvar; what is drawn; the outputs; scratch.
+  // Layout of the device memory: the inputs that every run uploads, beginning with the key of the
+  // noise; the operands, which the caller may have in device memory: the main input, or mu (or the
+  // latent) and logvar; the drawn noise; the outputs; scratch.
   std::vector<Part> copied_;
   std::vector<Part> operands_;
-  std::vector<Drawn> layers_;
+  std::vector<NoiseInput> layers_;
   bool has_key_ = false;
-  size_t latent_bytes_ = 0;  // of a generator's or a synthesis network's; 0 without one
+  size_t latent_bytes_ = 0;  // 0 if the network takes no latent
   size_t latent_ = 0;
   size_t copied_end_ = 0;
   size_t operands_end_ = 0;

@@ -1,6 +1,6 @@
-// Plans by TensorRT's C++ API, as runtime/plans.py opens them by its Python module. The same
-// source makes libzoo_tensorrt.so with TensorRT's headers, libzoo_tensorrt_rtx.so with those of
-// TensorRT for RTX. Linked to neither: tensorrt_loader.cc opens what is installed.
+// Opens plans with TensorRT's C++ API, as runtime/plans.py does with its Python module. This source
+// is compiled into libzoo_tensorrt.so with the headers of TensorRT, and into libzoo_tensorrt_rtx.so
+// with those of TensorRT for RTX. Neither is linked: tensorrt_loader.cc opens what is installed.
 
 #include <NvInferRuntime.h>
 #include <dlfcn.h>
@@ -29,31 +29,34 @@ constexpr int32_t kHeaders = NV_TENSORRT_VERSION;
 using CreateRuntime = void* (*)(void* logger, int32_t version) noexcept;
 using Number = int32_t (*)() noexcept;
 
-// As TensorRT counts: 10.14.1 is 101401, and up to version 8, 8.6.1 is 8601.
+// Formats a version number of TensorRT: 10.14.1 is 101401, and up to version 8, 8.6.1 is 8601.
 std::string version_name(int32_t number) {
   const int32_t unit = number < 10000 ? 10 : 100;
   return std::to_string(number / (100 * unit)) + "." + std::to_string(number / 100 % unit) + "." +
          std::to_string(number % 100);
 }
 
-// fits: whether the tables of virtual functions of a library's version are those of the headers.
+// is_compatible: returns true if a library of that version has the virtual function tables of the
+// headers.
 #ifdef TRT_MAJOR_RTX
 constexpr const char* kTitle = "TensorRT for RTX";
 
-// They changed between 1.4 and 1.7.
-bool fits(int32_t version) { return version / 100 == kHeaders / 100; }
-std::string fitting() {
+// The tables changed between 1.4 and 1.7.
+bool is_compatible(int32_t version) { return version / 100 == kHeaders / 100; }
+std::string compatible_versions() {
   return std::to_string(NV_TENSORRT_MAJOR) + "." + std::to_string(NV_TENSORRT_MINOR);
 }
 #else
 constexpr const char* kTitle = "TensorRT";
 
-// The first that has all that is called here: IExecutionContext::setDeviceMemoryV2.
+// The first version with all functions used here (IExecutionContext::setDeviceMemoryV2).
 constexpr int32_t kOldest = 100100;
 
-// They only grow within a major version.
-bool fits(int32_t version) { return version / 10000 == NV_TENSORRT_MAJOR && version >= kOldest; }
-std::string fitting() {
+// The tables only grow within a major version.
+bool is_compatible(int32_t version) {
+  return version / 10000 == NV_TENSORRT_MAJOR && version >= kOldest;
+}
+std::string compatible_versions() {
   return std::to_string(NV_TENSORRT_MAJOR) + " (" + version_name(kOldest) + " or newer)";
 }
 #endif
@@ -63,14 +66,14 @@ int32_t version_number(void* library) {
   return call ? call() : 0;
 }
 
-// With the number of the build, where the library tells it: 10.14.1.48.
+// Version with the build number if the library reports it: 10.14.1.48.
 std::string full_version(void* library) {
   std::string name = version_name(version_number(library));
   const auto build = reinterpret_cast<Number>(::dlsym(library, "getInferLibBuildVersion"));
   return build ? name + "." + std::to_string(build()) : name;
 }
 
-// A version may be given with fewer numbers than another, and the wheels' may end in ".post1".
+// Compares versions of which one may have fewer components, or end in ".post1" as in wheels.
 bool same_version(const std::string& a, const std::string& b) {
   const std::string& shorter = a.size() < b.size() ? a : b;
   const std::string& longer = a.size() < b.size() ? b : a;
@@ -78,13 +81,13 @@ bool same_version(const std::string& a, const std::string& b) {
          (longer.size() == shorter.size() || longer[shorter.size()] == '.');
 }
 
-// Never destroyed: at the end of a process, TensorRT and CUDA may be gone before it.
-Log& the_log() {
+// Never destroyed, because TensorRT may use it until the process exits.
+Log& shared_log() {
   static auto* const log = new Log;
   return *log;
 }
 
-// The library, and its runtime: one for the process, which outlives every engine.
+// TensorRT's library and runtime. There is one per process, which outlives all engines.
 struct Runtime {
   void* library = nullptr;
   std::string version;
@@ -92,12 +95,12 @@ struct Runtime {
 
   [[noreturn]] void fail(const std::string& what) const {
     const std::string text =
-        std::string(kTitle) + " " + version + " " + what + ": " + the_log().first_error();
-    if (exhausted(text)) throw OutOfMemoryError(text);
+        std::string(kTitle) + " " + version + " " + what + ": " + shared_log().first_error();
+    if (is_out_of_memory(text)) throw OutOfMemoryError(text);
     throw ExecutionError(text);
   }
 
-  static bool exhausted(std::string text) {
+  static bool is_out_of_memory(std::string text) {
     std::transform(text.begin(), text.end(), text.begin(),
                    [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     for (const char* words : {"out of memory", "outofmemory", "cudaerrormemoryallocation"}) {
@@ -107,39 +110,37 @@ struct Runtime {
   }
 };
 
-// TensorRT 10.16 converts the pointer to nothing to that of a base class, and so returns a small
-// number where it makes no runtime.
+// On failure, TensorRT 10.16 casts a null pointer to a base class, and so returns a small number.
 bool is_object(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) >= 4096; }
 
-const Runtime& runtime_of(void* library) {
+const Runtime& shared_runtime(void* library) {
   static std::mutex mutex;
-  static Runtime* kept = nullptr;
+  static Runtime* shared = nullptr;
   const std::lock_guard<std::mutex> lock(mutex);
-  if (kept) return *kept;
+  if (shared) return *shared;
   auto fresh = std::make_unique<Runtime>();
   fresh->library = library;
   fresh->version = full_version(library);
   const auto create =
       reinterpret_cast<CreateRuntime>(::dlsym(library, "createInferRuntime_INTERNAL"));
-  const auto call = the_log().begin();
-  void* const made = create(&the_log(), kHeaders);
-  if (!is_object(made)) fresh->fail("makes no runtime");
-  fresh->runtime = static_cast<nvinfer1::IRuntime*>(made);
-  // As runtime/plans.py: plans for later versions hold code for the host.
+  const auto call = shared_log().begin();
+  void* const runtime = create(&shared_log(), kHeaders);
+  if (!is_object(runtime)) fresh->fail("cannot create a runtime");
+  fresh->runtime = static_cast<nvinfer1::IRuntime*>(runtime);
+  // As in runtime/plans.py: plans that are compatible with later versions contain host code.
   const char* const host_code = std::getenv("ZOO_TENSORRT_HOST_CODE");
   if (host_code && std::string(host_code) == "1") fresh->runtime->setEngineHostCodeAllowed(true);
-  kept = fresh.release();
-  return *kept;
+  shared = fresh.release();
+  return *shared;
 }
 
-// An input of the network; -1 in the place of the batch.
 struct Input {
   std::string name;
-  nvinfer1::Dims shape;
+  nvinfer1::Dims shape;  // -1 for the batch
 };
 
-// As a manifest calls it; what no plan of ours has, by its number.
-std::string name_of(nvinfer1::DataType type) {
+// Name of a type as in manifests, or its number for types that our plans do not have.
+std::string type_name(nvinfer1::DataType type) {
   switch (type) {
     case nvinfer1::DataType::kFLOAT:
       return "float32";
@@ -152,7 +153,7 @@ std::string name_of(nvinfer1::DataType type) {
   }
 }
 
-std::string text_of(const nvinfer1::Dims& shape) {
+std::string describe(const nvinfer1::Dims& shape) {
   std::string text;
   for (int axis = 0; axis < shape.nbDims; ++axis) {
     text += (axis ? ", " : "") + std::to_string(shape.d[axis]);
@@ -165,7 +166,7 @@ class Context : public PlanContext {
   Context(const Runtime& runtime, nvinfer1::ICudaEngine* engine, const std::vector<Input>& inputs,
           size_t profile, size_t rows, cudaStream_t stream)
       : runtime_(runtime) {
-    const auto call = the_log().begin();
+    const auto call = shared_log().begin();
     context_.reset(engine->createExecutionContext(
         nvinfer1::ExecutionContextAllocationStrategy::kUSER_MANAGED));
     if (!context_) runtime_.fail("cannot create an execution context");
@@ -178,7 +179,7 @@ class Context : public PlanContext {
         if (shape.d[axis] < 0) shape.d[axis] = static_cast<int64_t>(rows);
       }
       if (!context_->setInputShape(input.name.c_str(), shape)) {
-        runtime_.fail("does not accept shape " + text_of(shape) + " for '" + input.name + "'");
+        runtime_.fail("does not accept shape " + describe(shape) + " for '" + input.name + "'");
       }
     }
     scratch_bytes_ = context_->updateDeviceMemorySizeForShapes();
@@ -187,7 +188,7 @@ class Context : public PlanContext {
   size_t scratch_bytes() const override { return scratch_bytes_; }
 
   void bind(const std::vector<Binding>& tensors, void* scratch, size_t bytes) override {
-    const auto call = the_log().begin();
+    const auto call = shared_log().begin();
     for (const Binding& tensor : tensors) {
       if (!context_->setTensorAddress(tensor.name.c_str(), tensor.data)) {
         runtime_.fail("does not accept the address of '" + tensor.name + "'");
@@ -197,7 +198,7 @@ class Context : public PlanContext {
   }
 
   void enqueue(void* stream) override {
-    const auto call = the_log().begin();
+    const auto call = shared_log().begin();
     if (!context_->enqueueV3(static_cast<cudaStream_t>(stream)))
       runtime_.fail("cannot run the plan");
   }
@@ -213,9 +214,9 @@ class Engine : public PlanEngine {
   Engine(const Runtime& runtime, const std::string& path, const PlanDescription& plan)
       : runtime_(runtime) {
     const FileContents file(path);
-    const auto call = the_log().begin();
+    const auto call = shared_log().begin();
     engine_.reset(runtime.runtime->deserializeCudaEngine(file.text().data(), file.text().size()));
-    if (!engine_) refuse(path, plan);
+    if (!engine_) fail_to_open(path, plan);
     for (int32_t index = 0; index < engine_->getNbIOTensors(); ++index) {
       const char* const name = engine_->getIOTensorName(index);
       const nvinfer1::Dims shape = engine_->getTensorShape(name);
@@ -224,7 +225,7 @@ class Engine : public PlanEngine {
       }
       PlanTensor tensor;
       tensor.name = name;
-      tensor.type = name_of(engine_->getTensorDataType(name));
+      tensor.type = type_name(engine_->getTensorDataType(name));
       tensor.shape.assign(shape.d, shape.d + std::max(0, shape.nbDims));
       tensors_.push_back(std::move(tensor));
     }
@@ -238,7 +239,7 @@ class Engine : public PlanEngine {
   }
 
  private:
-  [[noreturn]] void refuse(const std::string& path, const PlanDescription& plan) const {
+  [[noreturn]] void fail_to_open(const std::string& path, const PlanDescription& plan) const {
     try {
       runtime_.fail("cannot open '" + path + "'");
     } catch (const OutOfMemoryError&) {
@@ -261,20 +262,21 @@ class Engine : public PlanEngine {
 void check(void* library, const std::string& library_path) {
   for (const char* name : {"getInferLibVersion", "createInferRuntime_INTERNAL"}) {
     if (!::dlsym(library, name)) {
-      throw BackendUnavailableError("'" + library_path + "' is no library of " + kTitle +
+      throw BackendUnavailableError("'" + library_path + "' is not a library of " + kTitle +
                                     ": it has no symbol " + name);
     }
   }
-  const int32_t here = version_number(library);
-  if (fits(here)) return;
-  throw BackendUnavailableError("'" + library_path + "' is " + kTitle + " " + version_name(here) +
-                                ", and this build of generator-zoo was made with the headers of " +
-                                version_name(kHeaders) + ": install " + kTitle + " " + fitting() +
-                                ", or generator-zoo again, with the other headers");
+  const int32_t version = version_number(library);
+  if (is_compatible(version)) return;
+  throw BackendUnavailableError(
+      "'" + library_path + "' is " + kTitle + " " + version_name(version) +
+      ", but this build of generator-zoo has the headers of " + version_name(kHeaders) +
+      ": install " + kTitle + " " + compatible_versions() +
+      ", or build generator-zoo again with the headers of the former");
 }
 
 std::unique_ptr<PlanEngine> open(void* library, const std::string& path, const Manifest& manifest) {
-  return std::make_unique<Engine>(runtime_of(library), path, manifest.plan);
+  return std::make_unique<Engine>(shared_runtime(library), path, manifest.plan);
 }
 
 }  // namespace

@@ -13,24 +13,23 @@
 namespace zoo {
 namespace {
 
-// A library of TensorRT: the beginning of its name, and its folder in NVIDIA's wheels.
 struct Library {
-  const char* name;
-  const char* folder;
+  const char* name;    // without the suffix
+  const char* folder;  // in NVIDIA's wheels
 };
 
-// A distribution of TensorRT: TensorRT itself, or TensorRT-RTX.
+// A distribution of TensorRT: TensorRT itself, or TensorRT for RTX.
 struct Distribution {
   const char* title;
   const char* own;          // our library for it
-  const char* headers;      // environment variable that tells the build where its headers are
-  const char* environment;  // file or folder of its library
+  const char* headers;      // environment variable of the build with the folder of the headers
+  const char* environment;  // environment variable with the file or folder of the library
   std::vector<Library> libraries;
-  const char* remedy;  // that installs it
+  const char* install;  // command that installs it, without the version
 };
 
-// The lean library runs plans that were built to be compatible with later versions. The one that
-// only dispatches runs none of ours: it needs leave to run code that is in the plan.
+// The lean library runs plans that were built to be compatible with later versions. The dispatch
+// library is not listed: it needs permission to run code that is contained in the plan.
 const Distribution& find_distribution(const std::string& target) {
   static const std::map<std::string, Distribution> known = {
       {"tensorrt",
@@ -51,7 +50,7 @@ const Distribution& find_distribution(const std::string& target) {
   return known.at(target);
 }
 
-struct Opened {
+struct Loaded {
   const TensorRtEntry* entry = nullptr;
   void* tensorrt = nullptr;
 };
@@ -62,7 +61,7 @@ const TensorRtEntry* open_entry(const Distribution& distribution, const std::str
     throw BackendUnavailableError(
         "'" + plan + "' is a plan of " + distribution.title + ", and " + distribution.own +
         ", which opens it without Python, is not beside libzoo.so: no C++ headers of " +
-        distribution.title + " were found when it was made. Set " + distribution.headers +
+        distribution.title + " were found when it was built. Set " + distribution.headers +
         " to the folder that has include/NvInferRuntime.h and install generator-zoo from source "
         "again, or open the plan in Python (import runtime)");
   }
@@ -75,44 +74,45 @@ const TensorRtEntry* open_entry(const Distribution& distribution, const std::str
   return entry;
 }
 
-// The library where the environment says, else where the system's loader finds it, else of a wheel.
+// Opens the library where the environment variable points, else where the system's loader finds
+// it, else from a wheel.
 void* open_tensorrt(const Distribution& distribution, int major, std::string* path) {
   const std::string suffix = ".so." + std::to_string(major);
-  const char* const given = std::getenv(distribution.environment);
-  const bool told = given && *given;
-  std::string tried;
+  const char* const value = std::getenv(distribution.environment);
+  const bool configured = value && *value;
+  std::string attempts;
   for (const Library& library : distribution.libraries) {
     const std::string name = library.name + suffix;
-    if (!told) {
-      if (void* found = ::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) {
+    if (!configured) {
+      if (void* handle = ::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) {
         *path = name;
-        return found;
+        return handle;
       }
       const char* reason = ::dlerror();
-      tried += std::string("; ") + (reason ? reason : name.c_str());
+      attempts += std::string("; ") + (reason ? reason : name.c_str());
     }
     *path = find_library(distribution.environment, library.folder, name);
     if (!path->empty()) return open_library(*path, /*global=*/false);
     const std::string other =
         find_library(distribution.environment, library.folder, std::string(library.name) + ".so.");
-    if (!other.empty()) tried += "; '" + other + "' is of another version";
+    if (!other.empty()) attempts += "; '" + other + "' is of another version";
   }
   const std::string version = std::to_string(major);
   throw BackendUnavailableError(
       std::string(distribution.title) + " " + version +
-      ", with whose headers this build was made, is not installed: " + distribution.remedy +
-      version + ".*', or set " + distribution.environment + " to the folder of " +
+      ", which this build is for, is not installed: " + distribution.install + version +
+      ".*', or set " + distribution.environment + " to the folder of " +
       distribution.libraries.front().name + suffix +
-      (told ? ", which is not in '" + std::string(given) + "'" : "") + tried);
+      (configured ? ", which is not in '" + std::string(value) + "'" : "") + attempts);
 }
 
-Opened opened(const std::string& target, const std::string& plan) {
+Loaded load(const std::string& target, const std::string& plan) {
   static std::mutex mutex;
-  static auto* const all = new std::map<std::string, Opened>;
+  static auto* const all = new std::map<std::string, Loaded>;
   const std::lock_guard<std::mutex> lock(mutex);
-  if (const auto found = all->find(target); found != all->end()) return found->second;
+  if (const auto known = all->find(target); known != all->end()) return known->second;
   const Distribution& distribution = find_distribution(target);
-  Opened fresh;
+  Loaded fresh;
   fresh.entry = open_entry(distribution, plan);
   std::string path;
   fresh.tensorrt = open_tensorrt(distribution, fresh.entry->major, &path);
@@ -123,8 +123,8 @@ Opened opened(const std::string& target, const std::string& plan) {
 }  // namespace
 
 std::unique_ptr<PlanEngine> open_plan_natively(const std::string& path, const Manifest& manifest) {
-  const Opened found = opened(manifest.plan.target, path);
-  return found.entry->open(found.tensorrt, path, manifest);
+  const Loaded loaded = load(manifest.plan.target, path);
+  return loaded.entry->open(loaded.tensorrt, path, manifest);
 }
 
 }  // namespace zoo

@@ -1,5 +1,5 @@
-// Opens TensorRT and our code for its C++ API, a library of its own for each TensorRT, where both
-// are installed. No Python.
+// Opens TensorRT without Python, and our code for its C++ API, which is a library of its own for
+// each distribution of TensorRT.
 #pragma once
 
 #include <cstdint>
@@ -10,17 +10,17 @@
 
 namespace zoo {
 
-// A PlanLoader. Throws BackendUnavailableError (that TensorRT is not here, or is of another
-// version), EngineFileError, OutOfMemoryError.
+// A PlanLoader. Throws BackendUnavailableError (TensorRT is not installed, or of another version),
+// EngineFileError, OutOfMemoryError.
 std::unique_ptr<PlanEngine> open_plan_natively(const std::string& path, const Manifest& manifest);
 
-// What libzoo_tensorrt.so and libzoo_tensorrt_rtx.so export under the name zoo_tensorrt_entry.
+// Exported by libzoo_tensorrt.so and libzoo_tensorrt_rtx.so as zoo_tensorrt_entry.
 struct TensorRtEntry {
-  uint64_t interface;  // kTensorRtInterface of both sides must agree (zoo_interfaces.h)
-  int major;           // of the headers that it was built with: the library's name ends with it
-  // Throws BackendUnavailableError where the library is no TensorRT of that major version.
+  uint64_t interface;  // must be our kTensorRtInterface (zoo_interfaces.h)
+  int major;           // version of the headers, with which the name of TensorRT's library ends
+  // Throws BackendUnavailableError if the library is not a compatible TensorRT.
   void (*check)(void* library, const std::string& library_path);
-  // Opens a plan with a library that was checked; the library stays open from then on.
+  // Opens a plan with a library that was checked and stays open from then on.
   std::unique_ptr<PlanEngine> (*open)(void* library, const std::string& path,
                                       const Manifest& manifest);
 };

@@ -1,4 +1,4 @@
-// What TensorRT says, which is why something failed. It takes one logger for a whole process.
+// Messages of TensorRT, from which errors are explained. It takes one logger per process.
 #pragma once
 
 #include <NvInferRuntime.h>
@@ -11,21 +11,21 @@
 
 namespace zoo::tensorrt {
 
-// Gathers errors and warnings; TensorRT calls it from threads of its own too.
+// Collects errors and warnings. TensorRT also calls it from its own threads.
 class Log : public nvinfer1::ILogger {
  public:
   void log(Severity severity, const char* text) noexcept override {
     if (severity > Severity::kWARNING || !text) return;
     try {
       const std::lock_guard<std::mutex> lock(mutex_);
-      if (messages_.size() < kMost) messages_.emplace_back(severity, text);
+      if (messages_.size() < kMaxMessages) messages_.emplace_back(severity, text);
     } catch (...) {
-      // Without memory for it, the message is lost; nothing may be thrown to TensorRT.
+      // Out of memory: the message is dropped, because TensorRT must not see an exception.
     }
   }
 
-  // For one call of TensorRT's: what is said from now on is of this call, as long as the result
-  // lives. Not to be nested.
+  // Begins a call of TensorRT: clears the messages, and keeps other calls out for the lifetime of
+  // the result. Must not be nested.
   std::unique_lock<std::mutex> begin() {
     std::unique_lock<std::mutex> call(call_mutex_);
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -33,20 +33,20 @@ class Log : public nvinfer1::ILogger {
     return call;
   }
 
-  // The first error since begin(), in one line; else "no reason given".
+  // Returns the first error since begin() in one line, or "no reason given".
   std::string first_error() const {
     const std::lock_guard<std::mutex> lock(mutex_);
     for (const auto& [severity, text] : messages_) {
-      if (severity <= Severity::kERROR && !is_chatter(text)) return one_line(text);
+      if (severity <= Severity::kERROR && !is_noise(text)) return one_line(text);
     }
     return "no reason given";
   }
 
  private:
-  static constexpr size_t kMost = 100;
+  static constexpr size_t kMaxMessages = 100;
 
-  // Said by builds that succeed, and by every failure on a machine without a driver.
-  static bool is_chatter(const std::string& text) {
+  // Returns true for errors that successful builds log too, or any failure without a driver.
+  static bool is_noise(const std::string& text) {
     for (const char* part : {"Thread context has not been set", "catchCudaError"}) {
       if (text.find(part) != std::string::npos) return true;
     }
@@ -65,7 +65,7 @@ class Log : public nvinfer1::ILogger {
   }
 
   std::mutex call_mutex_;
-  mutable std::mutex mutex_;  // guards what follows
+  mutable std::mutex mutex_;  // guards messages_
   std::vector<std::pair<Severity, std::string>> messages_;
 };
 
