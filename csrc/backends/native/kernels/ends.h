@@ -24,26 +24,6 @@ void from_levels(const uint8_t* levels, size_t count, const Scaling& scaling, vo
   __builtin_memcpy(to + i, last, (count - i) * sizeof(Element));
 }
 
-// Rows and columns of kLanes × kLanes numbers change places, half by half.
-inline void turn(Vec (&rows)[kLanes]) {
-#pragma GCC unroll 4
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    Ints first, second;
-#pragma GCC unroll 16
-    for (int i = 0; i < kLanes; ++i) {
-      first[i] = (i & half) == 0 ? i : i - half + kLanes;
-      second[i] = (i & half) == 0 ? i + half : i + kLanes;
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < kLanes; ++i) {
-      if ((i & half) != 0) continue;
-      const Vec a = rows[i], b = rows[i + half];
-      rows[i] = __builtin_shuffle(a, b, first);
-      rows[i + half] = __builtin_shuffle(a, b, second);
-    }
-  }
-}
-
 void transpose(const float* in, size_t slots, float* out, size_t stride) {
   for (size_t slot = 0; slot < slots; slot += kLanes) {
     for (int p = 0; p < kParts; ++p) {

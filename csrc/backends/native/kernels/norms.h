@@ -6,110 +6,180 @@
 namespace zoo::native {
 namespace {
 
-// The sum of 16 numbers: i and i + 8, then i and i + 4, ….
-inline float total(const float* values) {
-  float sums[8];
-#pragma GCC unroll 8
-  for (int i = 0; i < 8; ++i) sums[i] = values[i] + values[i + 8];
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) sums[i] += sums[i + 4];
-  return (sums[0] + sums[2]) + (sums[1] + sums[3]);
+inline Vec root(Vec value) {
+#if defined(__x86_64__) && ZOO_LANES == 16
+  return (Vec)_mm512_sqrt_ps((__m512)value);
+#elif defined(__x86_64__)
+  return (Vec)_mm256_sqrt_ps((__m256)value);
+#else
+  for (int i = 0; i < kLanes; ++i) value[i] = __builtin_sqrtf(value[i]);
+  return value;
+#endif
 }
 
-inline float root(float value) {
-  float result;
-#if defined(__x86_64__)
-  __asm__("vsqrtss %1, %1, %0" : "=x"(result) : "x"(value));
-#else
-  result = __builtin_sqrtf(value);
-#endif
-  return result;
+// Of each of kLanes rows the sum of its 16 numbers: i and i + 8, then i and i + 4, …. Of those of a
+// block, `rows` has the sums of the parts.
+inline Vec totals(Vec (&rows)[kLanes]) {
+  turn(rows);
+#pragma GCC unroll 3
+  for (int half = kLanes / 2; half > 2; half /= 2) {
+#pragma GCC unroll 8
+    for (int i = 0; i < half; ++i) rows[i] += rows[i + half];
+  }
+  return (rows[0] + rows[2]) + (rows[1] + rows[3]);
+}
+
+// Of `count` slots, at most kLanes.
+inline void normalize_slots(Element* in, size_t block, size_t blocks, size_t count, float scale,
+                            float epsilon) {
+  Vec squares[kLanes] = {};
+  for (size_t i = 0; i < count; ++i) {
+    Vec parts[kParts] = {};
+    for (size_t b = 0; b < blocks; ++b) {
+#pragma GCC unroll 4
+      for (int p = 0; p < kParts; ++p) {
+        const Vec x = load(in + b * block + i * kBlock + p * kLanes);
+        parts[p] += x * x;
+      }
+    }
+    squares[i] = parts[0];
+#pragma GCC unroll 4
+    for (int p = 1; p < kParts; ++p) squares[i] += parts[p];
+  }
+  const Vec norms = all(1.0f) / root(totals(squares) * all(scale) + all(epsilon));
+  float factors[kLanes];
+  store(factors, norms);
+  for (size_t b = 0; b < blocks; ++b) {
+    for (size_t i = 0; i < count; ++i) {
+#pragma GCC unroll 4
+      for (int p = 0; p < kParts; ++p) {
+        Element* const at = in + b * block + i * kBlock + p * kLanes;
+        store(at, load(at) * all(factors[i]));
+      }
+    }
+  }
 }
 
 void pixel_norm(void* map, size_t block, size_t blocks, size_t slots, float scale, float epsilon) {
   Element* const in = static_cast<Element*>(map);
-  for (size_t slot = 0; slot < slots; ++slot) {
-    Vec squares[kParts] = {};
-    for (size_t b = 0; b < blocks; ++b) {
-#pragma GCC unroll 4
-      for (int p = 0; p < kParts; ++p) {
-        const Vec x = load(in + b * block + slot * kBlock + p * kLanes);
-        squares[p] += x * x;
-      }
-    }
-    float values[kBlock];
-#pragma GCC unroll 4
-    for (int p = 0; p < kParts; ++p) store(values + p * kLanes, squares[p]);
-    const Vec divisor = all(root(total(values) * scale + epsilon));
-    for (size_t b = 0; b < blocks; ++b) {
-#pragma GCC unroll 4
-      for (int p = 0; p < kParts; ++p) {
-        const size_t place = b * block + slot * kBlock + static_cast<size_t>(p * kLanes);
-        store(in + place, load(in + place) / divisor);
-      }
-    }
+  for (size_t slot = 0; slot < slots; slot += kLanes) {
+    const size_t left = slots - slot;
+    const size_t count = left < kLanes ? left : static_cast<size_t>(kLanes);
+    normalize_slots(in + slot * kBlock, block, blocks, count, scale, epsilon);
   }
 }
 
-// blur(in) + bias + strength · noise of one pixel and one vector of its channels, rectified.
-inline Vec noisy(const NormCall& call, size_t y, size_t x, int part) {
-  const Element* in =
-      static_cast<const Element*>(call.in) + y * call.in_row + x * call.in_column + part * kLanes;
-  Vec value = load(in);
-  if (call.blur) {
-    value = Vec{};
-    for (size_t ky = 0; ky < 3; ++ky) {
-      if (y + ky < 1 || y + ky > call.height) continue;
-      for (size_t kx = 0; kx < 3; ++kx) {
-        if (x + kx < 1 || x + kx > call.width) continue;
-        const Element* from = in + ky * call.in_row + kx * call.in_column;
-        value += load(from - call.in_row - call.in_column) *
-                 load(call.blur + (3 * ky + kx) * kBlock + part * kLanes);
-      }
+// What is done to one part of a block's channels before their mean is taken.
+struct Noisy {
+  Noisy(const NormCall& of, int part)
+      : call(of),
+        in(static_cast<const Element*>(of.in) + part * kLanes),
+        bias(load(of.bias + part * kLanes)),
+        strength(of.strength ? load(of.strength + part * kLanes) : Vec{}),
+        slope(all(of.slope)) {
+#pragma GCC unroll 9
+    for (int k = 0; k < 9; ++k) {
+      blur[k] = of.blur ? load(of.blur + k * kSide + part * kLanes) : Vec{};
     }
   }
-  value = value + load(call.bias + part * kLanes);
-  if (call.noise) {
-    const float noise = call.noise[y * call.width + x] * call.noise_scale;
-    value = load(call.strength + part * kLanes) * all(noise) + value;
+
+  // Whole: all neighbours are in the picture.
+  template <bool Whole>
+  inline Vec blurred(size_t y, size_t x) const {
+    const Element* const corner =
+        in + y * call.in_row + x * call.in_column - call.in_row - call.in_column;
+    Vec value = {};
+#pragma GCC unroll 3
+    for (size_t ky = 0; ky < 3; ++ky) {
+      if (!Whole && (y + ky < 1 || y + ky > call.height)) continue;
+#pragma GCC unroll 3
+      for (size_t kx = 0; kx < 3; ++kx) {
+        if (!Whole && (x + kx < 1 || x + kx > call.width)) continue;
+        value += load(corner + ky * call.in_row + kx * call.in_column) * blur[3 * ky + kx];
+      }
+    }
+    return value;
   }
-  return larger(value, value * all(call.slope));
+
+  // leaky(value + bias + strength · noise) of a pixel.
+  inline Vec finished(Vec value, size_t y, size_t x) const {
+    value = value + bias;
+    if (call.noise) {
+      const float noise = call.noise[y * call.width + x] * call.noise_scale;
+      value = strength * all(noise) + value;
+    }
+    return larger(value, value * slope);
+  }
+
+  const NormCall& call;
+  const Element* in;
+  Vec bias, strength, slope;
+  Vec blur[9];
+};
+
+// Writes what is normalised, and returns the sum over the pixels. Rows are summed first: less is
+// lost to rounding than in one long sum.
+template <bool Blurs>
+inline Vec prepare_norm(const NormCall& call, int part, Element* out) {
+  const Noisy noisy(call, part);
+  Vec total = {};
+  for (size_t y = 0; y < call.height; ++y) {
+    const bool edge = y == 0 || y + 1 == call.height;
+    Vec sum = {};
+    for (size_t x = 0; x < call.width; ++x) {
+      Vec value;
+      if (!Blurs) {
+        value = load(noisy.in + y * call.in_row + x * call.in_column);
+      } else if (edge || x == 0 || x + 1 == call.width) {
+        value = noisy.blurred<false>(y, x);
+      } else {
+        value = noisy.blurred<true>(y, x);
+      }
+      value = noisy.finished(value, y, x);
+      store(out + y * call.out_row + x * call.out_column, value);
+      sum += value;
+    }
+    total += sum;
+  }
+  return total;
+}
+
+// Σ (x - mean)² over the pixels; every fourth of a row is summed by itself, so that additions need
+// not wait for each other.
+inline Vec sum_squares(const NormCall& call, const Element* map, Vec mean) {
+  Vec squares = {};
+  for (size_t y = 0; y < call.height; ++y) {
+    Vec sums[4] = {};
+    const Element* const row = map + y * call.out_row;
+    for (size_t x = 0; x < call.width; x += 4) {
+#pragma GCC unroll 4
+      for (size_t i = 0; i < 4; ++i) {
+        if (x + i >= call.width) break;
+        const Vec apart = load(row + (x + i) * call.out_column) - mean;
+        sums[i] += apart * apart;
+      }
+    }
+    squares += (sums[0] + sums[2]) + (sums[1] + sums[3]);
+  }
+  return squares;
 }
 
 void instance_norm(const NormCall& call) {
-  const float share = 1.0f / static_cast<float>(call.height * call.width);
+  const Vec share = all(1.0f / static_cast<float>(call.height * call.width));
   for (int part = 0; part < kParts; ++part) {
     Element* const out = static_cast<Element*>(call.out) + part * kLanes;
-    // Sums of rows, then their sum: less is lost to rounding than in one long sum.
-    Vec total = {};
-    for (size_t y = 0; y < call.height; ++y) {
-      Vec sum = {};
-      for (size_t x = 0; x < call.width; ++x) {
-        const Vec value = noisy(call, y, x, part);
-        store(out + y * call.out_row + x * call.out_column, value);
-        sum += value;
-      }
-      total += sum;
-    }
-    const Vec mean = total * all(share);
-    Vec squares = {};
-    for (size_t y = 0; y < call.height; ++y) {
-      Vec sum = {};
-      for (size_t x = 0; x < call.width; ++x) {
-        const Vec apart = load(out + y * call.out_row + x * call.out_column) - mean;
-        sum += apart * apart;
-      }
-      squares += sum;
-    }
-    Vec factor = squares * all(share) + all(call.epsilon);
-    for (int i = 0; i < kLanes; ++i) factor[i] = root(factor[i]);
-    factor = load(call.scale + part * kLanes) / factor;
+    const Vec total =
+        call.blur ? prepare_norm<true>(call, part, out) : prepare_norm<false>(call, part, out);
+    const Vec mean = total * share;
+    const Vec deviation = root(sum_squares(call, out, mean) * share + all(call.epsilon));
+    const Vec factor = load(call.scale + part * kLanes) / deviation;
     const Vec shift = load(call.shift + part * kLanes);
+    const Vec slope = all(call.end_slope);
     for (size_t y = 0; y < call.height; ++y) {
       for (size_t x = 0; x < call.width; ++x) {
         Element* const at = out + y * call.out_row + x * call.out_column;
         const Vec value = (load(at) - mean) * factor + shift;
-        store(at, larger(value, value * all(call.end_slope)));
+        store(at, larger(value, value * slope));
       }
     }
   }

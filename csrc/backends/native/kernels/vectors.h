@@ -3,7 +3,7 @@
 
 #include "backends/native/kernels.h"
 
-#ifdef ZOO_BF16
+#if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
@@ -47,6 +47,26 @@ using Element = float;
 inline Vec all(float value) { return value - Vec{}; }
 inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
 inline Vec smaller(Vec a, Vec b) { return a < b ? a : b; }
+
+// Rows and columns of kLanes × kLanes numbers change places, half by half.
+inline void turn(Vec (&rows)[kLanes]) {
+#pragma GCC unroll 4
+  for (int half = kLanes / 2; half > 0; half /= 2) {
+    Ints first, second;
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) {
+      first[i] = (i & half) == 0 ? i : i - half + kLanes;
+      second[i] = (i & half) == 0 ? i + half : i + kLanes;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) {
+      if ((i & half) != 0) continue;
+      const Vec a = rows[i], b = rows[i + half];
+      rows[i] = __builtin_shuffle(a, b, first);
+      rows[i + half] = __builtin_shuffle(a, b, second);
+    }
+  }
+}
 
 #ifdef ZOO_BF16
 // Products of two channels at a time; each channel's weight is beside that of the next.

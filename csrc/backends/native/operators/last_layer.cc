@@ -28,7 +28,12 @@ struct RowLayout {
   size_t products, turned, sums;  // offsets in the scratch memory
   size_t size;
 
+  size_t width;  // of the output
+
   RowLayout(const LastLayer& layer, const Place& in);
+  // Columns of a phase, and its numbers.
+  size_t columns(size_t which) const { return (width - which + phases - 1) / phases; }
+  size_t values(size_t which) const { return columns(which) * images; }
 };
 
 class PlacedLastLayer : public Step {
@@ -65,6 +70,7 @@ RowLayout::RowLayout(const LastLayer& layer, const Place& in) {
   turned = products + columns * padded;
   sums = turned + columns * (padded + kBlock);
   size = sums + layer.out.channels * layer.out.height * row;
+  width = layer.out.width;
 }
 
 PlacedLastLayer::PlacedLastLayer(const Places& places, const LastLayer& layer)
@@ -155,7 +161,7 @@ void PlacedLastLayer::spread(const T* row, size_t channel, size_t y, size_t coun
       bytes ? y * shape.width * step + channel : channel * shape.pixels() + y * shape.width;
   for (size_t phase = 0; phase < layout_.phases; ++phase) {
     const T* from = row + phase * layout_.phase + layout_.margin;
-    const size_t columns = (shape.width - phase + layout_.phases - 1) / layout_.phases;
+    const size_t columns = layout_.columns(phase);
     for (size_t n = 0; n < count; ++n) {
       T* to = out + n * image + first + phase * step;
       for (size_t x = 0; x < columns; ++x) {
@@ -210,15 +216,20 @@ void PlacedLastLayer::run(const Run& run, size_t image, size_t count) const {
   for (size_t c = 0; c < shape.channels; ++c) {
     for (size_t y = 0; y < shape.height; ++y) {
       float* const row = scratch + layout_.sums + (c * shape.height + y) * layout_.row;
-      kernels_.squash(f.squash, f.scale, original ? -kHuge : f.low, original ? kHuge : f.high, row,
-                      layout_.row);
+      for (size_t phase = 0; phase < layout_.phases; ++phase) {
+        kernels_.squash(f.squash, f.scale, original ? -kHuge : f.low, original ? kHuge : f.high,
+                        row + phase * layout_.phase + layout_.margin, layout_.values(phase));
+      }
       if (original) {
         const auto* const given = static_cast<const uint8_t*>(run.inputs[original->input]);
         compose(given + (run.first + image) * shape.pixels() * original->channels, c, y, count,
                 row);
       }
       if (f.levels) {
-        kernels_.to_levels(row, layout_.row, levels);
+        for (size_t phase = 0; phase < layout_.phases; ++phase) {
+          const size_t begin = phase * layout_.phase + layout_.margin;
+          kernels_.to_levels(row + begin, layout_.values(phase), levels + begin);
+        }
         spread(levels, c, y, count, out);
       } else {
         spread(row, c, y, count, reinterpret_cast<float*>(out));
