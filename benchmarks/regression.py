@@ -4,8 +4,8 @@
     python -m benchmarks.regression --record   # writes the ratios of this machine
 
 Both decode the same latents in one thread and take turns of a few milliseconds, so that whatever
-else the machine does slows down both; the ratio is the median of the turns'. A ratio fails below 70 %
-of the recorded one of CPUs with the same instruction set.
+else the machine does slows down both; the ratio is the median of the turns. It fails below 70 % of
+the one recorded for CPUs with the same instruction set.
 """
 
 from __future__ import annotations

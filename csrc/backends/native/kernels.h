@@ -49,6 +49,7 @@ struct Tile {
   size_t step;
   void (*run)(const TileCall&);
   void (*run_sums)(const TileCall&);
+  void (*run_halves)(const TileCall&);  // of weights in half precision; null: none
 };
 
 // What becomes of the network's last numbers x.
@@ -128,6 +129,8 @@ struct Kernels {
   size_t tile_count;
   // A block of 16 × 16 weights [channel][column], as tiles read it: 256 elements.
   void (*pack)(const float* weights, void* packed);
+  // The same in half precision; false where that loses anything. Null where elements are no floats.
+  bool (*pack_halves)(const float* weights, void* packed);
   // level / divisor · factor + shift of `count` bytes, as elements.
   void (*from_levels)(const uint8_t* levels, size_t count, const Scaling& scaling, void* out);
   // 16 channels of a slot.

@@ -46,9 +46,9 @@ struct RowPointers<Rows, 0> {
 };
 
 // Adds the products of channel k, or of as many as go together.
-template <int Rows, int Vectors, int Step>
+template <int Rows, int Vectors, int Step, typename Weight>
 __attribute__((always_inline)) inline void add_products(const RowPointers<Rows, Step>& in,
-                                                        const Element* weights, size_t column_size,
+                                                        const Weight* weights, size_t column_size,
                                                         int k, Vec (&sums)[Rows][Vectors]) {
   Weights w[Vectors];
 #pragma GCC unroll 16
@@ -63,7 +63,7 @@ __attribute__((always_inline)) inline void add_products(const RowPointers<Rows, 
   }
 }
 
-template <int Rows, int Columns, int Step, typename Out>
+template <int Rows, int Columns, int Step, typename Out, typename Weight = Element>
 void tile(const TileCall& call) {
   constexpr int kVectors = Columns * kParts;
   // The last block, where it has fewer channels.
@@ -79,8 +79,8 @@ void tile(const TileCall& call) {
   for (size_t t = 0; t < call.taps; ++t) {
     RowPointers<Rows, Step> in(static_cast<const Element*>(call.in) + call.offsets[t],
                                call.in_step);
-    const Element* weights =
-        static_cast<const Element*>(call.weights) + call.places[t] * call.tap_size;
+    const Weight* weights =
+        static_cast<const Weight*>(call.weights) + call.places[t] * call.tap_size;
     for (size_t b = 0; b < whole; ++b) {
 #pragma GCC unroll 16
       for (int k = 0; k < kSide; k += kTogether) {
@@ -107,9 +107,29 @@ void tile(const TileCall& call) {
 
 template <int Rows, int Columns, int Step = 1>
 constexpr Tile make_tile() {
-  return {Rows, Columns, Step, tile<Rows, Columns, Step, Element>,
-          tile<Rows, Columns, Step, float>};
+  Tile tiles = {
+      Rows,   Columns, Step, tile<Rows, Columns, Step, Element>, tile<Rows, Columns, Step, float>,
+      nullptr};
+#ifndef ZOO_BF16
+  // Dense layers have no other steps.
+  if constexpr (Step == 1) tiles.run_halves = tile<Rows, Columns, Step, float, Half>;
+#endif
+  return tiles;
 }
+
+#ifndef ZOO_BF16
+bool pack_halves(const float* weights, void* packed) {
+  Half* const to = static_cast<Half*>(packed);
+  bool exact = true;
+  for (size_t i = 0; i < kBlock * kBlock; i += kLanes) {
+    const Vec values = load(weights + i);
+    store_halves(to + i, values);
+    const Vec back = weights_at(to + i);
+    for (int lane = 0; lane < kLanes; ++lane) exact = exact && back[lane] == values[lane];
+  }
+  return exact;
+}
+#endif
 
 void pack(const float* weights, void* packed) {
   Element* to = static_cast<Element*>(packed);

@@ -90,7 +90,29 @@ constexpr int kTogether = 1;
 using Weights = Vec;
 using Broadcast = Vec;
 
+// Weights of IEEE half precision, which are widened as they are read.
+struct Half {
+  uint16_t bits;
+};
+
 inline Weights weights_at(const Element* from) { return load(from); }
+#if defined(__x86_64__) && ZOO_LANES == 16
+inline Weights weights_at(const Half* from) {
+  return (Vec)_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+}
+inline void store_halves(Half* to, Vec values) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                      _mm512_cvtps_ph((__m512)values, _MM_FROUND_TO_NEAREST_INT));
+}
+#else
+inline Weights weights_at(const Half* from) {
+  return (Vec)_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+}
+inline void store_halves(Half* to, Vec values) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
+                   _mm256_cvtps_ph((__m256)values, _MM_FROUND_TO_NEAREST_INT));
+}
+#endif
 inline Broadcast broadcast(const Element* from) { return all(*from); }
 inline Vec multiplied(Vec sum, Broadcast x, Weights w) { return sum + x * w; }
 #endif

@@ -121,15 +121,30 @@ void Products::set_bias(size_t set, size_t output, float value) {
 }
 
 void Products::pack(const Kernels& kernels) {
+  // Where each weight is read for one product of an image, half the bytes are half the time.
+  halves = kernels.pack_halves && rows * columns == 1 && pack_as(kernels.pack_halves, 2);
+  if (!halves) {
+    pack_as(
+        [&](const float* from, void* to) {
+          kernels.pack(from, to);
+          return true;
+        },
+        kernels.element);
+  }
+  weights = {};
+}
+
+template <typename Pack>
+bool Products::pack_as(const Pack& pack_block, size_t size) {
   constexpr size_t kSquare = kBlock * kBlock;
-  packed.assign(weights.size() * kernels.element, 0);
+  packed.assign(weights.size() * size, 0);
   for (size_t column = 0; column < out.blocks(); ++column) {
     for (size_t at = 0; at + kSquare <= column_size; at += kSquare) {
       const size_t first = column * column_size + at;
-      kernels.pack(weights.data() + first, packed.data() + first * kernels.element);
+      if (!pack_block(weights.data() + first, packed.data() + first * size)) return false;
     }
   }
-  weights = {};
+  return true;
 }
 
 std::unique_ptr<Products> make_dense(const float* weights, const float* bias, const Shape& in,
@@ -273,8 +288,8 @@ class PlacedProducts : public Step {
   size_t length_;   // outputs of a line
   size_t in_step_;  // between them
   size_t out_step_;
-  size_t element_;  // bytes of a weight
-  bool sums_;       // the sums themselves are wanted, not elements
+  size_t weight_size_;
+  bool sums_;  // the sums themselves are wanted, not elements
   std::vector<Line> lines_;
   std::vector<ptrdiff_t> offsets_;
   std::vector<uint32_t> places_;
@@ -283,7 +298,7 @@ class PlacedProducts : public Step {
 
 PlacedProducts::PlacedProducts(const Kernels& kernels, const Products& layer, const Place& in,
                                const Place& out)
-    : layer_(layer), in_(in), out_(out), element_(kernels.element) {
+    : layer_(layer), in_(in), out_(out), weight_size_(layer.weight_size(kernels)) {
   sums_ = out.wide && !in.wide;
   if (in.grouped) {
     length_ = in.images;
@@ -343,13 +358,13 @@ void PlacedProducts::run_lines(const Tile& tile, size_t column, const Memory& me
   call.in_block = in_.block;
   call.blocks = layer_.in.blocks();
   call.depth = layer_.in.channels - (call.blocks - 1) * kBlock;
-  call.weights = layer_.packed.data() + column * layer_.column_size * element_;
+  call.weights = layer_.packed.data() + column * layer_.column_size * weight_size_;
   call.tap_size = layer_.tap_size;
   call.column_size = layer_.column_size;
   call.slope = layer_.activation.slope;
   call.out_block = out_.block;
   call.out_step = out_step_;
-  const auto run_tile = sums_ ? tile.run_sums : tile.run;
+  const auto run_tile = layer_.halves ? tile.run_halves : sums_ ? tile.run_sums : tile.run;
   for (const Line& line : lines_) {
     call.taps = line.count;
     call.offsets = offsets_.data() + line.begin;

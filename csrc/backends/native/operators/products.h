@@ -40,8 +40,9 @@ struct Products : Operator {
   size_t columns = 1;
   std::vector<Phase> phases;
   Activation activation;
-  Floats weights;  // [out block][tap][in channel, padded][16]; empty once they are packed
-  Bytes packed;    // the same in blocks as the kernels read them
+  Floats weights;       // [out block][tap][in channel, padded][16]; empty once they are packed
+  Bytes packed;         // the same in blocks as the kernels read them
+  bool halves = false;  // packed in half precision, as the engine file has them
   size_t tap_size = 0;
   size_t column_size = 0;
   Floats biases;  // [number][out channel, padded]
@@ -53,10 +54,18 @@ struct Products : Operator {
   void pack(const Kernels& kernels) override;
   std::unique_ptr<Step> place(const Places& places) const override;
 
+  // Bytes of a packed weight.
+  size_t weight_size(const Kernels& kernels) const { return halves ? 2 : kernels.element; }
+
   // Makes room for the weights of `taps` kernel places and `sets` of biases, all 0.
   void allocate(size_t taps, size_t sets);
   void set_weight(size_t tap, size_t input, size_t output, float value);
   void set_bias(size_t set, size_t output, float value);
+
+ private:
+  // Packs all blocks; false where one could not be.
+  template <typename Pack>
+  bool pack_as(const Pack& pack_block, size_t size);
 };
 
 // Weights [outputs, in], of maps [N, in] in the order [C, H, W], for outputs seen as maps of that
