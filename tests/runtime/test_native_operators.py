@@ -186,6 +186,22 @@ def test_instance_norms(case: Case, tmp_path: Path) -> None:
     finish(graph, y, tmp_path)
 
 
+@cases(*pairs(16, 20, height=(1, 2, 5, 8), width=(1, 3, 7), channels=CHANNELS, outputs=CHANNELS,
+              layer=("Conv", "ConvTranspose", "Gemm"), bias=(True, False), slope=SLOPES,
+              epsilon=(1e-5, 1e-3)))  # fmt: skip
+def test_batch_norms(case: Case, tmp_path: Path) -> None:
+    """By constants, after each kind of layer."""
+    graph, x = begin(case)
+    if case["layer"] == "Conv":
+        y = graph.convolve(x, case["outputs"], 3, padding=1, bias=case["bias"])
+    elif case["layer"] == "ConvTranspose":
+        y = graph.transpose_convolve(x, case["outputs"], 4, 2, 1, case["bias"])
+    else:
+        y = graph.dense(graph.flat(x), case["outputs"], case["bias"])
+    y = graph.rectify(graph.batch_norm(y, case["epsilon"]), case["slope"])
+    finish(graph, y, tmp_path)
+
+
 @cases(*sided(11, 30, slope=SLOPES, kind=("before", "behind", "itself", "both", "norm")))
 def test_sums(case: Case, tmp_path: Path) -> None:
     """Residual connections: what is added is read again by others, or by none."""

@@ -184,6 +184,18 @@ def test_other_norms(op: str, tmp_path: Path) -> None:
     refused(tmp_path / "small.onnx", build, UNKNOWN.format("odd", op))
 
 
+def test_batch_norms_of_maps_that_are_read_before(tmp_path: Path) -> None:
+    """The weights make the map that is normalised and the one that is not."""
+
+    def build(graph: Network, path: Path) -> Engine:
+        x = graph.convolve(mapped(graph, 4, 3, 4), 4, 3, padding=1)
+        y = graph.batch_norm(x)
+        return encoder(graph, path, graph.flat(graph.add_up(x, y)))
+
+    message = UNKNOWN.format(r"batchnormalization_\d+", "BatchNormalization")
+    refused(tmp_path / "small.onnx", build, message)
+
+
 @pytest.mark.parametrize(
     ("op", "operand", "message"),
     [

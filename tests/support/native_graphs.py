@@ -185,6 +185,19 @@ class Network(Graph):
         made = layers.instance_norm(x.numbers, g, s, exact)
         return self.node("InstanceNormalization", [x.name, gain, shift], made, **attributes)
 
+    def batch_norm(self, x: Value, epsilon: float = 1e-5) -> Value:
+        """By constants, as after a training."""
+        drawn = [self.drawn(x.channels, mean=mean, deviation=0.2) for mean in (1.0, 0.0, 0.0)]
+        (gain, g), (shift, s), (mean, m) = drawn
+        spread = (0.2 + self.random.random(x.channels)).astype(np.float32)
+        factor = g / np.sqrt(spread.astype(np.float64) + float(np.float32(epsilon)))
+        axes = (-1, *[1] * len(x.sides))
+        # Of weights and a bias that are rounded once more.
+        made = layers.scale(x.numbers, factor.reshape(axes), (s - m * factor).reshape(axes))
+        made = Numbers(made.exact, 2 * made.error + 4 * layers.UNIT * np.abs(m * factor).max())
+        inputs = [x.name, gain, shift, mean, self.number(spread)]
+        return self.node("BatchNormalization", inputs, made, epsilon=epsilon)
+
     def pixel_norm(self, x: Value, epsilon: float = 1e-6) -> Value:
         """Of a map, the mean as a convolution; of a vector, as a mean."""
         made = layers.pixel_norm(x.numbers, float(np.float32(epsilon)))

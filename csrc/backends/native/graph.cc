@@ -92,7 +92,23 @@ Attribute read_attribute(std::string_view message, std::string_view* name) {
     if (field.number == 2) made.number = as_float(field.value);
     if (field.number == 3) made.integer = static_cast<int64_t>(field.value);
     if (field.number == 4) made.text = field.bytes;
+    if (field.number == 5) made.tensor = field.bytes;
     if (field.number == 8) append(field, &made.integers);
+  }
+  return made;
+}
+
+// Of a node Constant.
+Constant read_value(const Node& node) {
+  Constant made;
+  for (const auto& [name, attribute] : node.attributes) {
+    std::string_view unused;
+    if (name == "value") made = read_constant(attribute.tensor, &unused);
+    if (name == "value_float") made.floats = {attribute.number};
+    if (name == "value_int") made.integers = {attribute.integer};
+    if (name != "value_ints") continue;
+    made.integers = attribute.integers;
+    made.shape = {static_cast<int64_t>(made.integers.size())};
   }
   return made;
 }
@@ -159,20 +175,26 @@ Graph::Graph(std::string_view file) {
     }
     if (field.number == 12) outputs_.push_back(name_of(field.bytes));
   }
-  fold();
+  fold_constants();
+  fold_batch_norms();
   for (const Node& node : nodes_) {
     for (const std::string_view value : node.outputs) producers_.emplace(value, &node);
     for (const std::string_view value : node.inputs) users_.emplace(value, &node);
   }
 }
 
-// Weights that are stored in half precision are brought to floats by the graph.
-void Graph::fold() {
+// Constants as nodes, and the same constants under other names. Weights that are stored in half
+// precision are brought to floats by the graph.
+void Graph::fold_constants() {
   std::vector<Node> left;
   for (Node& node : nodes_) {
     const auto found = constants_.find(node.inputs.empty() ? "" : node.inputs.front());
-    const bool floats = found != constants_.end() && !found->second.floats.empty();
-    if (node.op == "Cast" && node.domain.empty() && floats && node.integer("to", 0) == kFloat) {
+    const bool known = found != constants_.end() && node.domain.empty() && !node.outputs.empty();
+    const bool floats = known && !found->second.floats.empty();
+    if (node.op == "Constant" && node.domain.empty() && !node.outputs.empty()) {
+      constants_.emplace(node.outputs.front(), read_value(node));
+    } else if ((node.op == "Cast" && floats && node.integer("to", 0) == kFloat) ||
+               (node.op == "Identity" && known)) {
       Constant same = found->second;
       constants_.emplace(node.outputs.front(), std::move(same));
     } else {

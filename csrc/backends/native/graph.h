@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
@@ -23,6 +24,7 @@ struct Attribute {
   int64_t integer = 0;
   float number = 0.0f;
   std::string_view text;
+  std::string_view tensor;  // onnx.TensorProto
   std::vector<int64_t> integers;
 };
 
@@ -57,10 +59,14 @@ class Graph {
   const std::vector<std::string_view>& outputs() const { return outputs_; }
 
  private:
-  void fold();
+  void fold_constants();
+  void fold_batch_norms();
+  bool fold_batch_norm(const Node& norm, Node* layer);
+  std::string_view add_constant(Constant constant);
 
   std::vector<Node> nodes_;
   std::vector<std::string_view> outputs_;
+  std::deque<std::string> names_;  // of constants that were added
   std::map<std::string_view, Constant> constants_;
   std::map<std::string_view, const Node*> producers_;
   std::multimap<std::string_view, const Node*> users_;

@@ -74,8 +74,10 @@ std::optional<Shape> viewed(const Lowering& lowering, const Node& node, const Sh
       node.inputs.size() > 1 ? lowering.graph.constant(node.inputs[1]) : nullptr;
   if (!axes) return std::nullopt;
   if (node.op == "Unsqueeze") {
-    const bool map = shape.pixels() == 1 && lowering.has_axes(node, {2, 3});
-    return map ? std::optional<Shape>(shape) : std::nullopt;
+    // One axis after the other, or both.
+    const bool behind = std::all_of(axes->integers.begin(), axes->integers.end(),
+                                    [](int64_t axis) { return axis >= 2; });
+    return behind && shape.pixels() == 1 ? std::optional<Shape>(shape) : std::nullopt;
   }
   for (size_t axis = 1; axis < axes->integers.size(); ++axis) {
     const int64_t side = axes->integers[axis];
