@@ -5,7 +5,7 @@
 
 Both decode the same latents in one thread and take turns of a few milliseconds, so that whatever
 else the machine does slows down both; the ratio is the median of the turns. It fails below 70 % of
-the one recorded for CPUs with the same instruction set.
+the one recorded for CPUs with the same instruction set; where none is recorded, below 1.
 """
 
 from __future__ import annotations
@@ -87,17 +87,13 @@ def main(record: bool, rounds: int, seconds: float) -> None:
         f"{model} {batch}": round(measure(model, batch, rounds, seconds), 2)
         for model, batch in CASES
     }
-    recorded = records.get(isa, {})
-    rows = [("images/s over ONNX Runtime's", "measured", "recorded")]
-    rows += [
-        (name, f"{ratio:.2f}", f"{recorded.get(name, 0):.2f}") for name, ratio in measured.items()
-    ]
+    recorded = records.get(isa, dict.fromkeys(measured, 1 / SHARE))
+    rows = [("images/s over ONNX Runtime's", "measured", "expected")]
+    rows += [(name, f"{ratio:.2f}", f"{recorded[name]:.2f}") for name, ratio in measured.items()]
     click.echo("\n".join(align_columns(rows, right=(1, 2))))
     if record:
         RECORD.write_text(json.dumps({**records, isa: measured}, indent=1) + "\n")
         return
-    if not recorded:
-        raise click.ClickException(f"no ratios are recorded for {isa}: record them with --record")
     if slower := failures(measured, recorded):
         click.echo(f"below {SHARE:.0%} of the recorded ratio: {', '.join(slower)}", err=True)
         sys.exit(1)
