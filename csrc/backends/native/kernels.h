@@ -91,6 +91,14 @@ struct CombineCall {
   float slope;
 };
 
+// Kernels of r × r numbers for 16 outputs of one input, for minimal filtering: G·kernel·Gᵀ.
+struct KernelCall {
+  size_t size;           // of the windows, r + 3: 5 or 6
+  const float* taps[9];  // 16 numbers each, row by row; null: zeros
+  float* out;            // 16 of the first place
+  size_t out_step;       // to the next of size²
+};
+
 // Windows of size × size inputs of one block, for minimal filtering (operators/winograd.h):
 // Bᵀ·window·B of the pixels from (y, x) on, with zeros outside the picture. Distances in elements.
 struct WindowCall {
@@ -144,6 +152,7 @@ struct Kernels {
   void (*transpose)(const float* in, size_t slots, float* out, size_t stride);
   void (*instance_norm)(const NormCall& call);
   // Null where elements are no floats.
+  void (*transform_kernel)(const KernelCall& call);
   void (*transform_window)(const WindowCall& call);
   void (*transform_products)(const ProductCall& call);
   void (*combine)(const CombineCall& call);

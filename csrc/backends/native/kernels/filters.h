@@ -92,6 +92,56 @@ void transform_window(const WindowCall& call) {
   }
 }
 
+// G of F(4, 2) and of F(4, 3).
+inline void transform_taps(const Vec (&g)[2], Vec (&out)[5]) {
+  const Vec half = all(0.5f), sixth = all(1.0f / 6.0f);
+  out[0] = g[0] * half;
+  out[1] = (g[0] + g[1]) * -half;
+  out[2] = (g[1] - g[0]) * sixth;
+  out[3] = (g[0] + g[1] + g[1]) * sixth;
+  out[4] = g[1];
+}
+
+inline void transform_taps(const Vec (&g)[3], Vec (&out)[6]) {
+  const Vec sixth = all(1.0f / 6.0f), outer = g[0] * all(1.0f / 24.0f) + g[2] * sixth;
+  const Vec inner = (g[0] + g[2]) * -sixth, middle = g[1] * all(1.0f / 12.0f);
+  out[0] = g[0] * all(0.25f);
+  out[1] = inner - g[1] * sixth;
+  out[2] = inner + g[1] * sixth;
+  out[3] = outer + middle;
+  out[4] = outer - middle;
+  out[5] = g[2];
+}
+
+template <int Size>
+void transform_kernel(const KernelCall& call) {
+  constexpr int kTaps = Size - 3;
+  for (int part = 0; part < kParts; ++part) {
+    Vec rows[kTaps][Size];
+    for (int i = 0; i < kTaps; ++i) {
+      Vec taps[kTaps];
+      for (int k = 0; k < kTaps; ++k) {
+        const float* const from = call.taps[i * kTaps + k];
+        taps[k] = from ? load(from + part * kLanes) : Vec{};
+      }
+      transform_taps(taps, rows[i]);
+    }
+    for (int k = 0; k < Size; ++k) {
+      Vec taps[kTaps], column[Size];
+      for (int i = 0; i < kTaps; ++i) taps[i] = rows[i][k];
+      transform_taps(taps, column);
+      for (int i = 0; i < Size; ++i) {
+        store(call.out + part * kLanes + static_cast<size_t>(Size * i + k) * call.out_step,
+              column[i]);
+      }
+    }
+  }
+}
+
+void transform_kernel(const KernelCall& call) {
+  call.size == 5 ? transform_kernel<5>(call) : transform_kernel<6>(call);
+}
+
 template <int Size, bool Whole>
 void transform_products(const ProductCall& call) {
   const Vec slope = all(call.slope);

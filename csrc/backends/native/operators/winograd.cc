@@ -15,24 +15,6 @@ constexpr size_t kSlots = 16;
 constexpr size_t kCachedKernels = 256 * 1024;
 constexpr size_t kProductsPerByte = 1;
 
-// G of F(4, r): kernels of r numbers to 3 + r places (Lavin & Gray 2016, section 4; the points are
-// 0, 1, -1, 2, then -2 for r = 3, and infinity).
-using KernelRows = std::vector<std::vector<double>>;
-
-const KernelRows& kernel_transform(size_t taps) {
-  static const KernelRows two = {
-      {1.0 / 2, 0}, {-1.0 / 2, -1.0 / 2}, {-1.0 / 6, 1.0 / 6}, {1.0 / 6, 1.0 / 3}, {0, 1}};
-  static const KernelRows three = {
-      {1.0 / 4, 0, 0},
-      {-1.0 / 6, -1.0 / 6, -1.0 / 6},
-      {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-      {1.0 / 24, 1.0 / 12, 1.0 / 6},
-      {1.0 / 24, -1.0 / 12, 1.0 / 6},
-      {0, 0, 1},
-  };
-  return taps == 2 ? two : three;
-}
-
 size_t tiles_along(size_t length) { return (length + kSide - 1) / kSide; }
 
 size_t tile_count(const Products& direct) {
@@ -90,19 +72,24 @@ size_t span(const Products& direct) {
   return static_cast<size_t>(most) + 1;
 }
 
-// The weights of a place: those of the taps, times their factors.
-void add_up(const Products& direct, const std::vector<Tap>& taps,
-            const std::vector<double>& factors, size_t place, Products* places) {
+// The transformed kernels of a part, from the `first`th tap of `places` on.
+void transform_kernels(const Kernels& kernels, const Products& direct, const Part& part,
+                       size_t size, size_t first, Products* places) {
+  const int top = least(part, &Tap::dy), left = least(part, &Tap::dx);
+  KernelCall call{};
+  call.size = size;
+  call.out_step = places->tap_size;
   for (size_t column = 0; column < direct.out.blocks(); ++column) {
     const float* const from = direct.weights.data() + column * direct.column_size;
     float* const to =
-        places->weights.data() + column * places->column_size + place * places->tap_size;
-    for (size_t at = 0; at < direct.tap_size; ++at) {
-      double sum = 0;
-      for (size_t i = 0; i < taps.size(); ++i) {
-        sum += factors[i] * static_cast<double>(from[taps[i].weights * direct.tap_size + at]);
+        places->weights.data() + column * places->column_size + first * places->tap_size;
+    for (size_t at = 0; at < direct.tap_size; at += kBlock) {
+      for (const Tap& tap : part.taps) {
+        const auto y = static_cast<size_t>(tap.dy - top), x = static_cast<size_t>(tap.dx - left);
+        call.taps[y * (size - 3) + x] = from + tap.weights * direct.tap_size + at;
       }
-      to[at] = static_cast<float>(sum);
+      call.out = to + at;
+      kernels.transform_kernel(call);
     }
   }
 }
@@ -300,7 +287,6 @@ void Winograd::pack(const Kernels& kernels) {
     direct->pack(kernels);
     return;
   }
-  const KernelRows& rows = kernel_transform(taps);
   size_t count = 0;
   for (const Phase& phase : direct->phases) count += split(phase, direct->in_stride).size();
   places.in = direct->in;
@@ -314,16 +300,7 @@ void Winograd::pack(const Kernels& kernels) {
       sum.sources.push_back(sources.size());
       sources.push_back({part.phase_y, part.phase_x, top, left});
       sum.kernels.push_back(kernel);
-      for (size_t y = 0; y < window(); ++y) {
-        for (size_t x = 0; x < window(); ++x) {
-          std::vector<double> factors;
-          for (const Tap& tap : part.taps) {
-            factors.push_back(rows[y][static_cast<size_t>(tap.dy - top)] *
-                              rows[x][static_cast<size_t>(tap.dx - left)]);
-          }
-          add_up(*direct, part.taps, factors, (kernel * window() + y) * window() + x, &places);
-        }
-      }
+      transform_kernels(kernels, *direct, part, window(), kernel * window() * window(), &places);
       ++kernel;
     }
     sums.push_back(std::move(sum));
