@@ -151,7 +151,6 @@ struct Kernels {
   // [slots][16] to [16][stride], slots a multiple of 16.
   void (*transpose)(const float* in, size_t slots, float* out, size_t stride);
   void (*instance_norm)(const NormCall& call);
-  // Null where elements are no floats.
   void (*transform_kernel)(const KernelCall& call);
   void (*transform_window)(const WindowCall& call);
   void (*transform_products)(const ProductCall& call);

@@ -8,11 +8,25 @@
 
 namespace zoo::native {
 extern const Kernels kAvx512Bf16Kernels;
-const Kernels kAvx512Bf16Kernels = {
-    "avx512-bf16", sizeof(Element), kTiles,      sizeof kTiles / sizeof kTiles[0],
-    pack,          nullptr,         from_levels, load_block,
-    store_block,   pixel_norm,      transpose,   instance_norm,
-    nullptr,       nullptr,         nullptr,     combine,
-    add,           squash,          spin,        to_levels};
+const Kernels kAvx512Bf16Kernels = {"avx512-bf16",
+                                    sizeof(Element),
+                                    kTiles,
+                                    sizeof kTiles / sizeof kTiles[0],
+                                    pack,
+                                    nullptr,
+                                    from_levels,
+                                    load_block,
+                                    store_block,
+                                    pixel_norm,
+                                    transpose,
+                                    instance_norm,
+                                    transform_kernel,
+                                    transform_window,
+                                    transform_products,
+                                    combine,
+                                    add,
+                                    squash,
+                                    spin,
+                                    to_levels};
 
 }  // namespace zoo::native

@@ -38,7 +38,7 @@ std::vector<size_t> Network::users(size_t value) const {
 }
 
 void Network::pack(const KernelPair& kernels) {
-  for (const auto& op : operators) op->pack(kernels.of(is_wide(*op)));
+  for (const auto& op : operators) op->pack(kernels.of(is_wide(*op)), kernels.wide);
 }
 
 }  // namespace zoo::native

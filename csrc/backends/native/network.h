@@ -82,7 +82,9 @@ class Operator {
   virtual Layout layout(size_t /*images*/, size_t /*element*/) const { return Layout::kAsOperand; }
   // Floats that its step needs of its own.
   virtual size_t scratch(const Places& /*places*/) const { return 0; }
-  virtual void pack(const Kernels& /*kernels*/) {}
+  // Brings its weights into the form that kernels read: those of its operands' precision, or those
+  // of floats for what it computes in floats all the same.
+  virtual void pack(const Kernels& /*kernels*/, const Kernels& /*floats*/) {}
   virtual std::unique_ptr<Step> place(const Places& places) const = 0;
 };
 

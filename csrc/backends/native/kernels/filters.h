@@ -1,4 +1,4 @@
-// The transforms of minimal filtering (operators/winograd.h); in floats only.
+// The transforms of minimal filtering (operators/winograd.h), in floats.
 #pragma once
 
 #include "backends/native/kernels/vectors.h"
@@ -6,7 +6,6 @@
 namespace zoo::native {
 namespace {
 
-#ifndef ZOO_BF16
 // Bᵀ and Aᵀ of F(4, 2), whose points are 0, 1, -1, 2 and infinity, in place.
 inline void transform(Vec (&d)[5]) {
   const Vec across = d[3] - d[1];
@@ -200,7 +199,6 @@ void transform_products(const ProductCall& call) {
 void transform_products(const ProductCall& call) {
   call.size == 5 ? transform_products<5>(call) : transform_products<6>(call);
 }
-#endif
 
 }  // namespace
 }  // namespace zoo::native

@@ -25,7 +25,9 @@ struct FirstLayer : Operator {
   // Elements of a row, with the columns of zeros on either side.
   size_t row() const { return (image.width + 2 * window.padding) * image.channels; }
   size_t scratch(const Places& places) const override;
-  void pack(const Kernels& kernels) override { products.pack(kernels); }
+  void pack(const Kernels& kernels, const Kernels& floats) override {
+    products.pack(kernels, floats);
+  }
   std::unique_ptr<Step> place(const Places& places) const override;
 };
 

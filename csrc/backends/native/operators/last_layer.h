@@ -52,7 +52,9 @@ struct LastLayer : Operator {
     return 2.0 * static_cast<double>(in.pixels() * in.channels * products.out.channels);
   }
   size_t scratch(const Places& places) const override;
-  void pack(const Kernels& kernels) override { products.pack(kernels); }
+  void pack(const Kernels& kernels, const Kernels& floats) override {
+    products.pack(kernels, floats);
+  }
   std::unique_ptr<Step> place(const Places& places) const override;
 };
 

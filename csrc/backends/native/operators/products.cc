@@ -120,9 +120,9 @@ void Products::set_bias(size_t set, size_t output, float value) {
   biases[set * padded(out.channels) + output] = value;
 }
 
-void Products::pack(const Kernels& kernels) {
-  // Where each weight is read for one product of an image, half the bytes are half the time.
-  halves = kernels.pack_halves && rows * columns == 1 && pack_as(kernels.pack_halves, 2);
+void Products::pack(const Kernels& kernels, const Kernels&) {
+  // Half the bytes are half the time.
+  halves = kernels.pack_halves && streams && pack_as(kernels.pack_halves, 2);
   if (!halves) {
     pack_as(
         [&](const float* from, void* to) {
@@ -153,6 +153,7 @@ std::unique_ptr<Products> make_dense(const float* weights, const float* bias, co
   made->in = in;
   made->out = out;
   made->activation = activation;
+  made->streams = true;
   const size_t inputs = in.channels * in.pixels();
   made->allocate(in.pixels() * out.pixels(), out.pixels());
   for (size_t pixel = 0; pixel < out.pixels(); ++pixel) {

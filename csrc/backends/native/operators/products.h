@@ -40,9 +40,10 @@ struct Products : Operator {
   size_t columns = 1;
   std::vector<Phase> phases;
   Activation activation;
-  Floats weights;       // [out block][tap][in channel, padded][16]; empty once they are packed
-  Bytes packed;         // the same in blocks as the kernels read them
-  bool halves = false;  // packed in half precision, as the engine file has them
+  Floats weights;        // [out block][tap][in channel, padded][16]; empty once they are packed
+  Bytes packed;          // the same in blocks as the kernels read them
+  bool streams = false;  // each weight is read for one product of an image
+  bool halves = false;   // packed in half precision, as the engine file has them
   size_t tap_size = 0;
   size_t column_size = 0;
   Floats biases;  // [number][out channel, padded]
@@ -51,7 +52,7 @@ struct Products : Operator {
   double operations() const override;
   size_t padding() const override;
   Layout layout(size_t images, size_t element) const override;
-  void pack(const Kernels& kernels) override;
+  void pack(const Kernels& kernels, const Kernels& floats) override;
   std::unique_ptr<Step> place(const Places& places) const override;
 
   // Bytes of a packed weight.

@@ -126,14 +126,15 @@ struct ChunkLayout {
 class PlacedWinograd : public Step {
  public:
   PlacedWinograd(const Places& where, const Winograd& layer)
-      : kernels_(where.kernels.of(where.in.front().wide)),
+      : in_kernels_(where.kernels.of(where.in.front().wide)),
+        out_kernels_(where.kernels.of(where.out.wide)),
         layer_(layer),
         direct_(*layer.direct),
         in_(where.in.front()),
         out_(where.out),
         scratch_(where.scratch),
         chunk_(layer, in_),
-        tiles_(choose_tiles(kernels_, 1, chunk_.slots, direct_.out.blocks())),
+        tiles_(choose_tiles(where.kernels.wide, 1, chunk_.slots, direct_.out.blocks())),
         zeros_(direct_.out.blocks() * kBlock, 0.0f) {
     const size_t most = chunk_.products / chunk_.window_source;
     for (size_t i = 0; i < most; ++i) {
@@ -196,7 +197,7 @@ class PlacedWinograd : public Step {
         call.y = static_cast<ptrdiff_t>(y) + source.begin_y;
         call.x = static_cast<ptrdiff_t>(x) + source.begin_x;
         call.out = windows + (block * chunk_.slots + slot) * kBlock;
-        kernels_.transform_window(call);
+        in_kernels_.transform_window(call);
       });
     }
   }
@@ -251,12 +252,13 @@ class PlacedWinograd : public Step {
         call.out = memory.at(out_, block, phase.y + y * stride, phase.x + x * stride, n);
         call.height = std::min(kSide, direct_.rows - y);
         call.width = std::min(kSide, direct_.columns - x);
-        kernels_.transform_products(call);
+        out_kernels_.transform_products(call);
       });
     }
   }
 
-  const Kernels& kernels_;
+  const Kernels& in_kernels_;
+  const Kernels& out_kernels_;
   const Winograd& layer_;
   const Products& direct_;
   Place in_, out_;
@@ -282,9 +284,9 @@ size_t Winograd::scratch(const Places& where) const {
   return is_transformed() ? ChunkLayout(*this, where.in.front()).size : 0;
 }
 
-void Winograd::pack(const Kernels& kernels) {
-  if (!kernels.transform_window) {
-    direct->pack(kernels);
+void Winograd::pack(const Kernels& kernels, const Kernels& floats) {
+  if (kernels.element != sizeof(float) && taps != 3) {
+    direct->pack(kernels, floats);
     return;
   }
   size_t count = 0;
@@ -305,7 +307,7 @@ void Winograd::pack(const Kernels& kernels) {
     }
     sums.push_back(std::move(sum));
   }
-  places.pack(kernels);
+  places.pack(floats, floats);
   direct->weights = {};
 }
 

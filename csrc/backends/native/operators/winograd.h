@@ -22,7 +22,8 @@ struct WindowSource {
 // phase of the input; transposed it is four of 2×2, one for each phase of the output: 25
 // multiplications for 64.
 //
-// In floats only: bfloat16 is too coarse for the sums of the transforms.
+// Windows, their products and the transformed kernels are floats: bfloat16 is too coarse for sums
+// of them. Between layers of bfloat16 only kernels of 3×3 gain by it.
 struct Winograd : Operator {
   // Of a phase of the output: the windows whose products are added up, and where their transformed
   // kernels are.
@@ -46,7 +47,7 @@ struct Winograd : Operator {
   size_t padding() const override { return is_transformed() ? 0 : direct->padding(); }
   Layout layout(size_t images, size_t element) const override;
   size_t scratch(const Places& places) const override;
-  void pack(const Kernels& kernels) override;
+  void pack(const Kernels& kernels, const Kernels& floats) override;
   std::unique_ptr<Step> place(const Places& places) const override;
 };
 
