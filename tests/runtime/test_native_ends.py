@@ -5,19 +5,17 @@ latents, classes, attributes and noise; images as bytes and as floats, scores an
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from onnx import TensorProto
 
+from native_cases import SIDES, Case, cases, number
 from native_engines import classifier, encoder, generator, translator
 from native_graphs import ROWS, Network, Value
-from native_runs import check, label, pairs
+from native_runs import check, pairs
 from oracles import layers
 
-Case = dict[str, Any]
-SIDES = (1, 2, 3, 5, 7, 8, 13, 17)
 CHANNELS = (1, 3, 5, 15, 16, 17, 33, 48)
 ENDS = (
     "sigmoid",
@@ -29,15 +27,6 @@ ENDS = (
     "clipped floats",
     "tanh unit",
 )
-
-
-def number(case: Case) -> int:
-    """The seed of a case's weights and inputs."""
-    return sum(label(case).encode())
-
-
-def cases(*found: Case) -> Any:
-    return pytest.mark.parametrize("case", found, ids=label)
 
 
 def latent_map(case: Case) -> tuple[Network, Value]:

@@ -84,8 +84,9 @@ def exported(model: Dcgan, path: Path, dynamo: bool) -> None:
     onnx.save(made, path)
 
 
-@pytest.mark.parametrize("dynamo", [True, False], ids=["dynamo", "traced"])
-@pytest.mark.parametrize("kind", ["levels", "turned", "floats"])
+@pytest.mark.parametrize(
+    ("kind", "dynamo"), [("levels", True), ("levels", False), ("turned", False), ("floats", False)]
+)
 def test_a_generator_of_pytorch(kind: str, dynamo: bool, tmp_path: Path) -> None:
     """Batch normalisation, then bytes of (tanh + 1) / 2, or tanh: as ONNX Runtime and PyTorch."""
     path = tmp_path / "foreign.onnx"

@@ -183,3 +183,32 @@ def with_styles(change: str) -> Build:
 def test_styles(change: str, message: str, tmp_path: Path) -> None:
     """Another mean, noise for each channel, a strength for each pixel, a gain of the norm's own."""
     refused(tmp_path / "small.onnx", with_styles(change), message)
+
+
+@pytest.mark.parametrize(("mean", "logvar"), [(1.0, 0.0), (0.0, 2.0)])
+def test_noise_of_another_distribution(mean: float, logvar: float, tmp_path: Path) -> None:
+    def build(graph: Network, path: Path) -> Engine:
+        x = graph.convolve(graph.images((3, 4, 3), "input"), 5, 1)
+        y = graph.convolve(graph.dropout(x, 1), 3, 1)
+        drawn = next(node for node in graph.nodes if node.op_type == "ReparametrizedSample")
+        zeros = next(node for node in graph.nodes if node.op_type == "Expand")
+        at = graph.nodes.index(drawn)
+        for i, number in enumerate((mean, logvar)):
+            operands = [graph.number(number), zeros.input[1]]
+            drawn.input[i] = graph.add("Expand", operands, f"operand_{i}")
+            graph.nodes.insert(at, graph.nodes.pop())
+        return translator(graph, path, graph.squash(y, "Sigmoid"))
+
+    refused(tmp_path / "small.onnx", build, r"node 'mul_\d+' \(Mul\) is not of an operator")
+
+
+def test_latents_that_are_outputs_too(tmp_path: Path) -> None:
+    def build(graph: Network, path: Path) -> Engine:
+        y = graph.reshape(graph.dense(graph.latents(6, "latent"), 12), 3, 2, 2)
+        made = generator(graph, path, graph.squash(y, "Sigmoid"))
+        outputs = {"image": (TensorProto.UINT8, ["n", 2, 2, 3]), **graph.inputs}
+        write(graph, path, "synthesis", (2, 2, 3), outputs, latent={"width": 6, "prior": "none"})
+        return made
+
+    message = r"output 'latent' is not computed by operators that it knows"
+    refused(tmp_path / "small.onnx", build, message)

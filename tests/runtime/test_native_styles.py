@@ -5,19 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from native_cases import Case, cases, number
 from native_engines import generator, mapping
 from native_graphs import ROWS, Network, Value
-from native_runs import check, label, pairs
+from native_runs import check, pairs
 from native_styles import blurred, learned, mapped, sampled, style_layer, truncated
 
 CHANNELS = (1, 5, 16, 17, 33)
-Case = dict[str, Any]
-
-
-def cases(*found: Case) -> Any:
-    return pytest.mark.parametrize("case", found, ids=label)
 
 
 def synthesis(graph: Network, styles: Value, case: Case, noise: float) -> Value:
@@ -50,7 +44,7 @@ OPTIONS: dict[str, Any] = {
 @cases(*pairs(1, 12, **OPTIONS, psi=(0.0, 0.7, 1.0, 1.5)))
 def test_generators_with_styles(case: Case, tmp_path: Path) -> None:
     """Mapping, truncation and synthesis in one; the noise of the layers is drawn."""
-    graph = Network(len(label(case)))
+    graph = Network(number(case))
     w = mapped(graph, sampled(graph, case["style"]), case["style"], 2)
     styles, mean = truncated(graph, w, case["psi"], 3)
     truncation = {"mean": mean, "layers": 3, "width": case["style"]}
@@ -62,7 +56,7 @@ def test_generators_with_styles(case: Case, tmp_path: Path) -> None:
 
 @cases(*pairs(2, 12, **OPTIONS))
 def test_synthesis_of_a_style_for_each_layer(case: Case, tmp_path: Path) -> None:
-    graph = Network(len(label(case)))
+    graph = Network(number(case))
     styles = graph.latents(case["style"], "latent", 3)
     image = synthesis(graph, graph.reshape(styles, 3, case["style"]), case, 1.0)
     check(generator(graph, tmp_path / "small.onnx", image))
@@ -70,6 +64,6 @@ def test_synthesis_of_a_style_for_each_layer(case: Case, tmp_path: Path) -> None
 
 @cases(*pairs(3, 10, latent=(1, 6, 17, 32), style=(1, 16, 31, 48), depth=(1, 3)))
 def test_mapping_of_latents(case: Case, tmp_path: Path) -> None:
-    graph = Network(len(label(case)))
+    graph = Network(number(case))
     w = mapped(graph, graph.latents(case["latent"], "latent"), case["style"], case["depth"])
     check(mapping(graph, tmp_path / "small.onnx", w))

@@ -77,9 +77,20 @@ class Network(Graph):
 
     # Inputs
 
-    def images(self, shape: Sequence[int], name: str = "image", centred: bool = False) -> Value:
-        """Random bytes [N, H, W, C] as floats [N, C, H, W] from 0 to 1, or from -1 to 1."""
+    def images(
+        self,
+        shape: Sequence[int],
+        name: str = "image",
+        centred: bool = False,
+        empty: float = 0.0,
+    ) -> Value:
+        """Random bytes [N, H, W, C] as floats [N, C, H, W] from 0 to 1, or from -1 to 1.
+
+        empty: the share of pixels that are black.
+        """
         levels = self.random.integers(0, 256, (ROWS, *shape)).astype(np.uint8)
+        if empty:
+            levels *= self.random.random((*levels.shape[:3], 1)) >= empty
         self.inputs[name] = (TensorProto.UINT8, ["n", *shape])
         self.data[name] = levels
         turned = self.add("Transpose", [name], "planes", perm=[0, 3, 1, 2])

@@ -263,7 +263,8 @@ void write_outputs(Lowering* lowering) {
     if (lowering->is_written(output)) continue;
     const auto value = lowering->find(output);
     const Node* const node = lowering->graph.producer(output);
-    if (!value) {
+    // It may be an input too.
+    if (!value || !node) {
       throw BackendUnavailableError("backend native: its graph's output '" + std::string(output) +
                                     "' is not computed by operators that it knows: use "
                                     "backend='onnxruntime'");

@@ -153,6 +153,17 @@ bool Lowering::has_axes(const Node& node, const std::vector<int64_t>& axes) cons
   return constant && constant->integers == axes;
 }
 
+bool Lowering::draws_standard(const Node& drawn) const {
+  if (drawn.op != "ReparametrizedSample" || drawn.inputs.size() < 2) return false;
+  return std::all_of(drawn.inputs.begin(), drawn.inputs.begin() + 2, [&](std::string_view value) {
+    const Node* const spread = producer(value, "Expand");
+    const Constant* const constant = graph.constant(spread ? spread->inputs.front() : value);
+    return constant && !constant->floats.empty() &&
+           std::all_of(constant->floats.begin(), constant->floats.end(),
+                       [](float number) { return number == 0.0f; });
+  });
+}
+
 bool Lowering::has_noise(uint32_t stream, size_t width) const {
   const auto& layers = manifest.layer_noise;
   return std::any_of(layers.begin(), layers.end(), [&](const LayerNoise& layer) {

@@ -89,6 +89,8 @@ class Lowering {
   const float* bias(const Node& node, size_t outputs) const;
   // Whether an Unsqueeze adds these axes.
   bool has_axes(const Node& node, const std::vector<int64_t>& axes) const;
+  // Whether a node draws noise of mean 0 and variance 1.
+  bool draws_standard(const Node& drawn) const;
   // Whether the manifest has a layer whose noise is so many numbers of that stream.
   bool has_noise(uint32_t stream, size_t width) const;
   // A rectifier after a value, if there is one; it is taken.

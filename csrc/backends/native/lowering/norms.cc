@@ -97,7 +97,7 @@ void match_noise(Lowering* lowering, const Node& product, InstanceNorm* layer) {
     layer->noise_scale = lowering->network.input(io::kNoise);
   }
   if (!factors || !is_of_channels(*factors, shape.channels) || !drawn ||
-      drawn->op != "ReparametrizedSample" || !is_view_of_pixels(*lowering, *view, shape)) {
+      !lowering->draws_standard(*drawn) || !is_view_of_pixels(*lowering, *view, shape)) {
     Lowering::refuse(product, "is no noise of a layer");
   }
   layer->strength.assign(factors->floats.begin(), factors->floats.end());

@@ -112,7 +112,7 @@ bool match_dropout(Lowering& lowering, const Node& node) {
   const Node* const view = threshold ? lowering.producer(greater->inputs[0], "Reshape") : nullptr;
   const Node* const drawn =
       view ? lowering.producer(view->inputs[0], "ReparametrizedSample") : nullptr;
-  if (!drawn || lowering.is_wide(*input)) return false;
+  if (!drawn || !lowering.draws_standard(*drawn) || lowering.is_wide(*input)) return false;
   auto dropout = std::make_unique<Dropout>();
   const auto stream = static_cast<uint32_t>(drawn->integer("stream", 0));
   const Shape shape = lowering.shape(*input);
