@@ -13,7 +13,6 @@ median of several rounds.
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ import click
 import numpy as np
 
 import runtime
+from benchmarks.gpu_device import TorchDevice, slug
 from benchmarks.machine import describe
 from benchmarks.studies import RESULTS
 from runtime import cuda
@@ -32,24 +32,13 @@ COPIED = 1 << 28
 """Bytes of the copy, more than fit in the caches."""
 
 
-def seconds(torch: Any, call: Callable[[], object]) -> float:
-    """Duration of one call, the median over rounds."""
-    for _ in range(3):
-        call()
-    times = []
-    for _ in range(ROUNDS):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        for _ in range(LAUNCHES):
-            call()
-        end.record()
-        torch.cuda.synchronize()
-        times.append(start.elapsed_time(end) / 1000 / LAUNCHES)
-    return statistics.median(times)
+def _seconds(device: TorchDevice, call: Callable[[], object]) -> float:
+    return device.seconds(call, LAUNCHES, ROUNDS)
 
 
-def sampling(torch: Any, copy: float, rows: int, width: int, kind: str) -> dict[str, Any]:
+def sampling(device: TorchDevice, copy: float, rows: int, width: int, kind: str) -> dict[str, Any]:
     """Measure `reparametrized_sample` for the prior and for a posterior."""
+    torch = device.torch
     types = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
     out = torch.empty((rows, width), dtype=types[kind], device="cuda")
     view = out.view(torch.int16) if kind == "bf16" else out
@@ -62,11 +51,11 @@ def sampling(torch: Any, copy: float, rows: int, width: int, kind: str) -> dict[
     if not torch.equal(out[:check].cpu(), expected):
         raise click.ClickException(f"{kind} samples differ from the CPU's")
     written = out.nbytes
-    prior = seconds(torch, lambda: cuda.reparametrized_sample(view, key, queue=queue))
-    posterior = seconds(
-        torch, lambda: cuda.reparametrized_sample(view, key, mu, logvar, queue=queue)
+    prior = _seconds(device, lambda: cuda.reparametrized_sample(view, key, queue=queue))
+    posterior = _seconds(
+        device, lambda: cuda.reparametrized_sample(view, key, mu, logvar, queue=queue)
     )
-    theirs = seconds(torch, lambda: out.normal_())
+    theirs = _seconds(device, lambda: out.normal_())
     return {
         "operator": "ReparametrizedSample",
         "rows": rows,
@@ -79,8 +68,11 @@ def sampling(torch: Any, copy: float, rows: int, width: int, kind: str) -> dict[
     }
 
 
-def interpolation(torch: Any, copy: float, rows: int, steps: int, width: int) -> dict[str, Any]:
+def interpolation(
+    device: TorchDevice, copy: float, rows: int, steps: int, width: int
+) -> dict[str, Any]:
     """Measure `batched_interpolate` in both modes, fp32."""
+    torch = device.torch
     a, b = torch.randn((2, rows, width), device="cuda")
     t = torch.linspace(0, 1, steps, device="cuda")
     out = torch.empty((rows, steps, width), device="cuda")
@@ -92,7 +84,9 @@ def interpolation(torch: Any, copy: float, rows: int, steps: int, width: int) ->
         operands = [value.cpu().numpy() for value in (a[:4], b[:4], t)]
         expected = runtime.ops.batched_interpolate(*operands, mode)
         np.testing.assert_allclose(out[:4].cpu().numpy(), expected, rtol=1e-4, atol=1e-5)
-        time = seconds(torch, lambda mode=mode: cuda.batched_interpolate(out, a, b, t, mode, queue))
+        time = _seconds(
+            device, lambda mode=mode: cuda.batched_interpolate(out, a, b, t, mode, queue)
+        )
         shares[f"share_of_copy_{mode}"] = moved / time / copy
     return {
         "operator": "BatchedInterpolate",
@@ -102,8 +96,9 @@ def interpolation(torch: Any, copy: float, rows: int, steps: int, width: int) ->
     } | shares
 
 
-def levels(torch: Any, copy: float, shape: tuple[int, ...]) -> dict[str, Any]:
+def levels(device: TorchDevice, copy: float, shape: tuple[int, ...]) -> dict[str, Any]:
     """Measure `image_levels`."""
+    torch = device.torch
     images = torch.rand(shape, device="cuda")
     out = torch.empty((shape[0], *shape[2:], shape[1]), dtype=torch.uint8, device="cuda")
     queue = torch.cuda.current_stream().cuda_stream
@@ -111,7 +106,7 @@ def levels(torch: Any, copy: float, shape: tuple[int, ...]) -> dict[str, Any]:
     expected = (images * 255 + 0.5).floor().to(torch.uint8).permute(0, 2, 3, 1)
     if not torch.equal(out, expected):
         raise click.ClickException("levels differ from PyTorch's")
-    time = seconds(torch, lambda: cuda.image_levels(out, images, queue))
+    time = _seconds(device, lambda: cuda.image_levels(out, images, queue))
     return {
         "operator": "image levels",
         "shape": list(shape),
@@ -122,27 +117,25 @@ def levels(torch: Any, copy: float, shape: tuple[int, ...]) -> dict[str, Any]:
 @click.command(cls=Command)
 def main() -> None:
     """Measure, print, and write benchmarks/results/NAME-kernels.json for the GPU's name."""
-    import torch
-
-    device = cuda.devices()[0]
+    gpu, device = cuda.devices()[0], TorchDevice("cuda")
+    torch = device.torch
     source = torch.empty(COPIED, dtype=torch.uint8, device="cuda")
     target = torch.empty_like(source)
-    copy = 2 * COPIED / seconds(torch, lambda: target.copy_(source))
+    copy = 2 * COPIED / _seconds(device, lambda: target.copy_(source))
     rows = [
-        sampling(torch, copy, count, width, kind)
+        sampling(device, copy, count, width, kind)
         for count, width in ((64, 64), (1024, 64), (65536, 64), (2**20, 64), (4096, 16384))
         for kind in ("fp32", "fp16", "bf16")
     ]
-    rows += [interpolation(torch, copy, *size) for size in ((64, 10, 64), (65536, 16, 64))]
-    rows += [levels(torch, copy, shape) for shape in ((64, 3, 64, 64), (4096, 3, 64, 64))]
+    rows += [interpolation(device, copy, *size) for size in ((64, 10, 64), (65536, 16, 64))]
+    rows += [levels(device, copy, shape) for shape in ((64, 3, 64, 64), (4096, 3, 64, 64))]
     result = {
-        "gpu": vars(device),
+        "gpu": vars(gpu),
         "machine": describe(),
         "copy_bytes_per_second": copy,
         "rows": rows,
     }
-    name = device.name.lower().replace(" ", "-")
-    path = RESULTS / f"{name}-kernels.json"
+    path = RESULTS / f"{slug(gpu.name)}-kernels.json"
     path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     for row in rows:
         click.echo(

@@ -1,4 +1,4 @@
-"""Where the time of an engine goes, layer by layer, in the native backend."""
+"""Times of the layers of an engine in the native backend."""
 
 from __future__ import annotations
 

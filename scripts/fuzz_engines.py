@@ -1,11 +1,10 @@
-"""Changed engine files, loaded and run by every backend in processes of their own.
+"""Mutated engine files, loaded and run by every backend in separate processes.
 
     python scripts/fuzz_engines.py --seconds 60 csrc/fuzz/corpus/engines
 
-Files are taken as they are first, then changed: bytes anywhere, or parts of the graph, for which a
-library has to be prepared. Each must give an answer or an error of the project. What ends a
-process, takes longer than `SLOW` seconds or raises something else is a failure: it is kept in the
-folder `--out`, and the exit status is 1.
+Files are first used unchanged, then mutated: bytes anywhere, or parts of the graph. Each must run
+or raise an error of this project. A file that ends a process, takes longer than `SLOW` seconds or
+raises anything else is a failure: it is copied to the folder `--out`, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ SLOW = 30.0
 MEMORY = 16 << 30
 """Bytes of address space of a process: libraries reserve more than they use."""
 FILES = 300
-"""That a process is given: what a library keeps of each adds up, until there is no memory left."""
+"""Files per process: the memory that a library keeps for each adds up."""
 OPERATORS = "Add Cast Concat Conv Expand Gather Gemm MatMul Reshape Slice Softmax Split".split()
 NUMBERS = (-1, 0, 1, 2, 3, 7, 255, 2**31 - 1, 2**31, -(2**31), 2**62)
 
 
 def work() -> None:
-    """The process: paths on standard input, an answer a line on standard output."""
+    """Run the files named on standard input, with one line per answer on standard output."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     import numpy as np
@@ -45,10 +44,10 @@ def work() -> None:
 
     def use(path: str, role: str, backend: str) -> None:
         if role in ("generator", "synthesis"):
-            made = runtime.Generator(path, backend=backend, instances=1)
-            made.decode(np.zeros((1, made.latent_width), np.float32))
-            if made.manifest["latent"]["prior"] == "normal" and role == "generator":
-                made.sample(2, seed=1)
+            generator = runtime.Generator(path, backend=backend, instances=1)
+            generator.decode(np.zeros((1, generator.latent_width), np.float32))
+            if generator.manifest["latent"]["prior"] == "normal" and role == "generator":
+                generator.sample(2, seed=1)
             return
         if role == "mapping":
             mapping = runtime.Mapping(path, backend=backend, instances=1)
@@ -73,20 +72,20 @@ def work() -> None:
         except runtime.errors.Error as error:
             answer = type(error).__name__
             str(error).encode()
-        except Exception as error:  # whatever it is, it is what is looked for
+        except Exception as error:  # any other error is a failure
             answer = f"UNTYPED {type(error).__name__}: {error!r}"
         print(answer.replace("\n", " ")[:300], flush=True)
 
 
 @dataclass
 class Worker:
-    """One process, made anew when it has ended, or has had its share of files."""
+    """Process that is replaced when it has ended or has handled `FILES` files."""
 
     process: subprocess.Popen[str] | None = field(default=None)
     asked: int = 0
 
     def ask(self, path: Path, backend: str) -> str:
-        """What became of a file; "DIED …" or "SLOW"."""
+        """Return the process's answer for a file, or "DIED …" or "SLOW"."""
         if self.asked == FILES:
             self.close()
         if self.process is None:
@@ -124,29 +123,29 @@ class Worker:
 
 
 def change_bytes(chance: random.Random, content: bytes) -> bytes:
-    """A few bytes anywhere."""
-    made = bytearray(content)
+    """Change a few bytes anywhere."""
+    changed = bytearray(content)
     for _ in range(chance.randint(1, 4)):
-        at = chance.randrange(len(made))
+        at = chance.randrange(len(changed))
         if chance.random() < 0.7:
-            made[at] ^= 1 << chance.randrange(8)
+            changed[at] ^= 1 << chance.randrange(8)
         elif chance.random() < 0.5:
-            del made[at : at + chance.randint(1, 30)]
+            del changed[at : at + chance.randint(1, 30)]
         else:
-            made[at:at] = bytes(chance.randbytes(chance.randint(1, 10)))
-    return bytes(made)
+            changed[at:at] = bytes(chance.randbytes(chance.randint(1, 10)))
+    return bytes(changed)
 
 
 def change_graph(chance: random.Random, content: bytes) -> bytes:
-    """A part of the graph that is valid Protocol Buffers afterwards; the digest is left out."""
+    """Change parts of the graph so that it stays valid Protocol Buffers, and drop the digest."""
     model = onnx.load_from_string(content)
-    _leave_out_digest(model)
+    _drop_digest(model)
     for _ in range(chance.randint(1, 3)):
         chance.choice(CHANGES)(chance, model)
     return model.SerializeToString()
 
 
-def _leave_out_digest(model: ModelProto) -> None:
+def _drop_digest(model: ModelProto) -> None:
     for entry in model.metadata_props:
         if entry.key == KEY:
             try:
@@ -158,10 +157,10 @@ def _leave_out_digest(model: ModelProto) -> None:
 
 
 def _attribute(chance: random.Random, model: ModelProto) -> None:
-    with_some = [node for node in model.graph.node if node.attribute]
-    if not with_some:
+    nodes = [node for node in model.graph.node if node.attribute]
+    if not nodes:
         return
-    attribute = chance.choice(chance.choice(with_some).attribute)
+    attribute = chance.choice(chance.choice(nodes).attribute)
     attribute.i = chance.choice(NUMBERS)
     if attribute.ints:
         attribute.ints[chance.randrange(len(attribute.ints))] = chance.choice(NUMBERS)
@@ -199,7 +198,7 @@ def _shape(chance: random.Random, model: ModelProto) -> None:
         axis.dim_value = chance.choice((0, 1, 2, 2**31, 2**40))
 
 
-def _node_gone(chance: random.Random, model: ModelProto) -> None:
+def _remove_node(chance: random.Random, model: ModelProto) -> None:
     if len(model.graph.node) > 1:
         del model.graph.node[chance.randrange(len(model.graph.node))]
 
@@ -210,17 +209,17 @@ CHANGES: tuple[Callable[[random.Random, ModelProto], None], ...] = (
     _operator,
     _weights,
     _shape,
-    _node_gone,
+    _remove_node,
 )
 
 
 def main() -> int:
-    """Run; the number of failures decides the exit status."""
+    """Run the fuzzer; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpus", type=Path, nargs="*", help="folders of engine files")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--files", type=int, default=10**9, help="most of them")
+    parser.add_argument("--files", type=int, default=10**9, help="maximum number of files")
     parser.add_argument("--out", type=Path, default=Path("build/fuzz/failures"))
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -250,14 +249,14 @@ def main() -> int:
             answers[kind] = answers.get(kind, 0) + 1
             if kind.startswith(("UNTYPED", "DIED", "SLOW")):
                 failures += 1
-                kept = options.out / f"{backend}-{count}.onnx"
-                kept.write_bytes(content)
-                print(f"{kept}: {answer}", flush=True)
+                failure = options.out / f"{backend}-{count}.onnx"
+                failure.write_bytes(content)
+                print(f"{failure}: {answer}", flush=True)
         count += 1
     worker.close()
     case.unlink()
-    said = ", ".join(f"{name} {answers[name]}" for name in sorted(answers))
-    print(f"{count} files, {failures} failures: {said}")
+    counts = ", ".join(f"{name} {answers[name]}" for name in sorted(answers))
+    print(f"{count} files, {failures} failures: {counts}")
     return 1 if failures else 0
 
 

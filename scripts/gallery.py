@@ -1,7 +1,7 @@
 """Draws every figure of docs/gallery.md: `make gallery`.
 
-Pictures come from the shipped engines through the commands that a user would type; curves come from
-the results that `python -m benchmarks.autoencoders` and `python -m benchmarks.translators` wrote.
+Pictures come from the shipped engines through the commands of the zoo, curves from the results of
+`python -m benchmarks.autoencoders` and `python -m benchmarks.translators`.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ COLUMNS = 10
 
 
 def command(name: str, *args: object) -> None:
-    """`python -m zoo.NAME ARGS…` in this process."""
+    """Run `python -m zoo.NAME ARGS…` in this process."""
     print(f"zoo.{name}", *args, file=sys.stderr)
     import_module(f"zoo.{name}").main(list(map(str, args)), standalone_mode=False)
 
 
 def study(name: str) -> dict[str, Any]:
-    """The committed results of a study."""
-    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-    return found
+    """Return the committed results of a study."""
+    results: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return results
 
 
 def chart(path: Path, draw_on: Callable[[Any], None], width: float = 6.4) -> None:
-    """A figure with one pair of axes, which `draw_on` fills."""
+    """Save a figure with one pair of axes, which `draw_on` fills."""
     figure = Figure(figsize=(width, 3.6), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
@@ -61,7 +61,7 @@ def of_each_class(images: DataSet) -> list[np.ndarray]:
     return [images.test.images[np.flatnonzero(labels == label)[0]] for label in range(COLUMNS)]
 
 
-# One picture a model
+# One picture per model
 
 
 def linear_ae(path: Path, clothes: DataSet) -> None:
@@ -91,7 +91,7 @@ def linear_ae(path: Path, clothes: DataSet) -> None:
 
 
 def features(path: Path, name: str, title: str) -> None:
-    """What each of the first hidden units adds to the image, grey being nothing."""
+    """Draw the change of the image by each of the most varied hidden units; grey is no change."""
     with Generator(engine_path(f"{name}.onnx")) as generator:
         std = np.asarray(generator.manifest["latent"]["std"], np.float32)
         mean = np.asarray(generator.manifest["latent"]["mean"], np.float32)
@@ -121,15 +121,15 @@ def overcomplete_ae(path: Path) -> None:
 
 def stacked_ae(path: Path) -> None:
     """Learning curves with and without pretraining."""
-    found = study("autoencoders-stacked")
+    results = study("autoencoders-stacked")
 
     def curves(axes: Any) -> None:
         for key, label, color in (
             ("random", "random weights", "#b44"),
             ("pretrained", "pretrained layer by layer", "#478"),
         ):
-            (part,) = (name for name in found[key] if name.endswith("_mse"))
-            errors = found[key][part]
+            (part,) = (name for name in results[key] if name.endswith("_mse"))
+            errors = results[key][part]
             axes.plot(range(1, len(errors) + 1), errors, color=color, label=label)
         axes.set(
             xlabel="epoch of fine-tuning",
@@ -176,7 +176,7 @@ def sparsity(path: Path) -> None:
 
 
 def stochastic_ae(path: Path, clothes: DataSet) -> None:
-    """How far apart codes of different images are, and how far draws for one image."""
+    """Compare the deviation of codes between images with that of draws for one image."""
     with Encoder(encoder_path(engine_path("stochastic-ae.onnx"))) as encoder:
         mu, logvar = encoder.encode(clothes.test.images)
     between, within = mu.std(0), np.exp(0.5 * logvar).mean(0)
@@ -241,7 +241,7 @@ def anomaly(path: Path) -> None:
 
 
 def write_pictures(folder: Path, clothes: DataSet) -> tuple[list[Path], list[Path]]:
-    """Some test images as files: one of every class, and six faces."""
+    """Write test images as files: one of each class, and six faces."""
     files = []
     for name, image in zip(clothes.classes, of_each_class(clothes), strict=True):
         files.append(folder / f"{name.split('/')[0].replace(' ', '-')}.png")

@@ -1,7 +1,7 @@
 """Draws the figures of the adversarial models for docs/gallery.md; see scripts/gallery.py.
 
-Pictures come from the shipped engines, curves from the metrics of the runs that made them, which
-are kept in benchmarks/results/training.
+Pictures come from the shipped engines, curves from the metrics of their training runs in
+benchmarks/results/training.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ def bigan(path: Path, clothes: DataSet, seed: int = 0) -> None:
 
 
 def styles(command: Callable[..., None], out: Path) -> None:
-    """What styles are good for: mixed, found again from images, and edited."""
+    """Draw mixed styles, styles inverted from images, and edited ones."""
     command("mix", "--engine", "stylegan.onnx", "--truncation", 0.7, "--out", out / "mixed.png")
     synthesis = ("--engine", "stylegan.synthesis.onnx")
     with tempfile.TemporaryDirectory() as folder:
-        people, found = Path(folder) / "people", Path(folder) / "found.npz"
+        people, inverted = Path(folder) / "people", Path(folder) / "inverted.npz"
         sample = ("sample", "--engine", "stylegan.onnx", "-n", 4, "--truncation", 0.7)
         command(*sample, "--out", f"{people}/")
-        command("invert", *synthesis, people, "--save", found, "--out", out / "inverted-w.png")
+        command("invert", *synthesis, people, "--save", inverted, "--out", out / "inverted-w.png")
         command(
-            "edit", *synthesis, *(f"latent:{found}:{row}" for row in (0, 2, 3)),
+            "edit", *synthesis, *(f"latent:{inverted}:{row}" for row in (0, 2, 3)),
             "--strip", "Sunglasses", "--strip", "Long_Hair", "--strip", "Dark_Skin",
             "--out", out / "gan-edits.png",
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the tests share: the data set, the shipped engines, the repository and its build tools."""
+"""Fixtures of all tests: the data set, the shipped engines, the repository and its build tools."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 from fixture_types import Alone, Once, Run
 from repository import ROOT
 
-# Before PyTorch and NumPy are imported, for the programs too that the tests start: the threads of
-# their pools spin while they wait, and tests run side by side.
+# Set before PyTorch and NumPy are imported, and inherited by child processes: the threads of their
+# pools spin while they wait, and tests run in parallel.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -219,8 +219,8 @@ def run() -> Run:
             check=False,
         )
         if done.returncode:
-            said = (done.stdout + done.stderr)[-6000:]
-            pytest.fail(f"exit status {done.returncode}: {' '.join(arguments)}\n{said}", False)
+            output = (done.stdout + done.stderr)[-6000:]
+            pytest.fail(f"exit status {done.returncode}: {' '.join(arguments)}\n{output}", False)
         return done.stdout
 
     return call

@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md says of the sources: who imports whom, and how long files are."""
+"""Rules of CONTRIBUTING.md about the sources: imports, tables, and the length of files."""
 
 import ast
 import re
@@ -49,15 +49,15 @@ STAIR = (
     {"evaluation"},
     {"training", "applications"},
 )
-"""The folders and modules of zoo, from the ground up; on top of all are the commands.
+"""Layers of zoo, from the bottom up; the commands are on top.
 
-What is on a floor imports what is below it, and in its own folder. Training and applications do not
-know each other.
+A module imports from the layers below and from its own folder. Training and applications are
+independent.
 """
 
 
 def imported(nodes: list[ast.AST], module: str) -> Iterator[str]:
-    """The full names that these statements import."""
+    """Yield the full names that these statements import."""
     package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -71,7 +71,7 @@ def imported(nodes: list[ast.AST], module: str) -> Iterator[str]:
 
 
 def at_import(node: ast.AST) -> Iterator[ast.AST]:
-    """The statements that run when a module is imported: not those of functions, or for types."""
+    """Yield the statements that run when a module is imported, without those for types."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             continue
@@ -89,24 +89,24 @@ def names(module: str, everywhere: bool) -> frozenset[str]:
 
 
 def needed(module: str) -> set[str]:
-    """All that importing a module imports, through our own modules, by their full names."""
-    found: set[str] = set()
+    """Return the full names that importing a module imports, directly or through our modules."""
+    seen: set[str] = set()
     waiting = [module]
     while waiting:
         name = waiting.pop()
         parts = name.split(".")
         for end in range(1, len(parts) + 1):
             part = ".".join(parts[:end])
-            if part in found:
+            if part in seen:
                 continue
-            found.add(part)
+            seen.add(part)
             if part in MODULES:
                 waiting += names(part, everywhere=False)
-    return found
+    return seen
 
 
 def imported_module(name: str) -> str | None:
-    """Which of our modules a full name is, or is in; None for others, the compiled one included."""
+    """Return the Python module of ours that a full name is, or is in; None for others."""
     parts = name.split(".")
     if parts[:2] == ["runtime", "_runtime"]:
         return None
@@ -116,13 +116,13 @@ def imported_module(name: str) -> str | None:
 
 @cache
 def arrows(module: str) -> frozenset[str]:
-    """The modules of ours that a module imports by name, in functions and for types too."""
-    found = {imported_module(name) for name in names(module, everywhere=True)}
-    return frozenset(name for name in found if name and name != module)
+    """Return our modules that a module imports, inside functions and for types too."""
+    result = {imported_module(name) for name in names(module, everywhere=True)}
+    return frozenset(name for name in result if name and name != module)
 
 
 def circles(modules: Iterable[str]) -> list[list[str]]:
-    """The modules that import one another in a circle, in functions and for types too."""
+    """Return cycles of imports, inside functions and for types too."""
     sorter: TopologicalSorter[str] = TopologicalSorter()
     for module in modules:
         sorter.add(module, *arrows(module))
@@ -134,7 +134,7 @@ def circles(modules: Iterable[str]) -> list[list[str]]:
 
 
 def floor_of(module: str) -> int:
-    """The number of the floor in `STAIR` that a module of zoo is on."""
+    """Return the index of a zoo module's layer in `STAIR`."""
     folder = module.split(".")[1] if "." in module else ""
     named = [number for number, floor in enumerate(STAIR) if folder in floor]
     return named[0] if named else len(STAIR)
@@ -199,7 +199,7 @@ def test_commands_are_options_and_one_call() -> None:
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:
-    """Not through others either, and not in functions or for types only."""
+    """Imports inside functions and for types count too."""
     assert circles(MODULES) == []
     assert arrows("zoo") == {"zoo.engines"}, "imports in functions are seen"
 
@@ -220,7 +220,7 @@ def test_few_modules_import_pytorch() -> None:
         and name not in WITH_PYTORCH
     ]
     slow = {name: needed(name) & {"torch", "onnx", "accelerate"} for name in free}
-    assert {name: found for name, found in slow.items() if found} == {}
+    assert {name: result for name, result in slow.items() if result} == {}
     assert len(free) > 80 and "torch" in needed("zoo.models.vae"), "the search finds what is there"
 
 
@@ -236,23 +236,23 @@ def test_applications_come_without_pytorch() -> None:
 
 
 def test_training_never_sees_the_test_images() -> None:
-    """What chooses is measured on the validation part: nothing there reads the part `test`."""
-    found = {}
+    """Training chooses by the validation part: nothing there reads the part `test`."""
+    result = {}
     for module, file in MODULES.items():
         if module.startswith("zoo.training."):
             tree = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-            found[module] = [
+            result[module] = [
                 node.lineno
                 for node in tree
                 if (isinstance(node, ast.Attribute) and node.attr == "test")
                 or (isinstance(node, ast.Constant) and node.value == "test")
             ]
-    assert len(found) > 20 and not any(found.values()), found
+    assert len(result) > 20 and not any(result.values()), result
 
 
 def compared_strings(file: Path) -> dict[int, set[str]]:
-    """Strings that a file compares something with, or has as keys of a table, by line."""
-    found: dict[int, set[str]] = {}
+    """Return the strings that a file uses in comparisons or as keys of a table, by line."""
+    by_line: dict[int, set[str]] = {}
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         parts: list[ast.AST | None] = []
         if isinstance(node, ast.Compare | ast.MatchValue):
@@ -265,12 +265,12 @@ def compared_strings(file: Path) -> dict[int, set[str]]:
             if isinstance(part, ast.Constant) and isinstance(part.value, str)
         }
         if strings:
-            found.setdefault(node.lineno, set()).update(strings)
-    return found
+            by_line.setdefault(node.lineno, set()).update(strings)
+    return by_line
 
 
 def test_roles_are_told_apart_in_their_table_only() -> None:
-    """What depends on a file's role is in the role's module: nothing else in `export` asks."""
+    """Code that depends on a file's role is in the role's module, nowhere else in `export`."""
     table = MODULES["export.roles"]
     (names,) = [names for names in compared_strings(table).values() if len(names) > 5]
     asked = {
@@ -321,8 +321,8 @@ ROOMS = {
 
 def included(file: Path) -> set[str]:
     """Our own headers that a file includes, by their paths below `csrc` or `csrc/include`."""
-    found = re.findall(r'^#include "([^"]+/[^"]+)"', file.read_text("utf-8"), re.MULTILINE)
-    return set(found)
+    result = re.findall(r'^#include "([^"]+/[^"]+)"', file.read_text("utf-8"), re.MULTILINE)
+    return set(result)
 
 
 def test_rooms_of_csrc_include_those_below_only() -> None:
@@ -347,7 +347,7 @@ def test_headers_do_not_include_one_another_in_circles() -> None:
 
 
 def test_roles_are_told_apart_by_one_table() -> None:
-    """csrc/format/roles.h has the row of each role; elsewhere traits are asked for."""
+    """csrc/format/roles.h has a row for each role; other code checks traits."""
     table = (CSRC / "format" / "roles.h").read_text("utf-8")
     roles = re.findall(r'^    \{"([a-z]+)",', table, re.MULTILINE)
     assert len(roles) >= 8

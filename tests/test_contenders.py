@@ -13,15 +13,15 @@ from zoo.models.weights import load_generator
 
 @pytest.mark.parametrize(("name", "scale"), [("linear-ae", 20.0), ("progan", 1.0), ("vae", 1.0)])
 def test_pytorch_makes_the_images_of_the_engine(name: str, scale: float) -> None:
-    """Of generators, too, whose values leave [0, 1]: what does not fit into a byte is clipped."""
+    """Also for generators whose values leave [0, 1]: levels that do not fit a byte are clipped."""
     path = engine_path(f"{name}.onnx")
     peer = TorchEager(str(path), 1)
     peer.prepare(8)
     latents = np.random.default_rng(0).standard_normal((8, peer.latent_width)).astype(np.float32)
     latents *= scale
     with runtime.Generator(path) as generator:
-        wanted = generator.decode(latents).astype(int)
-    assert np.abs(peer.decode(latents) - wanted).max() <= 1
+        expected = generator.decode(latents).astype(int)
+    assert np.abs(peer.decode(latents) - expected).max() <= 1
     network = load_generator(WEIGHTS / path.name)[0]
     with torch.no_grad():
         values = network(torch.from_numpy(latents))

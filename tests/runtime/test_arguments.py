@@ -1,7 +1,7 @@
 """Every argument of every public function of `runtime`, with every kind of bad value.
 
-What is refused is a typed error of the project that names the argument, in one line that can be
-printed, and nothing is warned of.
+Each must raise a typed error of the project that names the argument in one printable line, without
+a warning.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from runtime import errors
 
 @pytest.fixture(scope="module")
 def engines() -> Iterator[dict[str, Any]]:
-    """By the name that stands before the dot of an entry."""
-    made = {
+    """Engines by the part of an entry's name before the dot."""
+    opened = {
         "Generator": runtime.Generator(zoo.engine_path("cgan.onnx"), instances=1),
         "Encoder": runtime.Encoder(zoo.engine_path("vae.encoder.onnx"), instances=1),
         "Mapping": runtime.Mapping(zoo.engine_path("stylegan.mapping.onnx"), instances=1),
         "Classifier": runtime.Classifier(zoo.engine_path("fashion-classifier.onnx"), instances=1),
         "Translator": runtime.Translator(zoo.engine_path("stargan.onnx"), instances=1),
     }
-    yield made
-    for engine in made.values():
+    yield opened
+    for engine in opened.values():
         engine.close()
 
 
 OTHER_NAMES = {
-    # What is wrong with a file is said with its path, and with a device with its name.
+    # Errors of files name the path, those of devices the device.
     "path": "path|file",
     "document": "manifest",
     "devices": "devices?",
@@ -54,7 +54,7 @@ OTHER_NAMES = {
 
 
 def check(entry: Entry, argument: str, value: Any, names: str, without: Any) -> str:
-    """What is wrong with what this call says; "" if nothing is."""
+    """Return the problem with the error of a call with this value; "" if there is none."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
@@ -62,16 +62,16 @@ def check(entry: Entry, argument: str, value: Any, names: str, without: Any) -> 
         except without:
             return ""
         except errors.Error as error:
-            said = str(error)
+            message = str(error)
         except BaseException as error:
             return f"{type(error).__name__}: {error}"
         else:
-            return "it was taken"
-    if not re.search(rf"\b({names})\b", said):
-        return f"names no {names}: {said}"
-    if "\n" in said or len(said) > 600:
-        return f"is long: {said}"
-    said.encode()
+            return "the value was accepted"
+    if not re.search(rf"\b({names})\b", message):
+        return f"names no {names}: {message}"
+    if "\n" in message or len(message) > 600:
+        return f"is long: {message}"
+    message.encode()
     return ""
 
 
@@ -83,17 +83,17 @@ def short(value: Any) -> str:
 
 
 def problems(entries: dict[str, Entry]) -> list[str]:
-    """Of all the calls that must be refused."""
-    found = []
+    """Return the problems of all calls that must be refused."""
+    wrong = []
     for name, entry in entries.items():
         for argument, values in entry.bad.items():
             names = OTHER_NAMES.get(argument, argument)
-            # What is wrong with an array of a GPU is seen where there is one.
+            # Wrong arrays of a GPU are only found on a machine with one.
             without = () if name.startswith("cuda.") else errors.DeviceUnavailableError
             for value in values:
-                if said := check(entry, argument, value, names, without):
-                    found.append(f"{name}({argument}={short(value)}): {said}")
-    return found
+                if problem := check(entry, argument, value, names, without):
+                    wrong.append(f"{name}({argument}={short(value)}): {problem}")
+    return wrong
 
 
 def test_every_argument_of_a_generator(engines: dict[str, Any]) -> None:
@@ -120,13 +120,13 @@ def test_every_argument_of_what_opens_files(tmp_path: Path) -> None:
 
 
 def test_no_argument_is_left_out(engines: dict[str, Any], tmp_path: Path) -> None:
-    """Of no public function, and of no method of a public class."""
+    """The entries cover every public function and every method of a public class."""
     entries = latent_entries(engines["Generator"]) | image_entries(engines) | operator_entries()
     entries |= device_entries() | file_entries(tmp_path)
     covered: dict[str, set[str]] = {}
     for name, entry in entries.items():
         covered.setdefault(name.split(" ")[0], set()).update(entry.bad)
-    # As Generator's, which the test below and the emulated GPUs' tests call.
+    # The test below, and those on emulated GPUs, pass them the values of Generator's entries.
     for method in ("sample", "decode", "stream"):
         covered[f"Generators.{method}"] = covered[f"Generator.{method}"]
     missing = []
@@ -140,7 +140,7 @@ def test_no_argument_is_left_out(engines: dict[str, Any], tmp_path: Path) -> Non
 
 
 def public_functions() -> Iterator[tuple[str, Callable[..., Any]]]:
-    # Of these objects nobody but the runtime, or a protocol, calls what takes arguments.
+    # Only the runtime or a protocol calls the methods of these classes with arguments.
     skipped = ("DeviceArray", "Stream", "View")
     for name in runtime.__all__:
         member = getattr(runtime, name)
@@ -182,9 +182,9 @@ def test_tensors_that_numpy_does_not_take(engines: dict[str, Any]) -> None:
             "out": lambda x=pictures: generator.sample(3, out=x),
         }
         for argument, call in calls.items():
-            with pytest.raises(errors.ArgumentError, match=rf"^{argument}: ") as said:
+            with pytest.raises(errors.ArgumentError, match=rf"^{argument}: ") as caught:
                 call()
-            assert "\n" not in str(said.value), name
+            assert "\n" not in str(caught.value), name
     labels = torch.tensor([1, 2, 3])
     np.testing.assert_array_equal(
         generator.sample(3, labels=labels), generator.sample(3, labels=[1, 2, 3])
@@ -194,12 +194,12 @@ def test_tensors_that_numpy_does_not_take(engines: dict[str, Any]) -> None:
 def test_one_engine_on_several_devices(engines: dict[str, Any]) -> None:
     """Generators, whose arguments are those of Generator."""
     with runtime.Generators(zoo.engine_path("cgan.onnx"), devices=["cpu"], instances=1) as several:
-        given = latent_entries(engines["Generator"])
-        wanted = ("Generator.sample", "Generator.decode", "Generator.stream")
+        entries = latent_entries(engines["Generator"])
+        methods = ("Generator.sample", "Generator.decode", "Generator.stream")
         calls = {
             name: Entry(getattr(several, name.split(".")[1]), entry.good, entry.bad)
-            for name, entry in given.items()
-            if name in wanted
+            for name, entry in entries.items()
+            if name in methods
         }
         assert problems(calls) == []
         expected = engines["Generator"].sample(5, seed=2, labels=[1, 2, 3, 4, 5])

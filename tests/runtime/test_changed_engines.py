@@ -15,21 +15,13 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 import runtime
 from backends import BACKENDS
 from changed_engines import Document, changed, manifest_of
+from plan_runs import KINDS
 from runtime.errors import EngineFileError, ManifestError
 from zoo.engines import WEIGHTS, resolve
 
-CLASSES: dict[str, Callable[..., Any]] = {
-    "generator": runtime.Generator,
-    "synthesis": runtime.Generator,
-    "encoder": runtime.Encoder,
-    "translator": runtime.Translator,
-    "classifier": runtime.Classifier,
-    "mapping": runtime.Mapping,
-}
-
 
 def load(path: Path, backend: str = "onnxruntime") -> Any:
-    return CLASSES[runtime.manifest.read(path)["role"]](path, backend=backend)
+    return KINDS[runtime.manifest.read(path)["role"]](path, backend=backend)
 
 
 def put(*path: Any) -> Callable[[Document], None]:

@@ -24,9 +24,9 @@ SANITIZERS = {"none": None, "address": "__asan_init", "thread": "__tsan_init"}
 
 def site_packages() -> Path:
     """The folder that has the package onnxruntime, found without importing it."""
-    found = find_spec("onnxruntime")
-    assert found is not None and found.origin is not None
-    return Path(found.origin).parent.parent
+    spec = find_spec("onnxruntime")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent.parent
 
 
 def without_address_randomisation() -> list[str]:
@@ -42,10 +42,10 @@ def without_address_randomisation() -> list[str]:
 def real_tensorrt() -> Path:
     """The lean library of TensorRT; the test is skipped where it is not installed."""
     folder = Path(sys.prefix) / "oracles" / "tensorrt_lean_libs"
-    found = sorted(folder.glob("libnvinfer_lean.so.*"))
-    if not found:
+    libraries = sorted(folder.glob("libnvinfer_lean.so.*"))
+    if not libraries:
         pytest.skip("TensorRT's lean library is not in the folder that scripts/setup.sh test fills")
-    return found[0]
+    return libraries[0]
 
 
 def installed_plugins() -> Path:
@@ -78,8 +78,8 @@ def configure(build: Path, repository: Path, run: Run, options: Mapping[str, obj
             "CMAKE_BUILD_TYPE": "Debug",
             "CMAKE_CXX_FLAGS_DEBUG": "-O1 -g1",
         }
-    given = [f"-D{name}={value}" for name, value in configuration.items()]
-    run(["cmake", "-S", repository, "-B", build, "-G", "Ninja", *given])
+    definitions = [f"-D{name}={value}" for name, value in configuration.items()]
+    run(["cmake", "-S", repository, "-B", build, "-G", "Ninja", *definitions])
 
 
 def ctest(build: Path, run: Run, *arguments: str) -> dict[str | None, str | None]:

@@ -99,10 +99,10 @@ def test_kernels_were_built_where_there_is_an_nvcc() -> None:
         assert not LIBRARY.exists() or LIBRARY.stat().st_size > 100_000
         return
     assert LIBRARY.exists()
-    said = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"release (\d+)\.(\d+)", said)
-    assert found is not None
-    newest = (int(found[1]), int(found[2])) >= (12, 8)
+    output = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=True).stdout
+    release = re.search(r"release (\d+)\.(\d+)", output)
+    assert release is not None
+    newest = (int(release[1]), int(release[2])) >= (12, 8)
     content = LIBRARY.read_bytes()
     for architecture in [80, 86, 89, 90, *([100, 120] if newest else [])]:
         assert images_of(content, architecture) > 0, architecture
@@ -144,7 +144,7 @@ def test_without_nvcc_the_build_is_complete_and_says_so(
         "CMAKE_CUDA_COMPILER": tmp_path / "nvcc",
     }
     command = ["cmake", "-S", repository, "-B", build, "-G", "Ninja"]
-    said = run([*command, *[f"-D{name}={value}" for name, value in options.items()]])
-    assert "no nvcc that works was found; this build is for CPUs only" in said
+    output = run([*command, *[f"-D{name}={value}" for name, value in options.items()]])
+    assert "no nvcc that works was found; this build is for CPUs only" in output
     targets = run(["ninja", "-C", build, "-t", "targets", "all"])
     assert "libzoo.so" in targets and "libzoo_cuda" not in targets

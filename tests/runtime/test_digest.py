@@ -79,8 +79,8 @@ def test_a_changed_manifest(tmp_path: Path) -> None:
     with pytest.raises(EngineFileError, match=r"a\.onnx' is damaged, or was changed .* digest"):
         runtime.Generator(path)
     assert runtime.manifest.read(path)["attributes"] == ["old"], "it can be looked at"
-    said = succeeds("inspect", path, cwd=tmp_path)
-    assert "old" in said and "unusable  engine file" in said and "digest" in said
+    output = succeeds("inspect", path, cwd=tmp_path)
+    assert "old" in output and "unusable  engine file" in output and "digest" in output
 
 
 def test_what_reads_weights_looks_at_the_digest(tmp_path: Path) -> None:

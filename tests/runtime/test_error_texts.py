@@ -1,4 +1,4 @@
-"""What errors say where names and files are not UTF-8, and where libraries are looked for."""
+"""Errors for names and files that are not UTF-8, and the search for libraries."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_a_name_that_is_not_utf8_opens(odd: Path) -> None:
         for backend in runtime.backends():
             with runtime.Generator(path, backend=backend) as generator:
                 assert generator.path == str(odd)
-                made = generator.decode(latents)
-                assert np.abs(made.astype(int) - expected).max() <= 1
+                images = generator.decode(latents)
+                assert np.abs(images.astype(int) - expected).max() <= 1
                 repr(generator).encode()
         assert runtime.manifest.read(path)["role"] == "generator"
 
@@ -52,10 +52,10 @@ def test_a_name_that_is_not_utf8_in_an_error(odd: Path) -> None:
     closed.close()
     calls.append(lambda: closed.decode(np.zeros((1, 8))))
     for call in calls:
-        with pytest.raises(errors.Error) as said:
+        with pytest.raises(errors.Error) as caught:
             call()
-        assert "\\xe9" in str(said.value) or "\\udce9" in str(said.value)
-        str(said.value).encode()
+        assert "\\xe9" in str(caught.value) or "\\udce9" in str(caught.value)
+        str(caught.value).encode()
     with pytest.raises(EngineNotFoundError, match=r"n\\xf6\.onnx"):
         runtime.Generator(odd.with_name("n\udcf6.onnx"))
 
@@ -73,23 +73,23 @@ def test_a_manifest_that_is_not_utf8(tmp_path: Path) -> None:
     at = content.index(b'"model"')
     (tmp_path / "a.onnx").write_bytes(content[:at] + b'"m\xe9del"' + content[at + 7 :])
     for opens in (runtime.Generator, runtime.manifest.read):
-        with pytest.raises(ManifestError) as said:
+        with pytest.raises(ManifestError) as caught:
             opens(tmp_path / "a.onnx")
-        str(said.value).encode()
+        str(caught.value).encode()
 
 
 def test_out_of_memory_is_also_pythons(tmp_path: Path) -> None:
     with runtime.Generator(zoo.engine_path("vae.onnx")) as generator:
         for n in (2**40, 2**62):
-            with pytest.raises(errors.OutOfMemoryError, match="^n: ") as said:
+            with pytest.raises(errors.OutOfMemoryError, match="^n: ") as caught:
                 generator.sample(n)
-            assert isinstance(said.value, MemoryError)
+            assert isinstance(caught.value, MemoryError)
         assert generator.sample(1).shape == (1, 28, 28, 1)
 
 
 @pytest.mark.parametrize("how", ["module", "script", "command", "path"])
 def test_no_library_is_loaded_from_the_working_folder(tmp_path: Path, how: str) -> None:
-    """What lies there is no library: to open it would be an error."""
+    """The files there are not libraries, so opening one would be an error."""
     here = tmp_path / "here"
     for name in (
         "onnxruntime/capi/libonnxruntime.so.1",

@@ -215,8 +215,8 @@ def test_pieces_that_overlap(tmp_path: Path) -> None:
         check=True,
         timeout=60,
     )
-    kilobytes, said = done.stdout.split(" ", 1)
-    assert "a part of its manifest is missing" in said
+    kilobytes, output = done.stdout.split(" ", 1)
+    assert "a part of its manifest is missing" in output
     assert int(kilobytes) < 300_000, "as much as 10 GB where they are put together"
 
 

@@ -127,8 +127,8 @@ def test_pictures_are_those_of_read_images(tmp_path: Path) -> None:
     paths.append(str(tmp_path / "large.npy"))
     for shape in (SHAPE, (16, 24, 3), (10, 10, 4)):
         expected, _ = read_images(paths, shape, resize=True)
-        found = whole(list(ImageStream(paths, shape, resize=True, block=5)))
-        np.testing.assert_array_equal(found, expected)
+        result = whole(list(ImageStream(paths, shape, resize=True, block=5)))
+        np.testing.assert_array_equal(result, expected)
 
 
 @pytest.mark.parametrize(("mode", "channels"), [("LA", 2), ("RGBA", 4)])
@@ -182,9 +182,9 @@ def test_skipped_pictures_are_reported_one_a_line(
     source = inputs.open_source([str(tmp_path)], None, "test", SHAPE)
     list(source)
     inputs.report_skipped(source)
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err == f"skipped {tmp_path}/x.png: is not a picture, .npy, .npz or IDX file\n"
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err == f"skipped {tmp_path}/x.png: is not a picture, .npy, .npz or IDX file\n"
 
 
 def test_names_in_another_encoding_become_valid_text(tmp_path: Path, images: np.ndarray) -> None:
@@ -224,7 +224,7 @@ DAMAGED = {
 
 
 def cut(path: Path, save: object, images: np.ndarray, end: int | None) -> None:
-    """What `save` writes, up to `end`; with a byte more for None."""
+    """Write with `save`, and cut the file off at `end`; None appends a byte."""
     assert callable(save)
     save(path, images)
     content = path.read_bytes()
@@ -307,13 +307,13 @@ def test_nothing_is_read_beyond_the_limit(tmp_path: Path, images: np.ndarray) ->
 
 
 def test_images_or_data_but_not_both_and_not_neither() -> None:
-    for given in (((), None), (("a.png",), "fashion-mnist")):
+    for arguments in (((), None), (("a.png",), "fashion-mnist")):
         with pytest.raises(ConfigError, match="expected IMAGES or --data SET"):
-            inputs.open_source(*given, "test", SHAPE)
+            inputs.open_source(*arguments, "test", SHAPE)
 
 
 def test_data_of_another_size_need_resize() -> None:
-    with pytest.raises(DataError, match=r"28×28×1, and the engine takes 16×16×3 \(--resize"):
+    with pytest.raises(DataError, match=r"28×28×1, but the engine takes 16×16×3 \(--resize"):
         inputs.open_source((), "fashion-mnist", "test", (16, 16, 3))
     source = inputs.open_source((), "fashion-mnist", "test", (16, 16, 3), resize=True, limit=2)
     assert whole(list(source)).shape == (2, 16, 16, 3)
@@ -341,10 +341,10 @@ def test_latents_are_those_of_the_encoder(
 ) -> None:
     np.save(tmp_path / "a.npy", images[:60])
     stream = ImageStream([str(tmp_path / "a.npy")], SHAPE, block=block)
-    found, names = latents.embed(encoder, stream)
-    assert found.dtype == np.float32 and names == [str(index) for index in range(60)]
+    result, names = latents.embed(encoder, stream)
+    assert result.dtype == np.float32 and names == [str(index) for index in range(60)]
     # In bits, whatever the blocks: the runtime is invariant to the batch size.
-    np.testing.assert_array_equal(found, encoder.encode(images[:60])[0])
+    np.testing.assert_array_equal(result, encoder.encode(images[:60])[0])
 
 
 def test_latents_that_are_not_finite_are_refused() -> None:
@@ -352,9 +352,9 @@ def test_latents_that_are_not_finite_are_refused() -> None:
         path = "broken.encoder.onnx"
 
         def embed(self, images: np.ndarray) -> np.ndarray:
-            made = np.zeros((len(images), 3), np.float32)
-            made[1, 2] = np.inf
-            return made
+            result = np.zeros((len(images), 3), np.float32)
+            result[1, 2] = np.inf
+            return result
 
     block = Block(np.zeros((3, *SHAPE), np.uint8), ["first", "second", "third"])
     with pytest.raises(DataError, match="gives image second a latent that is not finite"):

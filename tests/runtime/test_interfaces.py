@@ -106,8 +106,8 @@ def test_a_library_of_another_build_is_refused(tmp_path: Path) -> None:
     assert content.count(number) == 1
     other = tmp_path / "libzoo_openvino.so"
     other.write_bytes(content.replace(number, (3).to_bytes(8, "little")))
-    said = outcome(OPENVINO, ZOO_OPENVINO_BACKEND=str(other)).stderr
-    assert f"BackendUnavailableError: '{other}' belongs to another version" in said
+    output = outcome(OPENVINO, ZOO_OPENVINO_BACKEND=str(other)).stderr
+    assert f"BackendUnavailableError: '{other}' belongs to another version" in output
 
 
 def test_the_packages_own_folder_comes_first(tmp_path: Path) -> None:
@@ -117,8 +117,8 @@ def test_the_packages_own_folder_comes_first(tmp_path: Path) -> None:
     (folder / "libzoo_openvino.so").write_text("no library")
     done = outcome(OPENVINO, PYTHONPATH=str(tmp_path))
     assert done.stdout == "openvino\n", done.stderr
-    told = outcome(OPENVINO, ZOO_OPENVINO_BACKEND=str(folder))
-    assert "cannot open" in told.stderr, "what the user says comes before both"
+    details = outcome(OPENVINO, ZOO_OPENVINO_BACKEND=str(folder))
+    assert "cannot open" in details.stderr, "what the user says comes before both"
 
 
 @pytest.mark.skipif(shutil.which("readelf") is None, reason="readelf is not installed")
@@ -126,8 +126,8 @@ def test_the_library_has_a_versioned_name(run: Run) -> None:
     series = ".".join(runtime.__version__.split(".")[:2])
     name = f"libzoo.so.{series}"
     assert runtime.ops.ops_library().name == name
-    said = run(["readelf", "--dynamic", LIB / "libzoo.so"])
-    assert re.findall(r"\(SONAME\).*\[(.+)\]", said) == [name]
+    output = run(["readelf", "--dynamic", LIB / "libzoo.so"])
+    assert re.findall(r"\(SONAME\).*\[(.+)\]", output) == [name]
     module = next(LIB.parent.glob("_runtime*.so"))
     for library in (module, LIB / "libzoo_openvino.so"):
         needed = re.findall(r"\(NEEDED\).*\[(.+)\]", run(["readelf", "--dynamic", library]))

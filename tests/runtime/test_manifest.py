@@ -1,4 +1,4 @@
-"""What a manifest may say of the roles: every bad field is refused by name."""
+"""Manifests of every role: each bad field is refused by name."""
 
 from pathlib import Path
 from typing import Any

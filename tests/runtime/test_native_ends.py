@@ -1,5 +1,6 @@
-"""What goes into graphs and comes out of them, in the native backend, against float64 NumPy:
-latents, classes, attributes and noise; images as bytes and as floats, scores and codes.
+"""Inputs and outputs of graphs in the native backend, against float64 NumPy.
+
+Latents, classes, attributes and noise; images as bytes and as floats, scores and codes.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def latent_map(case: Case) -> tuple[Network, Value]:
 
 
 def ended(graph: Network, x: Value, end: str) -> Value:
-    """What brings the last layer's numbers to the image's range."""
+    """Append the nodes that bring the last layer's numbers into the image's range."""
     if end == "scaled sigmoid":
         x = graph.scaled(x, "Mul", 2.0)
     if "sigmoid" in end:
@@ -239,7 +240,7 @@ def test_scores(case: Case, tmp_path: Path) -> None:
 
 @cases(*pairs(11, 12, width=(1, 3, 15, 16, 33), kind=("apart", "equal", "lengths"), side=(1, 5, 8)))
 def test_mean_and_variance(case: Case, tmp_path: Path) -> None:
-    """Of two layers, or of one that is split."""
+    """They come from two layers, or from one that is split."""
     graph = Network(number(case))
     width = case["width"]
     x = graph.flat(graph.images((case["side"], case["side"], 3)))

@@ -23,7 +23,7 @@ def test_rectifiers_by_themselves(case: Case, tmp_path: Path) -> None:
 
 @cases(*sided(8, 24, convolved=(True, False), epsilon=(1e-8, 1e-6, 1e-2)))
 def test_pixel_norms(case: Case, tmp_path: Path) -> None:
-    """Of maps; where a convolution follows, the map has columns of zeros, which must stay zeros."""
+    """Before a convolution, the map has columns of zeros, which must stay zeros."""
     graph, x = begin(case)
     y = graph.pixel_norm(x, case["epsilon"])
     finish(graph, graph.convolve(y, 4, 3, padding=1) if case["convolved"] else y, tmp_path)

@@ -157,7 +157,7 @@ def test_means_of_other_weights_or_pixels(share: float, attributes: Any, tmp_pat
 
 @pytest.mark.parametrize("kind", ["pixel", "vector", "instance"])
 def test_norms_without_an_epsilon(kind: str, tmp_path: Path) -> None:
-    """What lies beside the picture would be 0 / 0."""
+    """The columns beside the picture would become 0 / 0."""
 
     def build(graph: Network, path: Path) -> Engine:
         x = mapped(graph, 7, 5, 5)

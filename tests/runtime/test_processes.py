@@ -17,7 +17,7 @@ from backends import BACKENDS
 
 
 def run_python(code: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """What a program does in a process of its own, that is killed where it does not end."""
+    """Run a program in a new process, which is killed after a time limit."""
     options.setdefault("timeout", 120)
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
@@ -142,7 +142,7 @@ def test_threads_outlive_python(vae_engine: Path, work: str) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_engines_are_of_use_to_the_last(vae_engine: Path, backend: str) -> None:
-    """What Python calls at its end, in any order, has its images; threads beside it do no harm."""
+    """Exit handlers, in any order, still get images, also beside running threads."""
     prints(
         "True True",
         f"""

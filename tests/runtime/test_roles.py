@@ -161,11 +161,11 @@ def test_decoder_without_the_noise_operator(tmp_path: Path, options: dict[str, A
     """A graph that takes the finished latent makes the images of one that draws it."""
     small_engines.decoder(tmp_path / "with.onnx", prior="normal")
     small_engines.decoder(tmp_path / "without.onnx", noise=False, prior="normal")
-    drawn, given = (
+    drawn, inputs = (
         runtime.Generator(tmp_path / f"{name}.onnx", **options) for name in ("with", "without")
     )
     assert drawn.prior == "normal"
-    assert np.array_equal(given.sample(50, seed=9), drawn.sample(50, seed=9))
+    assert np.array_equal(inputs.sample(50, seed=9), drawn.sample(50, seed=9))
 
 
 def test_bf16_is_close_and_batch_invariant(tmp_path: Path) -> None:
@@ -211,15 +211,15 @@ def test_bad_arguments(tmp_path: Path, role: str) -> None:
     kind, method = CALLS[role]
     engine = kind(path)
     shape = (9, 12, 4) if role == "translator" else SHAPE
-    wanted = r"images: expected shape \(n, " + ", ".join(map(str, shape)) + r"\), got "
+    expected = r"images: expected shape \(n, " + ", ".join(map(str, shape)) + r"\), got "
     call = getattr(engine, method)
     for images, part in (
         (np.zeros((2, *shape)), "images: expected dtype uint8, got float64"),
         (np.zeros((2, *shape), np.int8), "images: expected dtype uint8, got int8"),
-        (np.zeros((0, *shape), np.uint8), wanted),
-        (np.zeros(shape, np.uint8), wanted),
-        (np.zeros((2, *shape[:2], shape[2] + 1), np.uint8), wanted),
-        (np.zeros((2, shape[0] + 1, *shape[1:]), np.uint8), wanted),
+        (np.zeros((0, *shape), np.uint8), expected),
+        (np.zeros(shape, np.uint8), expected),
+        (np.zeros((2, *shape[:2], shape[2] + 1), np.uint8), expected),
+        (np.zeros((2, shape[0] + 1, *shape[1:]), np.uint8), expected),
         ("pictures", "images: expected dtype uint8"),
         (None, "images: expected dtype uint8"),
         ([[1], [1, 2]], "images: expected an array"),
@@ -236,11 +236,13 @@ def test_wrong_roles(tmp_path: Path) -> None:
     kinds = {"generator": runtime.Generator} | {role: kind for role, (kind, _) in CALLS.items()}
     for role in kinds:
         getattr(small_engines, role if role != "generator" else "decoder")(tmp_path / role)
-        for wanted, kind in kinds.items():
-            if wanted == role:
+        for expected, kind in kinds.items():
+            if expected == role:
                 assert kind(tmp_path / role).manifest["role"] == role
                 continue
-            with pytest.raises(ArgumentError, match=f"has the role '{role}', expected '{wanted}'"):
+            with pytest.raises(
+                ArgumentError, match=f"has the role '{role}', expected '{expected}'"
+            ):
                 kind(tmp_path / role)
 
 

@@ -457,16 +457,16 @@ def test_results_do_not_go_where_the_inputs_are(vae_engine: Path) -> None:
     shape, width = generator.image_shape, generator.latent_width
     pixels, latents = 8 * math.prod(shape), 8 * 4 * width
     memory = np.zeros(pixels + latents, np.uint8)
-    given = memory[pixels:].view(np.float32).reshape(8, width)
+    inputs = memory[pixels:].view(np.float32).reshape(8, width)
     for begin in (latents, latents - 1, 1):
         images = memory[begin : begin + pixels]
         with pytest.raises(ArgumentError, match="^out: .* shares no memory"):
-            generator.decode(given, out=images.reshape(8, *shape))
+            generator.decode(inputs, out=images.reshape(8, *shape))
         with pytest.raises(ArgumentError, match="^out: .* shares no memory"):
-            generator.sample(8, mu=given, logvar=given.copy(), out=images.reshape(8, *shape))
+            generator.sample(8, mu=inputs, logvar=inputs.copy(), out=images.reshape(8, *shape))
     beside = memory[:pixels].reshape(8, *shape)
     np.testing.assert_array_equal(
-        generator.decode(given, out=beside), generator.decode(given.copy())
+        generator.decode(inputs, out=beside), generator.decode(inputs.copy())
     )
     with runtime.Encoder(zoo.engine_path("vae.encoder.onnx")) as encoder:
         both = np.zeros(max(pixels, latents), np.uint8)

@@ -44,13 +44,13 @@ class Small:
         self.wanted = random.integers(0, 2, (50, 2)).astype(np.float32)
 
     def arguments(self, rows: slice = slice(None)) -> dict[str, Any]:
-        """What goes in beside those of the images."""
-        given: dict[str, Any] = {}
+        """Return the arguments besides the images."""
+        inputs: dict[str, Any] = {}
         if "attributes" in KINDS[self.kind]:
-            given["attributes"] = self.wanted[rows]
+            inputs["attributes"] = self.wanted[rows]
         if "widths" in KINDS[self.kind]:
-            given |= {"seed": SEED, "first": FIRST + (rows.start or 0)}
-        return given
+            inputs |= {"seed": SEED, "first": FIRST + (rows.start or 0)}
+        return inputs
 
     def expected(self) -> Any:
         values, *key = (self.arguments().get(name) for name in ("attributes", "seed", "first"))
@@ -103,11 +103,11 @@ def test_one_row_of_attributes_is_for_all(small: Small, translator: runtime.Tran
 
 
 def test_seeds_are_other_noise(small: Small, translator: runtime.Translator) -> None:
-    given = small.arguments()
-    whole = translator.translate(small.images, **given)
-    other = translator.translate(small.images, **given | {"seed": 3})
+    inputs = small.arguments()
+    whole = translator.translate(small.images, **inputs)
+    other = translator.translate(small.images, **inputs | {"seed": 3})
     assert np.array_equal(whole, other) != ("widths" in KINDS[small.kind])
-    again = translator.translate(small.images, **given)
+    again = translator.translate(small.images, **inputs)
     assert np.array_equal(whole, again)
 
 
@@ -225,18 +225,18 @@ def test_exported_translators_are_told_attributes(stargan: tuple[Path, Any]) -> 
     assert document["schema"] == 2 and document["task"] == "domains"
     assert document["condition"] == {"kind": "attributes", "names": ["old", "happy"]}
     images = pictures(12, 16, 16, 3)
-    wanted = np.random.default_rng(6).integers(0, 2, (12, 2)).astype(np.float32)
+    target = np.random.default_rng(6).integers(0, 2, (12, 2)).astype(np.float32)
     with torch.no_grad():
-        expected = levels_of(model.translate(unit(images), torch.from_numpy(wanted)))
+        expected = levels_of(model.translate(unit(images), torch.from_numpy(target)))
     session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (stock,) = session.run(None, {"input": images, "attributes": wanted})
+    (stock,) = session.run(None, {"input": images, "attributes": target})
     assert np.abs(stock - expected).max() <= 0.5 + 5e-2
     for backend in ANY_GRAPH:
         with runtime.Translator(path, backend=backend) as translator:
             assert translator.attributes == ["old", "happy"]
-            got = translator.translate(images, wanted)
+            got = translator.translate(images, target)
             assert np.abs(got - expected).max() <= 0.5 + 5e-2
-            assert not np.array_equal(got, translator.translate(images, 1 - wanted))
+            assert not np.array_equal(got, translator.translate(images, 1 - target))
 
 
 def test_the_classifier_of_a_translator_is_exported_too(stargan: tuple[Path, Any]) -> None:

@@ -29,7 +29,7 @@ class Entry:
 
 
 def optional(values: list[Any]) -> list[Any]:
-    """Where None has a meaning."""
+    """Return the values without None, for an argument whose default is None."""
     return [value for value in values if value is not None]
 
 
@@ -104,7 +104,7 @@ def image_entries(engines: dict[str, Any]) -> dict[str, Entry]:
     width = mapping.latent_width
     latents = np.zeros((3, width), np.float32)
     faces = np.zeros((3, *translator.input_shape), np.uint8)
-    wanted = np.zeros((3, len(translator.attributes)), np.float32)
+    expected = np.zeros((3, len(translator.attributes)), np.float32)
     scores = (3, len(classifier.names))
     return {
         "Encoder.encode": Entry(
@@ -130,10 +130,10 @@ def image_entries(engines: dict[str, Any]) -> dict[str, Entry]:
         ),
         "Translator.translate": Entry(
             translator.translate,
-            {"images": faces, "attributes": wanted},
+            {"images": faces, "attributes": expected},
             {
                 "images": bad_values.arrays(np.uint8, faces.shape),
-                "attributes": bad_values.arrays(np.float32, wanted.shape),
+                "attributes": bad_values.arrays(np.float32, expected.shape),
                 "seed": bad_values.INTEGERS,
                 "first": [*bad_values.INTEGERS, 2**64 - 2],
                 "out": bad_values.outs((3, *translator.image_shape), np.uint8),
@@ -143,7 +143,7 @@ def image_entries(engines: dict[str, Any]) -> dict[str, Entry]:
 
 
 def shape_of(value: Any) -> tuple[int, ...] | None:
-    """Of an array of NumPy's; None of anything else."""
+    """Return the shape of a NumPy array; None for anything else."""
     return value.shape if isinstance(value, np.ndarray) else None
 
 
@@ -287,7 +287,7 @@ def file_entries(folder: Path) -> dict[str, Entry]:
         "Translator": "pix2pix-edges",
         "Classifier": "fashion-classifier",
     }
-    made = {
+    result = {
         role: Entry(
             getattr(runtime, role),
             {"path": zoo.engine_path(f"{name}.onnx")},
@@ -295,7 +295,7 @@ def file_entries(folder: Path) -> dict[str, Entry]:
         )
         for role, name in names.items()
     }
-    return made | {
+    return result | {
         "Generators": Entry(
             runtime.Generators,
             {"path": engine, "devices": ["cpu"]},

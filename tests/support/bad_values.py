@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Raising:
-    """What says that it can be everything, and then fails in a way that nobody expects."""
+    """Object with every protocol's method, each of which raises an unexpected error."""
 
     def __index__(self) -> int:
         raise KeyError("index")
@@ -108,7 +108,7 @@ FLAGS = [*ANYTHING, 2, -1, 1.0, "yes"]
 
 
 def paths(folder: Path, engine: Path) -> list[Any]:
-    """Of no engine."""
+    """Return paths without a valid engine file."""
     (folder / "text.onnx").write_bytes(b"caf\xe9")
     return [
         *(value for value in ANYTHING if not isinstance(value, (str, bytes))),

@@ -36,13 +36,13 @@ def changed(
         document: changes its manifest.
         model: changes its graph.
     """
-    made = onnx.load(WEIGHTS / name)
-    entry = manifest_of(made)
+    result = onnx.load(WEIGHTS / name)
+    entry = manifest_of(result)
     fields = json.loads(entry.value)
     fields.pop(DIGEST)
     document(fields)
     entry.value = json.dumps(fields)
-    model(made)
+    model(result)
     path = folder / name
-    path.write_bytes(made.SerializeToString())
+    path.write_bytes(result.SerializeToString())
     return path

@@ -78,11 +78,11 @@ class Tensor:
         self.shape = tuple(-1 if axis.dim_param else axis.dim_value for axis in kind.shape.dim)
 
     def sized(self, rows: int) -> tuple[int, ...]:
-        """Its shape for a number of rows."""
+        """Return the shape for a number of rows."""
         return tuple(rows if length == -1 else length for length in self.shape)
 
     def size(self, rows: int) -> int:
-        """Its bytes for a number of rows."""
+        """Return the size in bytes for a number of rows."""
         return math.prod(self.sized(rows)) * self.numpy.itemsize
 
 
@@ -226,10 +226,10 @@ class IExecutionContext:
 
     def _good_memory(self) -> bool:
         """Return True if every address is device memory that no other overlaps; log what is not."""
-        engine, (scratch, given) = self.engine, self._scratch
+        engine, (scratch, size) = self.engine, self._scratch
         needed = self.update_device_memory_size_for_shapes()
-        if given < needed or scratch % ALIGNMENT:
-            return engine.refuse(f"{given} bytes of scratch memory at {scratch:#x}, not {needed}")
+        if size < needed or scratch % ALIGNMENT:
+            return engine.refuse(f"{size} bytes of scratch memory at {scratch:#x}, not {needed}")
         parts = [("scratch memory", scratch, needed)] if needed else []
         for name, tensor in engine.tensors.items():
             if name not in self._addresses:
@@ -262,14 +262,14 @@ def _run(
             module.device.array(address, [size], np.uint8)[:] = _SCRIBBLE
 
     scribble()
-    given, results = {}, []
+    inputs, results = {}, []
     for name, (tensor, at) in tensors.items():
         if tensor.mode == real.TensorIOMode.INPUT:
-            given[name] = memory(tensor, at).copy()
+            inputs[name] = memory(tensor, at).copy()
         else:
             results.append((name, memory(tensor, at)))
-    made = engine.session.run([name for name, _ in results], given)
-    module.spoil(engine.graph, rows, made)
-    for (_, there), value in zip(results, made, strict=True):
+    result = engine.session.run([name for name, _ in results], inputs)
+    module.spoil(engine.graph, rows, result)
+    for (_, there), value in zip(results, result, strict=True):
         there[...] = value
     scribble()

@@ -1,4 +1,4 @@
-"""What the fixtures of conftest.py hand out."""
+"""Types of the fixtures of conftest.py."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

@@ -39,8 +39,8 @@ class Arrays:
 
     def empty(self, shape: tuple[int, ...], kind: str) -> tuple[Any, Any]:
         """A new tensor, full of NaN, and the view of it that the operators take."""
-        made = self.torch.full(shape, float("nan"), dtype=self.types[kind], device="cuda")
-        return made, made.view(self.torch.int16) if kind == "bf16" else made
+        result = self.torch.full(shape, float("nan"), dtype=self.types[kind], device="cuda")
+        return result, result.view(self.torch.int16) if kind == "bf16" else result
 
     def sample(
         self,
@@ -52,7 +52,7 @@ class Arrays:
         stream: int = 0,
     ) -> Any:
         """`cuda.reparametrized_sample` into a new tensor."""
-        made, view = self.empty(shape, kind)
+        result, view = self.empty(shape, kind)
         queue = self.torch.cuda.current_stream().cuda_stream
         cuda.reparametrized_sample(view, key, mu, logvar, stream, queue)
-        return made
+        return result

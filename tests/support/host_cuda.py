@@ -109,8 +109,8 @@ class HostCuda:
         Raises:
             HostCudaError: it failed, with its message.
         """
-        given = [ctypes.c_uint64(x) if isinstance(x, int) else x for x in arguments]
-        failure = self._table[function](*given)
+        inputs = [ctypes.c_uint64(x) if isinstance(x, int) else x for x in arguments]
+        failure = self._table[function](*inputs)
         if failure is not None:
             raise HostCudaError(failure.decode())
 
@@ -125,15 +125,15 @@ class HostCuda:
 
     def make(self, function: str, *arguments: Any) -> int:
         """Call a function of the table whose last argument receives a handle; return the handle."""
-        made = ctypes.c_void_p()
-        self.call(function, *arguments, ctypes.byref(made))
-        return made.value or 0
+        result = ctypes.c_void_p()
+        self.call(function, *arguments, ctypes.byref(result))
+        return result.value or 0
 
     def allocate(self, size: int) -> int:
         """Allocate bytes of the current device's memory; return the address."""
-        made, exhausted = ctypes.c_void_p(), ctypes.c_bool()
-        self.call("allocate", size, ctypes.byref(made), ctypes.byref(exhausted))
-        return made.value or 0
+        result, exhausted = ctypes.c_void_p(), ctypes.c_bool()
+        self.call("allocate", size, ctypes.byref(result), ctypes.byref(exhausted))
+        return result.value or 0
 
     def enqueue(self, stream: int, call: Callable[[], object]) -> None:
         """Put a call into a stream, or into the graph that is captured from it.
@@ -148,8 +148,8 @@ class HostCuda:
 
     def is_device(self, address: int, size: int) -> bool:
         """Return True if all of these bytes are memory of one device that was not released."""
-        found = self._library.host_cuda_is_device(ctypes.c_void_p(address), ctypes.c_size_t(size))
-        return bool(found)
+        result = self._library.host_cuda_is_device(ctypes.c_void_p(address), ctypes.c_size_t(size))
+        return bool(result)
 
     def counter(self, name: str) -> int:
         """Return one of the counters that csrc/tests/host_cuda.h lists."""

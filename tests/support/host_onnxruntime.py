@@ -35,9 +35,9 @@ set_target_properties(onnxruntime PROPERTIES CXX_VISIBILITY_PRESET hidden)
 
 def real_library() -> Path:
     """Return the library of the installed ONNX Runtime."""
-    found = find_spec("onnxruntime")
-    assert found is not None and found.origin is not None
-    return next((Path(found.origin).parent / "capi").glob("libonnxruntime.so*"))
+    result = find_spec("onnxruntime")
+    assert result is not None and result.origin is not None
+    return next((Path(result.origin).parent / "capi").glob("libonnxruntime.so*"))
 
 
 def build(folder: Path) -> Path:

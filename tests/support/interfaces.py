@@ -23,18 +23,18 @@ def find(csrc: Path, header: str) -> Path:
 
 def headers(root: str, csrc: Path = CSRC) -> set[str]:
     """All headers of ours that a file includes, directly or not."""
-    found: set[str] = set()
+    result: set[str] = set()
     waiting = [root]
     while waiting:
         text = find(csrc, waiting.pop()).read_text()
         new = set(re.findall(r'^#include "([^"]+)"', text, re.MULTILINE))
-        waiting += new - found - {"zoo_interfaces.h"}
-        found |= new - {"zoo_interfaces.h"}
-    return found
+        waiting += new - result - {"zoo_interfaces.h"}
+        result |= new - {"zoo_interfaces.h"}
+    return result
 
 
 def number(root: str, csrc: Path = CSRC) -> int:
-    """What the library of that file, and libzoo, are to have."""
+    """Return the interface number expected in that file's library and in libzoo."""
     lines = [
         f"{header} {hashlib.sha256(find(csrc, header).read_bytes()).hexdigest()}\n"
         for header in sorted(headers(root, csrc))

@@ -210,7 +210,7 @@ class Network(Graph):
         return self.node("BatchNormalization", inputs, made, epsilon=epsilon)
 
     def pixel_norm(self, x: Value, epsilon: float = 1e-6) -> Value:
-        """Of a map, the mean as a convolution; of a vector, as a mean."""
+        """Append a pixel norm, with the mean as a convolution for a map, as a mean for a vector."""
         made = layers.pixel_norm(x.numbers, float(np.float32(epsilon)))
         step = len(self.nodes)
         if x.sides:

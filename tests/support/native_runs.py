@@ -54,7 +54,7 @@ def isa(name: str) -> Iterator[None]:
 
 
 def rows_in_every_batch(engine: Engine, **options: Any) -> NDArray[Any]:
-    """What an engine gives for its rows; the same bits however they are divided into runs."""
+    """Return an engine's results, and check that they are the same bits for every batch size."""
     with engine.open(engine.path, instances=1, **options) as opened:
         rows = engine.call(opened, slice(0, ROWS))
         for batch in BATCHES:

@@ -22,25 +22,25 @@ def tiles(path: Path, count: int, columns: int | None = None, height: int = 28) 
     layout = grid.plan(count, height, 28, columns)
     pixels = picture(path)
     assert pixels.shape[0] == layout.height
-    found = []
+    result = []
     for index in range(count):
         left, top = layout.corner(index)
         tile = pixels[top : top + layout.tile_height, left : left + layout.tile_width]
         small = tile[:: layout.factor, :: layout.factor]
         np.testing.assert_array_equal(enlarge(small, layout.factor), tile)
-        found.append(small)
-    return np.stack(found)
+        result.append(small)
+    return np.stack(result)
 
 
 def frames(path: Path) -> np.ndarray:
     factor = sinks.gif_factor(28, 28)
     with Image.open(path) as animation:
         assert animation.size == (28 * factor, 28 * factor)
-        found = []
+        result = []
         for index in range(animation.n_frames):
             animation.seek(index)
-            found.append(np.asarray(animation.convert("L"))[::factor, ::factor, None])
-    return np.stack(found)
+            result.append(np.asarray(animation.convert("L"))[::factor, ::factor, None])
+    return np.stack(result)
 
 
 def wide_tiles(path: Path, count: int, columns: int) -> np.ndarray:
@@ -48,13 +48,13 @@ def wide_tiles(path: Path, count: int, columns: int) -> np.ndarray:
     pixels = picture(path)[..., 0]
     factor, size = 3, 84
     pitch = (pixels.shape[1] - 2 * grid.MARGIN + grid.GAP) // columns
-    found = []
+    result = []
     for index in range(count):
         row, column = divmod(index, columns)
         left = grid.MARGIN + column * pitch + (pitch - grid.GAP - size) // 2
         top = grid.MARGIN + grid.TITLE_HEIGHT + row * (size + grid.LABEL_HEIGHT + grid.GAP)
-        found.append(pixels[top : top + size : factor, left : left + size : factor, None])
-    return np.stack(found)
+        result.append(pixels[top : top + size : factor, left : left + size : factor, None])
+    return np.stack(result)
 
 
 def row_tiles(path: Path, counts: list[int], columns: int = rows.COLUMNS) -> list[np.ndarray]:
@@ -63,7 +63,7 @@ def row_tiles(path: Path, counts: list[int], columns: int = rows.COLUMNS) -> lis
     with Image.open(path) as opened:
         pixels = np.asarray(opened)
     assert pixels.shape[0] == layout.height
-    found = []
+    result = []
     for corners in layout.corners:
         row = []
         for left, top in corners:
@@ -71,5 +71,5 @@ def row_tiles(path: Path, counts: list[int], columns: int = rows.COLUMNS) -> lis
             small = tile[:: layout.factor, :: layout.factor]
             np.testing.assert_array_equal(enlarge(small, layout.factor), tile)
             row.append(small)
-        found.append(np.stack(row))
-    return found
+        result.append(np.stack(row))
+    return result

@@ -86,10 +86,10 @@ def held_out(path: Path) -> Arrays:
     model, document = load(path)
     calibration = Calibration(count=SAMPLES + ROWS)
     ends = list(graph.prepare(model, document).graph.input)
-    found = samples.gather(ends, document, path, calibration)
+    result = samples.gather(ends, document, path, calibration)
     return {
-        name: values[-ROWS:] if len(values) == found.count else values
-        for name, values in found.feed.items()
+        name: values[-ROWS:] if len(values) == result.count else values
+        for name, values in result.feed.items()
     }
 
 
@@ -106,20 +106,20 @@ def pictures(shape: list[int], n: int = ROWS) -> NDArray[np.uint8]:
 def inputs(values: Any, n: int = ROWS) -> Arrays:
     """Return an array for each input of a graph: N(0, 1), pictures, or classes; scalars are 1."""
     random = np.random.default_rng(1)
-    made: Arrays = {}
+    result: Arrays = {}
     for value in values:
         kind = value.type.tensor_type
         first, *rest = [axis.dim_param or axis.dim_value for axis in kind.shape.dim]
         shape = [n if isinstance(first, str) else first, *rest]
         if kind.elem_type == TensorProto.UINT8:
-            made[value.name] = pictures(rest, n)
+            result[value.name] = pictures(rest, n)
         elif kind.elem_type == TensorProto.INT64:
-            made[value.name] = random.integers(0, 3, shape)
+            result[value.name] = random.integers(0, 3, shape)
         elif isinstance(first, str):
-            made[value.name] = random.standard_normal(shape).astype(np.float32)
+            result[value.name] = random.standard_normal(shape).astype(np.float32)
         else:
-            made[value.name] = np.ones(shape, np.float32)
-    return made
+            result[value.name] = np.ones(shape, np.float32)
+    return result
 
 
 def run(model: ModelProto, feed: Arrays) -> Arrays:
@@ -142,16 +142,16 @@ def rounded(model: ModelProto, precision: Precision) -> ModelProto:
     order only.
     """
     half = HALVES[precision]
-    made = ModelProto()
-    made.CopyFrom(model)
+    result = ModelProto()
+    result.CopyFrom(model)
     halves = set()
-    for tensor in made.graph.initializer:
+    for tensor in result.graph.initializer:
         if tensor.data_type == half:
             halves.add(tensor.name)
             values = numpy_helper.to_array(tensor).astype(np.float32)
             tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
     nodes: list[NodeProto] = []
-    for node in made.graph.node:
+    for node in result.graph.node:
         is_cast = node.op_type == "Cast"
         to = next((entry.i for entry in node.attribute if entry.name == "to"), None)
         nodes.append(node)
@@ -172,9 +172,9 @@ def rounded(model: ModelProto, precision: Precision) -> ModelProto:
     copied = [NodeProto() for _ in nodes]
     for copy, node in zip(copied, nodes, strict=True):
         copy.CopyFrom(node)
-    del made.graph.node[:]
-    made.graph.node.extend(copied)
-    return made
+    del result.graph.node[:]
+    result.graph.node.extend(copied)
+    return result
 
 
 def identity(document: dict[str, Any]) -> tuple[Any, ...]:
@@ -197,14 +197,14 @@ def graph_of_plan(plan: bytes) -> ModelProto | None:
     engine, precision = shipped().get(identity(document)), document["precision"]
     if engine is None:
         return None
-    made = ModelProto()
+    result = ModelProto()
     eight = precision in EIGHT_BITS
-    made.CopyFrom(quantized(engine, precision).model if eight else lowered(engine, precision)[0])
+    result.CopyFrom(quantized(engine, precision).model if eight else lowered(engine, precision)[0])
     if precision in HALVES:
         # ONNX Runtime computes in neither on a CPU, and leaves out casts to fp16 and back.
-        made = rounded(made, precision)
-    made.doc_string = json.dumps(document)
-    return made
+        result = rounded(result, precision)
+    result.doc_string = json.dumps(document)
+    return result
 
 
 def operands(model: ModelProto) -> list[tuple[NodeProto, list[int]]]:
@@ -217,15 +217,15 @@ def operands(model: ModelProto) -> list[tuple[NodeProto, list[int]]]:
 
 def raised(model: ModelProto) -> ModelProto:
     """Return the model with the operators of ONNX 1.16, the first that take bfloat16."""
-    made = ModelProto()
-    made.CopyFrom(model)
-    made.opset_import[0].version = max(made.opset_import[0].version, 22)
-    return made
+    result = ModelProto()
+    result.CopyFrom(model)
+    result.opset_import[0].version = max(result.opset_import[0].version, 22)
+    return result
 
 
 def made_of(nodes: list[Any], weights: dict[str, Any], shape: list[Any], dtype: int = 1) -> Any:
     """A graph from `x` to `y` float32, its types inferred."""
-    made = helper.make_graph(
+    result = helper.make_graph(
         nodes,
         "made",
         [helper.make_tensor_value_info("x", dtype, shape)],
@@ -233,7 +233,7 @@ def made_of(nodes: list[Any], weights: dict[str, Any], shape: list[Any], dtype: 
         [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()],
     )
     opsets = [helper.make_opsetid("", 20)]
-    return graph.prepare(helper.make_model(made, opset_imports=opsets, ir_version=10), {})
+    return graph.prepare(helper.make_model(result, opset_imports=opsets, ir_version=10), {})
 
 
 def node(kind: str, inputs: str, output: str, **attributes: Any) -> Any:

@@ -51,15 +51,15 @@ def layers(model: ModelProto, rows: int = 8) -> list[Layer]:
 
 
 def _read(line: str) -> Layer | None:
-    found = re.match(r"Name: .*?, LayerType: (\w+), Inputs: \[(.*?)(Constants|Outputs): ", line)
-    if found is None:
+    result = re.match(r"Name: .*?, LayerType: (\w+), Inputs: \[(.*?)(Constants|Outputs): ", line)
+    if result is None:
         return None
-    reads = re.search(r"Datatype: (\w+)", found[2])
+    reads = re.search(r"Datatype: (\w+)", result[2])
     nodes = re.findall(r"\[ONNX Layer: ([^\]]+)\]", line)
-    return Layer(found[1], reads[1] if reads else "", frozenset(nodes))
+    return Layer(result[1], reads[1] if reads else "", frozenset(nodes))
 
 
 def products_in(kind: str, found: list[Layer]) -> set[str]:
     """Return the nodes of the layers that multiply numbers of that type."""
-    made = [layer for layer in found if layer.kind != GENERATED and layer.reads == kind]
-    return {node for layer in made for node in layer.nodes}
+    result = [layer for layer in found if layer.kind != GENERATED and layer.reads == kind]
+    return {node for layer in result for node in layer.nodes}

@@ -47,9 +47,9 @@ def ask(engine: Any) -> NDArray[Any]:
         return engine.map(runtime.noise.normals(1, 0, 6, engine.latent_width))
     if role == "translator":
         names = (engine.manifest.get("condition") or {}).get("names", [])
-        given = {"attributes": np.eye(6, len(names), dtype=np.float32)} if names else {}
+        inputs = {"attributes": np.eye(6, len(names), dtype=np.float32)} if names else {}
         images = pictures(engine.input_shape, 6)
-        return engine.translate(images, seed=3, first=8, **given)
+        return engine.translate(images, seed=3, first=8, **inputs)
     return np.concatenate(_generated(engine, role))
 
 
@@ -63,8 +63,8 @@ def ask_real(engine: Any, feed: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]
     if role == "mapping":
         return [engine.map(feed["latent"])]
     if role == "translator":
-        given = {"attributes": feed["attributes"]} if "attributes" in feed else {}
-        return [engine.translate(feed["input"], seed=3, first=8, **given)]
+        inputs = {"attributes": feed["attributes"]} if "attributes" in feed else {}
+        return [engine.translate(feed["input"], seed=3, first=8, **inputs)]
     return [engine.decode(feed["latent"], seed=4, first=9)]
 
 

@@ -1,4 +1,4 @@
-"""Where the repository and its folders are."""
+"""Paths of the repository and its folders."""
 
 from pathlib import Path
 

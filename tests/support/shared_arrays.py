@@ -98,14 +98,14 @@ class Capsule:
 def maker(device: HostCuda) -> Iterator[Callable[..., Interface]]:
     """Make arrays on the current device, at first device 0; they are released at the end."""
     device.set_device(0)
-    made: list[Interface] = []
+    result: list[Interface] = []
 
     def make(values: Any, stream: int | None = None) -> Interface:
-        made.append(Interface(device, np.asarray(values), stream))
-        return made[-1]
+        result.append(Interface(device, np.asarray(values), stream))
+        return result[-1]
 
     yield make
-    for array in made:
+    for array in result:
         array.release()
 
 
@@ -137,13 +137,13 @@ def check_places(
     """
     expected: NDArray[Any] = call("numpy")
     device.reset()
-    made = call("device")
+    result = call("device")
     assert device.counter("copies_down") == 0, label
     if most_up is not None:
         assert device.counter("bytes_up") <= most_up * device.counter("launches"), label
-    assert (made.shape, made.dtype, made.device) == (expected.shape, expected.dtype, "cuda:0")
-    assert len(made) == len(expected) and made.nbytes == expected.nbytes
-    np.testing.assert_array_equal(made.numpy(), expected, err_msg=label)
+    assert (result.shape, result.dtype, result.device) == (expected.shape, expected.dtype, "cuda:0")
+    assert len(result) == len(expected) and result.nbytes == expected.nbytes
+    np.testing.assert_array_equal(result.numpy(), expected, err_msg=label)
     there, host = put(np.zeros_like(expected)), np.zeros_like(expected)
     assert call(there) is there and call(host) is host
     np.testing.assert_array_equal(there.host, expected, err_msg=label)

@@ -59,13 +59,13 @@ def refuses(name: str, *args: object, cwd: Path, before: Callable[[], None] | No
 
 def contents(folder: Path) -> dict[str, tuple[int, int]]:
     """Size and time of change of every file below a folder, hidden ones too; 0, 0 for folders."""
-    found = {}
+    result = {}
     for path, _, files in os.walk(folder):
-        found[path] = (0, 0)
+        result[path] = (0, 0)
         for name in files:
             status = os.lstat(os.path.join(path, name))
-            found[os.path.join(path, name)] = (status.st_size, status.st_mtime_ns)
-    return found
+            result[os.path.join(path, name)] = (status.st_size, status.st_mtime_ns)
+    return result
 
 
 def modules_after(tmp_path: Path, code: str) -> set[str]:

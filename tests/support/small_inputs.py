@@ -87,7 +87,7 @@ def conditional(path: Path, **fields: Any) -> Callable[[Floats, ArrayLike], Leve
 
 @dataclass(frozen=True)
 class Style:
-    """What the files of a style-based generator compute."""
+    """Weights and formulas of the engine files of a style-based generator."""
 
     mapping: tuple[Floats, Floats]
     mean: Floats

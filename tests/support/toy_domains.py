@@ -30,10 +30,10 @@ def images_of(own: Table, seed: int = 0) -> np.ndarray:
 
 
 def translated(images: np.ndarray, targets: Table) -> np.ndarray:
-    """What the translator makes of images."""
-    made = images.copy()
-    made[:, 0, : targets.shape[1]] = (targets * 255)[..., None]
-    return made
+    """Return the translator's images."""
+    result = images.copy()
+    result[:, 0, : targets.shape[1]] = (targets * 255)[..., None]
+    return result
 
 
 def write(folder: Path, stem: str = "toy", **fields: Any) -> Path:

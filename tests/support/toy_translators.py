@@ -72,7 +72,7 @@ def model(kind: str, size: int, channels: int, **manifest: object) -> ModelProto
         [helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", size, size, out])],
         [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items() if k in used],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    result = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     task = {"fill": "inpainting", "replicate": "colorization"}.get(kind, "denoising")
     common = {"height": size, "width": size, "dtype": "uint8", "layout": "NHWC"}
     document = {
@@ -88,18 +88,18 @@ def model(kind: str, size: int, channels: int, **manifest: object) -> ModelProto
         "versions": {"zoo": zoo.__version__},
         **manifest,
     }
-    helper.set_model_props(made, {runtime.manifest.KEY: json.dumps(document)})
-    return made
+    helper.set_model_props(result, {runtime.manifest.KEY: json.dumps(document)})
+    return result
 
 
 def write(path: Path, kind: str, size: int, channels: int, **manifest: object) -> Path:
-    """That translator as an engine file."""
+    """Write the translator as an engine file."""
     save(model(kind, size, channels, **manifest), path)
     return path
 
 
 def blurred(images: np.ndarray) -> np.ndarray:
-    """What `blur` makes: the mean of the pixels of 3×3 that are in the image."""
+    """Return the images of `blur`: the mean of the 3×3 pixels that are inside the image."""
     n, height, width, channels = images.shape
     sums, counts = np.zeros(images.shape), np.zeros((height, width, 1))
     for dy in (-1, 0, 1):
@@ -112,7 +112,7 @@ def blurred(images: np.ndarray) -> np.ndarray:
 
 
 def filled(images: np.ndarray) -> np.ndarray:
-    """What `fill` makes of images with alpha."""
+    """Return the images of `fill` for images with alpha."""
     colours, known = images[..., :-1].astype(float), images[..., -1:] / 255
     means = (colours * known).sum((1, 2), keepdims=True) / known.sum((1, 2), keepdims=True)
     return np.floor(colours * known + means * (1 - known) + 0.5).astype(np.uint8)
@@ -128,6 +128,6 @@ def save_pictures(folder: Path, images: np.ndarray, suffix: str = ".png") -> Non
 
 
 def scores(said: str) -> dict[str, tuple[float, float]]:
-    """What the command printed: name → (input, output)."""
+    """Parse the printed scores: name → (input, output)."""
     lines = re.findall(r"^(\S.*?) +input (\S+?)(?: dB)?, output (\S+)", said, re.MULTILINE)
     return {name: (float(before), float(after)) for name, before, after in lines}

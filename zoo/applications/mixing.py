@@ -18,6 +18,7 @@ from zoo.engines import open_generator, open_halves
 from zoo.errors import ConfigError
 from zoo.images import atomic, rows
 from zoo.images.convert import mode_of
+from zoo.images.npy import write_header
 from zoo.images.text import shorten
 from zoo.progress import Progress
 
@@ -147,7 +148,6 @@ def _save(out: str, shape: tuple[int, ...], blocks: Iterator[Images]) -> None:
     """Write one array of that shape to an .npy, block by block."""
     atomic.check_free_space(out, math.prod(shape))
     with atomic.replace_file(out) as temporary, open(temporary, "xb") as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)
+        write_header(file, shape)
         for block in blocks:
             file.write(np.ascontiguousarray(block).data)

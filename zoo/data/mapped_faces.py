@@ -14,6 +14,7 @@ from zoo.data.sets import DataSet, Split
 from zoo.errors import DataError, OutputError
 from zoo.images.arrays import map_array, read
 from zoo.images.atomic import check_free_space, lock_output, replace_file
+from zoo.images.npy import write_header
 from zoo.progress import Progress
 
 PREFIX = "faces:"
@@ -102,8 +103,7 @@ def _write(path: Path, count: int, size: int, blocks: Blocks) -> None:
     rows = []
     check_free_space(path, count * size * size * 3)
     with replace_file(path, locked=True) as temporary, temporary.open("wb") as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
-        np.lib.format.write_array_header_1_0(file, header)
+        write_header(file, (count, size, size, 3))
         with closing(blocks), Progress(count, verbose=True) as progress:
             for images, attributes in blocks:
                 file.write(images.tobytes())

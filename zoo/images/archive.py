@@ -15,6 +15,7 @@ from numpy.lib import format as npy
 from numpy.typing import DTypeLike, NDArray
 
 from zoo.images import atomic
+from zoo.images.npy import write_header
 
 
 class ArchiveWriter:
@@ -45,7 +46,7 @@ class ArchiveWriter:
         def finish(archive: zipfile.ZipFile) -> None:
             content.seek(0)
             with _member(archive, name) as file:
-                _header(file, kind, (count, *shape))
+                write_header(file, (count, *shape), kind)
                 shutil.copyfileobj(content, file, 2**20)
 
         self._members.append(finish)
@@ -67,7 +68,7 @@ class ArchiveWriter:
             kind = np.dtype((np.str_, max(1, longest)))
             # Compressed, since strings padded at four bytes a character are mostly zeros.
             with _member(archive, name, zipfile.ZIP_DEFLATED) as file:
-                _header(file, kind, (count,))
+                write_header(file, (count,), kind)
                 rest = b""
                 while block := content.read(2**16):
                     *whole, rest = (rest + block).split(b"\0")
@@ -111,8 +112,3 @@ def _member(
     entry = zipfile.ZipInfo(f"{name}.npy")
     entry.compress_type = compression
     return archive.open(entry, "w", force_zip64=True)
-
-
-def _header(file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-    header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    npy.write_array_header_1_0(file, header)

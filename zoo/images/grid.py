@@ -36,34 +36,49 @@ Place = tuple[NDArray[np.uint8], str, tuple[int, int]]
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """Sizes in pixels of a picture of labelled tiles, each an image enlarged `factor` times."""
+class Cells:
+    """Sizes in pixels of labelled tiles, each an image enlarged `factor` times, in `columns`."""
 
     factor: int
     tile_height: int
     tile_width: int
-    width: int
-    height: int
+    cell_width: int
+    columns: int
+
+    def corner(self, index: int, top: int = MARGIN + TITLE_HEIGHT) -> tuple[int, int]:
+        """Return (left, top) of tile `index`, where the first row of tiles begins at `top`."""
+        row, column = divmod(index, self.columns)
+        left = MARGIN + column * (self.cell_width + GAP) + (self.cell_width - self.tile_width) // 2
+        return left, top + row * (self.tile_height + LABEL_HEIGHT + GAP)
+
+    def height_of(self, count: int) -> int:
+        """Return the height of `count` tiles with the gap below them."""
+        return -(-count // self.columns) * (self.tile_height + LABEL_HEIGHT + GAP)
+
+    def width_of(self, columns: int) -> int:
+        """Return the width of that many tiles in a row."""
+        return columns * (self.cell_width + GAP) - GAP
+
+
+def fit_cells(height: int, width: int, columns: int, label_width: int) -> Cells:
+    """Return the cells of images of height × width pixels with labels of at most that width."""
+    factor = display_factor(width)
+    cell_width = max(width * factor, label_width)
+    return Cells(factor, height * factor, width * factor, cell_width, columns)
 
 
 @dataclass(frozen=True)
-class Layout(Sheet):
-    """Layout of a grid; the upper left corner of tile i is `corner(i)`."""
+class Layout(Cells):
+    """Layout of a grid of `count` tiles in a picture of width × height pixels."""
 
+    width: int
+    height: int
     count: int
-    columns: int
-    cell_width: int
 
     @property
     def rows(self) -> int:
         """Number of rows; the last one may be incomplete."""
         return -(-self.count // self.columns)
-
-    def corner(self, index: int) -> tuple[int, int]:
-        """Return (left, top) of tile `index`."""
-        row, column = divmod(index, self.columns)
-        left = MARGIN + column * (self.cell_width + GAP) + (self.cell_width - self.tile_width) // 2
-        return left, MARGIN + TITLE_HEIGHT + row * (self.tile_height + LABEL_HEIGHT + GAP)
 
 
 def plan(
@@ -82,20 +97,12 @@ def plan(
     if columns is None:
         columns = math.isqrt(count - 1) + 1
     columns = min(columns, count)
-    factor = display_factor(width)
-    tile_height, tile_width = height * factor, width * factor
-    cell_width = max(tile_width, label_width)
-    rows = -(-count // columns)
-    inner_width = columns * (cell_width + GAP) - GAP
+    cells = fit_cells(height, width, columns, label_width)
     layout = Layout(
+        **vars(cells),
+        width=2 * MARGIN + max(cells.width_of(columns), title_width),
+        height=2 * MARGIN + TITLE_HEIGHT + cells.height_of(count) - GAP,
         count=count,
-        columns=columns,
-        factor=factor,
-        tile_height=tile_height,
-        tile_width=tile_width,
-        cell_width=cell_width,
-        width=2 * MARGIN + max(inner_width, title_width),
-        height=2 * MARGIN + TITLE_HEIGHT + rows * (tile_height + LABEL_HEIGHT + GAP) - GAP,
     )
     if count > MAX_TILES:
         raise OutputError(
@@ -132,26 +139,29 @@ def draw(
         label_width=max(math.ceil(label_font.getlength(label)) for label in labels),
         title_width=math.ceil(title_font.getlength(title)),
     )
-    corners = map(layout.corner, range(len(tiles)))
-    return paint(layout, mode_of(channels), title, zip(tiles, labels, corners, strict=True))
+    places = zip(tiles, labels, map(layout.corner, range(len(tiles))), strict=True)
+    return paint(layout, (layout.width, layout.height), mode_of(channels), title, places)
 
 
-def paint(layout: Sheet, mode: str, title: str, places: Iterable[Place]) -> Image:
+def paint(
+    cells: Cells, size: tuple[int, int], mode: str, title: str, places: Iterable[Place]
+) -> Image:
     """Draw a title line and labelled tiles at their corners into a picture of Pillow's `mode`.
 
-    All text must be transliterated. Pixels are repeated as by `draw`.
+    size: (width, height) of the picture. All text must be transliterated. Pixels are repeated as by
+    `draw`.
     """
     from PIL import Image, ImageDraw
 
     def ink(color: tuple[int, int, int]) -> int | tuple[int, ...]:
         return color[0] if mode == "L" else (*color, 255)[: len(mode)]
 
-    picture = Image.new(mode, (layout.width, layout.height), ink(BACKGROUND))
+    picture = Image.new(mode, size, ink(BACKGROUND))
     pen = ImageDraw.Draw(picture)
     pen.text((MARGIN, MARGIN - 4), title, ink(TITLE_COLOR), font(TITLE_SIZE))
     for tile, label, (left, top) in places:
-        picture.paste(to_pillow(enlarge(tile, layout.factor)).convert(mode), (left, top))
-        middle = (left + layout.tile_width / 2, top + layout.tile_height + 3)
+        picture.paste(to_pillow(enlarge(tile, cells.factor)).convert(mode), (left, top))
+        middle = (left + cells.tile_width / 2, top + cells.tile_height + 3)
         pen.text(middle, label, ink(LABEL_COLOR), font(LABEL_SIZE), anchor="ma")
     return picture
 

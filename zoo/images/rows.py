@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from zoo.errors import OutputError
 from zoo.images import grid
-from zoo.images.convert import display_factor, to_pillow
-from zoo.images.grid import GAP, LABEL_HEIGHT, MARGIN, TITLE_HEIGHT
+from zoo.images.convert import to_pillow
+from zoo.images.grid import GAP, MARGIN, TITLE_HEIGHT
 from zoo.images.text import font, transliterate
 
 if TYPE_CHECKING:
@@ -40,9 +40,11 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Layout(grid.Sheet):
-    """Layout in pixels: the top of each row's heading, and (left, top) of each tile of each row."""
+class Layout(grid.Cells):
+    """Layout in pixels: the picture's (width, height), the top of each row's heading, and the
+    (left, top) of each tile of each row."""
 
+    size: tuple[int, int]
     headings: list[int]
     corners: list[list[tuple[int, int]]]
 
@@ -60,31 +62,19 @@ def plan(
     `label_width` and `text_width` are the widths in pixels of the widest label, and of the widest
     title or heading. Raises OutputError beyond the limits of `zoo.images.grid`.
     """
-    factor = display_factor(width)
-    tile_height, tile_width = height * factor, width * factor
-    cell_width = max(tile_width, label_width)
+    cells = grid.fit_cells(height, width, columns, label_width)
     top = MARGIN + TITLE_HEIGHT
     headings, corners = [], []
     for count in counts:
         headings.append(top)
         top += HEADING_HEIGHT
-        places = [divmod(index, columns) for index in range(count)]
-        step = tile_height + LABEL_HEIGHT + GAP
-        corners.append(
-            [
-                (
-                    MARGIN + column * (cell_width + GAP) + (cell_width - tile_width) // 2,
-                    top + line * step,
-                )
-                for line, column in places
-            ]
-        )
-        top += -(-count // columns) * step
-    inner_width = min(columns, max(counts)) * (cell_width + GAP) - GAP
-    whole = (2 * MARGIN + max(inner_width, text_width), top - GAP + MARGIN)
-    if sum(counts) > grid.MAX_TILES or whole[0] * whole[1] > grid.MAX_PIXELS:
+        corners.append([cells.corner(index, top) for index in range(count)])
+        top += cells.height_of(count)
+    inner_width = cells.width_of(min(columns, max(counts)))
+    size = (2 * MARGIN + max(inner_width, text_width), top - GAP + MARGIN)
+    if sum(counts) > grid.MAX_TILES or math.prod(size) > grid.MAX_PIXELS:
         raise OutputError(f"{sum(counts)} images of {height}×{width} make too large a picture")
-    return Layout(factor, tile_height, tile_width, *whole, headings, corners)
+    return Layout(**vars(cells), size=size, headings=headings, corners=corners)
 
 
 def draw(rows: Sequence[Row], title: str, columns: int = COLUMNS) -> Image:
@@ -118,7 +108,7 @@ def draw(rows: Sequence[Row], title: str, columns: int = COLUMNS) -> Image:
             ),
         ),
     )
-    picture = grid.paint(layout, "RGB", title, _places(rows, layout))
+    picture = grid.paint(layout, layout.size, "RGB", title, _places(rows, layout))
     pen = ImageDraw.Draw(picture)
     for row, end, top in zip(rows, ends, layout.headings, strict=True):
         pen.text((MARGIN, top), row.heading, HEADING_COLOR, heading_font)

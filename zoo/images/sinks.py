@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from zoo.errors import OutputError
 from zoo.images import atomic, grid
 from zoo.images.convert import display_factor, mode_of, to_pillow
+from zoo.images.npy import write_header
 
 Images = NDArray[np.uint8]
 Write = Callable[[Images], None]
@@ -111,8 +112,7 @@ def npz(path: str, run: Run) -> Iterator[Write]:
 
 
 def _array_writer(file: IO[bytes], run: Run) -> Write:
-    header = {"descr": "|u1", "fortran_order": False, "shape": (run.count, *run.shape)}
-    np.lib.format.write_array_header_1_0(file, header)
+    write_header(file, (run.count, *run.shape))
 
     def write(images: Images) -> None:
         file.write(np.ascontiguousarray(images).data)

@@ -99,12 +99,12 @@ def convolve(
     def apply(a: Floats, w: Floats) -> Floats:
         padded = np.pad(a, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
         rows, columns = ((side - size) // stride + 1 for side in padded.shape[2:])
-        made = np.zeros((len(a), len(w), rows, columns))
+        result = np.zeros((len(a), len(w), rows, columns))
         for i in range(size):
             for j in range(size):
                 window = padded[:, :, i::stride, j::stride][:, :, :rows, :columns]
-                made += np.einsum("nchw,oc->nohw", window, w[:, :, i, j], optimize=True)
-        return made
+                result += np.einsum("nchw,oc->nohw", window, w[:, :, i, j], optimize=True)
+        return result
 
     return linear(x, weight, bias, weight[0].size, apply, reach=3)
 
@@ -117,13 +117,13 @@ def transpose_convolve(
 
     def apply(a: Floats, w: Floats) -> Floats:
         height, width = ((side - 1) * stride + size for side in a.shape[2:])
-        made = np.zeros((len(a), w.shape[1], height, width))
+        result = np.zeros((len(a), w.shape[1], height, width))
         for i in range(size):
             for j in range(size):
                 products = np.einsum("nchw,co->nohw", a, w[:, :, i, j], optimize=True)
                 rows, columns = products.shape[2:]
-                made[:, :, i::stride, j::stride][:, :, :rows, :columns] += products
-        return made[:, :, padding : height - padding, padding : width - padding]
+                result[:, :, i::stride, j::stride][:, :, :rows, :columns] += products
+        return result[:, :, padding : height - padding, padding : width - padding]
 
     return linear(x, weight, bias, weight.shape[0] * size**2, apply, reach=4 * stride - 1)
 
