@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -223,13 +224,15 @@ def test_grid_of_edits(folder: Path, directions: dict[str, np.ndarray]) -> None:
     expected = np.stack([originals, decoded(mu), edited], axis=1).reshape(6, 28, 28, 1)
     with Image.open(folder / "edited.png") as opened:
         assert opened.height == grid.plan(6, 28, 28, 3).height
-    np.testing.assert_array_equal(wide_tiles(folder / "edited.png", 6, 3), expected)
+    # The command may add up the directions in another order: numbers near a half round either way.
+    same = partial(np.testing.assert_allclose, rtol=0, atol=1)
+    same(wide_tiles(folder / "edited.png", 6, 3).astype(int), expected)
     for out in ("a.npy", "a.npz", "pngs/"):
         edits(folder, *args, "--out", out)
-    np.testing.assert_array_equal(np.load(folder / "a.npy"), edited)
-    np.testing.assert_array_equal(np.load(folder / "a.npz")["images"], edited)
+    same(np.load(folder / "a.npy").astype(int), edited)
+    same(np.load(folder / "a.npz")["images"].astype(int), edited)
     files = sorted((folder / "pngs").iterdir())
-    np.testing.assert_array_equal(np.stack([picture(file) for file in files]), edited)
+    same(np.stack([picture(file) for file in files]).astype(int), edited)
 
 
 def test_samples_have_no_original(folder: Path, directions: dict[str, np.ndarray]) -> None:
