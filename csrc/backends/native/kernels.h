@@ -4,7 +4,7 @@
 // Activations lie in blocks of 16 channels, [channels / 16][slot][16]: what a slot is (an image, a
 // pixel, both) is up to the caller. Elements are floats or bfloat16; sums are floats, formed in the
 // order of the products' index, so results are the same bits for every tile. In fp32 they are fused
-// multiply-adds, and the same bits in every instruction set.
+// multiply-adds in every instruction set, and so the same bits in all.
 #pragma once
 
 #include <cstddef>
