@@ -85,9 +85,10 @@ def test_last_transposed_convolutions(case: Case, tmp_path: Path) -> None:
 
 
 @cases(*pairs(3, 24, height=SIDES, width=SIDES, latent=(1, 6, 17, 48), outputs=(1, 2, 3), end=ENDS,
-              bias=(True, False), hidden=(0, 20)))  # fmt: skip
+              bias=(True, False), hidden=(0, 20),
+              halves=(False, True)))  # fmt: skip
 def test_dense_layers_that_make_images(case: Case, tmp_path: Path) -> None:
-    graph = Network(number(case))
+    graph = Network(number(case), case["halves"])
     x = graph.latents(case["latent"])
     if case["hidden"]:
         x = graph.rectify(graph.dense(x, case["hidden"]), 0.0)

@@ -18,6 +18,8 @@ from native_graphs import Network, Value
 from native_runs import pairs
 from oracles.layers import Numbers
 
+HALVES = (False, True)
+
 WINDOWS = [
     {"size": 1, "padding": 0},
     {"size": 2, "padding": 0},
@@ -35,7 +37,7 @@ WINDOWS = [
 
 
 def convolutions(seed: int, count: int) -> list[Case]:
-    options = {"window": range(len(WINDOWS)), "stride": (1, 2), "slope": SLOPES}
+    options = {"window": range(len(WINDOWS)), "stride": (1, 2), "slope": SLOPES, "halves": HALVES}
     drawn = sided(seed, 3 * count, outputs=CHANNELS, bias=(True, False), **options)
     found = [case | WINDOWS[case.pop("window")] for case in drawn]
     fits = [
@@ -60,7 +62,7 @@ def test_convolutions(case: Case, tmp_path: Path) -> None:
 @cases(*(convolutions(2, 40)))
 def test_convolutions_of_the_image(case: Case, tmp_path: Path) -> None:
     """The first layer, which reads the image as it comes."""
-    graph = Network(number(case))
+    graph = Network(number(case), case["halves"])
     shape = (case["height"], case["width"], case["channels"])
     x = graph.images(shape, centred=case["stride"] == 2)
     finish(graph, convolved(graph, x, case), tmp_path)
@@ -78,7 +80,11 @@ TRANSPOSED = [
 ]
 
 
-@cases(*sided(3, 50, outputs=CHANNELS, window=TRANSPOSED, slope=SLOPES, bias=(True, False)))
+@cases(
+    *sided(
+        3, 50, outputs=CHANNELS, window=TRANSPOSED, slope=SLOPES, halves=HALVES, bias=(True, False)
+    )
+)
 def test_transposed_convolutions(case: Case, tmp_path: Path) -> None:
     graph, x = begin(case)
     y = graph.transpose_convolve(x, case["outputs"], *case["window"], case["bias"])
@@ -86,7 +92,7 @@ def test_transposed_convolutions(case: Case, tmp_path: Path) -> None:
 
 
 @cases(*pairs(4, 16, channels=CHANNELS, outputs=CHANNELS, size=(1, 2, 3, 4, 5, 7), stride=(1, 2, 3),
-              slope=SLOPES, bias=(True, False)))  # fmt: skip
+              slope=SLOPES, halves=HALVES, bias=(True, False)))  # fmt: skip
 def test_transposed_convolutions_of_one_pixel(case: Case, tmp_path: Path) -> None:
     """The first layer of DCGAN: a vector becomes a map, whatever the stride."""
     graph, x = begin(case | {"height": 1, "width": 1})
@@ -94,7 +100,17 @@ def test_transposed_convolutions_of_one_pixel(case: Case, tmp_path: Path) -> Non
     finish(graph, graph.rectify(y, case["slope"]), tmp_path)
 
 
-@cases(*sided(5, 30, outputs=CHANNELS, slope=SLOPES, bias=(True, False), again=(True, False)))
+@cases(
+    *sided(
+        5,
+        30,
+        outputs=CHANNELS,
+        slope=SLOPES,
+        halves=HALVES,
+        bias=(True, False),
+        again=(True, False),
+    )
+)
 def test_dense_layers(case: Case, tmp_path: Path) -> None:
     """Of maps and, again, of vectors."""
     graph, x = begin(case)
@@ -105,12 +121,11 @@ def test_dense_layers(case: Case, tmp_path: Path) -> None:
 
 
 @cases(*pairs(6, 16, channels=(1, 3, 17, 48), side=(1, 2, 5), outputs=(1, 5, 16, 33),
-              height=(1, 2, 7), width=(1, 3, 4), slope=SLOPES, after=(True, False)))  # fmt: skip
+              height=(1, 2, 7), width=(1, 3, 4), slope=SLOPES, halves=HALVES,
+              after=(True, False)))  # fmt: skip
 def test_dense_layers_that_make_maps(case: Case, tmp_path: Path) -> None:
     """Of vectors and of maps; the rectifier before or after the map is seen as such."""
-    graph, x = begin(
-        {"height": case["side"], "width": case["side"]} | {"channels": case["channels"]}
-    )
+    graph, x = begin(case | {"height": case["side"], "width": case["side"]})
     shape = (case["outputs"], case["height"], case["width"])
     y = graph.dense(graph.flat(x), case["outputs"] * case["height"] * case["width"])
     if case["after"]:
@@ -149,7 +164,8 @@ TILED = [(3, 1, 1), (3, 1, 0), (3, 1, 2), (2, 1, 0), (2, 1, 1), (4, 2, 1), (4, 2
 
 @cases(*pairs(17, 32, height=(4, 5, 7, 8, 9, 13), width=(4, 6, 8, 11, 17),
               channels=(16, 17, 31, 33, 48), outputs=CHANNELS, window=TILED,
-              transposed=(False, False, True), slope=SLOPES, bias=(True, False)))  # fmt: skip
+              transposed=(False, False, True), slope=SLOPES, halves=HALVES,
+              bias=(True, False)))  # fmt: skip
 def test_convolutions_in_tiles(case: Case, tmp_path: Path) -> None:
     """Windows for which fewer multiplications do, of maps that end within a tile."""
     graph, x = begin(case)

@@ -30,7 +30,7 @@ def cases(*found: Case) -> Any:
 
 def begin(case: Case) -> tuple[Network, Value]:
     """A map of the case's sides and channels, that is not read from the image as it comes."""
-    graph = Network(number(case))
+    graph = Network(number(case), case.get("halves", False))
     shape = (case["height"], case["width"], case["channels"])
     return graph, graph.rectify(graph.images(shape, centred=True), 0.3)
 

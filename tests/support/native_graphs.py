@@ -44,6 +44,7 @@ class Network(Graph):
     """A graph under construction."""
 
     seed: int
+    halves: bool = False  # weights are stored in half precision
     inputs: dict[str, tuple[int, Sequence[Any]]] = field(default_factory=dict)
     data: dict[str, NDArray[Any]] = field(default_factory=dict)
     noise: dict[int, int] = field(default_factory=dict)  # width of each stream
@@ -69,11 +70,22 @@ class Network(Graph):
 
     def weights_of(self, *shape: int, fan_in: int, bias: int) -> tuple[list[str], Floats, Any]:
         """The names of weights and biases (0: none), and both."""
-        name, weight = self.drawn(*shape, deviation=fan_in**-0.5)
+        if self.halves:
+            name, weight = self.drawn_halves(*shape, deviation=fan_in**-0.5)
+        else:
+            name, weight = self.drawn(*shape, deviation=fan_in**-0.5)
         if not bias:
             return [name], weight, None
         second, offset = self.drawn(bias, deviation=0.3)
         return [name, second], weight, offset
+
+    def drawn_halves(self, *shape: int, deviation: float) -> tuple[str, Floats]:
+        """A constant of numbers in half precision, some of them subnormal, that a Cast widens."""
+        values = deviation * self.random.standard_normal(shape)
+        values *= np.where(self.random.random(shape) < 0.1, 2.0**-14, 1.0)
+        stored = values.astype(np.float16)
+        name = self.number(stored, np.float16)
+        return self.add("Cast", [name], f"{name}.wide", to=TensorProto.FLOAT), stored.astype(float)
 
     # Inputs
 
