@@ -162,6 +162,27 @@ def read_attribute(node: NodeProto, name: str, default: Any = None) -> Any:
     )
 
 
+def remove_unused(model: ModelProto) -> None:
+    """Remove nodes, weights and inputs that no output depends on."""
+    graph = model.graph
+    needed = {output.name for output in graph.output}
+    for node in reversed(list(graph.node)):
+        if needed & set(node.output):
+            needed |= set(node.input)
+        else:
+            graph.node.remove(node)
+    for entries in (graph.initializer, graph.input):
+        for entry in [entry for entry in entries if entry.name not in needed]:
+            entries.remove(entry)
+
+
+def remove_domain(model: ModelProto) -> None:
+    """Remove the bodies of our operators, which the model no longer uses, and their domain."""
+    del model.functions[:]
+    for entry in [entry for entry in model.opset_import if entry.domain == functions.DOMAIN]:
+        model.opset_import.remove(entry)
+
+
 def find_producer(model: ModelProto, value: str) -> NodeProto | None:
     """Return the node that computes a tensor of the main graph, or None."""
     return next((node for node in model.graph.node if value in node.output), None)

@@ -15,7 +15,7 @@ from onnx import ModelProto
 from export import reference
 from export.checks import Check, compare_close, compare_exact
 from export.errors import ExportError
-from export.graph import NOISE
+from export.graph import MEAN, NOISE, find_producer
 from export.options import Options
 from export.reference import F32
 from export.stock import Session
@@ -88,6 +88,13 @@ def levels(mean: F32) -> NDArray[np.uint8]:
     """Convert mean images [N, C, H, W] to uint8 [N, H, W, C]: floor(mean * 255 + 1/2)."""
     bounded = np.clip(mean, np.float32(0), np.float32(1)).transpose(0, 2, 3, 1)
     return np.floor(bounded * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+
+
+def expected_images(mean: F32, model: ModelProto) -> NDArray[Any]:
+    """Convert mean images to the output format of a model: levels, or clipped floats."""
+    if find_producer(model, MEAN) is not None:
+        return levels(mean)
+    return np.clip(mean, np.float32(0), np.float32(1))
 
 
 def compare_images(engine: str, name: str, got: NDArray[Any], expected: NDArray[Any]) -> Check:

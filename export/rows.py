@@ -8,6 +8,7 @@ to eight, none from eleven rows on; convolutions never do. The runtime pads smal
 
 from __future__ import annotations
 
+import copy
 import functools
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from export.functions import DOMAIN
-from export.graph import MEAN, find_producer
+from export.graph import MEAN, find_producer, remove_domain, remove_unused
 
 SIZES = (1, 2, 3, 5, 8, 11, 16, 33, 64)
 DENSE = 16
@@ -111,30 +112,18 @@ def extract_float_part(model: ModelProto) -> ModelProto:
 
     The results of the noise operators become inputs; the output is the mean image, if there is one.
     """
+    model = copy.deepcopy(model)
     graph = model.graph
-    has_mean = find_producer(model, MEAN) is not None
-    outputs = [MEAN] if has_mean else [output.name for output in graph.output]
-    widths = _noise_widths(model)
-    nodes, needed = [], set(outputs)
-    for node in reversed(graph.node):
-        if needed & set(node.output) and not widths.keys() & set(node.output):
-            nodes.append(node)
-            needed |= set(node.input)
-    inputs = [entry for entry in graph.input if entry.name in needed]
-    inputs += [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", width])
-        for name, width in widths.items()
-        if name in needed
-    ]
-    part = helper.make_graph(
-        nodes[::-1],
-        "float",
-        inputs,
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
-        [tensor for tensor in graph.initializer if tensor.name in needed],
-    )
-    opsets = [entry for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
-    return helper.make_model(part, opset_imports=opsets, ir_version=model.ir_version)
+    for name, width in _noise_widths(model).items():
+        graph.node.remove(find_producer(model, name))
+        graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", width]))
+    if find_producer(model, MEAN) is not None:
+        del graph.output[:]
+        graph.output.append(helper.make_tensor_value_info(MEAN, TensorProto.FLOAT, None))
+    remove_unused(model)
+    remove_domain(model)
+    del graph.value_info[:]
+    return model
 
 
 def _noise_widths(model: ModelProto) -> dict[str, int]:

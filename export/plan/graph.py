@@ -13,7 +13,7 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 
 from export.errors import ExportError
 from export.functions import DOMAIN
-from export.graph import read_attribute
+from export.graph import read_attribute, remove_domain, remove_unused
 
 LATENT_STREAM = 0
 
@@ -62,9 +62,7 @@ def replace_noise_by_inputs(model: ModelProto, manifest: dict[str, Any]) -> None
         model.graph.node.remove(node)
         shape = [rows, widths[stream]]
         model.graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
-    del model.functions[:]
-    for entry in [entry for entry in model.opset_import if entry.domain == DOMAIN]:
-        model.opset_import.remove(entry)
+    remove_domain(model)
 
 
 def _noise_widths(manifest: dict[str, Any]) -> dict[int, int]:
@@ -170,20 +168,6 @@ def _is_movable(names: Iterable[str], moved: dict[str, str], weights: set[str]) 
 
 def _weights(model: ModelProto) -> set[str]:
     return {"", *(tensor.name for tensor in model.graph.initializer)}
-
-
-def remove_unused(model: ModelProto) -> None:
-    """Remove nodes, weights and inputs that no output depends on."""
-    graph = model.graph
-    needed = {output.name for output in graph.output}
-    for node in reversed(list(graph.node)):
-        if needed & set(node.output):
-            needed |= set(node.input)
-        else:
-            graph.node.remove(node)
-    for entries in (graph.initializer, graph.input):
-        for entry in [entry for entry in entries if entry.name not in needed]:
-            entries.remove(entry)
 
 
 def _type(entry: ValueInfoProto) -> int:

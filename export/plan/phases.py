@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from export.plan.graph import remove_unused
+from export.graph import remove_unused
 
 
 def is_supported(node: NodeProto, weights: dict[str, TensorProto]) -> bool:

@@ -153,7 +153,7 @@ class _Lowering:
         self.nodes: list[NodeProto] = []
         self.half_weights: dict[str, TensorProto] = {}
         self.casts: set[str] = set()
-        self.place: dict[str, str] = {}
+        self.halved: dict[str, str] = {}
         """Names of half-precision tensors in the new model, by the name in the source."""
 
     def run(self, low: set[int]) -> ModelProto:
@@ -168,9 +168,9 @@ class _Lowering:
             if index in low:
                 for position, name in enumerate(node.output):
                     if self.types.get(name) == TensorProto.FLOAT:
-                        self.place[name] = node.output[position] = f"{name}.{self.suffix}"
-            for name in set(source.output) & outputs & self.place.keys():
-                self._cast(self.place[name], name, TensorProto.FLOAT)
+                        self.halved[name] = node.output[position] = f"{name}.{self.suffix}"
+            for name in set(source.output) & outputs & self.halved.keys():
+                self._cast(self.halved[name], name, TensorProto.FLOAT)
         model = copy.deepcopy(self.source)
         graph = model.graph
         del graph.node[:], graph.value_info[:]
@@ -194,8 +194,8 @@ class _Lowering:
                 array = numpy_helper.to_array(self.values[name])
                 self.half_weights[converted] = half_tensor(array, converted, self.half)
             return converted
-        current = self.place.get(name, name)
-        if (dtype == self.half) == (name in self.place):
+        current = self.halved.get(name, name)
+        if (dtype == self.half) == (name in self.halved):
             return current
         if converted not in self.casts:
             self.casts.add(converted)

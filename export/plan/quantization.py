@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from export.errors import ExportError
-from export.graph import opset, read_attribute
+from export.graph import opset, read_attribute, remove_unused
 from export.plan import calibration, phases, precision
 from export.plan.calibration_set import Calibration
-from export.plan.graph import remove_unused
 from export.plan.samples import gather
 from export.plan.sensitivity import select_products
 

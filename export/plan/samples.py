@@ -66,13 +66,20 @@ def gather(
     if main is None:
         raise ExportError(f"{engine.name} has no input of latents or images to calibrate with")
     if calibration.source is not None and calibration.source.lower().endswith(ARRAY):
-        rows = _read_rows(Path(calibration.source), main, shapes[main], calibration.count)
-        source = Path(calibration.source).name
+        source, path = Path(calibration.source).name, f"--calibrate {calibration.source}"
+        try:
+            rows = arrays.read(Path(calibration.source))
+        except DataError as error:
+            raise ExportError(f"--calibrate: {error}") from error
     else:
         runner = ROLES[manifest["role"]].runner
         assert runner is not None
         rows, source = runner.calibration_rows(manifest, engine, calibration)
-    _check_rows(rows, main, shapes[main], source)
+        path = source
+    _check_rows(rows, main, shapes[main], path)
+    rows = rows[: calibration.count]
+    if not np.isfinite(rows).all():
+        raise ExportError(f"{path}: the samples for {main} are not all finite")
     feed: Arrays = {main: rows}
     for entry in inputs:
         if entry.name != main:
@@ -84,35 +91,16 @@ def _row_shape(entry: ValueInfoProto) -> Shape:
     return tuple(axis.dim_value for axis in entry.type.tensor_type.shape.dim)[1:]
 
 
-def _read_rows(path: Path, main: str, shape: Shape, count: int) -> NDArray[Any]:
-    """Read the rows of a user's file."""
-    try:
-        values = arrays.read(path)
-    except DataError as error:
-        raise ExportError(f"--calibrate: {error}") from error
+def _check_rows(rows: NDArray[Any], main: str, shape: Shape, source: str) -> None:
     dtype = np.dtype(np.uint8 if main in IMAGES else np.float32)
-    if values.dtype != dtype or values.shape[1:] != shape or values.ndim != len(shape) + 1:
+    if rows.dtype != dtype or rows.ndim != len(shape) + 1 or rows.shape[1:] != shape:
         expected = f"{dtype} [{', '.join(['n', *map(str, shape)])}]"
         raise ExportError(
-            f"--calibrate {path}: expected {expected} for the input {main}, got {values.dtype} "
-            f"{list(values.shape)}"
-        )
-    if len(values) < FEWEST:
-        raise ExportError(
-            f"--calibrate {path}: {len(values)} rows are too few; expected {FEWEST} or more"
-        )
-    return values[:count]
-
-
-def _check_rows(rows: NDArray[Any], main: str, shape: Shape, source: str) -> None:
-    if rows.shape[1:] != shape:
-        raise ExportError(
-            f"{source}: rows of {list(rows.shape[1:])} do not fit the input {main} of {list(shape)}"
+            f"{source}: expected {expected} for the input {main}, got {rows.dtype} "
+            f"{list(rows.shape)}"
         )
     if len(rows) < FEWEST:
-        raise ExportError(f"{source}: {len(rows)} samples are too few; expected {FEWEST} or more")
-    if not np.isfinite(rows).all():
-        raise ExportError(f"{source}: the samples for {main} are not all finite")
+        raise ExportError(f"{source}: {len(rows)} rows are too few; expected {FEWEST} or more")
 
 
 def _secondary_input(entry: ValueInfoProto, manifest: dict[str, Any], rows: int) -> NDArray[Any]:

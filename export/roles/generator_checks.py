@@ -24,10 +24,11 @@ from export.parity import (
     ROWS,
     SEED,
     CheckedFile,
+    check_batch_invariance,
     check_layers,
     compare_floats,
     compare_images,
-    levels,
+    expected_images,
     usable_backends,
 )
 from export.reference import F32
@@ -52,18 +53,17 @@ def check(file: CheckedFile) -> list[Check]:
 
     latents = reference.normals(SEED, FIRST, ROWS, width)
     mean = mean_images(checkpoint.decoder, latents, inputs)
-    expected: NDArray[Any] = np.clip(mean, np.float32(0), np.float32(1))
-    inside = [MEAN] if find_producer(model, MEAN) is not None else []
-    outputs = _sample(Session(model, extra=inside), inputs, ROWS, width)
-    if inside:
+    has_mean = find_producer(model, MEAN) is not None
+    if has_mean:
+        outputs = _sample(Session(model, extra=[MEAN]), inputs, ROWS, width)
         results.append(compare_floats(engine, "mean image: PyTorch", outputs[MEAN], mean))
-        expected = levels(mean)
 
     stock = Session(path.read_bytes())
     images = _sample(stock, inputs, ROWS, width)["image"]
+    expected = expected_images(mean, model)
     results.append(compare_images(engine, "image: PyTorch", images, expected))
     results.append(_check_batches(engine, stock, images, latents, inputs))
-    if inside:
+    if has_mean:
         results.append(_check_mean(engine, model, latents, inputs))
     threaded = _sample(Session(path.read_bytes(), threads=0), inputs, ROWS, width)
     results.append(compare_exact(engine, "image: threads", threaded["image"], images))
@@ -71,8 +71,7 @@ def check(file: CheckedFile) -> list[Check]:
     for scales in SCALES if checkpoint.style_based else ():
         other = Inputs.of(checkpoint, SEED, FIRST, ROWS, *scales)
         variants[scales] = _sample(stock, other, ROWS, width)["image"]
-        mean = mean_images(checkpoint.decoder, latents, other)
-        expected = levels(mean) if inside else np.clip(mean, np.float32(0), np.float32(1))
+        expected = expected_images(mean_images(checkpoint.decoder, latents, other), model)
         name = f"image: truncation {scales[0]:g}, noise {scales[1]:g}"
         results.append(compare_images(engine, f"{name}: PyTorch", variants[scales], expected))
     for backend in usable_backends(runtime):
@@ -149,14 +148,11 @@ def _check_batches(
 def _check_mean(engine: str, model: ModelProto, latents: F32, inputs: Inputs) -> Check:
     """Compare the mean image, whose bits are hidden by rounding, at several batch sizes."""
     session = Session(model, extra=[MEAN])
-    whole = _decode(session, latents, inputs)[MEAN]
-    got = [
-        _decode(session, latents[start : start + batch], inputs.slice(start, start + batch))[MEAN]
-        for batch in BATCHES
-        for start in range(0, ROWS, batch)
-    ]
-    expected = np.concatenate([whole] * len(BATCHES))
-    return compare_exact(engine, "mean image: batch invariance", np.concatenate(got), expected)
+
+    def run(start: int, stop: int) -> NDArray[Any]:
+        return _decode(session, latents[start:stop], inputs.slice(start, stop))[MEAN]
+
+    return check_batch_invariance(engine, "mean image: batch invariance", run, run(0, ROWS))
 
 
 def _check_runtime(

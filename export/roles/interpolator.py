@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from export import reference
@@ -19,7 +16,7 @@ from export.inputs import Inputs, mean_images
 from export.manifest import latent_fields
 from export.modules import Example, Graph, ImageFormat, image_from_mean
 from export.options import Options
-from export.parity import SEED, CheckedFile, compare_floats, compare_images, levels
+from export.parity import SEED, CheckedFile, compare_floats, compare_images, expected_images
 from export.roles.role import Role
 from export.stock import Session
 
@@ -86,9 +83,7 @@ def check(file: CheckedFile) -> list[Check]:
     got = Session(file.model, extra=[LATENT]).run(a=a, b=b, t=t)[LATENT]
     same = compare_exact if mode == "linear" else compare_floats
     images = Session(file.path.read_bytes()).run(a=a, b=b, t=t)["image"]
-    expected: NDArray[Any] = np.clip(mean, np.float32(0), np.float32(1))
-    if images.dtype == np.uint8:
-        expected = levels(mean)
+    expected = expected_images(mean, file.model)
     expected = expected.reshape(5, 9, *expected.shape[1:])
     return [
         same(file.name, f"latent: portable body, {mode}", got, latents),

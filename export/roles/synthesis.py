@@ -14,7 +14,6 @@ from export import reference
 from export.checkpoint import LatentCheckpoint
 from export.checks import Check
 from export.errors import ExportError
-from export.graph import MEAN, find_producer
 from export.inputs import Inputs
 from export.manifest import (
     INPUTS_SCHEMA,
@@ -44,7 +43,7 @@ from export.parity import (
     check_layers,
     check_runtime,
     compare_images,
-    levels,
+    expected_images,
 )
 from export.plan import calibration_set, probes
 from export.plan.calibration_set import Calibration
@@ -109,7 +108,6 @@ def check(file: CheckedFile) -> list[Check]:
         mean = decoder.synthesis(styles, noise_of_layers(ROWS, 1.0)).numpy()
         quiet = decoder.synthesis(styles, noise_of_layers(ROWS, 0.0)).numpy()
     latents = styles.flatten(1).numpy()
-    floats = find_producer(file.model, MEAN) is None
     operands = {"latent": latents, "noise": np.ones(1, np.float32)}
     results = check_layers(file, noise_widths(decoder), operands)
     stock = Session(file.path.read_bytes())
@@ -124,7 +122,7 @@ def check(file: CheckedFile) -> list[Check]:
 
     whole, alone = run(0, ROWS), run(0, ROWS, 0.0)
     for name, got, images in (("image", whole, mean), ("image without noise", alone, quiet)):
-        expected = np.clip(images, np.float32(0), np.float32(1)) if floats else levels(images)
+        expected = expected_images(images, file.model)
         results.append(compare_images(file.name, f"{name}: PyTorch", got, expected))
     batches = "image: batch invariance"
     results.append(check_batch_invariance(file.name, batches, run, whole))

@@ -1,4 +1,4 @@
-"""From a checkpoint to engine files: what is in them, what they compute, what is refused."""
+"""Export of checkpoints: contents and results of the engine files, and failed checks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from exported import COLOUR, GREY, Exported, invoke
 from oracles import interpolate as interpolate_oracle
 from oracles import noise as noise_oracle
 from repository import ROOT
-from zoo.models.vae import VAE
 
 SEED, FIRST = 2**63 + 5, 2**32 - 10
 
@@ -53,13 +52,13 @@ def floating(tmp_path_factory: pytest.TempPathFactory) -> Exported:
 
 
 def as_levels(mean: Any) -> Any:
-    """[N, C, H, W] to uint8 [N, H, W, C] in float64."""
+    """Convert [N, C, H, W] to uint8 [N, H, W, C] in float64."""
     scaled = np.clip(mean.astype(np.float64), 0, 1).transpose(0, 2, 3, 1) * 255
     return np.floor(scaled + 0.5).astype(np.uint8)
 
 
 def assert_levels(got: Any, expected: Any) -> None:
-    """uint8 images with at most one level flipped here and there."""
+    """Require uint8 images with at most one level of difference in a few pixels."""
     assert got.dtype == np.uint8 and got.shape == expected.shape
     difference = np.abs(got.astype(int) - expected.astype(int))
     assert difference.max() <= 1 and difference.mean() < 0.01
@@ -67,7 +66,7 @@ def assert_levels(got: Any, expected: Any) -> None:
 
 
 def signature(values: Any) -> dict[str, tuple[int, list[Any]]]:
-    """Name to element type and dimensions."""
+    """Map names to element types and dimensions."""
     return {
         value.name: (
             value.type.tensor_type.elem_type,
@@ -78,7 +77,7 @@ def signature(values: Any) -> dict[str, tuple[int, list[Any]]]:
 
 
 def test_generator_interface(grey: Exported) -> None:
-    """Names, types and dynamic batch; one node of ours with its body; the default opset."""
+    """Names, types and dynamic batch; one node of our domain with its body; the default opset."""
     model = grey.proto("generator")
     assert signature(model.graph.input) == {
         "mu": (TensorProto.FLOAT, ["N", 5]),
@@ -97,7 +96,6 @@ def test_generator_interface(grey: Exported) -> None:
 
 
 def test_encoder_and_interpolator_interfaces(grey: Exported) -> None:
-    """The files beside the generator."""
     encoder = grey.proto("encoder").graph
     assert signature(encoder.input) == {"image": (TensorProto.UINT8, ["N", 12, 12, 1])}
     assert signature(encoder.output) == {
@@ -117,7 +115,7 @@ def test_encoder_and_interpolator_interfaces(grey: Exported) -> None:
 
 @pytest.mark.parametrize("role", ["generator", "encoder", "interpolator"])
 def test_manifest(grey: Exported, role: str) -> None:
-    """What the runtime reads is what training wrote."""
+    """The runtime reads what training wrote."""
     document = runtime.manifest.read(grey.files[role].path)
     assert document["schema"] == 1 and document["model"] == "vae" and document["role"] == role
     assert document["latent"] == {"width": 5, "prior": "normal", "posterior": "gaussian"}
@@ -131,7 +129,7 @@ def test_manifest(grey: Exported, role: str) -> None:
     }
     assert document["classes"] == ["Trouser", "Sac à main"]
     assert document["training"]["metrics"]["test_nelbo"] == 240.5
-    assert document["training"]["data"] == "pictures", "the data's folder is not told"
+    assert document["training"]["data"] == "pictures", "without the folder"
     assert document["training"]["recipe"] == {"epochs": 3, "data": "pictures"}
     assert document["paper"]["year"] == 2013 and document["weights_dtype"] == "fp16"
     weights = (grey.run / "checkpoint.safetensors").read_bytes()
@@ -148,11 +146,10 @@ def test_manifest(grey: Exported, role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ["generator", "encoder", "interpolator"])
-def test_nothing_of_the_machine_is_in_a_file(grey: Exported, role: str) -> None:
+def test_files_do_not_describe_the_machine(grey: Exported, role: str) -> None:
     """No folders, no Python sources, no stack traces."""
     data = grey.files[role].path.read_bytes()
-    here = ROOT
-    for text in (str(here), str(Path.home()), sys.prefix, str(grey.run), "stack_trace", ".py"):
+    for text in (str(ROOT), str(Path.home()), sys.prefix, str(grey.run), "stack_trace", ".py"):
         assert text.encode() not in data, text
     model = grey.proto(role)
     assert [entry.key for entry in model.metadata_props] == ["zoo.manifest"]
@@ -160,7 +157,7 @@ def test_nothing_of_the_machine_is_in_a_file(grey: Exported, role: str) -> None:
 
 
 def test_images_are_those_of_pytorch(grey: Exported) -> None:
-    """Stock ONNX Runtime and ours, against PyTorch fed with float64 noise."""
+    """Stock ONNX Runtime and our runtime, compared with PyTorch on float64 noise."""
     noise = noise_oracle.normals(SEED, FIRST, 33, 5)
     expected = as_levels(grey.decoder(half=True)(noise))
     path = grey.files["generator"].path
@@ -171,7 +168,7 @@ def test_images_are_those_of_pytorch(grey: Exported) -> None:
 
 
 def test_gaussian_decoder_is_clipped(colour: Exported) -> None:
-    """Means outside of [0, 1] saturate, and channels come last."""
+    """Means outside of [0, 1] saturate; channels are last."""
     latents = noise_oracle.normals(1, 2, 40, 3).astype(np.float32)
     mean = colour.decoder(half=False)(latents)
     assert mean.min() < 0 < 1 < mean.max()
@@ -181,7 +178,7 @@ def test_gaussian_decoder_is_clipped(colour: Exported) -> None:
 
 
 def test_float_images(floating: Exported) -> None:
-    """[N, C, H, W] in [0, 1], said so in the manifest; the encoder still takes levels."""
+    """[N, C, H, W] in [0, 1], as in the manifest; the encoder still takes levels."""
     latents = noise_oracle.normals(1, 2, 40, 3).astype(np.float32)
     path = floating.files["generator"].path
     got = Session(path.read_bytes()).decode(latents)["image"]
@@ -195,29 +192,8 @@ def test_float_images(floating: Exported) -> None:
 
 
 @pytest.mark.parametrize("which", ["grey", "colour"])
-def test_encoder_is_that_of_pytorch(which: str, request: pytest.FixtureRequest) -> None:
-    """The graph divides by 255 itself and reads channels last."""
-    exported: Exported = request.getfixturevalue(which)
-    side, channels = exported.config.image_size, exported.config.channels
-    random = np.random.default_rng(0)
-    images = random.integers(0, 256, (9, side, side, channels), dtype=np.uint8)
-    got = Session(exported.files["encoder"].path.read_bytes()).run(image=images)
-    half = exported.options.weights == "fp16"
-    model = VAE(exported.config).eval()
-    model.load_state_dict(exported.model.state_dict())
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if half and parameter.numel() >= 1024:
-                parameter.copy_(parameter.half().float())
-        pixels = torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float32) / 255)
-        mu, logvar = model.encoder(pixels)
-    np.testing.assert_allclose(got["mu"], mu, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(got["logvar"], logvar, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("which", ["grey", "colour"])
 def test_interpolator(which: str, request: pytest.FixtureRequest) -> None:
-    """Images of every step between every pair, by the oracle's path."""
+    """Images of every step between every pair, compared with the oracle's path."""
     exported: Exported = request.getfixturevalue(which)
     width = exported.config.latent
     a, b = (noise_oracle.normals(s, 0, 4, width).astype(np.float32) for s in (1, 2))
@@ -236,7 +212,7 @@ def test_interpolator(which: str, request: pytest.FixtureRequest) -> None:
 
 
 def test_weights_are_stored_in_half_precision(grey: Exported, tmp_path: Path) -> None:
-    """Large weights are FLOAT16 and exactly PyTorch's rounding; ONNX Runtime folds the Casts."""
+    """Large weights are FLOAT16, rounded like in PyTorch; ONNX Runtime folds the Casts."""
     model = grey.proto("generator")
     half = [t for t in model.graph.initializer if t.data_type == TensorProto.FLOAT16]
     single = [t for t in model.graph.initializer if t.data_type == TensorProto.FLOAT]
@@ -260,7 +236,6 @@ def test_weights_are_stored_in_half_precision(grey: Exported, tmp_path: Path) ->
 
 
 def test_weights_in_single_precision(colour: Exported) -> None:
-    """--weights fp32 keeps every bit."""
     model = colour.proto("generator")
     assert not [t for t in model.graph.initializer if t.data_type == TensorProto.FLOAT16]
     assert runtime.manifest.read(colour.files["generator"].path)["weights_dtype"] == "fp32"
@@ -270,7 +245,7 @@ def test_weights_in_single_precision(colour: Exported) -> None:
 
 
 def test_same_checkpoint_gives_the_same_graph(grey: Exported, tmp_path: Path) -> None:
-    """Byte by byte, but for the measured speed in the manifest."""
+    """Byte by byte, except for the measured speed in the manifest."""
     again = pipeline.export(grey.run, tmp_path / "other.onnx", grey.options)
     for file in again:
         models = [grey.proto(file.role), onnx.load(file.path)]
@@ -299,11 +274,11 @@ def test_every_check_was_made(grey: Exported) -> None:
     assert all(check.passed for file in grey.files.values() for check in file.checks)
 
 
-# What can go wrong in an export, each done on purpose, and the check that must see it.
+# Faults of an export, and the check that must detect each.
 
 
 def wrong_weight(patch: pytest.MonkeyPatch) -> None:
-    """One weight of the decoder off by a quarter."""
+    """Change one weight of the decoder by a quarter."""
     store = storage.store_half
 
     def broken(model: onnx.ModelProto) -> int:
@@ -318,12 +293,12 @@ def wrong_weight(patch: pytest.MonkeyPatch) -> None:
 
 
 def wrong_noise(patch: pytest.MonkeyPatch) -> None:
-    """One digit of a Philox constant, in the body only."""
+    """Change one digit of a Philox constant, in the body only."""
     patch.setattr(integers, "MULTIPLIERS", (0xD2511F53, 0xCD9E8D59))
 
 
 def wrong_rounding(patch: pytest.MonkeyPatch) -> None:
-    """The mean is cut where it should be rounded."""
+    """Truncate the mean instead of rounding it."""
     patch.setattr(
         generator,
         "image_from_mean",
@@ -332,7 +307,7 @@ def wrong_rounding(patch: pytest.MonkeyPatch) -> None:
 
 
 def neighbours(patch: pytest.MonkeyPatch) -> None:
-    """The image of a row depends a little on the other rows."""
+    """Make the image of a row depend a little on the other rows."""
     honest = generator.image_from_mean
     patch.setattr(
         generator,
@@ -359,7 +334,7 @@ def test_a_file_that_fails_is_not_kept(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Refused with the check's name; an older file stays as it was, nothing else is there."""
+    """The error names the check; an older file is unchanged, and no other file is left."""
     out = tmp_path / "vae.onnx"
     out.write_bytes(b"older")
     damage(monkeypatch)
@@ -372,7 +347,7 @@ def test_a_file_that_fails_is_not_kept(
 
 
 def test_checks_compare_bits_and_refuse_nan() -> None:
-    """-0 is not 0, a NaN passes nowhere, other shapes fail."""
+    """-0 differs from 0; NaN and other shapes fail."""
     zero = np.zeros(3, np.float32)
     assert not checks.compare_exact("f", "c", -zero, zero).passed
     assert checks.compare_exact("f", "c", zero, zero.copy()).passed
@@ -385,7 +360,7 @@ def test_checks_compare_bits_and_refuse_nan() -> None:
 def test_command_prints_the_table_of_a_failure(
     grey: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit code 2, the table, one line of error, no file."""
+    """Exit code 2, the table, one line of error, and no file."""
     wrong_weight(monkeypatch)
     result = invoke(grey.run, "--out", tmp_path / "vae.onnx")
     assert result.exit_code == 2
@@ -396,7 +371,7 @@ def test_command_prints_the_table_of_a_failure(
 
 
 def test_weights_file_instead_of_a_run(grey: Exported, tmp_path: Path) -> None:
-    """The small file that is shipped exports too, with its own hash."""
+    """A weights file is exported too, with its own hash."""
     from zoo.training.weights import save_weights
 
     save_weights(grey.run, tmp_path / "vae.safetensors")

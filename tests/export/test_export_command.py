@@ -1,4 +1,4 @@
-"""The command that exports: from a shell, on bad checkpoints and arguments, without the runtime."""
+"""Command of the export: in a shell, for bad checkpoints and arguments, without the runtime."""
 
 from __future__ import annotations
 
@@ -25,14 +25,13 @@ pytestmark = pytest.mark.usefixtures("quick_throughput")
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run's folder."""
     folder = tmp_path_factory.mktemp("grey") / "run"
     write_run(folder, GREY)
     return folder
 
 
 def test_command(run: Path, tmp_path: Path) -> None:
-    """From a shell: the table on stdout, exit code 0, files that load."""
+    """Prints the table on stdout, exits with 0, and writes files that load."""
     result = subprocess.run(
         [sys.executable, "-m", "export", str(run), "--out", "model.onnx"],
         cwd=tmp_path,
@@ -66,7 +65,7 @@ def no_config(folder: Path) -> None:
 
 
 def unknown_model(folder: Path) -> None:
-    """A model that this version does not have."""
+    """A model that this version does not know."""
     (folder / "config.json").write_text(json.dumps({"model": "diffusion", "config": {}}))
 
 
@@ -78,7 +77,7 @@ def other_sizes(folder: Path) -> None:
 
 
 def change(value: float) -> Callable[[Path], None]:
-    """One weight replaced by a value."""
+    """Replace weights by a value."""
 
     def damage(folder: Path) -> None:
         model = VAE(GREY)
@@ -104,7 +103,7 @@ def change(value: float) -> Callable[[Path], None]:
     ],
 )
 def test_bad_checkpoints(damage: Callable[[Path], None], words: str, tmp_path: Path) -> None:
-    """One line that says what is wrong, exit code 2, nothing written."""
+    """Prints one line, exits with 2, and writes nothing."""
     run = tmp_path / "run"
     write_run(run, GREY)
     damage(run)
@@ -136,7 +135,7 @@ def test_bad_arguments(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Refused at once, exit code 2, nothing written."""
+    """Prints one line, exits with 2, and writes nothing."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.onnx").mkdir()
     result = invoke(*(argument.format(run=run) for argument in arguments))
@@ -148,7 +147,7 @@ def test_bad_arguments(
 def test_without_the_compiled_runtime(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Refused, unless asked to do without; then the file has no measured speed."""
+    """Refused without --no-runtime-check; with it, the file has no measured speed."""
     monkeypatch.setitem(sys.modules, "runtime", None)
     monkeypatch.delitem(sys.modules, "runtime.manifest", raising=False)
     with pytest.raises(ExportError, match="pip install"):

@@ -1,4 +1,4 @@
-"""Networks folded for inference: the same results from fewer layers, in and out of engine files."""
+"""Folding of networks for inference: the same results from fewer layers, also in engine files."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_norm_becomes_part_of_the_layer_before(kind: str) -> None:
 
 
 def test_norms_that_cannot_be_folded_stay() -> None:
-    """After an activation, first, or of the statistics of the batch."""
+    """Norms at the start, after an activation, or with statistics of the batch."""
     torch.manual_seed(0)
     whole = nn.Sequential(
         nn.BatchNorm2d(3),
@@ -91,7 +91,7 @@ def test_a_layer_of_two_networks_is_folded_for_each() -> None:
 
 
 class Doubled(nn.Module):
-    """A layer that knows a plainer form of itself."""
+    """A layer with a simpler form."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class Doubled(nn.Module):
         return plain
 
 
-def test_layers_say_how_they_are_folded() -> None:
+def test_layers_with_a_simpler_form() -> None:
     torch.manual_seed(0)
     whole = nn.Sequential(Doubled(), nn.BatchNorm1d(3)).double()
     enliven(whole)
@@ -137,7 +137,7 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_models_fold_to_a_structure_that_their_config_says(name: str) -> None:
+def test_the_folded_structure_depends_on_the_config_alone(name: str) -> None:
     torch.manual_seed(0)
     model: Any = registry.get(name).make(MODELS[name])
     enliven(model)
@@ -156,7 +156,7 @@ def test_models_fold_to_a_structure_that_their_config_says(name: str) -> None:
 
 
 class Family:
-    """A run of a model, and its engine files."""
+    """A run of a model and its engine files."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder, self.name, self.run = folder, name, folder / "run"
@@ -173,7 +173,7 @@ def family(tmp_path_factory: pytest.TempPathFactory, quick_throughput: None) -> 
     return Family(tmp_path_factory.mktemp("bigan"), "bigan")
 
 
-def test_engines_have_the_folded_generator_alone(family: Family) -> None:
+def test_engines_contain_only_the_folded_generator(family: Family) -> None:
     assert [file.role for file in family.files] == ["generator", "encoder"]
     for file in family.files:
         graph = onnx.load(file.path).graph
@@ -189,7 +189,7 @@ def test_engines_have_the_folded_generator_alone(family: Family) -> None:
     )
 
 
-def test_engines_make_the_images_of_the_trained_generator(family: Family) -> None:
+def test_engines_agree_with_the_trained_generator(family: Family) -> None:
     latents = family.latents()
     with torch.no_grad():
         mean = family.model.generator(torch.from_numpy(latents)).permute(0, 2, 3, 1).numpy()
@@ -200,7 +200,7 @@ def test_engines_make_the_images_of_the_trained_generator(family: Family) -> Non
     assert np.abs(got - 255 * mean.astype(np.float64)).max() <= 0.5 + 1e-2
 
 
-def test_a_generator_comes_back_from_any_file(family: Family) -> None:
+def test_a_generator_is_loaded_from_any_file(family: Family) -> None:
     latents = torch.from_numpy(family.latents())
     shipped = family.folder / "weights.safetensors"
     save_weights(family.run, shipped)
@@ -225,7 +225,7 @@ def test_engines_are_exported_again(family: Family, tmp_path: Path) -> None:
         assert np.array_equal(one.sample(5), two.sample(5))
 
 
-def test_commands_live_without_an_encoder(family: Family, tmp_path: Path) -> None:
+def test_commands_without_an_encoder(family: Family, tmp_path: Path) -> None:
     alone = tmp_path / "alone.onnx"
     shutil.copy(family.main, alone)
     succeeds("sample", "--engine", alone, "-n", 1, "--out", "picture.npy", cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""What is said of the checks of a plan, without a GPU that runs one."""
+"""Checks of plans and the file of their results, as far as they need no GPU."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from zoo.errors import OutputError
 TENSORRT = TensorRT("tensorrt", SimpleNamespace(__version__="11"), None)  # type: ignore[arg-type]
 
 
-def test_compatible_plans_need_leave_for_host_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without it they say nothing of the plan; with it, or not compatible, a failure is one."""
+def test_compatible_plans_need_permission_for_host_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it they are not checked; with it, a failure to load is an error, as for others."""
 
     def refuse(*_: Any, **__: Any) -> None:
         raise EngineFileError("cannot deserialize")
@@ -46,16 +46,16 @@ def test_compatible_plans_need_leave_for_host_code(monkeypatch: pytest.MonkeyPat
         examiner._open_plan(Path("a"), "a.plan", compatible)
 
 
-def test_what_helps_depends_on_what_failed() -> None:
+def test_the_remedy_depends_on_the_failure() -> None:
     assert "--no-runtime-check" in _suggest_remedy(Check("", "", 1, 1, 0, 0, DIFFERENT))
     assert "in another --precision" in _suggest_remedy(Check("", "", 9, 9, 1, 1, "levels"))
 
 
 def test_two_batch_sizes_are_not_fp32() -> None:
-    found = Results("a GPU", throughput={"1": 5.0})
-    found.checks.append(Check("", "images, batch 1: fp32", 1, 0, 1, 1, "levels"))
-    found.checks.append(Check("", f"images, batch 1: {BETWEEN} 4", 7, 0, 9, 9, "levels"))
-    assert found.summary() == "within 1 levels of fp32; images/s on a GPU: 5"
+    results = Results("a GPU", throughput={"1": 5.0})
+    results.checks.append(Check("", "images, batch 1: fp32", 1, 0, 1, 1, "levels"))
+    results.checks.append(Check("", f"images, batch 1: {BETWEEN} 4", 7, 0, 9, 9, "levels"))
+    assert results.summary() == "within 1 levels of fp32; images/s on a GPU: 5"
 
 
 @pytest.mark.parametrize("detailed", [False, True])
@@ -76,13 +76,13 @@ def test_layers_are_those_of_one_batch_size(
 CHECKS = {"device": "a GPU", "loss": {"percent": 0.5, "of": "FID"}, "throughput": {"1": 1234.5}}
 
 
-def shown(plan: Path) -> str:
-    """What `zoo.inspect` says of the checks of a plan; empty where nothing."""
+def show_checks(plan: Path) -> str:
+    """Return the checks of a plan in the output of `zoo.inspect`; empty without any."""
     for options in ([], ["--json"]):
         result = CliRunner().invoke(inspect.main, [str(plan), *options])
         assert result.exit_code == 0, result.output
-    found = json.loads(result.output)["plan"].get("checks")
-    return json.dumps(found) if found else ""
+    checks = json.loads(result.output)["plan"].get("checks")
+    return json.dumps(checks) if checks else ""
 
 
 @pytest.fixture(scope="module")
@@ -94,31 +94,31 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_results_beside_a_plan_are_shown(plan: Path, tmp_path: Path) -> None:
-    """Of this very file; others, damaged ones and none are nothing to fail about."""
+    """Only those of this plan; other, damaged and missing files are ignored."""
     copy = tmp_path / "b.plan"
     copy.write_bytes(plan.read_bytes())
-    assert shown(copy) == ""
+    assert show_checks(copy) == ""
     digest = manifest.read(copy)["file_blake2b"]
     beside = tmp_path / "b.plan.checks.json"
     beside.write_text(json.dumps({"file_blake2b": digest} | CHECKS))
-    assert shown(copy) == json.dumps(CHECKS)
+    assert show_checks(copy) == json.dumps(CHECKS)
     texts = ["", "[]", "{", "null", json.dumps(CHECKS), '"\udcff"']
     for text in [*texts, json.dumps({"file_blake2b": "0" * 64} | CHECKS)]:
         beside.write_text(text, errors="surrogateescape")
-        assert shown(copy) == ""
+        assert show_checks(copy) == ""
     beside.unlink()
     beside.mkdir()
-    assert shown(copy) == ""
+    assert show_checks(copy) == ""
 
 
 def test_a_folder_in_the_place_of_the_results(tmp_path: Path) -> None:
-    """Refused before anything is built; left alone where nothing is to be written there."""
+    """Refused before anything is built; left alone without checks."""
     beside, path = tmp_path / "a.plan.checks.json", tmp_path / "a.plan"
     beside.mkdir()
-    engine, options, said = WEIGHTS / "linear-ae.onnx", Options("tensorrt-rtx"), list[str]()
+    engine, options, lines = WEIGHTS / "linear-ae.onnx", Options("tensorrt-rtx"), list[str]()
     with pytest.raises(OutputError, match=r"a\.plan\.checks\.json: it exists and is not a regular"):
-        pipeline.export(engine, path, options, progress=said.append)
-    assert not path.exists() and not any("building" in line for line in said)
+        pipeline.export(engine, path, options, progress=lines.append)
+    assert not path.exists() and not any("building" in line for line in lines)
     pipeline.export(engine, path, options, checking=Checking(run=False))
     assert path.is_file() and beside.is_dir()
 
@@ -138,4 +138,4 @@ def test_older_plans_have_their_results_in_the_manifest(tmp_path: Path) -> None:
     built = builder.build(model, "a.plan", document, options, print)
     (tmp_path / "a.plan").write_bytes(built.data)
     assert manifest.verify(tmp_path / "a.plan")["plan"]["checks"] == CHECKS
-    assert shown(tmp_path / "a.plan") == json.dumps(CHECKS)
+    assert show_checks(tmp_path / "a.plan") == json.dumps(CHECKS)

@@ -1,7 +1,8 @@
-"""What is said of int8 and fp8 plans, against what TensorRT-RTX says that it has built."""
+"""Layers of int8 and fp8 plans, compared with TensorRT-RTX's description of its engines."""
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ from onnx import ModelProto, helper, numpy_helper
 
 from export.plan import quantization
 from export.plan.builder import build
+from export.plan.graph import weights
 from export.plan.pipeline import Options
 from export.plan.precision import PRODUCTS
 from export.plan.quantization import EightBits
-from plan_cases import ENGINES, case, has_eight_bits, lowered, quantized
-from plan_layers import GENERATED, layers, products_in
+from plan_cases import ENGINES, case, has_eight_bits, lower, quantize
+from plan_layers import GENERATED, build_layers, products_of_type
 from zoo.engines import WEIGHTS
 
 pytest.importorskip("tensorrt_rtx_bindings")
@@ -30,56 +32,55 @@ def products(model: ModelProto) -> set[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "kind"), SOME)
-def test_products_run_in_the_type_that_the_report_says(name: str, kind: EightBits) -> None:
-    """Those in eight bits read eight bits; those named as fp16 read half precision."""
-    made = quantized(WEIGHTS / name, kind)
-    found = layers(made.model)
-    every = products(made.model)
-    assert made.eight and products_in(TYPES[kind], found) & every == set(made.eight)
-    others = {layer.reads for layer in found if layer.kind != GENERATED and layer.nodes & every}
+def test_products_run_in_the_reported_type(name: str, kind: EightBits) -> None:
+    """Products reported in eight bits read eight bits, and no others do."""
+    quantized = quantize(WEIGHTS / name, kind)
+    layers = build_layers(quantized.model)
+    every = products(quantized.model)
+    in_eight_bits = products_of_type(TYPES[kind], layers)
+    assert quantized.eight and in_eight_bits & every == set(quantized.eight)
+    others = {layer.reads for layer in layers if layer.kind != GENERATED and layer.nodes & every}
     assert others <= {TYPES[kind], "Half", "Float"}
-    assert {*made.fp16} <= every - set(made.eight)
-    assert not products_in(TYPES[kind], found) & {*made.fp16, *made.fp32}
+    assert {*quantized.fp16} <= every - set(quantized.eight)
+    assert not in_eight_bits & {*quantized.fp16, *quantized.fp32}
 
 
 def test_transposed_convolutions_in_bf16() -> None:
-    """Of the DCGAN's four products, all of them transposed, the first has no stride."""
-    model, kept = lowered(WEIGHTS / "dcgan.onnx", "bf16")
-    every = {node.name for node in model.graph.node if node.op_type in PRODUCTS}
-    assert len(every) == 4 and every & {*kept} == {"node_convolution"}
-    assert products_in("BFloat16", layers(model)) & every == every - {"node_convolution"}
+    """All four products of the DCGAN are transposed; only the first cannot be rewritten."""
+    model, in_fp32 = lower(WEIGHTS / "dcgan.onnx", "bf16")
+    every = products(model)
+    assert len(every) == 4 and every & {*in_fp32} == {"node_convolution"}
+    assert products_of_type("BFloat16", build_layers(model)) & every == every - {"node_convolution"}
 
 
-def test_fp16_plans_have_none_in_eight_bits() -> None:
-    found = layers(lowered(WEIGHTS / "vae.onnx", "fp16")[0])
-    assert found and not any(products_in(kind, found) for kind in TYPES.values())
+def test_fp16_plans_have_no_eight_bits() -> None:
+    layers = build_layers(lower(WEIGHTS / "vae.onnx", "fp16")[0])
+    assert layers and not any(products_of_type(kind, layers) for kind in TYPES.values())
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_why_transposed_convolutions_are_rewritten(
-    kind: EightBits, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As they are, TensorRT-RTX rounds their numbers to eight bits and computes in fp16."""
-    made = quantized(WEIGHTS / "vae.onnx", kind)
-    assert made.eight == ["node_convolution", "node_convolution_1"]
-    half = lowered(WEIGHTS / "vae.onnx", "fp16")[0]
+def test_transposed_convolutions_must_be_rewritten(kind: EightBits) -> None:
+    """TensorRT-RTX rounds their numbers to eight bits but computes in fp16."""
+    quantized = quantize(WEIGHTS / "vae.onnx", kind)
+    assert quantized.eight == ["node_convolution", "node_convolution_1"]
+    half = lower(WEIGHTS / "vae.onnx", "fp16")[0]
     kinds = {node.name: node.op_type for node in half.graph.node}
-    assert {kinds[name] for name in made.eight} == {"ConvTranspose"}
-    found = layers(quantization.insert_quantization(half, kind, dict.fromkeys(made.eight, 4.0)))
-    assert not products_in(TYPES[kind], found) & set(made.eight)
+    assert {kinds[name] for name in quantized.eight} == {"ConvTranspose"}
+    limits = dict.fromkeys(quantized.eight, 4.0)
+    layers = build_layers(quantization.insert_quantization(half, kind, limits))
+    assert not products_of_type(TYPES[kind], layers) & set(quantized.eight)
 
 
-def test_why_matrix_products_have_one_scale() -> None:
-    """The factors of a sum are fp16 where weights have several scales, and float32 where one."""
-    made = quantized(WEIGHTS / "gan.onnx", "int8")
-    assert made.eight == ["node_linear_1"]
+def test_matrix_products_must_have_one_scale() -> None:
+    """The factors of sums are fp16 if weights have several scales, and float32 if they have one."""
+    quantized = quantize(WEIGHTS / "gan.onnx", "int8")
+    assert quantized.eight == ["node_linear_1"]
     name, reads = "decoder.layers.2.weight.fp16", "relu.fp16"
-    single = values(made.model)
+    single = weights(quantized.model)
     factor = single[f"{name}.scale"].astype(np.float32) * single[f"{reads}.scale"]
-    assert np.float32(factor).tobytes() in plan_of(made.model)
+    assert np.float32(factor).tobytes() in build_plan(quantized.model)
 
-    several = ModelProto()
-    several.CopyFrom(made.model)
+    several = copy.deepcopy(quantized.model)
     matrix = single[f"{name}.int8"].astype(np.float64) * single[f"{name}.scale"]
     scales = (np.abs(matrix).max(1) / 127).astype(np.float16)
     stored = np.rint(matrix / scales.astype(np.float64)[:, None]).astype(np.int8)
@@ -89,13 +90,9 @@ def test_why_matrix_products_have_one_scale() -> None:
     for entry in several.graph.node:
         if entry.op_type == "DequantizeLinear" and entry.input[1] == f"{name}.scale":
             entry.attribute.append(helper.make_attribute("axis", 0))
-    data = np.frombuffer(plan_of(several), np.uint8)
+    data = np.frombuffer(build_plan(several), np.uint8)
     factors = scales.astype(np.float32) * single[f"{reads}.scale"].astype(np.float32)
-    assert found_in(data, factors, np.float16) and not found_in(data, factors, np.float32)
-
-
-def values(model: ModelProto) -> dict[str, NDArray[Any]]:
-    return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    assert contains(data, factors, np.float16) and not contains(data, factors, np.float32)
 
 
 def replace(model: ModelProto, name: str, value: NDArray[Any]) -> None:
@@ -103,13 +100,13 @@ def replace(model: ModelProto, name: str, value: NDArray[Any]) -> None:
     tensor.CopyFrom(numpy_helper.from_array(value, name))
 
 
-def plan_of(model: ModelProto) -> bytes:
+def build_plan(model: ModelProto) -> bytes:
     options = Options("tensorrt-rtx", "int8", (8,))
     return build(model, "a.plan", {"plan": {}}, options, pytest.fail).data
 
 
-def found_in(data: NDArray[np.uint8], numbers: NDArray[np.float32], kind: Any) -> bool:
-    """Whether they stand there one behind the other, to the precision of fp16."""
+def contains(data: NDArray[np.uint8], numbers: NDArray[np.float32], kind: Any) -> bool:
+    """Return True if the data contains the first eight numbers in a row, within fp16 precision."""
     size = np.dtype(kind).itemsize
     for start in range(size):
         part = data[start:]

@@ -1,4 +1,4 @@
-"""Transposed convolutions of int8 and fp8 plans, which become convolutions."""
+"""Rewriting of transposed convolutions to convolutions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from onnx import numpy_helper
 
 from export.plan import phases
-from plan_cases import made_of, node, run
+from plan_cases import build_model, make_node, run
 
 
 @pytest.mark.parametrize(
@@ -33,17 +33,17 @@ def test_transposed_convolutions_as_convolutions(
     if bias:
         weights["b"] = random.normal(size=5).astype(np.float32)
     attributes = {"strides": [stride] * 2, "pads": pads, "kernel_shape": [kernel] * 2}
-    model = made_of(
-        [node("ConvTranspose", "x w b" if bias else "x w", "y", **attributes)],
+    model = build_model(
+        [make_node("ConvTranspose", "x w b" if bias else "x w", "y", **attributes)],
         weights,
         ["n", 3, *size],
     )
-    made = phases.rewrite(model, {"y"})
-    kinds = [entry.op_type for entry in made.graph.node]
-    assert kinds == ["Conv", "DepthToSpace", "Slice"] and made.graph.node[0].name == "y"
+    rewritten = phases.rewrite(model, {"y"})
+    kinds = [entry.op_type for entry in rewritten.graph.node]
+    assert kinds == ["Conv", "DepthToSpace", "Slice"] and rewritten.graph.node[0].name == "y"
     x = random.normal(size=(2, 3, *size)).astype(np.float32)
     expected = run(model, {"x": x})["y"]
-    np.testing.assert_allclose(run(made, {"x": x})["y"], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(run(rewritten, {"x": x})["y"], expected, rtol=1e-4, atol=1e-5)
     assert run(phases.rewrite(model, set()), {"x": x})["y"].tobytes() == expected.tobytes()
 
 
@@ -62,8 +62,8 @@ def test_transposed_convolutions_as_convolutions(
     ],
 )
 def test_other_transposed_convolutions_stay(attributes: dict[str, Any]) -> None:
-    entry = node("ConvTranspose", "x w", "y", **attributes)
+    entry = make_node("ConvTranspose", "x w", "y", **attributes)
     weight = numpy_helper.from_array(np.ones((4, 4, 4, 4), np.float32), "w")
     assert not phases.is_supported(entry, {"w": weight})
-    entry = node("ConvTranspose", "x w", "y", strides=[2, 2])
+    entry = make_node("ConvTranspose", "x w", "y", strides=[2, 2])
     assert phases.is_supported(entry, {"w": weight}) and not phases.is_supported(entry, {})

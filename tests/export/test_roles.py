@@ -1,4 +1,4 @@
-"""Roles are a table: a new one is a module of `export.roles` and its line there."""
+"""The table of roles: a new role is a module of `export.roles` and one line."""
 
 from __future__ import annotations
 

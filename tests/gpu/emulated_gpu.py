@@ -1,12 +1,11 @@
-"""Plans of shipped engines through the whole GPU runtime, on emulated CUDA devices.
+"""Plans of shipped engines in the whole GPU runtime, on emulated CUDA devices.
 
-`emulation.py` says what is emulated; `test_emulated_gpu.py` runs this file.
+See `emulation.py` for the emulated parts; `test_emulated_gpu.py` runs this file.
 """
 
 from __future__ import annotations
 
 import faulthandler
-import os
 import sys
 import threading
 import time
@@ -22,7 +21,7 @@ from emulated_plans import BUCKETS, Plan, same_images
 from fake_tensorrt import FakeTensorRT
 from host_cuda import HostCuda
 from plan_cases import RUNS
-from plan_runs import by_itself, by_plan
+from plan_runs import check_fork, check_requests, run_on_cpu, run_plan
 from runtime import plans
 from runtime.errors import (
     ArgumentError,
@@ -39,8 +38,8 @@ pytest_plugins = ["emulation"]
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_plans_answer_as_the_engines_do(name: str, plan: Plan) -> None:
-    expected, got = by_itself(name), by_plan(name, plan(name))
+def test_plans_agree_with_engines(name: str, plan: Plan) -> None:
+    expected, got = run_on_cpu(name), run_plan(name, plan(name))
     if expected.dtype == np.uint8:
         same_images(expected, got)
     else:
@@ -51,21 +50,12 @@ def test_images_do_not_depend_on_the_request(plan: Plan) -> None:
     with runtime.Generator(plan("vae.onnx")) as generator:
         assert generator.instances == 2
         whole = generator.sample(60, seed=8, first=100)
-        for first, n, batch in ((0, 1, None), (3, 2, None), (59, 1, 1), (7, 40, 4), (0, 60, 5)):
-            part = generator.sample(n, seed=8, first=100 + first, batch=batch)
-            np.testing.assert_array_equal(part, whole[first : first + n])
-        with generator.stream(60, seed=8, first=100, batch=7) as blocks:
-            np.testing.assert_array_equal(np.concatenate(list(blocks)), whole)
-        with generator.stream(10**12, seed=8, first=100) as blocks:
-            np.testing.assert_array_equal(next(blocks), whole[: BUCKETS[-1]])
-        with ThreadPoolExecutor(6) as pool:
-            parts = pool.map(lambda i: generator.sample(9, seed=8, first=100 + i), range(24))
-            for i, part in enumerate(parts):
-                np.testing.assert_array_equal(part, whole[i : i + 9])
+        parts = [(0, 1, None), (3, 2, None), (59, 1, 1), (7, 40, 4), (0, 60, 5)]
+        check_requests(generator, whole, parts, first=100)
 
 
 def test_graphs_are_replayed(plan: Plan, tensorrt: FakeTensorRT, device: HostCuda) -> None:
-    """TensorRT is called once outside a graph and once into it; each run copies up only a key."""
+    """TensorRT is called once outside and once inside a graph; a run copies only a key up."""
     with runtime.Generator(plan("vae.onnx"), instances=1) as generator:
         generator.sample(16)
         assert tensorrt.executions == 2 and device.counter("captures") == 1
@@ -75,24 +65,24 @@ def test_graphs_are_replayed(plan: Plan, tensorrt: FakeTensorRT, device: HostCud
         counts = {name: device.counter(name) for name in ("launches", "copies_up", "copies_down")}
         assert counts == {"launches": 5, "copies_up": 5, "copies_down": 5}
         assert device.counter("bytes_up") <= 5 * 256
-        # Rows of 784 bytes, and what aligns the memory.
+        # Rows of 784 bytes, and alignment.
         assert 5 * 16 * 784 <= device.counter("bytes_down") <= 5 * (16 * 784 + 256)
         generator.sample(1)
         generator.decode(np.zeros((16, generator.latent_width)))
-        assert device.counter("captures") == 2, "a graph for each size, and for given latents"
+        assert device.counter("captures") == 2, "one graph per size, one for latents of the user"
         assert generator.peak_device_bytes == device.counter("device_bytes")
 
 
 def test_too_little_memory(plan: Plan, device: HostCuda) -> None:
-    """The largest size that fits is used, and one line says so; the images are the same."""
+    """The largest size that fits is used, with one warning; the images are the same."""
     path = plan("vae.onnx")
     with runtime.Generator(path, instances=1) as generator:
         expected = generator.sample(40)
         needed = generator.peak_device_bytes
     with all_but(device, needed - 1), runtime.Generator(path, instances=1) as generator:
-        with pytest.warns(RuntimeWarning, match="fewer images at a time than 16") as said:
+        with pytest.warns(RuntimeWarning, match="fewer images at a time than 16") as caught:
             same_images(expected, generator.sample(40))
-        assert len(said) == 1
+        assert len(caught) == 1
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             same_images(expected, generator.sample(40))
@@ -123,17 +113,13 @@ def test_too_little_memory_for_tensorrt(plan: Plan, monkeypatch: pytest.MonkeyPa
 def test_exact_mode(
     plan: Plan, tensorrt: FakeTensorRT, device: HostCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`bucket` is the size of all runs; without it, one image is run in the size for one."""
+    """All runs have the size `bucket`; without it, one image runs in the size 1."""
     path = plan("vae.onnx")
     size = BUCKETS[1]
     with runtime.Generator(path, bucket=size, instances=1) as generator:
-        whole = generator.sample(11, seed=5)
-        assert device.counter("captures") == 1
-        for first, n, batch in ((0, 1, None), (3, 8, 1), (10, 1, 16), (0, 11, 2)):
-            part = generator.sample(n, seed=5, first=first, batch=batch)
-            np.testing.assert_array_equal(part, whole[first : first + n])
-        with generator.stream(11, seed=5, batch=3) as blocks:
-            np.testing.assert_array_equal(np.concatenate(list(blocks)), whole)
+        whole = generator.sample(35, seed=8)
+        parts = [(0, 1, None), (3, 8, 1), (10, 1, 16), (0, 11, 2)]
+        check_requests(generator, whole, parts)
         assert device.counter("captures") == 1, "no other size was prepared"
         needed = generator.peak_device_bytes
     with runtime.Generator(path, instances=1) as generator:
@@ -179,7 +165,7 @@ def test_a_call_that_fails_can_be_repeated(plan: Plan, device: HostCuda, call: s
         device.fail(call, 1, "cudaErrorUnknown: on request")
         with pytest.raises(ExecutionError, match="on request"):
             generator.sample(1)
-        assert device.counter("queued") == 0, "work that uses the caller's memory remains"
+        assert device.counter("queued") == 0, "no work on the caller's memory may remain"
         with runtime.Generator(WEIGHTS / "vae.onnx", backend="onnxruntime") as expected:
             same_images(expected.sample(3), generator.sample(3))
 
@@ -225,13 +211,13 @@ def test_plans_with_code_for_the_host(
     runtime.Generator(path).close()
 
 
-def test_a_stream_is_made_without_pythons_lock(plan: Plan, monkeypatch: Any) -> None:
-    """Another thread prepares a size under C++'s lock, and needs Python's to do so."""
+def test_streams_are_opened_without_the_gil(plan: Plan, monkeypatch: Any) -> None:
+    """Another thread prepares a size while it holds C++'s lock, for which it needs the GIL."""
     context, preparing = plans.Engine.context, threading.Event()
 
     def slow(self: plans.Engine, *arguments: int) -> plans.Context:
         preparing.set()
-        time.sleep(0.1)  # gives the lock away, as TensorRT's bindings do
+        time.sleep(0.1)  # releases the GIL, like TensorRT's bindings
         return context(self, *arguments)
 
     monkeypatch.setattr(plans.Engine, "context", slow)
@@ -246,7 +232,7 @@ def test_a_stream_is_made_without_pythons_lock(plan: Plan, monkeypatch: Any) -> 
 
 
 def test_no_size_is_prepared_while_another_runs(plan: Plan, monkeypatch: Any) -> None:
-    """Its work would go into the graph that is captured from the stream of the instance."""
+    """Its work would be captured into the graph of the instance's stream."""
     context, enqueue = plans.Engine.context, plans.Context.enqueue
     running, overlaps = threading.Event(), []
 
@@ -274,11 +260,4 @@ def test_no_size_is_prepared_while_another_runs(plan: Plan, monkeypatch: Any) ->
 def test_a_forked_child_gets_an_error(plan: Plan) -> None:
     with runtime.Generator(plan("vae.onnx")) as generator:
         generator.sample(1)
-        child = os.fork()
-        if child == 0:
-            try:
-                generator.sample(1)
-            except DeviceUnavailableError as error:
-                os._exit(7 if "spawn" in str(error) else 1)
-            os._exit(2)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        check_fork(lambda: generator.sample(1))

@@ -36,13 +36,13 @@ def latents(n: int, generator: runtime.Generator) -> NDArray[np.float32]:
 def test_images_stay_on_the_device(
     n: int, vae: runtime.Generator, device: HostCuda, put: Callable[..., Interface]
 ) -> None:
-    given = latents(n, vae)
+    z = latents(n, vae)
     calls: dict[str, Callable[..., Any]] = {
         "prior": lambda out: vae.sample(n, seed=3, first=9, out=out),
-        "posterior": lambda out: vae.sample(n, 3, 9, mu=given, logvar=given, out=out),
-        "given": lambda out: vae.decode(given, out=out),
-        "ways": lambda out: vae.interpolate(given, given[::-1].copy(), 3, out=out),
-        "one way": lambda out: vae.interpolate(given[0], -given[0], 4, out=out),
+        "posterior": lambda out: vae.sample(n, 3, 9, mu=z, logvar=z, out=out),
+        "latents": lambda out: vae.decode(z, out=out),
+        "interpolations": lambda out: vae.interpolate(z, z[::-1].copy(), 3, out=out),
+        "one interpolation": lambda out: vae.interpolate(z[0], -z[0], 4, out=out),
     }
     for name, call in calls.items():
         check_places(call, device, put, name)
@@ -69,17 +69,17 @@ def test_a_view_is_filled_and_nothing_beside_it(
 def test_dlpack_shares_the_memory(name: str, vae: runtime.Generator, device: HostCuda) -> None:
     expected = vae.sample(5, seed=2)
     before = device.counter("device_bytes")
-    made = vae.sample(5, seed=2, out="device")
-    assert made.__dlpack_device__() == (CUDA, 0)
+    images = vae.sample(5, seed=2, out="device")
+    assert images.__dlpack_device__() == (CUDA, 0)
     version = None if name == "dltensor" else (1, 0)
-    capsule = marked(made.__dlpack__(stream=7, max_version=version), name, CPU)
+    capsule = marked(images.__dlpack__(stream=7, max_version=version), name, CPU)
     tensor = torch.from_dlpack(capsule)
-    assert tensor.data_ptr() == made.address and tensor.dtype == torch.uint8
+    assert tensor.data_ptr() == images.address and tensor.dtype == torch.uint8
     np.testing.assert_array_equal(tensor.numpy(), expected)
-    del made, capsule
+    del images, capsule
     gc.collect()
     np.testing.assert_array_equal(tensor.numpy(), expected)
-    assert device.counter("device_bytes") > before, "the tensor still has it"
+    assert device.counter("device_bytes") > before, "the tensor owns the memory"
     del tensor
     gc.collect()
     assert device.counter("device_bytes") == before
@@ -87,11 +87,11 @@ def test_dlpack_shares_the_memory(name: str, vae: runtime.Generator, device: Hos
     vae.sample(5, out="device").__dlpack__(max_version=version)
     gc.collect()
     assert device.counter("device_bytes") == before
-    made = vae.sample(1, out="device")
+    images = vae.sample(1, out="device")
     for refused in ({"copy": True}, {"dl_device": (CUDA, 1)}, {"dl_device": (CPU, 0)}):
         with pytest.raises(BufferError):
-            made.__dlpack__(**refused)
-    made.__dlpack__(copy=False, dl_device=(CUDA, 0))
+            images.__dlpack__(**refused)
+    images.__dlpack__(copy=False, dl_device=(CUDA, 0))
 
 
 def test_floats_by_dlpack(device: HostCuda, tensorrt: FakeTensorRT) -> None:
@@ -115,26 +115,26 @@ def test_floats_by_dlpack(device: HostCuda, tensorrt: FakeTensorRT) -> None:
 def test_latents_from_the_device(
     n: int, vae: runtime.Generator, device: HostCuda, put: Callable[..., Interface]
 ) -> None:
-    """Latents by each protocol give the same as from the host; only the key is copied up."""
-    given, spread = latents(n, vae), -np.abs(latents(n, vae))
-    expected = vae.decode(given)
-    around = vae.sample(n, seed=4, first=2, mu=given, logvar=spread)
-    mu, logvar = put(given), put(spread)
+    """Latents by each protocol have the results of the host; only the key is copied up."""
+    z, spread = latents(n, vae), -np.abs(latents(n, vae))
+    expected = vae.decode(z)
+    around = vae.sample(n, seed=4, first=2, mu=z, logvar=spread)
+    mu, logvar = put(z), put(spread)
     if n == 1:
-        mu.entries["strides"] = (4000, 4)  # any will do, of an axis of one place
+        mu.entries["strides"] = (4000, 4)  # irrelevant for an axis of length one
     as_tensor = Capsule(torch.from_numpy(mu.host))
     versioned = Capsule(torch.from_numpy(mu.host), "dltensor_versioned")
-    ours = runtime.to_device(given)
+    ours = runtime.to_device(z)
     vae.sample(n, mu=mu, logvar=logvar)
     device.reset()
     for source in (mu, as_tensor, versioned, ours):
         np.testing.assert_array_equal(vae.decode(source), expected)
         images = vae.sample(n, seed=4, first=2, mu=source, logvar=logvar)
         np.testing.assert_array_equal(images, around)
-        made = vae.decode(source, out="device")
-        np.testing.assert_array_equal(made.numpy(), expected)
+        np.testing.assert_array_equal(vae.decode(source, out="device").numpy(), expected)
     assert as_tensor.streams == versioned.streams == [1, 1, 1]
-    runs = device.counter("launches") + device.counter("captures")  # and once before each capture
+    # A size also runs once before each capture.
+    runs = device.counter("launches") + device.counter("captures")
     assert device.counter("bytes_up") <= 256 * runs
 
 
@@ -143,47 +143,47 @@ def test_styles_from_the_device(
 ) -> None:
     with runtime.Generator(plan("stylegan.synthesis.onnx")) as synthesis:
         styles = latents(6, synthesis)
-        there = put(styles)
-        got = check_places(lambda out: synthesis.decode(there, 3, 8, out=out), device, put)
+        on_device = put(styles)
+        got = check_places(lambda out: synthesis.decode(on_device, 3, 8, out=out), device, put)
         np.testing.assert_array_equal(got, synthesis.decode(styles, seed=3, first=8))
 
 
 def test_arrays_of_another_device_than_the_current_one(plan: Plan, device: HostCuda) -> None:
-    """PyTorch hands on those of the current device only."""
+    """PyTorch exports only arrays of the current device."""
     with runtime.Generator(plan("vae.onnx"), device="cuda:1") as generator:
-        given = latents(3, generator)
-        there = runtime.to_device(given, 1)
+        z = latents(3, generator)
+        on_device = runtime.to_device(z, 1)
 
-        assert device_of(there.__dlpack__()) == (CUDA, 1)
+        assert device_of(on_device.__dlpack__()) == (CUDA, 1)
 
         class Strict:
             def __dlpack_device__(self) -> tuple[int, int]:
-                return there.__dlpack_device__()
+                return on_device.__dlpack_device__()
 
             def __dlpack__(self, **options: Any) -> Any:
                 if device.current_device() != 1:
                     raise BufferError(f"Expected: 1. Current device: {device.current_device()}")
-                return there.__dlpack__(**options)
+                return on_device.__dlpack__(**options)
 
-        np.testing.assert_array_equal(generator.decode(Strict()), generator.decode(given))
+        np.testing.assert_array_equal(generator.decode(Strict()), generator.decode(z))
         with pytest.raises(ArgumentError, match="expected memory of cuda:1.* got memory of cuda:0"):
-            generator.decode(runtime.to_device(given, 0))
+            generator.decode(runtime.to_device(z, 0))
     with pytest.raises(DeviceUnavailableError, match="device 2: there are 2, from 0 on"):
-        runtime.to_device(given, 2)
+        runtime.to_device(z, 2)
 
 
-def test_what_is_queued_is_waited_for(
+def test_queued_work_is_waited_for(
     vae: runtime.Generator, device: HostCuda, put: Callable[..., Interface]
 ) -> None:
-    """The latents are copied into place on a stream that has not been synchronized."""
-    given = latents(5, vae)
-    expected = vae.decode(given)
+    """The latents are copied on a stream that is not yet synchronized."""
+    z = latents(5, vae)
+    expected = vae.decode(z)
     for known in (True, False):
-        source, place = put(given), put(np.full_like(given, np.nan))
+        source, target = put(z), put(np.full_like(z, np.nan))
         stream = device.make("make_stream")
-        place.entries["stream"] = stream if known else None
-        device.call("copy", place.address, source.address, given.nbytes, stream)
-        np.testing.assert_array_equal(vae.decode(place), expected)
+        target.entries["stream"] = stream if known else None
+        device.call("copy", target.address, source.address, z.nbytes, stream)
+        np.testing.assert_array_equal(vae.decode(target), expected)
         device.call("destroy_stream", stream)
 
 
@@ -223,20 +223,20 @@ def test_unusable_arrays(
     ):
         with pytest.raises(ArgumentError, match=message):
             vae.sample(4, out=out)
-    given = latents(4, vae)
-    values = put(given)
+    z = latents(4, vae)
+    values = put(z)
     gradients = torch.from_numpy(values.host.copy()).requires_grad_()
-    turned = torch.from_numpy(put(given.T).host).T
+    transposed = torch.from_numpy(put(z.T).host).T
     for call, message in (
-        (lambda: vae.decode(put(given[:, :3])), r"latents: expected shape \(any, \d+\), got"),
-        (lambda: vae.decode(put(given.astype(float))), "latents: expected the type <f4, got <f8"),
+        (lambda: vae.decode(put(z[:, :3])), r"latents: expected shape \(any, \d+\), got"),
+        (lambda: vae.decode(put(z.astype(float))), "latents: expected the type <f4, got <f8"),
         (lambda: vae.decode(Capsule(gradients)), "latents: .*require"),
-        (lambda: vae.decode(Capsule(turned)), "latents: expected a contiguous array"),
-        (lambda: vae.interpolate(values, given, 3), "a: expected an array in the host's memory"),
+        (lambda: vae.decode(Capsule(transposed)), "latents: expected a contiguous array"),
+        (lambda: vae.interpolate(values, z, 3), "a: expected an array in the host's memory"),
         (lambda: vae.sample(2**60, out="device"), "does not fit in memory"),
         (lambda: vae.sample(3, mu=values, logvar=values), r"mu: expected shape \(3, \d+\)"),
-        (lambda: vae.sample(4, mu=values, logvar=given), "expected both in the same memory"),
-        (lambda: vae.sample(4, mu=put(given[0]), logvar=values), "expected in the host's memory"),
+        (lambda: vae.sample(4, mu=values, logvar=z), "expected both in the same memory"),
+        (lambda: vae.sample(4, mu=put(z[0]), logvar=values), "expected in the host's memory"),
     ):
         with pytest.raises(ArgumentError, match=message):
             call()
@@ -258,15 +258,15 @@ def test_too_little_memory_for_the_images(vae: runtime.Generator, device: HostCu
     assert vae.sample(2, out="device").shape[0] == 2
 
 
-def test_the_current_device_is_left_as_it_was(plan: Plan, device: HostCuda) -> None:
-    for mine, other in ((0, 1), (1, 0)):
-        device.set_device(mine)
+def test_the_current_device_is_restored(plan: Plan, device: HostCuda) -> None:
+    for current, other in ((0, 1), (1, 0)):
+        device.set_device(current)
         with runtime.Generator(plan("vae.onnx"), device=f"cuda:{other}") as generator:
             assert generator.device == f"cuda:{other}"
-            made = generator.sample(1, out="device")
-            assert made.device == f"cuda:{other}" and device.current_device() == mine
-            made.numpy()
-            del made
-            assert device.current_device() == mine
-        assert device.current_device() == mine
+            images = generator.sample(1, out="device")
+            assert images.device == f"cuda:{other}" and device.current_device() == current
+            images.numpy()
+            del images
+            assert device.current_device() == current
+        assert device.current_device() == current
     device.set_device(0)

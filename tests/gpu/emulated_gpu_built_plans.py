@@ -1,4 +1,4 @@
-"""Plans that a command builds when they are first asked for, on emulated CUDA devices.
+"""Plans that commands build when they first need them, on emulated CUDA devices.
 
 `python -m export` builds them in a process of its own, with the real TensorRT for RTX.
 """
@@ -40,7 +40,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tensorrt: FakeTensorR
 def test_a_plan_is_built_once_and_used(
     place: Path, capfd: pytest.CaptureFixture[str], device: HostCuda
 ) -> None:
-    # What lies in the working folder is not taken for the program that builds.
+    # A module in the working folder is not mistaken for the export.
     Path("export.py").write_text("raise SystemExit('not this one')")
     latents = np.random.default_rng(0).normal(size=(5, 32)).astype(np.float32)
     with engines.open_generator("linear-ae") as engine:
@@ -50,11 +50,11 @@ def test_a_plan_is_built_once_and_used(
         same_images(expected, generator.decode(latents))
         assert generator.backend == "tensorrt-rtx"
         path = Path(generator.path)
-        said = capfd.readouterr()
-        first, *_ = said.err.splitlines()
+        printed = capfd.readouterr()
+        first, *_ = printed.err.splitlines()
         assert first.startswith(f"building {NAME} for ") and str(path.parent) in first
-        assert said.out == ""
-        # The encoder that belongs to it is found by the links beside it, and built too.
+        assert printed.out == ""
+        # Its encoder is found by the links beside it, and built too.
         with engines.open_encoder(generator) as encoder:
             assert Path(encoder.path).name == "linear-ae.encoder.plan"
     assert plans.is_built(path) and path.is_relative_to(place)
@@ -64,20 +64,20 @@ def test_a_plan_is_built_once_and_used(
     with Pair("linear-ae.encoder.plan") as pair:
         assert pair.generator is not None and pair.generator.path == str(path)
     assert capfd.readouterr().err == ""
-    # A damaged one is built again.
+    # A damaged plan is built again.
     path.write_bytes(b"")
     assert engines.resolve(NAME) == path and path.stat().st_size > 0
     assert not list(place.rglob(".zoo-*"))
 
 
-def test_what_the_key_is_of(
+def test_the_key_of_the_cache(
     place: Path, monkeypatch: pytest.MonkeyPatch, tensorrt: FakeTensorRT
 ) -> None:
-    """The engine's bytes, the GPU, the TensorRT and the precision."""
-    asked = []
+    """It consists of the engine's bytes, the GPU, the TensorRT and the precision."""
+    builds = []
 
     def build(source: Path, plan: Path, target: str, precision: str, index: int, _: str) -> None:
-        asked.append((plan, target, precision, index))
+        builds.append((plan, target, precision, index))
 
     monkeypatch.setattr(plans, "_build", build)
     source = WEIGHTS / "linear-ae.onnx"
@@ -85,18 +85,18 @@ def test_what_the_key_is_of(
     other.write_bytes((WEIGHTS / "linear-ae.encoder.onnx").read_bytes())
     plans.ensure_built(source)
     plans.ensure_built(source, device="cuda:1")
-    assert asked[0][0] == asked[1][0] and [index for *_, index in asked] == [0, 1]
+    assert builds[0][0] == builds[1][0] and [index for *_, index in builds] == [0, 1]
     plans.ensure_built(source, "fp16")
     plans.ensure_built(other)
     tensorrt.__version__ = "1.8.0"
     plans.ensure_built(source)
     monkeypatch.setenv("HOST_CUDA_CAPABILITY", "89")
     plans.ensure_built(source)
-    assert len({plan for plan, *_ in asked}) == 5
-    assert {target for _, target, *_ in asked} == {"tensorrt-rtx"}
+    assert len({plan for plan, *_ in builds}) == 5
+    assert {target for _, target, *_ in builds} == {"tensorrt-rtx"}
 
 
-def test_what_stops_a_build(place: Path, device: HostCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_builds_that_fail(place: Path, device: HostCuda, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BackendUnavailableError, match=r"precision: expected .*use linear-ae\.onnx"):
         engines.resolve(NAME, "fp7")
     with pytest.raises(EngineNotFoundError, match=r"'cuda:2': the last one here is cuda:1"):
@@ -119,7 +119,7 @@ def no_builder() -> tuple[str, str]:
 
 
 def test_names_that_are_files(place: Path) -> None:
-    """A plan that is there is taken, whatever is in it."""
+    """An existing plan is used, whatever its content."""
     Path(NAME).write_bytes(b"mine")
     assert engines.resolve(NAME) == Path(NAME)
     assert os.listdir(".").count("cache") == 0

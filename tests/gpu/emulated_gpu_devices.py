@@ -1,4 +1,4 @@
-"""The current device, operands on several devices, and drivers that are too old.
+"""Current device, operands on several devices, and old drivers.
 
 On emulated CUDA devices; `test_emulated_gpu.py` runs these tests.
 """
@@ -26,7 +26,7 @@ pytest_plugins = ["emulation"]
 
 
 class Typed:
-    """Memory of another array, or of the host, as one of another type and shape."""
+    """View of another array's memory, or of the host's, with another type and shape."""
 
     def __init__(self, array: Any, kind: str, shape: tuple[int, ...]) -> None:
         address = array.address if isinstance(array, runtime.DeviceArray) else array.ctypes.data
@@ -43,8 +43,8 @@ def key(index: int) -> Typed:
     return Typed(runtime.to_device(np.zeros(16, np.uint8), index), "<i8", (2,))
 
 
-def test_a_device_that_nobody_uses_is_left_alone() -> None:
-    """The thread's device is given back without a context being made on it."""
+def test_unused_devices_get_no_context() -> None:
+    """The thread's device is restored without a context being made on it."""
     code = f"""
 import os, sys
 sys.path.insert(0, {str(TESTS / "support")!r})
@@ -93,13 +93,13 @@ def test_operands_of_several_devices(device: HostCuda) -> None:
     ):
         with pytest.raises(ArgumentError, match=f"^{argument}: expected memory of a GPU"):
             call()
-    # Device 1 is as good as device 0, where the whole call is.
+    # A call with all operands on device 1.
     cuda.reparametrized_sample(other, key(1), other, other)
     device.call("synchronize", 0)
 
 
 @pytest.mark.parametrize("kind", ["<f4", "<f2", "<i2"])
-def test_operators_compute_what_those_of_the_host_do(
+def test_operators_agree_with_the_host(
     kind: str, put: Callable[..., Interface], device: HostCuda
 ) -> None:
     """They run on the caller's stream and round to the type of the output; <i2 holds bfloat16."""

@@ -1,12 +1,11 @@
-"""Shipped .onnx engines through ONNX Runtime's CUDA provider, on emulated CUDA devices.
+"""Shipped .onnx engines in ONNX Runtime's CUDA provider, on emulated CUDA devices.
 
-`emulated_provider.py` says what is emulated; `test_emulated_gpu.py` runs this file.
+See `emulated_provider.py` for the emulated parts; `test_emulated_gpu.py` runs this file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from export.manifest import NOISE
 from host_cuda import HostCuda
 from host_onnxruntime import HostOnnxRuntime
 from plan_cases import RUNS
-from plan_runs import by_itself, by_onnxruntime
+from plan_runs import check_requests, run_on_cpu, run_onnxruntime
 from runtime.errors import ArgumentError, BackendUnavailableError, DeviceUnavailableError
 from shared_arrays import Interface, check_places, maker, rows_for
 from small_engines import Graph, manifest
@@ -34,15 +33,15 @@ VAE = WEIGHTS / "vae.onnx"
 
 @pytest.fixture
 def put(devices: HostCuda, nothing_left: None) -> Iterator[Callable[..., Interface]]:
-    """Makes arrays on the first device, which are released at the end of the test."""
+    """Make arrays on the first device, released at the end of the test."""
     with maker(devices) as make:
         yield make
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_engines_answer_on_the_device_as_on_the_cpu(name: str, devices: HostCuda) -> None:
-    """Bit for bit: the same kernels, and the noise drawn in the graph by ours."""
-    np.testing.assert_array_equal(by_onnxruntime(name), by_itself(name))
+def test_the_device_agrees_with_the_cpu(name: str, devices: HostCuda) -> None:
+    """Bit for bit: the kernels are the same, and our operator draws the noise in the graph."""
+    np.testing.assert_array_equal(run_onnxruntime(name), run_on_cpu(name))
     assert devices.counter("launches") > 0, "no graph was replayed"
     draws = b"ReparametrizedSample" in (WEIGHTS / name).read_bytes()
     assert (devices.counter("samples") > 0) == draws
@@ -51,21 +50,12 @@ def test_engines_answer_on_the_device_as_on_the_cpu(name: str, devices: HostCuda
 def test_images_do_not_depend_on_the_request(expected: NDArray[Any]) -> None:
     with runtime.Generator(VAE, device="cuda:0") as generator:
         assert generator.instances == 2
-        for first, n, batch in ((0, 60, None), (3, 2, None), (59, 1, 1), (7, 40, 20), (0, 60, 5)):
-            part = generator.sample(n, seed=8, first=first, batch=batch)
-            np.testing.assert_array_equal(part, expected[first : first + n])
-        with generator.stream(60, seed=8, batch=7) as blocks:
-            np.testing.assert_array_equal(np.concatenate(list(blocks)), expected)
-        with generator.stream(10**12, seed=8) as blocks:
-            np.testing.assert_array_equal(next(blocks)[:60], expected)
-        with ThreadPoolExecutor(6) as pool:
-            parts = pool.map(lambda i: generator.sample(9 + i, seed=8, first=i), range(24))
-            for i, part in enumerate(parts):
-                np.testing.assert_array_equal(part, expected[i : 2 * i + 9])
+        parts = [(0, 60, None), (3, 2, None), (59, 1, 1), (7, 40, 20), (0, 60, 5)]
+        check_requests(generator, expected, parts)
 
 
-def test_runs_of_the_prior_and_of_latents_take_turns(expected: NDArray[Any]) -> None:
-    """A run replaces what an earlier one left in the device's memory, unless it needs the same."""
+def test_alternating_runs_from_the_prior_and_from_latents(expected: NDArray[Any]) -> None:
+    """A run replaces the contents of the device's memory unless it needs the same."""
     with runtime.Generator(VAE, backend="onnxruntime") as cpu:
         latents = runtime.noise.normals(3, 0, 5, cpu.latent_width)
         posterior = {"mu": latents, "logvar": latents - 1}
@@ -80,10 +70,10 @@ def test_runs_of_the_prior_and_of_latents_take_turns(expected: NDArray[Any]) -> 
 
 
 def test_graphs_are_replayed(devices: HostCuda, provider: HostOnnxRuntime) -> None:
-    """ONNX Runtime is called while a size is prepared; then each run copies up only a key."""
+    """ONNX Runtime is called while a size is prepared; later runs copy only a key up."""
     with runtime.Generator(VAE, device="cuda", instances=1) as generator:
         generator.sample(16)
-        # To find the memory, twice, into the graph, and to compare with what the graph gives.
+        # Twice to allocate memory, once for the graph, and once to compare it with.
         assert provider.counter("enqueued") == 4 and devices.counter("captures") == 1
         devices.reset()
         provider.reset()
@@ -94,7 +84,7 @@ def test_graphs_are_replayed(devices: HostCuda, provider: HostOnnxRuntime) -> No
         counts = {name: devices.counter(name) for name in ("launches", "copies_up", "copies_down")}
         assert counts == {"launches": 5, "copies_up": 5, "copies_down": 5}
         assert devices.counter("bytes_up") <= 5 * 256
-        # Rows of 784 bytes, and what aligns the memory.
+        # Rows of 784 bytes, and alignment.
         assert 5 * 16 * 784 <= devices.counter("bytes_down") <= 5 * (16 * 784 + 256)
         generator.decode(np.zeros((16, generator.latent_width)))
         assert devices.counter("captures") == 0, "one graph for latents from anywhere"
@@ -104,7 +94,7 @@ def test_graphs_are_replayed(devices: HostCuda, provider: HostOnnxRuntime) -> No
 
 @pytest.mark.parametrize(("name", "rows"), [("vae.onnx", 1), ("gan.onnx", 16)])
 def test_sizes_of_a_run(devices: HostCuda, name: str, rows: int) -> None:
-    """The least that holds the request, and never fewer rows than the engine file allows."""
+    """The least size that holds the request, and at least the least batch of the engine."""
     with runtime.Generator(WEIGHTS / name, device="cuda", instances=1) as generator:
         for n, batch, size in ((1, None, rows), (17, None, 64), (65, None, 256), (200, 63, 16)):
             generator.sample(n, batch=batch)
@@ -159,7 +149,7 @@ def test_options_of_the_provider(provider: HostOnnxRuntime) -> None:
 
 
 def test_interpolation_in_a_graph(tmp_path: Path) -> None:
-    """No engine that is shipped has the other operator."""
+    """The operator that no shipped engine has."""
     width = 12
     graph = Graph(7)
     operands = ["mu", "logvar", "seed", "first"]
@@ -192,16 +182,16 @@ def test_images_and_latents_stay_on_the_device(
     n: int, devices: HostCuda, put: Callable[..., Interface]
 ) -> None:
     with runtime.Generator(VAE, device="cuda", instances=1) as generator:
-        given = runtime.noise.normals(5, 2, n, generator.latent_width)
-        spread = -np.abs(given)
-        mu, logvar = put(given), put(spread)
+        latents = runtime.noise.normals(5, 2, n, generator.latent_width)
+        spread = -np.abs(latents)
+        mu, logvar = put(latents), put(spread)
         calls: list[tuple[Callable[[Any], Any], NDArray[Any]]] = [
             (lambda out: generator.sample(n, seed=3, first=9, out=out), generator.sample(n, 3, 9)),
             (
                 lambda out: generator.sample(n, 3, 9, mu=mu, logvar=logvar, out=out),
-                generator.sample(n, 3, 9, mu=given, logvar=spread),
+                generator.sample(n, 3, 9, mu=latents, logvar=spread),
             ),
-            (lambda out: generator.decode(mu, out=out), generator.decode(given)),
+            (lambda out: generator.decode(mu, out=out), generator.decode(latents)),
         ]
         for call, expected in calls * 2:
             np.testing.assert_array_equal(check_places(call, devices, put), expected)
@@ -218,18 +208,16 @@ def test_inputs_of_other_roles_stay_on_the_device(
     name: str, kind: Any, method: str, devices: HostCuda, put: Callable[..., Interface]
 ) -> None:
     with kind(WEIGHTS / name, device="cuda", instances=1) as engine:
-        given, more = rows_for(engine, 5)
+        rows, more = rows_for(engine, 5)
         call = getattr(engine, method)
-        there = put(given)
-        got = check_places(lambda out: call(there, out=out, **more), devices, put, most_up=2048)
-        np.testing.assert_array_equal(got, call(given, **more))
+        on_device = put(rows)
+        got = check_places(lambda out: call(on_device, out=out, **more), devices, put, most_up=2048)
+        np.testing.assert_array_equal(got, call(rows, **more))
 
 
 def test_exact_mode(devices: HostCuda, expected: NDArray[Any]) -> None:
     with runtime.Generator(VAE, device="cuda", bucket=64, instances=1) as generator:
-        for first, n in ((0, 60), (59, 1)):
-            part = generator.sample(n, seed=8, first=first)
-            np.testing.assert_array_equal(part, expected[first : first + n])
+        check_requests(generator, expected, [(0, 60, None), (59, 1, None)])
         assert devices.counter("captures") == 1
     with pytest.raises(ArgumentError, match="bucket: expected one of .* 1, 16, 64, 256, got 5"):
         runtime.Generator(VAE, device="cuda", bucket=5)
@@ -238,11 +226,11 @@ def test_exact_mode(devices: HostCuda, expected: NDArray[Any]) -> None:
 def test_the_command(
     tmp_path: Path, expected: NDArray[Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """`zoo.sample` says what it ran on."""
+    """`zoo.sample` reports the device."""
     out = tmp_path / "images.npy"
     arguments = f"--engine vae.onnx --device cuda:1 -n 5 --seed 8 -v --out {out}"
     sample_command(arguments.split(), standalone_mode=False)
-    said = "".join(capfd.readouterr())
-    assert "onnxruntime, 2 instances" in said
-    assert "MiB of the GPU's memory, beside ONNX Runtime's" in said
+    printed = "".join(capfd.readouterr())
+    assert "onnxruntime, 2 instances" in printed
+    assert "MiB of the GPU's memory, beside ONNX Runtime's" in printed
     np.testing.assert_array_equal(np.load(out), expected[:5])

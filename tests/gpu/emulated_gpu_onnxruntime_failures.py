@@ -1,4 +1,4 @@
-"""ONNX Runtime's CUDA provider where something is missing, fails, or does not fit.
+"""Failures of ONNX Runtime's CUDA provider: missing libraries, errors, too little memory.
 
 On emulated devices (`emulated_provider.py`); `test_emulated_gpu.py` runs this file.
 """
@@ -38,7 +38,7 @@ VAE = WEIGHTS / "vae.onnx"
 def test_too_little_memory(
     devices: HostCuda, provider: HostOnnxRuntime, expected: NDArray[Any], exhausted: str
 ) -> None:
-    """The largest size that fits is used, and one line says so; the images are the same."""
+    """The largest size that fits is used, with one warning; the images are the same."""
     with runtime.Generator(VAE, device="cuda", instances=1) as generator:
         generator.sample(60)
         needed = generator.peak_device_bytes
@@ -48,9 +48,9 @@ def test_too_little_memory(
         left = 2 * needed
         provider.fail("run", 1, "bfc_arena.cc: Failed to allocate memory for requested buffer")
     with all_but(devices, left), runtime.Generator(VAE, device="cuda", instances=1) as generator:
-        with pytest.warns(RuntimeWarning, match="fewer images at a time than 64") as said:
+        with pytest.warns(RuntimeWarning, match="fewer images at a time than 64") as caught:
             np.testing.assert_array_equal(generator.sample(60, seed=8), expected)
-        assert len(said) == 1
+        assert len(caught) == 1
         np.testing.assert_array_equal(generator.sample(60, seed=8), expected)
     with (
         all_but(devices, 500),
@@ -92,20 +92,20 @@ def test_a_call_that_fails_can_be_repeated(
 def test_without_graphs(
     devices: HostCuda, provider: HostOnnxRuntime, expected: NDArray[Any], what: str, message: str
 ) -> None:
-    """Runs that are no CUDA graph are done by ONNX Runtime each time, with one warning."""
+    """ONNX Runtime then executes each run, with one warning."""
     if what.endswith("_capture"):
         devices.fail(what, 100, message)
     else:
         provider.fail(what, 100, message)
     with runtime.Generator(VAE, device="cuda") as generator:
-        with pytest.warns(RuntimeWarning, match=f"without CUDA graphs.*{message}") as said:
+        with pytest.warns(RuntimeWarning, match=f"without CUDA graphs.*{message}") as caught:
             np.testing.assert_array_equal(generator.sample(60, seed=8), expected)
-        assert len(said) == 1
+        assert len(caught) == 1
         devices.reset()
         latents = runtime.noise.normals(8, 0, 3, generator.latent_width)
         np.testing.assert_array_equal(generator.decode(latents), expected[:3])
         np.testing.assert_array_equal(generator.sample(3, seed=8), expected[:3])
-        assert devices.counter("launches") == (what == "elide") * 2, "but for the comparison"
+        assert devices.counter("launches") == (what == "elide") * 2, "only for the comparison"
     assert provider.option("enable_cuda_graph") == ("0" if what == "graph" else "1")
 
 
@@ -122,7 +122,7 @@ def test_a_graph_of_one_size_only(
         devices.reset()
         generator.sample(60)
         assert devices.counter("launches") == 1
-    # And where none are, so that no size disturbs the memory and kernels of another.
+    # Otherwise too, so that no size disturbs the memory and kernels of another.
     with runtime.Generator(VAE, device="cuda", instances=1) as generator:
         for n in (60, 1, 60, 1):
             np.testing.assert_array_equal(generator.sample(n, seed=8), expected[:n])
@@ -142,7 +142,7 @@ def test_engines_that_onnxruntime_does_not_load(provider: HostOnnxRuntime) -> No
 
 
 def test_libraries_of_nvidias_wheels_are_found(provider: HostOnnxRuntime, tmp_path: Path) -> None:
-    """The loader does not look there; what ONNX Runtime says is missing is opened first."""
+    """The loader does not search there; the library that ONNX Runtime misses is opened first."""
     name = "libzoo_stand_in.so.9"
     missing = f"{name}: cannot open shared object file: No such file or directory"
     folder = tmp_path / "nvidia" / "stand_in" / "lib"
@@ -158,28 +158,28 @@ def test_libraries_of_nvidias_wheels_are_found(provider: HostOnnxRuntime, tmp_pa
     subprocess.run([*compiler, *empty], check=True)
     provider.fail("load", 1, f"Failed to load library libonnxruntime_providers_cuda.so: {missing}")
     runtime.Generator(VAE, device="cuda").close()
-    ctypes.CDLL(name, mode=os.RTLD_NOLOAD)  # raises where it was not opened
+    ctypes.CDLL(name, mode=os.RTLD_NOLOAD)  # raises if it was not opened
 
 
 def test_a_build_for_cpus(tmp_path: Path) -> None:
-    """The wheel onnxruntime has no such provider: the one that has it is named, and preferred."""
+    """The wheel onnxruntime has no CUDA provider: the error names the one that has, which wins."""
     real = os.environ["HOST_ONNXRUNTIME"]
     code = f"import runtime; runtime.Generator({str(VAE)!r}, device='cuda')"
 
-    def says(**variables: str) -> str:
-        given = {**os.environ, "ZOO_ONNXRUNTIME_LIBRARY": "", **variables}
+    def fail(**variables: str) -> str:
+        environment = {**os.environ, "ZOO_ONNXRUNTIME_LIBRARY": "", **variables}
         done = subprocess.run(
-            [sys.executable, "-c", code], env=given, capture_output=True, text=True, check=False
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True
         )
         assert done.returncode == 1 and "BackendUnavailableError" in done.stderr
         assert "pip install onnxruntime-gpu" in done.stderr
         return done.stderr
 
-    assert real in says(ZOO_ONNXRUNTIME_LIBRARY=real)
-    # Both wheels are there, in the one folder that they have.
+    assert real in fail(ZOO_ONNXRUNTIME_LIBRARY=real)
+    # Both wheels are installed, in the same folder.
     folder = tmp_path / "onnxruntime" / "capi"
     folder.mkdir(parents=True)
     (folder / "libonnxruntime.so.1.20.0").write_text("that of the other wheel")
     (folder / "libonnxruntime.so.9.8.7").symlink_to(real)
     (tmp_path / "onnxruntime_gpu-9.8.7.dist-info").mkdir()
-    assert f"{folder}/libonnxruntime.so.9.8.7" in says(PYTHONPATH=str(tmp_path))
+    assert f"{folder}/libonnxruntime.so.9.8.7" in fail(PYTHONPATH=str(tmp_path))

@@ -18,10 +18,10 @@ pytest_plugins = ["emulation"]
 
 
 @pytest.mark.parametrize("n", [1, 19])
-def test_all_roles_take_and_give_arrays_of_the_device(
+def test_all_roles_with_arrays_on_the_device(
     n: int, plan: Plan, device: HostCuda, put: Callable[..., Interface]
 ) -> None:
-    """A GAN's face, classified and recoloured, and a VAE's, encoded: never in the host's memory."""
+    """Inputs and outputs of all roles stay on the device."""
     engines: dict[str, tuple[Any, str]] = {
         "vae.encoder.onnx": (runtime.Encoder, "embed"),
         "undercomplete-ae.encoder.onnx": (runtime.Encoder, "embed"),
@@ -33,18 +33,18 @@ def test_all_roles_take_and_give_arrays_of_the_device(
     }
     for name, (kind, method) in engines.items():
         with kind(plan(name)) as engine:
-            given, more = rows_for(engine, n)
+            rows, more = rows_for(engine, n)
             call = getattr(engine, method)
-            there = put(given)
-            # The key and the attributes.
+            on_device = put(rows)
+            # Only the key and the attributes are copied up.
             expected = check_places(
-                lambda out: call(there, out=out, **more),  # noqa: B023
+                lambda out: call(on_device, out=out, **more),  # noqa: B023
                 device,
                 put,
                 name,
                 most_up=256 * (3 + n),
             )
-            np.testing.assert_array_equal(call(given, **more), expected, err_msg=name)
+            np.testing.assert_array_equal(call(rows, **more), expected, err_msg=name)
 
 
 def test_encoders_on_the_device(plan: Plan, put: Callable[..., Interface]) -> None:

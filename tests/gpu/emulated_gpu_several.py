@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from PIL import Image
 import runtime
 from emulated_plans import Plan
 from host_cuda import HostCuda
-from runtime.errors import ArgumentError, ClosedError, DeviceUnavailableError, ExecutionError
+from plan_runs import check_fork
+from runtime.errors import ArgumentError, ClosedError, ExecutionError
 from zoo.sample import main as sample_command
 
 pytest_plugins = ["emulation"]
@@ -38,11 +38,11 @@ def test_images_are_those_of_one_device(
 ) -> None:
     one, both = pair
     width = one.latent_width
-    given = runtime.noise.normals(5, 2, n, width)
+    latents = runtime.noise.normals(5, 2, n, width)
     calls: list[dict[str, Any]] = [
         {"seed": 3, "first": 2**40},
-        {"seed": 3, "mu": given, "logvar": given},
-        {"seed": 3, "first": 5, "mu": given[0], "logvar": given[0]},
+        {"seed": 3, "mu": latents, "logvar": latents},
+        {"seed": 3, "first": 5, "mu": latents[0], "logvar": latents[0]},
     ]
     for options in calls:
         expected = one.sample(n, **options)
@@ -50,7 +50,7 @@ def test_images_are_those_of_one_device(
         out = np.zeros_like(expected)
         assert both.sample(n, out=out, **options) is out
         np.testing.assert_array_equal(out, expected)
-    np.testing.assert_array_equal(both.decode(given), one.decode(given))
+    np.testing.assert_array_equal(both.decode(latents), one.decode(latents))
     with both.stream(n, seed=3, first=7, batch=4) as blocks:
         images = list(blocks)
     assert [len(block) for block in images] == [4] * (n // 4) + [n % 4] * (n % 4 > 0)
@@ -74,10 +74,10 @@ def test_classes_of_parts(plan: Plan) -> None:
         np.testing.assert_array_equal(images, cycled)
         with both.stream(11, 1, 3, batch=2, labels=[2, 7, 5], cycle=True) as blocks:
             np.testing.assert_array_equal(np.concatenate(list(blocks)), cycled)
-        given = runtime.noise.normals(5, 2, 6, one.latent_width)
+        latents = runtime.noise.normals(5, 2, 6, one.latent_width)
         for labels in (None, [0, 1, 2, 3, 4, 9]):
-            expected = one.decode(given, first=3, labels=labels)
-            np.testing.assert_array_equal(both.decode(given, first=3, labels=labels), expected)
+            expected = one.decode(latents, first=3, labels=labels)
+            np.testing.assert_array_equal(both.decode(latents, first=3, labels=labels), expected)
         with pytest.raises(ArgumentError, match="labels: expected 1 or n = 11, got 3"):
             both.sample(11, labels=[1, 2, 3])
 
@@ -134,25 +134,18 @@ def test_bad_requests(
 def test_a_forked_child_gets_an_error(plan: Plan) -> None:
     with runtime.Generators(plan("vae.onnx")) as both:
         both.sample(8)
-        child = os.fork()
-        if child == 0:
-            try:
-                both.sample(8)
-            except DeviceUnavailableError as error:
-                os._exit(7 if "spawn" in str(error) else 1)
-            os._exit(2)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        check_fork(lambda: both.sample(8))
 
 
 def test_the_command(plan: Plan, tmp_path: Path) -> None:
-    made = []
-    for name, devices in (("one", "cuda:0"), ("both", ",".join(BOTH))):
-        out = tmp_path / f"{name}.npy"
-        arguments = ["--engine", plan("vae.onnx"), "-n", 30, "--device", devices, "--out", out]
-        sample_command([str(part) for part in arguments], standalone_mode=False)
-        made.append(np.load(out))
-    np.testing.assert_array_equal(*made)
-    out = tmp_path / "grid.png"
-    arguments = ["--engine", plan("vae.onnx"), "-n", 4, "--bucket", 16, "--out", out]
-    sample_command([str(part) for part in arguments], standalone_mode=False)
-    assert Image.open(out).size[0] > 28
+    def sample(*arguments: object) -> None:
+        sample_command(
+            [*map(str, ("--engine", plan("vae.onnx"), *arguments))], standalone_mode=False
+        )
+
+    one, both = tmp_path / "one.npy", tmp_path / "both.npy"
+    sample("-n", 30, "--device", "cuda:0", "--out", one)
+    sample("-n", 30, "--device", ",".join(BOTH), "--out", both)
+    np.testing.assert_array_equal(np.load(one), np.load(both))
+    sample("-n", 4, "--bucket", 16, "--out", tmp_path / "grid.png")
+    assert Image.open(tmp_path / "grid.png").size[0] > 28

@@ -1,6 +1,6 @@
-"""Runs `emulated_gpu*.py`, the GPU runtime on emulated CUDA devices, in processes of their own.
+"""Run of `emulated_gpu*.py`, the GPU runtime on emulated CUDA devices, in separate processes.
 
-A process opens CUDA once, and the other tests must see the machine as it is.
+A process opens CUDA once, and other tests need the real machine.
 """
 
 from __future__ import annotations
@@ -19,26 +19,25 @@ import host_onnxruntime
 FOLDER = Path(__file__).parent
 ONNXRUNTIME = sorted(FOLDER.glob("emulated_gpu_onnxruntime*.py"))
 PLANS = [path for path in sorted(FOLDER.glob("emulated_gpu*.py")) if path not in ONNXRUNTIME]
-# Those that check what was built are half of the work; the others share the plans of a process.
+# Two processes of similar duration; the files of each share its plans.
 CHECKED = [path for path in PLANS if path.stem.endswith(("_checks", "_choice"))]
 OTHERS = [path for path in PLANS if path not in CHECKED]
 
 
 @pytest.fixture(scope="module")
 def devices() -> Path:
-    """The library of the emulated devices."""
     return host_cuda.build()
 
 
 def run_cases(
     cases: Sequence[Path], devices: Path, which: str = "not long", **variables: str
 ) -> None:
-    """Run the tests of some files, with two emulated devices; each must run and pass."""
-    given = {"ZOO_CUDA_LIBRARY": str(devices), "HOST_CUDA_DEVICES": "2", **variables}
+    """Run the tests of some files, with two emulated devices; none may fail or be skipped."""
+    variables |= {"ZOO_CUDA_LIBRARY": str(devices), "HOST_CUDA_DEVICES": "2"}
     options = ["-q", "-p", "no:cacheprovider", "-rs", "-m", which]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *cases],
-        env=os.environ | given,
+        env=os.environ | variables,
         capture_output=True,
         text=True,
         check=False,
@@ -57,7 +56,7 @@ def test_plans_on_an_emulated_gpu(cases: list[Path], devices: Path) -> None:
 @pytest.mark.slow
 def test_onnxruntime_on_an_emulated_gpu(devices: Path, tmp_path: Path) -> None:
     library = host_onnxruntime.build(tmp_path)
-    run_cases(ONNXRUNTIME, devices, **host_onnxruntime.variables(library))
+    run_cases(ONNXRUNTIME, devices, **host_onnxruntime.environment(library))
 
 
 @pytest.mark.long
@@ -65,4 +64,4 @@ def test_engines_like_others_on_an_emulated_gpu(devices: Path, tmp_path: Path) -
     pytest.importorskip("tensorrt_rtx_bindings")
     run_cases(PLANS, devices, "long")
     library = host_onnxruntime.build(tmp_path)
-    run_cases(ONNXRUNTIME, devices, "long", **host_onnxruntime.variables(library))
+    run_cases(ONNXRUNTIME, devices, "long", **host_onnxruntime.environment(library))

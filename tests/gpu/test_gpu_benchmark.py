@@ -1,4 +1,4 @@
-"""The GPU benchmark: what limits a case, the bars, the checks, and what people are shown."""
+"""The GPU benchmark: limits of a case, bars, checks, and reports."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ WORK = Work(flops=10**7, tensors=(1000, 3000), weights=500, products=2, noise=1,
 
 
 def timed(**fields: Any) -> Timed:
-    given: dict[str, Any] = {"seconds": 1e-3, "batch": 100, "precision": "fp32"}
-    return Timed(**(given | fields))
+    values: dict[str, Any] = {"seconds": 1e-3, "batch": 100, "precision": "fp32"}
+    return Timed(**(values | fields))
 
 
-def test_limits_of_made_up_cases() -> None:
+def test_limits_of_synthetic_cases() -> None:
     """100 images: 1e9 operations, 1e6 bytes down, 1.6 MB of tensors, 2 kB of weights."""
-    found = verdict(timed(), WORK, CEILINGS)
+    limits = verdict(timed(), WORK, CEILINGS)
     moved = (4000 * 100 + 500) * 4 + 10**6
-    assert found["floors_us"] == pytest.approx(
+    assert limits["floors_us"] == pytest.approx(
         {"copy": 100, "arithmetic": 1000, "bandwidth": moved / 1e11 * 1e6}
     )
-    assert found["limited_by"] == "arithmetic" and found["share"] == pytest.approx(1)
+    assert limits["limited_by"] == "arithmetic" and limits["share"] == pytest.approx(1)
 
     half = verdict(timed(precision="fp16", seconds=2e-4), WORK, CEILINGS)
     assert half["shares"]["arithmetic"] == pytest.approx(0.5)
@@ -65,14 +65,14 @@ def test_launches_limit_by_host_or_by_device() -> None:
     assert eager["limited_by"] == "launches" and eager["share"] == pytest.approx(2)
     replayed = timed(launches=0, graphs=1, kernels=30)
     floor = verdict(replayed, WORK, CEILINGS)["floors_us"]["launches"]
-    assert floor == pytest.approx(30), "the device needs longer than the host's one call"
+    assert floor == pytest.approx(30), "the device takes longer than the one call of the host"
     two = timed(launches=0, graphs=1, kernels=30, instances=2)
     assert verdict(two, WORK, CEILINGS)["floors_us"]["launches"] == pytest.approx(15)
     few = timed(launches=0, graphs=1, kernels=4)
     assert verdict(few, WORK, CEILINGS)["floors_us"]["launches"] == pytest.approx(10)
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_limits_are_omitted() -> None:
     assert verdict(timed(), WORK, {"missing": {"all": "no PyTorch"}}) == {
         "limited_by": None,
         "share": None,
@@ -83,7 +83,7 @@ def test_what_is_not_known_is_left_out() -> None:
     assert set(shares) == {"copy", "bandwidth"} < set(LIMITS)
 
 
-def test_what_fits_into_the_cache_is_not_moved() -> None:
+def test_tensors_in_the_cache_are_not_moved() -> None:
     assert WORK.bytes_moved(10, "fp32") == 4 * (10_000 + 30_000 + 500) + 100_000
     assert WORK.bytes_moved(10, "fp16") == 2 * (10_000 + 30_000 + 500) + 100_000
     assert WORK.bytes_moved(10, "fp32", cache=50_000) == 4 * 30_000 + 100_000
@@ -91,7 +91,7 @@ def test_what_fits_into_the_cache_is_not_moved() -> None:
 
 
 @pytest.mark.parametrize("name", ["vae", "dcgan", "progan", "stylegan", "bigan"])
-def test_operations_are_those_that_pytorch_counts(name: str) -> None:
+def test_operations_agree_with_pytorch(name: str) -> None:
     torch = pytest.importorskip("torch")
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -109,14 +109,14 @@ def test_operations_are_those_that_pytorch_counts(name: str) -> None:
     assert 0.9 * parameters < work.weights < 1.1 * parameters
 
 
-def test_every_precision_of_a_plan_is_known_here() -> None:
+def test_every_precision_of_plans_is_known() -> None:
     from export.plan.precision import PRECISIONS
 
     assert set(PRECISIONS) <= BYTES.keys() and set(PRECISIONS) <= PSNR.keys()
 
 
 def row(key: str, batch: int, rate: float | None, **more: Any) -> dict[str, Any]:
-    made: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "model": "dcgan",
         "key": key,
         "contender": key.split("-")[0],
@@ -127,7 +127,7 @@ def row(key: str, batch: int, rate: float | None, **more: Any) -> dict[str, Any]
         "check": {"psnr_db": 60.0},
         "numpy": {"images_per_second": rate} if rate else {"rounds": []},
     }
-    return made | more
+    return fields | more
 
 
 ROWS = [
@@ -143,31 +143,31 @@ ROWS = [
 
 
 def test_bars_are_passed_missed_or_not_measured() -> None:
-    found = {bar["bar"]: bar for bar in bars(ROWS, ["dcgan"], [1, 16, 256])}
-    eager = found["dcgan, batch 1: x PyTorch eager fp32"]
-    assert eager["value"] == 10 and eager["result"] == "pass", "exactly the bar is enough"
+    by_name = {bar["bar"]: bar for bar in bars(ROWS, ["dcgan"], [1, 16, 256])}
+    eager = by_name["dcgan, batch 1: x PyTorch eager fp32"]
+    assert eager["value"] == 10 and eager["result"] == "pass", "equality passes"
     assert eager["ours"]["key"] == "zoo-trt-fp16" and eager["peer"]["key"] == "torch-fp32"
-    late = found["dcgan, batch 256: x PyTorch eager fp32"]
+    late = by_name["dcgan, batch 256: x PyTorch eager fp32"]
     assert late["value"] == pytest.approx(4.9667, rel=1e-3) and late["result"] == "fail"
     results = {
-        batch: found[f"dcgan, batch {batch}: x torch.compile at its best precision"]
+        batch: by_name[f"dcgan, batch {batch}: x torch.compile at its best precision"]
         for batch in (1, 16, 256)
     }
     assert results[1]["peer"]["precision"] == "bf16" and results[1]["result"] == "fail"
     assert results[16]["result"] == "not measured" and results[16]["value"] is None
     assert results[256]["result"] == "pass"
-    million = found["dcgan: images/s"]
+    million = by_name["dcgan: images/s"]
     assert million["value"] == 149_000 and million["result"] == "fail"
-    assert len(found) == 6
+    assert len(by_name) == 6
 
     without = [entry for entry in ROWS if not entry["ours"]]
     assert {bar["result"] for bar in bars(without, ["dcgan"], [1])} == {"not measured"}
-    text = gpu_report.bars(list(found.values()))
+    text = gpu_report.bars(list(by_name.values()))
     assert "FAIL         dcgan, batch 256: x PyTorch eager fp32: 4.97, at least 5" in text
     assert text.endswith("bars: 2 pass, 3 fail, 1 not measured")
 
 
-def test_right_images_pass_and_wrong_ones_are_refused(vae_engine: Path) -> None:
+def test_wrong_images_are_refused(vae_engine: Path) -> None:
     import runtime
 
     with runtime.Generator(vae_engine, device="cpu") as generator:
@@ -213,8 +213,8 @@ def test_launches_in_a_profile() -> None:
         ("Memcpy DtoH (Device -> Pinned)", True, 20),
         ("Memset (Device)", True, 20),
     ]
-    found = count_launches(entries, batches=20)
-    assert (found["launches"], found["graphs"], found["kernels"]) == (6, 2, 15)
+    counts = count_launches(entries, batches=20)
+    assert (counts["launches"], counts["graphs"], counts["kernels"]) == (6, 2, 15)
 
 
 def test_names_of_devices() -> None:
@@ -226,7 +226,7 @@ def test_names_of_devices() -> None:
             index_of(wrong)
 
 
-def test_what_nvidia_smi_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_queries_of_nvidia_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "nvidia-smi"
     program.write_text('#!/bin/sh\n[ "$1" = --id=GPU-b ] && echo "580.1, 700.00"\n')
     program.chmod(0o755)
@@ -234,28 +234,28 @@ def test_what_nvidia_smi_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b")
     fields = ("driver_version", "power.limit")
     assert query(1, fields) == {"driver_version": "580.1", "power.limit": "700.00"}
-    assert query(0, fields) == {}, "it fails for that one"
+    assert query(0, fields) == {}, "nvidia-smi fails for that GPU"
     assert query(1, (*fields, "more")) == {} and used_mib(1) is None
     show_only(1)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-b"
-    assert query(0, fields)["driver_version"] == "580.1", "the same one, which is the first now"
+    assert query(0, fields)["driver_version"] == "580.1", "the same GPU, which is now the first"
     program.unlink()
     assert query(1, fields) == {}
 
 
-def test_people_see_what_was_measured_and_what_was_not(tmp_path: Path) -> None:
+def test_reports_show_missing_measurements(tmp_path: Path) -> None:
     rows = [
         row("torch-fp32", 1, 100.0, latency_ms={"p50": 9.0, "p95": 10.0, "p99": 11.0}),
         row(
             "zoo-trt-fp16",
             1,
             1500.0,
-            device={"missing": "none there"},
+            device={"missing": "none here"},
             limits={"limited_by": "launches", "share": 0.8},
             peak_device_bytes=3 * 2**20,
         ),
-        row("zoo-trt-fp8", 1, None, status="not installed", reason="it is not here"),
-        row("zoo-trt-fp8", 16, None, status="not installed", reason="it is not here"),
+        row("zoo-trt-fp8", 1, None, status="not installed", reason="it is missing"),
+        row("zoo-trt-fp8", 16, None, status="not installed", reason="it is missing"),
         row("compile-fp32", 1, None, status="refused", reason="traceback\nimages differ"),
     ]
     table = gpu_report.table(rows)
@@ -264,8 +264,8 @@ def test_people_see_what_was_measured_and_what_was_not(tmp_path: Path) -> None:
     assert "fp8" not in table
     absent = gpu_report.absent(rows).splitlines()
     assert absent == [
-        "zoo fp16: no device results: none there [dcgan 1]",
-        "zoo fp8: not installed: it is not here [dcgan 1, dcgan 16]",
+        "zoo fp16: no device results: none here [dcgan 1]",
+        "zoo fp8: not installed: it is missing [dcgan 1, dcgan 16]",
         "compile fp32: refused: images differ [dcgan 1]",
     ]
     text = gpu_report.ceilings(CEILINGS | {"side": 8192, "missing": {"fp8": "too old"}})

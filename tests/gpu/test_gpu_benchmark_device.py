@@ -1,4 +1,4 @@
-"""The code of the GPU benchmark for CUDA only, with mocked calls of torch.cuda."""
+"""Parts of the GPU benchmark that need CUDA, with mocked calls of torch.cuda."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ torch = pytest.importorskip("torch")
 
 @pytest.fixture
 def device() -> Any:
-    """A TorchDevice on CUDA whose tensors lie on the CPU; its calls of torch.cuda are recorded."""
-    made: Any = object.__new__(TorchDevice)
-    made.cuda, made.device = True, torch.device("cpu")
-    made.torch = SimpleNamespace(cuda=MagicMock(spec=torch.cuda), zeros=torch.zeros)
-    made.torch.cuda.Event.return_value.elapsed_time.return_value = 500.0
-    made.host_buffer = torch.empty_like
-    return made
+    """A TorchDevice on CUDA with tensors on the CPU, which records its calls of torch.cuda."""
+    torch_device: Any = object.__new__(TorchDevice)
+    torch_device.cuda, torch_device.device = True, torch.device("cpu")
+    torch_device.torch = SimpleNamespace(cuda=MagicMock(spec=torch.cuda), zeros=torch.zeros)
+    torch_device.torch.cuda.Event.return_value.elapsed_time.return_value = 500.0
+    torch_device.host_buffer = torch.empty_like
+    return torch_device
 
 
-def test_a_buffer_is_written_again_when_its_copy_is_done(device: Any) -> None:
+def test_a_buffer_is_reused_after_its_copy(device: Any) -> None:
     calls = MagicMock()
     device.torch.cuda.Event.side_effect = [calls.event0, calls.event1]
     device.torch.cuda.Stream.return_value = calls.stream
@@ -48,14 +48,14 @@ def test_a_buffer_is_written_again_when_its_copy_is_done(device: Any) -> None:
             buffer.copy_(calls.images, non_blocking=True),
             event.record(calls.stream),
             call.use().__exit__(None, None, None),
-            # Else its memory would be used again before it is copied.
+            # Otherwise its memory could be reused before it is copied.
             call.images.record_stream(calls.stream),
         ]
 
     assert calls.mock_calls == [*put(1), *put(0), *put(1)]
 
 
-def test_time_is_that_of_events(device: Any) -> None:
+def test_time_is_measured_by_events(device: Any) -> None:
     called: list[int] = []
     assert device.seconds(lambda: called.append(1), calls=10, rounds=3) == pytest.approx(0.05)
     assert len(called) == 3 + 3 * 10
@@ -81,17 +81,17 @@ def test_no_cuda_in_pytorch_is_not_installed(monkeypatch: pytest.MonkeyPatch) ->
         gpu_limits.measure("cuda:0")
 
 
-def test_ceilings_on_a_cpu_name_what_is_missing() -> None:
-    found = gpu_limits.measure("cpu", 32, 4096)
-    assert {"fp32", "fp16", "bf16"} <= found["products"].keys()
-    assert all(rate > 0 for rate in found["products"].values())
-    assert found["copy_device"] > 0 and found["copy_down"] > 0 and found["launch"] > 0
-    assert {"tf32", "graph_launch", "graph_kernel"} <= found["missing"].keys()
-    assert found["graph_kernel"] is None and all(found["missing"].values())
+def test_ceilings_on_a_cpu_report_missing_ones() -> None:
+    ceilings = gpu_limits.measure("cpu", 32, 4096)
+    assert {"fp32", "fp16", "bf16"} <= ceilings["products"].keys()
+    assert all(rate > 0 for rate in ceilings["products"].values())
+    assert ceilings["copy_device"] > 0 and ceilings["copy_down"] > 0 and ceilings["launch"] > 0
+    assert {"tf32", "graph_launch", "graph_kernel"} <= ceilings["missing"].keys()
+    assert ceilings["graph_kernel"] is None and all(ceilings["missing"].values())
 
 
 @pytest.mark.parametrize(("precision", "tf32"), [("fp32", "0"), ("tf32", "1")])
-def test_onnx_runtime_is_asked_for_cuda(
+def test_providers_of_onnx_runtime(
     precision: str, tf32: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import onnxruntime
@@ -102,11 +102,11 @@ def test_onnx_runtime_is_asked_for_cuda(
     with pytest.raises(NotInstalled, match="install onnxruntime-gpu instead"):
         contender.open()
 
-    asked: list[Any] = []
+    requested: list[Any] = []
     chosen = ["CUDAExecutionProvider", "CPUExecutionProvider"]
 
     def session(path: str, options: Any, providers: Any) -> Any:
-        asked.append(providers)
+        requested.append(providers)
         return SimpleNamespace(
             get_providers=lambda: chosen, get_outputs=lambda: [SimpleNamespace(name="image")]
         )
@@ -116,7 +116,7 @@ def test_onnx_runtime_is_asked_for_cuda(
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
     contender.open()
     settings = {"device_id": "3", "use_tf32": tf32}
-    assert asked == [[("CUDAExecutionProvider", settings), "CPUExecutionProvider"]]
+    assert requested == [[("CUDAExecutionProvider", settings), "CPUExecutionProvider"]]
     assert contender.place == ("cuda", 3)
     chosen.pop(0)
     monkeypatch.setattr(
@@ -134,5 +134,5 @@ def test_a_profile_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     contender.prepare(1)
     contender.device.cuda = True
     monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: None)
-    found = contender.launches(1)
-    assert (found["launches"], found["graphs"], found["kernels"]) == (0, 0, 0)
+    counts = contender.launches(1)
+    assert (counts["launches"], counts["graphs"], counts["kernels"]) == (0, 0, 0)

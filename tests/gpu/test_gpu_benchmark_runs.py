@@ -1,4 +1,4 @@
-"""The GPU benchmark run: its errors, each contender on a CPU, and ours on emulated CUDA devices."""
+"""Runs of the GPU benchmark: errors, contenders on a CPU, and ours on emulated CUDA devices."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def command(*arguments: object, **environment: str) -> subprocess.CompletedProce
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "words"),
     [
         ("--models nothing", "'nothing.onnx': no such file"),
         ("--models cgan", "cgan needs classes"),
@@ -59,26 +59,26 @@ def command(*arguments: object, **environment: str) -> subprocess.CompletedProce
         ("--models=", "expected names like vae,dcgan,progan,stylegan, got ''"),
     ],
 )
-def test_errors_are_one_line(arguments: str, said: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_errors_are_one_line(arguments: str, words: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         gpu_throughput.main(arguments.split())
     printed = capfd.readouterr()
     assert stopped.value.code == 2 and printed.out == ""
     (line,) = printed.err.splitlines()
-    assert line.startswith("error: ") and said in line
+    assert line.startswith("error: ") and words in line
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "words"),
     [("", "GPU|driver|device"), ("--device cpu", "expected cuda or cuda:N, got 'cpu'")],
 )
-def test_errors_of_devices_are_one_line(arguments: str, said: str) -> None:
-    """A process of its own queries CUDA's devices."""
+def test_errors_of_devices_are_one_line(arguments: str, words: str) -> None:
+    """A separate process queries CUDA's devices."""
     done = command(*arguments.split(), CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 2 and done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")
-    assert any(part in line for part in said.split("|")), line
+    assert any(part in line for part in words.split("|")), line
 
 
 def case(model: str, *batches: int) -> Case:
@@ -99,15 +99,15 @@ def test_peers_make_the_same_images(model: str, key: str) -> None:
     assert first.shape == expected[:2].shape and not np.array_equal(first, second)
 
 
-def test_results_on_the_device_are_asked_for_where_there_are_some() -> None:
+def test_results_on_the_device_are_reused() -> None:
     ours = Ours(case("vae", 256))
     ours.generator = stub = MagicMock()
     images, seconds, count = gpu_tasks.throughput(ours, 256, "device", 0.01)
     assert images == 16 * 256 * count > 0 and seconds > 0
-    asked = [request.kwargs for request in stub.sample.call_args_list]
-    outs = ["device"] + [stub.sample.return_value] * (len(asked) - 1)
-    for i, (given, out) in enumerate(zip(asked, outs, strict=True)):
-        assert (given["first"], given["batch"], given["out"]) == (4096 * i, 256, out)
+    requests = [call.kwargs for call in stub.sample.call_args_list]
+    outs = ["device"] + [stub.sample.return_value] * (len(requests) - 1)
+    for i, (request, out) in enumerate(zip(requests, outs, strict=True)):
+        assert (request["first"], request["batch"], request["out"]) == (4096 * i, 256, out)
 
     with (
         runtime.Generator(engine_path("vae.onnx"), device="cpu") as ours.generator,
@@ -116,7 +116,7 @@ def test_results_on_the_device_are_asked_for_where_there_are_some() -> None:
         gpu_tasks.throughput(ours, 256, "device", 0.01)
 
 
-def test_a_smaller_batch_size_in_its_place_is_no_result() -> None:
+def test_smaller_batch_sizes_are_rejected() -> None:
     """Warnings of a peer do not count."""
 
     class Small(Contender):
@@ -132,7 +132,7 @@ def test_a_smaller_batch_size_in_its_place_is_no_result() -> None:
 
 
 class Slow(Contender):
-    """Batches that are done when they are waited for."""
+    """Contender whose batches finish when they are waited for."""
 
     begun = done = 0
 
@@ -147,7 +147,7 @@ class Slow(Contender):
         self.done = self.begun
 
 
-def test_time_runs_until_all_batches_are_done() -> None:
+def test_time_includes_all_batches() -> None:
     slow = Slow(case("vae", 4))
     images, seconds, count = gpu_tasks.throughput(slow, 4, "numpy", 0.02)
     assert images == 4 * count and slow.done == slow.begun > count
@@ -155,7 +155,7 @@ def test_time_runs_until_all_batches_are_done() -> None:
 
 
 def serve_badly(key: str, arguments: Any, pipe: Connection) -> None:
-    """Contenders that go wrong: torch-fp32 dies when it is timed, ONNX Runtime's are negatives."""
+    """Serve failing contenders: torch-fp32 dies when timed, ONNX Runtime returns negatives."""
     contender = contenders()[key](arguments)
     while (order := pipe.recv()) is not None:
         try:
@@ -173,20 +173,20 @@ def serve_late(key: str, arguments: Any, pipe: Connection) -> None:
     time.sleep(60)
 
 
-def test_contenders_that_go_wrong_are_reported() -> None:
+def test_failing_contenders_are_reported() -> None:
     keys = ["torch-fp32", "torch-fp16", "onnxruntime-fp32", "zoo-onnxruntime"]
     work = gpu_work.count(engine_path("vae.onnx"))
     rows = measure_model("vae", case("vae", 1, 2), keys, 1, 0.02, work, {}, serve_badly)
-    found = {(row["key"], row["batch"]): row for row in rows}
-    assert len(found) == len(rows) == 8
+    by_key = {(row["key"], row["batch"]): row for row in rows}
+    assert len(by_key) == len(rows) == 8
     for batch in (1, 2):
-        dead, refused = found["torch-fp32", batch], found["onnxruntime-fp32", batch]
+        dead, refused = by_key["torch-fp32", batch], by_key["onnxruntime-fp32", batch]
         assert dead["status"] == "failed" and "the process ended (3)" in dead["reason"]
         assert refused["status"] == "refused" and "images differ by up to" in refused["reason"]
         assert "numpy" not in refused and "images_per_second" not in dead.get("numpy", {})
-        absent = found["zoo-onnxruntime", batch]
+        absent = by_key["zoo-onnxruntime", batch]
         assert absent["status"] == "not installed" and "cuda:99" in absent["reason"]
-        assert found["torch-fp16", batch]["numpy"]["images_per_second"] > 0
+        assert by_key["torch-fp16", batch]["numpy"]["images_per_second"] > 0
     late = Process("x", None, None, serve_late, patience=0.1)
     with pytest.raises(RuntimeError, match="no answer in 0 s"):
         late.ask("open", 0)
@@ -233,7 +233,7 @@ def test_the_whole_command_on_an_emulated_gpu(tmp_path: Path) -> None:
     assert set(rows) == {(key, batch) for key in keys for batch in (1, 4)}
     for (key, batch), row in rows.items():
         if key in OTHERS:
-            assert row["status"] == "ok" or row["reason"], "what is not there says why"
+            assert row["status"] == "ok" or row["reason"], "a missing contender has a reason"
             assert row["status"] == "ok" or row["contender"] in done.stdout
             continue
         assert row["status"] == "ok", row

@@ -1,4 +1,4 @@
-"""Tests that need a GPU are skipped by number, or refused; each test has one thread."""
+"""Tests that need a GPU are counted and skipped, or refused; each test has one thread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gpus import why_no_gpu
 
 
 def run_pytest(repository: Path, *arguments: str) -> tuple[int, str]:
-    """Exit status and output of pytest on a file of tests that need a GPU."""
+    """Run pytest on a file of tests that need a GPU; return the exit status and the output."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
         + ["tests/gpu/test_on_gpu_kernels.py"],
@@ -29,17 +29,17 @@ def run_pytest(repository: Path, *arguments: str) -> tuple[int, str]:
 def test_gpu_tests_are_skipped_by_number(repository: Path) -> None:
     if why_no_gpu():
         # As `make test` runs them: a process of pytest-xdist collects, and another one counts.
-        status, said = run_pytest(repository, "-p", "no:benchmark", "--numprocesses=1")
-        counted = re.search(r"^(\d+) tests need a GPU and were not run", said, re.MULTILINE)
+        status, output = run_pytest(repository, "-p", "no:benchmark", "--numprocesses=1")
+        counted = re.search(r"^(\d+) tests need a GPU and were not run", output, re.MULTILINE)
         assert counted and int(counted[1]) > 50
-        assert status == 0 and f"{counted[1]} skipped" in said and "passed" not in said
-        status, said = run_pytest(repository, "--gpu")
-        assert status == 4 and why_no_gpu()[:40] in said
+        assert status == 0 and f"{counted[1]} skipped" in output and "passed" not in output
+        status, output = run_pytest(repository, "--gpu")
+        assert status == 4 and why_no_gpu()[:40] in output
     else:
-        status, said = run_pytest(repository, "--gpu", "-k", "levels")
-        assert status == 0 and "passed" in said
+        status, output = run_pytest(repository, "--gpu", "-k", "levels")
+        assert status == 0 and "passed" in output
 
 
 def test_each_test_has_one_thread() -> None:
-    """The threads of PyTorch's pool spin against those of other tests, whose time they take."""
+    """More threads of PyTorch would spin, and slow down other tests."""
     assert torch.get_num_threads() == int(os.environ["OMP_NUM_THREADS"])

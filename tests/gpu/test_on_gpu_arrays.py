@@ -1,9 +1,8 @@
-"""Images and latents in a GPU's memory, shared with the packages that are installed."""
+"""Images and latents in a GPU's memory, shared with other packages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 import runtime
 from export.plan import pipeline, targets
 from gpu_arrays import cuda_torch
+from plan_runs import check_requests
 from runtime.errors import ArgumentError, BackendUnavailableError
 from zoo.engines import WEIGHTS
 
@@ -29,7 +29,7 @@ def torch() -> Any:
 def generator(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[runtime.Generator]:
-    """The VAE, by a TensorRT that is installed here and runs on this GPU."""
+    """The VAE, in each TensorRT that is installed and runs on this GPU."""
     if request.param not in targets.find_installed():
         pytest.skip(f"{request.param} is not installed")
     path = tmp_path_factory.mktemp("plan") / "vae.plan"
@@ -67,21 +67,21 @@ def test_pytorch_gives_memory(generator: runtime.Generator, torch: Any) -> None:
 
 
 def test_latents_of_pytorch(generator: runtime.Generator, torch: Any) -> None:
-    """Made on a stream of their own just before."""
-    given = runtime.noise.normals(5, 2, N, generator.latent_width)
-    expected = generator.decode(given)
-    around = generator.sample(N, seed=1, mu=given, logvar=-np.abs(given))
+    """They are computed on another stream just before."""
+    z = runtime.noise.normals(5, 2, N, generator.latent_width)
+    expected = generator.decode(z)
+    around = generator.sample(N, seed=1, mu=z, logvar=-np.abs(z))
     stream = torch.cuda.Stream()
     for _ in range(5):
         with torch.cuda.stream(stream):
             latents = torch.zeros((N, generator.latent_width), device="cuda")
             torch.cuda._sleep(10_000_000)
-            latents += torch.from_numpy(given).cuda(non_blocking=True)
+            latents += torch.from_numpy(z).cuda(non_blocking=True)
             images = generator.decode(latents, out="device")
             logvar = -latents.abs()
-            made = generator.sample(N, seed=1, mu=latents, logvar=logvar)
+            samples = generator.sample(N, seed=1, mu=latents, logvar=logvar)
         np.testing.assert_array_equal(images.numpy(), expected)
-        np.testing.assert_array_equal(made, around)
+        np.testing.assert_array_equal(samples, around)
     with pytest.raises(ArgumentError, match="expected a contiguous array"):
         generator.decode(torch.zeros((generator.latent_width, N), device="cuda").T)
     with pytest.raises(ArgumentError, match="expected the type <f4"):
@@ -92,29 +92,27 @@ def test_latents_of_pytorch(generator: runtime.Generator, torch: Any) -> None:
 def test_other_packages(generator: runtime.Generator, package: str) -> None:
     expected = generator.sample(N, seed=3)
     images = generator.sample(N, seed=3, out="device")
-    given = runtime.noise.normals(5, 2, N, generator.latent_width)
+    z = runtime.noise.normals(5, 2, N, generator.latent_width)
     if package == "cupy":
         cupy = pytest.importorskip("cupy")
         shared = cupy.from_dlpack(images)
         assert shared.data.ptr == images.address
-        back, latents = cupy.asnumpy(shared), cupy.asarray(given)
+        back, latents = cupy.asnumpy(shared), cupy.asarray(z)
     elif package == "numba":
         numba_cuda = pytest.importorskip("numba.cuda")
         back = numba_cuda.as_cuda_array(images).copy_to_host()
-        latents = numba_cuda.to_device(given)
+        latents = numba_cuda.to_device(z)
     else:
         pytest.importorskip("pycuda.autoprimaryctx")
         gpuarray = pytest.importorskip("pycuda.gpuarray")
         shared = gpuarray.GPUArray(images.shape, images.dtype, gpudata=images.address)
-        back, latents = shared.get(), gpuarray.to_gpu(given)
+        back, latents = shared.get(), gpuarray.to_gpu(z)
     np.testing.assert_array_equal(back, expected)
-    np.testing.assert_array_equal(generator.decode(latents), generator.decode(given))
+    np.testing.assert_array_equal(generator.decode(latents), generator.decode(z))
 
 
-def test_exact_mode(generator: runtime.Generator, tmp_path: Path) -> None:
-    """Images of every request are bit-equal where one batch size is used."""
+def test_exact_mode(generator: runtime.Generator) -> None:
+    """Images are bit-equal for every request if there is one batch size."""
     with runtime.Generator(generator.path, bucket=16) as exact:
-        whole = exact.sample(N, seed=5)
-        for first, n in ((0, 1), (3, 16), (20, 17)):
-            part = exact.sample(n, seed=5, first=first)
-            np.testing.assert_array_equal(part, whole[first : first + n])
+        whole = exact.sample(N, seed=8)
+        check_requests(exact, whole, [(0, 1, None), (3, 16, None), (20, 17, None)])

@@ -1,4 +1,4 @@
-"""The CUDA kernels against the CPU operators, PyTorch's rounding, and cuRAND."""
+"""CUDA kernels, compared with the CPU operators, PyTorch's rounding, and cuRAND."""
 
 from __future__ import annotations
 
@@ -17,13 +17,11 @@ pytestmark = pytest.mark.gpu
 
 @pytest.fixture(scope="module")
 def torch() -> Any:
-    """PyTorch with CUDA."""
     return cuda_torch()
 
 
 @pytest.fixture(scope="module")
 def arrays(torch: Any) -> Arrays:
-    """Arrays on the first device."""
     return Arrays(torch)
 
 
@@ -33,39 +31,39 @@ KEYS = [(0, 0), (2**63 + 5, 2**32 - 3), (2**64 - 1, 2**64 - 600)]
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize(("seed", "first"), KEYS)
-def test_noise_is_that_of_the_cpu_bit_for_bit(
+def test_noise_is_bit_equal_to_the_cpu(
     arrays: Any, shape: tuple[int, int], seed: int, first: int
 ) -> None:
     if first + shape[0] > 2**64:
         first = 2**64 - shape[0]
-    made = arrays.sample(arrays.key(seed, first), shape, stream=3).cpu().numpy()
+    got = arrays.sample(arrays.key(seed, first), shape, stream=3).cpu().numpy()
     expected = runtime.noise.normals(seed, first, *shape, stream=3)
-    np.testing.assert_array_equal(made.view(np.int32), expected.view(np.int32))
+    np.testing.assert_array_equal(got.view(np.int32), expected.view(np.int32))
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("kind", ["fp32", "fp16", "bf16"])
-def test_samples_are_those_of_the_cpu_rounded_as_pytorch_rounds(
+def test_samples_are_those_of_the_cpu_rounded_like_in_pytorch(
     arrays: Any, torch: Any, shape: tuple[int, int], kind: str
 ) -> None:
     random = np.random.default_rng(0)
     mu = random.standard_normal(shape).astype(np.float32)
     logvar = random.uniform(-30, 5, shape).astype(np.float32)
     logvar[0, 0] = -np.inf
-    made = arrays.sample(arrays.key(9, 40), shape, kind, arrays.put(mu), arrays.put(logvar))
+    got = arrays.sample(arrays.key(9, 40), shape, kind, arrays.put(mu), arrays.put(logvar))
     expected = torch.from_numpy(runtime.ops.reparametrized_sample(mu, logvar, 9, 40))
-    assert torch.equal(made.cpu(), expected.to(made.dtype))
+    assert torch.equal(got.cpu(), expected.to(got.dtype))
 
 
-def test_rows_depend_on_nothing_but_their_index(arrays: Any, torch: Any) -> None:
+def test_rows_depend_only_on_their_index(arrays: Any, torch: Any) -> None:
     whole = arrays.sample(arrays.key(5, 0), (100, 64))
     parts = [arrays.sample(arrays.key(5, k), (20, 64)) for k in range(0, 100, 20)]
     assert torch.equal(torch.cat(parts), whole)
 
 
-def test_a_captured_graph_goes_on_from_batch_to_batch(arrays: Any, torch: Any) -> None:
+def test_a_captured_graph_continues_from_batch_to_batch(arrays: Any, torch: Any) -> None:
     key = arrays.key(5, 7)
-    made, view = arrays.empty((32, 64), "fp32")
+    samples, view = arrays.empty((32, 64), "fp32")
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         queue = torch.cuda.current_stream().cuda_stream
@@ -74,40 +72,40 @@ def test_a_captured_graph_goes_on_from_batch_to_batch(arrays: Any, torch: Any) -
     for batch in range(3):
         graph.replay()
         expected = runtime.noise.normals(5, 7 + 32 * batch, 32, 64)
-        np.testing.assert_array_equal(made.cpu().numpy(), expected)
+        np.testing.assert_array_equal(samples.cpu().numpy(), expected)
     assert key.cpu().tolist() == [5, 7 + 96]
 
 
 def test_two_streams_at_once(arrays: Any, torch: Any) -> None:
     streams = [torch.cuda.Stream() for _ in range(2)]
     torch.cuda.synchronize()
-    made = []
-    for index in range(8):
-        with torch.cuda.stream(streams[index % 2]):
-            made.append(arrays.sample(arrays.key(index, 0), (256, 512)))
+    samples = []
+    for seed in range(8):
+        with torch.cuda.stream(streams[seed % 2]):
+            samples.append(arrays.sample(arrays.key(seed, 0), (256, 512)))
     torch.cuda.synchronize()
-    for index, part in enumerate(made):
-        np.testing.assert_array_equal(part.cpu().numpy(), runtime.noise.normals(index, 0, 256, 512))
+    for seed, part in enumerate(samples):
+        np.testing.assert_array_equal(part.cpu().numpy(), runtime.noise.normals(seed, 0, 256, 512))
 
 
 @pytest.mark.parametrize("mode", ["linear", "spherical"])
 @pytest.mark.parametrize("shape", [(1, 1), (3, 64), (40, 7), (5, 4096)], ids=str)
 @pytest.mark.parametrize("steps", [1, 11, 300])
-def test_interpolation_is_that_of_the_cpu(
+def test_interpolation_agrees_with_the_cpu(
     arrays: Any, mode: str, shape: tuple[int, int], steps: int
 ) -> None:
     random = np.random.default_rng(1)
     a, b = random.standard_normal((2, *shape)).astype(np.float32)
     b[0] = a[0]
     t = np.linspace(0, 1, steps, dtype=np.float32)
-    made, view = arrays.empty((shape[0], steps, shape[1]), "fp32")
+    got, view = arrays.empty((shape[0], steps, shape[1]), "fp32")
     cuda.batched_interpolate(view, arrays.put(a), arrays.put(b), arrays.put(t), mode)
     expected = runtime.ops.batched_interpolate(a, b, t, mode)
     if mode == "linear":
-        np.testing.assert_array_equal(made.cpu().numpy(), expected)
+        np.testing.assert_array_equal(got.cpu().numpy(), expected)
     else:
         # sin and acos of CUDA and of the C library differ in the last bits.
-        np.testing.assert_allclose(made.cpu().numpy(), expected, rtol=1e-5, atol=2e-6)
+        np.testing.assert_allclose(got.cpu().numpy(), expected, rtol=1e-5, atol=2e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 28, 28), (3, 3, 64, 64), (2, 4, 5, 7)], ids=str)
@@ -139,8 +137,8 @@ extern "C" __global__ void fill(unsigned long long seed, unsigned long long firs
 
 
 @pytest.mark.parametrize(("seed", "first"), [(0, 0), (12345678901234, 7)])
-def test_noise_is_that_of_curand(arrays: Any, seed: int, first: int) -> None:
-    """Bits are equal; normals within what cuRAND's own fast logarithm and sine err."""
+def test_noise_agrees_with_curand(arrays: Any, seed: int, first: int) -> None:
+    """Bits are equal; normals agree within the error of cuRAND's fast logarithm and sine."""
     cupy = pytest.importorskip("cupy")
     rows, blocks = 50, 16
     bits = cupy.zeros((rows, 4 * blocks), cupy.uint32)
@@ -171,7 +169,7 @@ def test_cupy_arrays(arrays: Any) -> None:
 
 
 def test_memory_of_the_host_is_refused(arrays: Any, torch: Any) -> None:
-    """Pinned memory, too, though a device could write there."""
+    """Even pinned memory, to which a device could write."""
 
     class Pinned:
         def __init__(self, tensor: Any) -> None:
@@ -184,7 +182,7 @@ def test_memory_of_the_host_is_refused(arrays: Any, torch: Any) -> None:
 
     with pytest.raises(ExecutionError, match="not a CUDA device's"):
         cuda.reparametrized_sample(Pinned(torch.zeros(2, 4).pin_memory()), arrays.key(0, 0))
-    # The device lives on.
+    # The device still works.
     assert arrays.sample(arrays.key(0, 0), (2, 4)).isfinite().all()
 
 

@@ -1,7 +1,7 @@
-"""The tests of the CUDA kernels once more, under NVIDIA's compute-sanitizer.
+"""Tests of the CUDA kernels under NVIDIA's compute-sanitizer.
 
-memcheck finds reads and writes beside the memory that was allocated, racecheck threads of a block
-that read or write shared memory without waiting for each other.
+memcheck finds accesses outside of allocated memory, racecheck unsynchronized accesses of the
+threads of a block to shared memory.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ import compute_sanitizer
 pytestmark = [pytest.mark.gpu, pytest.mark.sanitizer]
 
 KERNELS = Path(__file__).with_name("test_on_gpu_kernels.py")
-# Kernels of others; memory of the host, which is given on purpose; graphs, which PyTorch may not
-# capture without its cache of memory.
+# Kernels of other libraries; deliberate use of host memory; graphs, which PyTorch cannot capture
+# without its memory cache.
 LEFT_OUT = ("curand", "cupy", "refused", "captured")
 
 
 @pytest.mark.parametrize("tool", ["memcheck", "racecheck"])
 def test_kernels_under(tool: str) -> None:
-    """Every kernel test that runs our kernels passes, and the tool finds nothing."""
+    """All tests of our kernels pass without findings."""
     selected = " and ".join(f"not {name}" for name in LEFT_OUT)
     command = [sys.executable, "-m", "pytest", "-q", "--gpu", "-p", "no:cacheprovider"]
-    status, said = compute_sanitizer.run(tool, [*command, "-k", selected, KERNELS])
-    assert status == 0, said[-3000:]
-    passed = re.search(r"(\d+) passed", said)
-    assert passed and int(passed[1]) > 50 and "skipped" not in said, said[-3000:]
-    assert compute_sanitizer.findings(tool, said) == 0, said[-3000:]
+    status, output = compute_sanitizer.run(tool, [*command, "-k", selected, KERNELS])
+    assert status == 0, output[-3000:]
+    passed = re.search(r"(\d+) passed", output)
+    assert passed and int(passed[1]) > 50 and "skipped" not in output, output[-3000:]
+    assert compute_sanitizer.findings(tool, output) == 0, output[-3000:]

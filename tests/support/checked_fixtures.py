@@ -15,14 +15,14 @@ from zoo.errors import DataError
 
 @pytest.fixture(autouse=True)
 def quick(tensorrt: FakeTensorRT, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure speed for a moment, in the precisions that need no calibration."""
+    """Shorten the measurements of speed, and use only precisions without calibration."""
     monkeypatch.setattr(throughput, "SECONDS", 0.05)
     monkeypatch.setattr(precision, "PRECISIONS", ("fp32", "tf32", "fp16", "bf16"))
 
 
 @pytest.fixture
 def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No data set is at hand."""
+    """Make all data sets unavailable."""
 
     def load(*_: Any, **__: Any) -> None:
         raise DataError("they are elsewhere")

@@ -1,7 +1,7 @@
-"""Shared by the tests of the checks of plans, on emulated CUDA devices.
+"""Helpers of the tests of the checks of plans, on emulated CUDA devices.
 
 TensorRT for RTX builds the plans, and fake_tensorrt.py runs their graphs in ONNX Runtime, rounded
-where they are in half precision, with mistakes if `spoil` makes some.
+to their precision, with the errors that `spoil` introduces.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ IMAGES = 120
 Spoil = Callable[[ModelProto, int, list[Any]], None]
 
 
-def document_of(graph: ModelProto) -> Any:
+def read_document(graph: ModelProto) -> Any:
     return json.loads(graph.doc_string)
 
 
@@ -45,16 +45,18 @@ def export(
     return plan, lines
 
 
-def checks_of(path: Path) -> Any:
+def read_results(path: Path) -> Any:
     return read_checks(path, runtime.manifest.read(path))
 
 
 def add_levels(where: Callable[[ModelProto, int], bool], levels: int, pixels: Any) -> Spoil:
-    def spoil(graph: ModelProto, rows: int, made: list[Any]) -> None:
+    """Build a function that changes some pixels of the runs for which `where(graph, rows)`."""
+
+    def spoil(graph: ModelProto, rows: int, outputs: list[Any]) -> None:
         if where(graph, rows):
-            images = made[0].astype(int)
+            images = outputs[0].astype(int)
             images[pixels] += np.where(images[pixels] > 127, -levels, levels)
-            made[0][...] = images
+            outputs[0][...] = images
 
     return spoil
 

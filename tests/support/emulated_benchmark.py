@@ -1,4 +1,4 @@
-"""benchmarks.gpu_throughput on emulated CUDA devices: `test_gpu_benchmark.py` runs it.
+"""Run of benchmarks.gpu_throughput on emulated CUDA devices, for test_gpu_benchmark_runs.py.
 
 Each contender's process has a TensorRT that computes in ONNX Runtime (fake_tensorrt.py), in memory
 and on streams of csrc/tests/host_cuda.cc, which ZOO_CUDA_LIBRARY names. Plans are built by the real
@@ -25,7 +25,7 @@ def serve_emulated(key: str, case: Case, pipe: Connection) -> None:
     if key.startswith("zoo-"):
         from export.plan import pipeline
 
-        # Building needs the real module, which is loaded while it is the only one there is.
+        # Building needs the real module, which must be loaded before the stand-in exists.
         _ = pipeline.Options(target="tensorrt-rtx").tensorrt
         device = HostCuda(Path(os.environ["ZOO_CUDA_LIBRARY"]))
         sys.modules[NAME] = FakeTensorRT(device)

@@ -1,4 +1,4 @@
-"""The plans of the tests on emulated CUDA devices, and what their images are held to."""
+"""Parameters of the plans of the tests on emulated CUDA devices, and a comparison of images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Plan = Callable[[str], Path]
 
 
 def same_images(expected: NDArray[Any], got: NDArray[Any]) -> None:
-    """A sum in another order may cross the border between two levels, now and then."""
+    """Compare images; with sums in another order, a few may round to the next level."""
     assert got.dtype == np.uint8 and got.shape == expected.shape
     difference = np.abs(got.astype(int) - expected)
     assert difference.max() <= 1 and (difference > 0).mean() < 1e-3

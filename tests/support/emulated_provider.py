@@ -24,7 +24,7 @@ from zoo.engines import WEIGHTS
 
 VAE = WEIGHTS / "vae.onnx"
 FAILING = ("begin_capture", "end_capture")
-"""Functions that tests let fail more often than they are called."""
+"""Functions that tests make fail more often than they are called."""
 LIVE = ("device_bytes", "pinned_bytes", "streams", "graphs")
 
 
@@ -55,7 +55,6 @@ def nothing_left(devices: HostCuda, provider: HostOnnxRuntime) -> Iterator[None]
 
 @pytest.fixture(scope="session")
 def expected() -> NDArray[Any]:
-    """Images 0 to 59 of seed 8, by the CPU."""
+    """Images 0 to 59 of seed 8, from the CPU."""
     with runtime.Generator(VAE, backend="onnxruntime") as generator:
-        images: NDArray[Any] = generator.sample(60, seed=8)
-    return images
+        return generator.sample(60, seed=8)

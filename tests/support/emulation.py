@@ -1,7 +1,7 @@
 """Fixtures of the tests on emulated CUDA devices: the devices, a TensorRT, and plans.
 
 csrc/tests/host_cuda.cc has the memory, streams, graphs and kernels; fake_tensorrt.py is a TensorRT
-that runs the plan's graph in ONNX Runtime. All between the two is the code that runs on a GPU.
+that runs the graphs of plans in ONNX Runtime. The code between the two is that of real GPUs.
 `test_emulated_gpu.py` runs these tests, with ZOO_CUDA_LIBRARY set.
 """
 
@@ -24,7 +24,7 @@ from runtime import plans
 from shared_arrays import Interface, maker
 from zoo.engines import WEIGHTS
 
-# Loaded while the real module is the only one there is; building needs it.
+# Building needs the real module, which must be loaded before the stand-in exists.
 _ = pipeline.Options(target="tensorrt-rtx").tensorrt
 
 
@@ -34,7 +34,7 @@ def device() -> HostCuda:
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def plan_paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"folder": tmp_path_factory.mktemp("plans")}
 
 
@@ -54,15 +54,15 @@ def tensorrt(device: HostCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake
 
 
 @pytest.fixture
-def plan(tensorrt: FakeTensorRT, made: dict[str, Path]) -> Plan:
-    """The plan of a shipped engine, built by the real TensorRT for RTX."""
+def plan(tensorrt: FakeTensorRT, plan_paths: dict[str, Path]) -> Plan:
+    """Build the plan of a shipped engine, once, with the real TensorRT for RTX."""
 
     def build(name: str) -> Path:
-        path = made["folder"] / name.replace(".onnx", ".plan")
-        if name not in made:
+        path = plan_paths["folder"] / name.replace(".onnx", ".plan")
+        if name not in plan_paths:
             options = pipeline.Options(target="tensorrt-rtx", batch=BUCKETS)
             pipeline.export(WEIGHTS / name, path, options, checking=Checking(run=False))
-            made[name] = path
+            plan_paths[name] = path
         return path
 
     return build
@@ -70,6 +70,6 @@ def plan(tensorrt: FakeTensorRT, made: dict[str, Path]) -> Plan:
 
 @pytest.fixture
 def put(device: HostCuda) -> Iterator[Callable[..., Interface]]:
-    """Make arrays on the first device, which are released at the end of the test."""
+    """Make arrays on the first device, released at the end of the test."""
     with maker(device) as make:
         yield make

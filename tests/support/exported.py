@@ -1,4 +1,4 @@
-"""VAEs with random weights, exported: what the tests of the export share."""
+"""Exported VAEs with random weights, for the tests of the export."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLOUR = VAEConfig(
 
 
 def write_run(folder: Path, config: VAEConfig) -> VAE:
-    """A run's folder as training leaves it, with lively random weights."""
+    """Write the folder of a run like training does, with large random weights."""
     torch.manual_seed(0)
     model = VAE(config).eval()
     with torch.no_grad():
@@ -49,7 +49,7 @@ def write_run(folder: Path, config: VAEConfig) -> VAE:
 
 
 class Exported:
-    """A run, the model in it, and the engine files made from it."""
+    """A run, its model, and the engine files exported from it."""
 
     def __init__(self, folder: Path, config: VAEConfig, options: pipeline.Options) -> None:
         self.run = folder / "run"
@@ -64,7 +64,7 @@ class Exported:
         return onnx.load(self.files[role].path)
 
     def decoder(self, half: bool) -> Callable[[Any], Any]:
-        """PyTorch's mean image [N, C, H, W], large weights rounded to fp16 if asked."""
+        """Return PyTorch's decoder to [N, C, H, W], with large weights in fp16 if `half`."""
         model = VAE(self.config).eval()
         model.load_state_dict(self.model.state_dict())
         with torch.no_grad():
@@ -80,14 +80,14 @@ class Exported:
 
 
 def invoke(*arguments: object) -> Result:
-    """The command in this process."""
+    """Run the command in this process."""
     return CliRunner().invoke(command.main, [str(argument) for argument in arguments])
 
 
-def refused_plan(folder: Path, *arguments: object) -> str:
-    """Build `a.plan` of vae.onnx in the folder with arguments that must be refused; the message.
+def refuse_plan(folder: Path, *arguments: object) -> str:
+    """Build `a.plan` of vae.onnx with invalid arguments, and return the error message.
 
-    In one line, with exit code 2; the older plan that is there stays as it was.
+    Checks that it is one line, with exit code 2, and that an older plan in the folder is unchanged.
     """
     plan = folder / "a.plan"
     plan.write_bytes(b"older")

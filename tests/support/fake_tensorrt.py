@@ -1,9 +1,9 @@
-"""A module in the place of NVIDIA's `tensorrt_rtx`: the part of its API that runs plans.
+"""Stand-in for NVIDIA's module `tensorrt_rtx`, with the part of its API that runs plans.
 
 It computes with ONNX Runtime on a CPU, in the memory and on the streams of emulated CUDA devices.
 Enumerations and loggers are those of the real module, which builds the plans. Like TensorRT it logs
-what is wrong and returns False or None; unlike it, it checks that every address is device memory,
-and overwrites the scratch memory before and after each run.
+errors and returns False or None; unlike TensorRT it checks that every address is device memory, and
+overwrites the scratch memory before and after each run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ALIGNMENT = 256
 """Bytes that the address of the scratch memory must be a multiple of."""
 
 NAME = "tensorrt_rtx"
-"""The module that the runtime tries first, and that is not the installed one."""
+"""Module that the runtime tries first; the installed one has another name."""
 
 _SCRIBBLE = 0xEE
 _TYPES = {np.dtype(np.float32): "FLOAT", np.dtype(np.int64): "INT64", np.dtype(np.uint8): "UINT8"}
@@ -41,12 +41,12 @@ class FakeTensorRT(ModuleType):
         device: the emulated devices.
 
     Attributes:
-        executions: how often `execute_async_v3` put work into a stream, which replays do not.
-        host_code: whether plans hold code for the host.
-        scratch_per_row: bytes of scratch memory that a network needs for each row.
+        executions: number of calls of `execute_async_v3`, which replays do not make.
+        host_code: True if plans contain host code.
+        scratch_per_row: bytes of scratch memory of a network per row.
         find: returns the graph of a plan; None for an unknown plan.
-        spoil: called in each run with the graph, the rows, and the outputs, to make them wrong or
-            late.
+        spoil: called in each run with the graph, the rows, and the outputs, to change or delay
+            them.
     """
 
     ILogger, DataType, TensorIOMode = real.ILogger, real.DataType, real.TensorIOMode
@@ -61,9 +61,9 @@ class FakeTensorRT(ModuleType):
         self.scratch_per_row = 1000
         self.host_code = False
         self.find: Callable[[bytes], ModelProto | None] = graph_of_plan
-        self.spoil: Callable[[ModelProto, int, list[Any]], None] = lambda graph, rows, made: None
+        self.spoil: Callable[[ModelProto, int, list[Any]], None] = lambda graph, rows, outputs: None
         self.lock = threading.Lock()
-        # A class, as there, that knows of this module.
+        # A subclass that refers to this module, since the real one is a class, too.
         self.Runtime = type("Runtime", (Runtime,), {"module": self})
 
 
@@ -87,8 +87,6 @@ class Tensor:
 
 
 class Runtime:
-    """Opens plans."""
-
     module: FakeTensorRT
 
     def __init__(self, logger: Any) -> None:
@@ -109,8 +107,6 @@ class Runtime:
 
 
 class ICudaEngine:
-    """A plan's network."""
-
     def __init__(self, module: FakeTensorRT, graph: ModelProto, logger: Any) -> None:
         self.module, self.graph, self.logger = module, graph, logger
         options = onnxruntime.SessionOptions()
@@ -119,7 +115,7 @@ class ICudaEngine:
         self.session = onnxruntime.InferenceSession(
             graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
-        # One profile for each.
+        # Batch sizes, each of which has a profile.
         self.buckets: list[int] = json.loads(graph.doc_string)["plan"]["buckets"]
         ends = ((graph.graph.input, "INPUT"), (graph.graph.output, "OUTPUT"))
         self.tensors = {
@@ -129,7 +125,7 @@ class ICudaEngine:
         }
 
     def refuse(self, text: str) -> bool:
-        """Log an error; False."""
+        """Log an error and return False."""
         self.logger.log(real.ILogger.ERROR, text)
         return False
 
@@ -155,7 +151,7 @@ class ICudaEngine:
 
 
 class IExecutionContext:
-    """A network with the shapes and addresses of one batch size."""
+    """State of a network: shapes and addresses for one batch size."""
 
     def __init__(self, engine: ICudaEngine) -> None:
         self.engine = engine
@@ -203,7 +199,7 @@ class IExecutionContext:
         engine = self.engine
         if self._missing_shape() or not self._good_memory():
             return False
-        # What is set later is for other work.
+        # Later calls set the state for other work.
         rows, scratch = self._rows, self._scratch
         tensors = {name: (kind, self._addresses[name]) for name, kind in engine.tensors.items()}
         try:
@@ -225,11 +221,13 @@ class IExecutionContext:
         return False
 
     def _good_memory(self) -> bool:
-        """Return True if every address is device memory that no other overlaps; log what is not."""
-        engine, (scratch, size) = self.engine, self._scratch
+        """Return True if all addresses are disjoint device memory; log an error if not."""
+        engine, (scratch, available) = self.engine, self._scratch
         needed = self.update_device_memory_size_for_shapes()
-        if size < needed or scratch % ALIGNMENT:
-            return engine.refuse(f"{size} bytes of scratch memory at {scratch:#x}, not {needed}")
+        if available < needed or scratch % ALIGNMENT:
+            return engine.refuse(
+                f"{available} bytes of scratch memory at {scratch:#x}, not {needed}"
+            )
         parts = [("scratch memory", scratch, needed)] if needed else []
         for name, tensor in engine.tensors.items():
             if name not in self._addresses:
@@ -237,7 +235,7 @@ class IExecutionContext:
             parts.append((name, self._addresses[name], tensor.size(self._rows)))
         for name, address, size in parts:
             if not engine.module.device.is_device(address, size):
-                return engine.refuse(f"{name}: {size} bytes at {address:#x} are no device memory")
+                return engine.refuse(f"{name}: {size} bytes at {address:#x} not in device memory")
         ends = sorted((address, address + size, name) for name, address, size in parts)
         for (_, end, name), (begin, _, other) in zip(ends, ends[1:], strict=False):
             if end > begin:
@@ -251,25 +249,23 @@ def _run(
     rows: int,
     scratch: tuple[int, int],
 ) -> None:
-    """Do the work of the network's kernels, when it is their turn."""
+    """Compute the network; called when the stream reaches its kernels."""
     module, (address, size) = engine.module, scratch
 
-    def memory(tensor: Tensor, at: int) -> Any:
-        return module.device.array(at, tensor.sized(rows), tensor.numpy)
-
-    def scribble() -> None:
+    def overwrite_scratch() -> None:
         if size:
             module.device.array(address, [size], np.uint8)[:] = _SCRIBBLE
 
-    scribble()
-    inputs, results = {}, []
+    overwrite_scratch()
+    feed, outputs = {}, {}
     for name, (tensor, at) in tensors.items():
+        memory = module.device.array(at, tensor.sized(rows), tensor.numpy)
         if tensor.mode == real.TensorIOMode.INPUT:
-            inputs[name] = memory(tensor, at).copy()
+            feed[name] = memory.copy()
         else:
-            results.append((name, memory(tensor, at)))
-    result = engine.session.run([name for name, _ in results], inputs)
-    module.spoil(engine.graph, rows, result)
-    for (_, there), value in zip(results, result, strict=True):
-        there[...] = value
-    scribble()
+            outputs[name] = memory
+    results = engine.session.run([*outputs], feed)
+    module.spoil(engine.graph, rows, results)
+    for memory, value in zip(outputs.values(), results, strict=True):
+        memory[...] = value
+    overwrite_scratch()

@@ -11,7 +11,7 @@ from runtime import cuda
 
 
 def cuda_torch() -> Any:
-    """PyTorch with CUDA, which holds the arrays; skips the test where it has none."""
+    """Return PyTorch with CUDA; skip the test without it."""
     module = pytest.importorskip("torch")
     if not module.cuda.is_available():
         pytest.skip("this PyTorch has no CUDA")
@@ -19,7 +19,7 @@ def cuda_torch() -> Any:
 
 
 class Arrays:
-    """Arrays on the device, and the operators on them, as NumPy arrays."""
+    """Maker of PyTorch arrays on the device for the operators of `runtime.cuda`."""
 
     def __init__(self, torch: Any) -> None:
         self.torch = torch
@@ -30,17 +30,17 @@ class Arrays:
         }
 
     def put(self, value: Any) -> Any:
-        """An array on the device."""
+        """Copy an array to the device."""
         return self.torch.from_numpy(np.ascontiguousarray(value)).cuda()
 
     def key(self, seed: int, first: int) -> Any:
-        """A noise key; the 64 bits of each number as they are."""
+        """Make a noise key from two unsigned 64-bit numbers."""
         return self.put(np.array([seed, first], np.uint64).view(np.int64))
 
     def empty(self, shape: tuple[int, ...], kind: str) -> tuple[Any, Any]:
-        """A new tensor, full of NaN, and the view of it that the operators take."""
-        result = self.torch.full(shape, float("nan"), dtype=self.types[kind], device="cuda")
-        return result, result.view(self.torch.int16) if kind == "bf16" else result
+        """Make a tensor full of NaN; return it and the view that the operators accept."""
+        tensor = self.torch.full(shape, float("nan"), dtype=self.types[kind], device="cuda")
+        return tensor, tensor.view(self.torch.int16) if kind == "bf16" else tensor
 
     def sample(
         self,
@@ -51,8 +51,8 @@ class Arrays:
         logvar: Any = None,
         stream: int = 0,
     ) -> Any:
-        """`cuda.reparametrized_sample` into a new tensor."""
-        result, view = self.empty(shape, kind)
+        """Call `cuda.reparametrized_sample` with a new tensor."""
+        tensor, view = self.empty(shape, kind)
         queue = self.torch.cuda.current_stream().cuda_stream
         cuda.reparametrized_sample(view, key, mu, logvar, stream, queue)
-        return result
+        return tensor

@@ -76,7 +76,7 @@ class HostCuda:
         self._library.host_cuda_fail.restype = None
         self._library.host_cuda_break.restype = None
         self._table = self._open_table()
-        # A graph may call for as long as it lives, whose end is not known here: all are kept.
+        # Kept forever, since the lifetime of the graphs that call them is unknown here.
         self._calls: dict[int, Callable[[], object]] = {}
         self._keys = itertools.count(1)
         self._callback = _Callback(self._run)
@@ -109,8 +109,8 @@ class HostCuda:
         Raises:
             HostCudaError: it failed, with its message.
         """
-        inputs = [ctypes.c_uint64(x) if isinstance(x, int) else x for x in arguments]
-        failure = self._table[function](*inputs)
+        words = [ctypes.c_uint64(x) if isinstance(x, int) else x for x in arguments]
+        failure = self._table[function](*words)
         if failure is not None:
             raise HostCudaError(failure.decode())
 
@@ -125,15 +125,15 @@ class HostCuda:
 
     def make(self, function: str, *arguments: Any) -> int:
         """Call a function of the table whose last argument receives a handle; return the handle."""
-        result = ctypes.c_void_p()
-        self.call(function, *arguments, ctypes.byref(result))
-        return result.value or 0
+        handle = ctypes.c_void_p()
+        self.call(function, *arguments, ctypes.byref(handle))
+        return handle.value or 0
 
     def allocate(self, size: int) -> int:
         """Allocate bytes of the current device's memory; return the address."""
-        result, exhausted = ctypes.c_void_p(), ctypes.c_bool()
-        self.call("allocate", size, ctypes.byref(result), ctypes.byref(exhausted))
-        return result.value or 0
+        address, exhausted = ctypes.c_void_p(), ctypes.c_bool()
+        self.call("allocate", size, ctypes.byref(address), ctypes.byref(exhausted))
+        return address.value or 0
 
     def enqueue(self, stream: int, call: Callable[[], object]) -> None:
         """Put a call into a stream, or into the graph that is captured from it.
@@ -148,8 +148,9 @@ class HostCuda:
 
     def is_device(self, address: int, size: int) -> bool:
         """Return True if all of these bytes are memory of one device that was not released."""
-        result = self._library.host_cuda_is_device(ctypes.c_void_p(address), ctypes.c_size_t(size))
-        return bool(result)
+        return bool(
+            self._library.host_cuda_is_device(ctypes.c_void_p(address), ctypes.c_size_t(size))
+        )
 
     def counter(self, name: str) -> int:
         """Return one of the counters that csrc/tests/host_cuda.h lists."""
@@ -166,7 +167,7 @@ class HostCuda:
         self._library.host_cuda_fail(function.encode(), ctypes.c_int(times), message.encode())
 
     def array(self, address: int, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
-        """Return the device's memory at an address as an array, which is no copy."""
+        """Return a view of the device's memory at an address."""
         kind = np.dtype(dtype)
         size = math.prod(shape) * kind.itemsize
         if not self.is_device(address, size):

@@ -35,9 +35,9 @@ set_target_properties(onnxruntime PROPERTIES CXX_VISIBILITY_PRESET hidden)
 
 def real_library() -> Path:
     """Return the library of the installed ONNX Runtime."""
-    result = find_spec("onnxruntime")
-    assert result is not None and result.origin is not None
-    return next((Path(result.origin).parent / "capi").glob("libonnxruntime.so*"))
+    spec = find_spec("onnxruntime")
+    assert spec is not None and spec.origin is not None
+    return next((Path(spec.origin).parent / "capi").glob("libonnxruntime.so*"))
 
 
 def build(folder: Path) -> Path:
@@ -60,7 +60,7 @@ def build(folder: Path) -> Path:
     return folder / "libonnxruntime.so"
 
 
-def variables(library: Path) -> dict[str, str]:
+def environment(library: Path) -> dict[str, str]:
     """Return the environment variables that make the runtime use the library."""
     return {"ZOO_ONNXRUNTIME_LIBRARY": str(library), "HOST_ONNXRUNTIME": str(real_library())}
 

@@ -1,7 +1,8 @@
-"""Engine files that become plans, inputs for them, and half precision on a CPU."""
+"""Shipped engines as cases of tests of plans, inputs for them, and half precision on a CPU."""
 
 from __future__ import annotations
 
+import copy
 import json
 import tempfile
 from collections.abc import Collection
@@ -11,16 +12,17 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 import runtime
+from export.graph import read_attribute
 from export.plan import graph, pipeline, quantization, samples
 from export.plan.calibration_set import SAMPLES, Calibration
 from export.plan.precision import EIGHT_BITS, HALVES, Precision
 from export.plan.quantization import EightBits, Quantized
+from export.stock import Session
 from zoo import data
 from zoo.engines import WEIGHTS
 
@@ -28,7 +30,7 @@ Arrays = dict[str, NDArray[Any]]
 ROWS = 24
 
 ENGINES = sorted(path.name for path in WEIGHTS.glob("*.onnx"))
-"""Every engine file that is shipped, encoders too."""
+"""All shipped engine files, including encoders."""
 
 
 @cache
@@ -36,8 +38,8 @@ def load(path: Path) -> tuple[ModelProto, dict[str, Any]]:
     return onnx.load(path), runtime.manifest.read(path)
 
 
-def _twins(*, of_graphs: bool) -> set[str]:
-    """Engines with the role and the operators, or the inputs and outputs, of a smaller one."""
+def _find_twins(*, of_graphs: bool) -> set[str]:
+    """Return engines with the role and the operators, or inputs and outputs, of a smaller one."""
     seen, twins = set[Any](), set[str]()
     for path in sorted(map(WEIGHTS.joinpath, ENGINES), key=lambda path: path.stat().st_size):
         model, document = load(path)
@@ -50,7 +52,7 @@ def _twins(*, of_graphs: bool) -> set[str]:
     return twins
 
 
-TWINS = _twins(of_graphs=True)
+TWINS = _find_twins(of_graphs=True)
 """Engines with the role and the operators of a smaller one."""
 
 
@@ -62,18 +64,18 @@ def case(name: str, *rest: Any, twins: Collection[str] = TWINS) -> Any:
 CASES = [case(name) for name in ENGINES]
 """`ENGINES`, as parameters of tests of graphs."""
 
-RUNS = [case(name, twins=_twins(of_graphs=False)) for name in ENGINES]
-"""`ENGINES`, as parameters of tests of the runtime, which sees roles, inputs and outputs only."""
+RUNS = [case(name, twins=_find_twins(of_graphs=False)) for name in ENGINES]
+"""`ENGINES`, as parameters of tests of the runtime, which depends on roles and tensors only."""
 
 
-def lowered(path: Path, precision: Precision) -> tuple[ModelProto, list[str]]:
+def lower(path: Path, precision: Precision) -> tuple[ModelProto, list[str]]:
     model, document = load(path)
     return pipeline.lower(model, document, precision)
 
 
 @cache
-def quantized(path: Path, precision: EightBits, count: int = SAMPLES) -> Quantized:
-    """The graph of an int8 or fp8 plan, calibrated as `python -m export` does."""
+def quantize(path: Path, precision: EightBits, count: int = SAMPLES) -> Quantized:
+    """Return the graph of an int8 or fp8 plan, calibrated like `python -m export` does."""
     model, document = load(path)
     calibration = Calibration(count=count)
     prepared = graph.prepare(model, document)
@@ -81,20 +83,19 @@ def quantized(path: Path, precision: EightBits, count: int = SAMPLES) -> Quantiz
 
 
 @cache
-def held_out(path: Path) -> Arrays:
-    """Return real inputs of a prepared graph, other ones than it is calibrated with."""
+def held_out_inputs(path: Path) -> Arrays:
+    """Return real inputs of a prepared graph that are not in its calibration set."""
     model, document = load(path)
-    calibration = Calibration(count=SAMPLES + ROWS)
-    ends = list(graph.prepare(model, document).graph.input)
-    result = samples.gather(ends, document, path, calibration)
+    inputs = list(graph.prepare(model, document).graph.input)
+    gathered = samples.gather(inputs, document, path, Calibration(count=SAMPLES + ROWS))
     return {
-        name: values[-ROWS:] if len(values) == result.count else values
-        for name, values in result.feed.items()
+        name: values[-ROWS:] if len(values) == gathered.count else values
+        for name, values in gathered.feed.items()
     }
 
 
 def pictures(shape: list[int], n: int = ROWS) -> NDArray[np.uint8]:
-    """Held-out pictures of clothes where the shape is theirs, else blocks of random colours."""
+    """Return held-out pictures of clothes for their shape, else blocks of random colours."""
     if shape == [28, 28, 1]:
         return data.load("fashion-mnist").test.images[:n]
     random = np.random.default_rng(0)
@@ -103,47 +104,37 @@ def pictures(shape: list[int], n: int = ROWS) -> NDArray[np.uint8]:
     return small.repeat(8, 1).repeat(8, 2)[:, :height, :width]
 
 
-def inputs(values: Any, n: int = ROWS) -> Arrays:
+def random_inputs(values: Any, n: int = ROWS) -> Arrays:
     """Return an array for each input of a graph: N(0, 1), pictures, or classes; scalars are 1."""
     random = np.random.default_rng(1)
-    result: Arrays = {}
+    arrays: Arrays = {}
     for value in values:
         kind = value.type.tensor_type
         first, *rest = [axis.dim_param or axis.dim_value for axis in kind.shape.dim]
         shape = [n if isinstance(first, str) else first, *rest]
         if kind.elem_type == TensorProto.UINT8:
-            result[value.name] = pictures(rest, n)
+            arrays[value.name] = pictures(rest, n)
         elif kind.elem_type == TensorProto.INT64:
-            result[value.name] = random.integers(0, 3, shape)
+            arrays[value.name] = random.integers(0, 3, shape)
         elif isinstance(first, str):
-            result[value.name] = random.standard_normal(shape).astype(np.float32)
+            arrays[value.name] = random.standard_normal(shape).astype(np.float32)
         else:
-            result[value.name] = np.ones(shape, np.float32)
-    return result
+            arrays[value.name] = np.ones(shape, np.float32)
+    return arrays
 
 
 def run(model: ModelProto, feed: Arrays) -> Arrays:
-    """Return the outputs in ONNX Runtime, without its graph optimizations."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(None, feed), strict=True))
+    """Run a model in ONNX Runtime, without graph optimizations."""
+    return Session(model, optimize=False).run(**feed)
 
 
-def rounded(model: ModelProto, precision: Precision) -> ModelProto:
-    """The same in float32, every number that the model has in half precision rounded to it.
+def round_to_half(model: ModelProto, precision: Precision) -> ModelProto:
+    """Return a float32 model that rounds every number which the model has in half precision.
 
-    For types that ONNX Runtime computes nothing in on a CPU; a GPU's sums differ from it in their
-    order only.
+    On a CPU, ONNX Runtime does not compute in these types; sums on a GPU differ only in order.
     """
     half = HALVES[precision]
-    result = ModelProto()
-    result.CopyFrom(model)
+    result = copy.deepcopy(model)
     halves = set()
     for tensor in result.graph.initializer:
         if tensor.data_type == half:
@@ -153,7 +144,7 @@ def rounded(model: ModelProto, precision: Precision) -> ModelProto:
     nodes: list[NodeProto] = []
     for node in result.graph.node:
         is_cast = node.op_type == "Cast"
-        to = next((entry.i for entry in node.attribute if entry.name == "to"), None)
+        to = read_attribute(node, "to")
         nodes.append(node)
         if is_cast and to != half:
             if set(node.input) & halves:
@@ -169,81 +160,76 @@ def rounded(model: ModelProto, precision: Precision) -> ModelProto:
             nodes.append(helper.make_node("Cast", [f"{name}.exact"], [f"{name}.half"], to=half))
             back = helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT)
             nodes.append(back)
-    copied = [NodeProto() for _ in nodes]
-    for copy, node in zip(copied, nodes, strict=True):
-        copy.CopyFrom(node)
+    copied = copy.deepcopy(nodes)
     del result.graph.node[:]
     result.graph.node.extend(copied)
     return result
 
 
-def identity(document: dict[str, Any]) -> tuple[Any, ...]:
+def _identity(document: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(document.get(field) for field in ("model", "role", "checkpoint_sha256"))
 
 
 @cache
-def shipped() -> dict[tuple[Any, ...], Path]:
-    return {identity(load(WEIGHTS / name)[1]): WEIGHTS / name for name in ENGINES}
+def _shipped_engines() -> dict[tuple[Any, ...], Path]:
+    return {_identity(load(WEIGHTS / name)[1]): WEIGHTS / name for name in ENGINES}
 
 
 def graph_of_plan(plan: bytes) -> ModelProto | None:
-    """Return a graph that computes on a CPU what the plan of a shipped engine does, else None.
+    """Return a graph for the CPU equivalent to the plan of a shipped engine, None for other plans.
 
     Its `doc_string` is the plan's manifest.
     """
     with tempfile.NamedTemporaryFile(suffix=".plan") as file:
         Path(file.name).write_bytes(plan)
         document = runtime.manifest.read(file.name)
-    engine, precision = shipped().get(identity(document)), document["precision"]
+    engine, precision = _shipped_engines().get(_identity(document)), document["precision"]
     if engine is None:
         return None
-    result = ModelProto()
     eight = precision in EIGHT_BITS
-    result.CopyFrom(quantized(engine, precision).model if eight else lowered(engine, precision)[0])
-    if precision in HALVES:
-        # ONNX Runtime computes in neither on a CPU, and leaves out casts to fp16 and back.
-        result = rounded(result, precision)
-    result.doc_string = json.dumps(document)
-    return result
+    model = quantize(engine, precision).model if eight else lower(engine, precision)[0]
+    # ONNX Runtime computes in neither half precision on a CPU, and removes casts to fp16 and back.
+    model = round_to_half(model, precision) if precision in HALVES else copy.deepcopy(model)
+    model.doc_string = json.dumps(document)
+    return model
 
 
 def operands(model: ModelProto) -> list[tuple[NodeProto, list[int]]]:
-    """Each node with the element types of its inputs."""
+    """Return each node with the element types of its inputs."""
     types = graph.element_types(
-        onnx.shape_inference.infer_shapes(raised(model), check_type=True, strict_mode=True)
+        onnx.shape_inference.infer_shapes(raise_opset(model), check_type=True, strict_mode=True)
     )
     return [(node, [types[name] for name in node.input if name]) for node in model.graph.node]
 
 
-def raised(model: ModelProto) -> ModelProto:
-    """Return the model with the operators of ONNX 1.16, the first that take bfloat16."""
-    result = ModelProto()
-    result.CopyFrom(model)
-    result.opset_import[0].version = max(result.opset_import[0].version, 22)
-    return result
+def raise_opset(model: ModelProto) -> ModelProto:
+    """Return the model with the operators of ONNX 1.16, the first to support bfloat16."""
+    model = copy.deepcopy(model)
+    model.opset_import[0].version = max(model.opset_import[0].version, 22)
+    return model
 
 
-def made_of(nodes: list[Any], weights: dict[str, Any], shape: list[Any], dtype: int = 1) -> Any:
-    """A graph from `x` to `y` float32, its types inferred."""
-    result = helper.make_graph(
+def build_model(nodes: list[Any], weights: dict[str, Any], shape: list[Any], dtype: int = 1) -> Any:
+    """Build a prepared graph from `x` to `y` float32."""
+    whole = helper.make_graph(
         nodes,
-        "made",
+        "toy",
         [helper.make_tensor_value_info("x", dtype, shape)],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()],
     )
     opsets = [helper.make_opsetid("", 20)]
-    return graph.prepare(helper.make_model(result, opset_imports=opsets, ir_version=10), {})
+    return graph.prepare(helper.make_model(whole, opset_imports=opsets, ir_version=10), {})
 
 
-def node(kind: str, inputs: str, output: str, **attributes: Any) -> Any:
+def make_node(kind: str, inputs: str, output: str, **attributes: Any) -> Any:
     return helper.make_node(kind, inputs.split(), output.split(), name=output, **attributes)
 
 
 FEW = (
     "contractive-ae linear-ae overcomplete-ae sparse-ae-kl sparse-ae stochastic-ae undercomplete-ae"
 ).split()
-"""Networks of one or two layers: there is none between the first and the last."""
+"""Networks of one or two layers, with no layer between the first and the last."""
 
 
 def has_eight_bits(name: str, kind: str) -> bool:

@@ -1,6 +1,6 @@
-"""The layers that TensorRT-RTX makes of a graph.
+"""Layers that TensorRT-RTX builds from a graph.
 
-Its engine inspector needs a GPU; while it builds, it logs the same description, layer by layer.
+Its engine inspector needs a GPU, but its log of a build has the same description of each layer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from export.plan import targets
 from export.plan.builder import fixed_profile
 
 GENERATED = "kgen"
-"""Type of the layers that round, scale, add and move, and multiply no matrices."""
+"""Type of the layers without matrix products, which round, scale, add and move."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Layer:
     nodes: frozenset[str]
 
 
-def layers(model: ModelProto, rows: int = 8) -> list[Layer]:
+def build_layers(model: ModelProto, rows: int = 8) -> list[Layer]:
     """Build a plan for one number of rows and return its layers."""
     trt = targets.choose("tensorrt-rtx").module
     lines: list[str] = []
@@ -47,19 +47,19 @@ def layers(model: ModelProto, rows: int = 8) -> list[Layer]:
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     config.add_optimization_profile(fixed_profile(builder, network, rows))
     assert builder.build_serialized_network(network, config) is not None, lines[-3:]
-    return [layer for line in lines if (layer := _read(line))]
+    return [layer for line in lines if (layer := _parse(line))]
 
 
-def _read(line: str) -> Layer | None:
-    result = re.match(r"Name: .*?, LayerType: (\w+), Inputs: \[(.*?)(Constants|Outputs): ", line)
-    if result is None:
+def _parse(line: str) -> Layer | None:
+    match = re.match(r"Name: .*?, LayerType: (\w+), Inputs: \[(.*?)(Constants|Outputs): ", line)
+    if match is None:
         return None
-    reads = re.search(r"Datatype: (\w+)", result[2])
+    reads = re.search(r"Datatype: (\w+)", match[2])
     nodes = re.findall(r"\[ONNX Layer: ([^\]]+)\]", line)
-    return Layer(result[1], reads[1] if reads else "", frozenset(nodes))
+    return Layer(match[1], reads[1] if reads else "", frozenset(nodes))
 
 
-def products_in(kind: str, found: list[Layer]) -> set[str]:
+def products_of_type(kind: str, layers: list[Layer]) -> set[str]:
     """Return the nodes of the layers that multiply numbers of that type."""
-    result = [layer for layer in found if layer.kind != GENERATED and layer.reads == kind]
-    return {node for layer in result for node in layer.nodes}
+    matches = [layer for layer in layers if layer.kind != GENERATED and layer.reads == kind]
+    return {node for layer in matches for node in layer.nodes}
