@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from zoo.data import DataSet
@@ -42,6 +45,34 @@ def trainer(name: str, toy: DataSet, recipe: Recipe, out: Path, **sizes: Any) ->
     entry = registry.get(name)
     model = entry.make({**SIZES[name], **sizes})
     return Trainer(name, model, make_task(entry, recipe), toy, recipe, out, cpu=True, quiet=True)
+
+
+def assert_resumes(make: Callable[[Path], Trainer], folder: Path, steps: int) -> Path:
+    """Check that a run interrupted after `steps` steps ends like a whole one; return its folder.
+
+    The interrupted epoch is repeated.
+    """
+    make(folder / "whole").run()
+    stopped = make(folder / "parts")
+    step, count = stopped.task.step, iter(range(steps))
+
+    def stop(*arguments: Any) -> Any:
+        if next(count, None) is None:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    stopped.task.step = stop  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run()
+    resumed = make(folder / "parts")
+    resumed.resume()
+    assert 0 < resumed.progress.step <= steps
+    resumed.run()
+    for name in ("checkpoint", "last/state"):
+        one, two = (load_file(folder / f / f"{name}.safetensors") for f in ("whole", "parts"))
+        assert one.keys() == two.keys()
+        assert all(torch.equal(one[key], two[key]) for key in one)
+    return folder / "parts"
 
 
 class Counting:

@@ -1,4 +1,4 @@
-"""Pictures that commands wrote, opened again."""
+"""Pictures for commands to read, and the tiles of those they write."""
 
 from __future__ import annotations
 
@@ -8,13 +8,24 @@ import numpy as np
 from PIL import Image
 
 from zoo.images import grid, rows, sinks
-from zoo.images.convert import enlarge
+from zoo.images.convert import enlarge, to_pillow
 
 
 def picture(path: Path) -> np.ndarray:
     with Image.open(path) as opened:
         array = np.asarray(opened)
     return array[..., None] if array.ndim == 2 else array
+
+
+def save_pictures(
+    folder: Path, images: np.ndarray, suffix: str = ".png", names: str = "", first: int = 0
+) -> None:
+    """Write images [n, H, W, C] as a, b, c …, or under `names` formatted with the index."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, image in enumerate(images, first):
+        mode = "LA" if image.shape[2] == 2 else None
+        picture = Image.fromarray(image, mode) if mode else to_pillow(image)
+        picture.save(folder / f"{names.format(index) or chr(ord('a') + index)}{suffix}")
 
 
 def tiles(path: Path, count: int, columns: int | None = None, height: int = 28) -> np.ndarray:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +58,16 @@ def refuses(name: str, *args: object, cwd: Path, before: Callable[[], None] | No
     return done.stderr
 
 
+def refuses_here(main: Callable[..., Any], capfd: pytest.CaptureFixture[str], *args: object) -> str:
+    """Call a command that must fail cleanly in this process; return its message."""
+    with pytest.raises(SystemExit) as stopped:
+        main([str(arg) for arg in args])
+    assert stopped.value.code == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
 def contents(folder: Path) -> dict[str, tuple[int, int]]:
     """Size and time of change of every file below a folder, hidden ones too; 0, 0 for folders."""
     result = {}
@@ -77,11 +88,56 @@ def modules_after(tmp_path: Path, code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-def wait_for_output(folder: Path) -> None:
-    """Wait until a temporary file or folder has content."""
+def without(package: str, name: str, *args: object, cwd: Path) -> str:
+    """Run a command that needs a package in a process without it; return its error."""
+    code = f"import sys; sys.modules[{package!r}] = None; from zoo import {name} as m; "
+    code += f"m.main({[str(arg) for arg in args]!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, ""), done
+    return done.stderr
+
+
+def peak_memory(name: str, *args: object, cwd: Path) -> int:
+    """Peak resident memory of a command, in kB."""
+    code = f"import zoo.{name} as m; m.main({[str(arg) for arg in args]!r}, standalone_mode=False)"
+    code += "\nprint(*[line for line in open('/proc/self/status') if line.startswith('VmHWM')])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=True
+    )
+    return int(done.stdout.split()[-2])
+
+
+def interrupt(
+    name: str, *args: object, cwd: Path, number: int, twice: bool = False, **begun: Any
+) -> tuple[int, str]:
+    """Signal a command that has begun to write; return its status and stderr.
+
+    `begun` goes to `wait_for_output`. The command must leave no file and print nothing to stdout.
+    """
+    files = contents(cwd)
+    with subprocess.Popen(
+        command(name, *args), cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            wait_for_output(cwd, **begun)
+            process.send_signal(number)
+            while twice and process.poll() is None:
+                process.send_signal(number)
+                time.sleep(0.02)
+            said, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert contents(cwd).keys() == files.keys() and said == ""
+    return process.returncode, errors
+
+
+def wait_for_output(folder: Path, pattern: str = ".zoo-*.part", size: int = 10_000) -> None:
+    """Wait until a temporary file has `size` bytes, or a temporary folder content."""
     for _ in range(600):
-        for path in folder.glob(".zoo-*.part"):
-            if any(path.iterdir()) if path.is_dir() else path.stat().st_size > 10_000:
+        for path in folder.glob(pattern):
+            if any(path.iterdir()) if path.is_dir() else path.stat().st_size >= size:
                 return
         time.sleep(0.1)
     pytest.fail("nothing was written for a minute")

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, save
-from PIL import Image
 
 import runtime
 import zoo
-from zoo.images.convert import to_pillow
 
 Shape = tuple[int, int, int]
 
@@ -116,15 +114,6 @@ def filled(images: np.ndarray) -> np.ndarray:
     colours, known = images[..., :-1].astype(float), images[..., -1:] / 255
     means = (colours * known).sum((1, 2), keepdims=True) / known.sum((1, 2), keepdims=True)
     return np.floor(colours * known + means * (1 - known) + 0.5).astype(np.uint8)
-
-
-def save_pictures(folder: Path, images: np.ndarray, suffix: str = ".png") -> None:
-    """Pictures a, b, c … in a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for letter, image in zip("abcdefghijklmnopqrstuvwxyz", images, strict=False):
-        mode = "LA" if image.shape[2] == 2 else None
-        picture = Image.fromarray(image, mode) if mode else to_pillow(image)
-        picture.save(folder / f"{letter}{suffix}")
 
 
 def scores(said: str) -> dict[str, tuple[float, float]]:

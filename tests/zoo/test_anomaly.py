@@ -1,18 +1,16 @@
-"""Anomalies: scores, thresholds and curves against their definitions, and planted ones found."""
+"""Anomaly detection: scores, thresholds and curves against their definitions; planted anomalies."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import runtime
-from pictures import row_tiles
+from pictures import row_tiles, save_pictures
 from shell import ENGINE, refuses, succeeds
 from zoo.applications import anomaly, anomaly_pictures
 from zoo.data import DataSet
@@ -22,12 +20,6 @@ from zoo.inference.pairs import Pair
 
 DATA = ("--engine", ENGINE, "--data", "fashion-mnist")
 COUNT = 600
-
-
-@pytest.fixture(scope="module")
-def pair() -> Iterator[Pair]:
-    with Pair(ENGINE) as pair:
-        yield pair
 
 
 @pytest.fixture(scope="module")
@@ -175,12 +167,8 @@ def test_planted_anomalies_are_named_and_shown(
 ) -> None:
     random = np.random.default_rng(5)
     planted = random.integers(0, 256, (3, 28, 28, 1)).astype(np.uint8)
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for index in range(37):
-        Image.fromarray(images[index, ..., 0]).save(folder / f"garment, {index:02}.png")
-    for index in range(3):
-        Image.fromarray(planted[index, ..., 0]).save(folder / f"x{index}.png")
+    save_pictures(tmp_path / "pictures", images[:37], names="garment, {:02}")
+    save_pictures(tmp_path / "pictures", planted, names="x{}")
     np.save(tmp_path / "normal.npy", images[100:])
     said = succeeds(
         "anomaly", "pictures", "--engine", ENGINE, "--normal", "normal.npy", "--fpr", 0.02,

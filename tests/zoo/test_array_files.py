@@ -1,4 +1,4 @@
-"""Arrays and data sets in `.npy`, `.npz` and IDX files: labels of all kinds, and every damage."""
+"""Arrays and data sets in `.npy`, `.npz` and IDX files: labels of all kinds, damaged files."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def header(text: str) -> bytes:
     return b"\x93NUMPY\1\0\x76\0" + text.encode().ljust(117) + b"\n"
 
 
-def damaged(content: bytes, place: int, by: bytes) -> bytes:
+def overwrite(content: bytes, place: int, by: bytes) -> bytes:
     return content[:place] + by + content[place + len(by) :]
 
 
-def marked(content: bytes, here: int, there: int, by: bytes) -> bytes:
-    """A zip with a field changed in both its places, beside the member and in the directory."""
+def change_headers(content: bytes, here: int, there: int, by: bytes) -> bytes:
+    """Change a field of a zip archive in both headers, beside the member and in the directory."""
     for signature, place in ((b"PK\3\4", here), (b"PK\1\2", there)):
-        content = damaged(content, content.index(signature) + place, by)
+        content = overwrite(content, content.index(signature) + place, by)
     return content
 
 
@@ -62,15 +62,16 @@ IDX = struct.pack(">4I", 0x803, COUNT, 8, 8) + IMAGES.tobytes()
 
 DAMAGED = {
     "empty.npy": (b"", "is empty"),
-    "encrypted.npz": (marked(npz(npy(IMAGES)), 6, 8, b"\1"), "images is encrypted"),
+    "header.npy": (npy(IMAGES)[:20], "cannot read"),
+    "encrypted.npz": (change_headers(npz(npy(IMAGES)), 6, 8, b"\1"), "images is encrypted"),
     "deflate.npz": (
-        damaged(npz(npy(IMAGES), zipfile.ZIP_DEFLATED), 60, b"\xff" * 4),
+        overwrite(npz(npy(IMAGES), zipfile.ZIP_DEFLATED), 60, b"\xff" * 4),
         "cannot read",
     ),
-    "bzip2.npz": (damaged(npz(npy(IMAGES), zipfile.ZIP_BZIP2), 120, bytes(20)), "cannot read"),
-    "lzma.npz": (damaged(npz(npy(IMAGES), zipfile.ZIP_LZMA), 120, bytes(20)), "cannot read"),
-    "method.npz": (marked(npz(npy(IMAGES)), 8, 10, b"\x63"), "cannot read"),
-    "sum.npz": (damaged(npz(npy(IMAGES)), 900, b"\1\2\3"), "Bad CRC-32"),
+    "bzip2.npz": (overwrite(npz(npy(IMAGES), zipfile.ZIP_BZIP2), 120, bytes(20)), "cannot read"),
+    "lzma.npz": (overwrite(npz(npy(IMAGES), zipfile.ZIP_LZMA), 120, bytes(20)), "cannot read"),
+    "method.npz": (change_headers(npz(npy(IMAGES)), 8, 10, b"\x63"), "cannot read"),
+    "sum.npz": (overwrite(npz(npy(IMAGES)), 900, b"\1\2\3"), "Bad CRC-32"),
     "end.npz": (npz(npy(IMAGES))[:-40], "cannot read"),
     "cut.npz": (npz(npy(IMAGES)[:-5]), "shorter than its header says"),
     "long.npz": (npz(npy(IMAGES) + b"!"), "longer than its header says"),
@@ -98,7 +99,7 @@ DAMAGED = {
 
 @pytest.mark.parametrize("name", DAMAGED)
 def test_damage_is_one_line(tmp_path: Path, name: str) -> None:
-    """By every way in, and without memory for what is not there."""
+    """Every reader refuses, without allocating what the header announces."""
     content, message = DAMAGED[name]
     path = tmp_path / name
     path.write_bytes(content)
@@ -120,7 +121,7 @@ def test_damage_is_one_line(tmp_path: Path, name: str) -> None:
 
 
 def test_every_bit_of_an_archive_may_be_damaged(tmp_path: Path) -> None:
-    """Nothing but a DataError, or arrays of the right shape from bits that do not matter."""
+    """A DataError, or arrays of the right shape if the bits do not matter."""
     random = np.random.default_rng(1)
     path = tmp_path / "a.npz"
     for save in (np.savez, np.savez_compressed):
@@ -182,10 +183,7 @@ def test_arrays_are_those_of_numpy(tmp_path: Path) -> None:
             archive.read("images")
 
 
-# Labels
-
-
-def saved(path: Path, **more: object) -> data.DataSet:
+def save_and_load(path: Path, **more: object) -> data.DataSet:
     np.savez(path, images=IMAGES, **more)
     return data.load(str(path))
 
@@ -204,13 +202,13 @@ GOOD = {
 
 @pytest.mark.parametrize("kind", GOOD)
 def test_labels_are_numbers_or_names(tmp_path: Path, kind: str) -> None:
-    loaded = saved(tmp_path / "a.npz", labels=GOOD[kind])
+    loaded = save_and_load(tmp_path / "a.npz", labels=GOOD[kind])
     whole = data.DataSet("a", *data.split_by_seed(data.Split(IMAGES[..., None], LABELS)))
     for split, expected in zip(loaded.parts.values(), whole.parts.values(), strict=True):
         assert split.labels is not None and split.labels.dtype == np.int64
         assert np.array_equal(split.labels, expected.labels)
     assert loaded.classes == (NAMES.tolist() if "names" in kind else [])
-    turned = saved(tmp_path / "a.npz", labels=GOOD[kind], classes=NAMES[::-1])
+    turned = save_and_load(tmp_path / "a.npz", labels=GOOD[kind], classes=NAMES[::-1])
     assert turned.classes == ["emu", "dog", "cat"]
     if "names" in kind:
         assert np.array_equal(turned.train.labels, 2 - np.asarray(whole.train.labels))
@@ -242,15 +240,15 @@ BAD = {
 def test_other_labels_are_refused(tmp_path: Path, kind: str) -> None:
     labels, message = BAD[kind]
     with pytest.raises(DataError, match=message) as raised:
-        saved(tmp_path / "bad.npz", labels=labels)
+        save_and_load(tmp_path / "bad.npz", labels=labels)
     assert "bad.npz" in str(raised.value)
 
 
 def test_labels_without_a_class_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="2 classes but a label 2 in train"):
-        saved(tmp_path / "bad.npz", labels=LABELS, classes=NAMES[:2])
+        save_and_load(tmp_path / "bad.npz", labels=LABELS, classes=NAMES[:2])
     with pytest.raises(DataError, match="labels: 'emu' in row 2 is not a class; classes: cat, d"):
-        saved(tmp_path / "bad.npz", labels=NAMES[LABELS], classes=NAMES[:2])
+        save_and_load(tmp_path / "bad.npz", labels=NAMES[LABELS], classes=NAMES[:2])
     parts = {"train_images": IMAGES, "test_images": IMAGES, "train_labels": NAMES[LABELS % 2]}
     np.savez(tmp_path / "bad.npz", test_labels=NAMES[LABELS], **parts)
     with pytest.raises(DataError, match="test_labels: 'emu' in row 2 is not a class"):
@@ -279,13 +277,13 @@ def test_parts_of_an_archive_are_alike(tmp_path: Path) -> None:
 
 def test_classes_have_names_of_their_own(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="bad: classes has cat twice"):
-        saved(tmp_path / "bad.npz", labels=LABELS, classes=np.array(["cat", "dog", "cat"]))
+        save_and_load(tmp_path / "bad.npz", labels=LABELS, classes=np.array(["cat", "dog", "cat"]))
 
 
 def test_attributes_that_are_no_numbers(tmp_path: Path) -> None:
     for attributes in (np.array([["1"], ["-1"]])[LABELS % 2], LABELS[:, None] > 0):
         with pytest.raises(DataError, match=r"attributes must be 1 or -1, got .* \((<U2|bool)\)"):
-            saved(tmp_path / "bad.npz", attributes=attributes)
+            save_and_load(tmp_path / "bad.npz", attributes=attributes)
 
 
 @pytest.mark.parametrize("kind", ["attribute_names", "classes"])
@@ -296,12 +294,12 @@ def test_names_are_one_row(tmp_path: Path, kind: str) -> None:
         kind: np.array([["one"]]),
     }
     with pytest.raises(DataError, match=rf"bad.npz: {kind} must be one row of names, got \[1, 1\]"):
-        saved(tmp_path / "bad.npz", **given)
-    assert saved(tmp_path / "a.npz", **given | {kind: np.array(["one"])}).name == "a"
+        save_and_load(tmp_path / "bad.npz", **given)
+    assert save_and_load(tmp_path / "a.npz", **given | {kind: np.array(["one"])}).name == "a"
 
 
 def test_files_are_read_in_one_place(repository: Path) -> None:
-    """Elsewhere what NumPy, Pillow or a decompressor raises would be a traceback."""
+    """Elsewhere an exception of NumPy, Pillow or a decompressor would be a traceback."""
     readers = re.compile(
         r"np\.load\(|Image\.open\(|gzip\.(open|decompress|GzipFile)\(|fromfile\(|ZipFile\(path\)"
     )

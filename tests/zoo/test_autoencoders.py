@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from updates import Updates
 from zoo.data import DataSet, Split
 from zoo.errors import ConfigError
 from zoo.models import registry
-from zoo.models.autoencoder import Autoencoder, DenseConfig
+from zoo.models.autoencoder import DenseConfig
 from zoo.models.contractive_ae import ContractiveAE, ContractiveConfig
 from zoo.models.linear_ae import LinearAE
 from zoo.models.overcomplete_ae import OvercompleteAE, OvercompleteConfig
@@ -37,7 +38,7 @@ FAMILY = [
 
 @pytest.fixture(scope="module")
 def some(fashion_mnist: DataSet) -> DataSet:
-    """2,000 images of Fashion-MNIST to learn from, 500 to measure on."""
+    """A data set of 2,000 training and 500 test images of Fashion-MNIST."""
     train, test = fashion_mnist.train, fashion_mnist.test
     assert train.labels is not None and test.labels is not None
     return DataSet(
@@ -49,12 +50,11 @@ def some(fashion_mnist: DataSet) -> DataSet:
 
 
 def pixels(split: Split) -> torch.Tensor:
-    """Images of a split as models take them."""
     return torch.from_numpy(split.images.transpose(0, 3, 1, 2) / np.float32(255))
 
 
 def train(model: Any, data: DataSet, epochs: int = 3, rate: float = 2e-3) -> list[float]:
-    """A plain training loop of the model's own loss; its losses."""
+    """Train on the model's own loss; return the losses."""
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     images = pixels(data.train)
     losses = []
@@ -70,7 +70,6 @@ def train(model: Any, data: DataSet, epochs: int = 3, rate: float = 2e-3) -> lis
 
 @pytest.mark.parametrize("bounded", [True, False])
 def test_columns_of_a_sparse_decoder_are_held_to_unit_norm(bounded: bool, some: DataSet) -> None:
-    """After every step of a task's optimizer, whatever the step was."""
     torch.manual_seed(0)
     model = SparseAE(SparseConfig(latent=32, unit_columns=bounded))
     (optimizer,) = ReconstructionTask().optimizers(model, Recipe(learning_rate=0.02))
@@ -105,15 +104,8 @@ def test_a_few_steps_on_real_images_lower_the_loss(name: str, some: DataSet) -> 
     torch.manual_seed(0)
     task: Any = make_task(registry.get(name))
     model: Any = registry.get(name).make()
-    recipe = Recipe(learning_rate=1e-3)
-    optimizer = task.optimizers(model, recipe)[0]
+    update = Updates(task.optimizers(model, Recipe(learning_rate=1e-3)))
     levels = torch.from_numpy(np.array(some.train.images[:500]))
-
-    def update(loss: torch.Tensor, index: int) -> None:
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
     before = evaluate_autoencoder(model, some.test)
     losses = [float(task.step(model, Batch(levels), update)["loss"].detach()) for _ in range(30)]
     after = evaluate_autoencoder(model, some.test)
@@ -352,7 +344,3 @@ def test_without_pretraining_nothing_changes(some: DataSet) -> None:
 def test_bad_config(name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         registry.get(name).make(options)
-
-
-def test_base_class_has_no_penalty() -> None:
-    assert Autoencoder(DenseConfig()).penalty(torch.ones(2, 2), torch.ones(2, 1, 2, 2)) is None

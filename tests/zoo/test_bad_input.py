@@ -1,12 +1,10 @@
-"""Bad input to the commands: one clear line on stderr, exit code 2, nothing written or changed."""
+"""Bad input to the commands: one line on stderr, exit code 2, nothing written or changed."""
 
 from __future__ import annotations
 
 import json
 import re
 import resource
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +16,7 @@ import runtime
 import zoo
 from gpus import why_no_gpu
 from runtime.errors import BackendUnavailableError, DeviceUnavailableError, EngineFileError
-from shell import ENGINE, refuses, succeeds
+from shell import ENGINE, refuses, succeeds, without
 
 PNG = ("--out", "new.png")
 
@@ -28,8 +26,8 @@ def engine_bytes() -> bytes:
     return zoo.engine_path(ENGINE).read_bytes()
 
 
-def replaced(engine: bytes, pattern: bytes, by: bytes) -> bytes:
-    """The engine with one text replaced by another of the same length: still valid ONNX."""
+def replace_text(engine: bytes, pattern: bytes, by: bytes) -> bytes:
+    """Replace a text of the engine by one of the same length, which leaves it valid ONNX."""
     changed, count = re.subn(pattern, by, engine)
     assert count == 1 and len(changed) == len(engine)
     return changed
@@ -45,13 +43,13 @@ def bad_engine(kind: str, engine: bytes) -> bytes:
     if kind.startswith("truncated"):
         return engine[: int(len(engine) * float(kind.split()[1]))]
     if kind == "no engine":
-        return replaced(engine, rb"zoo\.manifest", b"foo.manifest")
+        return replace_text(engine, rb"zoo\.manifest", b"foo.manifest")
     if kind == "future":
-        return replaced(engine, rb'"schema": ?1', lambda match: match[0][:-1] + b"9")
+        return replace_text(engine, rb'"schema": ?1', lambda match: match[0][:-1] + b"9")
     if kind == "manifest not JSON":
-        return replaced(engine, rb'"schema":', b'"schema";')
+        return replace_text(engine, rb'"schema":', b'"schema";')
     if kind == "manifest incomplete":
-        return replaced(engine, rb'"role"', b'"rule"')
+        return replace_text(engine, rb'"role"', b'"rule"')
     raise AssertionError(kind)
 
 
@@ -91,16 +89,16 @@ def test_engines_of_the_wrong_kind(tmp_path: Path) -> None:
     assert "encoder" in said and "generator" in said
 
 
-def plan_of(document: bytes, magic: bytes = b"vtrt", missing: int = 0) -> bytes:
-    """Bytes laid out as TensorRT lays a plan out: the length of the whole in its header."""
+def build_plan(document: bytes, magic: bytes = b"vtrt", missing: int = 0) -> bytes:
+    """Return bytes in the layout of a TensorRT plan, with the total length in the header."""
     body = bytes(48) + b"name" + document + bytes(1000)
     header = magic + bytes(4) + (2).to_bytes(8, "little")
     whole = header + (len(body) + 24).to_bytes(8, "little") + body
     return whole[: len(whole) - missing]
 
 
-def manifest_text(engine: bytes) -> bytes:
-    """The manifest of the engine, as it stands in a plan."""
+def manifest_in_plan(engine: bytes) -> bytes:
+    """Return the engine's manifest as it appears in a plan."""
     document = engine[engine.index(b'{"schema"') :]
     whole = json.JSONDecoder().raw_decode(document.decode(errors="replace"))[0]
     # The digest is of another file.
@@ -116,22 +114,22 @@ def manifest_text(engine: bytes) -> bytes:
 BAD_PLANS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "empty": (lambda text: b"", "empty"),
     "zeros": (lambda text: bytes(1000), "not a TensorRT plan"),
-    "header only": (lambda text: plan_of(text)[:30], "truncated at byte 30"),
-    "last byte missing": (lambda text: plan_of(text, missing=1), "truncated at byte"),
-    "half": (lambda text: plan_of(text, missing=len(text) // 2), "truncated at byte"),
-    "longer": (lambda text: plan_of(text) + b"more", "bytes long, but the plan in it"),
-    "no manifest": (lambda text: plan_of(b"network"), "no zoo.manifest"),
-    "manifest without end": (lambda text: plan_of(text[:-9]), "manifest is incomplete"),
+    "header only": (lambda text: build_plan(text)[:30], "truncated at byte 30"),
+    "last byte missing": (lambda text: build_plan(text, missing=1), "truncated at byte"),
+    "half": (lambda text: build_plan(text, missing=len(text) // 2), "truncated at byte"),
+    "longer": (lambda text: build_plan(text) + b"more", "bytes long, but the plan in it"),
+    "no manifest": (lambda text: build_plan(b"network"), "no zoo.manifest"),
+    "manifest without end": (lambda text: build_plan(text[:-9]), "manifest is incomplete"),
     "manifest not JSON": (
-        lambda text: plan_of(text.replace(b":", b";").replace(b";", b":", 1)),
+        lambda text: build_plan(text.replace(b":", b";").replace(b";", b":", 1)),
         "JSON",
     ),
     "manifest of an ONNX file": (
-        lambda text: plan_of(text.replace(b'"plan"', b'"idea"')),
+        lambda text: build_plan(text.replace(b'"plan"', b'"idea"')),
         "'plan': a plan's manifest must have this field",
     ),
     "manifest of the future": (
-        lambda text: plan_of(text.replace(b'"schema": 1', b'"schema": 9')),
+        lambda text: build_plan(text.replace(b'"schema": 1', b'"schema": 9')),
         "schema 9",
     ),
 }
@@ -140,7 +138,7 @@ BAD_PLANS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 @pytest.mark.parametrize("kind", BAD_PLANS)
 def test_bad_plans(tmp_path: Path, engine_bytes: bytes, kind: str) -> None:
     make, problem = BAD_PLANS[kind]
-    (tmp_path / "a.plan").write_bytes(make(manifest_text(engine_bytes)))
+    (tmp_path / "a.plan").write_bytes(make(manifest_in_plan(engine_bytes)))
     for args in (("sample", "--engine", "a.plan", *PNG), ("inspect", "a.plan")):
         said = refuses(*args, cwd=tmp_path)
         assert "a.plan" in said and re.search(problem, said), said
@@ -149,8 +147,8 @@ def test_bad_plans(tmp_path: Path, engine_bytes: bytes, kind: str) -> None:
 @pytest.mark.parametrize("name", ["a.plan", "a.engine", "a.part"])
 @pytest.mark.parametrize("magic", [b"vtrt", b"ftrt"])
 def test_plan_without_a_gpu(tmp_path: Path, engine_bytes: bytes, name: str, magic: bytes) -> None:
-    """What it is can be read everywhere; it cannot run, and one line says why."""
-    (tmp_path / name).write_bytes(plan_of(manifest_text(engine_bytes), magic))
+    """A plan can be described everywhere; running it is refused with the reason."""
+    (tmp_path / name).write_bytes(build_plan(manifest_in_plan(engine_bytes), magic))
     missing = re.escape(why_no_gpu())
     said = refuses("sample", "--engine", name, *PNG, cwd=tmp_path)
     assert name in said and re.search(missing, said)
@@ -286,12 +284,5 @@ def test_failure_keeps_the_old_file(tmp_path: Path) -> None:
     ("module", "args"), [("train", ["vae", "--dry-run"]), ("elbo", ["vae.onnx"])]
 )
 def test_training_commands_say_what_they_need(module: str, args: list[str], tmp_path: Path) -> None:
-    code = (
-        f"import sys; sys.modules['torch'] = None; from zoo import {module}; "
-        f"sys.exit({module}.main({args!r}))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert done.stderr == "error: this needs torch: pip install 'generator-zoo[train]'\n"
+    said = without("torch", module, *args, cwd=tmp_path)
+    assert said == "error: this needs torch: pip install 'generator-zoo[train]'\n"

@@ -1,4 +1,4 @@
-"""CelebA's layout: what is read, how pictures are cut, and every line that does not fit."""
+"""CelebA's layout: reading, cropping, and every malformed line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COUNT = 20
 
 
 def write_celeba(folder: Path, partition: bool = True, count: int = COUNT) -> np.ndarray:
-    """Pictures of 178×218 as JPEG, and the tables laid out as CelebA's; the ±1 table [N, 4]."""
+    """Write 178×218 JPEG pictures and CelebA's tables; return the attributes, ±1 [N, 4]."""
     rng = np.random.default_rng(0)
     table = rng.choice([-1, 1], (count, len(NAMES)))
     (folder / celeba.IMAGES).mkdir(parents=True)
@@ -39,12 +39,12 @@ def write_celeba(folder: Path, partition: bool = True, count: int = COUNT) -> np
 
 
 def part_of(index: int) -> int:
-    """Mostly 0; then 1, then 2."""
+    """Return the part of an image: mostly 0, then 1, then 2."""
     return 0 if index < 12 else 1 if index < 15 else 2
 
 
 def expected(folder: Path, index: int, size: int) -> np.ndarray:
-    """The picture as CelebA's users cut it: its central 178×178, resized."""
+    """Return a picture's central 178×178, resized, as CelebA is usually cropped."""
     with Image.open(folder / celeba.IMAGES / f"{index + 1:06}.jpg") as picture:
         square = picture.resize((size, size), Image.Resampling.LANCZOS, box=(0, 20, 178, 198))
         return np.asarray(square)
@@ -123,7 +123,7 @@ def test_full_pictures_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def change(file: str, number: int, line: str | None) -> Callable[[Path], None]:
-    """Put `line` in the place of line `number` (from 1) of a table; None takes it out."""
+    """Replace line `number` (from 1) of a table by `line`, or remove it."""
 
     def apply(folder: Path) -> None:
         lines = (folder / file).read_text().splitlines()
@@ -215,7 +215,7 @@ def test_a_broken_picture_is_left_out_with_its_attributes(tmp_path: Path) -> Non
 
 
 def test_wrong_size_is_seen_on_one_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command must not read 200,000 pictures to find that the first one does not fit."""
+    """A command must not read 200,000 pictures to find that the first has the wrong size."""
     from zoo.inference.inputs import load_data
 
     write_celeba(tmp_path)

@@ -1,4 +1,4 @@
-"""The classifier of classes: its numbers, its training, its engine file with the features."""
+"""The class classifier: formulas, training, and its engine file with features."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ pytestmark = pytest.mark.usefixtures("quick_throughput")
 
 
 def small(classes: int = 2, size: int = 8, dropout: float = 0.0) -> ClassClassifier:
-    """A small network of random weights."""
     torch.manual_seed(0)
     return ClassClassifier(ClassConfig(size, 1, (4, 8), 12, dropout, classes))
 
@@ -59,7 +58,7 @@ def test_loss_against_numpy() -> None:
 
 
 def test_moved_images() -> None:
-    """Every result is the image at one of the nine places around it, on black."""
+    """Every result is the image shifted by up to a pixel, on black."""
     torch.manual_seed(0)
     images = torch.rand(200, 2, 5, 6)
     places = {(dy, dx): 0 for dy in (-1, 0, 1) for dx in (-1, 0, 1)}

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from threadpoolctl import threadpool_limits
 
 import runtime
-from pictures import row_tiles
+from pictures import row_tiles, save_pictures
 from shell import ENGINE, refuses, run, succeeds
 from zoo.applications import clustering
 from zoo.data import DataSet
@@ -33,25 +32,16 @@ SHAPE = (28, 28, 1)
 
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Threads of k-means wait for one another, which takes long on a busy machine."""
+    """Run k-means in one thread: several wait for each other on a busy machine."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     with threadpool_limits(1):
         yield
 
 
 @pytest.fixture(scope="module")
-def pair() -> Iterator[Pair]:
-    with Pair(ENGINE) as pair:
-        yield pair
-
-
-@pytest.fixture(scope="module")
 def latents(pair: Pair, fashion_mnist: DataSet) -> np.ndarray:
-    """Means [COUNT, 32] of the first test images."""
+    """Encoder means [COUNT, 32] of the first test images."""
     return pair.encoder.encode(fashion_mnist.test.images[:COUNT])[0]
-
-
-# k-means
 
 
 def test_kmeans_is_a_fixed_point(latents: np.ndarray) -> None:
@@ -117,9 +107,6 @@ def test_kmeans_refuses(latents: np.ndarray) -> None:
         clustering.kmeans(broken, 2)
 
 
-# Scores
-
-
 @pytest.mark.parametrize(("classes", "clusters"), [(2, 2), (4, 4), (5, 3), (3, 5), (1, 4)])
 def test_accuracy_is_the_best_of_all_pairings(classes: int, clusters: int) -> None:
     random = np.random.default_rng(classes * 10 + clusters)
@@ -173,9 +160,6 @@ def test_names_of_clusters_do_not_matter(fashion_mnist: DataSet) -> None:
         agreement.scores(labels, labels[1:])
 
 
-# Rows and selections
-
-
 def test_rows_that_are_long_go_on_below(tmp_path: Path, fashion_mnist: DataSet) -> None:
     images = fashion_mnist.test.images
     color = np.repeat(images[5:7], 3, axis=3) // np.array([1, 2, 3], np.uint8)
@@ -221,9 +205,6 @@ def test_pair_is_found_from_either_file(
         pair.encoder.encode(np.zeros((1, *SHAPE), np.uint8))
 
 
-# The command
-
-
 def test_clusters_of_fashion_mnist(
     tmp_path: Path, pair: Pair, latents: np.ndarray, fashion_mnist: DataSet
 ) -> None:
@@ -264,9 +245,7 @@ def test_without_classes_and_without_a_generator(
 ) -> None:
     shutil.copy(vae_encoder_engine, tmp_path / "mine.encoder.onnx")
     folder = tmp_path / "pictures"
-    folder.mkdir()
-    for index in range(9):
-        Image.fromarray(fashion_mnist.test.images[index, ..., 0]).save(folder / f"{index}.png")
+    save_pictures(folder, fashion_mnist.test.images[:9], names="{}")
     said = succeeds(
         "cluster", "pictures", "--engine", "mine.encoder.onnx", "-k", 2, "--assign", "a.npz",
         "--out", "c.png", "--standardise", cwd=tmp_path,

@@ -1,4 +1,4 @@
-"""Conditional generators: an image of the class asked for, however it is asked for."""
+"""Conditional generators: images of the requested classes, in every form of request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from export.roles import generator as generators
 from oracles.noise import normals
 from runtime.errors import ArgumentError, EngineFileError, ManifestError
 from shell import refuses, succeeds
-from small_inputs import CLASSES, WIDTH
+from small_inputs import CLASSES, WIDTH, close
 
 SEED, FIRST = 2**63 + 5, 7
 
@@ -43,14 +43,8 @@ def generator(small: tuple[Path, Evaluate], request: pytest.FixtureRequest) -> A
 
 @pytest.fixture(scope="module")
 def expected(small: tuple[Path, Evaluate]) -> Callable[[int, Any], Any]:
-    """The images FIRST … of those classes, in float64."""
+    """Function from n and labels to the images FIRST … in float64."""
     return lambda n, labels: small[1](normals(SEED, FIRST, n, WIDTH), labels)
-
-
-def close(got: Any, wanted: Any) -> bool:
-    """The level of a mean on the border of two may be either."""
-    difference = np.abs(got.astype(int) - wanted)
-    return bool(difference.max() <= 1 and difference.mean() < 0.01)
 
 
 def test_the_engine_says_its_classes(generator: runtime.Generator) -> None:
@@ -59,7 +53,7 @@ def test_the_engine_says_its_classes(generator: runtime.Generator) -> None:
 
 
 def test_labels(generator: runtime.Generator, expected: Callable[..., Any]) -> None:
-    """One for all, by number or name; one for each; none: the index of the image, modulo K."""
+    """One label for all, by number or name; one for each; or none: the image index modulo K."""
     n = 20
     sample = {"n": n, "seed": SEED, "first": FIRST}
     each = np.arange(n) ** 2 % 3
@@ -165,14 +159,15 @@ def test_a_posterior_has_labels_too(
     ],
 )
 def test_bad_labels(generator: runtime.Generator, labels: Any, words: str) -> None:
-    with pytest.raises(ArgumentError, match=words):
-        generator.sample(4, labels=labels)
-    with pytest.raises(ArgumentError, match=words):
-        generator.decode(np.zeros((4, WIDTH)), labels=labels)
-    with pytest.raises(ArgumentError, match=words):
-        generator.interpolate(np.zeros((4, WIDTH)), np.ones((4, WIDTH)), 2, labels=labels)
-    with pytest.raises(ArgumentError, match=words):
-        generator.stream(4, labels=labels)
+    latents = np.zeros((4, WIDTH))
+    for method, arguments in (
+        (generator.sample, (4,)),
+        (generator.decode, (latents,)),
+        (generator.interpolate, (latents, latents + 1, 2)),
+        (generator.stream, (4,)),
+    ):
+        with pytest.raises(ArgumentError, match=words):
+            method(*arguments, labels=labels)
 
 
 def test_an_unconditional_engine_takes_no_labels(vae_engine: Path) -> None:
@@ -282,7 +277,7 @@ OPTIONS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory, quick_throughput: None) -> tuple[Path, Any]:
-    """The engine of a conditional DCGAN with random weights, and the model."""
+    """Engine of a conditional DCGAN with random weights, and the model."""
     folder = tmp_path_factory.mktemp("cgan")
     model = write_run(folder / "run", "cgan", OPTIONS, classes=CLASSES)
     pipeline.export(folder / "run", folder / "cgan.onnx", Options(weights="fp32"))
@@ -343,7 +338,6 @@ def test_a_graph_that_makes_another_class_is_not_kept(
 def test_no_interpolator_of_a_conditional_generator(
     exported: tuple[Path, Any], tmp_path: Path
 ) -> None:
-    """Refused before anything else is done."""
     options, said = Options(interpolator="linear", runtime_check=False), list[str]()
     with pytest.raises(ExportError, match="an interpolator of a conditional generator"):
         pipeline.export(exported[0].with_name("run"), tmp_path / "cgan.onnx", options, said.append)

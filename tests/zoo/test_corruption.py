@@ -1,4 +1,4 @@
-"""Damage: its statistics, its independence of batch and order, and the specs."""
+"""Corruptions: statistics, independence of batch and order, specifications."""
 
 from __future__ import annotations
 
@@ -25,17 +25,13 @@ def flat(level: int, n: int = 64, size: int = 32, channels: int = 3) -> np.ndarr
 
 
 def photographs(n: int, channels: int = 3, size: int = 28) -> np.ndarray:
-    """Images with every value of a byte."""
     rng = np.random.default_rng(5)
     return rng.integers(0, 256, (n, size, size, channels), dtype=np.uint8)
 
 
 def within(count: float, trials: int, share: float) -> bool:
-    """Whether a binomial count is within five standard deviations of its mean."""
+    """Return True if a binomial count is within five standard deviations of its mean."""
     return bool(abs(count - trials * share) < 5 * np.sqrt(trials * share * (1 - share)))
-
-
-# Randomness
 
 
 @pytest.mark.parametrize(
@@ -46,8 +42,7 @@ def test_words_are_those_of_the_noise_contract(seed: int, first: int, stream: in
     for row, sample in enumerate(range(first, first + 4)):
         expected = [
             noise.philox(
-                [block, stream, sample & 0xFFFFFFFF, sample >> 32],
-                [seed & 0xFFFFFFFF, seed >> 32],
+                [block, stream, sample & 0xFFFFFFFF, sample >> 32], [seed & 0xFFFFFFFF, seed >> 32]
             )
             for block in range(3)
         ]
@@ -89,7 +84,7 @@ def test_images_are_damaged_differently(spec: str) -> None:
 
 
 def test_bytes_are_the_same_everywhere() -> None:
-    """Only exactly rounded operations: these sums hold on any machine."""
+    """Only exactly rounded operations are used, so the checksums hold on any machine."""
     sums = {
         spec: zlib.crc32(corruption.parse(spec).apply(flat(90, 16), seed=2024, first=7).tobytes())
         for spec in SPECS
@@ -103,12 +98,9 @@ def test_bytes_are_the_same_everywhere() -> None:
     }
 
 
-# Noise
-
-
 @pytest.mark.parametrize("sigma", [0.02, 0.1, 0.15])
 def test_gaussian(sigma: float) -> None:
-    """On grey that is far from clipping: mean, deviation and shape of what is added."""
+    """Mean, deviation and distribution of the noise on grey that is not clipped."""
     added = corruption.parse(f"gaussian:{sigma}").apply(flat(128), 1).astype(float) - 128
     n, expected = added.size, np.hypot(255 * sigma, np.sqrt(1 / 12))
     assert abs(added.mean()) < 5 * expected / np.sqrt(n)
@@ -178,9 +170,6 @@ def test_a_range_draws_a_level_for_each_image() -> None:
     assert corruption.parse("masking:0.25").levels(3, seed=6).tolist() == [0.25] * 3
 
 
-# Holes
-
-
 @pytest.mark.parametrize("size", [(28, 28), (64, 64), (32, 48), (100, 9), (8, 8)])
 def test_holes_cover_their_share(size: tuple[int, int]) -> None:
     masks = holes(1500, *size, seed=1)
@@ -226,18 +215,12 @@ def test_with_alpha(fashion_mnist: DataSet) -> None:
         assert np.array_equal(corruption.parse("holes").apply(images, 2), joined)
 
 
-# Grey
-
-
 def test_grey_is_that_of_pillow() -> None:
     steps = np.arange(0, 256, 5, dtype=np.uint8)
     cube = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, len(steps), 3)
     for images in (cube, photographs(3)):
         expected = [np.asarray(Image.fromarray(image).convert("L")) for image in images]
         assert np.array_equal(corruption.grey(images)[..., 0], np.stack(expected))
-
-
-# Specs
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The picture of a run's equilibrium: there where there is something to draw."""
+"""Plots of a run's equilibrium."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Attribute directions of generators without an encoder, told by a judge of their samples."""
+"""Attribute directions of generators without encoder, from a classifier's scores of samples."""
 
 from __future__ import annotations
 
@@ -24,18 +24,13 @@ from shell import refuses, succeeds
 ATTRIBUTES = ["Left", "Top", "Never"]
 SAMPLES, FEWEST = 1500, 100
 SMALL: dict[str, dict[str, Any]] = {
-    "dcgan": {
-        "image_size": 8,
-        "latent": 6,
-        "widths": (16, 8),
-        "discriminator_widths": (8, 8),
-    },
+    "dcgan": {"image_size": 8, "latent": 6, "widths": (16, 8), "discriminator_widths": (8, 8)},
     "stylegan": STYLEGAN | {"channels": 1},
 }
 
 
 def judge(path: Path, names: list[str] = ATTRIBUTES, mean: Any = 0.0) -> Path:
-    """Left, upper: is that half brighter, beside the other half, than in `mean` [8, 8]; never."""
+    """Write a classifier of whether the left or upper half is brighter than in `mean` [8, 8]."""
     weights = np.zeros((8, 8, 3), np.float32)
     weights[:, :4, 0], weights[:, 4:, 0] = 1, -1
     weights[:4, :, 1], weights[4:, :, 1] = 1, -1
@@ -69,11 +64,9 @@ def judge(path: Path, names: list[str] = ATTRIBUTES, mean: Any = 0.0) -> Path:
 
 @pytest.fixture(scope="module", params=["dcgan", "stylegan"])
 def family(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    quick_throughput: None,
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, quick_throughput: None
 ) -> tuple[Path, Any]:
-    """Engines whose training data have the attributes that the judge knows, and the model."""
+    """Engines with the attributes that the judge knows, and their model."""
     folder = tmp_path_factory.mktemp(request.param)
     gain = 3.0 if request.param == "dcgan" else 1.0
     model: Any = write_run(
@@ -91,8 +84,8 @@ def family(
     return folder, model
 
 
-def told(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Latents [n, D] of the samples that were judged, and what the judge says, by stock ORT."""
+def judge_samples(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return latents [n, D] of the judged samples, and the judge's decisions by ONNX Runtime."""
     with runtime.Generator(folder / "m.onnx", backend="onnxruntime") as generator:
         images = generator.sample(SAMPLES, directions.SEED)
         latents = normals(directions.SEED, 0, SAMPLES, generator.latent_width)
@@ -102,7 +95,7 @@ def told(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def test_directions_are_differences_of_means(family: tuple[Path, Any]) -> None:
     folder, model = family
-    latents, has = told(folder)
+    latents, has = judge_samples(folder)
     document = runtime.manifest.read(folder / "m.onnx")
     assert list(document["directions"]) == ["Left", "Top"]
     assert document["directions_judge"].startswith("judge ")
@@ -124,7 +117,7 @@ def test_directions_are_differences_of_means(family: tuple[Path, Any]) -> None:
 
 
 def test_samples_are_edited(family: tuple[Path, Any], tmp_path: Path) -> None:
-    """The command's count of edits that take is that of a loop over samples."""
+    """The reported success equals that of a loop over samples."""
     folder, _ = family
     report = tmp_path / "report.json"
     engine = folder / "m.onnx"
@@ -172,7 +165,7 @@ def test_bad_requests(family: tuple[Path, Any], tmp_path: Path) -> None:
 
 
 def test_another_judges_attributes_are_not_used(tmp_path: Path, quick_throughput: None) -> None:
-    """The shipped judge knows faces of 64×64: other data have no directions."""
+    """The shipped classifier knows 64×64 faces, so other data have no directions."""
     write_run(tmp_path / "run", "dcgan", SMALL["dcgan"], attributes=["Purring"])
     pipeline.export(tmp_path / "run", tmp_path / "m.onnx")
     document = runtime.manifest.read(tmp_path / "m.onnx")

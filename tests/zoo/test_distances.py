@@ -1,4 +1,4 @@
-"""Distances between sets of features: closed forms, other libraries, and real images damaged."""
+"""Distances between sets of features: closed forms, other libraries, damaged real images."""
 
 from __future__ import annotations
 
@@ -14,16 +14,10 @@ from scipy import linalg
 from oracles import fidelity
 from zoo.data import DataSet
 from zoo.errors import DataError
-from zoo.evaluation import features, frechet, manifolds, scores
+from zoo.evaluation import frechet, manifolds, scores
 from zoo.evaluation.features import FeatureNetwork
 
 Images = NDArray[np.uint8]
-
-
-@pytest.fixture(scope="module")
-def network() -> FeatureNetwork:
-    """The default network of grey images."""
-    return features.load("fashion-classifier", threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -34,17 +28,14 @@ def clothes(network: FeatureNetwork, fashion_mnist: DataSet) -> list[np.ndarray]
 
 
 def gaussian(seed: int, width: int = 6, rank: int | None = None) -> frechet.Gaussian:
-    """A Gaussian of a random mean and covariance."""
+    """Return a Gaussian of random mean and covariance."""
     random = np.random.default_rng(seed)
     factor = random.standard_normal((width, rank or width))
     return frechet.Gaussian(100, random.standard_normal(width), factor @ factor.T)
 
 
-# Fréchet distance
-
-
 def test_frechet_of_gaussians_on_axes() -> None:
-    """‖μ₁ - μ₂‖² + Σ (σ₁ - σ₂)²: covariances that commute."""
+    """‖μ₁ - μ₂‖² + Σ (σ₁ - σ₂)² for covariances that commute."""
     one = frechet.Gaussian(9, np.array([1.0, 2.0]), np.diag([4.0, 9.0]))
     other = frechet.Gaussian(9, np.array([4.0, -2.0]), np.diag([1.0, 25.0]))
     assert frechet.distance(one, other) == pytest.approx(9 + 16 + 1 + 4)
@@ -68,7 +59,7 @@ def test_frechet_against_the_matrix_square_root(rank: int) -> None:
 
 
 def test_frechet_of_fewer_images_than_features() -> None:
-    """No noise from the null space, for sets whose covariance has one."""
+    """The null space of the covariance contributes no noise."""
     rows = np.random.default_rng(0).standard_normal((50, 400))
     assert frechet.distance(frechet.fit(rows), frechet.fit(rows)) == pytest.approx(0, abs=1e-9)
     moved = frechet.fit(rows + 1)
@@ -76,7 +67,6 @@ def test_frechet_of_fewer_images_than_features() -> None:
 
 
 def test_frechet_against_torch_fidelity_and_torchmetrics(clothes: list[np.ndarray]) -> None:
-    """Three ways to the same number, on features of real images."""
     one, other = clothes[0], clothes[1] * 1.1
     (oracle,) = fidelity.load("metric_fid")
     statistics = [
@@ -90,7 +80,7 @@ def test_frechet_against_torch_fidelity_and_torchmetrics(clothes: list[np.ndarra
 
 
 def test_moments_come_in_batches() -> None:
-    """As NumPy's, however they are cut; a mean far from zero costs nothing."""
+    """Equal to NumPy's for any batches; a mean far from zero loses no accuracy."""
     rows = np.random.default_rng(0).standard_normal((100, 5)) + 1e6
     moments = frechet.Moments(5)
     for start, end in ((0, 1), (1, 1), (1, 40), (40, 100)):
@@ -111,22 +101,20 @@ def test_frechet_of_bad_features() -> None:
         frechet.distance(gaussian(0), gaussian(0, 4))
 
 
-def blurred(images: Images, radius: float) -> Images:
-    """Every image blurred."""
+def blur_images(images: Images, radius: float) -> Images:
     pictures = (Image.fromarray(image[..., 0]) for image in images)
     soft = [np.asarray(p.filter(ImageFilter.GaussianBlur(radius))) for p in pictures]
     return np.stack(soft)[..., None]
 
 
-def noisy(images: Images, sigma: float) -> Images:
-    """Every image with noise of `sigma` levels."""
+def add_noise(images: Images, sigma: float) -> Images:
     noise = np.random.default_rng(0).normal(0, sigma, images.shape)
     return (images + noise).clip(0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize(
     ("damage", "levels"),
-    [(blurred, (0.5, 1.0, 2.0)), (noisy, (10, 30, 90))],
+    [(blur_images, (0.5, 1.0, 2.0)), (add_noise, (10, 30, 90))],
     ids=["blur", "noise"],
 )
 def test_distances_grow_with_damage(
@@ -160,11 +148,8 @@ def test_distances_grow_as_modes_are_dropped(
     assert min(entry.precision for entry in found) > 0.7
 
 
-# KID and Inception score
-
-
 def mmd(x: np.ndarray, y: np.ndarray, gamma: float) -> float:
-    """The unbiased estimate of squared MMD, from Bińkowski et al. 2018, equation 4."""
+    """Return the unbiased estimate of squared MMD (Bińkowski et al. 2018, equation 4)."""
     n, m = len(x), len(y)
     xx, yy, xy = ((gamma * a @ b.T + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
     np.fill_diagonal(xx, 0)
@@ -192,7 +177,7 @@ def test_kernel_distance_against_numpy_and_torch_fidelity() -> None:
 
 
 def test_kernel_distance_is_unbiased() -> None:
-    """Of two halves of one set it is 0 on average, and so on either side of it."""
+    """Between halves of one set it is 0 on average, and of either sign."""
     random = np.random.default_rng(1)
     values = []
     for _ in range(20):
@@ -234,7 +219,7 @@ def test_inception_score_against_numpy() -> None:
 
 
 def test_torchmetrics_takes_a_network(network: FeatureNetwork, clothes: list[np.ndarray]) -> None:
-    """`feature=` a module of ours gives what the features give that were measured before."""
+    """With `feature=` our module it gives the distance measured from features directly."""
     from torchmetrics.image.fid import FrechetInceptionDistance
     from torchmetrics.image.inception import InceptionScore
 
@@ -258,11 +243,8 @@ def test_scores_of_bad_features() -> None:
         scores.kernel(np.zeros((5, 4)), np.zeros((5, 3)))
 
 
-# Precision and recall
-
-
 def brute_force(fake: np.ndarray, real: np.ndarray) -> manifolds.Manifolds:
-    """The definitions, in float64, all pairs at once."""
+    """Compute the definitions in float64 from all pairs at once."""
 
     def radii(rows: np.ndarray, k: int) -> np.ndarray:
         return np.sort(np.linalg.norm(rows[:, None] - rows, axis=2), axis=1)[:, k]

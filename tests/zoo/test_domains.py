@@ -1,4 +1,4 @@
-"""Rules of domains, and how changes of domain are judged: without networks."""
+"""Rules of domains, and the evaluation of domain changes, without networks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GLASSES, SUNGLASSES = DOMAINS.names.index("Eyeglasses"), len(DOMAINS.names)
 
 @pytest.fixture(scope="module")
 def own() -> Table:
-    """What 500 drawn faces have; no face is drawn."""
+    """Attributes of 500 faces, without drawing them."""
     from zoo.data.avatars import describe
 
     table = np.stack([describe(0, index).row() for index in range(500)])
@@ -169,32 +169,32 @@ def images_of(table: Table) -> np.ndarray:
 
 
 def judge(images: np.ndarray) -> Table:
-    """Attributes in another order, and one more that no image has."""
+    """Return the attributes in another order, and one more that no image has."""
     table = images[:, 0, ::-1, 0] > 127
     return np.concatenate([table, np.zeros_like(table[:, :1])], 1)
 
 
-def perfect(images: np.ndarray, targets: Table) -> np.ndarray:
+def apply_targets(images: np.ndarray, targets: Table) -> np.ndarray:
     made = images.copy()
     made[:, 0, :8, 0] = targets * 255
     return made
 
 
-def frowning(images: np.ndarray, targets: Table) -> np.ndarray:
-    """Does what it is told, and turns every smile around as well."""
-    made = perfect(images, targets)
+def frown(images: np.ndarray, targets: Table) -> np.ndarray:
+    """Apply the targets, and invert every smile."""
+    made = apply_targets(images, targets)
     made[:, 0, 6] = 255 - made[:, 0, 6]
     return made
 
 
-def evaluated(own: Table, translate: domain_quality.Translate) -> dict[str, Any]:
+def evaluate_changes(own: Table, translate: domain_quality.Translate) -> dict[str, Any]:
     blocks = ((images_of(part), part) for part in np.array_split(own, 3))
     effects = domain_quality.evaluate(blocks, DOMAINS, translate, judge, JUDGED)
     return {effect.name: effect for effect in (*effects, domain_quality.total(effects))}
 
 
 def test_a_perfect_translator(own: Table) -> None:
-    effects = evaluated(own, perfect)
+    effects = evaluate_changes(own, apply_targets)
     counts = {edit.name: len(edit.rows) for edit in DOMAINS.edits(own)}
     assert {name: effects[name].images for name in counts} == counts
     assert effects["all"].images == sum(counts.values())
@@ -204,12 +204,12 @@ def test_a_perfect_translator(own: Table) -> None:
 
 
 def test_a_translator_that_does_nothing(own: Table) -> None:
-    for effect in evaluated(own, lambda images, targets: images).values():
+    for effect in evaluate_changes(own, lambda images, targets: images).values():
         assert (effect.success, effect.touched, effect.others) == (0, 0, 0)
 
 
 def test_a_translator_that_changes_smiles_too(own: Table) -> None:
-    effects = evaluated(own, frowning)
+    effects = evaluate_changes(own, frown)
     assert (effects["Smiling"].success, effects["Smiling"].touched) == (0, 0)
     hair, glasses = effects["Red_Hair"], effects["Eyeglasses"]
     assert (hair.success, hair.touched, glasses.success, glasses.touched) == (1, 1, 1, 1)
@@ -220,14 +220,14 @@ def test_a_translator_that_changes_smiles_too(own: Table) -> None:
 
 
 def test_a_translator_that_changes_what_is_no_domain(own: Table) -> None:
-    """No domain is touched then, but an attribute that the judge knows."""
+    """No domain is touched, but an attribute that the judge knows."""
 
     def shaded(images: np.ndarray, targets: Table) -> np.ndarray:
-        made = perfect(images, targets)
+        made = apply_targets(images, targets)
         made[::2, 0, SUNGLASSES] = 255 - made[::2, 0, SUNGLASSES]
         return made
 
-    for effect in evaluated(own, shaded).values():
+    for effect in evaluate_changes(own, shaded).values():
         assert (effect.success, effect.touched) == (1, 0)
         assert effect.spilled == pytest.approx(0.5, abs=0.02) and 0 < effect.others < effect.spilled
 
@@ -235,7 +235,9 @@ def test_a_translator_that_changes_what_is_no_domain(own: Table) -> None:
 def test_images_that_the_judge_sees_otherwise_do_not_count(own: Table) -> None:
     wrong = own.copy()
     wrong[::2, 6] ^= True
-    effects = domain_quality.evaluate([(images_of(own), wrong)], DOMAINS, perfect, judge, JUDGED)
+    effects = domain_quality.evaluate(
+        [(images_of(own), wrong)], DOMAINS, apply_targets, judge, JUDGED
+    )
     counted = {effect.name: effect.images for effect in effects}
     assert counted["Smiling"] == 250
     assert counted["Eyeglasses"] == (~own[:, SUNGLASSES]).sum()
@@ -243,20 +245,22 @@ def test_images_that_the_judge_sees_otherwise_do_not_count(own: Table) -> None:
 
 def test_report_of_effects(own: Table) -> None:
     blind = own[:20] & False
-    effects = domain_quality.evaluate([(images_of(blind), blind)], DOMAINS, perfect, judge, JUDGED)
+    effects = domain_quality.evaluate(
+        [(images_of(blind), blind)], DOMAINS, apply_targets, judge, JUDGED
+    )
     assert effects[0].name == "Black_Hair" and effects[0].images == 0
     assert np.isnan(effects[0].success) and np.isnan(effects[0].spilled)
     everything = domain_quality.total(effects)
     assert (everything.images, everything.success, everything.touched) == (40, 1, 0)
     with pytest.raises(ConfigError, match="does not know Smiling, Eyeglasses"):
-        domain_quality.evaluate([], DOMAINS, perfect, judge, list(HAIR))
+        domain_quality.evaluate([], DOMAINS, apply_targets, judge, list(HAIR))
 
 
 # At sampling time: what is not asked for is read from the picture.
 
 
 class FakeEngine:
-    """A translator that does what it is told, on images whose pixels are their attributes."""
+    """A translator of images whose pixels are their attributes."""
 
     path, backend, alpha = "stargan.onnx", "fake", False
     input_shape = image_shape = (1, 9, 1)
@@ -269,7 +273,7 @@ class FakeEngine:
 
     def translate(self, images: np.ndarray, attributes: np.ndarray) -> np.ndarray:
         assert attributes.dtype == np.float32 and attributes.shape == (len(images), 8)
-        return perfect(images, attributes > 0.5)
+        return apply_targets(images, attributes > 0.5)
 
 
 class FakeClassifier:
@@ -284,7 +288,7 @@ def test_translator_that_reads_the_rest(own: Table) -> None:
     translator = DomainTranslator(engine, FakeClassifier(), wanted)  # type: ignore[arg-type]
     expected, whole = DOMAINS.targets(own, wanted)
     made = np.concatenate([translator.translate(images_of(part)) for part in (own[:9], own[9:])])
-    assert np.array_equal(made, perfect(images_of(own), expected))
+    assert np.array_equal(made, apply_targets(images_of(own), expected))
     assert translator.unchanged == (~whole).sum() > 0
     engine.manifest = {}
     with pytest.raises(ConfigError, match=r"stargan\.onnx does not translate between domains"):

@@ -1,12 +1,8 @@
-"""zoo.embed as a process: its files read back with NumPy and pyarrow, PCA by scikit-learn."""
+"""zoo.embed as a process: files read back with NumPy and pyarrow, PCA against scikit-learn."""
 
 from __future__ import annotations
 
 import re
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +13,8 @@ from sklearn.decomposition import PCA
 
 import zoo
 from linear_engine import Linear, random
-from shell import ENGINE, command, contents, refuses, run, succeeds
+from pictures import save_pictures
+from shell import ENGINE, peak_memory, refuses, run, succeeds
 from zoo.applications import embedding
 from zoo.applications.scatter import MOST, Scatter
 from zoo.data import DataSet
@@ -109,7 +106,7 @@ def test_parquet_has_row_groups_of_bounded_size(tmp_path: Path) -> None:
 
 
 def test_an_archive_gives_back_any_rows_and_strings(tmp_path: Path) -> None:
-    """Blocks of any size, strings of any length and script, past the buffers in use."""
+    """Blocks of any size, strings of any length and script, larger than the buffers."""
     numbers = np.random.default_rng(3)
     alphabet = np.array(list("aZ 0/.äßж日本🙂\N{COMBINING ACUTE ACCENT}"))
     strings = ["".join(numbers.choice(alphabet, numbers.integers(0, 60))) for _ in range(9000)]
@@ -132,9 +129,6 @@ def test_an_archive_gives_back_any_rows_and_strings(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found["whole"], np.arange(4))
         assert (found["none"].shape, found["empty"].shape) == ((0,), (0,))
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
-
-
-# --scatter
 
 
 def test_scatter_shows_every_class_in_its_colour(tmp_path: Path) -> None:
@@ -189,11 +183,8 @@ def test_scatter_of_one_image_without_a_class(
     assert (tmp_path / "s.png").stat().st_size > 1000
 
 
-# --compare-pca
-
-
 def test_compare_with_pca(tmp_path: Path, fashion_mnist: DataSet) -> None:
-    """Against scikit-learn and matrix products; the engine is PCA of too few images."""
+    """The engine is PCA of too few images; all numbers against scikit-learn and NumPy."""
     images = fashion_mnist.train.images[:4000], fashion_mnist.test.images[:COUNT]
     np.savez(tmp_path / "data.npz", train_images=images[0], test_images=images[1])
     train, test = (part.reshape(len(part), -1) / 255 for part in images)
@@ -218,18 +209,13 @@ def test_compare_with_pca(tmp_path: Path, fashion_mnist: DataSet) -> None:
     assert float(numbers[2]) > 1.02, "PCA of all training images is the better one"
 
 
-# Bad input
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> Path:
-    """Files to go wrong with: a good array, bad ones, a folder of which one picture is bad."""
+    """Bad input: arrays, a folder with a bad picture, engines."""
     folder = tmp_path_factory.mktemp("bad")
     np.save(folder / "good.npy", images[:20])
     np.save(folder / "nan.npy", np.full((2, 28, 28), np.nan))
-    (folder / "pictures").mkdir()
-    for index in range(3):
-        Image.fromarray(images[index, ..., 0]).save(folder / "pictures" / f"{index}.png")
+    save_pictures(folder / "pictures", images[:3], names="{}")
     (folder / "pictures" / "junk.png").write_bytes(b"junk")
     Image.new("RGB", (5, 5)).save(folder / "pictures" / "small.png")
     (folder / "empty").mkdir()
@@ -291,72 +277,16 @@ def test_bad_pictures_of_a_folder_are_listed(folder: Path, tmp_path: Path) -> No
     assert np.load(out)["names"].tolist() == ["0.png", "1.png", "2.png"]
 
 
-# Processes
-
-
-def peak(code: str, cwd: Path) -> int:
-    """Peak resident memory, in kB, of a process that runs `code`."""
-    code += (
-        "\nimport re; print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=True
-    )
-    return int(done.stdout.split()[-1])
-
-
 @pytest.mark.parametrize("out", ["a.npz", "a.parquet"])
 def test_memory_does_not_grow_with_the_images(
     tmp_path: Path, fashion_mnist: DataSet, out: str
 ) -> None:
     random(4).write_encoder(tmp_path / "four.encoder.onnx")
     np.save(tmp_path / "all.npy", fashion_mnist.train.images)
+    args = ("all.npy", "--engine", "four.encoder.onnx", "--backend", "onnxruntime", "--out", out)
     peaks = [
-        peak(
-            "import zoo.embed; zoo.embed.main(['all.npy', '--engine', 'four.encoder.onnx', "
-            f"'--backend', 'onnxruntime', '--out', {out!r}, '-n', '{count}', "
-            "'--scatter', 's.png'], standalone_mode=False)",
-            tmp_path,
-        )
+        peak_memory("embed", *args, "--scatter", "s.png", "-n", count, cwd=tmp_path)
         for count in (6_000, 60_000)
     ]
     more = 54_000 * 784 / 1024
     assert peaks[1] - peaks[0] < more / 3, f"{peaks} kB, and the images are {more:.0f} kB more"
-
-
-def test_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
-    random(4).write_encoder(tmp_path / "four.encoder.onnx")
-    # A file with holes: it has a size, and takes no room on the disk.
-    huge = np.lib.format.open_memmap(tmp_path / "huge.npy", "w+", np.uint8, (10**7, 28, 28, 1))
-    del huge
-    before = set(contents(tmp_path))
-    args = ("--engine", "four.encoder.onnx", "huge.npy", "--out", "a.parquet")
-    with subprocess.Popen(
-        command("embed", *args), cwd=tmp_path, stdout=-1, stderr=-1, text=True
-    ) as process:
-        try:
-            for _ in range(600):
-                if any(path.stat().st_size > 0 for path in tmp_path.glob(".zoo-*.part")):
-                    break
-                time.sleep(0.1)
-            process.send_signal(signal.SIGTERM)
-            stdout, stderr = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    assert (process.returncode, stdout, stderr) == (143, "", "")
-    assert set(contents(tmp_path)) == before
-
-
-def test_the_command_imports_no_more_than_it_needs(tmp_path: Path, images: np.ndarray) -> None:
-    np.save(tmp_path / "a.npy", images[:3])
-    listed = "; import sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
-    arguments = ["--engine", ENGINE, "a.npy"]
-    for code, unwanted in (
-        (f"m.main({arguments!r}, standalone_mode=False)", "torch onnx sklearn matplotlib pyarrow"),
-        ("m.main(['--help'], standalone_mode=False)", "numpy PIL runtime torch"),
-    ):
-        done = subprocess.run(
-            [sys.executable, "-c", f"import zoo.embed as m; {code}{listed}"],
-            cwd=tmp_path, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        assert not set(unwanted.split()) & set(done.stdout.splitlines()[-1].split())

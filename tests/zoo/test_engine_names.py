@@ -1,4 +1,4 @@
-"""How engines are named: by path or shipped name, without a suffix, as a plan that is not there."""
+"""Engine names: a path or a shipped name, with or without suffix, and plans to be built."""
 
 from __future__ import annotations
 
@@ -60,7 +60,6 @@ def test_a_plan_that_cannot_be_built_here(here: Path, name: str) -> None:
 
 
 def test_what_tensorrt_needs_is_said(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every TensorRT that is missing, and the reason if one is there and does not load."""
     for name in ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"):
         monkeypatch.setitem(__import__("sys").modules, name, None)
     with pytest.raises(EngineNotFoundError) as raised:

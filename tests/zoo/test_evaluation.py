@@ -1,4 +1,4 @@
-"""What images are compared with, what is reported, and what must never be compared."""
+"""Reference images, reports, and comparisons that must be refused."""
 
 from __future__ import annotations
 
@@ -12,18 +12,11 @@ from scipy import stats
 
 from zoo.data import DataSet, Split
 from zoo.errors import ConfigError, DataError
-from zoo.evaluation import features, modes, references, report
+from zoo.evaluation import modes, references, report
 from zoo.evaluation.features import FeatureNetwork
 from zoo.evaluation.quick import QuickFid
 from zoo.evaluation.yardstick import Yardstick
 from zoo.training.adversarial import AdversarialTask
-
-
-@pytest.fixture(scope="module")
-def network() -> FeatureNetwork:
-    """The default network of grey images."""
-    return features.load("fashion-classifier", threads=1)
-
 
 # Modes
 
@@ -52,11 +45,8 @@ def test_histograms() -> None:
         modes.coverage(found, modes.Histogram(np.array([1, 1])))
 
 
-# References, yardsticks and reports
-
-
 def number_labels(train: int, test: int) -> DataSet:
-    """Images that hold their own number: training images from 0, test images from 200."""
+    """Return images that encode their number: training images from 0, test images from 200."""
     splits = [
         Split(np.arange(first, first + n, dtype=np.uint8)[:, None, None, None])
         for first, n in ((0, train), (200, test))
@@ -121,7 +111,6 @@ def test_yardstick_takes_what_there_is(network: FeatureNetwork, fashion_mnist: D
 
 
 def a_report(network: str = "a 1", count: int = 10, against: str = "these") -> report.Report:
-    """A report of one distance."""
     return report.Report("x.onnx", against, count, 0, (report.Metric("FID", 3.0, 1.0, network),))
 
 
@@ -140,7 +129,7 @@ def test_reports_of_different_networks_are_never_compared() -> None:
 
 
 def test_several_seeds_give_intervals() -> None:
-    """Against SciPy's own: the t-test of one sample, and Welch's of two."""
+    """Against SciPy's one-sample t-test and Welch's test."""
     random = np.random.default_rng(0)
     samples = random.normal(20, 2, 4), random.normal(22, 3, 5)
 
@@ -182,11 +171,8 @@ def test_reports_as_tables_and_documents() -> None:
         whole["KID"]
 
 
-# While training
-
-
 def test_quick_fid_compares_with_the_part_that_it_is_told() -> None:
-    """Of training, the validation images: another task's measure is that of these numbers."""
+    """Training compares with the validation images."""
     parts = [
         Split(np.full((20, 28, 28, 1), level, np.uint8), np.zeros(20, np.int64))
         for level in (0, 100, 200)
@@ -225,7 +211,7 @@ def test_quick_fid(fashion_mnist: DataSet) -> None:
 
 
 def test_quick_fid_is_the_commands_number(network: FeatureNetwork, fashion_mnist: DataSet) -> None:
-    """The same real images for the same number: what training logs can be looked up again."""
+    """Training logs the number that the command computes from the same images."""
     quick = QuickFid(fashion_mnist, 300)
     images = fashion_mnist.train.images[:300]
     yardstick = Yardstick(network, references.choose(fashion_mnist, 300), names=["fid", "modes"])
@@ -236,7 +222,7 @@ def test_quick_fid_is_the_commands_number(network: FeatureNetwork, fashion_mnist
 
 
 def test_quick_fid_of_a_small_set(toy: DataSet) -> None:
-    """Images of another size are resized, and there are no classes that the network knows."""
+    """Images of another size are resized; there are no class metrics."""
     quick = QuickFid(toy, 5000)
     found = quick.measure(toy.test.images)
     assert list(found) == ["fid"] and quick.histogram is None

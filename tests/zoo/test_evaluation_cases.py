@@ -1,4 +1,4 @@
-"""What translators and conditional generators are measured on, with stand-ins that are known."""
+"""Evaluation cases of translators and conditional generators, with stand-ins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import runtime
 from zoo import corruption, engine_path
 from zoo.data import DataSet, Split, load
 from zoo.errors import ConfigError, DataError
-from zoo.evaluation import features, references, sampling, translators
+from zoo.evaluation import references, sampling, translators
 from zoo.evaluation.attributes import AttributeJudge, may_know, shipped_judge
 from zoo.evaluation.cases import list_cases
 from zoo.evaluation.features import FeatureNetwork
@@ -23,7 +23,7 @@ Images = NDArray[np.uint8]
 
 
 class StandIn:
-    """A translator with the attributes of runtime.Translator, that remembers how it was called."""
+    """A translator like runtime.Translator that records its calls."""
 
     def __init__(self, given: int, made: int, alpha: bool = False, **manifest: Any) -> None:
         self.path, self.alpha, self.manifest = "stand-in.onnx", alpha, manifest
@@ -31,20 +31,14 @@ class StandIn:
         self.calls: list[dict[str, Any]] = []
 
     def translate(self, images: Images, **options: Any) -> Images:
-        """The first channels."""
+        """Return the first channels."""
         self.calls.append(options)
         made = self.image_shape[2]
         return images[..., :made] if images.shape[3] >= made else images.repeat(made, axis=3)
 
 
-@pytest.fixture(scope="module")
-def network() -> FeatureNetwork:
-    """The default network of grey images."""
-    return features.load("fashion-classifier", threads=1)
-
-
 def test_a_copying_translator_is_its_input(network: FeatureNetwork, fashion_mnist: DataSet) -> None:
-    """It changes nothing, so its pixel metrics are those of the damaged images."""
+    """Its pixel metrics are those of the corrupted images."""
     copying = StandIn(1, 1, corruption=["gaussian:0.2", "masking:0.3"])
     yardstick = translators.make_yardstick(network, fashion_mnist, 200, None)
     ways = list_cases(copying, fashion_mnist)
@@ -64,7 +58,7 @@ def test_a_copying_translator_is_its_input(network: FeatureNetwork, fashion_mnis
 
 
 def test_pairs_are_made_of_the_test_images(network: FeatureNetwork, fashion_mnist: DataSet) -> None:
-    """Edges go in, the images are the truth, and the noise is that of the image's index."""
+    """Edges are the input, images the truth, and the noise is that of the image's index."""
     from zoo.corruption.edges import edges
 
     drawing = StandIn(1, 1, task="edges")
@@ -82,7 +76,6 @@ def test_pairs_are_made_of_the_test_images(network: FeatureNetwork, fashion_mnis
 
 @pytest.fixture(scope="module")
 def faces() -> DataSet:
-    """Some drawn faces, with their attributes."""
     whole = load("faces")
     parts = [
         Split(part.images[:300], attributes=np.asarray(part.attributes)[:300])
@@ -92,7 +85,7 @@ def faces() -> DataSet:
 
 
 def test_a_translator_that_does_nothing_changes_no_domain(faces: DataSet) -> None:
-    """No change takes, and what takes none touches nothing: by the judge, image by image."""
+    """No change succeeds and nothing else is touched."""
     names = ["Black_Hair", "Blond_Hair", "Smiling"]
     idle = StandIn(
         3,
@@ -162,9 +155,6 @@ def test_the_shipped_judge_is_of_the_faces_alone(faces: DataSet, fashion_mnist: 
         assert judge is not None and judge.names == faces.attributes
 
 
-# Conditional generators
-
-
 def test_labels_go_round() -> None:
     assert sampling.labels({"condition": {"kind": "classes", "count": 3}}, 7) is not None
     asked = sampling.labels({"condition": {"kind": "classes", "count": 3}}, 7)
@@ -173,7 +163,7 @@ def test_labels_go_round() -> None:
 
 
 def test_label_accuracy_of_real_images(network: FeatureNetwork, fashion_mnist: DataSet) -> None:
-    """Real images of the classes asked for are as right as the network; of the next ones, wrong."""
+    """For the right classes it equals the network's accuracy; for others it is near 0."""
     yardstick = Yardstick(network, references.choose(fashion_mnist, 200), names=["modes"])
     labels = np.asarray(fashion_mnist.train.labels)
     asked = np.arange(200) % 10

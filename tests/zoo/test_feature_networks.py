@@ -1,4 +1,4 @@
-"""Feature networks: what they give is what their models give, and what they refuse."""
+"""Feature networks: equal to their original models, and what they refuse."""
 
 from __future__ import annotations
 
@@ -18,12 +18,6 @@ from zoo.errors import ConfigError, DataError
 from zoo.evaluation import features, frechet, inception
 from zoo.evaluation.features import FeatureNetwork
 from zoo.evaluation.fitting import fit
-
-
-@pytest.fixture(scope="module")
-def network() -> FeatureNetwork:
-    """The default network of grey images."""
-    return features.load("fashion-classifier", threads=1)
 
 
 def test_images_are_fitted(fashion_mnist: DataSet) -> None:
@@ -113,9 +107,6 @@ def test_networks_refuse_other_arrays(
         network(images)
 
 
-# Inception
-
-
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file like the published one, with random weights that keep activations near 1."""
@@ -136,7 +127,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_inception_is_torch_fidelitys(weights: Path) -> None:
-    """The same file in both: structure, names, pooling, resizing and input range are the same."""
+    """Structure, names, pooling, resizing and input range are the same."""
     (oracle,) = fidelity.load("feature_extractor_inceptionv3")
     wanted = ["2048", "logits_unbiased"]
     other = oracle.FeatureExtractorInceptionV3("x", wanted, feature_extractor_weights_path=weights)
@@ -164,7 +155,7 @@ def test_resizing_is_tensorflows(size: int) -> None:
 
 
 def test_inception_takes_a_file_without_counters(weights: Path, tmp_path: Path) -> None:
-    """The published file is older than the counters of batch normalisation."""
+    """The published file predates the counters of batch normalisation."""
     tensors = torch.load(weights, weights_only=True)
     kept = {name: value for name, value in tensors.items() if "tracked" not in name}
     torch.save(kept, tmp_path / "old.pth")
@@ -201,9 +192,6 @@ def test_inception_of_bad_files(
     torch.save([1], "list")
     with pytest.raises(DataError, match="expected a table of tensors"):
         features.load("inception", "list")
-
-
-# What there is not
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The functions that commands call, called from Python with few arguments."""
+"""The functions behind the commands, called from Python."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENGINE = "vae"
 def test_functions_do_what_their_commands_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """They write files, return what is to be said, and print nothing."""
+    """They write files, return the text to print, and print nothing."""
     monkeypatch.chdir(tmp_path)
     said = sample_images(ENGINE, count=3, seed=5, out="a.npy")
     assert re.fullmatch(r"3 images in \S+ s, \S+ images/s \(\w+\): a\.npy", said)

@@ -1,4 +1,4 @@
-"""docs/gans.md says what the recipes are, and what was measured of the shipped weights."""
+"""docs/gans.md agrees with the recipes and the measurements of the shipped weights."""
 
 import json
 import re
@@ -16,7 +16,7 @@ RESULTS = GUIDE.parents[1] / "benchmarks" / "results" / "quality"
 
 
 def table(head: str) -> list[dict[str, str]]:
-    """The rows of the table of the guide whose heading begins so, by their columns."""
+    """Return the rows of the guide's table with this heading, by column."""
     lines = GUIDE.read_text("utf-8").splitlines()
     start = next(row for row, line in enumerate(lines) if line.startswith(head))
     columns = [cell.strip() for cell in lines[start].strip("|").split("|")]
@@ -59,14 +59,7 @@ def test_numbers_are_those_of_the_recipe(name: str) -> None:
     assert recipe.precision == "bf16" and recipe.ema_decay and recipe.schedule == "linear"
 
 
-COLUMNS = {
-    "FID": "FID",
-    "KID × 1000": "KID × 1000",
-    "precision": "precision",
-    "recall": "recall",
-    "class divergence": "class divergence",
-    "attribute gap": "attribute gap",
-}
+MEASURED = ("FID", "KID × 1000", "precision", "recall", "class divergence", "attribute gap")
 
 
 @pytest.mark.parametrize(
@@ -75,16 +68,16 @@ COLUMNS = {
     ids=lambda row: row["model"],
 )
 def test_measurements_are_those_of_the_reports(row: dict[str, str]) -> None:
-    """To the digits that are printed, with their intervals where there are several seeds."""
+    """To the printed digits, with their intervals if there are several seeds."""
     document = json.loads((RESULTS / f"{row['model']}.json").read_text("utf-8"))
     metrics: dict[str, dict[str, Any]] = {m["name"]: m for m in document["reports"][0]["metrics"]}
     for column, cell in row.items():
         name = column.partition(" (")[0]
-        if name not in COLUMNS:
+        if name not in MEASURED:
             continue
         value, _, interval = cell.replace("*", "").partition(" ± ")
         for text, key in ((value, "value"), (interval, "interval")):
-            found = metrics[COLUMNS[name]].get(key)
+            found = metrics[name].get(key)
             if not text:
                 assert found is None
                 continue

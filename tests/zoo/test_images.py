@@ -1,4 +1,4 @@
-"""Image files in and out, without an engine: grids, GIFs, folders, arrays, and what is read."""
+"""Image files without an engine: grids, GIFs, folders, arrays, and reading."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_arrays(tmp_path: Path, count: int) -> None:
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npz"])
 def test_arrays_without_room_are_refused_at_once(tmp_path: Path, name: str) -> None:
-    """The disk is asked before the first image is made."""
+    """Free space is checked before the first image."""
     with (
         pytest.raises(OutputError, match=r"a\.np[yz]: needs 784,000,000,000,000 bytes, but "),
         sinks.open_sink(str(tmp_path / name), sinks.Run(10**12, (28, 28, 1))),
@@ -390,15 +390,6 @@ def test_large_pictures_are_measured_before_they_are_decoded(tmp_path: Path) -> 
             read_image(str(tmp_path / "a.png"), GREY)
 
 
-def test_mode_alone_is_refused_too(tmp_path: Path) -> None:
-    Image.new("RGB", (28, 28)).save(tmp_path / "a.png")
-    with pytest.raises(DataError, match="mode L; got 28×28, mode RGB"):
-        read_image(str(tmp_path / "a.png"), GREY)
-    Image.new("L", (24, 16)).save(tmp_path / "b.png")
-    with pytest.raises(DataError, match="mode RGB; got 24×16, mode L"):
-        read_image(str(tmp_path / "b.png"), COLOR)
-
-
 def _npy(array: np.ndarray) -> bytes:
     file = io.BytesIO()
     np.save(file, array)
@@ -421,12 +412,8 @@ BAD_INPUTS = {
     "empty": (b"", "is empty"),
     "random": (bytes(range(7, 256)), "not a picture"),
     "truncated png": (_png()[:300], "cannot read the picture"),
-    "truncated npy": (_npy(noise(4))[:500], "shorter than its header"),
-    "npy header": (_npy(noise(4))[:20], "cannot read"),
-    "truncated npz": (_npz(images=noise(4))[:500], "cannot read"),
     "empty npz": (_npz(), "holds no arrays; expected"),
     "two arrays": (_npz(a=noise(1), b=noise(1)), "holds a, b; expected"),
-    "pickle": (_npy(np.array([{}], dtype=object)), "objects, which are never"),
     "nan": (_npy(np.full((1, *GREY), np.nan, np.float32)), "not finite"),
     "infinity": (_npy(np.full((1, *GREY), np.inf)), "not finite"),
     "out of range": (_npy(np.full((1, *GREY), 1.5)), r"floats in \[0, 1\]; got.*\[1.5, 1.5\]"),
@@ -434,11 +421,6 @@ BAD_INPUTS = {
     "wrong size": (_npy(noise(1, (27, 28, 1))), r"expected \[n, 28, 28, 1\].*\[1, 27, 28, 1\]"),
     "no images": (_npy(noise(0)), r"got uint8 \[0, 28, 28, 1\]"),
     "five dimensions": (_npy(noise(1)[None]), r"got uint8 \[1, 1, 28, 28, 1\]"),
-    "truncated gzip": (
-        gzip.compress(struct.pack(">IIII", 0x803, 4, 28, 28) + bytes(3136))[:-9],
-        "cannot read",
-    ),
-    "short idx": (struct.pack(">IIII", 0x803, 4, 28, 28) + bytes(99), "shorter than its header"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Commands over folders that hold a broken picture, or that they write to themselves."""
+"""Commands on folders that contain a broken picture, or that they write to."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pictures import save_pictures
 from zoo.data import DataSet
 from zoo.errors import DataError
 
@@ -18,21 +19,20 @@ COUNT = 30
 
 @pytest.fixture
 def folder(fashion_mnist: DataSet, tmp_path: Path) -> Path:
-    """30 pictures that fit, and one that is cut off."""
+    """30 good pictures and a truncated one."""
     folder = tmp_path / "photos"
-    folder.mkdir()
-    for index, image in enumerate(fashion_mnist.test.images[:COUNT]):
-        Image.fromarray(image[..., 0]).save(folder / f"{index:02}.png")
+    save_pictures(folder, fashion_mnist.test.images[:COUNT], names="{:02}")
     (folder / "07-cut.png").write_bytes((folder / "07.png").read_bytes()[:80])
     return folder
 
 
 def call(name: str, *arguments: object) -> None:
-    """A command in this process, its errors as exceptions."""
+    """Run a command in this process, with its errors as exceptions."""
     main: click.Command = importlib.import_module(f"zoo.{name}").main
     main([str(argument) for argument in arguments], standalone_mode=False)
 
 
+DRY_RUN = ("--cpu", "--dry-run")
 ONE_THREAD = ("--instances", 1, "--backend", "onnxruntime")
 
 COMMANDS = {
@@ -44,17 +44,7 @@ COMMANDS = {
     "nearest": ("--engine", "gan.onnx", "--data", "FOLDER", "-n", 3, "--out", "OUT/a.png"),
     "elbo": ("vae.onnx", "--data", "FOLDER"),
     "evaluate": ("--engine", "gan.onnx", "--data", "FOLDER", "-n", 10, "--no-model"),
-    "train": (
-        "linear-ae",
-        "--data",
-        "FOLDER",
-        "--batch-size",
-        8,
-        "--threads",
-        1,
-        "--cpu",
-        "--dry-run",
-    ),
+    "train": ("linear-ae", "--data", "FOLDER", *"--batch-size 8 --threads 1".split(), *DRY_RUN),
 }
 
 
@@ -80,7 +70,7 @@ def test_a_broken_picture_is_one_line(
 def test_a_broken_picture_among_others_is_one_line(
     folder: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Named by itself, as where a shell lists them; alone it is an error."""
+    """A broken file in a list is skipped; alone it is an error."""
     options = (
         COMMANDS.get(name)
         or {
@@ -122,7 +112,7 @@ def test_strict_refuses_data_with_a_broken_picture(folder: Path, tmp_path: Path)
 
 
 def test_a_folder_may_be_translated_in_its_place(folder: Path) -> None:
-    """It is read as it was when the run began, and each picture once."""
+    """Each picture is read once, as it was when the run began."""
     (folder / "07-cut.png").unlink()
     before = {file.name: np.asarray(Image.open(file)) for file in folder.iterdir()}
     call("translate", "--engine", "denoising-ae.onnx", folder, "--out", folder, "--overwrite")

@@ -1,4 +1,4 @@
-"""Inversion: against least squares, on a surface with a wrong valley, and files of latents."""
+"""Inversion: against least squares, on a surface with a wrong valley; files of latents."""
 
 import zipfile
 from pathlib import Path
@@ -16,7 +16,6 @@ from zoo.errors import ConfigError, DataError
 
 
 def levels(images: Tensor) -> np.ndarray:
-    """Images [N, C, H, W] in [0, 1] as uint8 [N, H, W, C]."""
     return (images * 255 + 0.5).floor().to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
@@ -40,7 +39,7 @@ def test_a_linear_generator_is_inverted_by_least_squares() -> None:
 
 
 def test_what_leaves_the_range_is_clipped() -> None:
-    """An image whose sums are far beyond black and white is made again, as an engine clips it."""
+    """Values far beyond black and white are clipped, as in an engine."""
     torch.manual_seed(2)
     matrix = torch.randn(4, 64)
 
@@ -57,7 +56,7 @@ def test_what_leaves_the_range_is_clipped() -> None:
 
 
 def test_several_starts_find_the_right_valley() -> None:
-    """An image that grows with h², then folds: only one side of the fold makes the target."""
+    """Only one side of the fold reaches the target."""
 
     def decode(latents: Tensor) -> Tensor:
         h = latents[:, :1]
@@ -100,9 +99,6 @@ def test_bad_searches() -> None:
         invert(decode, image, start[0])
     with pytest.raises(ConfigError, match="steps: expected at least 4, got 3"):
         invert(decode, image, start, steps=3)
-
-
-# Files of latents
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""How folders of pictures are laid out: what is found in them, and what is refused."""
+"""Layouts of picture folders: recognised and refused ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo.images.pictures import list_pictures
 
 
 def save(folder: Path, count: int, level: int = 0, mode: str = "L", side: int = 8) -> None:
-    """Pictures of a level of grey each, `level`, `level + 1`, …."""
+    """Write pictures of grey levels `level`, `level + 1`, …."""
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(count):
         Image.new("L", (side, side), level + index).convert(mode).save(folder / f"{index:02}.png")
@@ -22,9 +22,6 @@ def save(folder: Path, count: int, level: int = 0, mode: str = "L", side: int = 
 
 def levels(split: data.Split) -> list[int]:
     return split.images[:, 0, 0, 0].tolist()
-
-
-# What is listed
 
 
 def test_pictures_come_by_name_and_hidden_ones_do_not(tmp_path: Path) -> None:
@@ -61,9 +58,6 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         list_pictures(tmp_path / "none")
 
 
-# Parts
-
-
 @pytest.mark.parametrize(
     ("train", "test"),
     [
@@ -76,7 +70,7 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_names_of_parts(tmp_path: Path, train: str, test: str) -> None:
-    """A validation part is that for the test where there is no other."""
+    """Without a test part, the validation part is the test part."""
     for level, name in enumerate(("cat", "dog")):
         save(tmp_path / train / name, 20, 100 * level)
         save(tmp_path / test / name, 3, 100 * level + 50)
@@ -116,10 +110,7 @@ UNCLEAR = {
         ["train", "test", ""],
         "test/, train/ and 12 pictures next to each other",
     ),
-    "folders beside parts": (
-        ["train", "test", "cat"],
-        "test/, train/ and cat/ next to each other",
-    ),
+    "folders beside parts": (["train", "test", "cat"], "test/, train/ and cat/ next to each other"),
     "two names of a part": (["train", "Training", "test"], "Training/ and train/, which mean the"),
     "no training part": (["test", "cat"], "holds test/ and cat/ next to each other"),
     "only tests": (["test", "val"], "holds test/, val/ and no train/: expected"),
@@ -132,10 +123,7 @@ UNCLEAR = {
         ["train/cat", "test/eel"],
         "test holds eel/, missing from .*train",
     ),
-    "a class in another case": (
-        ["train/cat", "test/Cat"],
-        "test holds Cat/, missing from .*train",
-    ),
+    "a class in another case": (["train/cat", "test/Cat"], "test holds Cat/, missing from .*train"),
     "pictures beside the test's classes": (
         ["train/cat", "test/cat", "test"],
         "test holds cat/ and 12 pictures next to each other",
@@ -189,9 +177,6 @@ def test_pairs_have_the_same_parts(tmp_path: Path) -> None:
     save(tmp_path / "a" / "extra", 1)
     with pytest.raises(DataError, match="a holds Training/, valid/ and extra/ next to each other"):
         data.load(f"{tmp_path / 'a'}:{tmp_path / 'b'}")
-
-
-# The first picture does not decide for all
 
 
 def test_colour_anywhere_is_colour_everywhere(tmp_path: Path) -> None:

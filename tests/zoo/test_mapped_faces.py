@@ -14,7 +14,7 @@ from zoo.errors import DataError, OutputError
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the files, not yet made; `faces` has 40 faces."""
+    """Folder of the files, not yet created; `faces` has 40 faces."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(faces, "COUNT", 40)
     monkeypatch.setattr(faces, "VALIDATION", 6)

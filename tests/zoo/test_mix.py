@@ -1,11 +1,9 @@
-"""zoo.mix: styles of two images in one, layer by layer, and the picture of all pairs."""
+"""zoo.mix: combined styles of two images, layer by layer, and the picture of all pairs."""
 
 from __future__ import annotations
 
 import math
 import resource
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,8 @@ import runtime
 import small_inputs
 from backends import ANY_GRAPH
 from oracles.noise import normals
-from shell import contents, refuses, succeeds
-from small_inputs import SHAPE, STYLE, WIDTH, Style
+from shell import refuses, succeeds
+from small_inputs import SHAPE, STYLE, WIDTH, Style, close
 from zoo.applications import style_mixing
 from zoo.errors import ConfigError
 from zoo.images import grid, rows
@@ -28,7 +26,7 @@ SEED = 2**63 + 5
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Style]:
-    """A style-based engine of two layers, and what it computes in float64."""
+    """A style-based engine of two layers, and its function in float64."""
     folder = tmp_path_factory.mktemp("style")
     return folder / "small.onnx", small_inputs.style(folder, "small")
 
@@ -41,14 +39,6 @@ def engine(small: tuple[Path, Style]) -> Path:
 @pytest.fixture(scope="module")
 def style(small: tuple[Path, Style]) -> Style:
     return small[1]
-
-
-def close(got: Any, wanted: Any) -> bool:
-    difference = np.abs(got.astype(int) - wanted)
-    return bool(difference.max() <= 1 and difference.mean() < 0.01)
-
-
-# Bands and mixtures
 
 
 @pytest.mark.parametrize("side", [4, 8, 16, 32, 64, 128, 256, 512, 1024])
@@ -83,7 +73,7 @@ def test_a_mixture_has_the_styles_of_b_in_those_layers_only() -> None:
 
 
 class Made:
-    """A synthesis network that shows its styles, and remembers how many it was given at once."""
+    """A synthesis network that returns its styles and records batch sizes."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -130,16 +120,13 @@ def test_styles_are_truncated_to_their_mean() -> None:
         style_mixing.styles(mapping, latents, 1e300)
 
 
-# The command
-
-
-def mixed(engine: Path, folder: Path, *options: object) -> Any:
+def run_mix(engine: Path, folder: Path, *options: object) -> Any:
     succeeds("mix", "--engine", engine, *options, "--out", "mixed.npy", cwd=folder)
     return np.load(folder / "mixed.npy")
 
 
 def test_defaults_are_those_of_the_formula(engine: Path, style: Style, tmp_path: Path) -> None:
-    """The two layers of this engine are both of 4×4: all styles are of B."""
+    """Both layers of this engine are at 4×4, so all styles are B's."""
     said = succeeds("mix", "--engine", engine, "--out", "mixed.npy", cwd=tmp_path)
     assert said == "18 images, coarse styles of 6 in 3: mixed.npy\n"
     images = np.load(tmp_path / "mixed.npy")
@@ -161,7 +148,7 @@ def test_sources_and_truncation(
     options = [part for text in across for part in ("--across", text)]
     options += ["--down", "sample:1", "--down", "seed:9", "--seed", str(SEED)]
     options += ["--truncation", str(truncation), "--backend", backend]
-    images = mixed(engine, tmp_path, *options)
+    images = run_mix(engine, tmp_path, *options)
     latents: list[Any] = [normals(7, 0, 1, WIDTH), stored[2:], normals(SEED, 4, 1, WIDTH), stored]
     styles = style.styles(np.concatenate(latents), truncation)
     expected = style.synthesis(np.stack([styles] * 2, 1))
@@ -174,7 +161,7 @@ def test_sources_and_truncation(
 def test_an_image_mixed_with_itself_is_itself(engine: Path, tmp_path: Path) -> None:
     texts = "seed:7", "seed:8", "seed:9"
     options = [part for text in texts for part in ("--across", text, "--down", text)]
-    images = mixed(engine, tmp_path, *options)[0]
+    images = run_mix(engine, tmp_path, *options)[0]
     with (
         runtime.Mapping(engine.with_suffix(".mapping.onnx")) as mapping,
         runtime.Generator(engine.with_suffix(".synthesis.onnx")) as synthesis,
@@ -185,8 +172,8 @@ def test_an_image_mixed_with_itself_is_itself(engine: Path, tmp_path: Path) -> N
     assert not close(own[:2], own[1:].astype(int))
 
 
-def ink(picture: Any, left: int, top: int, width: int) -> int:
-    """Pixels that are not white where the label of a tile is."""
+def count_ink(picture: Any, left: int, top: int, width: int) -> int:
+    """Count the pixels that are not white in the label of a tile."""
     return int(
         (picture[top + 2 : top + 2 + grid.LABEL_HEIGHT - 4, left : left + width] < 200).sum()
     )
@@ -194,18 +181,15 @@ def ink(picture: Any, left: int, top: int, width: int) -> int:
 
 def test_the_picture(engine: Path, tmp_path: Path) -> None:
     options = ["--across", "seed:1", "--across", "seed:2", "--down", "seed:3", "--down", "seed:4"]
-    images = mixed(engine, tmp_path, *options)[0]
-    own = mixed(engine, tmp_path, *options, "--across", "seed:3", "--across", "seed:4")[0, 0]
+    images = run_mix(engine, tmp_path, *options)[0]
+    own = run_mix(engine, tmp_path, *options, "--across", "seed:3", "--across", "seed:4")[0, 0]
     succeeds("mix", "--engine", engine, *options, "--out", "mixed.png", cwd=tmp_path)
     with Image.open(tmp_path / "mixed.png") as opened:
         opened.load()
         assert opened.mode == "RGB"
         picture = np.asarray(opened.convert("L"))
     layout = rows.plan([3, 6], *SHAPE[:2], 3)
-    expected = [
-        [None, own[0], own[1]],
-        [own[2], *images[0], own[3], *images[1]],
-    ]
+    expected = [[None, own[0], own[1]], [own[2], *images[0], own[3], *images[1]]]
     for part, corners, tiles in zip((0, 1), layout.corners, expected, strict=True):
         heading = picture[layout.headings[part] :][: rows.HEADING_HEIGHT]
         assert (heading < 128).sum() > 100
@@ -213,7 +197,7 @@ def test_the_picture(engine: Path, tmp_path: Path) -> None:
             bottom = top + layout.tile_height
             shown = picture[top:bottom, left : left + layout.tile_width]
             labelled = tile is not None and (part == 0 or index % 3 == 0)
-            assert (ink(picture, left, bottom, layout.tile_width) > 20) == labelled
+            assert (count_ink(picture, left, bottom, layout.tile_width) > 20) == labelled
             if tile is None:
                 assert (shown == 255).all()
             else:
@@ -225,7 +209,7 @@ def test_the_picture(engine: Path, tmp_path: Path) -> None:
 def test_the_layers_of_one_band_are_exchanged(
     engine: Path, style: Style, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With bands of one layer, so that this small network has two of them."""
+    """Bands of one layer give this small network two of them."""
     monkeypatch.setattr(style_mixing, "_STARTS", {"coarse": 0, "middle": 1, "fine": 2})
     monkeypatch.chdir(tmp_path)
     from zoo import mix
@@ -274,8 +258,7 @@ def test_bad_options(engine: Path, tmp_path: Path, options: list[str], words: st
 
 
 @pytest.mark.parametrize(
-    "options",
-    [["--out", "mixed.gif"], ["--out", "none/a.npy"], ["--bands", "rough"]],
+    "options", [["--out", "mixed.gif"], ["--out", "none/a.npy"], ["--bands", "rough"]]
 )
 def test_options_are_checked_before_the_engine_is_opened(
     tmp_path: Path, options: list[str]
@@ -315,7 +298,6 @@ def test_a_full_disk_leaves_the_file_that_was_there(engine: Path, tmp_path: Path
 
 
 def test_sample_refuses_the_same_truncations(engine: Path, tmp_path: Path) -> None:
-    """With two styles an image, too, whose styles the runtime does not truncate."""
     for truncation in (-0.5, math.nan):
         options = ["--engine", engine, "--truncation", truncation]
         (said,) = {
@@ -323,16 +305,3 @@ def test_sample_refuses_the_same_truncations(engine: Path, tmp_path: Path) -> No
             for command in (["sample", "--mix", 1], ["mix"])
         }
         assert f"--truncation: expected a finite number of at least 0, got {truncation}" in said
-
-
-def test_no_pytorch(engine: Path, tmp_path: Path) -> None:
-    args = ["--engine", str(engine)]
-    code = (
-        "import sys, zoo.mix as m\n"
-        "m.main(['--help'], standalone_mode=False)\n"
-        "assert not {'numpy', 'PIL', 'runtime', 'torch'} & set(sys.modules)\n"
-        f"m.main({args!r}, standalone_mode=False)\n"
-        "assert not {'torch', 'onnx', 'safetensors', 'scipy'} & set(sys.modules)\n"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
-    assert [Path(name).name for name in contents(tmp_path)][1:] == ["mixed.png"]

@@ -1,21 +1,15 @@
-"""Nearest training images: against brute force, on copies made on purpose, and bad input."""
+"""Nearest training images: against brute force, on deliberate copies, and bad input."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from shell import refuses, succeeds
 from zoo.data import DataSet
 from zoo.errors import DataError
 from zoo.evaluation.memorisation import Nearest, copied_share, nearest
-
-
-def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "zoo.nearest", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
 
 
 def test_agrees_with_brute_force(fashion_mnist: DataSet) -> None:
@@ -28,7 +22,7 @@ def test_agrees_with_brute_force(fashion_mnist: DataSet) -> None:
 
 
 def test_finds_every_copy(fashion_mnist: DataSet) -> None:
-    """Copies with a little noise are found, and called copies; held-out images are not."""
+    """Copies with a little noise are reported as copies, held-out images are not."""
     training, test = fashion_mnist.train.images[:20000], fashion_mnist.test.images[:400]
     noise = np.random.default_rng(0).integers(0, 4, (400, 28, 28, 1))
     copies = np.minimum(training[1000:1400] + noise, 255).astype(np.uint8)
@@ -60,10 +54,10 @@ def test_share_counts_ties() -> None:
 
 def test_command(tmp_path: Path) -> None:
     out = tmp_path / "near.png"
-    done = run("--engine", "vae.onnx", "--data", "fashion-mnist", "-n", 50, "--out", out)
-    assert done.returncode == 0, done.stderr
-    assert "50 samples, 60,000 training images of fashion-mnist (" in done.stdout
-    assert "5,000 of them for validation), 50 held out" in done.stdout
+    args = ("--engine", "vae.onnx", "--data", "fashion-mnist", "-n", 50, "--out", out)
+    said = succeeds("nearest", *args, cwd=tmp_path)
+    assert "50 samples, 60,000 training images of fashion-mnist (" in said
+    assert "5,000 of them for validation), 50 held out" in said
     with Image.open(out) as picture:
         assert picture.width > 16 * 28 * 2
 
@@ -81,8 +75,4 @@ def test_command(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
-    done = run(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
-    assert message in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert message in refuses("nearest", *arguments, cwd=tmp_path)

@@ -1,20 +1,16 @@
-"""The graph of neighbours against brute force, walks against Floyd and Warshall, the command."""
+"""The neighbourhood graph against brute force, walks against Floyd and Warshall, the command."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.sparse
-from PIL import Image
 
-from pictures import row_tiles
-from shell import ENGINE, command, refuses, succeeds
+from pictures import row_tiles, save_pictures
+from shell import ENGINE, refuses, succeeds, without
 from zoo.applications import neighbours
 from zoo.data import DataSet
 from zoo.errors import ConfigError
@@ -22,12 +18,6 @@ from zoo.inference.pairs import Pair
 
 COUNT = 400
 DATA = ("--engine", ENGINE, "--data", "fashion-mnist", "-n", COUNT)
-
-
-@pytest.fixture(scope="module")
-def pair() -> Iterator[Pair]:
-    with Pair(ENGINE) as pair:
-        yield pair
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +31,7 @@ def distances(points: np.ndarray) -> np.ndarray:
 
 
 def shortest(joined: scipy.sparse.csr_array) -> np.ndarray:
-    """Lengths of the shortest paths between all nodes: Floyd 1962, Warshall 1962."""
+    """Return the lengths of the shortest paths between all nodes (Floyd 1962, Warshall 1962)."""
     size = joined.shape[0]
     away = np.full((size, size), np.inf)
     edges = joined.tocoo()
@@ -50,9 +40,6 @@ def shortest(joined: scipy.sparse.csr_array) -> np.ndarray:
     for middle in range(size):
         away = np.minimum(away, away[:, [middle]] + away[[middle]])
     return away
-
-
-# The graph
 
 
 @pytest.mark.parametrize("k", [1, 4, 10])
@@ -99,9 +86,6 @@ def test_graph_refuses(latents: np.ndarray) -> None:
             neighbours.graph(latents[:5], k)
     with pytest.raises(ConfigError, match="expected shape"):
         neighbours.graph(latents[0], 1)
-
-
-# Walks
 
 
 def test_walks_are_shortest(latents: np.ndarray) -> None:
@@ -151,9 +135,6 @@ def test_evenly_is_even(latents: np.ndarray) -> None:
     )
 
 
-# The command
-
-
 def test_walk_of_fashion_mnist(
     tmp_path: Path, pair: Pair, latents: np.ndarray, fashion_mnist: DataSet
 ) -> None:
@@ -189,10 +170,7 @@ def test_walk_between_named_pictures_without_a_generator(
     tmp_path: Path, vae_encoder_engine: Path, fashion_mnist: DataSet
 ) -> None:
     (tmp_path / "my.encoder.onnx").write_bytes(vae_encoder_engine.read_bytes())
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for index in range(12):
-        Image.fromarray(fashion_mnist.test.images[index, ..., 0]).save(folder / f"g{index:02}.png")
+    save_pictures(tmp_path / "pictures", fashion_mnist.test.images[:12], names="g{:02}")
     args = ("neighbours", "pictures", "--engine", "my.encoder.onnx", "-k", 11, "--walk")
     said = succeeds(*args, "g03.png", "11", cwd=tmp_path)
     # Everything is joined with everything, so that the way is straight.
@@ -232,44 +210,12 @@ def test_neighbours_refuses(tmp_path: Path, args: tuple[object, ...], problem: s
 
 def test_a_name_that_several_images_have(tmp_path: Path, fashion_mnist: DataSet) -> None:
     for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        for index in range(4):
-            picture = Image.fromarray(fashion_mnist.test.images[index, ..., 0])
-            picture.save(tmp_path / folder / f"{index}.png")
+        save_pictures(tmp_path / folder, fashion_mnist.test.images[:4], names="{}")
     args = ("neighbours", "a", "b", "--engine", ENGINE, "-k", 2, "--walk", "1.png")
     message = refuses(*args, "0", cwd=tmp_path)
     assert "--walk 1.png: 2 images have this name; give the index of one, such as 1" in message
 
 
-@pytest.mark.parametrize("name", ["cluster", "anomaly", "neighbours"])
-def test_help_is_light_and_running_needs_no_pytorch(
-    tmp_path: Path, fashion_mnist: DataSet, name: str
-) -> None:
-    said = succeeds(name, "--help", cwd=tmp_path)
-    assert said.startswith(f"Usage: python -m zoo.{name} ")
-    assert max(map(len, said.splitlines())) <= 100
-    tail = "import sys; print({m.split('.')[0] for m in sys.modules})"
-    np.save(tmp_path / "a.npy", fashion_mnist.test.images[:20])
-    extra = ["--normal", "a.npy"] if name == "anomaly" else ["-k", "2"]
-    args = ["a.npy", "--engine", ENGINE, *extra]
-    for given, unwanted in ((["--help"], "numpy PIL runtime torch"), (args, "torch onnx export")):
-        code = f"import zoo.{name} as m; m.main({given!r}, standalone_mode=False); {tail}"
-        done = subprocess.run(
-            [*command(name)[:1], "-c", code],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        imported = set(re.findall(r"'(\w+)'", done.stdout.splitlines()[-1]))
-        assert not imported & set(unwanted.split()), (given, imported & set(unwanted.split()))
-
-
 def test_says_what_to_install(tmp_path: Path) -> None:
-    blocked = "import sys; sys.modules['sklearn'] = None; sys.modules['scipy'] = None; "
-    code = f"{blocked}import zoo.neighbours as m; m.main({['-k', '2', *map(str, DATA)]!r})"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2, done
-    assert "needs sklearn" in done.stderr and "generator-zoo[apps]" in done.stderr
+    said = without("sklearn", "neighbours", "-k", 2, *DATA, cwd=tmp_path)
+    assert "needs sklearn" in said and "generator-zoo[apps]" in said

@@ -1,4 +1,4 @@
-"""Pairs of pictures as data, and the edges that some of them are made from."""
+"""Data sets of image pairs, and edge detection."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pictures import save_pictures
 from zoo import corruption, data
 from zoo.corruption.edges import THRESHOLD, edges
 from zoo.data import DataSet, Split, faces
@@ -24,13 +25,10 @@ def drawn() -> np.ndarray:
 
 
 def step(low: int, high: int, column: int = 8) -> np.ndarray:
-    """A grey image of 16×16 with one vertical step."""
+    """Return a grey 16×16 image with one vertical step."""
     image = np.full((1, 16, 16, 1), low, np.uint8)
     image[:, :, column:] = high
     return image
-
-
-# Edges
 
 
 @pytest.mark.parametrize("level", [0, 7, 255])
@@ -99,21 +97,11 @@ def test_edges_of_something_else(bad: np.ndarray) -> None:
         edges(bad)
 
 
-# Files
-
-
-def save(folder: Path, images: np.ndarray, suffix: str = ".png", first: int = 0) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for index, image in enumerate(images, first):
-        plain = image[..., 0] if image.shape[2] == 1 else image
-        Image.fromarray(plain).save(folder / f"{index:03}{suffix}")
-
-
 @pytest.fixture
 def folders(tmp_path: Path, drawn: np.ndarray) -> tuple[Path, Path]:
-    """Edges in one folder, faces of the same names in another."""
-    save(tmp_path / "a", edges(drawn))
-    save(tmp_path / "b", drawn)
+    """A folder of edges, and a folder of faces with the same names."""
+    save_pictures(tmp_path / "a", edges(drawn), names="{:03}")
+    save_pictures(tmp_path / "b", drawn, names="{:03}")
     return tmp_path / "a", tmp_path / "b"
 
 
@@ -135,8 +123,8 @@ def test_two_folders(folders: tuple[Path, Path], drawn: np.ndarray) -> None:
 @pytest.mark.parametrize("name", ["test", "val"])
 def test_side_by_side(tmp_path: Path, drawn: np.ndarray, name: str) -> None:
     both = np.concatenate([drawn, 255 - drawn], axis=2)
-    save(tmp_path / "train", both[:15])
-    save(tmp_path / name, both[15:], first=15)
+    save_pictures(tmp_path / "train", both[:15], names="{:03}")
+    save_pictures(tmp_path / name, both[15:], names="{:03}", first=15)
     loaded = data.load(f"pairs:{tmp_path}")
     for split, part in ((loaded.seen, drawn[:15]), (loaded.test, drawn[15:])):
         assert split.inputs is not None and np.array_equal(split.images, 255 - split.inputs)
@@ -147,14 +135,15 @@ def test_side_by_side_with_three_parts(tmp_path: Path, drawn: np.ndarray) -> Non
     both = np.concatenate([drawn, 255 - drawn], axis=2)
     rows = {"train": slice(12), "validation": slice(12, 15), "test": slice(15, 20)}
     for name, place in rows.items():
-        save(tmp_path / ("val" if name == "validation" else name), both[place])
+        folder = tmp_path / ("val" if name == "validation" else name)
+        save_pictures(folder, both[place], names="{:03}")
     loaded = data.load(f"pairs:{tmp_path}")
     for name, place in rows.items():
         assert np.array_equal(loaded.parts[name].images, 255 - drawn[place])
 
 
 def test_direction(tmp_path: Path, drawn: np.ndarray) -> None:
-    save(tmp_path, np.concatenate([drawn, 255 - drawn], axis=2))
+    save_pictures(tmp_path, np.concatenate([drawn, 255 - drawn], axis=2), names="{:03}")
     loaded = data.load(f"pairs:{tmp_path}")
     assert make_pairs(loaded, "pairs") is loaded
     back = make_pairs(loaded, "pairs", "BtoA")
@@ -163,8 +152,8 @@ def test_direction(tmp_path: Path, drawn: np.ndarray) -> None:
 
 def test_pictures_that_are_not_square(tmp_path: Path, drawn: np.ndarray) -> None:
     wide = np.concatenate([drawn[:1], drawn[1:2]], axis=2)
-    save(tmp_path / "a", np.concatenate([wide] * 10))
-    save(tmp_path / "b", np.concatenate([255 - wide] * 10))
+    save_pictures(tmp_path / "a", np.concatenate([wide] * 10), names="{:03}")
+    save_pictures(tmp_path / "b", np.concatenate([255 - wide] * 10), names="{:03}")
     loaded = data.load(f"{tmp_path / 'a'}:{tmp_path / 'b'}")
     centre = wide[:, :, 16:48]
     assert loaded.train.inputs is not None
@@ -221,16 +210,13 @@ def test_bad_names(folders: tuple[Path, Path], tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match=message):
             data.load(name)
-    save(tmp_path / "c" / "train", faces.make(0, 2, 32)[0])
-    save(tmp_path / "c" / "test", faces.make(0, 2, 32)[0])
+    save_pictures(tmp_path / "c" / "train", faces.make(0, 2, 32)[0], names="{:03}")
+    save_pictures(tmp_path / "c" / "test", faces.make(0, 2, 32)[0], names="{:03}")
     with pytest.raises(DataError, match="a is not split and .*c is split into test, train: expect"):
         data.load(f"{a}:{tmp_path / 'c'}")
     odd = tmp_path / "a:b"
     odd.mkdir()
     assert not is_pairs(str(odd)) and not is_pairs("faces") and is_pairs("x:y")
-
-
-# Inputs of a data set
 
 
 @pytest.fixture

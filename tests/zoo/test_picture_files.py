@@ -1,4 +1,4 @@
-"""Pictures as files hold them: odd metadata, modes, transparency, and damage."""
+"""Picture files: unusual metadata, modes, transparency, and damage."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TURNED = (0x112, 3, 1, struct.pack(">HH", 6, 0))
 
 
 def tiff(*entries: tuple[int, int, int, object], data: bytes = b"") -> bytes:
-    """A big-endian TIFF directory of (tag, type, count, 4 bytes or an integer), `data` after it."""
+    """Build a big-endian TIFF directory of (tag, type, count, bytes or integer), with data."""
     packed = b"".join(
         struct.pack(">HHI", *entry[:3])
         + (entry[3] if isinstance(entry[3], bytes) else struct.pack(">I", entry[3]))
@@ -33,14 +33,14 @@ def tiff(*entries: tuple[int, int, int, object], data: bytes = b"") -> bytes:
     return b"MM\0*" + struct.pack(">IH", 8, len(entries)) + packed + bytes(4) + data
 
 
-def after(entries: int) -> int:
-    """Where the data of such a directory are."""
+def data_offset(entries: int) -> int:
+    """Return the offset of the data after a directory."""
     return 8 + 2 + 12 * entries + 4
 
 
 ODD = {
     "none": [],
-    "negative rational": [(0x11A, 10, 1, after(2))],
+    "negative rational": [(0x11A, 10, 1, data_offset(2))],
     "NaN": [(0x11A, 11, 1, struct.pack(">f", float("nan")))],
     "long for a short": [(0x128, 4, 1, 0xFFFFFFF0)],
     "text for a short": [(0x128, 2, 4, b"two\0")],
@@ -84,7 +84,7 @@ def grey_tiff(*extra: tuple[int, int, int, object]) -> bytes:
     def short(tag: int, value: int) -> tuple[int, int, int, object]:
         return tag, 3, 1, struct.pack(">HH", value, 0)
 
-    place = after(9 + len(extra))
+    place = data_offset(9 + len(extra))
     shorts = ((256, 8), (257, 8), (258, 8), (259, 1), (262, 1), (277, 1), (278, 8))
     strips = ((273, 4, 1, place), (279, 4, 1, 64))
     return tiff(*(short(*entry) for entry in shorts), *strips, *extra, data=GREY.tobytes())
@@ -114,10 +114,7 @@ def test_training_obeys_the_orientation(tmp_path: Path, orientation: int) -> Non
         assert np.array_equal(image, expected)
 
 
-# Modes
-
-
-def decoded(picture: Image.Image, path: Path, **options: object) -> np.ndarray:
+def save_and_decode(picture: Image.Image, path: Path, **options: object) -> np.ndarray:
     picture.save(path, **options)
     return np.asarray(pictures.decode_picture(path))
 
@@ -125,13 +122,13 @@ def decoded(picture: Image.Image, path: Path, **options: object) -> np.ndarray:
 def test_sixteen_bits_of_every_kind(tmp_path: Path) -> None:
     deep = (np.arange(64, dtype=np.uint16) * 1040).reshape(8, 8)
     for name in ("a.png", "a.tif"):
-        assert np.array_equal(decoded(Image.fromarray(deep), tmp_path / name), deep >> 8)
+        assert np.array_equal(save_and_decode(Image.fromarray(deep), tmp_path / name), deep >> 8)
     (tmp_path / "a.pgm").write_bytes(b"P5 8 8 65535\n" + deep.astype(">u2").tobytes())
     assert np.array_equal(pictures.decode_picture(tmp_path / "a.pgm"), deep >> 8)
 
 
 def little_tiff(path: Path, levels: np.ndarray, tags: dict[int, int], content: bytes) -> None:
-    """A TIFF of 16 bits as Pillow writes it, with other values of tags and other pixels."""
+    """Write a 16-bit TIFF with other tag values and pixels."""
     Image.fromarray(levels).save(path)
     whole = path.read_bytes()
     with Image.open(path) as picture:
@@ -194,12 +191,9 @@ def test_other_modes_look_the_same(tmp_path: Path, mode: str, suffix: str) -> No
     colours[..., 1] = 128
     picture = Image.fromarray(colours)
     picture = picture.quantize(32) if mode == "P" else picture.convert(mode)
-    found = decoded(picture, tmp_path / f"a.{suffix}")
+    found = save_and_decode(picture, tmp_path / f"a.{suffix}")
     assert found.shape == colours.shape
     assert np.abs(found.astype(int) - colours).mean() < 3
-
-
-# Transparency
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
@@ -235,11 +229,8 @@ def test_a_colour_may_be_transparent(tmp_path: Path, mode: str, hidden: object) 
         read_images([str(tmp_path)], (8, 8, 1))
 
 
-# Damage
-
-
 def test_a_damaged_picture_is_one_skipped_line(tmp_path: Path) -> None:
-    """Whatever its decoder raises, as that of AVIF does under the name of a JPEG."""
+    """Whatever its decoder raises, such as AVIF's for a file named .jpg."""
     for index in range(20):
         Image.fromarray(GREY).save(tmp_path / f"{index:02}.png")
     content = io.BytesIO()
@@ -258,7 +249,7 @@ def test_a_damaged_picture_is_one_skipped_line(tmp_path: Path) -> None:
 
 
 def test_a_run_never_reads_what_it_writes(tmp_path: Path) -> None:
-    """Outputs and temporary files that appear in the folder meanwhile are no inputs."""
+    """Files that appear in the folder during a run are not inputs."""
     for index in range(5):
         Image.fromarray(GREY + np.uint8(index)).save(tmp_path / f"{index}.png")
     stream = ImageStream([str(tmp_path)], (8, 8, 1), block=1)
@@ -284,7 +275,7 @@ def test_an_array_that_has_grown_meanwhile_is_refused(tmp_path: Path) -> None:
 
 
 def test_pictures_of_one_name_whatever_their_kind(tmp_path: Path) -> None:
-    """What belongs to a.png: a.png itself, then other kinds of picture, in any case."""
+    """a.png belongs to a.png itself, else to another picture type, in any case."""
     (tmp_path / "b").mkdir()
     for index, name in enumerate(("a.Png", "b/c.TIFF", "d.bmp", "d.png", "e.jpeg", "e.gif")):
         Image.fromarray(GREY + np.uint8(index)).save(tmp_path / name, format="PNG")
@@ -297,7 +288,7 @@ def test_pictures_of_one_name_whatever_their_kind(tmp_path: Path) -> None:
 
 
 def test_a_picture_that_breaks_between_two_readings_is_an_error(tmp_path: Path) -> None:
-    """Else what was found at an index would be another image."""
+    """Otherwise indices would refer to other images."""
     for index in range(4):
         Image.fromarray(GREY).save(tmp_path / f"{index}.png")
     whole = (tmp_path / "1.png").read_bytes()

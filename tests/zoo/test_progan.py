@@ -1,7 +1,5 @@
-"""ProGAN: growing, folding, training and resuming, of StyleGAN too where both share it."""
+"""ProGAN, and StyleGAN where they share code: growing, folding, training and resuming."""
 
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,10 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from adversarial_trainers import assert_resumes
 from growing import SIZES, growths, make, rows
 from recipes import shipped
+from updates import Updates
 from zoo import data
 from zoo.data import DataSet
 from zoo.errors import ConfigError
@@ -28,9 +28,6 @@ from zoo.training.recipe import Recipe
 from zoo.training.task import Batch, make_task
 
 NAMES = ("progan", "stylegan")
-
-
-# Growing
 
 
 @pytest.mark.parametrize(
@@ -64,7 +61,7 @@ def test_no_schedule_is_the_whole_network_from_the_first() -> None:
 
 
 def images_at(model: Any, seen: int) -> Tensor:
-    """Images of fixed latents, and noise where there is some."""
+    """Return images of fixed latents, with fixed noise."""
     for growth in growths(model):
         growth.seen.fill_(seen)
     torch.manual_seed(5)
@@ -91,7 +88,7 @@ def test_fade_in_is_continuous(name: str) -> None:
 
 
 def test_discriminator_fades_in() -> None:
-    """α = 0: the logits of the reduced images; α = 1: without the old path."""
+    """At α = 0 the logits are those of the reduced images; at α = 1 the old path is unused."""
     model = make("progan", 350)
     images = rows(4, 3, 16, 16)
     faded = model.discriminator(images)
@@ -113,7 +110,7 @@ def test_discriminator_fades_in() -> None:
     torch.testing.assert_close(model.discriminator(images), whole)
 
 
-def test_match_resolution_are_as_coarse_as_the_fakes() -> None:
+def test_real_images_are_as_coarse_as_the_fakes() -> None:
     growth = Growth((100, 200), (50, 80))
     images = rows(2, 3, 16, 16)
     small = images.numpy().reshape(2, 3, 8, 2, 8, 2).mean((3, 5))
@@ -126,9 +123,6 @@ def test_match_resolution_are_as_coarse_as_the_fakes() -> None:
     np.testing.assert_allclose(match_resolution(images, growth).numpy(), small)
     growth.seen.fill_(430)
     assert torch.equal(match_resolution(images, growth), images)
-
-
-# Folding
 
 
 def test_folded_generator_is_the_same_function() -> None:
@@ -159,26 +153,6 @@ def test_folded_structure_follows_from_the_config(name: str) -> None:
         fold(half)
 
 
-# Training
-
-
-class Steps:
-    """An `Update` of two optimizers without a trainer."""
-
-    step = 0
-
-    def __init__(self, optimizers: list[torch.optim.Optimizer]) -> None:
-        self.optimizers = optimizers
-
-    def __call__(self, loss: Tensor, index: int) -> None:
-        self.optimizers[index].zero_grad()
-        loss.backward()
-        self.optimizers[index].step()
-
-    def autocast(self) -> Any:
-        return torch.autocast("cpu", torch.bfloat16)
-
-
 @pytest.fixture(scope="module")
 def drawn() -> DataSet:
     return data.load("faces")
@@ -207,7 +181,7 @@ def test_steps_at_every_resolution(name: str, game: str, faces: Tensor) -> None:
     model: Any = entry.make(sizes).train()
     recipe = Recipe(batch_size=32, adversarial={"beta1": 0.0, **GAMES[game]})
     task = make_task(entry, recipe)
-    update = Steps(task.optimizers(model, recipe))
+    update = Updates(task.optimizers(model, recipe), half=True)
     sides = []
     for step in range(10):
         before = {key: value.clone() for key, value in model.state_dict().items()}
@@ -244,33 +218,16 @@ def test_resume_is_exact_while_growing(name: str, toy: DataSet, tmp_path: Path) 
         adversarial={"fid_images": 0, "r1": 1.0, "r1_every": 2},
     )
 
-    def run(out: Path, stop: int = -1, resume: bool = False) -> Trainer:
+    def make(out: Path) -> Trainer:
         AcceleratorState._reset_state(reset_partial_state=True)
         torch.manual_seed(0)
         entry = registry.get(name)
-        task: Any = make_task(entry, recipe)
-        after = task.after_step
+        task = make_task(entry, recipe)
+        return Trainer(name, entry.make(sizes), task, toy, recipe, out, cpu=True, quiet=True)
 
-        def after_step(model: Any, batch: Batch) -> None:
-            after(model, batch)
-            if int(model.discriminator.growth.seen) == 32 * stop:
-                os.kill(os.getpid(), signal.SIGINT)
-
-        task.after_step = after_step
-        made = Trainer(name, entry.make(sizes), task, toy, recipe, out, cpu=True, quiet=True)
-        if resume:
-            made.resume()
-        assert made.run() == (signal.SIGINT if stop > 0 else None)
-        return made
-
-    whole = run(tmp_path / "whole")
-    run(tmp_path / "parts", stop=6)  # in the middle of a fade, and of an epoch
-    parts = run(tmp_path / "parts", resume=True)
-    first, second = (load_file(r.out / "last" / "state.safetensors") for r in (whole, parts))
-    assert first.keys() == second.keys()
-    assert all(torch.equal(first[key], second[key]) for key in first)
-    assert {int(v) for key, v in first.items() if key.endswith("growth.seen")} == {15 * 32}
-    assert whole.metrics == parts.metrics
+    out = assert_resumes(make, tmp_path, steps=6)  # in the middle of a fade
+    state = load_file(out / "last" / "state.safetensors")
+    assert {int(v) for key, v in state.items() if key.endswith("growth.seen")} == {15 * 32}
 
 
 def test_all_processes_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,9 +237,6 @@ def test_all_processes_count(monkeypatch: pytest.MonkeyPatch) -> None:
     task: Any = make_task(registry.get("progan"))
     task.after_step(model, Batch(torch.zeros(8)))
     assert [int(growth.seen) for growth in growths(model)] == [32, 32]
-
-
-# Bad input
 
 
 @pytest.mark.parametrize(

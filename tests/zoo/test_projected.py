@@ -1,4 +1,4 @@
-"""The projected discriminator: its frozen network, its heads, its game, and whole runs with it."""
+"""The projected discriminator: its frozen network, its heads, its game, and whole runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
-from adversarial_trainers import SIZES, Counting, trainer
+from adversarial_trainers import SIZES, Counting, assert_resumes, trainer
 from export import checkpoint
 from zoo.data import DataSet, Split
 from zoo.errors import ConfigError
@@ -68,7 +68,7 @@ def recipe() -> Recipe:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_maps_are_those_of_the_whole_network(channels: int) -> None:
-    """As hooks see them in the network that measures features, of the same levels."""
+    """Compared with hooks in the network that measures features."""
     levels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, channels)).astype(np.uint8)
     network = efficientnet.load(64)
     seen: dict[int, Tensor] = {}
@@ -181,12 +181,12 @@ def test_condition_is_a_product_with_the_maps() -> None:
 # What the heads learn
 
 
-def taught(
+def train_heads(
     made: ProjectedDiscriminator,
     pairs: Callable[[int], tuple[ProjectedInput, ProjectedInput]],
     steps: int = 12,
 ) -> float:
-    """Train the heads on pairs of real and fake; returns the share of others they get right."""
+    """Train the heads on pairs of real and fake; return the share of held-out pairs in order."""
     optimizer = torch.optim.Adam(made.parameters(), 4e-3, (0.0, 0.99))
     for step in range(steps + 1):
         real, fake = pairs(step)
@@ -202,7 +202,7 @@ def taught(
 
 
 def rows(toy: DataSet, step: int, count: int = 12) -> tuple[Tensor, Tensor]:
-    """Images and labels of a step, others in each."""
+    """Return images and labels of a step; steps share none."""
     assert toy.train.labels is not None
     place = slice(step * count, (step + 1) * count)
     images = torch.from_numpy(toy.train.images[place]).permute(0, 3, 1, 2).float() / 255
@@ -221,12 +221,12 @@ def test_heads_learn_what_is_real(toy: DataSet) -> None:
             images.flatten(1).gather(1, order).view_as(images)
         )
 
-    assert taught(made, pairs) == 1.0
+    assert train_heads(made, pairs) == 1.0
 
 
 @pytest.mark.parametrize("how", ["condition", "inputs"])
 def test_heads_learn_what_belongs_together(toy: DataSet, how: str) -> None:
-    """Real and fake pairs have the same images and the same conditions, together or not."""
+    """Real and fake pairs have the same images and conditions, combined differently."""
     torch.manual_seed(0)
     made = ProjectedDiscriminator(
         8, 1, **({"condition": 2} if how == "condition" else {"inputs": 1})
@@ -243,7 +243,7 @@ def test_heads_learn_what_belongs_together(toy: DataSet, how: str) -> None:
         images, labels = rows(toy, step)
         return belonging(images, labels), belonging(images, 1 - labels)
 
-    assert taught(made, pairs) > 0.9
+    assert train_heads(made, pairs) > 0.9
 
 
 # The game
@@ -279,7 +279,7 @@ class Linear:
 
 
 def test_penalty_of_linear_heads() -> None:
-    """The gradient is the weight: n ‖w‖² for each head, that of pixels by its factor."""
+    """The gradient is the weight: n ‖w‖² for each head, times the factor for pixels."""
     torch.manual_seed(0)
     linear: Any = Linear()
     maps = [torch.randn(5, *w.shape) for w in linear.weights]
@@ -347,17 +347,16 @@ def test_penalties_are_taken_in_some_steps_and_count_for_all(toy: DataSet) -> No
 # Whole runs
 
 
-def few(toy: DataSet) -> DataSet:
-    """48 of the training images."""
+def take_few(toy: DataSet) -> DataSet:
     assert toy.train.labels is not None
     return replace(toy, train=Split(toy.train.images[:48], toy.train.labels[:48]))
 
 
 @pytest.mark.parametrize("name", list(SIZES))
 def test_run_of_every_model(name: str, toy: DataSet, recipe: Recipe, tmp_path: Path) -> None:
-    """It changes both players, measures, and leaves a checkpoint of what is exported alone."""
+    """It changes both players, measures, and saves only what is exported."""
     precision = "bf16" if name in ("dcgan", "cgan") else "fp32"
-    run = trainer(name, few(toy), replace(recipe, epochs=1, precision=precision), tmp_path)
+    run = trainer(name, take_few(toy), replace(recipe, epochs=1, precision=precision), tmp_path)
     before = {key: value.clone() for key, value in run.model.state_dict().items()}
     run.run()
     after = run.model.state_dict()
@@ -375,40 +374,16 @@ def test_run_of_every_model(name: str, toy: DataSet, recipe: Recipe, tmp_path: P
 def test_resume_is_exact(name: str, toy: DataSet, recipe: Recipe, tmp_path: Path) -> None:
     options = OPTIONS | {"discriminator_steps": 2, "r1_every": 3, "anneal_images": 64}
     recipe = replace(recipe, batch_size=16, adversarial=options)
-    data = few(toy)
-    whole = trainer(name, data, recipe, tmp_path / "whole")
-    whole.run()
-    first = trainer(name, data, recipe, tmp_path / "parts")
-    first.task.step = _stopping(first.task.step, 5)  # type: ignore[method-assign]
-    with pytest.raises(KeyboardInterrupt):
-        first.run()
-    second = trainer(name, data, recipe, tmp_path / "parts")
-    second.resume()
-    assert second.progress.step == 3
-    second.run()
-    states = [load_file(tmp_path / f / "last" / "state.safetensors") for f in ("whole", "parts")]
-    assert states[0].keys() == states[1].keys()
-    assert any("projected.heads" in key for key in states[0])
-    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
-
-
-def _stopping(step: Callable[..., Any], last: int) -> Callable[..., Any]:
-    count = 0
-
-    def stop(*arguments: Any) -> Any:
-        nonlocal count
-        count += 1
-        if count == last:
-            raise KeyboardInterrupt
-        return step(*arguments)
-
-    return stop
+    data = take_few(toy)
+    out = assert_resumes(lambda out: trainer(name, data, recipe, out), tmp_path, steps=4)
+    state = load_file(out / "last" / "state.safetensors")
+    assert any("projected.heads" in key for key in state)
 
 
 def test_epochs_of_any_length_take_the_same_steps(
     toy: DataSet, recipe: Recipe, tmp_path: Path
 ) -> None:
-    """An epoch says when to measure; the images come in the order of whole passes."""
+    """Epochs only decide when to evaluate; images come in the order of whole passes."""
     recipe = replace(recipe, adversarial={"fid_images": 0})
     shown: dict[int, list[bytes]] = {}
     for length, epochs in ((0, 2), (64, 5)):

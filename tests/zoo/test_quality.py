@@ -1,4 +1,4 @@
-"""PSNR, SSIM and ΔE against their formulas, written out in NumPy float64."""
+"""PSNR, SSIM and ΔE against their formulas in NumPy float64."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def colours() -> np.ndarray:
     return np.round(127.5 + 127.5 * np.stack(waves)).astype(np.uint8)
 
 
-def noisy(images: np.ndarray, sigma: float = 0.1) -> np.ndarray:
+def add_noise(images: np.ndarray, sigma: float = 0.1) -> np.ndarray:
     return corruption.parse(f"gaussian:{sigma}").apply(images, seed=3)
 
 
 @pytest.mark.parametrize("kind", ["clothes", "colours"])
 def test_psnr(kind: str, request: pytest.FixtureRequest) -> None:
     truth: np.ndarray = request.getfixturevalue(kind)
-    images = noisy(truth)
+    images = add_noise(truth)
     found = quality.psnr(images, truth)
     for image, true, score in zip(images, truth, found, strict=True):
         mse = np.mean((image.astype(np.float64) - true.astype(np.float64)) ** 2)
@@ -57,7 +57,7 @@ def test_psnr_at_its_ends(clothes: np.ndarray) -> None:
 
 
 def test_psnr_inside(colours: np.ndarray) -> None:
-    images = noisy(colours)
+    images = add_noise(colours)
     hidden = corruption.holes(len(images), 40, 50, seed=1)[..., 0] == 0
     hidden[0] = True
     hidden[1] = False
@@ -91,7 +91,7 @@ def ssim_of_wang(a: np.ndarray, b: np.ndarray) -> float:
 @pytest.mark.parametrize("kind", ["clothes", "colours"])
 def test_ssim(kind: str, request: pytest.FixtureRequest) -> None:
     truth: np.ndarray = request.getfixturevalue(kind)
-    images = noisy(truth)
+    images = add_noise(truth)
     found = quality.ssim(images, truth)
     for image, true, score in zip(images, truth, found, strict=True):
         channels = [ssim_of_wang(image[..., c], true[..., c]) for c in range(true.shape[2])]
@@ -100,7 +100,7 @@ def test_ssim(kind: str, request: pytest.FixtureRequest) -> None:
 
 def test_ssim_is_one_for_equals_symmetric_and_falls_with_noise(clothes: np.ndarray) -> None:
     np.testing.assert_allclose(quality.ssim(clothes, clothes), 1)
-    light, heavy = noisy(clothes, 0.05), noisy(clothes, 0.3)
+    light, heavy = add_noise(clothes, 0.05), add_noise(clothes, 0.3)
     np.testing.assert_allclose(quality.ssim(light, clothes), quality.ssim(clothes, light))
     assert quality.ssim(heavy, clothes).mean() < quality.ssim(light, clothes).mean() < 1
 
@@ -121,7 +121,7 @@ def lab(images: np.ndarray) -> np.ndarray:
 
 
 def test_delta_e_1976(colours: np.ndarray) -> None:
-    images = noisy(colours)
+    images = add_noise(colours)
     found = quality.delta_e(images, colours, "cie76")
     distance = np.linalg.norm(lab(images) - lab(colours), axis=-1).mean((1, 2))
     np.testing.assert_allclose(found, distance, rtol=1e-3)
@@ -131,7 +131,7 @@ def test_delta_e_1976(colours: np.ndarray) -> None:
 
 
 def test_delta_e_2000(colours: np.ndarray) -> None:
-    images = noisy(colours)
+    images = add_noise(colours)
     found = quality.delta_e(images, colours)
     for image, true, score in zip(images, colours, found, strict=True):
         per_pixel = color.deltaE_ciede2000(lab(true), lab(image))

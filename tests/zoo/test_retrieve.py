@@ -1,4 +1,4 @@
-"""zoo.retrieve as a process: neighbours against brute force, and what is not an index refused."""
+"""zoo.retrieve as a process: neighbours against brute force; other files are refused."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -19,7 +17,7 @@ from PIL import Image
 
 import zoo
 from linear_engine import random
-from shell import ENGINE, command, contents, refuses, run, succeeds
+from shell import ENGINE, peak_memory, refuses, run, succeeds
 from zoo.applications import retrieval
 from zoo.applications.retrieval import Index
 from zoo.data import DataSet
@@ -33,7 +31,7 @@ DATA = ("--data", "fashion-mnist")
 
 
 def brute_force(queries: np.ndarray, held: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Distances and rows [n, k] of the nearest, in float64, of equal ones the first first."""
+    """Return distances and rows [n, k] of the nearest, in float64, ties in order."""
     apart = queries[:, None].astype(np.float64) - held[None].astype(np.float64)
     distances = np.sqrt(np.square(apart).sum(axis=2))
     rows = np.argsort(distances, axis=1, kind="stable")[:, :k]
@@ -42,7 +40,7 @@ def brute_force(queries: np.ndarray, held: np.ndarray, k: int) -> tuple[np.ndarr
 
 @pytest.fixture(scope="module")
 def latents(fashion_mnist: DataSet) -> tuple[np.ndarray, np.ndarray]:
-    """Those of the images held, and of 50 queries."""
+    """Latents of the indexed images and of 50 queries."""
     with open_encoder_for(ENGINE) as encoder:
         held = encoder.encode(fashion_mnist.train.images[:HELD])[0]
         return held, encoder.encode(fashion_mnist.test.images[:50])[0]
@@ -50,7 +48,7 @@ def latents(fashion_mnist: DataSet) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an index of each kind of the first training images."""
+    """A folder with an index of each kind."""
     folder = tmp_path_factory.mktemp("indexes")
     for kind in ("flat", "hnsw", "ivf"):
         args = ("--engine", ENGINE, *DATA, "--split", "train", "-n", HELD, "--kind", kind)
@@ -60,8 +58,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def blocks(said: str) -> list[list[list[str]]]:
-    """The tables of a query's output, as cells."""
+def parse_tables(said: str) -> list[list[list[str]]]:
+    """Split a query's output into tables of cells."""
     return [
         [re.split(r"\s{2,}", line.strip()) for line in block.splitlines()]
         for block in said.rstrip("\n").split("\n\n")
@@ -72,7 +70,7 @@ def test_query_prints_the_nearest(
     folder: Path, latents: tuple[np.ndarray, np.ndarray], fashion_mnist: DataSet
 ) -> None:
     args = ("--engine", ENGINE, "--index", "flat.index", *DATA, "-n", 3, "-k", 7)
-    tables = blocks(succeeds("retrieve", "query", *args, cwd=folder))
+    tables = parse_tables(succeeds("retrieve", "query", *args, cwd=folder))
     distances, rows = brute_force(latents[1][:3], latents[0], 7)
     labels = fashion_mnist.train.labels
     assert labels is not None and len(tables) == 3
@@ -86,12 +84,9 @@ def test_query_prints_the_nearest(
 
 
 def test_query_shows_the_nearest(
-    folder: Path,
-    tmp_path: Path,
-    latents: tuple[np.ndarray, np.ndarray],
-    fashion_mnist: DataSet,
+    folder: Path, tmp_path: Path, latents: tuple[np.ndarray, np.ndarray], fashion_mnist: DataSet
 ) -> None:
-    """Found again in the picture by OpenCV: the query at the left, then the hits in order."""
+    """OpenCV finds them in the picture: the query at the left, then the hits in order."""
     args = ("--engine", ENGINE, "--index", folder / "flat.index", *DATA, "-n", 2, "-k", 4)
     said = succeeds("retrieve", "query", *args, "--out", "hits.png", cwd=tmp_path)
     assert said.endswith("\n\nhits.png\n")
@@ -115,7 +110,7 @@ def test_query_shows_the_nearest(
 
 
 def test_query_by_pictures_against_a_folder(tmp_path: Path, fashion_mnist: DataSet) -> None:
-    """Names are paths, there are no labels, and an image finds itself at distance 0."""
+    """Names are paths, there are no labels, and an image has distance 0 to itself."""
     (tmp_path / "d" / "deep").mkdir(parents=True)
     for index in range(12):
         place = tmp_path / "d" / ("deep" if index % 2 else "") / f"{index}.png"
@@ -127,7 +122,7 @@ def test_query_by_pictures_against_a_folder(tmp_path: Path, fashion_mnist: DataS
     assert done.returncode == 0 and done.stdout.startswith("12 images in ")
     assert done.stderr == "skipped d/junk.png: is not a picture, .npy, .npz or IDX file\n"
     args = ("query", "--engine", ENGINE, "--index", "a.index", "d/deep/3.png", "-k", 12)
-    ((name, head, *hits),) = blocks(succeeds("retrieve", *args, cwd=tmp_path))
+    ((name, head, *hits),) = parse_tables(succeeds("retrieve", *args, cwd=tmp_path))
     assert (name, head) == (["3.png"], ["rank", "name", "distance"])
     assert hits[0] == ["1", "deep/3.png", "0.0000"]
     expected = {f"{'deep/' if i % 2 else ''}{i}.png" for i in range(12)}
@@ -173,7 +168,7 @@ def test_queries_that_are_no_latents_are_refused(
 def test_all_images_can_be_asked_for(
     folder: Path, latents: tuple[np.ndarray, ...], kind: str
 ) -> None:
-    """Where an approximate kind finds too few, the rest is looked for exactly."""
+    """If an approximate index finds too few, the rest is found exactly."""
     _, rows = Index(str(folder / f"{kind}.index")).search(latents[1][:5], HELD)
     assert all(sorted(found) == list(range(HELD)) for found in rows)
 
@@ -253,7 +248,7 @@ def test_an_index_of_another_engine_is_refused(folder: Path, tmp_path: Path) -> 
 
 
 def test_damaged_files_are_refused(folder: Path, tmp_path: Path) -> None:
-    """Cut anywhere, or a bit flipped anywhere in what is read: never another answer."""
+    """Truncated anywhere or with a flipped bit, a file never gives another answer."""
     os.mkfifo(tmp_path / "pipe.index")
     with pytest.raises(DataError, match=r"pipe\.index is not a file"):
         Index(str(tmp_path / "pipe.index"))
@@ -273,8 +268,8 @@ def test_damaged_files_are_refused(folder: Path, tmp_path: Path) -> None:
                 Index(str(path)).pictures(np.arange(HELD))
 
 
-def forged(folder: Path, tmp_path: Path, kind: str = "flat", **arrays: object) -> Path:
-    """An index with some of its arrays replaced, the sums of the file in order."""
+def forge(folder: Path, tmp_path: Path, kind: str = "flat", **arrays: object) -> Path:
+    """Write an index with some arrays replaced and valid checksums."""
     with np.load(folder / f"{kind}.index", allow_pickle=False) as held:
         parts = {name: held[name] for name in held.files}
     path = tmp_path / "forged.npz"
@@ -308,9 +303,9 @@ def test_files_whose_parts_do_not_fit_are_refused(folder: Path, tmp_path: Path) 
     ]
     for arrays, message in cases:
         with pytest.raises(DataError, match=message):
-            Index(str(forged(folder, tmp_path, **arrays)))
+            Index(str(forge(folder, tmp_path, **arrays)))
     with pytest.raises(DataError, match="its pictures are"):
-        Index(str(forged(folder, tmp_path, pictures=np.zeros((3, 2, 2, 1), np.uint8)))).pictures(
+        Index(str(forge(folder, tmp_path, pictures=np.zeros((3, 2, 2, 1), np.uint8)))).pictures(
             np.arange(1)
         )
 
@@ -333,8 +328,8 @@ def test_a_graph_that_leads_nowhere_is_not_followed(folder: Path, tmp_path: Path
         forgery = content.copy()
         forgery[start : start + bad.nbytes] = np.frombuffer(bad.tobytes(), np.uint8)
         with pytest.raises(DataError, match="is damaged"):
-            Index(str(forged(folder, tmp_path, "hnsw", index=forgery)))
-    Index(str(forged(folder, tmp_path, "hnsw", index=content)))
+            Index(str(forge(folder, tmp_path, "hnsw", index=forgery)))
+    Index(str(forge(folder, tmp_path, "hnsw", index=content)))
 
 
 REFUSED = {
@@ -441,63 +436,13 @@ def test_precision_is_that_of_brute_force(tmp_path: Path, fashion_mnist: DataSet
 
 
 def test_pictures_pass_through_the_disk(tmp_path: Path, fashion_mnist: DataSet) -> None:
-    """The peak of memory of a build grows by less than the pictures of the file do."""
+    """Peak memory grows by less than the pictures in the file."""
     random(4).write_encoder(tmp_path / "four.encoder.onnx")
     np.save(tmp_path / "all.npy", fashion_mnist.train.images)
-    peaks = []
-    for count in (6_000, 60_000):
-        code = (
-            "import re, zoo.retrieve as m; m.main(['build', 'all.npy', '--engine', "
-            "'four.encoder.onnx', '--backend', 'onnxruntime', '--out', 'a.index', '-n', "
-            f"'{count}'], standalone_mode=False)\n"
-            "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
-        )
-        peaks.append(int(done.stdout.split()[-1]))
+    args = ("--engine", "four.encoder.onnx", "--backend", "onnxruntime", "--out", "a.index")
+    peaks = [
+        peak_memory("retrieve", "build", "all.npy", *args, "-n", count, cwd=tmp_path)
+        for count in (6_000, 60_000)
+    ]
     more = 54_000 * 784 / 1024
     assert peaks[1] - peaks[0] < more / 3, f"{peaks} kB, and the pictures are {more:.0f} kB more"
-
-
-def test_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
-    random(4).write_encoder(tmp_path / "four.encoder.onnx")
-    # A file with holes: it has a size, and takes no room on the disk.
-    huge = np.lib.format.open_memmap(tmp_path / "huge.npy", "w+", np.uint8, (10**7, 28, 28, 1))
-    del huge
-    before = set(contents(tmp_path))
-    args = ("--engine", "four.encoder.onnx", "huge.npy", "--no-pictures", "--out", "a.index", "-v")
-    with subprocess.Popen(
-        command("retrieve", "build", *args), cwd=tmp_path, stdout=-1, stderr=-1, text=True
-    ) as process:
-        try:
-            assert process.stderr
-            assert "of 10,000,000" in process.stderr.readline()
-            process.send_signal(signal.SIGTERM)
-            stdout, _ = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    assert (process.returncode, stdout) == (143, "")
-    assert set(contents(tmp_path)) == before
-
-
-def test_help_lists_the_commands(tmp_path: Path) -> None:
-    said = succeeds("retrieve", "--help", cwd=tmp_path)
-    assert said.startswith("Usage: python -m zoo.retrieve ")
-    assert re.findall(r"^  (\w+)  +[A-Z]", said, re.M) == ["build", "evaluate", "query"]
-    for name in ("build", "query", "evaluate"):
-        assert "--engine FILE" in succeeds("retrieve", name, "--help", cwd=tmp_path)
-
-
-def test_the_command_imports_no_more_than_it_needs(folder: Path) -> None:
-    listed = "; import sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
-    query = ["query", "--engine", ENGINE, "--index", "flat.index", *DATA, "-n", "1"]
-    for code, unwanted in (
-        (f"m.main({query!r}, standalone_mode=False)", "torch onnx sklearn matplotlib pyarrow"),
-        ("m.main(['query', '--help'], standalone_mode=False)", "numpy PIL runtime faiss torch"),
-    ):
-        done = subprocess.run(
-            [sys.executable, "-c", f"import zoo.retrieve as m; {code}{listed}"],
-            cwd=folder, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        assert not set(unwanted.split()) & set(done.stdout.splitlines()[-1].split())

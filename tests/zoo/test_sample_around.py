@@ -1,4 +1,4 @@
-"""Images drawn around one image: `zoo.sample --from --spread`, and engines that have no prior."""
+"""Sampling around an image, `zoo.sample --from --spread`, and engines without a prior."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from PIL import Image
 import runtime
 import zoo
 from export import manifest
+from pictures import save_pictures
 from shell import ENGINE, refuses, succeeds
 from zoo.data import DataSet
 from zoo.engines import encoder_path
@@ -22,8 +23,8 @@ from zoo.engines import encoder_path
 STD = np.linspace(0.1, 1.3, 32).astype(np.float32)
 
 
-def rewritten(source: Path, target: Path, **latent: Any) -> None:
-    """A copy of an engine file with other fields in its manifest's `latent`."""
+def rewrite(source: Path, target: Path, **latent: Any) -> None:
+    """Copy an engine file with other fields in its manifest's `latent`."""
     model = onnx.load(source)
     document = runtime.manifest.read(source)
     document["latent"] = {"width": document["latent"]["width"], "prior": "normal", **latent}
@@ -42,25 +43,25 @@ def folder(tmp_path: Path, fashion_mnist: DataSet) -> Path:
     encoder = encoder_path(generator)
     plain = {"prior": "none", "posterior": "deterministic"}
     std = {"mean": [0.0] * 32, "std": STD.tolist()}
-    rewritten(generator, tmp_path / "ae.onnx", **plain, **std)
-    rewritten(encoder, tmp_path / "ae.encoder.onnx", **plain, **std)
-    rewritten(generator, tmp_path / "old.onnx", **plain)
-    rewritten(encoder, tmp_path / "old.encoder.onnx", **plain)
-    rewritten(generator, tmp_path / "stochastic.onnx", prior="none")
+    rewrite(generator, tmp_path / "ae.onnx", **plain, **std)
+    rewrite(encoder, tmp_path / "ae.encoder.onnx", **plain, **std)
+    rewrite(generator, tmp_path / "old.onnx", **plain)
+    rewrite(encoder, tmp_path / "old.encoder.onnx", **plain)
+    rewrite(generator, tmp_path / "stochastic.onnx", prior="none")
     shutil.copy(encoder, tmp_path / "stochastic.encoder.onnx")
-    Image.fromarray(fashion_mnist.test.images[0, ..., 0]).save(tmp_path / "in.png")
+    save_pictures(tmp_path, fashion_mnist.test.images[:1], names="in")
     return tmp_path
 
 
-def drawn(folder: Path, engine: str, *options: object) -> np.ndarray:
+def sample_around(folder: Path, engine: str, *options: object) -> np.ndarray:
     args = ("--engine", engine, "--from", "in.png", "-n", 9, "--seed", 4, "--first", 2, *options)
     succeeds("sample", *args, "--out", "a.npy", cwd=folder)
     images: np.ndarray = np.load(folder / "a.npy")
     return images
 
 
-def by_hand(folder: Path, sigma: np.ndarray | float) -> np.ndarray:
-    """The same images from μ + σ·ε, decoded by the shipped engine."""
+def decode_around(folder: Path, sigma: np.ndarray | float) -> np.ndarray:
+    """Decode μ + σ·ε with the shipped engine."""
     with (
         runtime.Generator(zoo.engine_path(ENGINE)) as generator,
         runtime.Encoder(encoder_path(zoo.engine_path(ENGINE))) as encoder,
@@ -72,8 +73,8 @@ def by_hand(folder: Path, sigma: np.ndarray | float) -> np.ndarray:
         return images
 
 
-def posterior(folder: Path) -> np.ndarray:
-    """σ [D] of the image, by the shipped encoder."""
+def read_posterior(folder: Path) -> np.ndarray:
+    """Return σ [D] of the image by the shipped encoder."""
     with (
         runtime.Encoder(encoder_path(zoo.engine_path(ENGINE))) as encoder,
         Image.open(folder / "in.png") as opened,
@@ -82,7 +83,7 @@ def posterior(folder: Path) -> np.ndarray:
     return np.exp(0.5 * logvar[0])
 
 
-def same(found: np.ndarray, expected: np.ndarray) -> None:
+def assert_same(found: np.ndarray, expected: np.ndarray) -> None:
     assert found.shape == expected.shape
     assert np.abs(found.astype(int) - expected).max() <= 1
     assert len(np.unique(found, axis=0)) == len(found), "the images differ from each other"
@@ -97,36 +98,44 @@ def test_without_a_prior_there_is_nothing_to_sample(folder: Path, engine: str) -
 
 
 def test_around_an_image_of_an_autoencoder(folder: Path) -> None:
-    same(drawn(folder, "ae.onnx"), by_hand(folder, 0.5 * STD))
-    same(drawn(folder, "ae.onnx", "--spread", 2), by_hand(folder, 2 * STD))
-    same(drawn(folder, "old.onnx", "--spread", 0.25), by_hand(folder, 0.25))
+    assert_same(sample_around(folder, "ae.onnx"), decode_around(folder, 0.5 * STD))
+    assert_same(sample_around(folder, "ae.onnx", "--spread", 2), decode_around(folder, 2 * STD))
+    assert_same(sample_around(folder, "old.onnx", "--spread", 0.25), decode_around(folder, 0.25))
 
 
 def test_around_an_image_of_a_posterior(folder: Path) -> None:
-    sigma = posterior(folder)
+    sigma = read_posterior(folder)
     for engine in (ENGINE, "stochastic.onnx"):
-        same(drawn(folder, engine), by_hand(folder, sigma))
-        same(drawn(folder, engine, "--spread", 3.5), by_hand(folder, 3.5 * sigma))
-    np.testing.assert_array_equal(drawn(folder, ENGINE), drawn(folder, ENGINE, "--spread", 1))
+        assert_same(sample_around(folder, engine), decode_around(folder, sigma))
+        assert_same(
+            sample_around(folder, engine, "--spread", 3.5), decode_around(folder, 3.5 * sigma)
+        )
+    np.testing.assert_array_equal(
+        sample_around(folder, ENGINE), sample_around(folder, ENGINE, "--spread", 1)
+    )
 
 
 @pytest.mark.parametrize("engine", [ENGINE, "ae.onnx"])
 def test_no_spread_is_the_reconstruction(folder: Path, engine: str) -> None:
-    images = drawn(folder, engine, "--spread", 0)
+    images = sample_around(folder, engine, "--spread", 0)
     np.testing.assert_array_equal(images, np.repeat(images[:1], 9, axis=0))
-    np.testing.assert_array_equal(images, by_hand(folder, 0))
+    np.testing.assert_array_equal(images, decode_around(folder, 0))
 
 
 def test_options_of_speed_never_change_the_images(folder: Path) -> None:
-    images = drawn(folder, "ae.onnx")
-    np.testing.assert_array_equal(drawn(folder, "ae.onnx", "--batch", 2, "--instances", 1), images)
-    np.testing.assert_array_equal(drawn(folder, "ae.onnx", "-n", 5, "--first", 4), images[2:7])
+    images = sample_around(folder, "ae.onnx")
+    np.testing.assert_array_equal(
+        sample_around(folder, "ae.onnx", "--batch", 2, "--instances", 1), images
+    )
+    np.testing.assert_array_equal(
+        sample_around(folder, "ae.onnx", "-n", 5, "--first", 4), images[2:7]
+    )
 
 
 def test_larger_spread_goes_further(folder: Path) -> None:
-    still = by_hand(folder, 0).astype(float)
+    still = decode_around(folder, 0).astype(float)
     moved = [
-        np.square(drawn(folder, "ae.onnx", "--spread", spread) - still).mean()
+        np.square(sample_around(folder, "ae.onnx", "--spread", spread) - still).mean()
         for spread in (0.1, 0.5, 2)
     ]
     assert moved == sorted(moved) and moved[2] > 10 * moved[0] > 0

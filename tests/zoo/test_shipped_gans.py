@@ -27,20 +27,18 @@ from zoo.training import collapse
 SAMPLES = 2000
 CLOTHES = ("gan", "dcgan", "bigan", "cgan")
 FACES = {"dcgan-faces": (0.05, 0.2), "progan": (0.05, 0.2), "stylegan": (0.08, 0.05)}
-"""How far its attributes are from real faces': the mean difference of their shares, and the least
-part of a real share that each comes up in. The StyleGAN's are the least even."""
+"""Largest mean difference of attribute shares from real faces, and least part of a real share."""
 FACE_SAMPLES = 1000
 
 
 @pytest.fixture(scope="module")
 def clothes() -> Callable[[int], DataSet]:
-    """Fashion-MNIST of a size."""
     return cache(lambda size: data.load("fashion-mnist", size=size))
 
 
 @pytest.fixture(scope="module")
 def measured(clothes: Callable[[int], DataSet]) -> Callable[[str], dict[str, float]]:
-    """Fréchet distance and classes of samples of a shipped engine."""
+    """Function from a shipped engine to the Fréchet distance and class metrics of its samples."""
     judge = cache(lambda size: QuickFid(clothes(size), SAMPLES))
 
     def measure(name: str) -> dict[str, float]:
@@ -54,12 +52,10 @@ def measured(clothes: Callable[[int], DataSet]) -> Callable[[str], dict[str, flo
 
 @pytest.fixture(scope="module")
 def faces_judge() -> QuickFid:
-    """Fréchet distance to real faces."""
     return QuickFid(data.load("faces"), FACE_SAMPLES)
 
 
 def sample(name: str, count: int, seed: int) -> np.ndarray:
-    """Images of a shipped engine."""
     with runtime.Generator(engine_path(f"{name}.onnx")) as generator:
         images: np.ndarray = generator.sample(count, seed)
     return images
@@ -78,7 +74,7 @@ def test_every_class_comes_up_and_no_sample_is_like_another(
 
 
 def test_distances_are_in_order(measured: Callable[[str], dict[str, float]]) -> None:
-    """The VAE's blur costs it most; convolutions beat perceptrons."""
+    """The VAE is worst because of its blur; convolutions beat perceptrons."""
     fids = {name: measured(name)["fid"] for name in ("vae", *CLOTHES)}
     assert fids["dcgan"] < 0.5 * fids["gan"] < 0.5 * fids["vae"]
     assert fids["dcgan"] < fids["bigan"] < fids["gan"]
@@ -88,7 +84,7 @@ def test_distances_are_in_order(measured: Callable[[str], dict[str, float]]) -> 
 def test_manifest_tells_the_distance_that_is_shipped(
     name: str, clothes: Callable[[int], DataSet]
 ) -> None:
-    """The engine's uint8 images of the latents that training measured: fp16 costs nothing."""
+    """The engine's images of training's latents: fp16 costs nothing."""
     with runtime.Generator(engine_path(f"{name}.onnx")) as generator:
         told = generator.manifest["training"]["metrics"]["fid"]
         noise = torch.Generator().manual_seed(1)
@@ -100,7 +96,7 @@ def test_manifest_tells_the_distance_that_is_shipped(
 
 
 def test_samples_of_a_class_belong_to_it() -> None:
-    """By the classifier, which is right about 93.1 % of the test images."""
+    """By the classifier, whose accuracy on test images is 93.1 %."""
     with (
         runtime.Generator(engine_path("cgan.onnx")) as generator,
         runtime.Classifier(engine_path("fashion-classifier.onnx")) as classifier,
@@ -115,7 +111,7 @@ def test_samples_of_a_class_belong_to_it() -> None:
 
 @pytest.mark.parametrize("name", FACES)
 def test_faces_have_all_attributes_and_are_unlike(name: str) -> None:
-    """Each attribute about as often as among real faces, by a classifier that never saw them."""
+    """Attributes are about as frequent as among real faces, by a separate classifier."""
     faces = data.load("faces")
     images = sample(name, 1000, seed=4)
     assert collapse.find_problems(collapse.measure_diversity(images[:500], faces.test.images)) == []
@@ -132,13 +128,12 @@ def test_faces_have_all_attributes_and_are_unlike(name: str) -> None:
 
 
 def test_grown_faces_are_better(faces_judge: QuickFid) -> None:
-    """Growing beats the DCGAN, which saw the same images."""
     fids = {name: faces_judge.measure(sample(name, FACE_SAMPLES, seed=3))["fid"] for name in FACES}
     assert max(fids[name] for name in FACES if name != "dcgan-faces") < fids["dcgan-faces"]
 
 
 def test_truncation_costs_variety() -> None:
-    """Towards the mean style images come closer to each other (Karras et al. 2019, appendix B)."""
+    """Images become more alike towards the mean style (Karras et al. 2019, appendix B)."""
     with runtime.Generator(engine_path("stylegan.onnx")) as generator:
         sets = [generator.sample(200, seed=5, truncation=psi) for psi in (1.0, 0.5, 0.0)]
     real = data.load("faces").test.images
@@ -148,7 +143,7 @@ def test_truncation_costs_variety() -> None:
 
 
 def test_bigan_encodes_what_an_image_shows(clothes: Callable[[int], DataSet]) -> None:
-    """G(E(x)) was never asked to equal x: it is of x's class, and nearer to x than to others."""
+    """G(E(x)) is not trained to equal x: it has x's class and is closer to x than to others."""
     test = clothes(28).test
     path = engine_path("bigan.onnx")
     with (
@@ -176,7 +171,7 @@ def test_training_images_are_not_copied(name: str, clothes: Callable[[int], Data
 
 
 def test_changes_of_domain_take() -> None:
-    """StarGAN by a classifier that it never saw, on held-out faces: 85 % take, 10 % do more."""
+    """On held-out faces, by a separate classifier: 85 % succeed, 10 % change more."""
     faces = data.load("faces").test
     images, attributes = faces.images[:300], faces.attributes
     assert attributes is not None
@@ -202,7 +197,7 @@ def test_changes_of_domain_take() -> None:
 
 
 def test_edges_become_faces() -> None:
-    """Held-out faces: nearer to the truth than the mean face is, with the truth's attributes."""
+    """Held-out faces are closer to the truth than the mean face, and keep its attributes."""
     faces = data.load("faces")
     test = faces.test
     truth, attributes = test.images[:300], test.attributes
@@ -229,7 +224,7 @@ def test_edges_become_faces() -> None:
 
 
 def test_grey_becomes_colour() -> None:
-    """Held-out faces: nearer to the truth than grey is, in hue too, and told apart as well."""
+    """Held-out faces are closer to the truth than grey, in hue too, and as recognisable."""
     test = data.load("faces").test
     truth, attributes = test.images[:300], test.attributes
     assert attributes is not None
@@ -254,7 +249,7 @@ def test_grey_becomes_colour() -> None:
 
 @pytest.mark.slow
 def test_dcgan_is_inverted() -> None:
-    """Its own images, from noise: at least 30 dB each."""
+    """Its own images are found again from noise with at least 30 dB."""
     module, _ = load_generator(engine_path("dcgan.onnx"))
     decode: Any = module.requires_grad_(False)
     images = sample("dcgan", 2, seed=6)

@@ -1,4 +1,4 @@
-"""StarGAN: its networks, its losses, and what a few steps on real pictures do."""
+"""StarGAN: its networks, its losses, and a few training steps on real pictures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from recipes import shipped
+from updates import Updates, step_once
 from zoo.data import DataSet, Split, faces
 from zoo.errors import ConfigError
 from zoo.models import registry
@@ -39,7 +40,7 @@ def small(**options: Any) -> StarGAN:
 
 @pytest.fixture(scope="module")
 def some_faces() -> DataSet:
-    """320 drawn faces of 32×32 to learn from, 40 to measure on."""
+    """320 drawn faces of 32×32 for training and 40 for evaluation."""
     images, attributes = faces.make(0, 360, size=32)
     train, held_out = (
         Split(images[a:b], attributes=attributes[a:b]) for a, b in ((0, 320), (320, 360))
@@ -56,39 +57,17 @@ def batch_of(data: DataSet, start: int, count: int) -> Batch:
     )
 
 
-def own_of(batch: Batch) -> np.ndarray:
-    """What the images have of the domains and of sunglasses, 0 or 1, [N, 9]."""
+def own_attributes(batch: Batch) -> np.ndarray:
+    """Return the images' domains and sunglasses, 0 or 1, [N, 9]."""
     assert batch.attributes is not None
     columns = [faces.ATTRIBUTES.index(name) for name in (*NAMES, "Sunglasses")]
     return (batch.attributes.numpy()[:, columns] > 0).astype(np.float64)
 
 
-class Updates:
-    """Steps of the optimizers, as the training loop takes them; losses by optimizer."""
-
-    step = 0
-
-    def __init__(self, optimizers: list[Any] | None = None) -> None:
-        self.optimizers, self.losses = optimizers, {}
-
-    def autocast(self) -> Any:
-        return torch.autocast("cpu", enabled=False)
-
-    def __call__(self, loss: torch.Tensor, index: int) -> None:
-        self.losses[index] = float(loss.detach())
-        if self.optimizers:
-            self.optimizers[index].zero_grad()
-            loss.backward()
-            self.optimizers[index].step()
-
-
 def cross_entropy(logits: np.ndarray, wanted: np.ndarray) -> float:
-    """-log p of independent attributes, summed over them, mean over images."""
+    """Return -log p of independent attributes, summed over them, averaged over images."""
     signed = np.where(wanted > 0, logits, -logits)
     return float(np.logaddexp(0, -signed).sum(1).mean())
-
-
-# Networks
 
 
 def test_shapes_and_range() -> None:
@@ -150,13 +129,10 @@ def test_shipped_recipe() -> None:
     assert DomainTask(recipe).best == "validation_spoilt"
 
 
-# Losses
-
-
 def test_losses_against_numpy(some_faces: DataSet) -> None:
     model = small(classification=0.7, reconstruction=6.0, change=2.0, smoothness=0.0)
     task, batch, update = DomainTask(), batch_of(some_faces, 0, 16), Updates()
-    own = own_of(batch)
+    own = own_attributes(batch)
     targets = model.config.table.permute(own > 0).astype(np.float64)
     images, wanted = batch.images, torch.from_numpy(targets).float()
     with torch.no_grad():
@@ -196,7 +172,7 @@ def test_smoothness_of_a_linear_classifier(some_faces: DataSet) -> None:
     model.discriminator.domains = lambda images: images.flatten(1) @ weights
     terms = DomainTask().discriminator_extra(model, batch, batch.images, batch.images)
     # The gradient of Σ ±l is the sum of the columns of the weights with these signs.
-    gradients = (2 * own_of(batch) - 1) @ weights.double().numpy().T
+    gradients = (2 * own_attributes(batch) - 1) @ weights.double().numpy().T
     expected = 0.3 / 2 * np.square(gradients).sum(1).mean()
     assert float(terms["smoothness"].detach()) == pytest.approx(expected, rel=1e-4)
     assert "smoothness" not in DomainTask().discriminator_extra(
@@ -208,9 +184,6 @@ def test_classification_loss_of_sure_logits() -> None:
     wanted = torch.tensor([[1.0, 0.0, 1.0]])
     assert float(classification_loss(torch.tensor([[50.0, -50.0, 50.0]]), wanted)) < 1e-6
     assert float(classification_loss(torch.zeros(1, 3), wanted)) == pytest.approx(3 * np.log(2))
-
-
-# Training
 
 
 def test_a_few_steps_teach_to_translate_back_and_to_name(some_faces: DataSet) -> None:
@@ -254,10 +227,7 @@ def test_data_without_attributes(some_faces: DataSet) -> None:
         ({"domains": ["Smiling", "Halo"], "groups": [], "hidden_by": {}}, "no attribute 'Halo'"),
         ({"attributes": []}, "no attribute 'Black_Hair'; attributes: none"),
         ({"groups": [["Smiling", "Sunglasses"]]}, "Sunglasses is not a domain"),
-        (
-            {"hidden_by": {"Smiling": ["Eyeglasses"]}},
-            "that hide Smiling must not be domains",
-        ),
+        ({"hidden_by": {"Smiling": ["Eyeglasses"]}}, "that hide Smiling must not be domains"),
         ({"hidden_by": {"Smiling": ["Mask"]}}, "no attribute 'Mask'"),
         ({"blocks": 0}, "blocks must be 1 or more, up to 1000, got 0"),
         ({"widths": []}, "widths must be 1 or more positive integers"),
@@ -273,18 +243,14 @@ def test_bad_config(options: dict[str, Any], message: str) -> None:
 
 
 def test_projected_discriminator_leaves_the_classifier_to_the_papers(some_faces: DataSet) -> None:
-    """Both learn: one what is real, the other what the domains are."""
+    """Both learn: one to detect fakes, the other the domains."""
     model: Any = small()
     options = {"discriminator": "projected", "loss": "pairs", "fid_images": 0}
     task = DomainTask(Recipe(adversarial=options))
     task.equip(model)
     task.prepare(model, some_faces, Recipe())
-    update = Updates(task.optimizers(model, Recipe()))
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    terms = task.step(model, batch_of(some_faces, 0, 8), update)  # type: ignore[arg-type]
+    terms, changed = step_once(task, model, batch_of(some_faces, 0, 8))
     assert {"classification", "real_classification", "reconstruction"} <= terms.keys()
-    assert all(torch.isfinite(value) for value in terms.values())
-    changed = [n for n, v in model.state_dict().items() if not torch.equal(v, before[n])]
     assert {name.split(".")[0] for name in changed} == {"generator", "projected", "discriminator"}
     # Its head that tells real from fake is not asked.
     assert "discriminator.project.0.weight" in changed

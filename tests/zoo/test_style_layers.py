@@ -1,7 +1,4 @@
-"""Layers of grown generators: equalised learning rates, resampling, normalisation.
-
-Against NumPy and SciPy in double precision.
-"""
+"""Layers of grown generators against NumPy and SciPy in double precision."""
 
 import numpy as np
 import pytest
@@ -33,9 +30,9 @@ def test_equalised_linear(rate: float) -> None:
 
 
 def test_equalised_rates_of_learning() -> None:
-    """A step of Adam changes what a layer computes by the same share whatever its width.
+    """Adam changes a layer's output by the same share for any width, times λ at rate λ.
 
-    And λ times as much with a rate of λ: section 4.1 of the paper.
+    Section 4.1 of the paper.
     """
     changes = {}
     for width, rate in ((8, 1.0), (512, 1.0), (512, 0.01)):
@@ -53,7 +50,7 @@ def test_equalised_rates_of_learning() -> None:
 
 
 def test_equalised_variance() -> None:
-    """Rectified values keep their mean square from layer to layer (He et al. 2015)."""
+    """Rectified values keep their mean square across layers (He et al. 2015)."""
     torch.manual_seed(0)
     x = torch.randn(16, 64, 12, 12)
     for _ in range(6):
@@ -73,15 +70,15 @@ def test_equalised_convolution_is_a_plain_one_of_scaled_weights(size: int) -> No
     torch.testing.assert_close(layer.fold()(x), expected, rtol=1e-12, atol=1e-12)
 
 
-def blurred(x: np.ndarray) -> np.ndarray:
-    """Maps [N, C, H, W] smoothed by SciPy."""
+def blur_maps(x: np.ndarray) -> np.ndarray:
+    """Smooth maps [N, C, H, W] with SciPy."""
     line = np.array([0.25, 0.5, 0.25])
     maps = [convolve2d(m, np.outer(line, line), "same") for m in x.reshape(-1, *x.shape[2:])]
     return np.stack(maps).reshape(x.shape)
 
 
-def convolved(x: np.ndarray, layer: EqualisedConv2d) -> np.ndarray:
-    """The 3×3 convolution of a layer by SciPy, without its bias."""
+def convolve_maps(x: np.ndarray, layer: EqualisedConv2d) -> np.ndarray:
+    """Apply a layer's 3×3 convolution with SciPy, without its bias."""
     weight = layer.weight.detach().numpy() * np.sqrt(2 / (9 * x.shape[1]))
     images, maps = len(x), len(weight)
     made = np.zeros((images, maps, *x.shape[2:]))
@@ -96,8 +93,8 @@ def test_upsampled_convolution(blur: bool) -> None:
     layer = UpsampledConv2d(3, 2, blur).double()
     nn.init.normal_(layer.bias)
     x = rows(2, 3, 5, 5)
-    expected = convolved(x.numpy().repeat(2, 2).repeat(2, 3), layer)
-    expected = blurred(expected) if blur else expected
+    expected = convolve_maps(x.numpy().repeat(2, 2).repeat(2, 3), layer)
+    expected = blur_maps(expected) if blur else expected
     expected = expected + layer.bias.detach().numpy()[:, None, None]
     for module in (layer, layer.fold()):
         np.testing.assert_allclose(module(x).detach().numpy(), expected, rtol=1e-9, atol=1e-12)
@@ -108,7 +105,7 @@ def test_downsampled_convolution(blur: bool) -> None:
     layer = DownsampledConv2d(3, 2, blur).double()
     nn.init.normal_(layer.bias)
     x = rows(2, 3, 6, 6)
-    full = convolved(blurred(x.numpy()) if blur else x.numpy(), layer)
+    full = convolve_maps(blur_maps(x.numpy()) if blur else x.numpy(), layer)
     expected = full.reshape(2, 2, 3, 2, 3, 2).mean((3, 5))
     expected = expected + layer.bias.detach().numpy()[:, None, None]
     for module in (layer, layer.fold()):
@@ -142,7 +139,7 @@ def test_minibatch_deviation() -> None:
 
 @pytest.mark.parametrize(("count", "group"), [(6, 3), (7, 1), (4, 4), (1, 1)])
 def test_groups_of_any_batch(count: int, group: int) -> None:
-    """The largest divisor up to 4; one image alone differs from nothing."""
+    """Groups are the largest divisor up to 4."""
     x = rows(count, 2, 2, 2)
     channel = MinibatchDeviation(4)(x)[:, 2, 0, 0].numpy()
     parts = x.numpy().reshape(group, count // group, -1)

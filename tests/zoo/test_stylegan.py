@@ -1,4 +1,4 @@
-"""StyleGAN: its layers against NumPy, styles, truncation, mixing, noise, folding, training."""
+"""StyleGAN: layers against NumPy, styles, truncation, mixing, noise, folding, training."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def generator(model: Any) -> Any:
 
 
 class Recorded:
-    """A noise source by a seed that remembers what it was asked for."""
+    """A seeded noise source that records its requests."""
 
     def __init__(self, count: int, seed: int = 0) -> None:
         self.count, self.seed = count, seed
@@ -48,7 +48,7 @@ class Recorded:
 # Layers
 
 
-def adaptive(x: np.ndarray, deviation: np.ndarray, mean: np.ndarray) -> np.ndarray:
+def normalise_adaptively(x: np.ndarray, deviation: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Equation 1 of the paper."""
     mu = x.mean((2, 3), keepdims=True)
     sigma = np.sqrt(((x - mu) ** 2).mean((2, 3), keepdims=True) + EPSILON)
@@ -62,13 +62,15 @@ def test_adaptive_norm() -> None:
     assert torch.equal(plain.bias, torch.tensor([1.0] * 3 + [0.0] * 3, dtype=torch.float64))
     styles = w.numpy() @ plain.weight.detach().numpy().T + plain.bias.detach().numpy()
     made = layer(x, w).detach().numpy()
-    np.testing.assert_allclose(made, adaptive(x.numpy(), styles[:, :3], styles[:, 3:]), rtol=1e-9)
+    np.testing.assert_allclose(
+        made, normalise_adaptively(x.numpy(), styles[:, :3], styles[:, 3:]), rtol=1e-9
+    )
     np.testing.assert_allclose(made.mean((2, 3)), styles[:, 3:], atol=1e-9)
     np.testing.assert_allclose(made.std((2, 3)), np.abs(styles[:, :3]), rtol=1e-5)
 
 
 def test_adaptive_norm_as_it_is_exported() -> None:
-    """The form for training and the one written out agree, and so do their gradients."""
+    """The training and the exported form agree, and so do their gradients."""
     layer = AdaptiveNorm(style=5, channels=3).double()
     plain = layer.fold()
     x, w = (3 + 2 * rows(4, 3, 6, 6)).requires_grad_(), rows(4, 5, seed=1).requires_grad_()
@@ -81,7 +83,7 @@ def test_adaptive_norm_as_it_is_exported() -> None:
 
 
 def test_style_layer() -> None:
-    """Noise with a strength for each channel, then the rectifier, then the style."""
+    """Noise with a strength per channel, then the rectifier, then the style."""
     layer = StyleLayer(nn.Identity(), channels=3, style=5).double()
     nn.init.normal_(layer.strength)
     x, w, noise = rows(2, 3, 4, 4), rows(2, 5, seed=1), rows(2, 16, seed=2)
@@ -89,7 +91,7 @@ def test_style_layer() -> None:
     noisy = x.numpy() + strength[None] * noise.numpy().reshape(2, 1, 4, 4)
     rectified = np.where(noisy > 0, noisy, 0.2 * noisy)
     styles = layer.norm.affine(w).detach().numpy()
-    expected = adaptive(rectified, styles[:, :3], styles[:, 3:])
+    expected = normalise_adaptively(rectified, styles[:, :3], styles[:, 3:])
     np.testing.assert_allclose(layer(x, w, noise).detach().numpy(), expected, rtol=1e-9, atol=1e-9)
 
 
@@ -167,7 +169,7 @@ def test_bad_mixing_layer(generator: Any, layer: Any) -> None:
 
 
 def test_each_layer_follows_its_own_style(generator: Any) -> None:
-    """A change of one layer's style is seen, and only from that layer on."""
+    """A change of one layer's style affects the layers from there on."""
     styles = generator.mix(generator.mapping(rows(1, 8))).clone()
     layers = list(generator.synthesis.layers)
     seen: list[Tensor] = []
@@ -256,7 +258,7 @@ def test_folding_leaves_the_generator_alone(generator: Any) -> None:
 
 
 def spy(task: StyleTask, model: Any) -> list[Tensor]:
-    """What the synthesis is given as styles, while the task makes fakes."""
+    """Record the styles that the synthesis network gets while the task generates."""
     styles: list[Tensor] = []
     grown = model.generator.synthesis.forward_stage
 

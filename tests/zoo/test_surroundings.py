@@ -1,4 +1,4 @@
-"""Commands where something around them is not as usual: streams, names, users, signals, locks."""
+"""Commands in unusual surroundings: streams, names, users, signals, locks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from shell import command, contents, refuses, run, succeeds, wait_for_output
+from shell import command, interrupt, refuses, run, succeeds, wait_for_output
 from zoo import cache, signals
 from zoo.errors import ConfigError, OutputError
 from zoo.images import atomic
@@ -22,21 +23,21 @@ from zoo.images import atomic
 ENGINE = "linear-ae.onnx"
 SAMPLE = ("sample", "--engine", "vae.onnx", "-n", 2)
 MANY = 2 * 10**6
-"""Images that take longer to make than any test, and have room on a disk."""
+"""More images than any test has time for, though they would fit on a disk."""
 LATIN = os.fsdecode(b"caf\xe9")
-"""A name that is no UTF-8."""
+"""A name that is not valid UTF-8."""
 
 
 @pytest.fixture
 def images(tmp_path: Path) -> str:
-    """An array of pictures in a file of such a name."""
+    """A file of images whose name is not UTF-8."""
     name = f"{LATIN}.npy"
     levels = np.random.default_rng(0).integers(0, 256, (12, 28, 28), np.uint8)
     np.save(tmp_path / name, levels)
     return name
 
 
-def closed(*numbers: int) -> Callable[[], None]:
+def close_streams(*numbers: int) -> Callable[[], None]:
     return lambda: [os.close(number) for number in numbers] and None
 
 
@@ -45,17 +46,17 @@ def closed(*numbers: int) -> Callable[[], None]:
 
 @pytest.mark.parametrize("numbers", [(2,), (1,), (0, 1, 2)])
 def test_closed_streams(tmp_path: Path, numbers: tuple[int, ...]) -> None:
-    done = run(*SAMPLE, "-v", "--out", "a.npy", cwd=tmp_path, before=closed(*numbers))
+    done = run(*SAMPLE, "-v", "--out", "a.npy", cwd=tmp_path, before=close_streams(*numbers))
     assert done.returncode == 0, done
     succeeds(*SAMPLE, "--out", "b.npy", cwd=tmp_path)
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
-    done = run("sample", "--engine", "nothing", cwd=tmp_path, before=closed(*numbers))
+    done = run("sample", "--engine", "nothing", cwd=tmp_path, before=close_streams(*numbers))
     assert done.returncode == 2
 
 
 @pytest.mark.parametrize("device", ["/dev/full", "pipe"])
 def test_stderr_that_takes_nothing(tmp_path: Path, device: str) -> None:
-    """A disk that is full, a reader that is gone: nothing that matters is lost."""
+    """With a full disk or a closed reader, nothing important is lost."""
 
     def before() -> None:
         reader, writer = os.pipe()
@@ -80,6 +81,7 @@ def test_help_on_a_console_of_few_characters(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual = succeeds(name, "--help", cwd=tmp_path)
+    assert usual.startswith(f"Usage: python -m zoo.{name} ")
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1:strict")
     done = subprocess.run(command(name, "--help"), capture_output=True, check=True)
     escaped = done.stdout.decode("latin-1")
@@ -89,7 +91,6 @@ def test_help_on_a_console_of_few_characters(
 def test_names_that_are_no_text(
     tmp_path: Path, images: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are read, written, and printed as they are."""
     monkeypatch.setenv("PYTHONIOENCODING", "utf-8:strict")
     for name, *rest in (
         ("sample", "--engine", "vae.onnx", "-n", 2),
@@ -109,7 +110,7 @@ def test_names_that_are_no_text(
 
 
 def output_of_terminal(args: list[str], cwd: Path, term: str) -> bytes:
-    """What a command writes to a terminal that is its stderr."""
+    """Return what a command writes to a terminal on stderr."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         args, cwd=cwd, stdout=subprocess.PIPE, stderr=theirs, env=os.environ | {"TERM": term}
@@ -161,7 +162,7 @@ def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_data_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What the system has is found; what is to be kept is refused in one line."""
+    """Data in the system folder are found; a download is refused in one line."""
     from zoo.data import sources
     from zoo.errors import DataError
 
@@ -185,28 +186,35 @@ def test_data_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 def test_signals_leave_nothing(
     tmp_path: Path, out: str, number: signal.Signals, twice: bool
 ) -> None:
-    args = command("sample", "--engine", "vae.onnx", "-n", MANY, "--out", out)
-    with subprocess.Popen(args, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            wait_for_output(tmp_path)
-            process.send_signal(number)
-            while twice and process.poll() is None:
-                process.send_signal(number)
-                time_slice(process)
-            _, said = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    assert set(contents(tmp_path)) == {str(tmp_path)}, process.returncode
+    args = ("--engine", "vae.onnx", "-n", MANY, "--out", out)
+    status, said = interrupt("sample", *args, cwd=tmp_path, number=number, twice=twice)
     if not twice:
-        assert process.returncode == 128 + number
+        assert status == 128 + number
         assert said.strip() == ("interrupted" if number == signal.SIGINT else "")
 
 
-def time_slice(process: subprocess.Popen[str]) -> None:
-    try:
-        process.wait(0.02)
-    except subprocess.TimeoutExpired:
-        pass
+@pytest.mark.parametrize(
+    ("name", "args", "begun"),
+    [
+        ("sample", ("-n", MANY, "--out", "a.npz"), {}),
+        ("sample", ("-n", MANY, "--out", "a.gif"), {}),
+        ("embed", ("huge.npy", "--out", "a.parquet"), {"size": 1}),
+        (
+            "retrieve",
+            ("build", "huge.npy", "--no-pictures", "--out", "a.index"),
+            {"pattern": ".zoo-*.lock", "size": 0},
+        ),
+        ("faces", ("-n", 10**6, "--out", "set"), {}),
+    ],
+)
+def test_interrupted_commands_leave_nothing(
+    tmp_path: Path, name: str, args: tuple[object, ...], begun: dict[str, Any]
+) -> None:
+    # A sparse file: it has a size, but takes no room on the disk.
+    np.lib.format.open_memmap(tmp_path / "huge.npy", "w+", np.uint8, (10**7, 28, 28, 1))
+    engine = () if name == "faces" else ("--engine", "vae.onnx")
+    status, said = interrupt(name, *args, *engine, cwd=tmp_path, number=signal.SIGTERM, **begun)
+    assert (status, said) == (143, "")
 
 
 def test_ignored_signals_stay_ignored(tmp_path: Path) -> None:
@@ -227,7 +235,7 @@ def test_ignored_signals_stay_ignored(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("module", ["zoo.sample", "zoo.train", "export"])
 def test_interrupted_imports(tmp_path: Path, module: str) -> None:
-    """Ctrl-C before a command handles it: no traceback, and the status that shells know it by."""
+    """Ctrl-C during imports: no traceback, and the exit status of the signal."""
     (tmp_path / "click.py").write_text("print('here', flush=True)\nimport time; time.sleep(60)")
     args = [sys.executable, "-m", module]
     with subprocess.Popen(
@@ -312,7 +320,7 @@ def test_what_a_killed_run_left_locks_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.npy", "new", "old"])
 def test_what_a_killed_run_left_goes_with_the_next(tmp_path: Path, name: str) -> None:
-    """Of the same output only: what other runs are writing stays."""
+    """Only for the same output: files of other runs stay."""
     path = tmp_path / name
     folder = name != "a.npy"
     if name == "old":
@@ -362,7 +370,7 @@ def test_two_runs_into_one_output(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("out", ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
 def test_no_results_on_the_standard_output(tmp_path: Path, out: str) -> None:
-    """Not even where that is a file, which would be replaced."""
+    """Not even if that is a file, which would be replaced."""
 
     def before() -> None:
         os.dup2(os.open(tmp_path / "said", os.O_WRONLY), 1)

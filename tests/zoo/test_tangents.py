@@ -1,25 +1,22 @@
-"""Tangents of the data manifold: the Jacobian, its singular vectors, and the pictures of them."""
+"""Tangents of the data manifold: the Jacobian, its singular vectors, their pictures."""
 
 from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 import runtime
 import zoo
 from export import manifest
-from pictures import picture, wide_tiles
-from shell import ENGINE, modules_after, refuses, succeeds
+from pictures import picture, save_pictures, wide_tiles
+from shell import ENGINE, refuses, succeeds, without
 from zoo.applications import tangents
 from zoo.data import DataSet
 from zoo.engines import encoder_path
@@ -28,7 +25,7 @@ from zoo.models.weights import load_engine
 
 
 class Linear(nn.Module):
-    """Images [N, C, H, W] that are a linear map of the latent."""
+    """Images [N, C, H, W] as a linear map of the latent."""
 
     def __init__(self, width: int, shape: tuple[int, int, int]) -> None:
         super().__init__()
@@ -41,14 +38,14 @@ class Linear(nn.Module):
         return images
 
     def matrix(self) -> np.ndarray:
-        """The map as [H, W, C, D]."""
+        """Return the map as [H, W, C, D]."""
         weight = self.layer.weight.detach().double().numpy()
         return weight.reshape(*self.shape, -1).transpose(1, 2, 0, 3)
 
 
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the shipped engines, which say how their model was made."""
+    """Folder of the shipped engines, with a model config in their manifests."""
     made = tmp_path_factory.mktemp("engines")
     generator = zoo.engine_path(ENGINE)
     for path in (generator, encoder_path(generator)):
@@ -74,12 +71,8 @@ def latents(fashion_mnist: DataSet) -> np.ndarray:
 @pytest.fixture
 def folder(tmp_path: Path, engines: Path, fashion_mnist: DataSet) -> Path:
     shutil.copytree(engines, tmp_path, dirs_exist_ok=True)
-    for index in range(2):
-        Image.fromarray(fashion_mnist.test.images[index, ..., 0]).save(tmp_path / f"{index}.png")
+    save_pictures(tmp_path, fashion_mnist.test.images[:2], names="{}")
     return tmp_path
-
-
-# The Jacobian
 
 
 def test_jacobian_by_central_differences(decoder: nn.Module, latents: np.ndarray) -> None:
@@ -113,14 +106,11 @@ def test_jacobian_leaves_the_decoder_alone(decoder: nn.Module, latents: np.ndarr
 
 @pytest.mark.parametrize(("width", "shape"), [(5, (4, 3, 3)), (40, (3, 4, 1))])
 def test_jacobian_of_a_linear_map(width: int, shape: tuple[int, int, int]) -> None:
-    """Wider than the image as well, where the differentiation goes backward."""
+    """Also for latents wider than the image, differentiated backwards."""
     torch.manual_seed(0)
     linear = Linear(width, shape)
     found = tangents.jacobian(linear, np.ones(width))
     np.testing.assert_allclose(found, linear.matrix(), atol=1e-15)
-
-
-# Directions
 
 
 def test_directions_of_a_linear_map_are_its_singular_vectors() -> None:
@@ -161,7 +151,7 @@ def test_directions_are_orthonormal_and_rebuild_the_jacobian(
 
 
 def test_engine_moves_along_the_directions(decoder: nn.Module, latents: np.ndarray) -> None:
-    """A small step in the engine file changes its image by σ·u, to its rounding."""
+    """A small step changes the engine's image by σ·u, up to rounding."""
     found = tangents.directions(tangents.jacobian(decoder, latents[3]), 4)
     step = 0.1
     with runtime.Generator(zoo.engine_path(ENGINE)) as generator:
@@ -182,9 +172,6 @@ def test_bad_directions() -> None:
         tangents.directions(derivatives, 1)
 
 
-# Pictures
-
-
 def test_picture_is_grey_where_nothing_changes() -> None:
     change = np.zeros((2, 2, 1))
     assert (tangents.picture(change) == tangents.GREY).all()
@@ -195,9 +182,6 @@ def test_picture_is_grey_where_nothing_changes() -> None:
     colours = np.zeros((1, 2, 3))
     colours[0, 0] = [0.2, 0, -0.1]
     np.testing.assert_array_equal(tangents.picture(colours), [[[255, 128, 64], [128] * 3]])
-
-
-# The command
 
 
 def test_command(folder: Path, decoder: nn.Module, latents: np.ndarray) -> None:
@@ -260,15 +244,6 @@ def test_bad_input(folder: Path, args: tuple[object, ...], problem: str) -> None
 
 
 def test_without_torch(folder: Path) -> None:
-    code = "import sys; sys.modules['torch'] = None; import zoo.tangents as m; m.main()"
-    args = [sys.executable, "-c", code, "--engine", ENGINE, "0.png"]
-    done = subprocess.run(args, cwd=folder, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == ("error: this needs torch: pip install 'generator-zoo[train,export]'\n")
+    said = without("torch", "tangents", "--engine", ENGINE, "0.png", cwd=folder)
+    assert said == "error: this needs torch: pip install 'generator-zoo[train,export]'\n"
     assert not (folder / "tangents.png").exists()
-
-
-def test_help_is_light(folder: Path) -> None:
-    code = "import zoo.tangents as m; m.main(['--help'], standalone_mode=False)"
-    assert not modules_after(folder, code) & {"numpy", "PIL", "torch", "runtime"}
-    assert max(map(len, succeeds("tangents", "--help", cwd=folder).splitlines())) <= 100

@@ -1,4 +1,4 @@
-"""The command that trains: a run of it, Ctrl-C, several processes, its options and bad ones."""
+"""The training command: a run, Ctrl-C, several processes, valid and invalid options."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from shell import refuses_here
 from toy_training import run_training, toy_options, train_command
 from zoo import train
 from zoo.data import DataSet
@@ -113,15 +114,11 @@ def test_bad_options(
     monkeypatch: Any,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """In this process: each other one would import PyTorch."""
+    """Run in this process, because a new one would import PyTorch."""
     monkeypatch.chdir(tmp_path)
     if "--data" not in options:
         options = [*options, "--data", str(toy_file)]
-    with pytest.raises(SystemExit) as stopped:
-        train.main([*options, "--batch-size", "32"])
-    assert stopped.value.code == 2
-    (line,) = capfd.readouterr().err.splitlines()
-    assert line.startswith("error: ") and message in line
+    assert message in refuses_here(train.main, capfd, *options, "--batch-size", 32)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["toy.npz"]
 
 
@@ -136,10 +133,10 @@ def test_a_model_of_classes_says_what_is_missing(
     numbers = {"labels": np.arange(60) % 3} if labels else {}
     np.savez(tmp_path / "toy.npz", images=images, **numbers)
     for model in ("cgan", "fashion-classifier"):
-        with pytest.raises(SystemExit) as stopped:
-            train.main([model, "--data", str(tmp_path / "toy.npz"), "--dry-run", "--cpu"])
-        assert stopped.value.code == 2
-        assert f"error: {model} learns classes, and toy {message}" in capfd.readouterr().err
+        args = (model, "--data", tmp_path / "toy.npz", "--dry-run", "--cpu")
+        assert f"{model} learns classes, and toy {message}" in refuses_here(
+            train.main, capfd, *args
+        )
 
 
 def test_two_processes_train_together(toy_file: Path, tmp_path: Path) -> None:

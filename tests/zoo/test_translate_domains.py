@@ -1,4 +1,4 @@
-"""zoo.translate as a process, with engines that are told what to change, draw noise, take edges."""
+"""zoo.translate as a process with engines that change domains, draw noise, or take edges."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from PIL import Image
 import small_inputs
 import toy_domains
 import toy_translators as toys
+from pictures import save_pictures
 from shell import refuses, run, succeeds
 from toy_domains import DOMAINS
-from toy_translators import save_pictures, scores
+from toy_translators import scores
 from zoo.corruption.edges import edges
 from zoo.data.domains import read_domains
 from zoo.evaluation import quality
@@ -30,16 +31,13 @@ def engine(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def own() -> np.ndarray:
-    """What eight images have: hair black to grey, a bald one, and one with sunglasses."""
+    """Attributes of eight images: all hair colours, bald, with sunglasses."""
     table = np.zeros((8, SEEN), np.bool_)
     table[np.arange(6), [0, 1, 2, 0, 1, 2]] = True
     table[[1, 3, 6], DOMAINS.names.index("Smiling")] = True
     table[[2, 3], DOMAINS.names.index("Eyeglasses")] = True
     table[4, DOMAINS.seen.index("Sunglasses")] = True
     return table
-
-
-# Domains
 
 
 def test_what_is_asked_for_changes(tmp_path: Path, engine: Path, own: np.ndarray) -> None:
@@ -95,7 +93,7 @@ def test_a_grid_of_every_domain(tmp_path: Path, engine: Path, own: np.ndarray) -
 
 
 def tiles(pixels: np.ndarray, rows: int, columns: int, side: int) -> np.ndarray:
-    """The tiles of a grid, found by its layout: those of the first column tell where they are."""
+    """Cut the tiles out of a grid by its layout."""
     from zoo.images.grid import GAP, LABEL_HEIGHT, MARGIN, TITLE_HEIGHT
 
     cell = (pixels.shape[1] - 2 * MARGIN + GAP) // columns - GAP
@@ -159,12 +157,9 @@ def test_rules_come_with_the_engine(engine: Path) -> None:
         assert read_domains(translator) == DOMAINS
 
 
-# Edges and noise
-
-
 @pytest.fixture
 def sketcher(tmp_path: Path) -> Path:
-    """Repeats what it gets in three channels, and says that it takes edges."""
+    """An engine for edges that repeats its input in three channels."""
     return toys.write(tmp_path / "sketch.onnx", "replicate", 28, 1, task="edges")
 
 

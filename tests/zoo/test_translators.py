@@ -1,4 +1,4 @@
-"""Translators and the attribute classifier: what they see, learn and leave alone."""
+"""Translators and the attribute classifier: inputs, training, unchanged pixels."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from updates import Updates
 from zoo import corruption
 from zoo.data import DataSet, Split, faces
 from zoo.errors import ConfigError
@@ -24,7 +25,7 @@ NOISES = ("gaussian:0.1-0.4", "masking:0.5")
 
 @pytest.fixture(scope="module")
 def some_faces() -> DataSet:
-    """600 drawn faces at 32×32 to learn from, 200 to measure on."""
+    """600 drawn faces at 32×32 for training and 200 for evaluation."""
     images, attributes = faces.make(0, 800, size=32)
     return DataSet(
         "faces",
@@ -35,7 +36,6 @@ def some_faces() -> DataSet:
 
 
 def small(task: str, **options: Any) -> Translator:
-    """A small translator for faces of 32×32."""
     specs = {"denoising": NOISES, "inpainting": ("holes",), "colorization": ()}[task]
     torch.manual_seed(0)
     config = TranslatorConfig(32, 3, task, (16, 24), 1, specs, **options)  # type: ignore[arg-type]
@@ -43,14 +43,8 @@ def small(task: str, **options: Any) -> Translator:
 
 
 def fit(task: Any, model: Any, data: DataSet, steps: int = 60) -> list[float]:
-    """Losses of some steps on batches of 64."""
-    optimizer = task.optimizers(model, Recipe(learning_rate=3e-3))[0]
-
-    def update(loss: torch.Tensor, index: int) -> None:
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
+    """Train on batches of 64; return the losses."""
+    update = Updates(task.optimizers(model, Recipe(learning_rate=3e-3)))
     losses = []
     for step in range(steps):
         rows = np.arange(step * 64, step * 64 + 64) % len(data.train)

@@ -96,10 +96,10 @@ def fold_norm(layer: Any, norm: Any) -> nn.Module:
         bias = scale * bias
         if norm.bias is not None:
             bias = bias + norm.bias.double()
-        made: Any = copy.deepcopy(layer)
-        made.weight.copy_(_scale_weight(layer, scale).to(kind))
-        made.bias = nn.Parameter(bias.to(kind))
-    return made
+        merged: Any = copy.deepcopy(layer)
+        merged.weight.copy_(_scale_weight(layer, scale).to(kind))
+        merged.bias = nn.Parameter(bias.to(kind))
+    return merged
 
 
 def _scale_weight(layer: Any, scale: Tensor) -> Tensor:

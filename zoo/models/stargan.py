@@ -18,13 +18,7 @@ from torch import Tensor, nn
 
 from zoo.data.domains import Domains
 from zoo.models.classifier import Classifier
-from zoo.models.options import (
-    as_widths,
-    check_counts,
-    check_depths,
-    check_halvings,
-    check_numbers,
-)
+from zoo.models.options import as_widths, check_counts, check_depths, check_halvings, check_numbers
 
 
 @dataclass(frozen=True)

@@ -53,10 +53,7 @@ def make_mapping(config: StyleGANConfig) -> nn.Sequential:
     widths = (config.latent, *[config.style] * config.mapping_layers)
     layers: list[nn.Module] = [PixelNorm()]
     for before, after in pairwise(widths):
-        layers += [
-            EqualisedLinear(before, after, rate=config.mapping_rate),
-            nn.LeakyReLU(0.2),
-        ]
+        layers += [EqualisedLinear(before, after, rate=config.mapping_rate), nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers)
 
 

@@ -16,13 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError
-from zoo.models.options import (
-    as_widths,
-    check_choice,
-    check_counts,
-    check_depths,
-    check_halvings,
-)
+from zoo.models.options import as_widths, check_choice, check_counts, check_depths, check_halvings
 from zoo.models.vae import ResidualBlock
 
 TASKS = ("denoising", "inpainting", "colorization")

@@ -63,10 +63,7 @@ GAMES = {
     # The same, section 3: the generator raises log D(G(z)), whose gradient does not vanish.
     "nonsaturating": Game(_log_loss, _nonsaturating),
     # Arjovsky et al. 2017 (arXiv:1701.07875), equation 2.
-    "wasserstein": Game(
-        lambda real, fake: fake.mean() - real.mean(),
-        _critic,
-    ),
+    "wasserstein": Game(lambda real, fake: fake.mean() - real.mean(), _critic),
     # Relativistic pairs (Jolicoeur-Martineau 2018, arXiv:1807.00734, section 4.1; Huang et al.
     # 2024, arXiv:2501.05441, equation 2): a real image is to look more real than a fake one.
     "pairs": Game(lambda real, fake: F.softplus(fake - real).mean(), _pairs, relative=True),
