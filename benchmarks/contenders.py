@@ -8,7 +8,6 @@ throughput. Each imports the modules it needs in its own process.
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -282,21 +281,3 @@ CONTENDERS: dict[str, type[Contender]] = {
     "openvino-bf16": StockOpenVinoBf16,
     "zoo-bf16": OursBf16,
 }
-
-
-def measure(contender: Contender, batch: int, seconds: float) -> list[float]:
-    """Return the duration of each batch, in seconds, over about `seconds` after a warm-up."""
-    batches = contender.batches(batch)
-    warm = time.perf_counter() + min(0.3, seconds / 3)
-    while time.perf_counter() < warm:
-        next(batches)
-    times = []
-    last = time.perf_counter()
-    end = last + seconds
-    while last < end:
-        next(batches)
-        now = time.perf_counter()
-        times.append(now - last)
-        last = now
-    batches.close()  # type: ignore[attr-defined]
-    return times

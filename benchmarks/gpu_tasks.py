@@ -7,9 +7,7 @@ import warnings
 from typing import Any
 
 from benchmarks.gpu_contenders import Contender, Where
-
-WARM_UP = 0.3
-"""Seconds, at most."""
+from benchmarks.timing import time_batches, warm_up
 
 
 class Reduced(RuntimeError):
@@ -21,10 +19,7 @@ def throughput(
 ) -> tuple[int, float, int]:
     """Return the images made, the seconds until all were finished, and the number of batches."""
     batches = contender.batches(batch, where)
-    warm = time.perf_counter() + min(WARM_UP, seconds / 3)
-    next(batches)
-    while time.perf_counter() < warm:
-        next(batches)
+    warm_up(batches, seconds)
     contender.finish()
     images = count = 0
     start = time.perf_counter()
@@ -35,25 +30,6 @@ def throughput(
     elapsed = time.perf_counter() - start
     batches.close()  # type: ignore[attr-defined]
     return images, elapsed, count
-
-
-def latency(contender: Contender, batch: int, seconds: float) -> list[float]:
-    """Return the seconds from each request to its images in host memory, one request at a time."""
-    answers = contender.requests(batch)
-    warm = time.perf_counter() + min(WARM_UP, seconds / 3)
-    next(answers)
-    while time.perf_counter() < warm:
-        next(answers)
-    times: list[float] = []
-    last = time.perf_counter()
-    end = last + seconds
-    while last < end or not times:
-        next(answers)
-        now = time.perf_counter()
-        times.append(now - last)
-        last = now
-    answers.close()  # type: ignore[attr-defined]
-    return times
 
 
 def run_task(contender: Contender, task: str, batch: int, argument: Any) -> Any:
@@ -84,7 +60,7 @@ def _run_task(contender: Contender, task: str, batch: int, argument: Any) -> Any
     if task == "throughput":
         return throughput(contender, batch, *argument)
     if task == "latency":
-        return latency(contender, batch, argument)
+        return time_batches(contender.requests(batch), argument)
     if task == "facts":
         return contender.facts(batch)
     if task == "launches":

@@ -21,8 +21,9 @@ import click
 import numpy as np
 
 from benchmarks import machine
-from benchmarks.contenders import CONTENDERS, Contender, measure
+from benchmarks.contenders import CONTENDERS, Contender
 from benchmarks.processes import Process
+from benchmarks.timing import time_batches
 
 RESULTS = Path(__file__).parent / "results"
 CHECKED = 64
@@ -45,7 +46,10 @@ def serve(key: str, arguments: tuple[str, str, int], pipe: Connection) -> None:
                     [contender.decode(argument[i : i + batch]) for i in range(0, CHECKED, batch)]
                 )
             else:
-                answer = (measure(contender, batch, argument), psutil.Process().memory_info().rss)
+                answer = (
+                    time_batches(contender.batches(batch), argument),
+                    psutil.Process().memory_info().rss,
+                )
             pipe.send((True, answer))
         except Exception:
             pipe.send((False, traceback.format_exc(limit=3)))

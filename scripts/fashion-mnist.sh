@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Sees to it that the tests find Fashion-MNIST.
+# Provides Fashion-MNIST for the tests.
 #
-# In this order: the folder ZOO_DATA names; Debian's dataset-fashion-mnist, which
-# root installs here; else the loader downloads it when a test first asks for it.
+# Tries, in this order: the folder ZOO_DATA; Debian's dataset-fashion-mnist, which is installed if the
+# user is root; otherwise the loader downloads it on first use.
 set -euo pipefail
 
 folder=/usr/share/datasets/fashion-mnist
 package=dataset-fashion-mnist
 
 if [ -n "${ZOO_DATA:-}" ]; then
-  echo "Fashion-MNIST: looked for in ZOO_DATA ($ZOO_DATA)"
+  echo "Fashion-MNIST: in ZOO_DATA ($ZOO_DATA)"
   exit
 fi
 if [ ! -d "$folder" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

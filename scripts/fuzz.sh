@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Fuzzes the readers of engine files: scripts/fuzz.sh SECONDS [SEED [FILES]]
 #
-# The time is shared by the fuzzers (csrc/fuzz), which run side by side with sanitizers, and by whole
-# engines in every backend (scripts/fuzz_engines.py). Builds into build/fuzz; what is found lies
-# there too, and the exit status is not 0. CXX=clang++ takes libFuzzer.
+# Half of the time goes to the fuzzers (csrc/fuzz), which run in parallel with sanitizers, half to whole
+# engines in every backend (scripts/fuzz_engines.py). Builds into build/fuzz, which also receives the
+# failures; the exit status is then not 0. CXX=clang++ uses libFuzzer.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 seconds=${1:?usage: scripts/fuzz.sh SECONDS [SEED]}
 seed=${2:-1}
-# Whole engines at most: what a seed makes of a number of files is the same on every machine.
+# Maximum number of whole engines; with a number, a seed gives the same files on every machine.
 files=${3:-1000000000}
 bin=$PWD/${VENV:-.venv}/bin
 build=build/fuzz

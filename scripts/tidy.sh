@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs clang-tidy (.clang-tidy) over the C++ sources that the package's build compiles, side by side
-# on the machine's cores. Files of vector instructions are left out: their flags are the compiler's.
+# Runs clang-tidy (.clang-tidy) on the C++ sources of the package's build, in parallel. Files with
+# vector instructions are excluded, because clang-tidy does not know all of their compiler flags.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
