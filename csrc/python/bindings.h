@@ -1,4 +1,4 @@
-// One binding file per group; module.cc only calls them.
+// Shared by the binding files, one per group; module.cc lists their functions.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -16,20 +16,6 @@ namespace py = pybind11;
 using Floats = py::array_t<float, py::array::c_style>;
 
 using Labels = py::array_t<int64_t, py::array::c_style>;
-
-// Throws the Python class of the same name in runtime.errors.
-void bind_errors(py::module_& module);
-void bind_manifest(py::module_& module);
-void bind_backends(py::module_& module);
-void bind_ops(py::module_& module);
-void bind_cuda(py::module_& module);
-void bind_device_arrays(py::module_& module);
-void bind_plans(py::module_& module);
-void bind_generator(py::module_& module);
-void bind_encoder(py::module_& module);
-void bind_mapping(py::module_& module);
-void bind_translator(py::module_& module);
-void bind_classifier(py::module_& module);
 
 // Lets Python handle signals while C++ waits: true when one raised an exception.
 bool signal_raised();

@@ -112,7 +112,7 @@ def test_transposed_convolutions_of_one_pixel(case: Case, tmp_path: Path) -> Non
     )
 )
 def test_dense_layers(case: Case, tmp_path: Path) -> None:
-    """Of maps and, again, of vectors."""
+    """The input is a map or, for the second layer, a vector."""
     graph, x = begin(case)
     y = graph.rectify(graph.dense(graph.flat(x), case["outputs"], case["bias"]), case["slope"])
     if case["again"]:
@@ -124,7 +124,7 @@ def test_dense_layers(case: Case, tmp_path: Path) -> None:
               height=(1, 2, 7), width=(1, 3, 4), slope=SLOPES, halves=HALVES,
               after=(True, False)))  # fmt: skip
 def test_dense_layers_that_make_maps(case: Case, tmp_path: Path) -> None:
-    """Of vectors and of maps; the rectifier before or after the map is seen as such."""
+    """The input is a vector or a map, the rectifier before or after the reshape to a map."""
     graph, x = begin(case | {"height": case["side"], "width": case["side"]})
     shape = (case["outputs"], case["height"], case["width"])
     y = graph.dense(graph.flat(x), case["outputs"] * case["height"] * case["width"])
