@@ -44,8 +44,9 @@ class Translator(Engine):
         first: int = 0,
         out: Any = "numpy",
     ) -> Any:
-        """Return the translations uint8[n, *image_shape] of images uint8[n, *input_shape].
+        """Return the translations uint8[n, H, W, C] of images uint8[n, H, W, C].
 
+        The shapes of an image are `image_shape` and `input_shape`.
         attributes: target values from 0 to 1, [K] or [n, K], one for each name in the property
         `attributes`; required if there are any. In a translator that draws noise, image r gets the
         noise of sample first + r. images may be in a GPU's memory; out as in Generator.sample.

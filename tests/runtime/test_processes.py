@@ -93,15 +93,13 @@ AT_EXIT = {
 }
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("work", AT_EXIT)
-def test_daemon_threads_at_the_end(vae_engine: Path, backend: str, work: str) -> None:
-    """Python ends while threads that it does not wait for are at work."""
+def leave(engine: Path, backend: str, work: str, end: str = "", status: int = 0) -> None:
+    """End a program, after the statements `end`, while its daemon threads are at work."""
     prints(
         "leaving",
         f"""
-        import threading, time, runtime
-        path, backend = {str(vae_engine)!r}, {backend!r}
+        import ctypes, threading, time, runtime
+        path, backend = {str(engine)!r}, {backend!r}
         g = runtime.Generator(path, backend=backend, instances=2)
         s = g.stream(10**9, batch=16)
         def work():
@@ -110,34 +108,26 @@ def test_daemon_threads_at_the_end(vae_engine: Path, backend: str, work: str) ->
             threading.Thread(target=work, daemon=True).start()
         time.sleep(0.2)
         print("leaving", flush=True)
+        {end}
         """,
+        status=status,
         timeout=60,
     )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("work", AT_EXIT)
+def test_daemon_threads_at_the_end(vae_engine: Path, backend: str, work: str) -> None:
+    """Python ends while threads that it does not wait for are at work."""
+    leave(vae_engine, backend, work)
 
 
 @pytest.mark.parametrize("work", AT_EXIT)
 def test_threads_outlive_python(vae_engine: Path, work: str) -> None:
     """The interpreter is gone for a second before the process is."""
-    prints(
-        "leaving",
-        f"""
-        import ctypes, threading, time, runtime
-        path, backend = {str(vae_engine)!r}, "native"
-        g = runtime.Generator(path, backend=backend, instances=2)
-        s = g.stream(10**9, batch=16)
-        def work():
-            {AT_EXIT[work]}
-        for _ in range(3):
-            threading.Thread(target=work, daemon=True).start()
-        time.sleep(0.2)
-        libc = ctypes.CDLL(None)
-        libc.on_exit(libc.sleep, None)  # sleep(1), the exit status
-        print("leaving", flush=True)
-        raise SystemExit(1)
-        """,
-        status=1,
-        timeout=60,
-    )
+    # sleep() gets the exit status: 1 second.
+    sleep = "libc = ctypes.CDLL(None); libc.on_exit(libc.sleep, None); raise SystemExit(1)"
+    leave(vae_engine, "native", work, sleep, status=1)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
