@@ -3,6 +3,7 @@
 #include <cmath>
 #include <random>
 
+#include "backends/native/operators/dense_image.h"
 #include "backends/native/operators/ends.h"
 #include "backends/native/operators/last_layer.h"
 #include "backends/native/operators/norms.h"

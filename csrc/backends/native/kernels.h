@@ -123,6 +123,24 @@ struct ProductCall {
   size_t height, width;  // outputs, at most 4
 };
 
+// Sums of shifted rows, in floats: out[c][row][i] = bias[c] + Σ_channel Σ_tap
+// in[tap][row][channel][i] · weights[channel][tap][c]. Distances in floats.
+struct CorrelateCall {
+  size_t taps;
+  const float* const* in;  // of each tap
+  size_t channels;
+  size_t in_step;  // to the next channel
+  size_t in_row;   // to the next row
+  const float* weights;
+  size_t weights_step;  // to the next tap
+  size_t outputs;       // at most 3
+  const float* bias;
+  size_t rows;
+  size_t count;  // numbers of a row, a multiple of 16
+  float* out;
+  size_t out_step;  // to the next output
+};
+
 // What becomes of the levels of an image that comes in.
 struct Scaling {
   float divisor = 1.0f;
@@ -148,14 +166,15 @@ struct Kernels {
   // In place.
   void (*pixel_norm)(void* map, size_t block, size_t blocks, size_t slots, float scale,
                      float epsilon);
-  // [slots][16] to [16][stride], slots a multiple of 16.
-  void (*transpose)(const float* in, size_t slots, float* out, size_t stride);
+  // [slots][16] to floats [16][stride], slots a multiple of 16.
+  void (*transpose)(const void* in, size_t slots, float* out, size_t stride);
   void (*instance_norm)(const NormCall& call);
   void (*transform_kernel)(const KernelCall& call);
   void (*transform_window)(const WindowCall& call);
   void (*transform_products)(const ProductCall& call);
   void (*combine)(const CombineCall& call);
   void (*add)(const float* in, size_t count, float* sum);
+  void (*correlate)(const CorrelateCall& call);
   // In place: squash, then clip to [low, high].
   void (*squash)(Squash squash, float scale, float low, float high, float* values, size_t count);
   // Multiplies and adds in registers, `rounds` times; returns how many operations that were.

@@ -32,6 +32,7 @@ const Kernels kAvx2Kernels = {"avx2",
                               transform_products,
                               combine,
                               add,
+                              correlate,
                               squash,
                               spin,
                               to_levels};

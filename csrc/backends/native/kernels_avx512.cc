@@ -23,6 +23,7 @@ const Kernels kAvx512Kernels = {"avx512",
                                 transform_products,
                                 combine,
                                 add,
+                                correlate,
                                 squash,
                                 spin,
                                 to_levels};

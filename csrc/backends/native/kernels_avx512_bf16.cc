@@ -25,6 +25,7 @@ const Kernels kAvx512Bf16Kernels = {"avx512-bf16",
                                     transform_products,
                                     combine,
                                     add,
+                                    correlate,
                                     squash,
                                     spin,
                                     to_levels};

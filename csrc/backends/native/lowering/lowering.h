@@ -13,7 +13,7 @@
 
 #include "backends/native/graph.h"
 #include "backends/native/network.h"
-#include "backends/native/operators/last_layer.h"
+#include "backends/native/operators/finish.h"
 #include "backends/native/operators/products.h"
 #include "format/io_names.h"
 #include "zoo/errors.h"

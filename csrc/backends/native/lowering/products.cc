@@ -4,7 +4,10 @@
 #include <algorithm>
 
 #include "backends/native/lowering/lowering.h"
+#include "backends/native/operators/dense_image.h"
 #include "backends/native/operators/first_layer.h"
+#include "backends/native/operators/last_layer.h"
+#include "backends/native/operators/scattered_layer.h"
 #include "backends/native/operators/winograd.h"
 
 namespace zoo::native {
@@ -124,14 +127,21 @@ bool add_last_layer(Lowering* lowering, const Node& node, const Operands& read,
   const Constant& w = lowering->weights(node, 1, 4);
   const auto outputs = static_cast<size_t>(w.shape[transposed ? 1 : 0]);
   const Shape& in = lowering->shape(read.value);
-  const bool can = transposed ? splits(window) : window.stride == 1 && covers(window, in);
+  const bool fits = transposed ? splits(window) : window.stride == 1 && covers(window, in);
+  const bool can = fits && window.size * window.size <= kMostTaps;
   const auto end =
       can ? match_finish(lowering, node.outputs.front(), Form::kChannelsFirst) : std::nullopt;
   if (!end) return false;
-  auto layer = make_last_layer(read.weights, lowering->bias(node, outputs), in, outputs, window,
-                               transposed, *end);
-  check_image(*lowering, node, layer->out);
-  lowering->add_end(std::move(layer), read.value);
+  const float* const b = lowering->bias(node, outputs);
+  if (window.size > 1 && outputs * window.size * window.size <= in.channels) {
+    auto layer = make_scattered_layer(read.weights, b, in, outputs, window, transposed, *end);
+    check_image(*lowering, node, layer->out);
+    lowering->add_end(std::move(layer), read.value);
+  } else {
+    auto layer = make_last_layer(read.weights, b, in, outputs, window, transposed, *end);
+    check_image(*lowering, node, layer->out);
+    lowering->add_end(std::move(layer), read.value);
+  }
   return true;
 }
 

@@ -8,6 +8,21 @@
 
 namespace zoo::native {
 
+// Outputs of a tile along a side.
+constexpr size_t kWinogradSide = 4;
+
+// Slots that are transformed together: their windows and products stay in the second-level cache.
+constexpr size_t kWinogradSlots = 16;
+
+inline size_t winograd_tiles_along(size_t length) {
+  return (length + kWinogradSide - 1) / kWinogradSide;
+}
+
+// Tiles of a phase of the output.
+inline size_t tile_count(const Products& direct) {
+  return winograd_tiles_along(direct.rows) * winograd_tiles_along(direct.columns);
+}
+
 // Windows of the input that are transformed alike: every `stride`th pixel from (phase_y, phase_x)
 // on, those of the output pixel (y, x) from (y + begin_y, x + begin_x) on.
 struct WindowSource {

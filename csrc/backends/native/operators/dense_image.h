@@ -1,0 +1,23 @@
+// Images of networks whose last layer is dense.
+#pragma once
+
+#include <memory>
+
+#include "backends/native/network.h"
+#include "backends/native/operators/finish.h"
+
+namespace zoo::native {
+
+// The end of a network whose last layer is dense: a vector, wide, with a number for each of an
+// image [C, H, W]. Writes its network's first output.
+struct DenseImage : Operator {
+  Shape image;
+  Finish finish;
+
+  DenseImage(const Shape& shape, const Finish& end) : image(shape), finish(end) {}
+  const char* kind() const override { return "image"; }
+  size_t scratch(const Places& places) const override;
+  std::unique_ptr<Step> place(const Places& places) const override;
+};
+
+}  // namespace zoo::native

@@ -1,0 +1,189 @@
+// Products at their places: the tiles of a layer, and the lines that they run along.
+#include <algorithm>
+
+#include "backends/native/operators/products.h"
+
+namespace zoo::native {
+namespace {
+
+// How many products a tile forms for each number that it loads: 0 where it does not fit.
+double worth(const Tile& tile, size_t step, size_t length) {
+  if (tile.step != step || tile.rows > length) return 0.0;
+  const double rows = static_cast<double>(tile.rows);
+  const double vectors = static_cast<double>(tile.columns);
+  // Fewer sums than the multiplier's latency times its width wait for each other.
+  const double busy = std::min(1.0, rows * vectors / 8.0);
+  // What the last tile of a line computes twice.
+  const size_t tiles = (length + tile.rows - 1) / tile.rows;
+  const double used = static_cast<double>(length) / static_cast<double>(tiles * tile.rows);
+  return used * busy * rows * vectors / (rows + vectors);
+}
+
+}  // namespace
+
+std::vector<const Tile*> choose_tiles(const Kernels& kernels, size_t step, size_t length,
+                                      size_t columns) {
+  std::vector<double> costs(columns + 1, 0.0);
+  std::vector<const Tile*> last(columns + 1, nullptr);
+  for (size_t covered = 1; covered <= columns; ++covered) {
+    for (size_t i = 0; i < kernels.tile_count; ++i) {
+      const Tile& tile = kernels.tiles[i];
+      const double found = worth(tile, step, length);
+      if (found == 0.0 || tile.columns > covered) continue;
+      const double cost = costs[covered - tile.columns] + static_cast<double>(tile.columns) / found;
+      if (last[covered] && cost >= costs[covered]) continue;
+      costs[covered] = cost;
+      last[covered] = &tile;
+    }
+  }
+  std::vector<const Tile*> tiles;
+  for (size_t left = columns; left != 0; left -= tiles.back()->columns) {
+    tiles.push_back(last[left]);
+  }
+  return tiles;
+}
+
+std::string describe_tiles(const std::vector<const Tile*>& tiles) {
+  std::string text;
+  for (size_t i = 0; i < tiles.size();) {
+    size_t same = 0;
+    while (i + same < tiles.size() && tiles[i + same] == tiles[i]) ++same;
+    text += (i == 0 ? "" : " ") + (same == 1 ? "" : std::to_string(same) + "·") +
+            std::to_string(tiles[i]->rows) + "×" + std::to_string(tiles[i]->columns * kBlock);
+    i += same;
+  }
+  return text;
+}
+
+namespace {
+
+size_t padded(size_t channels) { return (channels + kBlock - 1) / kBlock * kBlock; }
+
+class PlacedProducts : public Step {
+ public:
+  PlacedProducts(const Kernels& kernels, const Products& layer, const Place& in, const Place& out);
+
+  void run(const Run& run, size_t image, size_t count) const override;
+  std::string kernel() const override {
+    return (in_.grouped ? "images " : "pixels ") + describe_tiles(tiles_);
+  }
+
+ private:
+  // The taps of one run of tiles: outputs of a row in image mode, of a pixel in group mode.
+  struct Line {
+    size_t begin;  // among offsets_
+    size_t count;
+    size_t in;  // of the first
+    size_t out;
+    size_t bias;
+  };
+
+  void add_line(const Phase& phase, size_t y, size_t x);
+  void run_lines(const Tile& tile, size_t column, const Memory& memory, size_t in,
+                 size_t out) const;
+
+  const Products& layer_;
+  Place in_, out_;
+  size_t length_;   // outputs of a line
+  size_t in_step_;  // between them
+  size_t out_step_;
+  size_t weight_size_;
+  bool sums_;  // the sums themselves are wanted, not elements
+  std::vector<Line> lines_;
+  std::vector<ptrdiff_t> offsets_;
+  std::vector<uint32_t> places_;
+  std::vector<const Tile*> tiles_;
+};
+
+PlacedProducts::PlacedProducts(const Kernels& kernels, const Products& layer, const Place& in,
+                               const Place& out)
+    : layer_(layer), in_(in), out_(out), weight_size_(layer.weight_size(kernels)) {
+  sums_ = out.wide && !in.wide;
+  if (in.grouped) {
+    length_ = in.images;
+    in_step_ = in.image;
+    out_step_ = out.image;
+    for (const Phase& phase : layer.phases) {
+      for (size_t y = 0; y < layer.rows; ++y) {
+        for (size_t x = 0; x < layer.columns; ++x) add_line(phase, y, x);
+      }
+    }
+  } else {
+    length_ = layer.columns;
+    // A single output has no next one, and tiles of step 1 are there for all sizes.
+    in_step_ = length_ == 1 ? kBlock : in.column * layer.in_stride;
+    out_step_ = out.column * layer.out_stride;
+    for (const Phase& phase : layer.phases) {
+      for (size_t y = 0; y < layer.rows; ++y) add_line(phase, y, 0);
+    }
+  }
+  tiles_ = choose_tiles(kernels, in_step_ / kBlock, length_, layer.out.blocks());
+}
+
+void PlacedProducts::add_line(const Phase& phase, size_t y, size_t x) {
+  const auto inside = [](size_t at, int by, size_t size) {
+    const auto place = static_cast<ptrdiff_t>(at) + by;
+    return place >= 0 && place < static_cast<ptrdiff_t>(size);
+  };
+  const size_t in_y = y * layer_.in_stride;
+  const size_t in_x = x * layer_.in_stride;
+  Line line{offsets_.size(), 0, in_.at(in_y, in_x, 0),
+            out_.at(phase.y + y * layer_.out_stride, phase.x + x * layer_.out_stride, 0),
+            phase.bias * padded(layer_.out.channels)};
+  for (const Tap& tap : phase.taps) {
+    if (!inside(in_y, tap.dy, layer_.in.height)) continue;
+    if (in_.grouped && !inside(in_x, tap.dx, layer_.in.width)) continue;
+    offsets_.push_back(tap.dy * static_cast<ptrdiff_t>(in_.row) +
+                       tap.dx * static_cast<ptrdiff_t>(in_.column));
+    places_.push_back(tap.weights);
+  }
+  line.count = offsets_.size() - line.begin;
+  lines_.push_back(line);
+}
+
+void PlacedProducts::run(const Run& run, size_t image, size_t) const {
+  const size_t in = in_.grouped ? 0 : image * in_.image;
+  const size_t out = in_.grouped ? 0 : image * out_.image;
+  size_t column = 0;
+  for (const Tile* tile : tiles_) {
+    run_lines(*tile, column, run.memory, in, out);
+    column += tile->columns;
+  }
+}
+
+void PlacedProducts::run_lines(const Tile& tile, size_t column, const Memory& memory, size_t in,
+                               size_t out) const {
+  TileCall call;
+  call.in_block = in_.block;
+  call.blocks = layer_.in.blocks();
+  call.depth = layer_.in.channels - (call.blocks - 1) * kBlock;
+  call.weights = layer_.packed.data() + column * layer_.column_size * weight_size_;
+  call.tap_size = layer_.tap_size;
+  call.column_size = layer_.column_size;
+  call.slope = layer_.activation.slope;
+  call.out_block = out_.block;
+  call.out_step = out_step_;
+  const auto run_tile = layer_.halves ? tile.run_halves : sums_ ? tile.run_sums : tile.run;
+  for (const Line& line : lines_) {
+    call.taps = line.count;
+    call.offsets = offsets_.data() + line.begin;
+    call.places = places_.data() + line.begin;
+    call.bias = layer_.biases.data() + line.bias + column * kBlock;
+    for (size_t done = 0; done < length_; done += tile.rows) {
+      // The last tile begins early where it would stick out: it computes some outputs again.
+      const size_t first = std::min(done, length_ - tile.rows);
+      call.in = memory.at(in_, in + line.in + first * in_step_);
+      call.out = memory.at(out_, out + line.out + column * out_.block + first * out_step_);
+      run_tile(call);
+    }
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Step> Products::place(const Places& places) const {
+  return std::make_unique<PlacedProducts>(places.kernels.of(places.in.front().wide), *this,
+                                          places.in.front(), places.out);
+}
+
+}  // namespace zoo::native

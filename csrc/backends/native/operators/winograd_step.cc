@@ -1,0 +1,196 @@
+// Minimal filtering at its places: chunks of tiles, whose windows are transformed together.
+#include <algorithm>
+
+#include "backends/native/operators/winograd.h"
+
+namespace zoo::native {
+namespace {
+
+// How the slots of a chunk of tiles lie in the scratch memory.
+struct ChunkLayout {
+  size_t places;
+  size_t images;  // of a tile
+  size_t tiles;   // of a chunk
+  size_t slots;
+  size_t window_place;   // floats from one place's windows to the next's
+  size_t window_source;  // and from one source's
+  size_t product_place;
+  size_t products;  // where they begin
+  size_t size;
+
+  ChunkLayout(const Winograd& layer, const Place& in) {
+    const Products& direct = *layer.direct;
+    places = layer.window() * layer.window();
+    images = in.grouped ? in.images : 1;
+    tiles = std::min(tile_count(direct), std::max<size_t>(1, kWinogradSlots / images));
+    slots = tiles * images;
+    // One block more, or all places would lie in the same sets of the cache.
+    window_place = (direct.in.blocks() * slots + 1) * kBlock;
+    window_source = places * window_place;
+    product_place = (direct.out.blocks() * slots + 1) * kBlock;
+    size_t most = 0;
+    for (const Winograd::Sum& sum : layer.sums) most = std::max(most, sum.sources.size());
+    products = most * window_source;
+    size = products + places * product_place;
+  }
+};
+
+class PlacedWinograd : public Step {
+ public:
+  PlacedWinograd(const Places& where, const Winograd& layer)
+      : in_kernels_(where.kernels.of(where.in.front().wide)),
+        out_kernels_(where.kernels.of(where.out.wide)),
+        layer_(layer),
+        direct_(*layer.direct),
+        in_(where.in.front()),
+        out_(where.out),
+        scratch_(where.scratch),
+        chunk_(layer, in_),
+        tiles_(choose_tiles(where.kernels.wide, 1, chunk_.slots, direct_.out.blocks())),
+        zeros_(direct_.out.blocks() * kBlock, 0.0f) {
+    const size_t most = chunk_.products / chunk_.window_source;
+    for (size_t i = 0; i < most; ++i) {
+      offsets_.push_back(static_cast<ptrdiff_t>(i * chunk_.window_source));
+    }
+  }
+
+  void run(const Run& run, size_t image, size_t count) const override {
+    float* const scratch = run.memory.floats + scratch_;
+    const size_t tiles = tile_count(direct_);
+    for (size_t n = 0; n < (in_.grouped ? 1 : count); ++n) {
+      for (size_t done = 0; done < tiles; done += chunk_.tiles) {
+        // The last chunk begins early where it would stick out.
+        const size_t first = std::min(done, tiles - chunk_.tiles);
+        for (size_t i = 0; i < layer_.sums.size(); ++i) {
+          const Winograd::Sum& sum = layer_.sums[i];
+          for (size_t k = 0; k < sum.sources.size(); ++k) {
+            transform_windows(run.memory, image + n, first, layer_.sources[sum.sources[k]],
+                              scratch + k * chunk_.window_source);
+          }
+          multiply(sum, scratch);
+          transform_products(run.memory, image + n, first, direct_.phases[i], scratch);
+        }
+      }
+    }
+  }
+
+  std::string kernel() const override {
+    return "F(4×4, " + std::to_string(layer_.taps) + "×" + std::to_string(layer_.taps) + ") " +
+           (in_.grouped ? "images " : "pixels ") + describe_tiles(tiles_);
+  }
+
+ private:
+  // Calls with the slot, the tile's row and column, and the image, of each slot of a chunk.
+  template <typename Call>
+  void for_slots(size_t image, size_t first, const Call& call) const {
+    const size_t across = winograd_tiles_along(direct_.columns);
+    size_t slot = 0;
+    for (size_t tile = first; tile < first + chunk_.tiles; ++tile) {
+      for (size_t n = 0; n < chunk_.images; ++n) {
+        call(slot++, tile / across * kWinogradSide, tile % across * kWinogradSide,
+             in_.grouped ? n : image);
+      }
+    }
+  }
+
+  void transform_windows(const Memory& memory, size_t image, size_t first,
+                         const WindowSource& source, float* windows) const {
+    const Shape& shape = direct_.in;
+    const size_t stride = direct_.in_stride;
+    WindowCall call;
+    call.size = layer_.window();
+    call.row = in_.row * stride;
+    call.column = in_.column * stride;
+    call.height = (shape.height - source.phase_y + stride - 1) / stride;
+    call.width = (shape.width - source.phase_x + stride - 1) / stride;
+    call.out_step = chunk_.window_place;
+    for (size_t block = 0; block < shape.blocks(); ++block) {
+      for_slots(image, first, [&](size_t slot, size_t y, size_t x, size_t n) {
+        call.in = memory.at(in_, block, source.phase_y, source.phase_x, n);
+        call.y = static_cast<ptrdiff_t>(y) + source.begin_y;
+        call.x = static_cast<ptrdiff_t>(x) + source.begin_x;
+        call.out = windows + (block * chunk_.slots + slot) * kBlock;
+        in_kernels_.transform_window(call);
+      });
+    }
+  }
+
+  void multiply(const Winograd::Sum& sum, float* scratch) const {
+    const Products& places = layer_.places;
+    std::vector<uint32_t> taps(sum.kernels.size());
+    TileCall call;
+    call.in_block = chunk_.slots * kBlock;
+    call.blocks = places.in.blocks();
+    call.depth = places.in.channels - (call.blocks - 1) * kBlock;
+    call.taps = sum.sources.size();
+    call.offsets = offsets_.data();
+    call.places = taps.data();
+    call.tap_size = places.tap_size;
+    call.column_size = places.column_size;
+    call.bias = zeros_.data();
+    call.out_block = chunk_.slots * kBlock;
+    call.out_step = kBlock;
+    size_t column = 0;
+    for (const Tile* tile : tiles_) {
+      call.weights = places.packed.data() + column * places.column_size * sizeof(float);
+      for (size_t place = 0; place < chunk_.places; ++place) {
+        for (size_t k = 0; k < taps.size(); ++k) {
+          taps[k] = static_cast<uint32_t>(sum.kernels[k] * chunk_.places + place);
+        }
+        float* const out = scratch + chunk_.products + place * chunk_.product_place;
+        for (size_t done = 0; done < chunk_.slots; done += tile->rows) {
+          const size_t slot = std::min(done, chunk_.slots - tile->rows);
+          call.in = scratch + place * chunk_.window_place + slot * kBlock;
+          call.out = out + column * call.out_block + slot * kBlock;
+          tile->run_sums(call);
+        }
+      }
+      column += tile->columns;
+    }
+  }
+
+  void transform_products(const Memory& memory, size_t image, size_t first, const Phase& phase,
+                          const float* scratch) const {
+    const size_t stride = direct_.out_stride;
+    ProductCall call;
+    call.size = layer_.window();
+    call.in_step = chunk_.product_place;
+    call.row = out_.row * stride;
+    call.column = out_.column * stride;
+    call.slope = direct_.activation.slope;
+    for (size_t block = 0; block < direct_.out.blocks(); ++block) {
+      call.bias = direct_.biases.data() + (phase.bias * direct_.out.blocks() + block) * kBlock;
+      for_slots(image, first, [&](size_t slot, size_t y, size_t x, size_t n) {
+        call.in = scratch + chunk_.products + (block * chunk_.slots + slot) * kBlock;
+        call.out = memory.at(out_, block, phase.y + y * stride, phase.x + x * stride, n);
+        call.height = std::min(kWinogradSide, direct_.rows - y);
+        call.width = std::min(kWinogradSide, direct_.columns - x);
+        out_kernels_.transform_products(call);
+      });
+    }
+  }
+
+  const Kernels& in_kernels_;
+  const Kernels& out_kernels_;
+  const Winograd& layer_;
+  const Products& direct_;
+  Place in_, out_;
+  size_t scratch_;
+  ChunkLayout chunk_;
+  std::vector<const Tile*> tiles_;
+  std::vector<ptrdiff_t> offsets_;  // of the sources of a sum
+  Floats zeros_;
+};
+
+}  // namespace
+
+size_t Winograd::scratch(const Places& where) const {
+  return is_transformed() ? ChunkLayout(*this, where.in.front()).size : 0;
+}
+
+std::unique_ptr<Step> Winograd::place(const Places& where) const {
+  if (!is_transformed()) return direct->place(where);
+  return std::make_unique<PlacedWinograd>(where, *this);
+}
+
+}  // namespace zoo::native
