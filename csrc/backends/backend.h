@@ -77,10 +77,9 @@ class Backend {
   // at the same time. Throws ExecutionError.
   virtual void run(size_t instance, const RunArguments& arguments) = 0;
 
-  // Runs these rows in instance 0 for that many seconds, and times its layers
-  // (zoo/layers.h).
+  // Runs these rows in instance 0 for that many seconds, and measures its layers (zoo/layers.h).
   virtual LayerTimes measure_layers(const RunArguments& /*arguments*/, double /*seconds*/) {
-    throw BackendUnavailableError("layers: only backend native measures them");
+    throw BackendUnavailableError("layers: only the backend native measures them");
   }
 
   // Peak of the device memory held, in bytes.

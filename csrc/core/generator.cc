@@ -112,7 +112,10 @@ void Generator::decode(const DecodeRequest& request, void* images, const Cancel&
 }
 
 void Generator::decode(const float* latents, size_t n, void* images, const Cancel& cancel) const {
-  decode(DecodeRequest{latents, n}, images, cancel);
+  DecodeRequest request;
+  request.latents = latents;
+  request.n = n;
+  decode(request, images, cancel);
 }
 
 void Generator::interpolate(const InterpolateRequest& request, void* images,

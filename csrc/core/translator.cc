@@ -38,7 +38,10 @@ void Translator::translate(const TranslateRequest& request, void* translated,
 
 void Translator::translate(const void* images, size_t n, void* translated,
                            const Cancel& cancel) const {
-  translate(TranslateRequest{images, n}, translated, cancel);
+  TranslateRequest request;
+  request.images = images;
+  request.n = n;
+  translate(request, translated, cancel);
 }
 
 }  // namespace zoo

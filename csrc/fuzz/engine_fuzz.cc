@@ -1,4 +1,4 @@
-// Engine files, ONNX or plans: what is done with one before a library gets it.
+// Fuzzes the checks of an engine file, ONNX or plan, before it is passed to a library.
 
 #include "format/engine_file.h"
 #include "fuzz/memory_file.h"
@@ -9,7 +9,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
     zoo::read_checked(input.path());
   } catch (const zoo::Error&) {
-    // What it refuses it says so.
+    // Invalid input must be refused with a typed error.
   }
   return 0;
 }

@@ -1,4 +1,4 @@
-// Manifests alone.
+// Fuzzes the parser of manifests.
 
 #include <string>
 

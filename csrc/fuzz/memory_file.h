@@ -1,4 +1,4 @@
-// An input of a fuzzer as a file, which is what the readers take.
+// A file in memory with the input of a fuzzer, for readers that take a path.
 #pragma once
 
 #include <sys/mman.h>
@@ -14,10 +14,10 @@ namespace zoo::fuzz {
 class MemoryFile {
  public:
   MemoryFile(const uint8_t* data, size_t size) : file_(::memfd_create("input", MFD_CLOEXEC)) {
-    for (size_t at = 0; at < size;) {
-      const ssize_t written = ::write(file_, data + at, size - at);
+    for (size_t done = 0; done < size;) {
+      const ssize_t written = ::write(file_, data + done, size - done);
       if (written <= 0) std::abort();
-      at += static_cast<size_t>(written);
+      done += static_cast<size_t>(written);
     }
   }
   MemoryFile(const MemoryFile&) = delete;

@@ -1,11 +1,10 @@
-// A fuzzer for compilers that have none (Clang has libFuzzer, whose options these are):
+// A coverage-guided fuzzer for GCC, with the options of Clang's libFuzzer:
 //
 //   NAME_fuzz [-max_total_time=SECONDS] [-seed=N] [-artifact_prefix=PATH] FOLDER...
 //
-// Runs every file of the folders as it is, then changed copies of them. A copy that reaches code
-// which none before it did is kept and changed further; GCC says where the program is
-// (-fsanitize-coverage=trace-pc). What ends the program, or takes longer than ten seconds, is
-// written to PATHcrash.
+// Runs every file of the folders, then mutated copies. A copy that reaches new code
+// (-fsanitize-coverage=trace-pc) is added to the corpus. An input that ends the program, or takes
+// longer than ten seconds, is written to PATHcrash.
 
 #include <signal.h>
 #include <unistd.h>
@@ -33,7 +32,7 @@ using Bytes = std::vector<uint8_t>;
 using Clock = std::chrono::steady_clock;
 
 constexpr unsigned kSlowSeconds = 10;
-constexpr size_t kLongest = size_t{1} << 18;
+constexpr size_t kMaxBytes = size_t{1} << 18;
 
 const Bytes* current = nullptr;
 std::string prefix;
@@ -55,9 +54,9 @@ void on_signal(int number) {
   ::_exit(1);
 }
 
-// Whether it reached what nothing had reached.
+// Runs an input; returns true if it reached new code.
 bool run(const Bytes& input) {
-  // A copy of its own length: reads past its end are found.
+  // A copy of exactly this length, so that AddressSanitizer finds reads past the end.
   const Bytes copy(input.begin(), input.end());
   current = &copy;
   reached_more = false;
@@ -72,19 +71,20 @@ class Mutator {
  public:
   explicit Mutator(uint64_t seed) : random_(seed) {}
 
-  Bytes change(const std::vector<Bytes>& corpus) {
-    Bytes made = pick(corpus);
-    for (size_t times = 1 + below(6); times != 0; --times) change_once(corpus, &made);
-    if (made.size() > kLongest) made.resize(kLongest);
-    return made;
+  Bytes mutate(const std::vector<Bytes>& corpus) {
+    Bytes input = pick(corpus);
+    for (size_t times = 1 + below(6); times != 0; --times) mutate_once(corpus, &input);
+    if (input.size() > kMaxBytes) input.resize(kMaxBytes);
+    return input;
   }
 
  private:
   size_t below(size_t limit) { return limit == 0 ? 0 : random_() % limit; }
   const Bytes& pick(const std::vector<Bytes>& corpus) { return corpus[below(corpus.size())]; }
 
-  void change_once(const std::vector<Bytes>& corpus, Bytes* bytes) {
-    static constexpr uint8_t kOdd[] = {0, 1, 0x7f, 0x80, 0xff, '"', '[', ']', '{', '}', '-', '9'};
+  void mutate_once(const std::vector<Bytes>& corpus, Bytes* bytes) {
+    static constexpr uint8_t kSpecial[] = {0,   1,   0x7f, 0x80, 0xff, '"',
+                                           '[', ']', '{',  '}',  '-',  '9'};
     const size_t at = below(bytes->size());
     const size_t length = std::min(bytes->size() - at, size_t{1} << below(9));
     const auto place = bytes->begin() + static_cast<ptrdiff_t>(at);
@@ -93,7 +93,7 @@ class Mutator {
         *place ^= static_cast<uint8_t>(1 << below(8));
         break;
       case 1:
-        *place = kOdd[below(std::size(kOdd))];
+        *place = kSpecial[below(std::size(kSpecial))];
         break;
       case 2:
         *place = static_cast<uint8_t>(*place + 1 - 2 * below(2));
@@ -109,12 +109,12 @@ class Mutator {
         bytes->insert(place, begin, begin + static_cast<ptrdiff_t>(count));
         break;
       }
-      case 5: {  // the same again
+      case 5: {  // a repeated part
         const Bytes part(place, place + static_cast<ptrdiff_t>(length));
         bytes->insert(place, part.begin(), part.end());
         break;
       }
-      case 6: {  // a long number, as Protocol Buffers write one
+      case 6: {  // a long varint of Protocol Buffers
         const Bytes number(1 + below(10), 0xff);
         bytes->insert(place, number.begin(), number.end());
         break;
@@ -134,7 +134,7 @@ std::vector<Bytes> read_corpus(const std::vector<std::string>& folders) {
       if (entry.is_regular_file()) paths.push_back(entry.path());
     }
   }
-  // In the same order everywhere: a seed then gives the same inputs.
+  // Sorted, so that a seed gives the same inputs on every machine.
   std::sort(paths.begin(), paths.end());
   std::vector<Bytes> corpus;
   for (const auto& path : paths) {
@@ -146,7 +146,7 @@ std::vector<Bytes> read_corpus(const std::vector<std::string>& folders) {
 
 }  // namespace
 
-// Called at every branch of what is compiled with -fsanitize-coverage=trace-pc.
+// Called at every branch of code compiled with -fsanitize-coverage=trace-pc.
 extern "C" void __sanitizer_cov_trace_pc() {
   const auto place = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
   uint8_t& seen = reached[(place ^ place >> 16) % reached.size()];
@@ -178,20 +178,20 @@ int main(int argc, char** argv) {
   for (const int number : {SIGALRM, SIGABRT}) ::signal(number, on_signal);
   std::vector<Bytes> corpus = read_corpus(folders);
   if (corpus.empty()) {
-    std::fprintf(stderr, "there is nothing to begin with: expected folders of files\n");
+    std::fprintf(stderr, "the corpus is empty: expected folders with files\n");
     return 2;
   }
-  const size_t given = corpus.size();
-  for (size_t i = 0; i < given; ++i) run(corpus[i]);
+  const size_t files = corpus.size();
+  for (size_t i = 0; i < files; ++i) run(corpus[i]);
   Mutator mutator(seed);
   size_t runs = 0;
   const auto begin = Clock::now();
   while (std::chrono::duration<double>(Clock::now() - begin).count() < seconds) {
-    Bytes input = mutator.change(corpus);
+    Bytes input = mutator.mutate(corpus);
     if (run(input)) corpus.push_back(std::move(input));
     ++runs;
   }
-  std::printf("%zu files, %zu changed ones, %zu of them kept\n", given, runs,
-              corpus.size() - given);
+  std::printf("%zu files, %zu mutated ones, %zu of them kept\n", files, runs,
+              corpus.size() - files);
   return 0;
 }

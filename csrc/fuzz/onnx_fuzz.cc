@@ -1,4 +1,4 @@
-// Graphs, whatever their file's manifest is.
+// Fuzzes the checks of ONNX graphs, without a manifest.
 
 #include <string_view>
 

@@ -1,4 +1,4 @@
-// Plans: where their manifest is, and what it says.
+// Fuzzes the search for the manifest in plans, and its parser.
 
 #include "format/plan_file.h"
 #include "fuzz/memory_file.h"

@@ -4,8 +4,7 @@ namespace zoo {
 namespace {
 
 float spherical_cosine(const float* a, const float* b, size_t width) {
-  // Double accumulation: the result does not depend on how the sum is grouped
-  // beyond the last bit of a float.
+  // Accumulated in double, so that the grouping of the sum changes at most the last bit of a float.
   double dot = 0.0;
   double aa = 0.0;
   double bb = 0.0;

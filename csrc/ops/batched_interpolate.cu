@@ -5,10 +5,10 @@
 namespace zoo {
 namespace {
 
-// Steps whose weights a block holds at a time.
+// Number of steps whose weights a block holds at a time.
 constexpr unsigned kSteps = kThreads;
 
-// Sum over the block, in double as on the CPU; all threads get it.
+// Returns the sum over the block to all threads, in double as on the CPU.
 __device__ double block_sum(double value, double* partial) {
   for (int offset = 16; offset > 0; offset /= 2) {
     value += __shfl_down_sync(0xffffffffu, value, offset);
@@ -35,7 +35,7 @@ __device__ float row_cosine(const float* a, const float* b, size_t width, double
   return norms > 0.0 ? static_cast<float>(dot / norms) : 1.0f;
 }
 
-// A block makes a part of a row's steps: neighbouring threads write neighbouring values.
+// A block computes a part of a row; neighbouring threads write neighbouring values.
 template <typename Out>
 __global__ void __launch_bounds__(kThreads)
     interpolate_kernel(const float* a, const float* b, const float* t, bool spherical, size_t rows,

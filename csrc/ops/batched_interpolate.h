@@ -11,15 +11,15 @@ namespace zoo {
 
 enum class Interpolation { kLinear, kSpherical };
 
-// h = a + (b - a) * t, and b itself at t = 1, which rounding could miss.
+// Returns a + (b - a) * t, and exactly b at t = 1, which rounding could miss.
 ZOO_HD float interpolate_linear(float a, float b, float t) {
   return t == 1.0f ? b : a + (b - a) * t;
 }
 
-// Weights of a and b on the great arc between them: Shoemake, "Animating
-// Rotation with Quaternion Curves", SIGGRAPH 1985; for latents White, "Sampling
-// Generative Networks", 2016. cosine is that of the angle between a and b.
-// Nearly parallel vectors (angle below 1e-3 from 0 or pi) fall back to the line.
+// Computes the weights of a and b on the great arc between them (Shoemake, "Animating Rotation with
+// Quaternion Curves", SIGGRAPH 1985; for latents White, "Sampling Generative Networks", 2016).
+// cosine: of the angle between a and b. Nearly parallel vectors (within 1e-3 of 0 or pi) are
+// interpolated linearly.
 ZOO_HD void spherical_weights(float cosine, float t, float* weight_a, float* weight_b) {
   const float bounded = cosine > 1.0f ? 1.0f : (cosine < -1.0f ? -1.0f : cosine);
   const float angle = std::acos(bounded);

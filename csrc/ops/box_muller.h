@@ -13,7 +13,7 @@ struct Normal4 {
   float x, y, z, w;
 };
 
-// Two words to two independent N(0, 1) numbers:
+// Transforms two words to two independent N(0, 1) numbers:
 // u = (a + 1/2)/2^32, angle = 2*pi*(b + 1/2)/2^32, r = sqrt(-2 ln u),
 // first = r sin(angle), second = r cos(angle). |value| <= 6.77.
 ZOO_HD void box_muller(uint32_t a, uint32_t b, float* first, float* second) {

@@ -1,19 +1,19 @@
-// A device's memory, streams and graphs, for code that is not compiled by nvcc.
+// Memory, streams and graphs of a device, for code that is not compiled by nvcc.
 #include "ops/cuda_launch.h"
 
 namespace zoo {
 namespace {
 
-cudaStream_t stream_of(void* stream) { return static_cast<cudaStream_t>(stream); }
+cudaStream_t as_stream(void* stream) { return static_cast<cudaStream_t>(stream); }
 
 }  // namespace
 
 const char* device_memory(uint64_t* free, uint64_t* total) {
-  size_t left = 0;
-  size_t all = 0;
-  const char* failure = ZOO_CUDA(cudaMemGetInfo(&left, &all));
-  *free = left;
-  *total = all;
+  size_t free_bytes = 0;
+  size_t total_bytes = 0;
+  const char* failure = ZOO_CUDA(cudaMemGetInfo(&free_bytes, &total_bytes));
+  *free = free_bytes;
+  *total = total_bytes;
   return failure;
 }
 
@@ -32,44 +32,45 @@ const char* allocate_pinned(size_t bytes, void** memory) {
 const char* release_pinned(void* memory) { return ZOO_CUDA(cudaFreeHost(memory)); }
 
 const char* copy_async(void* to, const void* from, size_t bytes, void* stream) {
-  return ZOO_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_of(stream)));
+  return ZOO_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, as_stream(stream)));
 }
 
 const char* make_stream(void** stream) {
-  cudaStream_t made = nullptr;
-  const char* failure = ZOO_CUDA(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking));
-  *stream = made;
+  cudaStream_t created = nullptr;
+  const char* failure = ZOO_CUDA(cudaStreamCreateWithFlags(&created, cudaStreamNonBlocking));
+  *stream = created;
   return failure;
 }
 
-const char* destroy_stream(void* stream) { return ZOO_CUDA(cudaStreamDestroy(stream_of(stream))); }
+const char* destroy_stream(void* stream) { return ZOO_CUDA(cudaStreamDestroy(as_stream(stream))); }
 
 const char* synchronize_stream(void* stream) {
-  return ZOO_CUDA(cudaStreamSynchronize(stream_of(stream)));
+  return ZOO_CUDA(cudaStreamSynchronize(as_stream(stream)));
 }
 
 const char* begin_capture(void* stream) {
-  // Other threads may allocate meanwhile; so may this one, where it runs Python, which collects its
-  // garbage whenever it likes.
-  return ZOO_CUDA(cudaStreamBeginCapture(stream_of(stream), cudaStreamCaptureModeRelaxed));
+  // Relaxed, because other threads may allocate meanwhile, and so may this one, when Python
+  // collects garbage.
+  return ZOO_CUDA(cudaStreamBeginCapture(as_stream(stream), cudaStreamCaptureModeRelaxed));
 }
 
 const char* end_capture(void* stream, void** graph) {
   *graph = nullptr;
   cudaGraph_t captured = nullptr;
-  if (const char* failure = ZOO_CUDA(cudaStreamEndCapture(stream_of(stream), &captured))) {
+  if (const char* failure = ZOO_CUDA(cudaStreamEndCapture(as_stream(stream), &captured))) {
     return failure;
   }
-  cudaGraphExec_t made = nullptr;
-  const char* failure = ZOO_CUDA(cudaGraphInstantiate(&made, captured, 0));
-  // Its own failure would take the place of the message; what is made of it does not need it.
+  cudaGraphExec_t executable = nullptr;
+  const char* failure = ZOO_CUDA(cudaGraphInstantiate(&executable, captured, 0));
+  // The executable graph no longer needs it. Its status is ignored, because it would overwrite the
+  // message.
   cudaGraphDestroy(captured);
-  *graph = made;
+  *graph = executable;
   return failure;
 }
 
 const char* launch_graph(void* graph, void* stream) {
-  return ZOO_CUDA(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), stream_of(stream)));
+  return ZOO_CUDA(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), as_stream(stream)));
 }
 
 const char* destroy_graph(void* graph) {

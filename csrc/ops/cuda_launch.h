@@ -1,4 +1,4 @@
-// For the kernels' sources (nvcc): launching, and telling what failed.
+// Launching of kernels and error messages, for sources compiled by nvcc.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -13,10 +13,10 @@ namespace zoo {
 
 constexpr unsigned kThreads = 256;
 
-// Null for success, else the message.
+// Returns null for success, else the message.
 inline const char* cuda_failure(cudaError_t status, const char* call, const char* file, int line) {
   if (status == cudaSuccess) return nullptr;
-  // Else the next launch, whose own failure is asked for that way, would be told of it.
+  // Clears the error, which would otherwise be reported for the next launch.
   cudaGetLastError();
   static thread_local char message[512];
   std::snprintf(message, sizeof message, "%s (%s:%d): %s: %s", call, file, line,
@@ -27,14 +27,16 @@ inline const char* cuda_failure(cudaError_t status, const char* call, const char
 #define ZOO_CUDA(call) ::zoo::cuda_failure((call), #call, __FILE_NAME__, __LINE__)
 
 inline unsigned blocks_for(size_t threads) {
-  // A grid's first dimension ends at 2^31 - 1; kernels stride over what is beyond.
-  constexpr size_t kMost = size_t{1} << 30;
-  return static_cast<unsigned>(std::min((threads + kThreads - 1) / kThreads, kMost));
+  // The first dimension of a grid is limited to 2^31 - 1; kernels stride over the rest.
+  constexpr size_t kMaxBlocks = size_t{1} << 30;
+  return static_cast<unsigned>(std::min((threads + kThreads - 1) / kThreads, kMaxBlocks));
 }
 
-inline bool aligned(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 16 == 0; }
+inline bool is_aligned(const void* pointer) {
+  return reinterpret_cast<uintptr_t>(pointer) % 16 == 0;
+}
 
-// call(h as a pointer to its type), or what is wrong with the type.
+// Returns call(h cast to its type), or a message for an unknown type.
 template <typename Call>
 const char* with_type(Real real, void* h, const Call& call) {
   switch (real) {
@@ -48,7 +50,7 @@ const char* with_type(Real real, void* h, const Call& call) {
   return "h: unknown type";
 }
 
-// The operators, one file each.
+// The operators, one source each.
 const char* launch_sample(const float* mu, const float* logvar, const uint64_t* seed,
                           const uint64_t* first, uint32_t noise_stream, size_t rows, size_t width,
                           Real real, void* h, void* stream);

@@ -60,8 +60,8 @@ ZOO_HD float exact_log(float x) {
   return (f + y) + e * kLn2Hi;
 }
 
-// sin and cos of 2*pi*(turn + 1/2)/2^32, the angle given as a 32-bit fraction of
-// a turn, so that the reduction to an eighth of a turn is integer arithmetic.
+// sin and cos of 2*pi*(turn + 1/2)/2^32. The angle is a 32-bit fraction of a turn, so that the
+// reduction to an eighth of a turn is integer arithmetic.
 ZOO_HD void exact_sincos_turn(uint32_t turn, float* sine, float* cosine) {
   const uint32_t quarter = (turn + 0x20000000u) >> 30;
   const int32_t rest = static_cast<int32_t>(turn - (quarter << 30));
@@ -86,8 +86,8 @@ ZOO_HD void exact_sincos_turn(uint32_t turn, float* sine, float* cosine) {
   *cosine = ((quarter + 1u) & 2u) != 0 ? -b : b;
 }
 
-// e^x; exactly 0 below -87 (so that a log-variance of -infinity switches the
-// noise off), x above 88 counts as 88, NaN gives NaN; error below 2 ulp between.
+// e^x with an error below 2 ulp. Exactly 0 below -87, so that a log-variance of -infinity switches
+// the noise off; x is limited to 88; NaN gives NaN.
 ZOO_HD float exact_exp(float x) {
   const float bounded = x < 88.0f ? (x > -87.0f ? x : -87.0f) : 88.0f;
   const float scaled = bounded * kLog2E + 0.5f;

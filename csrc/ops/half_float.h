@@ -1,7 +1,5 @@
-// Half precision as bits, rounded to nearest even: IEEE binary16 and bfloat16.
-//
-// The same integer steps on host and device, so that what a kernel stores can be
-// compared bit for bit.
+// IEEE binary16 and bfloat16 as bits, rounded to nearest even, by the same integer operations on
+// host and device, so that results can be compared bit for bit.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +45,7 @@ ZOO_HD Float16 from_float<Float16>(float value) {
     // Subnormal: adding 0.5 leaves the rounded multiple of 2^-24 in the low bits.
     half = float_to_bits(bits_to_float(magnitude) + 0.5f) - 0x3f000000u;
   } else {
-    // Rebias the exponent from 127 to 15, and round the 13 bits that go.
+    // Rebias the exponent from 127 to 15, and round off 13 bits.
     half = (magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
   }
   return {static_cast<uint16_t>(sign | half)};
@@ -56,9 +54,9 @@ ZOO_HD Float16 from_float<Float16>(float value) {
 ZOO_HD float to_float(Float16 value) {
   const uint32_t sign = (value.bits & 0x8000u) << 16;
   const uint32_t magnitude = value.bits & 0x7fffu;
-  // Infinity and what is no number keep their exponent of ones.
+  // Infinity and NaN keep their exponent of ones.
   if (magnitude >= 0x7c00u) return bits_to_float(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
-  // The exponent is rebiased by a product, which is exact for subnormal numbers too.
+  // The exponent is rebiased by a multiplication, which is exact for subnormal numbers too.
   return bits_to_float(sign | float_to_bits(bits_to_float(magnitude << 13) * 0x1p112f));
 }
 

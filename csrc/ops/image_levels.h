@@ -1,4 +1,5 @@
-// Float images to levels: floor(x * 255 + 1/2), as the engines' graphs have it, kept in 0 … 255.
+// Conversion of float images to levels as in the graphs of engines: floor(x * 255 + 1/2), limited
+// to 0 … 255.
 #pragma once
 
 #include <cmath>
@@ -16,7 +17,7 @@ ZOO_HD uint8_t image_level(float value) {
   return static_cast<uint8_t>(level > 0.0f ? (level < 255.0f ? level : 255.0f) : 0.0f);
 }
 
-// Pixels of one thread of the CUDA kernel, which are neighbours in a channel.
+// Neighbouring pixels that a thread of the CUDA kernel converts.
 constexpr size_t kLevelPixels = 4;
 
 struct LevelArguments {
@@ -27,19 +28,20 @@ struct LevelArguments {
   uint8_t* levels;  // [rows, pixels, channels]
 };
 
-ZOO_HD size_t level_threads(const LevelArguments& given) {
-  return given.rows * ((given.pixels + kLevelPixels - 1) / kLevelPixels);
+ZOO_HD size_t level_threads(const LevelArguments& arguments) {
+  return arguments.rows * ((arguments.pixels + kLevelPixels - 1) / kLevelPixels);
 }
 
-ZOO_HD void level_thread(const LevelArguments& given, size_t thread) {
-  const size_t groups = (given.pixels + kLevelPixels - 1) / kLevelPixels;
+ZOO_HD void level_thread(const LevelArguments& arguments, size_t thread) {
+  const size_t groups = (arguments.pixels + kLevelPixels - 1) / kLevelPixels;
   const size_t row = thread / groups;
   const size_t start = (thread - row * groups) * kLevelPixels;
-  const float* from = given.images + row * given.channels * given.pixels;
-  uint8_t* to = given.levels + row * given.channels * given.pixels;
-  for (size_t pixel = start; pixel < start + kLevelPixels && pixel < given.pixels; ++pixel) {
-    for (size_t channel = 0; channel < given.channels; ++channel) {
-      to[pixel * given.channels + channel] = image_level(from[channel * given.pixels + pixel]);
+  const float* from = arguments.images + row * arguments.channels * arguments.pixels;
+  uint8_t* to = arguments.levels + row * arguments.channels * arguments.pixels;
+  for (size_t pixel = start; pixel < start + kLevelPixels && pixel < arguments.pixels; ++pixel) {
+    for (size_t channel = 0; channel < arguments.channels; ++channel) {
+      to[pixel * arguments.channels + channel] =
+          image_level(from[channel * arguments.pixels + pixel]);
     }
   }
 }

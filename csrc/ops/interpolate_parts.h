@@ -1,5 +1,5 @@
-// How the CUDA kernel of BatchedInterpolate shares its work among blocks. For the host, too: a test
-// looks at every block of a grid.
+// Partition of the work of the CUDA kernel of BatchedInterpolate among blocks. Also compiled for
+// the host, where a test checks every block of a grid.
 #pragma once
 
 #include <cstddef>
@@ -8,23 +8,23 @@
 
 namespace zoo {
 
-// Blocks that no GPU has room for at a time: with as many, all of it works.
+// More blocks than any GPU can run at a time, so that all of it is busy.
 constexpr size_t kInterpolateBlocks = 2048;
-// Values that are worth a block, which needs the way's angle before its first one.
+// Least values per block, since each block first computes the angle.
 constexpr size_t kInterpolateValues = 256;
 
-// The values [begin, end) of the steps * width of a row.
+// Values [begin, end) of the steps * width values of a row.
 struct InterpolatePart {
   size_t row;
   size_t begin;
   size_t end;
 };
 
-// Parts of each row: one where there are rows enough, many for a single long way.
+// Number of parts per row: one if there are many rows, many for a single long row.
 ZOO_HD size_t interpolate_parts(size_t rows, size_t steps, size_t width) {
-  const size_t wanted = (kInterpolateBlocks + rows - 1) / rows;
-  const size_t most = (steps * width + kInterpolateValues - 1) / kInterpolateValues;
-  return wanted < most ? wanted : most;
+  const size_t target = (kInterpolateBlocks + rows - 1) / rows;
+  const size_t limit = (steps * width + kInterpolateValues - 1) / kInterpolateValues;
+  return target < limit ? target : limit;
 }
 
 ZOO_HD InterpolatePart interpolate_part(size_t block, size_t parts, size_t steps, size_t width) {

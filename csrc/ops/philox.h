@@ -1,4 +1,4 @@
-// Philox4x32-10, the counter-based generator behind every random number here.
+// Philox4x32-10, the counter-based random number generator of all noise.
 //
 // Salmon, Moraes, Dror, Shaw: "Parallel Random Numbers: As Easy as 1, 2, 3",
 // SC 2011, section 3.3 and table 2 (constants). Verified against the authors'
@@ -20,7 +20,7 @@ constexpr uint32_t kPhiloxM1 = 0xCD9E8D57u;
 constexpr uint32_t kPhiloxW0 = 0x9E3779B9u;
 constexpr uint32_t kPhiloxW1 = 0xBB67AE85u;
 
-// One block: 128 random bits, a pure function of (counter, key).
+// Returns 128 random bits, a pure function of (counter, key).
 ZOO_HD Philox4 philox4x32_10(Philox4 counter, uint32_t key0, uint32_t key1) {
   ZOO_UNROLL(10)
   for (int round = 0; round < 10; ++round) {
@@ -35,7 +35,7 @@ ZOO_HD Philox4 philox4x32_10(Philox4 counter, uint32_t key0, uint32_t key1) {
   return counter;
 }
 
-// The block that holds elements 4*block … 4*block+3 of one sample:
+// Returns the bits of elements 4*block … 4*block+3 of one sample:
 // counter = (block, stream, low and high word of sample), key = seed.
 // With stream 0 this is cuRAND's curand_init(seed, sample, 0) sequence.
 ZOO_HD Philox4 noise_block(uint64_t seed, uint64_t sample, uint32_t stream, uint32_t block) {

@@ -4,8 +4,8 @@
 #include <atomic>
 #include <vector>
 
-// The same source, compiled once per instruction set: without contraction to
-// fused multiply-adds every vector width gives the same bits.
+// The same source is compiled once per instruction set. Without contraction to fused multiply-adds,
+// every vector width gives the same bits.
 #if defined(__x86_64__) && defined(__GNUC__)
 #define ZOO_X86_KERNELS 1
 #define ZOO_TARGET_AVX512 \
@@ -16,11 +16,11 @@
 namespace zoo {
 namespace {
 
-// Samples are short (a latent) or long (a noise map): the working set of one
-// pass is small enough to stay in the first-level cache either way.
+// The working set of one pass stays in the first-level cache, whether samples are short (a latent)
+// or long (a noise map).
 constexpr size_t kBlocksPerPass = 64;
 
-// Planes of one pass, structure of arrays so that the compiler vectorises over blocks.
+// A structure of arrays, so that the compiler vectorises over blocks.
 struct Pass {
   uint64_t sample[kBlocksPerPass];
   uint32_t block[kBlocksPerPass];
@@ -38,7 +38,7 @@ ZOO_HD void normal_pass(NoiseKey key, Pass* pass) {
   }
 }
 
-// Walks the blocks of eps[rows, width] in row-major order, a pass at a time.
+// Fills eps[rows, width] in row-major order, a pass at a time.
 ZOO_HD void fill_body(NoiseKey key, size_t rows, size_t width, float* eps) {
   const size_t blocks_per_row = (width + 3) / 4;
   const size_t total = rows * blocks_per_row;
@@ -108,23 +108,22 @@ ZOO_TARGET_AVX512 void reparametrize_avx512(const float* mu, const float* logvar
 }
 #endif
 
-// Best first. Never destroyed: what exit() calls may sample.
+// Kernels for this machine, best first. Never destroyed, because exit handlers may sample.
 const std::vector<Kernels>& supported_kernels() {
   static const auto* const supported = [] {
-    auto* const made = new std::vector<Kernels>;
-    std::vector<Kernels>& list = *made;
+    auto* const list = new std::vector<Kernels>;
 #ifdef ZOO_X86_KERNELS
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")) {
-      list.push_back({"avx512", fill_avx512, reparametrize_avx512});
+      list->push_back({"avx512", fill_avx512, reparametrize_avx512});
     }
     if (__builtin_cpu_supports("avx2")) {
-      list.push_back({"avx2", fill_avx2, reparametrize_avx2});
+      list->push_back({"avx2", fill_avx2, reparametrize_avx2});
     }
 #endif
-    list.push_back({"baseline", fill_baseline, reparametrize_baseline});
-    return made;
+    list->push_back({"baseline", fill_baseline, reparametrize_baseline});
+    return list;
   }();
   return *supported;
 }

@@ -5,36 +5,37 @@ namespace zoo {
 namespace {
 
 template <typename Out, bool Vector, typename Index>
-__global__ void __launch_bounds__(kThreads) sample_kernel(SampleArguments<Out> given, Index count) {
+__global__ void __launch_bounds__(kThreads)
+    sample_kernel(SampleArguments<Out> arguments, Index count) {
   const Index stride = static_cast<Index>(gridDim.x) * kThreads;
   for (Index thread = static_cast<Index>(blockIdx.x) * kThreads + threadIdx.x; thread < count;
        thread += stride) {
-    sample_thread<Out, Vector, Index>(given, thread);
+    sample_thread<Out, Vector, Index>(arguments, thread);
   }
 }
 
 __global__ void advance_kernel(uint64_t* first, uint64_t samples) { *first += samples; }
 
 template <typename Out, bool Vector>
-const char* launch_indexed(const SampleArguments<Out>& given, cudaStream_t stream) {
-  const size_t count = sample_threads<Out>(given.rows, given.width);
+const char* launch_indexed(const SampleArguments<Out>& arguments, cudaStream_t stream) {
+  const size_t count = sample_threads<Out>(arguments.rows, arguments.width);
   const unsigned blocks = blocks_for(count);
-  // Twice the threads fit, so that the stride past the end does not wrap.
+  // 32 bits hold twice the threads, so that the last stride past the end does not wrap.
   if (count < (size_t{1} << 31)) {
     sample_kernel<Out, Vector, uint32_t>
-        <<<blocks, kThreads, 0, stream>>>(given, static_cast<uint32_t>(count));
+        <<<blocks, kThreads, 0, stream>>>(arguments, static_cast<uint32_t>(count));
   } else {
-    sample_kernel<Out, Vector, uint64_t><<<blocks, kThreads, 0, stream>>>(given, count);
+    sample_kernel<Out, Vector, uint64_t><<<blocks, kThreads, 0, stream>>>(arguments, count);
   }
   return ZOO_CUDA(cudaGetLastError());
 }
 
 template <typename Out>
-const char* launch_as(const SampleArguments<Out>& given, cudaStream_t stream) {
-  const bool vector = given.width % kSampleLanes<Out> == 0 && aligned(given.h) &&
-                      aligned(given.mu) && aligned(given.logvar);
-  return vector ? launch_indexed<Out, true>(given, stream)
-                : launch_indexed<Out, false>(given, stream);
+const char* launch_as(const SampleArguments<Out>& arguments, cudaStream_t stream) {
+  const bool vector = arguments.width % kSampleLanes<Out> == 0 && is_aligned(arguments.h) &&
+                      is_aligned(arguments.mu) && is_aligned(arguments.logvar);
+  return vector ? launch_indexed<Out, true>(arguments, stream)
+                : launch_indexed<Out, false>(arguments, stream);
 }
 
 }  // namespace

@@ -18,24 +18,23 @@ ZOO_HD float reparametrize(float mu, float logvar, float eps) {
 
 struct NoiseKey {
   uint64_t seed = 0;
-  uint64_t first = 0;   // index in the whole run of the sample in row 0
-  uint32_t stream = 0;  // one stream per place in the model that draws noise
+  uint64_t first = 0;   // index of the sample in row 0 in the whole run
+  uint32_t stream = 0;  // each place in the model that draws noise has its own
 };
 
-// eps[rows, width], row-major: row r is sample first + r (modulo 2^64).
+// Fills eps[rows, width], row-major: row r is sample first + r (modulo 2^64).
 ZOO_API void fill_normal(NoiseKey key, size_t rows, size_t width, float* eps);
 
-// h[rows, width] from mu and logvar of the same shape. A log-variance of
-// -infinity gives h = mu exactly.
+// Computes h[rows, width] from mu and logvar of the same shape. A log-variance of -infinity gives
+// exactly h = mu.
 ZOO_API void reparametrized_sample(const float* mu, const float* logvar, NoiseKey key, size_t rows,
                                    size_t width, float* h);
 
 // Name of the instruction set that the kernels above use on this machine.
 ZOO_API const char* noise_kernel_isa();
 
-// Switches to the kernels of another instruction set, "avx512", "avx2" or
-// "baseline", for tests and benchmarks: the numbers stay the same bits. False
-// where this machine has no such kernels.
+// Switches to the kernels for another instruction set, "avx512", "avx2" or "baseline", which give
+// the same bits. For tests and benchmarks. Returns false if this machine does not support it.
 ZOO_API bool use_noise_kernel_isa(const std::string& isa);
 
 }  // namespace zoo

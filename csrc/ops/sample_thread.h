@@ -1,7 +1,5 @@
-// What one thread of the CUDA kernel of ReparametrizedSample does.
-//
-// A function for the host, too: a test runs every thread of a grid on the CPU and
-// compares with reparametrized_sample, bit for bit.
+// Work of one thread of the CUDA kernel of ReparametrizedSample. Also compiled for the host, where
+// a test runs every thread of a grid and compares with reparametrized_sample, bit for bit.
 #pragma once
 
 #include <cstddef>
@@ -14,9 +12,9 @@ namespace zoo {
 
 template <typename Out>
 struct SampleArguments {
-  const float* mu;        // [rows, width]; null: 0
-  const float* logvar;    // [rows, width]; null: 0
-  const uint64_t* seed;   // in device memory, as `first`
+  const float* mu;        // [rows, width], or null for 0
+  const float* logvar;    // [rows, width], or null for 0
+  const uint64_t* seed;   // in device memory, like first
   const uint64_t* first;  // index of the sample in row 0
   uint32_t stream;
   size_t rows;
@@ -24,7 +22,7 @@ struct SampleArguments {
   Out* h;  // [rows, width]
 };
 
-// Values that a thread makes: 16 bytes, one store.
+// Number of values of a thread: 16 bytes, which are one store.
 template <typename Out>
 constexpr size_t kSampleLanes = 16 / sizeof(Out);
 
@@ -38,21 +36,22 @@ ZOO_HD size_t sample_threads(size_t rows, size_t width) {
   return rows * ((width + kSampleLanes<Out> - 1) / kSampleLanes<Out>);
 }
 
-// The values of one thread. Vector: width is a multiple of the lanes and all
-// pointers are aligned to 16 bytes. Index: an unsigned type that holds the number
-// of threads; 64-bit division is many times slower than 32-bit on a GPU.
+// Computes the values of one thread. Vector: width is a multiple of the lanes and all pointers are
+// aligned to 16 bytes. Index: an unsigned type that holds the number of threads; on a GPU, 64-bit
+// division is many times slower than 32-bit division.
 template <typename Out, bool Vector, typename Index>
-ZOO_HD void sample_thread(const SampleArguments<Out>& given, Index thread) {
+ZOO_HD void sample_thread(const SampleArguments<Out>& arguments, Index thread) {
   constexpr size_t kLanes = kSampleLanes<Out>;
-  const Index packs = static_cast<Index>((given.width + kLanes - 1) / kLanes);
+  const Index packs = static_cast<Index>((arguments.width + kLanes - 1) / kLanes);
   const Index row = thread / packs;
   const size_t element = static_cast<size_t>(thread - row * packs) * kLanes;
-  const size_t at = static_cast<size_t>(row) * given.width + element;
+  const size_t at = static_cast<size_t>(row) * arguments.width + element;
   float values[kLanes];
   ZOO_UNROLL(2)
   for (size_t block = 0; block < kLanes / 4; ++block) {
-    const Normal4 eps = normal4(noise_block(*given.seed, *given.first + row, given.stream,
-                                            static_cast<uint32_t>(element / 4 + block)));
+    const Normal4 eps =
+        normal4(noise_block(*arguments.seed, *arguments.first + row, arguments.stream,
+                            static_cast<uint32_t>(element / 4 + block)));
     values[4 * block] = eps.x;
     values[4 * block + 1] = eps.y;
     values[4 * block + 2] = eps.z;
@@ -61,17 +60,17 @@ ZOO_HD void sample_thread(const SampleArguments<Out>& given, Index thread) {
   SamplePack<Out> pack;
   ZOO_UNROLL(8)
   for (size_t lane = 0; lane < kLanes; ++lane) {
-    const bool inside = Vector || element + lane < given.width;
+    const bool inside = Vector || element + lane < arguments.width;
     if (!inside) continue;
     float value = values[lane];
-    if (given.mu || given.logvar) {
-      value = reparametrize(given.mu ? given.mu[at + lane] : 0.0f,
-                            given.logvar ? given.logvar[at + lane] : 0.0f, value);
+    if (arguments.mu || arguments.logvar) {
+      value = reparametrize(arguments.mu ? arguments.mu[at + lane] : 0.0f,
+                            arguments.logvar ? arguments.logvar[at + lane] : 0.0f, value);
     }
     pack.values[lane] = from_float<Out>(value);
-    if (!Vector) given.h[at + lane] = pack.values[lane];
+    if (!Vector) arguments.h[at + lane] = pack.values[lane];
   }
-  if (Vector) *reinterpret_cast<SamplePack<Out>*>(given.h + at) = pack;
+  if (Vector) *reinterpret_cast<SamplePack<Out>*>(arguments.h + at) = pack;
 }
 
 }  // namespace zoo

@@ -1,5 +1,5 @@
-// BatchedInterpolate(a[N,D], b[N,D], t[S]) -> h[N,S,D], as ops/batched_interpolate.h;
-// the fields: mode ("linear" or "spherical"), and output_type.
+// BatchedInterpolate(a[N,D], b[N,D], t[S]) -> h[N,S,D], see ops/batched_interpolate.h. Fields: mode
+// ("linear" or "spherical") and output_type.
 
 #include <stdexcept>
 
@@ -27,45 +27,32 @@ class InterpolatePlugin final : public Plugin {
     return guarded<IPluginV3*>(kName, nullptr, [&] { return new InterpolatePlugin(*this); });
   }
 
-  int32_t getOutputShapes(const nvinfer1::DimsExprs* inputs, int32_t count,
-                          const nvinfer1::DimsExprs*, int32_t, nvinfer1::DimsExprs* outputs,
-                          int32_t, nvinfer1::IExprBuilder&) noexcept override {
-    return guarded(kName, 1, [&] {
-      check_inputs(count);
-      if (inputs[0].nbDims != 2 || inputs[2].nbDims != 1) {
-        throw std::invalid_argument("expected a [N, D], b [N, D] and t [S]");
-      }
-      outputs[0].nbDims = 3;
-      outputs[0].d[0] = inputs[0].d[0];
-      outputs[0].d[1] = inputs[2].d[0];
-      outputs[0].d[2] = inputs[0].d[1];
-      return 0;
-    });
+ protected:
+  void set_output_shape(const nvinfer1::DimsExprs* inputs,
+                        nvinfer1::DimsExprs* output) const override {
+    if (inputs[0].nbDims != 2 || inputs[2].nbDims != 1) {
+      throw std::invalid_argument("expected a [N, D], b [N, D] and t [S]");
+    }
+    output->nbDims = 3;
+    output->d[0] = inputs[0].d[0];
+    output->d[1] = inputs[2].d[0];
+    output->d[2] = inputs[0].d[1];
   }
 
-  int32_t onShapeChange(const nvinfer1::PluginTensorDesc* in, int32_t count,
-                        const nvinfer1::PluginTensorDesc*, int32_t) noexcept override {
-    return guarded(kName, 1, [&] {
-      check_inputs(count);
-      const nvinfer1::Dims &a = in[0].dims, &b = in[1].dims;
-      if (a.nbDims != 2 || b.nbDims != 2 || a.d[0] != b.d[0] || a.d[1] != b.d[1]) {
-        throw std::invalid_argument("a and b: expected the same shape [N, D]");
-      }
-      return 0;
-    });
+  void check_shapes(const nvinfer1::PluginTensorDesc* in) const override {
+    const nvinfer1::Dims &a = in[0].dims, &b = in[1].dims;
+    if (a.nbDims == 2 && b.nbDims == 2 && a.d[0] == b.d[0] && a.d[1] == b.d[1]) return;
+    throw std::invalid_argument("a and b: expected the same shape [N, D]");
   }
 
-  int32_t enqueue(const nvinfer1::PluginTensorDesc* in, const nvinfer1::PluginTensorDesc*,
-                  const void* const* inputs, void* const* outputs, void*,
-                  cudaStream_t stream) noexcept override {
-    return guarded(kName, 1, [&] {
-      return result(launch_interpolate(
-          static_cast<const float*>(inputs[0]), static_cast<const float*>(inputs[1]),
-          static_cast<const float*>(inputs[2]),
-          attribute("mode") == 1 ? Interpolation::kSpherical : Interpolation::kLinear,
-          static_cast<size_t>(in[0].dims.d[0]), static_cast<size_t>(in[2].dims.d[0]),
-          static_cast<size_t>(in[0].dims.d[1]), output_type(), outputs[0], stream));
-    });
+  const char* launch(const nvinfer1::PluginTensorDesc* in, const void* const* inputs, void* output,
+                     cudaStream_t stream) const override {
+    return launch_interpolate(
+        static_cast<const float*>(inputs[0]), static_cast<const float*>(inputs[1]),
+        static_cast<const float*>(inputs[2]),
+        attribute("mode") == 1 ? Interpolation::kSpherical : Interpolation::kLinear,
+        static_cast<size_t>(in[0].dims.d[0]), static_cast<size_t>(in[2].dims.d[0]),
+        static_cast<size_t>(in[0].dims.d[1]), output_type(), output, stream);
   }
 };
 
@@ -77,7 +64,7 @@ class InterpolateCreator final : public Creator {
   nvinfer1::IPluginV3* make(std::vector<Attribute> attributes) const override {
     return new InterpolatePlugin(std::move(attributes));
   }
-  int32_t word(const std::string& attribute, const std::string& text) const override {
+  int32_t parse_text(const std::string& attribute, const std::string& text) const override {
     if (attribute == "mode" && text == "linear") return 0;
     if (attribute == "mode" && text == "spherical") return 1;
     throw std::invalid_argument("field " + attribute + ": got '" + text +

@@ -1,5 +1,5 @@
-// What TensorRT looks for in a plugin library (IPluginRegistry::loadLibrary, trtexec
-// --dynamicPlugins): the creators, and a way to its logger.
+// Entry points of a plugin library for TensorRT (IPluginRegistry::loadLibrary, trtexec
+// --dynamicPlugins).
 
 #include "plugins/plugin.h"
 

@@ -84,21 +84,50 @@ int32_t Plugin::configurePlugin(const nvinfer1::DynamicPluginTensorDesc*, int32_
   });
 }
 
-int32_t Plugin::getOutputDataTypes(DataType* types, int32_t outputs, const DataType* given,
+int32_t Plugin::getOutputDataTypes(DataType* types, int32_t outputs, const DataType* input_types,
                                    int32_t inputs) const noexcept {
   return guarded(name_, 1, [&] {
     check_inputs(inputs);
     if (outputs != 1) throw std::invalid_argument("expected one output");
     for (int32_t index = 0; index < inputs; ++index) {
-      if (given[index] != inputs_[static_cast<size_t>(index)]) {
-        throw std::invalid_argument(
-            "input " + std::to_string(index) + ": expected the type " +
-            std::to_string(static_cast<int>(inputs_[static_cast<size_t>(index)])) + ", got " +
-            std::to_string(static_cast<int>(given[index])));
+      const DataType expected = inputs_[static_cast<size_t>(index)];
+      if (input_types[index] != expected) {
+        throw std::invalid_argument("input " + std::to_string(index) + ": expected the type " +
+                                    std::to_string(static_cast<int>(expected)) + ", got " +
+                                    std::to_string(static_cast<int>(input_types[index])));
       }
     }
     types[0] = data_type(output_type());
     return 0;
+  });
+}
+
+int32_t Plugin::getOutputShapes(const nvinfer1::DimsExprs* inputs, int32_t count,
+                                const nvinfer1::DimsExprs*, int32_t, nvinfer1::DimsExprs* outputs,
+                                int32_t, nvinfer1::IExprBuilder&) noexcept {
+  return guarded(name_, 1, [&] {
+    check_inputs(count);
+    set_output_shape(inputs, &outputs[0]);
+    return 0;
+  });
+}
+
+int32_t Plugin::onShapeChange(const nvinfer1::PluginTensorDesc* in, int32_t count,
+                              const nvinfer1::PluginTensorDesc*, int32_t) noexcept {
+  return guarded(name_, 1, [&] {
+    check_inputs(count);
+    check_shapes(in);
+    return 0;
+  });
+}
+
+int32_t Plugin::enqueue(const nvinfer1::PluginTensorDesc* in, const nvinfer1::PluginTensorDesc*,
+                        const void* const* inputs, void* const* outputs, void*,
+                        cudaStream_t stream) noexcept {
+  return guarded(name_, 1, [&] {
+    const char* const failure = launch(in, inputs, outputs[0], stream);
+    if (failure) report(std::string(name_) + ": " + failure);
+    return failure ? 1 : 0;
   });
 }
 
@@ -129,12 +158,6 @@ int32_t Plugin::attribute(const std::string& name) const {
   throw std::logic_error("no attribute " + name);
 }
 
-int32_t Plugin::result(const char* failure) const noexcept {
-  if (!failure) return 0;
-  report(std::string(name_) + ": " + failure);
-  return 1;
-}
-
 void Plugin::check_inputs(int32_t count) const {
   if (static_cast<size_t>(count) != inputs_.size()) {
     throw std::invalid_argument("expected " + std::to_string(inputs_.size()) + " inputs, got " +
@@ -159,7 +182,7 @@ nvinfer1::IPluginV3* Creator::createPlugin(const char*,
                                        [&] { return make(fields ? parse(*fields) : attributes_); });
 }
 
-int32_t Creator::word(const std::string& attribute, const std::string&) const {
+int32_t Creator::parse_text(const std::string& attribute, const std::string&) const {
   throw std::invalid_argument("field " + attribute + ": expected an integer, got text");
 }
 
@@ -168,12 +191,12 @@ std::vector<Attribute> Creator::parse(const nvinfer1::PluginFieldCollection& fie
   for (int32_t index = 0; index < fields.nbFields; ++index) {
     const PluginField& field = fields.fields[index];
     const std::string name = field.name ? field.name : "";
-    // The ONNX parser hands these on.
+    // Added by the ONNX parser.
     if (name == "plugin_version" || name == "plugin_namespace") continue;
     bool known = false;
     for (Attribute& value : values) {
       if (name != value.name) continue;
-      value.value = number(field);
+      value.value = parse_field(field);
       known = true;
     }
     if (!known) throw std::invalid_argument("unknown field '" + name + "'");
@@ -181,13 +204,13 @@ std::vector<Attribute> Creator::parse(const nvinfer1::PluginFieldCollection& fie
   return values;
 }
 
-int32_t Creator::number(const PluginField& field) const {
+int32_t Creator::parse_field(const PluginField& field) const {
   const std::string name = field.name;
   if (!field.data) throw std::invalid_argument("field " + name + " has no data");
   if (field.type == PluginFieldType::kCHAR) {
     std::string text(static_cast<const char*>(field.data), static_cast<size_t>(field.length));
     while (!text.empty() && text.back() == '\0') text.pop_back();
-    return word(name, text);
+    return parse_text(name, text);
   }
   if (field.length != 1) throw std::invalid_argument("field " + name + ": expected one number");
   if (field.type == PluginFieldType::kINT32) return *static_cast<const int32_t*>(field.data);

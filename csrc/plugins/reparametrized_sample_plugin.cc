@@ -1,5 +1,5 @@
-// ReparametrizedSample(mu[N,D], logvar[N,D], seed[1], first[1]) -> h[N,D], as
-// ops/reparametrized_sample.h; the fields: stream, and output_type.
+// ReparametrizedSample(mu[N,D], logvar[N,D], seed[1], first[1]) -> h[N,D], see
+// ops/reparametrized_sample.h. Fields: stream and output_type.
 
 #include <stdexcept>
 
@@ -25,41 +25,28 @@ class SamplePlugin final : public Plugin {
     return guarded<IPluginV3*>(kName, nullptr, [&] { return new SamplePlugin(*this); });
   }
 
-  int32_t getOutputShapes(const nvinfer1::DimsExprs* inputs, int32_t count,
-                          const nvinfer1::DimsExprs*, int32_t, nvinfer1::DimsExprs* outputs,
-                          int32_t, nvinfer1::IExprBuilder&) noexcept override {
-    return guarded(kName, 1, [&] {
-      check_inputs(count);
-      if (inputs[0].nbDims != 2) throw std::invalid_argument("mu: expected [N, D]");
-      outputs[0] = inputs[0];
-      return 0;
-    });
+ protected:
+  void set_output_shape(const nvinfer1::DimsExprs* inputs,
+                        nvinfer1::DimsExprs* output) const override {
+    if (inputs[0].nbDims != 2) throw std::invalid_argument("mu: expected [N, D]");
+    *output = inputs[0];
   }
 
-  int32_t onShapeChange(const nvinfer1::PluginTensorDesc* in, int32_t count,
-                        const nvinfer1::PluginTensorDesc*, int32_t) noexcept override {
-    return guarded(kName, 1, [&] {
-      check_inputs(count);
-      for (const int axis : {0, 1}) {
-        if (in[0].dims.nbDims != 2 || in[1].dims.nbDims != 2 ||
-            in[0].dims.d[axis] != in[1].dims.d[axis]) {
-          throw std::invalid_argument("mu and logvar: expected the same shape [N, D]");
-        }
-      }
-      return 0;
-    });
+  void check_shapes(const nvinfer1::PluginTensorDesc* in) const override {
+    const nvinfer1::Dims &mu = in[0].dims, &logvar = in[1].dims;
+    if (mu.nbDims == 2 && logvar.nbDims == 2 && mu.d[0] == logvar.d[0] && mu.d[1] == logvar.d[1]) {
+      return;
+    }
+    throw std::invalid_argument("mu and logvar: expected the same shape [N, D]");
   }
 
-  int32_t enqueue(const nvinfer1::PluginTensorDesc* in, const nvinfer1::PluginTensorDesc*,
-                  const void* const* inputs, void* const* outputs, void*,
-                  cudaStream_t stream) noexcept override {
-    return guarded(kName, 1, [&] {
-      return result(launch_sample(
-          static_cast<const float*>(inputs[0]), static_cast<const float*>(inputs[1]),
-          static_cast<const uint64_t*>(inputs[2]), static_cast<const uint64_t*>(inputs[3]),
-          static_cast<uint32_t>(attribute("stream")), static_cast<size_t>(in[0].dims.d[0]),
-          static_cast<size_t>(in[0].dims.d[1]), output_type(), outputs[0], stream));
-    });
+  const char* launch(const nvinfer1::PluginTensorDesc* in, const void* const* inputs, void* output,
+                     cudaStream_t stream) const override {
+    return launch_sample(
+        static_cast<const float*>(inputs[0]), static_cast<const float*>(inputs[1]),
+        static_cast<const uint64_t*>(inputs[2]), static_cast<const uint64_t*>(inputs[3]),
+        static_cast<uint32_t>(attribute("stream")), static_cast<size_t>(in[0].dims.d[0]),
+        static_cast<size_t>(in[0].dims.d[1]), output_type(), output, stream);
   }
 };
 

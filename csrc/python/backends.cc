@@ -36,7 +36,7 @@ void bind_backends(py::module_& module) {
   module.def("add_search_folder", &add_search_folder);
   module.def("own_library", [] { return path_text(own_library()); });
   module.def("own_folder", [] { return path_text(own_folder()); });
-  // Python calls it when it begins to end (runtime/_library.py).
+  // Called when Python begins to exit (runtime/_library.py).
   module.def("stop_pools", [] { without_gil(&InstancePool::stop_all); });
 }
 

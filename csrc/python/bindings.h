@@ -1,4 +1,4 @@
-// Shared by the binding files, one per group; module.cc lists their functions.
+// Helpers shared by the binding sources, one per group; module.cc lists their functions.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -14,13 +14,12 @@ namespace zoo::python {
 namespace py = pybind11;
 
 using Floats = py::array_t<float, py::array::c_style>;
-
 using Labels = py::array_t<int64_t, py::array::c_style>;
 
-// Lets Python handle signals while C++ waits: true when one raised an exception.
+// Lets Python handle signals while C++ waits. Returns true if a handler raised an exception.
 bool signal_raised();
 
-// Calls body without the GIL; a KeyboardInterrupt raised meanwhile comes out as itself.
+// Calls body without the GIL. If a signal handler raised an exception meanwhile, rethrows that.
 template <typename Body>
 auto without_gil(const Body& body) {
   try {
@@ -32,19 +31,19 @@ auto without_gil(const Body& body) {
   }
 }
 
-// For new_array: throw OutOfMemoryError where an array's bytes have no 63 bits, and for Python's
+// For new_array: throw OutOfMemoryError if the size of an array overflows, and for Python's
 // MemoryError.
 void check_array_size(const char* argument, const std::vector<py::ssize_t>& shape, size_t item);
 [[noreturn]] void throw_too_large(const char* argument, const py::error_already_set& error);
 
-// Text as Python has it. What is not valid UTF-8 (of a path, of another library's message) becomes
-// \xNN: a message can always be printed.
+// Decodes text. Bytes that are not valid UTF-8 (from paths, or messages of other libraries) become
+// \xNN, so that a message can always be printed.
 py::str text(const std::string& bytes);
 
-// A path as Python has it, which os.fsencode turns back into these bytes.
+// Decodes a path such that os.fsencode returns these bytes.
 py::str path_text(const std::string& path);
 
-// A new array; throws OutOfMemoryError, which names the argument that made it so large.
+// Creates an array. Throws OutOfMemoryError that names the argument on which its size depends.
 template <typename T>
 py::array_t<T> new_array(const char* argument, const std::vector<py::ssize_t>& shape) {
   check_array_size(argument, shape, sizeof(T));
@@ -55,11 +54,12 @@ py::array_t<T> new_array(const char* argument, const std::vector<py::ssize_t>& s
   }
 }
 
-// n images in the engine's format: [n, H, W, C] uint8 or [n, C, H, W] float32; throws as new_array.
+// Creates images of shape [leading..., H, W, C] uint8 or [leading..., C, H, W] float32. Throws as
+// new_array.
 py::array empty_images(const char* argument, const ImageFormat& format,
                        std::vector<py::ssize_t> leading);
 
-// What the classes of all roles have in common.
+// Binds the class of a role, with the members that all roles have.
 template <typename Engine>
 py::class_<Engine, Owned<Engine>> bind_engine(py::module_& module, const char* name) {
   const auto make = [](const std::string& path, const std::string& device,
@@ -75,7 +75,7 @@ py::class_<Engine, Owned<Engine>> bind_engine(py::module_& module, const char* n
       .def_property_readonly("backend", &Engine::backend)
       .def_property_readonly("instances", &Engine::instances)
       .def_property_readonly("device", &Engine::device)
-      // Whoever prepares a size holds a lock, and may wait for Python's.
+      // Without the GIL: a thread that prepares a size holds a lock and may wait for the GIL.
       .def_property_readonly("peak_device_bytes", [](const Engine& self) {
         return without_gil([&] { return self.peak_device_bytes(); });
       });

@@ -6,11 +6,11 @@ namespace zoo::python {
 namespace {
 
 py::object classify(const Classifier& self, const py::object& images, const py::object& out) {
-  const Input<uint8_t> given(images);
-  const Target target = float_target(out, "images", given.rows, self.manifest().score_names.size());
-  const Memories memory{given.memory, target.memory};
+  const Input<uint8_t> input(images);
+  const Target target = float_target(out, "images", input.rows, self.manifest().score_names.size());
+  const Memories memory{input.memory, target.memory};
   auto* const scores = static_cast<float*>(target.data);
-  without_gil([&] { self.classify(given.data, given.rows, scores, signal_raised, memory); });
+  without_gil([&] { self.classify(input.data, input.rows, scores, signal_raised, memory); });
   return target.array();
 }
 

@@ -5,8 +5,7 @@
 namespace zoo::python {
 namespace {
 
-// Addresses in device memory and streams come as integers; runtime/cuda.py checks
-// types and shapes.
+// Device addresses and streams are passed as integers; runtime/cuda.py checks types and shapes.
 
 template <typename T>
 T* pointer(uintptr_t address) {
@@ -22,14 +21,14 @@ py::list devices() {
   return list;
 }
 
-// Calls on the device that has the memory.
+// Makes a call on the device that owns the memory.
 template <typename Call>
 void on_device_of(uintptr_t memory, const Call& call) {
   without_gil([&] {
     const CudaOps& ops = cuda_ops();
     int index = -1;
     check_cuda(ops.device_of(pointer<const void>(memory), &index));
-    if (index < 0) throw ArgumentError("the memory is not a CUDA device's");
+    if (index < 0) throw ArgumentError("expected memory of a GPU, got memory of the host");
     const OnDevice current(index);
     check_cuda(call(ops));
   });

@@ -1,4 +1,4 @@
-// Memory of a GPU that Python holds, and its way to and from other libraries.
+// GPU memory owned by Python, and its exchange with other libraries.
 #include <algorithm>
 #include <cstring>
 
@@ -12,10 +12,10 @@ namespace {
 
 using Shape = std::vector<int64_t>;
 
-// Bytes of pinned memory that copies go through.
-constexpr size_t kCopied = size_t{1} << 24;
+// Bytes of pinned memory through which copies go.
+constexpr size_t kPinnedBytes = size_t{1} << 24;
 
-// Memory of a device, let go of in any thread.
+// Device memory, which any thread may release.
 class DeviceBlock {
  public:
   DeviceBlock(int device, size_t bytes) : device_(device), bytes_(bytes) {
@@ -23,7 +23,7 @@ class DeviceBlock {
     memory_ = allocate_device_memory(bytes);
   }
   DeviceBlock(const DeviceBlock&) = delete;
-  // Not in a forked child, which cannot use its parent's CUDA.
+  // Does not release the memory in a forked child, which cannot use CUDA.
   ~DeviceBlock() {
     try {
       const OnDevice current(device_);
@@ -37,23 +37,23 @@ class DeviceBlock {
   size_t bytes() const { return bytes_; }
   uintptr_t address() const { return reinterpret_cast<uintptr_t>(memory_.get()); }
 
-  // To or from memory of the host; returns when it is done.
-  void copy(void* host, bool up) const {
+  // Copies all of it from (upload) or to host memory, and waits.
+  void copy(void* host, bool upload) const {
     if (bytes_ == 0) return;
     const OnDevice current(device_);
     const CudaOps& ops = cuda_ops();
     const CudaStream stream = make_cuda_stream();
-    const size_t most = std::min(bytes_, kCopied);
-    const PinnedMemory pinned = allocate_pinned_memory(most);
-    for (size_t at = 0; at < bytes_; at += most) {
-      const size_t bytes = std::min(most, bytes_ - at);
-      auto* const there = memory_.bytes() + at;
-      auto* const here_too = static_cast<unsigned char*>(host) + at;
-      if (up) std::memcpy(pinned.get(), here_too, bytes);
-      check_cuda(up ? ops.copy(there, pinned.get(), bytes, stream.get())
-                    : ops.copy(pinned.get(), there, bytes, stream.get()));
+    const size_t step = std::min(bytes_, kPinnedBytes);
+    const PinnedMemory pinned = allocate_pinned_memory(step);
+    for (size_t offset = 0; offset < bytes_; offset += step) {
+      const size_t bytes = std::min(step, bytes_ - offset);
+      auto* const on_device = memory_.bytes() + offset;
+      auto* const on_host = static_cast<unsigned char*>(host) + offset;
+      if (upload) std::memcpy(pinned.get(), on_host, bytes);
+      check_cuda(upload ? ops.copy(on_device, pinned.get(), bytes, stream.get())
+                        : ops.copy(pinned.get(), on_device, bytes, stream.get()));
       check_cuda(ops.synchronize(stream.get()));
-      if (!up) std::memcpy(here_too, pinned.get(), bytes);
+      if (!upload) std::memcpy(on_host, pinned.get(), bytes);
     }
   }
 
@@ -65,12 +65,12 @@ class DeviceBlock {
 
 using Block = std::shared_ptr<DeviceBlock>;
 
-// To let go of a device's memory waits for the device.
+// Released without the GIL, because that waits for the device.
 Block make_block(int device, size_t bytes) {
   return Block(new DeviceBlock(device, bytes), DeleteWithoutGil<DeviceBlock>());
 }
 
-// What a capsule keeps alive.
+// The content of an exported capsule.
 template <typename Tensor>
 struct Export {
   Tensor managed;
@@ -79,13 +79,13 @@ struct Export {
 };
 
 template <typename Tensor>
-void let_go(Tensor* managed) {
+void delete_export(Tensor* managed) {
   delete static_cast<Export<Tensor>*>(managed->context);
 }
 
-// Of a capsule that nobody has taken; one that was has another name.
+// Destructor of a capsule. One that was consumed has another name, and its consumer deletes it.
 template <typename Tensor>
-void drop_capsule(PyObject* capsule) {
+void destroy_capsule(PyObject* capsule) {
   if (!PyCapsule_IsValid(capsule, Tensor::kName)) return;
   auto* managed = static_cast<Tensor*>(PyCapsule_GetPointer(capsule, Tensor::kName));
   managed->deleter(managed);
@@ -93,23 +93,23 @@ void drop_capsule(PyObject* capsule) {
 
 template <typename Tensor>
 py::object export_as(const Block& block, const Shape& shape, bool floats) {
-  auto made = std::make_unique<Export<Tensor>>();
-  made->managed = Tensor();
-  made->shape = shape;
-  made->block = block;
-  dlpack::Tensor& tensor = made->managed.tensor;
+  auto content = std::make_unique<Export<Tensor>>();
+  content->managed = Tensor();
+  content->shape = shape;
+  content->block = block;
+  dlpack::Tensor& tensor = content->managed.tensor;
   tensor.data = reinterpret_cast<void*>(block->address());
   tensor.device = {dlpack::kCuda, block->device()};
   tensor.dimensions = static_cast<int32_t>(shape.size());
   tensor.dtype =
       floats ? dlpack::DataType{dlpack::kFloat, 32, 1} : dlpack::DataType{dlpack::kUnsigned, 8, 1};
-  tensor.shape = made->shape.data();
-  if constexpr (std::is_same_v<Tensor, dlpack::Versioned>) made->managed.major = 1;
-  made->managed.context = made.get();
-  made->managed.deleter = &let_go<Tensor>;
-  PyObject* capsule = PyCapsule_New(&made->managed, Tensor::kName, &drop_capsule<Tensor>);
+  tensor.shape = content->shape.data();
+  if constexpr (std::is_same_v<Tensor, dlpack::Versioned>) content->managed.major = 1;
+  content->managed.context = content.get();
+  content->managed.deleter = &delete_export<Tensor>;
+  PyObject* capsule = PyCapsule_New(&content->managed, Tensor::kName, &destroy_capsule<Tensor>);
   if (!capsule) throw py::error_already_set();
-  made.release();
+  content.release();
   return py::reinterpret_steal<py::object>(capsule);
 }
 
@@ -118,12 +118,12 @@ py::object to_dlpack(const Block& block, const Shape& shape, bool floats, bool v
                    : export_as<dlpack::Managed>(block, shape, floats);
 }
 
-// Somebody else's array, for as long as this lives.
+// An array of another library, kept alive by this object.
 class Borrowed {
  public:
   explicit Borrowed(const py::object& capsule) {
-    if (!take<dlpack::Versioned>(capsule.ptr()) && !take<dlpack::Managed>(capsule.ptr())) {
-      throw ArgumentError("expected a DLPack capsule that nobody has taken");
+    if (!consume<dlpack::Versioned>(capsule.ptr()) && !consume<dlpack::Managed>(capsule.ptr())) {
+      throw ArgumentError("expected a DLPack capsule that has not been consumed");
     }
   }
   Borrowed(const Borrowed&) = delete;
@@ -136,7 +136,7 @@ class Borrowed {
   Shape shape() const { return {tensor_->shape, tensor_->shape + tensor_->dimensions}; }
   bool read_only() const { return read_only_; }
 
-  // In the notation of NumPy; "?" for what has no name there.
+  // Type in NumPy's notation, or "?" if it has none.
   std::string type() const {
     const dlpack::DataType& type = tensor_->dtype;
     const char* const codes = "iuf";
@@ -157,7 +157,7 @@ class Borrowed {
 
  private:
   template <typename Tensor>
-  bool take(PyObject* capsule) {
+  bool consume(PyObject* capsule) {
     if (!PyCapsule_IsValid(capsule, Tensor::kName)) return false;
     auto* managed = static_cast<Tensor*>(PyCapsule_GetPointer(capsule, Tensor::kName));
     if constexpr (std::is_same_v<Tensor, dlpack::Versioned>) {
@@ -180,20 +180,20 @@ class Borrowed {
   std::function<void()> release_ = [] {};
 };
 
-// Makes a device the current one of Python's thread, in a with statement.
+// Context manager that makes a device current for the thread.
 class CurrentDevice {
  public:
   explicit CurrentDevice(int device) : device_(device) {}
   void enter() {
-    without_gil([this] { here_ = std::make_unique<OnDevice>(device_); });
+    without_gil([this] { current_ = std::make_unique<OnDevice>(device_); });
   }
   void leave(const py::args&) {
-    without_gil([this] { here_.reset(); });
+    without_gil([this] { current_.reset(); });
   }
 
  private:
   const int device_;
-  std::unique_ptr<OnDevice> here_;
+  std::unique_ptr<OnDevice> current_;
 };
 
 Block to_device(const py::array& array, int device) {
@@ -201,7 +201,7 @@ Block to_device(const py::array& array, int device) {
   void* const data = const_cast<void*>(array.data());
   return without_gil([&] {
     Block block = make_block(device, bytes);
-    block->copy(data, /*up=*/true);
+    block->copy(data, /*upload=*/true);
     return block;
   });
 }
@@ -211,10 +211,10 @@ void to_host(const DeviceBlock& self, const py::array& array) {
     throw ArgumentError("expected an array of " + std::to_string(self.bytes()) + " bytes");
   }
   void* const data = const_cast<void*>(array.data());
-  without_gil([&] { self.copy(data, /*up=*/false); });
+  without_gil([&] { self.copy(data, /*upload=*/false); });
 }
 
-// Waits for what other libraries put into one of their streams, of any device of this process.
+// Waits for a stream of another library.
 void synchronize(int device, uintptr_t stream) {
   without_gil([&] {
     const OnDevice current(device);

@@ -1,6 +1,5 @@
-// Arrays as other libraries hand them on: the C structures of DLPack 1.0
-// (https://dmlc.github.io/dlpack/latest/c_api.html), by which PyTorch, CuPy, JAX and others share
-// memory without a copy.
+// The C structures of DLPack 1.0 (https://dmlc.github.io/dlpack/latest/c_api.html), with which
+// PyTorch, CuPy, JAX and others share arrays without a copy.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +34,7 @@ struct Tensor {
   uint64_t byte_offset;
 };
 
-// Both are let go of by their deleter, by whoever has them last.
+// The last owner of either calls its deleter.
 struct Managed {
   static constexpr const char* kName = "dltensor";
   static constexpr const char* kUsedName = "used_dltensor";

@@ -7,7 +7,7 @@
 namespace zoo::python {
 namespace {
 
-// A batch of a stream: the array owns the memory that the engine wrote.
+// Returns a batch of a stream as an array that owns its memory.
 py::array adopt(const ImageFormat& format, Stream::Batch batch) {
   unsigned char* data = batch.images.release();
   const py::capsule owner(data, [](void* p) { delete[] static_cast<unsigned char*>(p); });
@@ -25,15 +25,15 @@ class PyStream {
 
   py::object next() {
     Stream::Batch batch;
-    if (kept_) {
-      batch = std::move(*kept_);
-      kept_.reset();
+    if (pending_) {
+      batch = std::move(*pending_);
+      pending_.reset();
     } else if (!without_gil([&] { return stream_.next(&batch, signal_raised); })) {
       throw py::stop_iteration();
     }
-    // Python looks for signals when this returns, and would drop what it has just been given.
+    // Python handles signals when this returns, and would lose the batch if one raises.
     if (PyErr_CheckSignals() != 0) {
-      kept_ = std::move(batch);
+      pending_ = std::move(batch);
       throw py::error_already_set();
     }
     return adopt(format_, std::move(batch));
@@ -41,42 +41,42 @@ class PyStream {
 
   void close() {
     without_gil([&] { stream_.close(); });
-    kept_.reset();
+    pending_.reset();
   }
 
  private:
   Stream stream_;
   const ImageFormat format_;
-  std::optional<Stream::Batch> kept_;  // for the next call; guarded by Python's lock
+  std::optional<Stream::Batch> pending_;  // for the next call; guarded by the GIL
 };
 
-// A field of a request of runtime/requests.py.
+// Reads a field of a request (runtime/requests.py).
 template <typename T>
 T field(const py::object& request, const char* name) {
   return request.attr(name).cast<T>();
 }
 
-// Its labels, which what is returned keeps alive; None: the default of `to`.
+// Reads the labels of a request unless they are None. The returned array keeps them alive.
 template <typename Request>
-Labels read_labels(const py::object& request, Request* to) {
-  const py::object labels = request.attr("labels");
+Labels read_labels(const py::object& from, Request* request) {
+  const py::object labels = from.attr("labels");
   if (labels.is_none()) return {};
   auto values = labels.cast<Labels>();
-  to->labels = values.data();
-  to->label_count = static_cast<size_t>(values.size());
+  request->labels = values.data();
+  request->label_count = static_cast<size_t>(values.size());
   return values;
 }
 
-// Rows that go in (runtime/_placement.py), if they are given.
+// Reads an input of a request (runtime/_placement.py) unless it is None.
 std::optional<Input<float>> read_rows(const py::object& request, const char* name) {
-  const py::object given = request.attr(name);
-  if (given.is_none()) return std::nullopt;
-  return Input<float>(given.attr("native"));
+  const py::object rows = request.attr(name);
+  if (rows.is_none()) return std::nullopt;
+  return Input<float>(rows.attr("native"));
 }
 
-// What a SampleRequest of Python says, but for where the images go; it keeps its arrays alive.
-struct Sampled {
-  explicit Sampled(const py::object& from)
+// A SampleRequest of Python without the destination of the images. Keeps its arrays alive.
+struct ParsedRequest {
+  explicit ParsedRequest(const py::object& from)
       : mu(read_rows(from, "mu")),
         logvar(read_rows(from, "logvar")),
         labels(read_labels(from, &request)) {
@@ -101,8 +101,8 @@ struct Sampled {
 };
 
 py::object sample(const Generator& self, const py::object& from, const py::object& out) {
-  Sampled sampled(from);
-  SampleRequest& request = sampled.request;
+  ParsedRequest parsed(from);
+  SampleRequest& request = parsed.request;
   const Target target =
       image_target(out, "n", self.manifest().image, {static_cast<py::ssize_t>(request.n)});
   request.image_memory = target.memory;
@@ -146,10 +146,10 @@ py::object interpolate(const Generator& self, const py::object& from, const py::
 }
 
 Owned<PyStream> stream(const Generator& self, const py::object& from) {
-  const Sampled sampled(from);
-  // It prepares what it needs: a plan's size by a loader in Python, in OpenVINO for seconds.
+  const ParsedRequest parsed(from);
+  // Without the GIL: this may compile a graph for seconds, or call a plan loader in Python.
   return without_gil([&] {
-    return Owned<PyStream>(new PyStream(self.stream(sampled.request), self.manifest().image));
+    return Owned<PyStream>(new PyStream(self.stream(parsed.request), self.manifest().image));
   });
 }
 

@@ -1,4 +1,4 @@
-// Python's lock: given away and taken again by threads that may never get it.
+// Release and acquisition of the GIL, safe while the interpreter exits.
 #pragma once
 
 #include <cxxabi.h>
@@ -9,42 +9,41 @@
 
 namespace zoo::python {
 
-// Python ends a thread that asks for its lock while the interpreter ends: by unwinding, through
-// destructors that would touch objects without the lock, and out of functions that may not throw,
-// which aborts the process. Here such a thread sleeps until the process is gone, as Python itself
-// has it from 3.14 on.
-template <typename Take>
-auto take_gil(const Take& take) noexcept {
+// Python ends a thread that requests the GIL while the interpreter exits by unwinding it: through
+// destructors that access objects without the GIL, and out of noexcept functions, which aborts the
+// process. Here such a thread sleeps until the process is gone, as in Python from 3.14 on.
+template <typename Acquire>
+auto acquire_gil(const Acquire& acquire) noexcept {
 #ifdef __GLIBCXX__
   try {
-    return take();
+    return acquire();
   } catch (abi::__forced_unwind&) {
     while (true) ::pause();
   }
 #else
-  return take();
+  return acquire();
 #endif
 }
 
-// While one lives, other threads can have the lock, which this thread has.
+// Releases the GIL, which the thread holds, within a scope.
 class GilReleased {
  public:
   GilReleased() : state_(PyEval_SaveThread()) {}
   GilReleased(const GilReleased&) = delete;
   GilReleased& operator=(const GilReleased&) = delete;
   ~GilReleased() {
-    take_gil([this] { PyEval_RestoreThread(state_); });
+    acquire_gil([this] { PyEval_RestoreThread(state_); });
   }
 
  private:
   PyThreadState* const state_;
 };
 
-// While one lives, this thread has the lock. Once Python has ended, a thread that asks for it
-// sleeps, as above: PyGILState_Ensure would make it a state of an interpreter that is gone.
+// Holds the GIL within a scope. After Python has exited, a thread sleeps here as above:
+// PyGILState_Ensure would create a thread state of an interpreter that is gone.
 class GilHeld {
  public:
-  GilHeld() : state_(take_gil(&take)) {}
+  GilHeld() : state_(acquire_gil(&acquire)) {}
   GilHeld(const GilHeld&) = delete;
   GilHeld& operator=(const GilHeld&) = delete;
   ~GilHeld() {
@@ -59,11 +58,11 @@ class GilHeld {
     PyGILState_STATE before = PyGILState_UNLOCKED;
   };
 
-  static State take() {
+  static State acquire() {
     State state;
     PyThreadState* const own = PyGILState_GetThisThreadState();
     if (own == nullptr) {
-      // A thread that Python has not seen yet, or one that outlives it.
+      // A thread that Python does not know yet, or that outlives it.
       while (!Py_IsInitialized()) ::pause();
       state.ensured = true;
       state.before = PyGILState_Ensure();
@@ -77,8 +76,8 @@ class GilHeld {
   const State state_;
 };
 
-// Deletes an object whose end may wait for other threads, and they for Python's lock. In any
-// thread.
+// Deletes an object whose destructor may wait for other threads, which may wait for the GIL. May be
+// called by any thread.
 template <typename T>
 struct DeleteWithoutGil {
   void operator()(T* object) const {

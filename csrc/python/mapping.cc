@@ -6,11 +6,11 @@ namespace zoo::python {
 namespace {
 
 py::object map(const Mapping& self, const py::object& latents, const py::object& out) {
-  const Input<float> given(latents);
-  const Target target = float_target(out, "latents", given.rows, self.style_width());
-  const Memories memory{given.memory, target.memory};
+  const Input<float> input(latents);
+  const Target target = float_target(out, "latents", input.rows, self.style_width());
+  const Memories memory{input.memory, target.memory};
   auto* const styles = static_cast<float*>(target.data);
-  without_gil([&] { self.map(given.data, given.rows, styles, signal_raised, memory); });
+  without_gil([&] { self.map(input.data, input.rows, styles, signal_raised, memory); });
   return target.array();
 }
 

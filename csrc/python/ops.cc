@@ -5,15 +5,15 @@
 namespace zoo::python {
 namespace {
 
-// Shapes are checked by runtime/noise.py and runtime/ops.py.
+// runtime/noise.py and runtime/ops.py check shapes.
 
-std::vector<py::ssize_t> shape_of(const std::vector<size_t>& sizes) {
+std::vector<py::ssize_t> make_shape(const std::vector<size_t>& sizes) {
   return {sizes.begin(), sizes.end()};
 }
 
 py::array_t<float> normals(uint64_t seed, uint64_t first, size_t rows, size_t width,
                            uint32_t stream) {
-  auto eps = new_array<float>("n", shape_of({rows, width}));
+  auto eps = new_array<float>("n", make_shape({rows, width}));
   float* out = eps.mutable_data();
   without_gil([&] { fill_normal({seed, first, stream}, rows, width, out); });
   return eps;
@@ -36,7 +36,7 @@ py::array_t<float> sample(const Floats& mu, const Floats& logvar, uint64_t seed,
                           uint32_t stream) {
   const auto rows = static_cast<size_t>(mu.shape(0));
   const auto width = static_cast<size_t>(mu.shape(1));
-  auto h = new_array<float>("mu", shape_of({rows, width}));
+  auto h = new_array<float>("mu", make_shape({rows, width}));
   float* out = h.mutable_data();
   const float* m = mu.data();
   const float* v = logvar.data();
@@ -48,7 +48,7 @@ py::array_t<float> interpolate(const Floats& a, const Floats& b, const Floats& t
   const auto rows = static_cast<size_t>(a.shape(0));
   const auto width = static_cast<size_t>(a.shape(1));
   const auto steps = static_cast<size_t>(t.shape(0));
-  auto h = new_array<float>("t", shape_of({rows, steps, width}));
+  auto h = new_array<float>("t", make_shape({rows, steps, width}));
   float* out = h.mutable_data();
   const float* pa = a.data();
   const float* pb = b.data();

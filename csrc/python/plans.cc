@@ -1,4 +1,4 @@
-// TensorRT by its Python bindings (runtime/plans.py), and warnings by Python's.
+// Plans opened by TensorRT's Python module (runtime/plans.py), and warnings passed to Python.
 #include "backends/tensorrt/plan_engine.h"
 
 #include "python/bindings.h"
@@ -9,32 +9,32 @@
 namespace zoo::python {
 namespace {
 
-// Of a text that may hold what is not valid UTF-8: half of a pair of UTF-16.
-std::string bytes_of(const py::str& text) {
+// Encodes text that may not be valid Unicode (lone surrogates).
+std::string encode(const py::str& text) {
   return py::reinterpret_steal<py::bytes>(
       PyUnicode_AsEncodedString(text.ptr(), "utf-8", "backslashreplace"));
 }
 
-// Calls with Python's lock held. runtime.errors.OutOfMemoryError comes out as the C++ class,
-// for which there are fewer rows to try; other exceptions as they are.
+// Makes a call with the GIL held. Translates runtime.errors.OutOfMemoryError to the C++ class,
+// after which fewer rows are tried; other exceptions pass unchanged.
 template <typename Call>
 auto with_gil(const Call& call) {
   const GilHeld held;
   try {
     return call();
   } catch (py::error_already_set& error) {
-    const py::object exhausted = py::module_::import("runtime.errors").attr("OutOfMemoryError");
-    if (!error.matches(exhausted)) throw;
-    throw OutOfMemoryError(bytes_of(py::str(error.value())));
+    const py::object out_of_memory = py::module_::import("runtime.errors").attr("OutOfMemoryError");
+    if (!error.matches(out_of_memory)) throw;
+    throw OutOfMemoryError(encode(py::str(error.value())));
   }
 }
 
-// An object that may go away in any thread.
-class Held {
+// A Python object that any thread may release.
+class SharedObject {
  public:
-  explicit Held(py::object object) : object_(std::move(object)) {}
-  Held(const Held&) = delete;
-  ~Held() {
+  explicit SharedObject(py::object object) : object_(std::move(object)) {}
+  SharedObject(const SharedObject&) = delete;
+  ~SharedObject() {
     const GilHeld held;
     object_ = py::object();
   }
@@ -48,10 +48,10 @@ uintptr_t address(const void* pointer) { return reinterpret_cast<uintptr_t>(poin
 
 class PyPlanContext : public PlanContext {
  public:
-  explicit PyPlanContext(py::object object) : held_(std::move(object)) {}
+  explicit PyPlanContext(py::object object) : object_(std::move(object)) {}
 
   size_t scratch_bytes() const override {
-    return with_gil([&] { return held_.get().attr("scratch_bytes").cast<size_t>(); });
+    return with_gil([&] { return object_.get().attr("scratch_bytes").cast<size_t>(); });
   }
 
   void bind(const std::vector<Binding>& tensors, void* scratch, size_t bytes) override {
@@ -60,27 +60,27 @@ class PyPlanContext : public PlanContext {
       for (const Binding& tensor : tensors) {
         addresses[text(tensor.name)] = address(tensor.data);
       }
-      held_.get().attr("bind")(addresses, address(scratch), bytes);
+      object_.get().attr("bind")(addresses, address(scratch), bytes);
     });
   }
 
   void enqueue(void* stream) override {
-    with_gil([&] { held_.get().attr("enqueue")(address(stream)); });
+    with_gil([&] { object_.get().attr("enqueue")(address(stream)); });
   }
 
  private:
-  Held held_;
+  SharedObject object_;
 };
 
 class PyPlanEngine : public PlanEngine {
  public:
-  explicit PyPlanEngine(py::object object) : held_(std::move(object)) {}
+  explicit PyPlanEngine(py::object object) : object_(std::move(object)) {}
 
   std::vector<PlanTensor> tensors() const override {
     return with_gil([&] {
       std::vector<PlanTensor> tensors;
-      if (!py::hasattr(held_.get(), "tensors")) return tensors;
-      for (const py::handle entry : held_.get().attr("tensors")) {
+      if (!py::hasattr(object_.get(), "tensors")) return tensors;
+      for (const py::handle entry : object_.get().attr("tensors")) {
         const auto [name, type, shape] =
             entry.cast<std::tuple<std::string, std::string, std::vector<int64_t>>>();
         tensors.emplace_back();
@@ -95,12 +95,12 @@ class PyPlanEngine : public PlanEngine {
   std::unique_ptr<PlanContext> context(size_t profile, size_t rows, void* stream) override {
     return with_gil([&]() -> std::unique_ptr<PlanContext> {
       return std::make_unique<PyPlanContext>(
-          held_.get().attr("context")(profile, rows, address(stream)));
+          object_.get().attr("context")(profile, rows, address(stream)));
     });
   }
 
  private:
-  Held held_;
+  SharedObject object_;
 };
 
 void set_loader(const py::function& load) {
@@ -112,7 +112,7 @@ void set_loader(const py::function& load) {
   });
 }
 
-// In a thread that waits for C++. A filter may turn the warning into an exception.
+// Called in a thread that waits for C++. A warnings filter may turn the warning into an exception.
 void set_handler(const py::function& call) {
   set_warning_handler([call](const std::string& message) {
     const GilHeld held;

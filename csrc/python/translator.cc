@@ -7,10 +7,10 @@ namespace {
 
 py::object translate(const Translator& self, const py::object& images, const py::object& attributes,
                      uint64_t seed, uint64_t first, const py::object& out) {
-  const Input<uint8_t> given(images);
+  const Input<uint8_t> input(images);
   TranslateRequest request;
-  request.images = given.data;
-  request.n = given.rows;
+  request.images = input.data;
+  request.n = input.rows;
   request.seed = seed;
   request.first = first;
   Floats values;
@@ -20,8 +20,8 @@ py::object translate(const Translator& self, const py::object& images, const py:
     request.shared = values.shape(0) == 1;
   }
   const Target target =
-      image_target(out, "images", self.manifest().image, {static_cast<py::ssize_t>(given.rows)});
-  request.memory = {given.memory, target.memory};
+      image_target(out, "images", self.manifest().image, {static_cast<py::ssize_t>(input.rows)});
+  request.memory = {input.memory, target.memory};
   without_gil([&] { self.translate(request, target.data, signal_raised); });
   return target.array();
 }

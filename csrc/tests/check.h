@@ -1,10 +1,12 @@
-// The least that a C++ test needs: CHECK, THROWS, and a count at the end.
+// A minimal test framework: CHECK, THROWS, and a report at the end.
 #pragma once
 
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <string>
+
+#include "zoo/options.h"
 
 namespace zoo::test {
 
@@ -25,29 +27,41 @@ inline void check(bool passed, const char* what, const char* file, int line) {
   std::fprintf(stderr, "%s:%d: failed: %s\n", file, line, what);
 }
 
-// The exit status of a test program.
+// Prints the result and returns the exit status of the program.
 inline int report() {
   std::printf("%d checks, %d failed\n", checks(), failures());
   return failures() == 0 && checks() > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+// The main function of a test with two arguments: an engine file, or a folder of them, and a
+// backend. Calls run(path, options) with three instances.
+template <typename Run>
+int run_with_engine(int argc, char** argv, const Run& run) {
+  if (argc != 3) {
+    std::fprintf(stderr, "usage: %s PATH BACKEND\n", argv[0]);
+    return 2;
+  }
+  run(std::string(argv[1]), Options{"auto", argv[2], "fp32", 3});
+  return report();
 }
 
 }  // namespace zoo::test
 
 #define CHECK(condition) ::zoo::test::check((condition), #condition, __FILE__, __LINE__)
 
-// The expression throws Type, and its message holds `part`.
-#define THROWS(expression, Type, part)                                                      \
-  do {                                                                                      \
-    std::string said = "nothing";                                                           \
-    bool right = false;                                                                     \
-    try {                                                                                   \
-      (void)(expression);                                                                   \
-    } catch (const Type& error) {                                                           \
-      said = error.what();                                                                  \
-      right = said.find(part) != std::string::npos;                                         \
-    } catch (const std::exception& error) {                                                 \
-      said = std::string("another error: ") + error.what();                                 \
-    }                                                                                       \
-    ::zoo::test::check(right, (#expression " should throw " #Type ", got " + said).c_str(), \
-                       __FILE__, __LINE__);                                                 \
+// Checks that the expression throws Type with a message that contains `part`.
+#define THROWS(expression, Type, part)                                                           \
+  do {                                                                                           \
+    std::string message = "nothing";                                                             \
+    bool matches = false;                                                                        \
+    try {                                                                                        \
+      (void)(expression);                                                                        \
+    } catch (const Type& error) {                                                                \
+      message = error.what();                                                                    \
+      matches = message.find(part) != std::string::npos;                                         \
+    } catch (const std::exception& error) {                                                      \
+      message = std::string("another error: ") + error.what();                                   \
+    }                                                                                            \
+    ::zoo::test::check(matches, (#expression " should throw " #Type ", got " + message).c_str(), \
+                       __FILE__, __LINE__);                                                      \
   } while (false)

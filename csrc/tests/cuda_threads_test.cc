@@ -1,5 +1,5 @@
-// What the CUDA kernels' threads do, run on the CPU: every thread of a grid, against the CPU
-// operators bit for bit; and the rounding to half precision against its definition.
+// Tests the code of CUDA threads on the CPU: every thread of a grid is compared with the CPU
+// operators bit for bit, and the rounding to half precision with its definition.
 
 #include <algorithm>
 #include <cmath>
@@ -17,8 +17,8 @@ namespace {
 using zoo::BFloat16;
 using zoo::Float16;
 
-// The number that half precision bits stand for, by the definition of IEEE 754.
-double value_of(Float16 half) {
+// Converts half precision to double by the definition of IEEE 754.
+double to_double(Float16 half) {
   const int exponent = (half.bits >> 10) & 31;
   const int fraction = half.bits & 1023;
   const double magnitude =
@@ -26,11 +26,11 @@ double value_of(Float16 half) {
   return half.bits & 0x8000 ? -magnitude : magnitude;
 }
 
-double value_of(BFloat16 half) {
+double to_double(BFloat16 half) {
   return zoo::bits_to_float(static_cast<uint32_t>(half.bits) << 16);
 }
 
-// Each number is itself, what lies between two goes to the nearer, a tie to the even one.
+// Half precision numbers convert to themselves, others to the nearest, ties to even.
 template <typename Half>
 void rounding(uint16_t infinity) {
   bool exact = true;
@@ -39,11 +39,11 @@ void rounding(uint16_t infinity) {
   for (uint32_t bits = 0; bits < infinity; ++bits) {
     for (const uint32_t sign : {0u, 0x8000u}) {
       const Half low{static_cast<uint16_t>(bits | sign)};
-      exact = exact && zoo::from_float<Half>(static_cast<float>(value_of(low))).bits == low.bits;
+      exact = exact && zoo::from_float<Half>(static_cast<float>(to_double(low))).bits == low.bits;
       if (bits + 1u == infinity) continue;
       const Half high{static_cast<uint16_t>((bits + 1) | sign)};
-      // A float has more digits: the middle and its neighbours are exact.
-      const auto middle = static_cast<float>((value_of(low) + value_of(high)) / 2);
+      // The middle and its neighbours are exact, as a float has more digits.
+      const auto middle = static_cast<float>((to_double(low) + to_double(high)) / 2);
       const float inside = std::nextafter(middle, 0.0f);
       const float outside = std::nextafter(middle, middle > 0 ? INFINITY : -INFINITY);
       nearest = nearest && zoo::from_float<Half>(inside).bits == low.bits &&
@@ -79,23 +79,23 @@ void sample_case(size_t rows, size_t width, bool with_mu, bool with_logvar) {
   }
   if (with_logvar && width > 2) logvar[2] = -INFINITY;
   zoo::reparametrized_sample(mu.data(), logvar.data(), key, rows, width, expected.data());
-  // 16 bytes more, to see that nothing is written there; aligned as device memory is.
+  // Aligned like device memory, with 16 more bytes, which must not be written.
   const size_t bytes = rows * width * sizeof(Out);
   std::vector<zoo::SamplePack<Out>> memory(bytes / 16 + 2);
   std::memset(static_cast<void*>(memory.data()), kUntouched, memory.size() * 16);
   Out* h = memory[0].values;
-  const zoo::SampleArguments<Out> given{with_mu ? mu.data() : nullptr,
-                                        with_logvar ? logvar.data() : nullptr,
-                                        &key.seed,
-                                        &key.first,
-                                        key.stream,
-                                        rows,
-                                        width,
-                                        h};
+  const zoo::SampleArguments<Out> arguments{with_mu ? mu.data() : nullptr,
+                                            with_logvar ? logvar.data() : nullptr,
+                                            &key.seed,
+                                            &key.first,
+                                            key.stream,
+                                            rows,
+                                            width,
+                                            h};
   const size_t threads = zoo::sample_threads<Out>(rows, width);
-  // In any order.
+  // Backwards, because the order must not matter.
   for (size_t thread = threads; thread-- > 0;) {
-    zoo::sample_thread<Out, Vector, Index>(given, static_cast<Index>(thread));
+    zoo::sample_thread<Out, Vector, Index>(arguments, static_cast<Index>(thread));
   }
   bool equal = true;
   for (size_t i = 0; i < rows * width; ++i) {
@@ -136,9 +136,9 @@ void levels() {
         images[i] = -0.1f + 1.2f * static_cast<float>(i) / static_cast<float>(images.size());
       }
       std::vector<uint8_t> out(images.size() + 1, kUntouched);
-      const zoo::LevelArguments given{images.data(), rows, channels, pixels, out.data()};
-      for (size_t thread = 0; thread < zoo::level_threads(given); ++thread) {
-        zoo::level_thread(given, thread);
+      const zoo::LevelArguments arguments{images.data(), rows, channels, pixels, out.data()};
+      for (size_t thread = 0; thread < zoo::level_threads(arguments); ++thread) {
+        zoo::level_thread(arguments, thread);
       }
       bool equal = true;
       for (size_t row = 0; row < rows; ++row) {
@@ -146,8 +146,8 @@ void levels() {
           for (size_t pixel = 0; pixel < pixels; ++pixel) {
             const float x = images[(row * channels + channel) * pixels + pixel];
             const double level = std::floor(static_cast<double>(x * 255.0f + 0.5f));
-            const double kept = std::fmin(std::fmax(level, 0.0), 255.0);
-            equal = equal && out[(row * pixels + pixel) * channels + channel] == kept;
+            const double limited = std::fmin(std::fmax(level, 0.0), 255.0);
+            equal = equal && out[(row * pixels + pixel) * channels + channel] == limited;
           }
         }
       }
@@ -159,25 +159,25 @@ void levels() {
   CHECK(zoo::image_level(INFINITY) == 255);
 }
 
-// The parts of the blocks are all of the values, each once, and enough to fill a GPU where there
-// are values enough, be they of one way.
+// The blocks cover each value exactly once, and are enough to fill a GPU if there are enough
+// values, even in a single row.
 void interpolation() {
   for (const size_t rows : {1, 2, 7, 2047, 2048, 5000}) {
     for (const size_t steps : {1, 2, 255, 256, 257, 1000}) {
       for (const size_t width : {1, 3, 64, 512}) {
         const size_t values = steps * width;
         const size_t parts = zoo::interpolate_parts(rows, steps, width);
-        bool whole = parts > 0;
+        bool covered = parts > 0;
         for (const size_t row : {size_t{0}, rows - 1}) {
           size_t next = 0;
           for (size_t part = 0; part < parts; ++part) {
-            const auto got = zoo::interpolate_part(row * parts + part, parts, steps, width);
-            whole = whole && got.row == row && got.begin == next && got.end >= next;
-            next = got.end;
+            const auto range = zoo::interpolate_part(row * parts + part, parts, steps, width);
+            covered = covered && range.row == row && range.begin == next && range.end >= next;
+            next = range.end;
           }
-          whole = whole && next == values;
+          covered = covered && next == values;
         }
-        CHECK(whole);
+        CHECK(covered);
         const size_t possible = rows * (values / zoo::kInterpolateValues);
         CHECK(rows * parts >= std::min(possible, zoo::kInterpolateBlocks));
         CHECK(rows < zoo::kInterpolateBlocks || parts == 1);

@@ -1,5 +1,5 @@
-// A real engine file, loaded, shared between threads, streamed and refused.
-// Arguments: the generator's file, the backend.
+// Sampling, streaming, cancellation and errors with a shipped generator. Arguments: its file, the
+// backend.
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,13 +20,8 @@ namespace {
 
 std::vector<uint8_t> sample(const zoo::Generator& generator, uint64_t n, uint64_t first,
                             size_t batch) {
-  zoo::SampleRequest request;
-  request.n = n;
-  request.seed = 11;
-  request.first = first;
-  request.batch = batch;
   std::vector<uint8_t> images(n * generator.manifest().image.bytes());
-  generator.sample(request, images.data());
+  generator.sample(zoo::SampleRequest{n, 11, first, batch}, images.data());
   return images;
 }
 
@@ -75,7 +70,7 @@ void streams(const zoo::Generator& generator) {
   }
 }
 
-// However a call of next() ends, what comes next is right: the images that come next.
+// No batch is lost or repeated, however a call of next() ends.
 void a_stream_goes_on_after_a_cancel(const zoo::Generator& generator) {
   constexpr size_t kRows = 1024;
   const size_t bytes = generator.manifest().image.bytes();
@@ -83,11 +78,10 @@ void a_stream_goes_on_after_a_cancel(const zoo::Generator& generator) {
   zoo::Stream stream = generator.stream(3 * kRows, 11, 0, kRows, 1);
   zoo::Stream::Batch batch;
   size_t cancelled = 0;
-  for (uint64_t at = 0; at < 3; ++at) {
+  for (uint64_t index = 0; index < 3; ++index) {
     while (true) {
       bool again = false;
       try {
-        // The stream is closed, or asked for more, by what it calls itself.
         stream.next(&batch, [&]() -> bool {
           THROWS(stream.next(&batch), zoo::ArgumentError, "from the cancel function");
           if (++cancelled % 2 == 0) throw std::runtime_error("from the callback");
@@ -101,9 +95,9 @@ void a_stream_goes_on_after_a_cancel(const zoo::Generator& generator) {
       }
       if (!again) break;
     }
-    CHECK(batch.first == at * kRows && batch.rows == kRows);
-    CHECK(std::memcmp(batch.images.get(), expected.data() + at * kRows * bytes, kRows * bytes) ==
-          0);
+    CHECK(batch.first == index * kRows && batch.rows == kRows);
+    const uint8_t* const images = expected.data() + index * kRows * bytes;
+    CHECK(std::memcmp(batch.images.get(), images, kRows * bytes) == 0);
   }
   CHECK(cancelled > 0);
   CHECK(!stream.next(&batch));
@@ -156,7 +150,7 @@ void bad_files(const std::string& engine) {
   };
   write("");
   THROWS(zoo::Manifest::read(path), zoo::EngineFileError, "empty");
-  // No length of prefix, no flipped byte brings the reader down.
+  // Every prefix is refused without a crash.
   for (size_t size = 1; size < bytes.size(); size += 1 + size / 7) {
     write(bytes.substr(0, size));
     THROWS(zoo::Manifest::read(path), zoo::EngineFileError, path);
@@ -165,7 +159,7 @@ void bad_files(const std::string& engine) {
   THROWS(zoo::Manifest::read(path), zoo::EngineFileError, "not an ONNX file");
   THROWS(zoo::Manifest::read(path + ".missing"), zoo::EngineNotFoundError, "does not exist");
   THROWS(zoo::Manifest::read("/"), zoo::EngineFileError, "not a regular file");
-  // A pipe that nobody writes to, and more than any ONNX file has.
+  // A pipe without a writer, and a file that is too long for ONNX.
   CHECK(::mkfifo((path + ".pipe").c_str(), 0600) == 0);
   THROWS(zoo::Manifest::read(path + ".pipe"), zoo::EngineFileError, "not a regular file");
   std::remove((path + ".pipe").c_str());
@@ -196,12 +190,9 @@ void bad_arguments(const std::string& engine, const zoo::Generator& generator) {
   THROWS(zoo::Generator(hidden), zoo::ArgumentError, "path: must not contain a NUL");
   THROWS(zoo::Manifest::read(hidden), zoo::ArgumentError, "path: must not contain a NUL");
   const std::vector<float> ends(generator.manifest().latent_width);
-  zoo::InterpolateRequest ways;
-  ways.a = ways.b = ends.data();
-  ways.rows = 1;
   for (const size_t steps : {SIZE_MAX, SIZE_MAX / 8, SIZE_MAX / 1000}) {
-    ways.steps = steps;
-    THROWS(generator.interpolate(ways, &byte), zoo::ArgumentError, "do not fit in memory");
+    const zoo::InterpolateRequest path{ends.data(), ends.data(), 1, steps};
+    THROWS(generator.interpolate(path, &byte), zoo::ArgumentError, "do not fit in memory");
   }
 }
 
@@ -214,25 +205,19 @@ void manifests() {
          zoo::ManifestError, "cook");
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: %s ENGINE BACKEND\n", argv[0]);
-    return 2;
-  }
-  zoo::Options options;
-  options.backend = argv[2];
-  options.instances = 3;
-  const zoo::Generator generator(argv[1], options);
+void run(const std::string& path, const zoo::Options& options) {
+  const zoo::Generator generator(path, options);
   images_do_not_depend_on_the_batch(generator);
   threads_share_a_generator(generator);
   streams(generator);
   a_stream_goes_on_after_a_cancel(generator);
   a_throwing_cancel_leaves_the_images_alone(generator);
   decoding_a_drawn_latent_is_sampling(generator);
-  bad_files(argv[1]);
-  bad_arguments(argv[1], generator);
+  bad_files(path);
+  bad_arguments(path, generator);
   manifests();
-  return zoo::test::report();
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return zoo::test::run_with_engine(argc, argv, run); }

@@ -1,4 +1,4 @@
-// A process that ends while its engines are at work. Arguments: a generator's file, the backend.
+// Processes that exit while their engines are running. Arguments: a generator's file, the backend.
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,22 +20,15 @@ struct Work {
   zoo::Generator generator;
   zoo::Stream stream;
 
-  static zoo::Options options(const std::string& backend) {
-    zoo::Options options;
-    options.backend = backend;
-    options.instances = 2;
-    return options;
-  }
-  Work(const std::string& path, const std::string& backend)
-      : generator(path, options(backend)), stream(generator.stream(1000000, 7, 0, 1024, 8)) {}
+  Work(const std::string& path, const zoo::Options& options)
+      : generator(path, options), stream(generator.stream(1000000, 7, 0, 1024, 8)) {}
 };
 
-// Never destroyed, as what a program has on its heap or on the stack of main() when it calls
-// exit().
+// Never destroyed, like objects on the heap or the stack of main() when a program calls exit().
 Work* work = nullptr;
 
-// Leaves by exit(), whose status is 0; what does not end is killed.
-void ends(const char* what, const std::function<void()>& prepare) {
+// Checks that a child that calls prepare() and exit(0) ends with status 0 within a minute.
+void check_exit(const char* what, const std::function<void()>& prepare) {
   const pid_t child = fork();
   if (child == 0) {
     alarm(60);
@@ -44,11 +37,12 @@ void ends(const char* what, const std::function<void()>& prepare) {
   }
   int status = 0;
   waitpid(child, &status, 0);
-  const std::string how = std::string(what) + ": status " + std::to_string(status);
-  zoo::test::check(WIFEXITED(status) && WEXITSTATUS(status) == 0, how.c_str(), __FILE__, __LINE__);
+  const std::string result = std::string(what) + ": status " + std::to_string(status);
+  const bool passed = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  zoo::test::check(passed, result.c_str(), __FILE__, __LINE__);
 }
 
-void use_in_the_end() {
+void use_at_exit() {
   const auto images = work->generator.sample(40, 7, 0);
   zoo::Stream::Batch batch;
   work->stream.next(&batch);
@@ -57,23 +51,17 @@ void use_in_the_end() {
   if (images.empty() || !same) _exit(9);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: %s ENGINE BACKEND\n", argv[0]);
-    return 2;
-  }
-  const auto load = [&] { work = new Work(argv[1], argv[2]); };
+void run(const std::string& path, const zoo::Options& options) {
+  const auto load = [&] { work = new Work(path, options); };
   const auto sleep = [](int time) { std::this_thread::sleep_for(std::chrono::milliseconds(time)); };
-  // No thread is made here: each child makes its own.
+  // The parent starts no threads; each child starts its own.
   for (const int time : {0, 20}) {
-    ends("exit with a stream at work", [&] {
+    check_exit("exit with a running stream", [&] {
       load();
       sleep(time);
     });
   }
-  ends("exit with threads at work that nobody waits for", [&] {
+  check_exit("exit with detached threads that sample", [&] {
     load();
     for (int i = 0; i < 2; ++i) {
       std::thread([] {
@@ -85,24 +73,24 @@ int main(int argc, char** argv) {
     }
     sleep(20);
   });
-  ends("exit by a handler of an interrupted call", [&] {
+  check_exit("exit by the cancel function of a call", [&] {
     load();
     std::vector<unsigned char> images(20000 * work->generator.manifest().image.bytes());
     zoo::SampleRequest request;
     request.n = 20000;
     work->generator.sample(request, images.data(), []() -> bool { std::exit(0); });
   });
-  ends("engines used by what exit() calls", [&] {
+  check_exit("engines used by an exit handler", [&] {
     load();
-    std::atexit(use_in_the_end);
-    // What the runtime registers now is called before that.
+    std::atexit(use_at_exit);
+    // Handlers that the runtime registers now are called before that one.
     work->generator.sample(1);
   });
-  ends("a thread that exit() waits for", [&] {
-    static std::thread waited_for;
-    std::atexit([] { waited_for.join(); });
+  check_exit("a thread that exit() waits for", [&] {
+    static std::thread thread;
+    std::atexit([] { thread.join(); });
     load();
-    waited_for = std::thread([] {
+    thread = std::thread([] {
       try {
         while (true) work->generator.sample(40);
       } catch (const zoo::ClosedError&) {
@@ -110,5 +98,8 @@ int main(int argc, char** argv) {
     });
     sleep(20);
   });
-  return zoo::test::report();
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return zoo::test::run_with_engine(argc, argv, run); }

@@ -25,19 +25,19 @@ namespace apiv = nvinfer1::apiv;
 constexpr uintptr_t kAlignment = 256;
 constexpr size_t kScratchPerRow = 1000;
 
-// True if this call has to fail, whose reason is logged then.
+// Returns true if this call has to fail, after logging the reason.
 bool fails(nvinfer1::ILogger* logger, const char* function) {
   const std::lock_guard<std::mutex> lock(state().mutex);
-  const auto found = state().failures.find(function);
-  if (found == state().failures.end()) return false;
-  // As TensorRT does: a warning, the reason, and around it what says nothing.
+  const auto failure = state().failures.find(function);
+  if (failure == state().failures.end()) return false;
+  // Like TensorRT: a warning, and the reason among messages that explain nothing.
   using Severity = nvinfer1::ILogger::Severity;
   logger->log(Severity::kWARNING, "a warning");
   logger->log(Severity::kINFO, "information");
   logger->log(Severity::kERROR, "Thread context has not been set");
-  logger->log(Severity::kERROR, (std::string(function) + ":\n  " + found->second).c_str());
+  logger->log(Severity::kERROR, (std::string(function) + ":\n  " + failure->second).c_str());
   logger->log(Severity::kERROR, "catchCudaError: Error Code 1: Cuda Runtime");
-  state().failures.erase(found);
+  state().failures.erase(failure);
   return true;
 }
 
@@ -45,15 +45,15 @@ class Context final : public nvinfer1::IExecutionContext {
  public:
   Context(const Network& network, nvinfer1::ILogger* logger) : network_(network), logger_(logger) {
     static const auto* const table = [] {
-      auto* made = new Table<apiv::VExecutionContext, Context>;
+      auto* functions = new Table<apiv::VExecutionContext, Context>;
       using V = apiv::VExecutionContext;
-      made->put<&Context::set_profile>(&V::setOptimizationProfileAsync);
-      made->put<&Context::set_shape>(&V::setInputShape);
-      made->put<&Context::scratch_bytes>(&V::updateDeviceMemorySizeForShapes);
-      made->put<&Context::set_address>(&V::setTensorAddress);
-      made->put<&Context::set_scratch>(&V::setDeviceMemoryV2);
-      made->put<&Context::enqueue>(&V::enqueueV3);
-      return made;
+      functions->set<&Context::set_profile>(&V::setOptimizationProfileAsync);
+      functions->set<&Context::set_shape>(&V::setInputShape);
+      functions->set<&Context::scratch_bytes>(&V::updateDeviceMemorySizeForShapes);
+      functions->set<&Context::set_address>(&V::setTensorAddress);
+      functions->set<&Context::set_scratch>(&V::setDeviceMemoryV2);
+      functions->set<&Context::enqueue>(&V::enqueueV3);
+      return functions;
     }();
     part_ = table->part(this);
     mImpl = part_.get();
@@ -62,8 +62,8 @@ class Context final : public nvinfer1::IExecutionContext {
   ~Context() override { count("contexts", -1); }
 
  private:
-  bool refuse(const std::string& why) {
-    logger_->log(nvinfer1::ILogger::Severity::kERROR, why.c_str());
+  bool refuse(const std::string& reason) {
+    logger_->log(nvinfer1::ILogger::Severity::kERROR, reason.c_str());
     return false;
   }
 
@@ -80,11 +80,11 @@ class Context final : public nvinfer1::IExecutionContext {
   bool set_shape(const char* name, const Dims& shape) {
     if (fails(logger_, "setInputShape")) return false;
     const bool latent = name == std::string("latent");
-    const bool right =
+    const bool valid =
         shape.d[0] == static_cast<int64_t>(rows_) && rows_ != 0 &&
         (latent ? shape.nbDims == 2 && shape.d[1] == static_cast<int64_t>(network_.width)
                 : name == std::string("label") && shape.nbDims == 1);
-    if (!right) return refuse(std::string("setInputShape: a wrong shape for ") + name);
+    if (!valid) return refuse(std::string("setInputShape: a wrong shape for ") + name);
     shapes_[name] = true;
     return true;
   }
@@ -99,40 +99,40 @@ class Context final : public nvinfer1::IExecutionContext {
 
   void set_scratch(void* memory, int64_t bytes) {
     scratch_ = memory;
-    given_ = static_cast<size_t>(bytes);
+    scratch_size_ = static_cast<size_t>(bytes);
   }
 
-  // True if every address is device memory that no other overlaps.
-  bool good_memory() {
+  // Returns true if every address is device memory that does not overlap another.
+  bool has_valid_memory() {
     std::vector<std::pair<uintptr_t, uintptr_t>> parts;
     const auto add = [&](void* data, size_t bytes) {
       const auto begin = reinterpret_cast<uintptr_t>(data);
       parts.emplace_back(begin, begin + bytes);
       return begin % kAlignment == 0 &&
-             of_host_cuda<int(const void*, size_t)>("host_cuda_is_device")(data, bytes) != 0;
+             host_cuda_function<int(const void*, size_t)>("host_cuda_is_device")(data, bytes) != 0;
     };
-    const bool known = add(addresses_["latent"], rows_ * network_.width * sizeof(float)) &&
+    const bool valid = add(addresses_["latent"], rows_ * network_.width * sizeof(float)) &&
                        add(addresses_["label"], rows_ * sizeof(int64_t)) &&
                        add(addresses_["image"], rows_ * network_.values) &&
-                       add(scratch_, scratch_bytes()) && given_ >= scratch_bytes();
+                       add(scratch_, scratch_bytes()) && scratch_size_ >= scratch_bytes();
     std::sort(parts.begin(), parts.end());
     for (size_t i = 1; i < parts.size(); ++i) {
       if (parts[i - 1].second > parts[i].first) return false;
     }
-    return known;
+    return valid;
   }
 
   bool enqueue(cudaStream_t stream) {
     if (fails(logger_, "enqueueV3")) return false;
     if (shapes_.size() != 2) return refuse("enqueueV3: a shape is not set");
-    if (!good_memory()) return refuse("enqueueV3: an address is no device memory");
-    kept_.push_back(std::make_unique<Work>(
+    if (!has_valid_memory()) return refuse("enqueueV3: an address is not device memory");
+    work_.push_back(std::make_unique<Work>(
         Work{network_, rows_, static_cast<const float*>(addresses_["latent"]),
              static_cast<const int64_t*>(addresses_["label"]),
              static_cast<unsigned char*>(addresses_["image"]), scratch_, scratch_bytes()}));
     using Enqueue = int(void*, void (*)(void*), void*);
-    if (of_host_cuda<Enqueue>("host_cuda_enqueue")(stream, run, kept_.back().get()) != 0) {
-      return refuse(of_host_cuda<const char*()>("host_cuda_error")());
+    if (host_cuda_function<Enqueue>("host_cuda_enqueue")(stream, run, work_.back().get()) != 0) {
+      return refuse(host_cuda_function<const char*()>("host_cuda_error")());
     }
     count("executions", 1);
     return true;
@@ -145,8 +145,8 @@ class Context final : public nvinfer1::IExecutionContext {
   std::map<std::string, bool> shapes_;
   std::map<std::string, void*> addresses_;
   void* scratch_ = nullptr;
-  size_t given_ = 0;
-  std::vector<std::unique_ptr<Work>> kept_;
+  size_t scratch_size_ = 0;
+  std::vector<std::unique_ptr<Work>> work_;
 };
 
 class Engine final : public nvinfer1::ICudaEngine {
@@ -154,15 +154,15 @@ class Engine final : public nvinfer1::ICudaEngine {
   Engine(Network network, nvinfer1::ILogger* logger)
       : network_(std::move(network)), logger_(logger) {
     static const auto* const table = [] {
-      auto* made = new Table<apiv::VCudaEngine, Engine>;
+      auto* functions = new Table<apiv::VCudaEngine, Engine>;
       using V = apiv::VCudaEngine;
-      made->put<&Engine::count_of_tensors>(&V::getNbIOTensors);
-      made->put<&Engine::name_of>(&V::getIOTensorName);
-      made->put<&Engine::mode_of>(&V::getTensorIOMode);
-      made->put<&Engine::shape_of>(&V::getTensorShape);
-      made->put<&Engine::type_of>(&V::getTensorDataType);
-      made->put<&Engine::make_context>(&V::createExecutionContext);
-      return made;
+      functions->set<&Engine::tensor_count>(&V::getNbIOTensors);
+      functions->set<&Engine::tensor_name>(&V::getIOTensorName);
+      functions->set<&Engine::tensor_mode>(&V::getTensorIOMode);
+      functions->set<&Engine::tensor_shape>(&V::getTensorShape);
+      functions->set<&Engine::tensor_type>(&V::getTensorDataType);
+      functions->set<&Engine::make_context>(&V::createExecutionContext);
+      return functions;
     }();
     part_ = table->part(this);
     mImpl = part_.get();
@@ -173,17 +173,17 @@ class Engine final : public nvinfer1::ICudaEngine {
  private:
   static constexpr const char* kNames[] = {"image", "latent", "label"};
 
-  int32_t count_of_tensors() const { return 3; }
-  const char* name_of(int32_t index) const { return kNames[index]; }
-  TensorIOMode mode_of(const char* name) const {
+  int32_t tensor_count() const { return 3; }
+  const char* tensor_name(int32_t index) const { return kNames[index]; }
+  TensorIOMode tensor_mode(const char* name) const {
     return name == std::string("image") ? TensorIOMode::kOUTPUT : TensorIOMode::kINPUT;
   }
-  Dims shape_of(const char* name) const {
+  Dims tensor_shape(const char* name) const {
     if (name == std::string("label")) return {1, {-1}};
     if (name == std::string("latent")) return {2, {-1, static_cast<int64_t>(network_.width)}};
     return {4, {-1, 6, 5, static_cast<int64_t>(network_.values / 30)}};
   }
-  nvinfer1::DataType type_of(const char* name) const {
+  nvinfer1::DataType tensor_type(const char* name) const {
     if (name == std::string("label")) return nvinfer1::DataType::kINT64;
     return name == std::string("latent") ? nvinfer1::DataType::kFLOAT : nvinfer1::DataType::kUINT8;
   }
@@ -202,11 +202,11 @@ class Runtime final : public nvinfer1::IRuntime {
  public:
   explicit Runtime(nvinfer1::ILogger* logger) : logger_(logger) {
     static const auto* const table = [] {
-      auto* made = new Table<apiv::VRuntime, Runtime>;
-      made->put<&Runtime::open>(
+      auto* functions = new Table<apiv::VRuntime, Runtime>;
+      functions->set<&Runtime::open>(
           static_cast<nvinfer1::ICudaEngine* (apiv::VRuntime::*)(const void*, size_t) noexcept>(
               &apiv::VRuntime::deserializeCudaEngine));
-      return made;
+      return functions;
     }();
     part_ = table->part(this);
     mImpl = part_.get();
@@ -217,7 +217,7 @@ class Runtime final : public nvinfer1::IRuntime {
  private:
   nvinfer1::ICudaEngine* open(const void* plan, size_t size) {
     if (fails(logger_, "deserializeCudaEngine")) return nullptr;
-    Network network = network_of(std::string(static_cast<const char*>(plan), size));
+    Network network = parse_network(std::string(static_cast<const char*>(plan), size));
     if (network.buckets.empty()) {
       logger_->log(nvinfer1::ILogger::Severity::kERROR,
                    "deserializeCudaEngine: Error Code 1: Serialization (unknown plan)");
@@ -257,11 +257,11 @@ FAKE_NVINFER_API int64_t fake_nvinfer_counter(const char* name) {
 FAKE_EXPORT int32_t getInferLibVersion() noexcept { return fake_nvinfer::version(); }
 FAKE_EXPORT int32_t getInferLibBuildVersion() noexcept { return 7; }
 
-// TensorRT 10.16 makes a small number of the null pointer (measured).
+// On failure, TensorRT 10.16 returns a small number instead of null (measured).
 FAKE_EXPORT void* createInferRuntime_INTERNAL(void* logger, int32_t) noexcept {
-  auto* const given = static_cast<nvinfer1::ILogger*>(logger);
-  if (fake_nvinfer::fails(given, "createInferRuntime")) {
+  auto* const interface = static_cast<nvinfer1::ILogger*>(logger);
+  if (fake_nvinfer::fails(interface, "createInferRuntime")) {
     return reinterpret_cast<void*>(uintptr_t{0x228});
   }
-  return static_cast<nvinfer1::IRuntime*>(new fake_nvinfer::Runtime(given));
+  return static_cast<nvinfer1::IRuntime*>(new fake_nvinfer::Runtime(interface));
 }

@@ -1,4 +1,4 @@
-// The network of the plans that fake_nvinfer opens, and what is counted.
+// The network of the plans that fake_nvinfer opens, and its counters.
 #pragma once
 
 #include <dlfcn.h>
@@ -22,10 +22,10 @@ struct State {
   std::map<std::string, int64_t> counters;
 };
 
-// Never destroyed, as the logger that it is used with.
+// Never destroyed, like the logger with which it is used.
 inline State& state() {
-  static auto* const made = new State;
-  return *made;
+  static auto* const instance = new State;
+  return *instance;
 }
 
 inline void count(const char* name, int64_t more) {
@@ -33,24 +33,24 @@ inline void count(const char* name, int64_t more) {
   state().counters[name] += more;
 }
 
-// The emulator that the runtime has opened.
+// Returns a function of the emulator that the runtime has opened.
 template <typename Function>
-Function* of_host_cuda(const char* name) {
+Function* host_cuda_function(const char* name) {
   static void* const library = ::dlopen(std::getenv("ZOO_CUDA_LIBRARY"), RTLD_NOW | RTLD_NOLOAD);
   return reinterpret_cast<Function*>(::dlsym(library, name));
 }
 
 struct Network {
   size_t width = 0, classes = 0, values = 0;
-  std::vector<size_t> buckets;  // none: the plan is unknown
+  std::vector<size_t> buckets;  // empty if the plan is unknown
 };
 
-inline Network network_of(const std::string& plan) {
+inline Network parse_network(const std::string& plan) {
   const std::string marker = "toy.network: ";
-  const size_t found = plan.find(marker);
+  const size_t position = plan.find(marker);
   Network network;
-  if (found == std::string::npos) return network;
-  std::istringstream numbers(plan.substr(found + marker.size()));
+  if (position == std::string::npos) return network;
+  std::istringstream numbers(plan.substr(position + marker.size()));
   size_t count = 0;
   numbers >> network.width >> network.classes >> network.values >> count;
   network.buckets.resize(numbers ? count : 0);
@@ -69,7 +69,7 @@ inline unsigned char toy_level(const float* latent, size_t width, int64_t label,
   return static_cast<unsigned char>(std::min(255.0, std::max(0.0, level)));
 }
 
-// What an execution puts into a stream. A graph may keep it for as long as it lives.
+// Work that an execution enqueues. Graphs may repeat it, so it lives as long as the context.
 struct Work {
   Network network;
   size_t rows;
@@ -88,7 +88,7 @@ inline void run(void* data) {
   if (work.scratch) std::memset(work.scratch, kScribble, work.scratch_bytes);
   for (size_t row = 0; row < work.rows; ++row) {
     if (work.label[row] < 0 || work.label[row] >= static_cast<int64_t>(work.network.classes)) {
-      of_host_cuda<void(const char*)>("host_cuda_break")("cudaErrorAssert: label");
+      host_cuda_function<void(const char*)>("host_cuda_break")("cudaErrorAssert: label");
       return;
     }
     for (size_t p = 0; p < work.network.values; ++p) {

@@ -1,4 +1,4 @@
-// What a forked child finds of its parent's threads. Arguments: a generator's file, the backend.
+// Forked children of processes with several threads. Arguments: a generator's file, the backend.
 
 #include "base/fork.h"
 
@@ -22,11 +22,10 @@ using std::chrono::milliseconds;
 using zoo::ForkGuard;
 using zoo::PerProcess;
 
-// Whether a child that does this ends well, in time.
-bool child_ends_well(const std::function<bool()>& work) {
+// Forks; returns true if work() returns true in the child within a minute.
+bool child_succeeds(const std::function<bool()>& work) {
   const pid_t child = fork();
-  // By the system's own call: ThreadSanitizer's _exit() misses the threads that only the parent
-  // has.
+  // A system call, because _exit() of ThreadSanitizer waits for the threads of the parent.
   if (child == 0) ::syscall(SYS_exit_group, work() ? 0 : 1);
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   int status = 0;
@@ -52,14 +51,14 @@ void a_fork_waits_for_guards() {
     done = true;
   });
   while (!inside) std::this_thread::yield();
-  CHECK(child_ends_well([&] {
+  CHECK(child_succeeds([&] {
     const ForkGuard guard;
     return done.load();
   }));
   other.join();
-  // Not for the guard of the thread that forks.
+  // A fork does not wait for guards of its own thread.
   const ForkGuard guard;
-  CHECK(child_ends_well([] {
+  CHECK(child_succeeds([] {
     const ForkGuard nested;
     return true;
   }));
@@ -83,7 +82,7 @@ void forks_and_guards_of_many_threads() {
   for (int i = 0; i < 2; ++i) {
     forking.emplace_back([&] {
       for (int k = 0; k < 10; ++k) {
-        const bool good = child_ends_well([&] {
+        const bool good = child_succeeds([&] {
           const ForkGuard guard;
           const std::lock_guard<std::mutex> lock(mutex);
           return true;
@@ -106,19 +105,16 @@ void each_process_has_its_own() {
   PerProcess<Value> value;
   value.get().number = 4;
   const std::lock_guard<std::mutex> lock(value.get().mutex);
-  CHECK(child_ends_well([&] {
+  CHECK(child_succeeds([&] {
     const std::lock_guard<std::mutex> own(value.get().mutex);
     return value.get().number == 3;
   }));
   CHECK(value.get().number == 4);
 }
 
-#ifndef __SANITIZE_THREAD__  // which ends a child that makes threads
+#ifndef __SANITIZE_THREAD__  // ends a child that starts threads
 
-void a_stream_and_its_engine(const std::string& path, const std::string& backend) {
-  zoo::Options options;
-  options.backend = backend;
-  options.instances = 2;
+void a_stream_and_its_engine(const std::string& path, const zoo::Options& options) {
   const zoo::Generator generator(path, options);
   const size_t bytes = generator.manifest().image.bytes();
   constexpr size_t kRows = 256;
@@ -130,7 +126,7 @@ void a_stream_and_its_engine(const std::string& path, const std::string& backend
   });
   for (int i = 0; i < 3; ++i) {
     std::this_thread::sleep_for(milliseconds(30));
-    CHECK(child_ends_well([&] {
+    CHECK(child_succeeds([&] {
       zoo::Stream::Batch batch;
       for (int k = 0; k < 2; ++k) {
         stream.next(&batch);
@@ -145,20 +141,19 @@ void a_stream_and_its_engine(const std::string& path, const std::string& backend
   consumer.join();
 }
 
+#else
+
+void a_stream_and_its_engine(const std::string&, const zoo::Options&) {}
+
 #endif
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: %s ENGINE BACKEND\n", argv[0]);
-    return 2;
-  }
+void run(const std::string& path, const zoo::Options& options) {
   a_fork_waits_for_guards();
   forks_and_guards_of_many_threads();
   each_process_has_its_own();
-#ifndef __SANITIZE_THREAD__
-  a_stream_and_its_engine(argv[1], argv[2]);
-#endif
-  return zoo::test::report();
+  a_stream_and_its_engine(path, options);
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return zoo::test::run_with_engine(argc, argv, run); }

@@ -33,11 +33,11 @@ void count(const char* name, uint64_t more) {
   emulator().counts[name] += more;
 }
 
-const char* put(const char* name, void* stream, std::vector<Extent> extents,
-                std::function<void()> run) {
+const char* enqueue(const char* name, void* stream, std::vector<Extent> extents,
+                    std::function<void()> run) {
   if (host_cuda::working) extents.clear();
   return entry(name, [&](Lock*) {
-    return emulator().streams.put(stream, current, {std::move(run), std::move(extents)});
+    return emulator().streams.enqueue(stream, current, {std::move(run), std::move(extents)});
   });
 }
 
@@ -105,13 +105,14 @@ const char* device_of(const void* memory, int* index) {
 }
 
 template <typename Out>
-const char* sample_as(const SampleArguments<Out>& given, void* stream) {
-  std::vector<Extent> extents{extent(given.seed, 1), extent(given.first, 1),
-                              extent(given.h, given.rows, given.width)};
-  if (given.mu) extents.push_back(extent(given.mu, given.rows, given.width));
-  if (given.logvar) extents.push_back(extent(given.logvar, given.rows, given.width));
-  return put("reparametrized_sample", stream, std::move(extents), [given] {
-    host_cuda::draw(given);
+const char* sample_as(const SampleArguments<Out>& arguments, void* stream) {
+  std::vector<Extent> extents{extent(arguments.seed, 1), extent(arguments.first, 1),
+                              extent(arguments.h, arguments.rows, arguments.width)};
+  if (arguments.mu) extents.push_back(extent(arguments.mu, arguments.rows, arguments.width));
+  if (arguments.logvar)
+    extents.push_back(extent(arguments.logvar, arguments.rows, arguments.width));
+  return enqueue("reparametrized_sample", stream, std::move(extents), [arguments] {
+    host_cuda::draw(arguments);
     count("samples", 1);
   });
 }
@@ -127,27 +128,27 @@ const char* sample(const float* mu, const float* logvar, const uint64_t* seed,
 }
 
 const char* advance(uint64_t* first, uint64_t samples, void* stream) {
-  return put("advance", stream, {extent(first, 1)}, [=] { *first += samples; });
+  return enqueue("advance", stream, {extent(first, 1)}, [=] { *first += samples; });
 }
 
 const char* interpolate(const float* a, const float* b, const float* t, Interpolation mode,
                         size_t rows, size_t steps, size_t width, Real real, void* h, void* stream) {
   if (rows == 0 || steps == 0 || width == 0) return nullptr;
   return host_cuda::with_type(real, h, [&](auto* out) {
-    return put("batched_interpolate", stream,
-               {extent(a, rows, width), extent(b, rows, width), extent(t, steps),
-                extent(out, rows, steps, width)},
-               [=] { host_cuda::interpolate(a, b, t, mode, rows, steps, width, out); });
+    return enqueue("batched_interpolate", stream,
+                   {extent(a, rows, width), extent(b, rows, width), extent(t, steps),
+                    extent(out, rows, steps, width)},
+                   [=] { host_cuda::interpolate(a, b, t, mode, rows, steps, width, out); });
   });
 }
 
 const char* levels(const float* images, size_t rows, size_t channels, size_t pixels,
                    uint8_t* levels, void* stream) {
   if (rows == 0 || channels == 0 || pixels == 0) return nullptr;
-  const LevelArguments given{images, rows, channels, pixels, levels};
-  return put("image_levels", stream,
-             {extent(images, rows, channels, pixels), extent(levels, rows, channels, pixels)},
-             [given] { host_cuda::to_levels(given); });
+  const LevelArguments arguments{images, rows, channels, pixels, levels};
+  return enqueue("image_levels", stream,
+                 {extent(images, rows, channels, pixels), extent(levels, rows, channels, pixels)},
+                 [arguments] { host_cuda::to_levels(arguments); });
 }
 
 const char* memory(uint64_t* free, uint64_t* total) {
@@ -158,7 +159,7 @@ const char* memory(uint64_t* free, uint64_t* total) {
   });
 }
 
-// As CUDA does: nothing, and success, for no bytes.
+// Like CUDA, succeeds without allocating for zero bytes.
 const char* allocate_as(const char* name, int device, size_t bytes, void** memory) {
   *memory = nullptr;
   return entry(name, [&](Lock*) {
@@ -196,7 +197,7 @@ const char* copy(void* to, const void* from, size_t bytes, void* stream) {
   if (bytes == 0) return nullptr;
   const bool to_device = host_cuda_is_device(to, bytes) != 0;
   const bool from_device = host_cuda_is_device(from, bytes) != 0;
-  return put("copy", stream, {{to, bytes, 1, true}, {from, bytes, 1, true}}, [=] {
+  return enqueue("copy", stream, {{to, bytes, 1, true}, {from, bytes, 1, true}}, [=] {
     std::memmove(to, from, bytes);
     if (to_device == from_device) return;
     count(to_device ? "copies_up" : "copies_down", 1);
@@ -235,7 +236,7 @@ const char* end_capture(void* stream, void** graph) {
     return failed;
   });
   if (failure) {
-    // A failure that was set ends the capture too, as when no graph can be made.
+    // An injected failure also ends the capture, like a failure to create the graph.
     const Lock lock(emulator().mutex);
     emulator().streams.abandon_capture(stream);
   }
@@ -268,7 +269,7 @@ extern "C" __attribute__((visibility("default"))) const CudaOps* zoo_cuda_ops(ui
 }  // namespace zoo
 
 int host_cuda_enqueue(void* stream, void (*call)(void*), void* data) {
-  return zoo::put("host_cuda_enqueue", stream, {}, [=] { call(data); }) ? -1 : 0;
+  return zoo::enqueue("host_cuda_enqueue", stream, {}, [=] { call(data); }) ? -1 : 0;
 }
 
 void host_cuda_break(const char* message) {
@@ -296,7 +297,7 @@ uint64_t host_cuda_counter(const char* name) {
                                             {"queued", all.streams.queued()},
                                             {"graphs", all.streams.graphs()},
                                             {"contexts", all.contexts.size()}};
-  if (const auto found = now.find(name); found != now.end()) return found->second;
+  if (const auto value = now.find(name); value != now.end()) return value->second;
   return all.counts[name];
 }
 

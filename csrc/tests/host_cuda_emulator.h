@@ -1,4 +1,4 @@
-// All of the emulated devices, and how a function of their table is entered.
+// State of the emulated devices, and the entry of the functions of their table.
 #pragma once
 
 #include <cstdint>
@@ -16,37 +16,36 @@
 
 namespace zoo::host_cuda {
 
-// Of CUDA: the emulated runtime's, 13.0.
+// Version of the emulated CUDA runtime: 13.0.
 constexpr int kVersion = 13000;
 
-inline uint64_t setting(const char* name, uint64_t otherwise) {
+inline uint64_t setting(const char* name, uint64_t fallback) {
   const char* value = std::getenv(name);
-  return value && *value ? std::strtoull(value, nullptr, 10) : otherwise;
+  return value && *value ? std::strtoull(value, nullptr, 10) : fallback;
 }
 
 struct Emulator {
   const int devices = static_cast<int>(setting("HOST_CUDA_DEVICES", 1));
-  std::mutex mutex;  // guards all that follows
+  std::mutex mutex;  // guards the following members
   Memory memory{devices, setting("HOST_CUDA_MEMORY", uint64_t{1} << 30)};
   Streams streams{devices, &memory};
-  std::set<int> contexts;  // devices that a thread had as its current one
+  std::set<int> contexts;  // devices that were ever current in a thread
   std::map<std::string, uint64_t> counts;
   std::map<std::string, std::pair<int, std::string>> failures;
 };
 
-// Never destroyed: other objects of the process may outlive what is static here.
+// Never destroyed, because other static objects may outlive it.
 inline Emulator& emulator() {
-  static auto* const made = new Emulator;
-  return *made;
+  static auto* const instance = new Emulator;
+  return *instance;
 }
 
-// The calling thread's device, and its last failure.
-inline thread_local int current = 0;
-inline thread_local std::vector<int> entered;  // the devices that were current before
-inline thread_local char message[512];
+inline thread_local int current = 0;           // device of the thread
+inline thread_local std::vector<int> entered;  // devices that were current before
+inline thread_local char message[512];         // of the last error
 
-// Enters a function of the table. Returns null, the failure that call(&lock) returned, or the one
-// that host_cuda_fail set.
+// Runs a function of the table. Returns null, the error returned by call(&lock), or the one set by
+// host_cuda_fail.
 template <typename Call>
 const char* entry(const char* name, const Call& call) {
   constexpr const char* kNoDevice = "cudaErrorNoDevice: no CUDA-capable device is detected";

@@ -1,4 +1,4 @@
-// What the kernels of emulated devices do, when it is their turn.
+// Kernels of the emulated devices.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,10 @@
 
 namespace zoo::host_cuda {
 
-// As a GPU's threads do it.
 template <typename Out>
-void draw(const SampleArguments<Out>& given) {
-  for (size_t thread = 0; thread < sample_threads<Out>(given.rows, given.width); ++thread) {
-    sample_thread<Out, false, size_t>(given, thread);
+void draw(const SampleArguments<Out>& arguments) {
+  for (size_t thread = 0; thread < sample_threads<Out>(arguments.rows, arguments.width); ++thread) {
+    sample_thread<Out, false, size_t>(arguments, thread);
   }
 }
 
@@ -29,11 +28,12 @@ void interpolate(const float* a, const float* b, const float* t, Interpolation m
   for (size_t i = 0; i < path.size(); ++i) h[i] = from_float<Out>(path[i]);
 }
 
-inline void to_levels(const LevelArguments& given) {
-  for (size_t thread = 0; thread < level_threads(given); ++thread) level_thread(given, thread);
+inline void to_levels(const LevelArguments& arguments) {
+  for (size_t thread = 0; thread < level_threads(arguments); ++thread)
+    level_thread(arguments, thread);
 }
 
-// call(h as a pointer to its type), or what is wrong with the type.
+// Returns call(h cast to its type), or a message for an unknown type.
 template <typename Call>
 const char* with_type(Real real, void* h, const Call& call) {
   if (real == Real::kFloat32) return call(static_cast<float*>(h));

@@ -1,4 +1,4 @@
-// The memory of emulated devices, and pinned memory: what was allocated, and how much.
+// Memory of the emulated devices, and pinned memory.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,10 @@
 
 namespace zoo::host_cuda {
 
-// In the place of a device's index.
+// Used instead of a device index.
 constexpr int kPinned = -1;
 
-// Bytes that a piece of work reads or writes, and what its pointer must be a multiple of.
+// Memory that work reads or writes, and its required alignment.
 struct Extent {
   const void* data;
   size_t bytes;
@@ -21,7 +21,7 @@ struct Extent {
   bool or_pinned;
 };
 
-// Of an array of values; too many of them are more than any memory has.
+// Returns the extent of an array. If its size overflows, it is larger than any memory.
 template <typename T, typename... Lengths>
 Extent extent(const T* data, Lengths... lengths) {
   size_t bytes = sizeof(T);
@@ -32,14 +32,14 @@ Extent extent(const T* data, Lengths... lengths) {
   return {data, bytes, alignof(T), false};
 }
 
-// Its user holds a lock.
+// Not thread-safe: callers hold a lock.
 class Memory {
  public:
   Memory(int devices, uint64_t total)
       : total_(total), live_(static_cast<size_t>(devices), uint64_t{0}) {}
   Memory(const Memory&) = delete;
 
-  // Null where there is not so much.
+  // Returns null if there is too little memory.
   void* allocate(int device, size_t bytes) {
     if (device != kPinned && bytes > total_ - live(device)) return nullptr;
     const size_t whole = (bytes + kAlignment - 1) / kAlignment * kAlignment;
@@ -51,17 +51,18 @@ class Memory {
     return memory;
   }
 
-  // What is queued already may go on using it until sweep(). False for what is no such memory.
+  // Marks memory as released; queued work may use it until sweep(). Returns false if there is no
+  // such memory.
   bool release(void* memory, bool pinned) {
-    const auto found = allocations_.find(address(memory));
-    if (found == allocations_.end() || found->second.released) return false;
-    if ((found->second.device == kPinned) != pinned) return false;
-    found->second.released = true;
-    count(found->second.device) -= found->second.bytes;
+    const auto entry = allocations_.find(address(memory));
+    if (entry == allocations_.end() || entry->second.released) return false;
+    if ((entry->second.device == kPinned) != pinned) return false;
+    entry->second.released = true;
+    count(entry->second.device) -= entry->second.bytes;
     return true;
   }
 
-  // Gives back what was released.
+  // Frees what was released.
   void sweep() {
     for (auto entry = allocations_.begin(); entry != allocations_.end();) {
       if (!entry->second.released) {
@@ -73,12 +74,13 @@ class Memory {
     }
   }
 
-  // What is wrong with it as memory of the device; empty: nothing. running: what was released
-  // after the work was queued is good still.
+  // Returns an error message if the extent is not memory of the device, else "". running: memory
+  // that was released after the work was queued is still valid.
   std::string check(const Extent& extent, int device, bool running) const {
-    const Allocation* found = find(extent.data, extent.bytes, running);
-    const bool there = found && (found->device == device || (extent.or_pinned && is_pinned(found)));
-    if (!there) {
+    const Allocation* allocation = find(extent.data, extent.bytes, running);
+    const bool valid = allocation && (allocation->device == device ||
+                                      (extent.or_pinned && allocation->device == kPinned));
+    if (!valid) {
       return "cudaErrorIllegalAddress: " + std::to_string(extent.bytes) + " bytes at " +
              std::to_string(address(extent.data)) + " are not all memory of device " +
              std::to_string(device) + (extent.or_pinned ? ", nor pinned" : "");
@@ -89,10 +91,11 @@ class Memory {
     return "";
   }
 
-  // The device of the memory; less than 0 for what is none. running: as of check().
+  // Returns the device that owns the memory, a negative number if none does. running: as in
+  // check().
   int device_of(const void* memory, size_t bytes, bool running = false) const {
-    const Allocation* found = find(memory, bytes, running);
-    return found ? found->device : kPinned;
+    const Allocation* allocation = find(memory, bytes, running);
+    return allocation ? allocation->device : kPinned;
   }
 
   uint64_t total() const { return total_; }
@@ -112,24 +115,22 @@ class Memory {
     bool released;
   };
 
-  // As cudaMalloc aligns.
-  static constexpr size_t kAlignment = 256;
+  static constexpr size_t kAlignment = 256;  // that of cudaMalloc
   static constexpr int kPattern = 0xff;
 
   static uintptr_t address(const void* memory) { return reinterpret_cast<uintptr_t>(memory); }
-  static bool is_pinned(const Allocation* found) { return found->device == kPinned; }
 
   uint64_t& count(int device) {
     return device == kPinned ? pinned_ : live_[static_cast<size_t>(device)];
   }
 
-  // The allocation that all of the bytes are in.
+  // Returns the allocation that contains all bytes.
   const Allocation* find(const void* memory, size_t bytes, bool released) const {
-    auto found = allocations_.upper_bound(address(memory));
-    if (found == allocations_.begin()) return nullptr;
-    --found;
-    const size_t offset = address(memory) - found->first;
-    const Allocation& allocation = found->second;
+    auto entry = allocations_.upper_bound(address(memory));
+    if (entry == allocations_.begin()) return nullptr;
+    --entry;
+    const size_t offset = address(memory) - entry->first;
+    const Allocation& allocation = entry->second;
     if (offset >= allocation.bytes || bytes > allocation.bytes - offset) return nullptr;
     return allocation.released && !released ? nullptr : &allocation;
   }

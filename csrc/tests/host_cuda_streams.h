@@ -1,4 +1,4 @@
-// Streams and graphs of emulated devices.
+// Streams and graphs of the emulated devices.
 #pragma once
 
 #include <algorithm>
@@ -31,14 +31,14 @@ constexpr const char* kCapturing =
 constexpr const char* kInvalidated =
     "cudaErrorStreamCaptureInvalidated: operation failed due to a previous error during capture";
 
-// True while the calling thread does a stream's work.
+// True while the calling thread runs the work of a stream.
 inline thread_local bool working = false;
 
-// The message of its failure.
+// Error message of that work.
 inline thread_local std::string broken;
 
-// Functions return what failed, empty for success. Their user holds the lock of the mutex that
-// the memory is guarded by; it is let go while work runs.
+// Functions return an error message, empty for success. Callers hold the lock that guards the
+// memory; it is released while work runs.
 class Streams {
  public:
   Streams(int devices, Memory* memory) : memory_(memory) {
@@ -56,23 +56,23 @@ class Streams {
   }
 
   std::string destroy(Lock* lock, void* handle) {
-    const auto found = streams_.find(handle);
-    if (found == streams_.end()) return kBadHandle;
-    if (found->second->capturing) return kCapturing;
-    const Pointer stream = found->second;
-    streams_.erase(found);
-    // What is in it is done nevertheless.
+    const auto entry = streams_.find(handle);
+    if (entry == streams_.end()) return kBadHandle;
+    if (entry->second->capturing) return kCapturing;
+    const Pointer stream = entry->second;
+    streams_.erase(entry);
+    // Like CUDA, finishes the work in the stream.
     if (stream->runner == std::thread::id()) run(lock, stream.get());
     return "";
   }
 
-  // Puts work into a stream of the device.
-  std::string put(void* handle, int device, Work work) {
+  // Enqueues work into a stream of the device.
+  std::string enqueue(void* handle, int device, Work work) {
     const Pointer stream = find(handle, device);
     if (!stream || stream->device != device) return kBadHandle;
     for (const Extent& extent : work.extents) {
-      const std::string wrong = memory_->check(extent, device, /*running=*/false);
-      if (!wrong.empty()) return wrong;
+      const std::string error = memory_->check(extent, device, /*running=*/false);
+      if (!error.empty()) return error;
     }
     if (stream->capturing) {
       if (stream->invalidated) return kInvalidated;
@@ -82,7 +82,7 @@ class Streams {
     return queue(stream.get(), {std::make_shared<Work>(std::move(work))});
   }
 
-  // Runs what was put into the stream before; null: into all streams.
+  // Runs the work in a stream, or in all streams if it is null.
   std::string synchronize(Lock* lock, void* handle) {
     if (refused_by_capture()) return kCapturing;
     if (!handle) {
@@ -131,10 +131,10 @@ class Streams {
 
   // Ends a capture of this thread without a graph.
   void abandon_capture(void* handle) {
-    const auto found = streams_.find(handle);
-    if (found == streams_.end() || found->second->owner != std::this_thread::get_id()) return;
-    found->second->capturing = false;
-    found->second->captured.clear();
+    const auto entry = streams_.find(handle);
+    if (entry == streams_.end() || entry->second->owner != std::this_thread::get_id()) return;
+    entry->second->capturing = false;
+    entry->second->captured.clear();
   }
 
   std::string launch(void* handle, void* stream_handle, int device) {
@@ -149,10 +149,11 @@ class Streams {
     return queue(stream.get(), graph->second.steps);
   }
 
-  // Those of its launches that are queued go on.
+  // Launches that are queued still run.
   std::string destroy_graph(void* handle) { return graphs_.erase(handle) ? "" : kBadHandle; }
 
-  // True if this thread captures a stream, and must not wait or allocate; its captures fail.
+  // Returns true if this thread captures a stream and thus must not wait or allocate. Its captures
+  // then fail.
   bool refused_by_capture() {
     bool any = false;
     for (const auto& [handle, stream] : streams_) {
@@ -163,7 +164,7 @@ class Streams {
     return any;
   }
 
-  // Gives memory back where nothing that is queued can use it.
+  // Frees released memory if no queued work can use it.
   void sweep() {
     const auto idle = [](const Pointer& stream) { return stream->queue.empty(); };
     bool all = running_ == 0 && std::all_of(defaults_.begin(), defaults_.end(), idle);
@@ -172,10 +173,10 @@ class Streams {
   }
 
   size_t streams() const { return streams_.size(); }
-  // Pieces of work that are not done.
+  // Amount of work that is not done.
   uint64_t queued() const {
     uint64_t sum = 0;
-    for (const auto& [handle, stream] : streams_) sum += stream->put - stream->done;
+    for (const auto& [handle, stream] : streams_) sum += stream->enqueued - stream->done;
     return sum;
   }
   size_t graphs() const { return graphs_.size(); }
@@ -184,7 +185,7 @@ class Streams {
   struct Stream {
     int device = 0;
     std::deque<Step> queue;
-    uint64_t put = 0;
+    uint64_t enqueued = 0;
     uint64_t done = 0;
     std::thread::id runner;
     std::string failure;
@@ -200,25 +201,25 @@ class Streams {
     std::vector<Step> steps;
   };
 
-  // Never one that was there before.
+  // Handles are never reused.
   void* next_handle() { return reinterpret_cast<void*>(handles_ += 16); }
 
   Pointer find(void* handle, int device) const {
     if (!handle) return defaults_[static_cast<size_t>(device)];
-    const auto found = streams_.find(handle);
-    return found == streams_.end() ? nullptr : found->second;
+    const auto entry = streams_.find(handle);
+    return entry == streams_.end() ? nullptr : entry->second;
   }
 
   static std::string queue(Stream* stream, const std::vector<Step>& steps) {
     if (!stream->failure.empty()) return stream->failure;
     stream->queue.insert(stream->queue.end(), steps.begin(), steps.end());
-    stream->put += steps.size();
+    stream->enqueued += steps.size();
     return "";
   }
 
-  // Until all is done that is in the stream now, by this thread or another.
+  // Waits until this or another thread has done all work that is in the stream now.
   std::string finish(Lock* lock, Stream* stream) {
-    const uint64_t target = stream->put;
+    const uint64_t target = stream->enqueued;
     while (stream->done < target) {
       if (stream->runner == std::this_thread::get_id()) {
         return "cudaErrorNotPermitted: work of the stream waits for the stream";
@@ -258,7 +259,7 @@ class Streams {
   }
 
   Memory* const memory_;
-  std::vector<Pointer> defaults_;  // each device's stream null
+  std::vector<Pointer> defaults_;  // the null stream of each device
   std::map<void*, Pointer> streams_;
   std::map<void*, Graph> graphs_;
   uintptr_t handles_ = 0x10000;

@@ -7,22 +7,22 @@
 namespace zoo::host_ort {
 namespace {
 
-// The message of a failure that was asked for, which is used up.
+// Returns true, and the message, if this call has to fail.
 bool fails(const char* what, std::string* message) {
   const Guard lock(state().mutex);
-  const auto found = state().failures.find(what);
-  if (found == state().failures.end() || found->second.first == 0) return false;
-  --found->second.first;
-  *message = found->second.second;
+  const auto failure = state().failures.find(what);
+  if (failure == state().failures.end() || failure->second.first == 0) return false;
+  --failure->second.first;
+  *message = failure->second.second;
   return true;
 }
 
-Provider& provider_of(OrtCUDAProviderOptionsV2* options) {
+Provider& as_provider(OrtCUDAProviderOptionsV2* options) {
   return *reinterpret_cast<Provider*>(options);
 }
 
-OrtStatus* create_environment(OrtLoggingLevel level, const char* name, OrtEnv** made) noexcept {
-  OrtStatus* status = real().CreateEnv(level, name, made);
+OrtStatus* create_environment(OrtLoggingLevel level, const char* name, OrtEnv** out) noexcept {
+  OrtStatus* status = real().CreateEnv(level, name, out);
   const Guard lock(state().mutex);
   state().environment = !status;
   return status;
@@ -40,12 +40,12 @@ OrtStatus* release_providers(char** names, int) noexcept {
   return nullptr;
 }
 
-OrtStatus* create_options(OrtCUDAProviderOptionsV2** made) noexcept {
-  *made = reinterpret_cast<OrtCUDAProviderOptionsV2*>(new Provider);
+OrtStatus* create_options(OrtCUDAProviderOptionsV2** out) noexcept {
+  *out = reinterpret_cast<OrtCUDAProviderOptionsV2*>(new Provider);
   return nullptr;
 }
 
-void release_options(OrtCUDAProviderOptionsV2* options) noexcept { delete &provider_of(options); }
+void release_options(OrtCUDAProviderOptionsV2* options) noexcept { delete &as_provider(options); }
 
 OrtStatus* update_options(OrtCUDAProviderOptionsV2* options, const char* const* names,
                           const char* const* values, size_t count) noexcept {
@@ -53,14 +53,14 @@ OrtStatus* update_options(OrtCUDAProviderOptionsV2* options, const char* const* 
   if (fails("load", &message)) return failure(message);
   const Guard lock(state().mutex);
   if (!state().environment) return failure("Attempt to use DefaultLogger: no environment yet");
-  for (size_t i = 0; i < count; ++i) provider_of(options).settings[names[i]] = values[i];
+  for (size_t i = 0; i < count; ++i) as_provider(options).settings[names[i]] = values[i];
   return nullptr;
 }
 
 OrtStatus* update_option(OrtCUDAProviderOptionsV2* options, const char* name,
                          void* value) noexcept {
   if (std::strcmp(name, "user_compute_stream") != 0) return failure("no such option");
-  provider_of(options).stream = value;
+  as_provider(options).stream = value;
   return nullptr;
 }
 
@@ -79,73 +79,73 @@ void release_session_options(OrtSessionOptions* options) noexcept {
 }
 
 OrtStatus* create_memory_info(const char* name, OrtAllocatorType type, int id, OrtMemType kind,
-                              OrtMemoryInfo** made) noexcept {
-  if (std::strcmp(name, "Cuda") != 0) return real().CreateMemoryInfo(name, type, id, kind, made);
-  OrtStatus* status = real().CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, made);
+                              OrtMemoryInfo** out) noexcept {
+  if (std::strcmp(name, "Cuda") != 0) return real().CreateMemoryInfo(name, type, id, kind, out);
+  OrtStatus* status = real().CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, out);
   const Guard lock(state().mutex);
-  if (!status) state().memory_of[*made] = id;
+  if (!status) state().memory_devices[*out] = id;
   return status;
 }
 
 void release_memory_info(OrtMemoryInfo* info) noexcept {
   {
     const Guard lock(state().mutex);
-    state().memory_of.erase(info);
+    state().memory_devices.erase(info);
   }
   real().ReleaseMemoryInfo(info);
 }
 
 OrtStatus* create_tensor(const OrtMemoryInfo* info, void* data, size_t bytes, const int64_t* shape,
-                         size_t rank, ONNXTensorElementDataType type, OrtValue** made) noexcept {
-  int wanted = -1;
+                         size_t rank, ONNXTensorElementDataType type, OrtValue** out) noexcept {
+  int expected = -1;
   {
     const Guard lock(state().mutex);
-    const auto found = state().memory_of.find(info);
-    if (found != state().memory_of.end()) wanted = found->second;
+    const auto entry = state().memory_devices.find(info);
+    if (entry != state().memory_devices.end()) expected = entry->second;
   }
   int device = -1;
-  if (wanted >= 0 && (!devices().is_device(data, bytes) || devices().ops.device_of(data, &device) ||
-                      device != wanted)) {
-    return failure("a tensor is not in the memory of device " + std::to_string(wanted));
+  if (expected >= 0 && (!devices().is_device(data, bytes) ||
+                        devices().ops.device_of(data, &device) || device != expected)) {
+    return failure("a tensor is not in the memory of device " + std::to_string(expected));
   }
-  return real().CreateTensorWithDataAsOrtValue(info, data, bytes, shape, rank, type, made);
+  return real().CreateTensorWithDataAsOrtValue(info, data, bytes, shape, rank, type, out);
 }
 
 OrtStatus* create_session(const OrtEnv* env, const void* model, size_t bytes,
-                          const OrtSessionOptions* options, OrtSession** made) noexcept {
+                          const OrtSessionOptions* options, OrtSession** out) noexcept {
   auto session = std::make_unique<Session>();
   {
     const Guard lock(state().mutex);
-    const auto found = state().appended.find(options);
-    if (found == state().appended.end()) {
-      return real().CreateSessionFromArray(env, model, bytes, options, made);
+    const auto provider = state().appended.find(options);
+    if (provider == state().appended.end()) {
+      return real().CreateSessionFromArray(env, model, bytes, options, out);
     }
-    session->provider = found->second;
+    session->provider = provider->second;
   }
   std::string message;
   const bool graph = session->provider.settings["enable_cuda_graph"] == "1";
   if (fails("session", &message) || (graph && fails("graph", &message))) return failure(message);
   devices().set_device(session->provider.device());
   if (const char* failed = devices().ops.make_stream(&session->kernels)) return failure(failed);
-  if (OrtStatus* status = real().CreateSessionFromArray(env, model, bytes, options, made)) {
+  if (OrtStatus* status = real().CreateSessionFromArray(env, model, bytes, options, out)) {
     devices().ops.destroy_stream(session->kernels);
     return status;
   }
-  session->real = *made;
+  session->real = *out;
   const Guard lock(state().mutex);
   state().last_settings = session->provider.settings;
-  state().sessions[*made] = std::move(session);
+  state().sessions[*out] = std::move(session);
   return nullptr;
 }
 
 void release_session(OrtSession* session) noexcept {
   real().ReleaseSession(session);
   const Guard lock(state().mutex);
-  const auto found = state().sessions.find(session);
-  if (found == state().sessions.end()) return;
-  devices().set_device(found->second->provider.device());
-  devices().ops.destroy_stream(found->second->kernels);
-  state().sessions.erase(found);
+  const auto entry = state().sessions.find(session);
+  if (entry == state().sessions.end()) return;
+  devices().set_device(entry->second->provider.device());
+  devices().ops.destroy_stream(entry->second->kernels);
+  state().sessions.erase(entry);
 }
 
 OrtStatus* add_run_entry(OrtRunOptions* options, const char* name, const char* value) noexcept {
@@ -162,7 +162,7 @@ void release_run_options(OrtRunOptions* options) noexcept {
   real().ReleaseRunOptions(options);
 }
 
-// The network's kernels, when it is their turn.
+// The work of a run: the kernels of the network.
 void work(void* data) {
   const Run& run = *static_cast<Run*>(data);
   count("runs");
@@ -176,17 +176,17 @@ void work(void* data) {
   real().ReleaseStatus(status);
 }
 
-OrtStatus* run(OrtSession* given, const OrtRunOptions* options,
+OrtStatus* run(OrtSession* handle, const OrtRunOptions* options,
                const OrtIoBinding* binding) noexcept {
   Session* session = nullptr;
   Settings entries;
   {
     const Guard lock(state().mutex);
-    const auto found = state().sessions.find(given);
-    if (found != state().sessions.end()) session = found->second.get();
+    const auto entry = state().sessions.find(handle);
+    if (entry != state().sessions.end()) session = entry->second.get();
     entries = state().run_options[options];
   }
-  if (!session) return real().RunWithBinding(given, options, binding);
+  if (!session) return real().RunWithBinding(handle, options, binding);
   if (session->provider.settings["enable_cuda_graph"] == "1" && entries["gpu_graph_id"] != "-1") {
     return failure("the provider's own CUDA graphs are not emulated");
   }
@@ -255,8 +255,8 @@ void host_ort_fail(const char* what, int times, const char* message) {
 
 const char* host_ort_option(const char* name) {
   const Guard lock(state().mutex);
-  const auto found = state().last_settings.find(name);
-  return found == state().last_settings.end() ? nullptr : found->second.c_str();
+  const auto setting = state().last_settings.find(name);
+  return setting == state().last_settings.end() ? nullptr : setting->second.c_str();
 }
 
 uint64_t host_ort_counter(const char* name) {

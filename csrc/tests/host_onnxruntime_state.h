@@ -1,4 +1,4 @@
-// What the two sources of the emulated CUDA provider share (host_onnxruntime.h).
+// State of the emulated CUDA provider (host_onnxruntime.h), shared by its two sources.
 #pragma once
 
 #include <dlfcn.h>
@@ -25,13 +25,13 @@
 
 namespace zoo::host_ort {
 
-// A function of the library that an environment variable names.
+// Returns a function of the library that an environment variable names.
 template <typename Function>
 Function* symbol(const char* variable, const char* name) {
   void* const library = ::dlopen(std::getenv(variable), RTLD_NOW | RTLD_LOCAL);
-  void* const found = library ? ::dlsym(library, name) : nullptr;
-  if (!found) std::abort();
-  return reinterpret_cast<Function*>(found);
+  void* const function = library ? ::dlsym(library, name) : nullptr;
+  if (!function) std::abort();
+  return reinterpret_cast<Function*>(function);
 }
 
 // The emulated devices.
@@ -61,7 +61,7 @@ inline const OrtApiBase* real_base() {
   return base;
 }
 
-// The real library's functions.
+// Functions of the real library.
 inline const OrtApi& real() {
   static const OrtApi* const api = real_base()->GetApi(ORT_API_VERSION);
   return *api;
@@ -81,7 +81,7 @@ struct Provider {
 
 struct Session;
 
-// The work of a run, which graphs may do again for as long as the session lives.
+// The work of a run. Graphs may repeat it, so it lives as long as the session.
 struct Run {
   Session* session;
   OrtIoBinding* binding;
@@ -96,11 +96,11 @@ struct Session {
 };
 
 struct State {
-  std::mutex mutex;  // guards all that follows
+  std::mutex mutex;  // guards the following members
   std::map<const OrtSessionOptions*, Provider> appended;
   std::map<const OrtSession*, std::unique_ptr<Session>> sessions;
   std::map<const OrtRunOptions*, Settings> run_options;
-  std::map<const OrtMemoryInfo*, int> memory_of;
+  std::map<const OrtMemoryInfo*, int> memory_devices;
   std::map<std::string, std::pair<int, std::string>> failures;
   std::map<std::string, uint64_t> counts;
   bool environment = false;
@@ -108,8 +108,8 @@ struct State {
 };
 
 inline State& state() {
-  static auto* const made = new State;
-  return *made;
+  static auto* const instance = new State;
+  return *instance;
 }
 
 using Guard = std::lock_guard<std::mutex>;
@@ -119,10 +119,10 @@ inline void count(const char* name) {
   ++state().counts[name];
 }
 
-// The session whose work the calling thread does.
+// The session whose work the calling thread runs.
 inline thread_local Session* running = nullptr;
 
-// Replaces the functions for custom operators in the table that users of this library see.
+// Replaces the functions for custom operators in the table of this library.
 void use_operators(OrtApi* table);
 
 }  // namespace zoo::host_ort

@@ -1,5 +1,5 @@
-// Rows of images through a backend that wants whole batches: nothing is read or written
-// past the caller's rows, and an output that nobody wants is left out.
+// Rows of images in a backend with fixed run sizes: nothing is read or written past the caller's
+// rows, and outputs that are not needed are not bound.
 
 #include <numeric>
 #include <string>
@@ -73,7 +73,7 @@ void rows_are_padded_and_cut(bool fixed) {
   }
 }
 
-void unwanted_outputs_are_not_asked_for(bool fixed) {
+void null_outputs_are_not_bound(bool fixed) {
   std::vector<unsigned char> images(3 * kBytes, 7);
   std::vector<float> mu(3);
   SumBackend backend(fixed);
@@ -90,7 +90,7 @@ void unwanted_outputs_are_not_asked_for(bool fixed) {
 int main() {
   for (const bool fixed : {false, true}) {
     rows_are_padded_and_cut(fixed);
-    unwanted_outputs_are_not_asked_for(fixed);
+    null_outputs_are_not_bound(fixed);
   }
   return zoo::test::report();
 }

@@ -1,5 +1,5 @@
-// Engines that take more than latents or images, on the files of tests/support/small_inputs.py:
-// classes, styles and the noise of layers, attributes. Arguments: their folder, the backend.
+// Engines with more inputs than latents or images: classes, styles and the noise of layers,
+// attributes. Arguments: the folder of the files of tests/support/small_inputs.py, the backend.
 
 #include <algorithm>
 #include <cmath>
@@ -19,14 +19,7 @@ constexpr uint64_t kFirst = 5;
 
 using Images = std::vector<uint8_t>;
 
-// Some samples of a run, the labels in the way that the request has them.
-zoo::SampleRequest request(uint64_t n, uint64_t first) {
-  zoo::SampleRequest request;
-  request.n = n;
-  request.seed = kSeed;
-  request.first = first;
-  return request;
-}
+zoo::SampleRequest make_request(uint64_t n, uint64_t first) { return {n, kSeed, first}; }
 
 Images sample(const zoo::Generator& generator, const zoo::SampleRequest& request) {
   Images images(request.n * generator.manifest().image.bytes());
@@ -40,7 +33,7 @@ Images decode(const zoo::Generator& generator, const zoo::DecodeRequest& request
   return images;
 }
 
-Images streamed(const zoo::Generator& generator, const zoo::SampleRequest& request) {
+Images stream_all(const zoo::Generator& generator, const zoo::SampleRequest& request) {
   Images images;
   zoo::Stream stream = generator.stream(request);
   zoo::Stream::Batch batch;
@@ -51,7 +44,7 @@ Images streamed(const zoo::Generator& generator, const zoo::SampleRequest& reque
   return images;
 }
 
-Images rows(const Images& images, size_t bytes, size_t first, size_t count) {
+Images slice(const Images& images, size_t bytes, size_t first, size_t count) {
   return Images(images.begin() + first * bytes, images.begin() + (first + count) * bytes);
 }
 
@@ -64,35 +57,35 @@ void classes(const std::string& folder, const zoo::Options& options) {
 
   std::vector<int64_t> labels;
   for (size_t i = 0; i < kImages; ++i) labels.push_back((kFirst + i) % 3);
-  zoo::SampleRequest each = request(kImages, kFirst);
-  const Images turn = sample(generator, each);
+  zoo::SampleRequest each = make_request(kImages, kFirst);
+  const Images in_turn = sample(generator, each);
   each.labels = labels.data();
   each.label_count = labels.size();
-  CHECK(sample(generator, each) == turn);
+  CHECK(sample(generator, each) == in_turn);
   each.batch = 7;
-  CHECK(streamed(generator, each) == turn);
+  CHECK(stream_all(generator, each) == in_turn);
 
   const std::vector<int64_t> cycle = {2, 2, 0, 1};
-  zoo::SampleRequest cycled = request(kImages, kFirst);
+  zoo::SampleRequest cycled = make_request(kImages, kFirst);
   cycled.labels = cycle.data();
   cycled.label_count = cycle.size();
   cycled.cycle = true;
   const Images whole = sample(generator, cycled);
-  CHECK(whole != turn && streamed(generator, cycled) == whole);
+  CHECK(whole != in_turn && stream_all(generator, cycled) == whole);
   cycled.n = 9;
   cycled.first += 13;
-  CHECK(sample(generator, cycled) == rows(whole, bytes, 13, 9));
+  CHECK(sample(generator, cycled) == slice(whole, bytes, 13, 9));
 
   std::vector<float> latents(kImages * manifest.latent_width);
   zoo::fill_normal({kSeed, kFirst, 0}, kImages, manifest.latent_width, latents.data());
-  zoo::DecodeRequest given;
-  given.latents = latents.data();
-  given.n = kImages;
-  given.first = kFirst;
-  CHECK(decode(generator, given) == turn);
+  zoo::DecodeRequest points;
+  points.latents = latents.data();
+  points.n = kImages;
+  points.first = kFirst;
+  CHECK(decode(generator, points) == in_turn);
 
   const int64_t bad[] = {0, 3, -1};
-  zoo::SampleRequest wrong = request(3, 0);
+  zoo::SampleRequest wrong = make_request(3, 0);
   wrong.labels = bad;
   wrong.label_count = 3;
   THROWS(sample(generator, wrong), zoo::ArgumentError, "0 to 2 (hat, coat, scarf), got 3");
@@ -100,12 +93,12 @@ void classes(const std::string& folder, const zoo::Options& options) {
   THROWS(sample(generator, wrong), zoo::ArgumentError, "expected 1 or n = 3, got 2");
   THROWS(generator.stream(wrong), zoo::ArgumentError, "expected 1 or n = 3, got 2");
   const zoo::Generator plain(folder + "/plain.onnx", options);
-  given.labels = bad;
-  given.label_count = 1;
-  given.n = 1;
-  std::vector<float> latent(plain.manifest().latent_width);
-  given.latents = latent.data();
-  THROWS(decode(plain, given), zoo::ArgumentError, "labels: expected none");
+  const std::vector<float> latent(plain.manifest().latent_width);
+  zoo::DecodeRequest labelled;
+  labelled.latents = latent.data();
+  labelled.labels = bad;
+  labelled.label_count = 1;
+  THROWS(decode(plain, labelled), zoo::ArgumentError, "labels: expected none");
 }
 
 void styles(const std::string& folder, const zoo::Options& options) {
@@ -115,45 +108,45 @@ void styles(const std::string& folder, const zoo::Options& options) {
   const zoo::Manifest& manifest = generator.manifest();
   CHECK(manifest.style_layers == 2 && manifest.layer_noise.size() == 2);
 
-  zoo::SampleRequest plain = request(kImages, kFirst);
+  zoo::SampleRequest plain = make_request(kImages, kFirst);
   const Images whole = sample(generator, plain);
   zoo::SampleRequest truncated = plain;
   truncated.truncation = 0.5f;
   truncated.noise = 0.25f;
   const Images closer = sample(generator, truncated);
-  CHECK(closer != whole && streamed(generator, truncated) == closer);
+  CHECK(closer != whole && stream_all(generator, truncated) == closer);
 
   const size_t width = manifest.latent_width;
   const size_t style = mapping.style_width();
   std::vector<float> latents(kImages * width);
   zoo::fill_normal({kSeed, kFirst, manifest.latent_stream}, kImages, width, latents.data());
-  zoo::DecodeRequest given;
-  given.latents = latents.data();
-  given.n = kImages;
-  given.seed = kSeed;
-  given.first = kFirst;
-  CHECK(decode(generator, given) == whole);
-  given.seed.reset();
-  const Images quiet = decode(generator, given);
+  zoo::DecodeRequest points;
+  points.latents = latents.data();
+  points.n = kImages;
+  points.seed = kSeed;
+  points.first = kFirst;
+  CHECK(decode(generator, points) == whole);
+  points.seed.reset();
+  const Images quiet = decode(generator, points);
   plain.noise = 0.0f;
   CHECK(quiet != whole && quiet == sample(generator, plain));
 
-  std::vector<float> made(kImages * style);
-  mapping.map(latents.data(), kImages, made.data());
-  std::vector<float> both;
+  std::vector<float> styles(kImages * style);
+  mapping.map(latents.data(), kImages, styles.data());
+  std::vector<float> layers;
   for (size_t row = 0; row < kImages; ++row) {
     for (size_t layer = 0; layer < manifest.style_layers; ++layer) {
-      both.insert(both.end(), made.begin() + row * style, made.begin() + (row + 1) * style);
+      layers.insert(layers.end(), styles.begin() + row * style, styles.begin() + (row + 1) * style);
     }
   }
-  given.latents = both.data();
-  const Images again = decode(synthesis, given);
+  points.latents = layers.data();
+  const Images again = decode(synthesis, points);
   int worst = 0;
   for (size_t i = 0; i < again.size(); ++i) worst = std::max(worst, std::abs(again[i] - quiet[i]));
   CHECK(worst <= 1);
 
   for (const float value : {-1.0f, std::nanf(""), std::numeric_limits<float>::infinity()}) {
-    zoo::SampleRequest bad = request(1, 0);
+    zoo::SampleRequest bad = make_request(1, 0);
     bad.truncation = value;
     THROWS(sample(generator, bad), zoo::ArgumentError, "truncation: expected a finite number");
     bad.truncation = 1.0f;
@@ -167,31 +160,31 @@ void styles(const std::string& folder, const zoo::Options& options) {
 }
 
 void translators(const std::string& folder, const zoo::Options& options) {
-  const zoo::Translator asked(folder + "/attributes.onnx", options);
+  const zoo::Translator conditional(folder + "/attributes.onnx", options);
   const zoo::Translator noisy(folder + "/noisy.onnx", options);
-  const size_t bytes = asked.manifest().image.bytes();
-  CHECK(asked.manifest().condition_names.size() == 2);
-  const Images images(kImages * asked.manifest().input.bytes(), 100);
+  const size_t bytes = conditional.manifest().image.bytes();
+  CHECK(conditional.manifest().condition_names.size() == 2);
+  const Images images(kImages * conditional.manifest().input.bytes(), 100);
   const auto translate = [&](const zoo::Translator& translator, zoo::TranslateRequest request) {
     request.images = images.data();
-    Images made(request.n * bytes);
-    translator.translate(request, made.data());
-    return made;
+    Images translated(request.n * bytes);
+    translator.translate(request, translated.data());
+    return translated;
   };
   zoo::TranslateRequest request;
   request.n = kImages;
   std::vector<float> attributes;
   for (size_t i = 0; i < kImages; ++i) attributes.insert(attributes.end(), {0.25f, 1.0f});
   request.attributes = attributes.data();
-  const Images each = translate(asked, request);
+  const Images each = translate(conditional, request);
   request.shared = true;
-  CHECK(translate(asked, request) == each);
+  CHECK(translate(conditional, request) == each);
   THROWS(translate(noisy, request), zoo::ArgumentError, "attributes: expected none");
   request.attributes = nullptr;
-  THROWS(translate(asked, request), zoo::ArgumentError, "each of old, happy, got none");
+  THROWS(translate(conditional, request), zoo::ArgumentError, "each of old, happy, got none");
   const float bad[] = {1.0f, std::nanf("")};
   request.attributes = bad;
-  THROWS(translate(asked, request), zoo::ArgumentError, "expected finite values");
+  THROWS(translate(conditional, request), zoo::ArgumentError, "expected finite values");
 
   zoo::TranslateRequest seeded;
   seeded.n = kImages;
@@ -199,23 +192,17 @@ void translators(const std::string& folder, const zoo::Options& options) {
   const Images whole = translate(noisy, seeded);
   seeded.n = 9;
   seeded.first = 13;
-  CHECK(translate(noisy, seeded) == rows(whole, bytes, 13, 9));
+  CHECK(translate(noisy, seeded) == slice(whole, bytes, 13, 9));
   seeded.seed = kSeed + 1;
-  CHECK(translate(noisy, seeded) != rows(whole, bytes, 13, 9));
+  CHECK(translate(noisy, seeded) != slice(whole, bytes, 13, 9));
+}
+
+void run(const std::string& folder, const zoo::Options& options) {
+  classes(folder, options);
+  styles(folder, options);
+  translators(folder, options);
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: %s FOLDER BACKEND\n", argv[0]);
-    return 2;
-  }
-  zoo::Options options;
-  options.backend = argv[2];
-  options.instances = 3;
-  classes(argv[1], options);
-  styles(argv[1], options);
-  translators(argv[1], options);
-  return zoo::test::report();
-}
+int main(int argc, char** argv) { return zoo::test::run_with_engine(argc, argv, run); }

@@ -1,9 +1,9 @@
-// Plans from C++, without Python: the public API over libzoo.so, libzoo_tensorrt.so, a TensorRT of
-// the same headers (fake_nvinfer.h) and emulated CUDA devices (host_cuda.h).
-//   native_plan_test fake LIBRARY
-//   native_plan_test wheel LIBRARY    how the library is found
-//   native_plan_test system LIBRARY
-//   native_plan_test real LIBRARY     a real TensorRT: what it refuses, with or without a driver
+// Plans in C++ without Python: the public API with libzoo.so, libzoo_tensorrt.so, a fake TensorRT
+// with the same headers (fake_nvinfer.h) and emulated CUDA devices (host_cuda.h).
+//   native_plan_test fake LIBRARY     all tests with the fake library
+//   native_plan_test wheel LIBRARY    the search for the library in wheels
+//   native_plan_test system LIBRARY   the search for the library in the system
+//   native_plan_test real LIBRARY     errors of a real TensorRT, with or without a driver
 
 #include <NvInferVersion.h>
 #include <dlfcn.h>
@@ -39,23 +39,18 @@ using zoo::test::kWidth;
 using zoo::test::Plan;
 
 const std::string kMajor = std::to_string(NV_TENSORRT_MAJOR);
-// What fake_nvinfer says that it is, in the most of the tests, and what TensorRT's packages say.
+// The version of fake_nvinfer in most tests, as a number and in the format of TensorRT's packages.
 const std::string kNumber = kMajor + "9903";
 const std::string kVersion = kMajor + ".99.3.7";
 
-Bytes part_of(const Bytes& whole, size_t first, size_t n) {
+Bytes slice(const Bytes& whole, size_t first, size_t n) {
   const auto begin = whole.begin() + static_cast<std::ptrdiff_t>(first * kValues);
   return {begin, begin + static_cast<std::ptrdiff_t>(n * kValues)};
 }
 
-Bytes sampled(const zoo::Generator& generator, uint64_t first, size_t n, size_t batch = 0) {
-  zoo::SampleRequest request;
-  request.n = n;
-  request.seed = kSeed;
-  request.first = first;
-  request.batch = batch;
+Bytes sample(const zoo::Generator& generator, uint64_t first, size_t n, size_t batch = 0) {
   Bytes images(n * kValues);
-  generator.sample(request, images.data());
+  generator.sample(zoo::SampleRequest{n, kSeed, first, batch}, images.data());
   return images;
 }
 
@@ -67,22 +62,21 @@ void images() {
   const zoo::Generator generator(plan.path());
   CHECK(generator.backend() == "tensorrt" && generator.instances() == 2);
   const Bytes whole = expected(100, 60);
-  CHECK(sampled(generator, 100, 60) == whole);
-  CHECK(generator.sample(5, kSeed, 103) == part_of(whole, 3, 5));
+  CHECK(sample(generator, 100, 60) == whole);
+  CHECK(generator.sample(5, kSeed, 103) == slice(whole, 3, 5));
   for (const size_t batch : {1, 3, 4, 15, 16}) {
     for (const auto& [first, n] : {std::pair<size_t, size_t>{0, 60}, {59, 1}, {7, 40}, {3, 2}}) {
-      CHECK(sampled(generator, 100 + first, n, batch) == part_of(whole, first, n));
+      CHECK(sample(generator, 100 + first, n, batch) == slice(whole, first, n));
     }
   }
   {
-    // Replays do not ask TensorRT again. Of several instances one may have had nothing to do
-    // before.
+    // Replays do not call TensorRT. With one instance, because another might not have run before.
     zoo::Options options;
     options.instances = 1;
     const zoo::Generator one(plan.path(), options);
-    CHECK(sampled(one, 100, 60) == whole);
+    CHECK(sample(one, 100, 60) == whole);
     const int64_t executions = counter("executions"), runs = counter("runs");
-    CHECK(sampled(one, 100, 60) == whole);
+    CHECK(sample(one, 100, 60) == whole);
     CHECK(counter("executions") == executions && counter("runs") >= runs + 4);
   }
 
@@ -107,7 +101,7 @@ void images() {
   CHECK(decoded == whole);
 }
 
-// A plan whose manifest is not that of its network: no memory is made for it.
+// Plans with a manifest that does not match their network are refused before memory is allocated.
 void other_networks() {
   const std::pair<const char*, const char*> networks[] = {
       {"toy.network: 9 3 30 3 1 4 16;",
@@ -127,9 +121,9 @@ void several_at_once() {
   std::vector<std::thread> threads;
   for (size_t i = 0; i < right.size(); ++i) {
     threads.emplace_back([&, i] {
-      // Each opens a plan of its own: the loader and the runtime are shared.
+      // Each thread opens its own plan, and they share the loader and the runtime.
       const zoo::Generator generator(plan.path());
-      right[i] = sampled(generator, i, 30) == part_of(whole, i, 30);
+      right[i] = sample(generator, i, 30) == slice(whole, i, 30);
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -137,7 +131,7 @@ void several_at_once() {
   CHECK(counter("runtimes") == 1 && counter("engines") == 0 && counter("contexts") == 0);
 }
 
-// What is refused before there is a runtime: nothing of it is remembered.
+// Libraries that are refused before a runtime is created, which may be retried.
 void other_libraries(const std::string& fake) {
   const Plan plan("10.14.1", kNetwork);
   const auto open = [&] { return zoo::Generator(plan.path()); };
@@ -161,7 +155,7 @@ void other_libraries(const std::string& fake) {
     ::setenv("FAKE_NVINFER_VERSION", "100001", 1);
     THROWS(open(), zoo::BackendUnavailableError, "install TensorRT 10 (10.1.0 or newer)");
   }
-  // A later minor version has all that the headers know of.
+  // A later minor version has all functions of the headers.
   ::setenv("FAKE_NVINFER_VERSION", kNumber.c_str(), 1);
   fail("createInferRuntime", "CUDA initialization failure with error: 35");
   THROWS(open(), zoo::ExecutionError,
@@ -199,7 +193,7 @@ void refused_plans() {
   CHECK(counter("engines") == 0);
 }
 
-// Plans that this device cannot run.
+// Plans that a device cannot run are refused.
 void other_devices() {
   const Plan bound(kVersion, kNetwork, "tensorrt", "fp32", R"(, "compute_capability": "8.9")");
   THROWS(zoo::Generator(bound.path()), zoo::BackendUnavailableError,
@@ -207,12 +201,12 @@ void other_devices() {
   const Plan half(kVersion, kNetwork, "tensorrt", "bf16");
   const Plan eight(kVersion, kNetwork, "tensorrt", "fp8", R"(, "calibration": {})");
   const Plan not_eight(kVersion, kNetwork, "tensorrt", "fp8");
-  CHECK(sampled(zoo::Generator(eight.path()), 0, 4) == expected(0, 4));
+  CHECK(sample(zoo::Generator(eight.path()), 0, 4) == expected(0, 4));
   ::setenv("HOST_CUDA_CAPABILITY", "86", 1);
   THROWS(zoo::Generator(eight.path()), zoo::BackendUnavailableError,
          "is in fp8, which needs compute capability 8.9; cuda:0 (emulated) has 8.6");
-  CHECK(sampled(zoo::Generator(not_eight.path()), 0, 4) == expected(0, 4));
-  CHECK(sampled(zoo::Generator(half.path()), 0, 4) == expected(0, 4));
+  CHECK(sample(zoo::Generator(not_eight.path()), 0, 4) == expected(0, 4));
+  CHECK(sample(zoo::Generator(half.path()), 0, 4) == expected(0, 4));
   ::setenv("HOST_CUDA_CAPABILITY", "75", 1);
   THROWS(zoo::Generator(half.path()), zoo::BackendUnavailableError,
          "is in bf16, which needs compute capability 8.0; cuda:0 (emulated) has 7.5");
@@ -229,11 +223,11 @@ void failures() {
         {"enqueueV3", "cannot run the plan"}}) {
     const zoo::Generator generator(plan.path(), {"auto", "auto", "fp32", 1});
     fail(function, "told to");
-    THROWS(sampled(generator, 0, 4), zoo::ExecutionError, words);
-    // The engine lives on, and the failure is not remembered.
-    CHECK(sampled(generator, 0, 4) == expected(0, 4));
+    THROWS(sample(generator, 0, 4), zoo::ExecutionError, words);
+    // The engine is still usable afterwards.
+    CHECK(sample(generator, 0, 4) == expected(0, 4));
     fail("createExecutionContext", "told to");
-    THROWS(sampled(generator, 0, 1), zoo::ExecutionError, ": createExecutionContext: told to");
+    THROWS(sample(generator, 0, 1), zoo::ExecutionError, ": createExecutionContext: told to");
   }
   CHECK(counter("engines") == 0 && counter("contexts") == 0);
 }
@@ -244,23 +238,23 @@ void too_little_memory() {
   zoo::set_warning_handler([&](const std::string& line) { warned += line + "\n"; });
   const zoo::Generator generator(plan.path(), {"auto", "auto", "fp32", 1});
   fail("createExecutionContext", "Error Code 1: Cuda Runtime (out of memory)");
-  CHECK(sampled(generator, 0, 16) == expected(0, 16));
+  CHECK(sample(generator, 0, 16) == expected(0, 16));
   CHECK(warned.find("runs fewer images at a time than 16: TensorRT " + kVersion +
                     " cannot create an execution context") != std::string::npos);
   CHECK(std::count(warned.begin(), warned.end(), '\n') == 1);
-  // The memory that our own code allocates.
+  // The same for memory that our own code allocates.
   warned.clear();
   const zoo::Generator second(plan.path(), {"auto", "auto", "fp32", 1});
   void* const device = ::dlopen(std::getenv("ZOO_CUDA_LIBRARY"), RTLD_NOW | RTLD_NOLOAD);
-  const auto break_device =
+  const auto fail_device =
       reinterpret_cast<decltype(&host_cuda_fail)>(::dlsym(device, "host_cuda_fail"));
-  break_device("allocate", 3, "cudaErrorMemoryAllocation: told to");
-  THROWS(sampled(second, 0, 16), zoo::OutOfMemoryError, "cannot allocate ");
+  fail_device("allocate", 3, "cudaErrorMemoryAllocation: told to");
+  THROWS(sample(second, 0, 16), zoo::OutOfMemoryError, "cannot allocate ");
   CHECK(std::count(warned.begin(), warned.end(), '\n') == 2);
   zoo::set_warning_handler({});
 }
 
-// A folder that goes away.
+// A folder that is removed by the destructor.
 class Folder {
  public:
   explicit Folder(const std::string& path) : path_(path) {}
@@ -276,13 +270,13 @@ class Folder {
   const std::filesystem::path path_;
 };
 
-bool opens() {
+bool opens_plan() {
   const Plan plan("10.14.1", kNetwork);
-  return sampled(zoo::Generator(plan.path()), 3, 20) == expected(3, 20);
+  return sample(zoo::Generator(plan.path()), 3, 20) == expected(3, 20);
 }
 
-// Starts this program once more, with a folder of its own where the system looks for libraries.
-[[noreturn]] void start_again(const char* program, const char* mode, const char* library) {
+// Restarts this program with a new folder in the library search path of the system.
+[[noreturn]] void restart(const char* program, const char* mode, const char* library) {
   char name[] = "/tmp/zoo-tensorrt-XXXXXX";
   CHECK(::mkdtemp(name) != nullptr);
   ::setenv("LD_LIBRARY_PATH", name, 1);
@@ -290,13 +284,13 @@ bool opens() {
   std::abort();
 }
 
-// By the name that the system knows it by.
+// The library is found by its name in the search path of the system.
 void found_by_the_system(const std::string& fake, const Folder& folder) {
   folder.link(fake, "libnvinfer.so." + kMajor);
-  CHECK(opens());
+  CHECK(opens_plan());
 }
 
-// In the folders of NVIDIA's wheels. What the system has is no library here.
+// The library is found in NVIDIA's wheels, if those in the search path of the system are invalid.
 void found_in_wheels(const std::string& fake, const Folder& folder) {
   for (const char* name : {"libnvinfer.so.", "libnvinfer_lean.so."}) {
     std::ofstream(folder.path() / (name + kMajor)) << std::string(5000, 'x');
@@ -310,10 +304,10 @@ void found_in_wheels(const std::string& fake, const Folder& folder) {
   folder.link(fake, "tensorrt_libs/libnvinfer.so.99");
   THROWS(open(), zoo::BackendUnavailableError, "libnvinfer.so.99' is of another version");
   folder.link(fake, "tensorrt_lean_libs/libnvinfer_lean.so." + kMajor);
-  CHECK(opens());
+  CHECK(opens_plan());
 }
 
-// A real library: what it says is told, and nothing crashes.
+// Errors of a real library are reported without a crash.
 void real_library() {
   const Plan plan("10.14.1", kNetwork);
   void* const driver = ::dlopen("libcuda.so.1", RTLD_LAZY);
@@ -353,7 +347,7 @@ int main(int argc, char** argv) {
     CHECK(counter("runtimes") == 1 && counter("engines") == 0 && counter("contexts") == 0);
   } else {
     ::unsetenv("ZOO_TENSORRT_LIBRARY");
-    if (argc < 4) start_again(argv[0], argv[1], argv[2]);
+    if (argc < 4) restart(argv[0], argv[1], argv[2]);
     const Folder folder(argv[3]);
     if (mode == "wheel") found_in_wheels(library, folder);
     if (mode == "system") found_by_the_system(library, folder);

@@ -1,4 +1,4 @@
-// Philox, Box-Muller and the operators against known answers and double precision.
+// Compares Philox, Box-Muller and the operators with known answers and double precision.
 
 #include <array>
 #include <cmath>
@@ -70,8 +70,8 @@ void elementary_functions() {
   CHECK(std::isnan(zoo::exact_exp(std::numeric_limits<float>::quiet_NaN())));
 }
 
-// The vector kernel and the scalar definition are the same bits, at every width
-// and place, across the 32- and 64-bit boundaries of the sample index.
+// The vector kernels give the bits of the scalar definition at every width and place, across the
+// 32- and 64-bit boundaries of the sample index.
 void kernels_equal_definition() {
   const uint64_t firsts[] = {0, 5, 0xfffffffeull, 0xfffffffffffffff0ull};
   for (const uint64_t first : firsts) {
@@ -136,9 +136,9 @@ int main() {
   known_answers();
   elementary_functions();
   for (const char* isa : {"baseline", "avx2", "avx512"}) {
-    const bool here = zoo::use_noise_kernel_isa(isa);
-    std::printf("kernels %s: %s\n", isa, here ? "tested" : "not on this machine");
-    if (here) kernels_equal_definition();
+    const bool supported = zoo::use_noise_kernel_isa(isa);
+    std::printf("kernels %s: %s\n", isa, supported ? "tested" : "not on this machine");
+    if (supported) kernels_equal_definition();
   }
   CHECK(!zoo::use_noise_kernel_isa("abacus"));
   normals_follow_box_muller();

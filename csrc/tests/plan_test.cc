@@ -1,4 +1,4 @@
-// Plans from outside: laid out by hand, whole and damaged. No GPU and no TensorRT.
+// Reading of plan files, whole and damaged, without a GPU or TensorRT. The files are made here.
 
 #include "format/plan_file.h"
 
@@ -27,18 +27,18 @@ std::string little_endian(uint64_t value) {
   return bytes;
 }
 
-// A plan whose header says that it has so many bytes more than it has.
-std::string plan_of(const std::string& name, int64_t missing = 0,
-                    const std::string& magic = "vtrt") {
+// Creates a plan whose header has a length that is `missing` bytes too large.
+std::string make_plan(const std::string& name, int64_t missing = 0,
+                      const std::string& magic = "vtrt") {
   const std::string body = std::string(40, '\0') + name + std::string(300, '\x7b');
   return magic + std::string(4, '\0') + little_endian(2) +
          little_endian(24 + body.size() + static_cast<uint64_t>(missing)) + body;
 }
 
-std::string replaced(std::string text, const std::string& part, const std::string& by) {
-  const auto at = text.find(part);
-  CHECK(at != std::string::npos);
-  return text.replace(at, part.size(), by);
+std::string replace(std::string text, const std::string& part, const std::string& by) {
+  const auto position = text.find(part);
+  CHECK(position != std::string::npos);
+  return text.replace(position, part.size(), by);
 }
 
 class Files {
@@ -69,7 +69,7 @@ int main() {
   const std::string marked = "zoo.manifest:" + kDocument;
   for (const char* magic : {"vtrt", "ftrt"}) {
     for (const char* name : {"a.plan", "a.part"}) {
-      const std::string path = files.write(plan_of(marked, 0, magic), name);
+      const std::string path = files.write(make_plan(marked, 0, magic), name);
       const zoo::Manifest manifest = zoo::Manifest::read(path);
       CHECK(manifest.json == kDocument);
       CHECK(manifest.score_names[0] == "{\"}" && manifest.batch_max == 64);
@@ -79,48 +79,50 @@ int main() {
   const auto read = [&](const std::string& bytes) {
     return zoo::Manifest::read(files.write(bytes));
   };
-  const std::string whole = plan_of(marked);
+  const std::string whole = make_plan(marked);
   THROWS(read(""), zoo::EngineFileError, "is empty");
   THROWS(read("vtr"), zoo::EngineFileError, "is not a TensorRT plan");
   for (size_t size = 4; size < whole.size(); size += size < 80 ? 1 : 13) {
     THROWS(read(whole.substr(0, size)), zoo::EngineFileError, "is truncated at byte");
   }
   THROWS(read(whole.substr(0, whole.size() - 1)), zoo::EngineFileError, "is truncated at byte");
-  THROWS(read(plan_of(marked, INT64_MAX)), zoo::EngineFileError, "is truncated at byte");
-  THROWS(read(plan_of(marked, -1)), zoo::EngineFileError, "but the plan in it");
-  THROWS(read(plan_of(marked, 0, "\x08\x0b:")), zoo::EngineFileError, "is not a TensorRT plan");
-  THROWS(read(plan_of("network")), zoo::NotAnEngineError, "no zoo.manifest");
-  THROWS(read(plan_of("zoo.manifest:7")), zoo::NotAnEngineError, "no zoo.manifest");
-  THROWS(read(plan_of(marked.substr(0, marked.size() - 1))), zoo::EngineFileError,
+  THROWS(read(make_plan(marked, INT64_MAX)), zoo::EngineFileError, "is truncated at byte");
+  THROWS(read(make_plan(marked, -1)), zoo::EngineFileError, "but the plan in it");
+  THROWS(read(make_plan(marked, 0, "\x08\x0b:")), zoo::EngineFileError, "is not a TensorRT plan");
+  THROWS(read(make_plan("network")), zoo::NotAnEngineError, "no zoo.manifest");
+  THROWS(read(make_plan("zoo.manifest:7")), zoo::NotAnEngineError, "no zoo.manifest");
+  THROWS(read(make_plan(marked.substr(0, marked.size() - 1))), zoo::EngineFileError,
          "its manifest is incomplete");
-  THROWS(read(plan_of("zoo.manifest:{]}")), zoo::ManifestError, "not valid JSON");
+  THROWS(read(make_plan("zoo.manifest:{]}")), zoo::ManifestError, "not valid JSON");
 
-  // In pieces, of which some stand there twice, in another order.
+  // In pieces, some of them repeated and in another order.
   const size_t half = kDocument.size() / 2;
   const auto piece = [&](const char* place, const std::string& text) {
     return "zoo.manifest[" + std::string(place) + "," + std::to_string(text.size()) + "]:" + text;
   };
   const std::string first = piece("0/2", kDocument.substr(0, half));
   const std::string second = piece("1/2", kDocument.substr(half));
-  CHECK(read(plan_of(second + "\x1e" + first + '\x1e' + second)).json == kDocument);
-  CHECK(read(plan_of("zoo.manifest[x" + first + "zoo.manifest[1/2,9" + second)).json == kDocument);
+  CHECK(read(make_plan(second + "\x1e" + first + '\x1e' + second)).json == kDocument);
+  CHECK(read(make_plan("zoo.manifest[x" + first + "zoo.manifest[1/2,9" + second)).json ==
+        kDocument);
   for (const std::string& alone : {first, second}) {
-    THROWS(read(plan_of(alone)), zoo::EngineFileError, "a part of its manifest is missing");
+    THROWS(read(make_plan(alone)), zoo::EngineFileError, "a part of its manifest is missing");
   }
-  THROWS(read(plan_of(piece("2/2", "{"))), zoo::NotAnEngineError, "no zoo.manifest");
-  THROWS(read(plan_of(piece("0/1", "{"))), zoo::ManifestError, "not valid JSON");
-  THROWS(read(plan_of("zoo.manifest[0/1,99999999999999999999]:{")), zoo::NotAnEngineError, "");
-  THROWS(read(plan_of("zoo.manifest[0/1,999999]:{")), zoo::NotAnEngineError, "no zoo.manifest");
+  THROWS(read(make_plan(piece("2/2", "{"))), zoo::NotAnEngineError, "no zoo.manifest");
+  THROWS(read(make_plan(piece("0/1", "{"))), zoo::ManifestError, "not valid JSON");
+  THROWS(read(make_plan("zoo.manifest[0/1,99999999999999999999]:{")), zoo::NotAnEngineError, "");
+  THROWS(read(make_plan("zoo.manifest[0/1,999999]:{")), zoo::NotAnEngineError, "no zoo.manifest");
 
-  const auto changed = [&](const std::string& part, const std::string& by) {
-    return read(plan_of(replaced(marked, part, by)));
+  const auto read_changed = [&](const std::string& part, const std::string& by) {
+    return read(make_plan(replace(marked, part, by)));
   };
-  THROWS(changed("tensorrt-rtx", "abacus"), zoo::ManifestError, "plan.target");
-  THROWS(changed("[1, 64]", "[64, 1]"), zoo::ManifestError, "plan.buckets");
-  THROWS(changed("[1, 64]", "[0]"), zoo::ManifestError, "plan.buckets");
-  THROWS(changed("[1, 64]", "[]"), zoo::ManifestError, "plan.buckets");
-  THROWS(changed("[\"N\", 2]", "[\"N\", -2]"), zoo::ManifestError, "plan.outputs[0].shape");
-  THROWS(changed("\"fp32_layers\": []", "\"fp32_layers\": 1"), zoo::ManifestError, "fp32_layers");
-  THROWS(changed("\"inputs\"", "\"imputs\""), zoo::ManifestError, "plan.inputs");
+  THROWS(read_changed("tensorrt-rtx", "abacus"), zoo::ManifestError, "plan.target");
+  THROWS(read_changed("[1, 64]", "[64, 1]"), zoo::ManifestError, "plan.buckets");
+  THROWS(read_changed("[1, 64]", "[0]"), zoo::ManifestError, "plan.buckets");
+  THROWS(read_changed("[1, 64]", "[]"), zoo::ManifestError, "plan.buckets");
+  THROWS(read_changed("[\"N\", 2]", "[\"N\", -2]"), zoo::ManifestError, "plan.outputs[0].shape");
+  THROWS(read_changed("\"fp32_layers\": []", "\"fp32_layers\": 1"), zoo::ManifestError,
+         "fp32_layers");
+  THROWS(read_changed("\"inputs\"", "\"imputs\""), zoo::ManifestError, "plan.inputs");
   return zoo::test::report();
 }

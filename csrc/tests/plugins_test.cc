@@ -1,4 +1,4 @@
-// The TensorRT plugins' objects, called as TensorRT calls them, over kernels of the CPU.
+// The TensorRT plugins, called like TensorRT does, with kernels on the CPU.
 
 #include <algorithm>
 #include <cstring>
@@ -32,7 +32,7 @@ void store_as(Real real, const std::vector<float>& values, void* out) {
 }
 }  // namespace
 
-// In place of the kernels' launches.
+// These replace the launches of the CUDA kernels.
 const char* launch_sample(const float* mu, const float* logvar, const uint64_t* seed,
                           const uint64_t* first, uint32_t noise_stream, size_t rows, size_t width,
                           Real real, void* h, void*) {
@@ -66,9 +66,9 @@ using PluginPointer = std::unique_ptr<nvinfer1::IPluginV3>;
 class Logger : public nvinfer1::ILogger {
  public:
   void log(Severity severity, const char* text) noexcept override {
-    if (severity == Severity::kERROR) said = text;
+    if (severity == Severity::kERROR) last_error = text;
   }
-  std::string said;
+  std::string last_error;
 };
 
 class Finder : public nvinfer1::ILoggerFinder {
@@ -79,21 +79,19 @@ class Finder : public nvinfer1::ILoggerFinder {
 
 Finder finder;
 
-// What was reported since the last call.
-std::string said() {
+// Returns true if the error reported since the last call contains `part`.
+bool reported(const char* part) {
   std::string text;
-  std::swap(text, finder.logger.said);
-  return text;
+  std::swap(text, finder.logger.last_error);
+  return text.find(part) != std::string::npos;
 }
 
-bool told(const char* part) { return said().find(part) != std::string::npos; }
-
-nvinfer1::IPluginCreatorV3One* creator(const std::string& name) {
+nvinfer1::IPluginCreatorV3One* find_creator(const std::string& name) {
   int32_t count = 0;
   nvinfer1::IPluginCreatorInterface* const* creators = getCreators(count);
   for (int32_t index = 0; index < count; ++index) {
-    auto* found = static_cast<nvinfer1::IPluginCreatorV3One*>(creators[index]);
-    if (name == found->getPluginName()) return found;
+    auto* creator = static_cast<nvinfer1::IPluginCreatorV3One*>(creators[index]);
+    if (name == creator->getPluginName()) return creator;
   }
   return nullptr;
 }
@@ -102,7 +100,7 @@ PluginPointer make(const char* name, const Fields& fields) {
   const nvinfer1::PluginFieldCollection collection{static_cast<int32_t>(fields.size()),
                                                    fields.data()};
   return PluginPointer(
-      creator(name)->createPlugin("node", &collection, nvinfer1::TensorRTPhase::kBUILD));
+      find_creator(name)->createPlugin("node", &collection, nvinfer1::TensorRTPhase::kBUILD));
 }
 
 template <typename Capability>
@@ -110,16 +108,16 @@ Capability* capability(const PluginPointer& plugin, PluginCapabilityType type) {
   return static_cast<Capability*>(plugin->getCapabilityInterface(type));
 }
 
-nvinfer1::IPluginV3OneBuild* built(const PluginPointer& plugin) {
+nvinfer1::IPluginV3OneBuild* build_part(const PluginPointer& plugin) {
   return capability<nvinfer1::IPluginV3OneBuild>(plugin, PluginCapabilityType::kBUILD);
 }
 
-nvinfer1::IPluginV3OneRuntime* running(const PluginPointer& plugin) {
+nvinfer1::IPluginV3OneRuntime* runtime_part(const PluginPointer& plugin) {
   return capability<nvinfer1::IPluginV3OneRuntime>(plugin, PluginCapabilityType::kRUNTIME);
 }
 
-int32_t serialised(const PluginPointer& plugin, const std::string& name) {
-  const auto* fields = running(plugin)->getFieldsToSerialize();
+int32_t serialised_field(const PluginPointer& plugin, const std::string& name) {
+  const auto* fields = runtime_part(plugin)->getFieldsToSerialize();
   for (int32_t index = 0; index < fields->nbFields; ++index) {
     const PluginField& field = fields->fields[index];
     if (name == field.name) return *static_cast<const int32_t*>(field.data);
@@ -128,30 +126,30 @@ int32_t serialised(const PluginPointer& plugin, const std::string& name) {
 }
 
 nvinfer1::PluginTensorDesc tensor(std::vector<int64_t> shape, DataType type) {
-  nvinfer1::PluginTensorDesc made{};
-  made.dims.nbDims = static_cast<int32_t>(shape.size());
-  std::copy(shape.begin(), shape.end(), made.dims.d);
-  made.type = type;
-  made.format = nvinfer1::TensorFormat::kLINEAR;
-  return made;
+  nvinfer1::PluginTensorDesc desc{};
+  desc.dims.nbDims = static_cast<int32_t>(shape.size());
+  std::copy(shape.begin(), shape.end(), desc.dims.d);
+  desc.type = type;
+  desc.format = nvinfer1::TensorFormat::kLINEAR;
+  return desc;
 }
 
 void creators() {
   int32_t count = 0;
   CHECK(getCreators(count) != nullptr && count == 2);
   for (const char* name : {"ReparametrizedSample", "BatchedInterpolate"}) {
-    auto* found = creator(name);
-    CHECK(found != nullptr);
-    CHECK(std::string(found->getPluginVersion()) == "1");
-    CHECK(std::string(found->getPluginNamespace()).empty());
-    CHECK(found->getFieldNames()->nbFields == 2);
+    auto* creator = find_creator(name);
+    CHECK(creator != nullptr);
+    CHECK(std::string(creator->getPluginVersion()) == "1");
+    CHECK(std::string(creator->getPluginNamespace()).empty());
+    CHECK(creator->getFieldNames()->nbFields == 2);
     const PluginPointer plugin = make(name, {});
     CHECK(plugin != nullptr);
     auto* core = capability<nvinfer1::IPluginV3OneCore>(plugin, PluginCapabilityType::kCORE);
     CHECK(std::string(core->getPluginName()) == name);
     CHECK(plugin->getCapabilityInterface(static_cast<PluginCapabilityType>(9)) == nullptr);
-    CHECK(told("capability"));
-    CHECK(built(plugin)->getNbOutputs() == 1);
+    CHECK(reported("capability"));
+    CHECK(build_part(plugin)->getNbOutputs() == 1);
   }
 }
 
@@ -164,13 +162,14 @@ void fields() {
                                     {"output_type", &half, PluginFieldType::kINT32, 1},
                                     {"plugin_version", "1", PluginFieldType::kCHAR, 1}});
   CHECK(plugin != nullptr);
-  CHECK(serialised(plugin, "stream") == 7 && serialised(plugin, "output_type") == 1);
+  CHECK(serialised_field(plugin, "stream") == 7 && serialised_field(plugin, "output_type") == 1);
   CHECK(make("ReparametrizedSample", {{"stream", &wide, PluginFieldType::kINT64, 1}}) != nullptr);
   const auto spherical =
       make("BatchedInterpolate", {{"mode", "spherical", PluginFieldType::kCHAR, 9}});
-  CHECK(spherical && serialised(spherical, "mode") == 1);
-  CHECK(serialised(make("BatchedInterpolate", {{"mode", "linear\0", PluginFieldType::kCHAR, 7}}),
-                   "mode") == 0);
+  CHECK(spherical && serialised_field(spherical, "mode") == 1);
+  CHECK(serialised_field(
+            make("BatchedInterpolate", {{"mode", "linear\0", PluginFieldType::kCHAR, 7}}),
+            "mode") == 0);
 
   struct Bad {
     const char* name;
@@ -192,45 +191,46 @@ void fields() {
   };
   for (const Bad& one : bad) {
     CHECK(make(one.name, {one.field}) == nullptr);
-    CHECK(told(one.message));
+    CHECK(reported(one.message));
   }
 }
 
 void types_and_formats() {
   const DataType f = DataType::kFLOAT, i = DataType::kINT64;
-  const DataType given[] = {f, f, i, i};
+  const DataType inputs[] = {f, f, i, i};
   const DataType wrong[] = {f, DataType::kHALF, i, i};
   const DataType outputs[] = {DataType::kFLOAT, DataType::kHALF, DataType::kBF16};
   for (int32_t real = 0; real < 3; ++real) {
     const auto plugin =
         make("ReparametrizedSample", {{"output_type", &real, PluginFieldType::kINT32, 1}});
     DataType type{};
-    CHECK(built(plugin)->getOutputDataTypes(&type, 1, given, 4) == 0 && type == outputs[real]);
-    CHECK(built(plugin)->getOutputDataTypes(&type, 1, wrong, 4) != 0 && told("input 1"));
-    CHECK(built(plugin)->getOutputDataTypes(&type, 1, given, 3) != 0 && told("4 inputs"));
+    CHECK(build_part(plugin)->getOutputDataTypes(&type, 1, inputs, 4) == 0 &&
+          type == outputs[real]);
+    CHECK(build_part(plugin)->getOutputDataTypes(&type, 1, wrong, 4) != 0 && reported("input 1"));
+    CHECK(build_part(plugin)->getOutputDataTypes(&type, 1, inputs, 3) != 0 && reported("4 inputs"));
 
     std::vector<nvinfer1::DynamicPluginTensorDesc> tensors(5);
     for (size_t position = 0; position < 5; ++position) {
-      tensors[position].desc = tensor({-1, 64}, position < 4 ? given[position] : outputs[real]);
+      tensors[position].desc = tensor({-1, 64}, position < 4 ? inputs[position] : outputs[real]);
     }
-    CHECK(built(plugin)->configurePlugin(tensors.data(), 4, &tensors[4], 1) == 0);
+    CHECK(build_part(plugin)->configurePlugin(tensors.data(), 4, &tensors[4], 1) == 0);
     for (int32_t position = 0; position < 5; ++position) {
-      auto* build = built(plugin);
-      const auto kept = tensors[static_cast<size_t>(position)].desc;
+      auto* build = build_part(plugin);
+      const auto original = tensors[static_cast<size_t>(position)].desc;
       auto& desc = tensors[static_cast<size_t>(position)].desc;
       CHECK(build->supportsFormatCombination(position, tensors.data(), 4, 1));
       desc.format = nvinfer1::TensorFormat::kCHW32;
       CHECK(!build->supportsFormatCombination(position, tensors.data(), 4, 1));
-      desc = kept;
+      desc = original;
       desc.type = DataType::kINT32;
       CHECK(!build->supportsFormatCombination(position, tensors.data(), 4, 1));
-      desc = kept;
+      desc = original;
     }
-    CHECK(!built(plugin)->supportsFormatCombination(5, tensors.data(), 4, 1));
+    CHECK(!build_part(plugin)->supportsFormatCombination(5, tensors.data(), 4, 1));
   }
 }
 
-// Only their places matter here.
+// Only their addresses matter here.
 class Dimension : public nvinfer1::IDimensionExpr {};
 class Builder : public nvinfer1::IExprBuilder {};
 
@@ -248,28 +248,28 @@ void shapes() {
 
   const auto sample = make("ReparametrizedSample", {});
   const nvinfer1::DimsExprs of_sample[] = {latent, latent, scalar, scalar};
-  CHECK(built(sample)->getOutputShapes(of_sample, 4, nullptr, 0, &out, 1, expressions) == 0);
+  CHECK(build_part(sample)->getOutputShapes(of_sample, 4, nullptr, 0, &out, 1, expressions) == 0);
   CHECK(out.nbDims == 2 && out.d[0] == &n && out.d[1] == &d);
   const nvinfer1::DimsExprs flat[] = {scalar, latent, scalar, scalar};
-  CHECK(built(sample)->getOutputShapes(flat, 4, nullptr, 0, &out, 1, expressions) != 0);
-  CHECK(told("[N, D]"));
+  CHECK(build_part(sample)->getOutputShapes(flat, 4, nullptr, 0, &out, 1, expressions) != 0);
+  CHECK(reported("[N, D]"));
 
   const auto between = make("BatchedInterpolate", {});
   const nvinfer1::DimsExprs of_between[] = {latent, latent, steps};
-  CHECK(built(between)->getOutputShapes(of_between, 3, nullptr, 0, &out, 1, expressions) == 0);
+  CHECK(build_part(between)->getOutputShapes(of_between, 3, nullptr, 0, &out, 1, expressions) == 0);
   CHECK(out.nbDims == 3 && out.d[0] == &n && out.d[1] == &s && out.d[2] == &d);
   const nvinfer1::DimsExprs bad[] = {latent, latent, latent};
-  CHECK(built(between)->getOutputShapes(bad, 3, nullptr, 0, &out, 1, expressions) != 0);
-  CHECK(told("t [S]"));
+  CHECK(build_part(between)->getOutputShapes(bad, 3, nullptr, 0, &out, 1, expressions) != 0);
+  CHECK(reported("t [S]"));
 
   const DataType f = DataType::kFLOAT;
   nvinfer1::PluginTensorDesc in[] = {tensor({3, 8}, f), tensor({3, 8}, f), tensor({5}, f)};
-  CHECK(running(between)->onShapeChange(in, 3, nullptr, 1) == 0);
+  CHECK(runtime_part(between)->onShapeChange(in, 3, nullptr, 1) == 0);
   in[1] = tensor({3, 9}, f);
-  CHECK(running(between)->onShapeChange(in, 3, nullptr, 1) != 0 && told("same shape"));
+  CHECK(runtime_part(between)->onShapeChange(in, 3, nullptr, 1) != 0 && reported("same shape"));
 }
 
-// Cloned, attached, and made again from what was serialised, it computes the same.
+// Clones, attached plugins and those created from serialised fields compute the same.
 template <typename Out>
 void computes(int32_t real) {
   const size_t rows = 3, width = 10, steps = 4;
@@ -286,10 +286,10 @@ void computes(int32_t real) {
       make("ReparametrizedSample", {{"stream", &stream, PluginFieldType::kINT32, 1},
                                     {"output_type", &real, PluginFieldType::kINT32, 1}});
   const PluginPointer clone(original->clone());
-  const PluginPointer attached(running(clone)->attachToContext(nullptr));
-  const auto* kept = running(attached)->getFieldsToSerialize();
-  const PluginPointer again(creator("ReparametrizedSample")
-                                ->createPlugin("node", kept, nvinfer1::TensorRTPhase::kRUNTIME));
+  const PluginPointer attached(runtime_part(clone)->attachToContext(nullptr));
+  const auto* fields = runtime_part(attached)->getFieldsToSerialize();
+  const PluginPointer again(find_creator("ReparametrizedSample")
+                                ->createPlugin("node", fields, nvinfer1::TensorRTPhase::kRUNTIME));
   std::vector<float> expected(rows * width);
   zoo::reparametrized_sample(mu.data(), logvar.data(),
                              {static_cast<uint64_t>(seed), 12, static_cast<uint32_t>(stream)}, rows,
@@ -301,8 +301,8 @@ void computes(int32_t real) {
   for (const PluginPointer* plugin : {&original, &clone, &attached, &again}) {
     std::vector<Out> h(rows * width);
     void* outputs[] = {h.data()};
-    CHECK(running(*plugin)->onShapeChange(in, 4, nullptr, 1) == 0);
-    CHECK(running(*plugin)->enqueue(in, nullptr, inputs, outputs, nullptr, nullptr) == 0);
+    CHECK(runtime_part(*plugin)->onShapeChange(in, 4, nullptr, 1) == 0);
+    CHECK(runtime_part(*plugin)->enqueue(in, nullptr, inputs, outputs, nullptr, nullptr) == 0);
     bool equal = true;
     for (size_t i = 0; i < h.size(); ++i) {
       const Out rounded = zoo::from_float<Out>(expected[i]);
@@ -315,18 +315,18 @@ void computes(int32_t real) {
   const auto between =
       make("BatchedInterpolate", {{"mode", &spherical, PluginFieldType::kINT32, 1},
                                   {"output_type", &real, PluginFieldType::kINT32, 1}});
-  std::vector<float> wanted(rows * steps * width);
+  std::vector<float> expected_path(rows * steps * width);
   zoo::batched_interpolate(mu.data(), logvar.data(), t.data(), zoo::Interpolation::kSpherical, rows,
-                           steps, width, wanted.data());
+                           steps, width, expected_path.data());
   const nvinfer1::PluginTensorDesc ends[] = {tensor({3, 10}, f), tensor({3, 10}, f),
                                              tensor({4}, f)};
-  const void* given[] = {mu.data(), logvar.data(), t.data()};
-  std::vector<Out> path(wanted.size());
+  const void* operands[] = {mu.data(), logvar.data(), t.data()};
+  std::vector<Out> path(expected_path.size());
   void* outputs[] = {path.data()};
-  CHECK(running(between)->enqueue(ends, nullptr, given, outputs, nullptr, nullptr) == 0);
+  CHECK(runtime_part(between)->enqueue(ends, nullptr, operands, outputs, nullptr, nullptr) == 0);
   bool equal = true;
   for (size_t i = 0; i < path.size(); ++i) {
-    const Out rounded = zoo::from_float<Out>(wanted[i]);
+    const Out rounded = zoo::from_float<Out>(expected_path[i]);
     equal = equal && std::memcmp(&path[i], &rounded, sizeof(Out)) == 0;
   }
   CHECK(equal);
@@ -338,10 +338,10 @@ void failures() {
   const nvinfer1::PluginTensorDesc in[4] = {tensor({1, 4}, DataType::kFLOAT)};
   const void* inputs[4] = {};
   void* outputs[1] = {};
-  CHECK(running(plugin)->enqueue(in, nullptr, inputs, outputs, nullptr, nullptr) != 0);
-  CHECK(told("cudaErrorIllegalAddress"));
+  CHECK(runtime_part(plugin)->enqueue(in, nullptr, inputs, outputs, nullptr, nullptr) != 0);
+  CHECK(reported("cudaErrorIllegalAddress"));
   zoo::next_failure = nullptr;
-  // Without a logger the message goes to standard error, and the process lives on.
+  // Without a logger, the message goes to standard error.
   setLoggerFinder(nullptr);
   CHECK(make("BatchedInterpolate", {{"mode", "x", PluginFieldType::kCHAR, 1}}) == nullptr);
 }

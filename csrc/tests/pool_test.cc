@@ -1,4 +1,4 @@
-// The instance pool under contention, with errors and cancellation.
+// The instance pool under contention, with errors, cancellation and at exit.
 
 #include <pthread.h>
 
@@ -79,7 +79,7 @@ void cancellation_drops_the_rest() {
   CHECK(begun > 0 && begun < 1000);
 }
 
-// What a job writes into, as a caller has it: whoever writes after the call is over is seen.
+// Output of a job, in which writes after the end of the call are seen.
 struct Memory {
   std::vector<std::atomic<int>> writes = std::vector<std::atomic<int>>(1000);
 
@@ -101,7 +101,7 @@ void a_throwing_cancel_ends_the_job() {
   CHECK(written > 0 && written < 1000);
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   CHECK(memory.sum() == written);
-  // Nor is what it throws an exception of the standard library, of necessity.
+  // It may throw anything, not only exceptions of the standard library.
   bool thrown = false;
   try {
     pool.run(memory.job(), []() -> bool { throw 7; });
@@ -113,7 +113,7 @@ void a_throwing_cancel_ends_the_job() {
   CHECK(thrown && memory.sum() == more);
 }
 
-void who_joins_leaves_the_job() {
+void a_cancelled_join_does_not_end_the_job() {
   InstancePool pool(2);
   std::atomic<int> done{0};
   const auto job = std::make_shared<Job>(60, [&done](size_t, size_t) {
@@ -128,7 +128,7 @@ void who_joins_leaves_the_job() {
   CHECK(done == 60);
 }
 
-void what_was_dropped_is_no_result() {
+void an_abandoned_job_has_no_result() {
   InstancePool pool(1);
   Memory memory;
   const auto job = memory.job();
@@ -138,12 +138,12 @@ void what_was_dropped_is_no_result() {
   THROWS(pool.wait(job, {}), zoo::CancelledError, "abandoned");
 }
 
-void threads_that_cannot_be_made() {
+void threads_that_cannot_be_started() {
   pthread_attr_t usual;
   pthread_attr_t huge;
   CHECK(pthread_getattr_default_np(&usual) == 0);
   pthread_attr_init(&huge);
-  // More memory than there are addresses.
+  // Larger than the address space.
   CHECK(pthread_attr_setstacksize(&huge, size_t{1} << 47) == 0);
   CHECK(pthread_setattr_default_np(&huge) == 0);
   THROWS(InstancePool(3), zoo::ExecutionError, "instances: only 0 of 3 threads could be started");
@@ -154,8 +154,8 @@ void threads_that_cannot_be_made() {
   CHECK(done == 9);
 }
 
-// As when the process ends by this thread, which goes on alone.
-void the_end() {
+// As if this thread ended the process: it runs all work itself.
+void exit_of_the_process() {
   InstancePool before(2);
   Memory memory;
   const auto ahead = memory.job();
@@ -203,10 +203,10 @@ int main() {
   first_error_comes_out();
   cancellation_drops_the_rest();
   a_throwing_cancel_ends_the_job();
-  who_joins_leaves_the_job();
-  what_was_dropped_is_no_result();
-  threads_that_cannot_be_made();
+  a_cancelled_join_does_not_end_the_job();
+  an_abandoned_job_has_no_result();
+  threads_that_cannot_be_started();
   destruction_drops_the_queue();
-  the_end();
+  exit_of_the_process();
   return zoo::test::report();
 }

@@ -1,4 +1,4 @@
-// The plugin library as it is installed, in the plugin registry of a real TensorRT. No GPU.
+// The installed plugin library in the plugin registry of a real TensorRT, without a GPU.
 //   registry_test LIBZOO_PLUGINS TENSORRT_LIBRARY
 
 #include <NvInferRuntime.h>
@@ -21,9 +21,9 @@ constexpr const char* kNames[] = {"ReparametrizedSample", "BatchedInterpolate"};
 
 template <typename Function>
 Function* symbol(void* library, const char* name) {
-  auto* found = reinterpret_cast<Function*>(::dlsym(library, name));
-  CHECK(found != nullptr);
-  return found;
+  auto* function = reinterpret_cast<Function*>(::dlsym(library, name));
+  CHECK(function != nullptr);
+  return function;
 }
 
 int32_t count(const nvinfer1::IPluginRegistry& registry) {
@@ -42,8 +42,8 @@ std::unique_ptr<nvinfer1::IPluginV3> make(IPluginCreatorInterface* creator,
           "node", &collection, nvinfer1::TensorRTPhase::kBUILD));
 }
 
-// What is serialised of a plugin's field; -1: no such field.
-int32_t serialised(nvinfer1::IPluginV3* plugin, const std::string& name) {
+// Returns the serialised value of a field of a plugin, -1 if there is none.
+int32_t serialised_field(nvinfer1::IPluginV3* plugin, const std::string& name) {
   auto* const running = static_cast<nvinfer1::IPluginV3OneRuntime*>(
       plugin->getCapabilityInterface(nvinfer1::PluginCapabilityType::kRUNTIME));
   const auto* fields = running->getFieldsToSerialize();
@@ -54,8 +54,8 @@ int32_t serialised(nvinfer1::IPluginV3* plugin, const std::string& name) {
   return -1;
 }
 
-// Both creators, as they are found in the registry, make plugins and refuse bad fields.
-void use(nvinfer1::IPluginRegistry* registry) {
+// Checks that both creators in the registry create plugins and refuse invalid fields.
+void check_creators(nvinfer1::IPluginRegistry* registry) {
   const int32_t stream = 7, half = 1, wrong = 9;
   for (const char* name : kNames) {
     IPluginCreatorInterface* const creator = registry->getCreator(name, "1", "");
@@ -70,7 +70,7 @@ void use(nvinfer1::IPluginRegistry* registry) {
         plugin->getCapabilityInterface(nvinfer1::PluginCapabilityType::kCORE));
     CHECK(std::string(core->getPluginName()) == name);
     CHECK(std::string(core->getPluginVersion()) == "1");
-    CHECK(serialised(plugin.get(), "output_type") == 1);
+    CHECK(serialised_field(plugin.get(), "output_type") == 1);
     CHECK(make(creator, {{"unknown", &stream, PluginFieldType::kINT32, 1}}) == nullptr);
     CHECK(make(creator, {{"output_type", &wrong, PluginFieldType::kINT32, 1}}) == nullptr);
     CHECK(make(creator, {{"output_type", &half, PluginFieldType::kINT32, 2}}) == nullptr);
@@ -80,52 +80,52 @@ void use(nvinfer1::IPluginRegistry* registry) {
   IPluginCreatorInterface* const between = registry->getCreator(kNames[1], "1", "");
   if (!sample || !between) return;
   const auto seventh = make(sample, {{"stream", &stream, PluginFieldType::kINT32, 1}});
-  CHECK(seventh && serialised(seventh.get(), "stream") == 7);
+  CHECK(seventh && serialised_field(seventh.get(), "stream") == 7);
   const auto arc = make(between, {{"mode", "spherical", PluginFieldType::kCHAR, 9}});
-  CHECK(arc && serialised(arc.get(), "mode") == 1);
+  CHECK(arc && serialised_field(arc.get(), "mode") == 1);
   CHECK(make(between, {{"mode", "cubic", PluginFieldType::kCHAR, 5}}) == nullptr);
 }
 
-void gone(nvinfer1::IPluginRegistry* registry, int32_t before) {
+void check_absent(nvinfer1::IPluginRegistry* registry, int32_t before) {
   CHECK(count(*registry) == before);
   for (const char* name : kNames) CHECK(registry->getCreator(name, "1", "") == nullptr);
 }
 
-// By hand: each creator is registered, and taken out again.
-void by_hand(nvinfer1::IPluginRegistry* registry, void* plugins) {
+// Registers and deregisters each creator.
+void register_creators(nvinfer1::IPluginRegistry* registry, void* plugins) {
   using GetCreators = IPluginCreatorInterface* const*(int32_t&);
   auto* const get = symbol<GetCreators>(plugins, "getCreators");
   if (!get) return;
-  int32_t made = 0;
-  IPluginCreatorInterface* const* const creators = get(made);
-  CHECK(made == 2);
+  int32_t creator_count = 0;
+  IPluginCreatorInterface* const* const creators = get(creator_count);
+  CHECK(creator_count == 2);
   const int32_t before = count(*registry);
-  gone(registry, before);
-  for (int32_t index = 0; index < made; ++index) {
+  check_absent(registry, before);
+  for (int32_t index = 0; index < creator_count; ++index) {
     CHECK(registry->registerCreator(*creators[index], ""));
-    // The name is taken.
+    // The name is registered already.
     CHECK(!registry->registerCreator(*creators[index], ""));
     CHECK(registry->getCreator(kNames[index], "1", "") == creators[index]);
   }
   CHECK(count(*registry) == before + 2);
-  use(registry);
-  for (int32_t index = 0; index < made; ++index) {
+  check_creators(registry);
+  for (int32_t index = 0; index < creator_count; ++index) {
     CHECK(registry->deregisterCreator(*creators[index]));
     CHECK(!registry->deregisterCreator(*creators[index]));
   }
-  gone(registry, before);
+  check_absent(registry, before);
 }
 
-// By TensorRT itself, which also gives the library its logger (trtexec --dynamicPlugins).
-void by_tensorrt(nvinfer1::IPluginRegistry* registry, const char* path) {
+// Loads the library with TensorRT, which also sets its logger (trtexec --dynamicPlugins).
+void load_library(nvinfer1::IPluginRegistry* registry, const char* path) {
   const int32_t before = count(*registry);
   const auto handle = registry->loadLibrary(path);
   CHECK(handle != nullptr);
   if (!handle) return;
   CHECK(count(*registry) == before + 2);
-  use(registry);
+  check_creators(registry);
   registry->deregisterLibrary(handle);
-  gone(registry, before);
+  check_absent(registry, before);
   CHECK(registry->loadLibrary("/nowhere/libzoo_plugins.so") == nullptr);
 }
 
@@ -140,15 +140,15 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", ::dlerror());
     return zoo::test::report();
   }
-  // Another major version has other tables of virtual functions.
+  // Another major version has other virtual function tables.
   auto* const version = symbol<int32_t()>(tensorrt, "getInferLibVersion");
   auto* const get = symbol<nvinfer1::IPluginRegistry*()>(tensorrt, "getPluginRegistry");
   CHECK(version && version() / 10000 == NV_TENSORRT_MAJOR);
   if (!version || !get || version() / 10000 != NV_TENSORRT_MAJOR) return zoo::test::report();
   nvinfer1::IPluginRegistry* const registry = get();
   CHECK(registry != nullptr);
-  by_hand(registry, plugins);
-  by_tensorrt(registry, argv[1]);
+  register_creators(registry, plugins);
+  load_library(registry, argv[1]);
   std::printf("TensorRT %d\n", version());
   return zoo::test::report();
 }

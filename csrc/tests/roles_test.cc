@@ -1,5 +1,5 @@
-// Encoders, translators, classifiers and a plain autoencoder's decoder, on the small
-// engine files of tests/support/small_engines.py. Arguments: their folder, the backend.
+// Encoders, translators, classifiers and the decoder of a plain autoencoder. Arguments: the folder
+// of the files of tests/support/small_engines.py, the backend.
 
 #include <atomic>
 #include <cmath>
@@ -15,18 +15,17 @@ namespace {
 
 constexpr size_t kImages = 70;
 
-std::vector<uint8_t> pictures(const zoo::ImageFormat& format) {
+std::vector<uint8_t> random_images(const zoo::ImageFormat& format) {
   std::vector<uint8_t> images(kImages * format.bytes());
   uint32_t state = 1;
   for (auto& value : images) value = static_cast<uint8_t>((state = state * 1664525u + 1) >> 24);
   return images;
 }
 
-// Calls with all images and with parts of them, from several threads, give the same rows.
+// Checks that calls with all images and with parts of them, in several threads, give the same rows.
 template <typename Value>
-void rows_stand_alone(
-    const std::vector<uint8_t>& images, size_t bytes, size_t width,
-    const std::function<void(const uint8_t* images, size_t n, Value* out)>& call) {
+void check_rows(const std::vector<uint8_t>& images, size_t bytes, size_t width,
+                const std::function<void(const uint8_t* images, size_t n, Value* out)>& call) {
   std::vector<Value> all(kImages * width);
   call(images.data(), kImages, all.data());
   std::atomic<int> different{0};
@@ -51,11 +50,11 @@ void encoders(const std::string& folder, const zoo::Options& options) {
   const zoo::Encoder gaussian(folder + "/gaussian.encoder.onnx", options);
   CHECK(plain.deterministic() && !gaussian.deterministic());
   CHECK(plain.manifest().latent_mean.size() == plain.manifest().latent_width);
-  const auto images = pictures(plain.manifest().image);
+  const auto images = random_images(plain.manifest().image);
   const size_t bytes = plain.manifest().image.bytes();
   const size_t width = plain.manifest().latent_width;
   for (const zoo::Encoder* encoder : {&plain, &gaussian}) {
-    rows_stand_alone<float>(images, bytes, width, [=](const uint8_t* in, size_t n, float* mu) {
+    check_rows<float>(images, bytes, width, [=](const uint8_t* in, size_t n, float* mu) {
       encoder->encode(in, n, mu, nullptr);
     });
     std::vector<float> mu(3 * width);
@@ -73,8 +72,8 @@ void translators(const std::string& folder, const zoo::Options& options) {
   const zoo::Translator translator(folder + "/translator.onnx", options);
   const zoo::Manifest& manifest = translator.manifest();
   CHECK(manifest.alpha && manifest.input.channels == 4 && manifest.image.channels == 3);
-  rows_stand_alone<uint8_t>(
-      pictures(manifest.input), manifest.input.bytes(), manifest.image.bytes(),
+  check_rows<uint8_t>(
+      random_images(manifest.input), manifest.input.bytes(), manifest.image.bytes(),
       [&](const uint8_t* in, size_t n, uint8_t* out) { translator.translate(in, n, out); });
   THROWS(zoo::Classifier(folder + "/translator.onnx"), zoo::ArgumentError, "role");
   THROWS(translator.translate(nullptr, SIZE_MAX, nullptr), zoo::ArgumentError, "memory");
@@ -85,8 +84,8 @@ void classifiers(const std::string& folder, const zoo::Options& options) {
   const zoo::Manifest& manifest = classifier.manifest();
   CHECK(manifest.score_kind == "classes");
   const size_t width = manifest.score_names.size();
-  rows_stand_alone<float>(
-      pictures(manifest.image), manifest.image.bytes(), width,
+  check_rows<float>(
+      random_images(manifest.image), manifest.image.bytes(), width,
       [&](const uint8_t* in, size_t n, float* scores) { classifier.classify(in, n, scores); });
   THROWS(zoo::Translator(folder + "/classifier.onnx"), zoo::ArgumentError, "role");
 }
@@ -116,19 +115,13 @@ void decoders(const std::string& folder, const zoo::Options& options) {
   CHECK(std::equal(decoded.begin(), decoded.end(), sampled.begin() + 2 * decoded.size()));
 }
 
+void run(const std::string& folder, const zoo::Options& options) {
+  encoders(folder, options);
+  translators(folder, options);
+  classifiers(folder, options);
+  decoders(folder, options);
+}
+
 }  // namespace
 
-int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: %s FOLDER BACKEND\n", argv[0]);
-    return 2;
-  }
-  zoo::Options options;
-  options.backend = argv[2];
-  options.instances = 3;
-  encoders(argv[1], options);
-  translators(argv[1], options);
-  classifiers(argv[1], options);
-  decoders(argv[1], options);
-  return zoo::test::report();
-}
+int main(int argc, char** argv) { return zoo::test::run_with_engine(argc, argv, run); }

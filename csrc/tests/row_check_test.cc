@@ -1,5 +1,5 @@
-// Whether rows have the same bits in runs of two sizes: a library that adds in another order for
-// some sizes is found out, though few of its values differ.
+// The comparison of runs of two sizes detects a library that sums in another order for some sizes,
+// even if few of its values differ.
 
 #include "core/row_check.h"
 
@@ -22,8 +22,8 @@ zoo::Manifest encoder() {
   return manifest;
 }
 
-// mu: sums over a row's pixels. In runs of `other` rows one value in `one_in` is off by an ulp,
-// as those are whose rounding depends on the order of the sum.
+// mu: sums over the pixels of a row. In runs of `other` rows, one value in `one_in` is off by an
+// ulp, like values whose rounding depends on the order of the sum.
 class Sums : public zoo::Backend {
  public:
   Sums(size_t other, uint32_t one_in) : other_(other), one_in_(one_in) {}
@@ -67,7 +67,7 @@ void sizes() {
       CHECK(!zoo::rows_match_across_sizes(&many, manifest, 1, fewer, 64));
     }
   }
-  // A size that is no divisor: the rows past the last whole run are left out.
+  // With a size that is not a divisor, the rows past the last whole run are not compared.
   Sums odd(5, 50);
   CHECK(!zoo::rows_match_across_sizes(&odd, manifest, 1, 5, 16));
 }

@@ -1,4 +1,4 @@
-// A plan file for fake_nvinfer.h, and the images that it stands for.
+// A plan file for fake_nvinfer.h, and the images that it generates.
 #pragma once
 
 #include <unistd.h>
@@ -24,8 +24,8 @@ constexpr uint64_t kSeed = 0x123456789abcdef0;
 using Bytes = std::vector<uint8_t>;
 
 // more: further fields of "plan".
-inline std::string manifest_of(const std::string& target, const std::string& version,
-                               const std::string& precision, const std::string& more) {
+inline std::string make_manifest(const std::string& target, const std::string& version,
+                                 const std::string& precision, const std::string& more) {
   return R"({"schema": 2, "model": "toy", "role": "generator",
     "image": {"height": 6, "width": 5, "channels": 1, "dtype": "uint8", "layout": "NHWC",
               "range": [0, 255]},
@@ -41,14 +41,14 @@ inline std::string manifest_of(const std::string& target, const std::string& ver
              "outputs": [{"name": "image", "dtype": "uint8", "shape": ["N", 6, 5, 1]}]}})";
 }
 
-// A file of TensorRT's layout (format/plan_file.cc), with a network for fake_nvinfer.
+// A file in the layout of TensorRT (format/plan_file.cc), with a network for fake_nvinfer.
 class Plan {
  public:
   Plan(const std::string& version, const std::string& network,
        const std::string& target = "tensorrt", const std::string& precision = "fp32",
        const std::string& more = "") {
     const std::string body = std::string(40, '\0') +
-                             "zoo.manifest:" + manifest_of(target, version, precision, more) +
+                             "zoo.manifest:" + make_manifest(target, version, precision, more) +
                              std::string(8, '\0') + network;
     std::string bytes = (target == "tensorrt" ? "ftrt" : "vtrt") + std::string(4, '\0');
     for (const uint64_t number : {uint64_t{2}, uint64_t{24} + body.size()}) {
@@ -71,7 +71,7 @@ class Plan {
 
 inline const std::string kNetwork = "toy.network: 8 3 30 3 1 4 16;";
 
-// The images, from the noise contract and the definition of the network alone.
+// Computes the images from the noise contract and the definition of the network.
 inline Bytes expected(uint64_t first, size_t n) {
   std::vector<float> latents(n * kWidth);
   fill_normal({kSeed, first, 2}, n, kWidth, latents.data());

@@ -1,5 +1,5 @@
-// Where the time of an engine goes: how long each layer takes in the native backend, and how much
-// of what the processor can do it gets.
+// Times of the layers of an engine in the native backend, and the share of the peak performance of
+// the processor that they reach.
 #pragma once
 
 #include <cstddef>
@@ -12,11 +12,11 @@
 namespace zoo {
 
 struct LayerTime {
-  std::string name;    // the value of the graph that the layer computes, or begins to
+  std::string name;    // the (first) value of the graph that the layer computes
   std::string kind;    // "convolution", "instance norm", …
-  std::string kernel;  // "images" or "pixels", which a tile computes together, and its tiles
-  double operations;   // multiplications and additions of an image; 0 where there are no products
-  double seconds;      // of an image; the median of the rounds
+  std::string kernel;  // what a tile computes together, "images" or "pixels", and its tiles
+  double operations;   // multiplications and additions per image; 0 for layers without products
+  double seconds;      // per image; the median of the rounds
 };
 
 struct LayerTimes {
@@ -25,9 +25,9 @@ struct LayerTimes {
   std::vector<LayerTime> layers;
 };
 
-// Runs `batch` random images in one thread, again and again for that many seconds. Uses the native
-// backend and the precision of the options. Throws ArgumentError, and what opening an engine
-// throws: BackendUnavailableError where the backend does not know one of the graph's nodes.
+// Runs `batch` random images in one thread of the native backend, repeatedly for `seconds`, in the
+// precision of the options. Throws ArgumentError, and as the constructor of Generator;
+// BackendUnavailableError if the backend does not support a node of the graph.
 ZOO_API LayerTimes measure_layers(const std::string& path, const Options& options, size_t batch,
                                   double seconds);
 
