@@ -122,7 +122,7 @@ if [ "$job" = gpu ]; then
 fi
 
 case $job in
-  sample) extras=openvino covered_by="test bench" ;;
+  sample) extras= covered_by="test bench" ;;
   test) extras=openvino,train,export,apps,faces,evaluate,tensorrt-rtx,test,docs covered_by=bench ;;
   bench) extras=openvino,train,export,apps,faces,evaluate,tensorrt-rtx,test,docs,bench covered_by= ;;
   build) extras= covered_by="sample test bench" ;;
