@@ -38,9 +38,10 @@ test-gpu: ## on a machine with an NVIDIA GPU: install everything and run the tes
 	@$(SETUP) gpu
 	@$(BIN)/python -m pytest -q --gpu -m gpu $(PYTEST_ARGS)
 
-bench: ## install everything and compare throughput with the peers
+bench: ## install everything and compare throughput with the peers, all models: hours (BENCH_ARGS)
 	@$(SETUP) bench
-	@$(BIN)/python -m benchmarks.throughput --models vae --batch 1,16,64
+	@$(BIN)/python -m benchmarks.throughput --models all --batch 1,16,64 $(BENCH_ARGS)
+	@$(BIN)/python -m benchmarks.cpu_report
 
 bench-gpu: ## on a machine with an NVIDIA GPU: compare throughput with the peers and its limits
 	@$(SETUP) gpu

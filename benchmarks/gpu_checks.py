@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.throughput import psnr
+from benchmarks.cpu_cases import psnr
 
 CHECKED = 64
 """Minimum number of compared images; at least a whole batch."""

@@ -10,11 +10,23 @@ from typing import Any
 
 PACKAGES = ("generator-zoo", "numpy", "onnxruntime", "openvino", "torch")
 
+VENDORS = {"AuthenticAMD": "amd", "GenuineIntel": "intel"}
+INSTRUCTION_SETS = {
+    "amx_bf16": "amx",
+    "avx512_bf16": "avx512-bf16",
+    "avx512f": "avx512",
+    "avx2": "avx2",
+    "sve": "sve",
+    "asimd": "neon",
+}
+"""Flags of a CPU and the names of their instruction sets, the best first."""
+
 
 def describe(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
-    """Return CPU model, usable cores, memory in GiB, and versions of the installed packages."""
+    """Return CPU model and kind, usable cores, memory in GiB, versions of installed packages."""
     info: dict[str, Any] = {
         "cpu": _first_value("/proc/cpuinfo", "model name") or platform.processor(),
+        "kind": kind(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(_memory_kib() / 2**20, 1),
         "system": platform.platform(terse=True),
@@ -28,6 +40,19 @@ def describe(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
         except PackageNotFoundError:
             continue
     return info
+
+
+def kind(cpuinfo: str = "/proc/cpuinfo") -> str:
+    """Return the vendor and the best instruction set of the CPU: "amd-avx512-bf16", "intel-amx".
+
+    cpuinfo: a file in the format of Linux.
+    """
+    vendor = _first_value(cpuinfo, "vendor_id")
+    flags = set(_first_value(cpuinfo, "flags").split())
+    if not vendor and _first_value(cpuinfo, "CPU implementer"):
+        vendor, flags = "arm", set(_first_value(cpuinfo, "Features").split())
+    best = next((name for flag, name in INSTRUCTION_SETS.items() if flag in flags), "generic")
+    return f"{VENDORS.get(vendor, vendor.lower()) or platform.machine()}-{best}"
 
 
 def _first_value(path: str, key: str) -> str:

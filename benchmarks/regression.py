@@ -35,14 +35,14 @@ def measure(model: str, batch: int, rounds: int, seconds: float) -> float:
     import onnxruntime
 
     import runtime
-    from benchmarks.contenders import decoder_graph
+    from benchmarks.cpu_cases import stock_graph
     from zoo import engine_path
 
     engine = engine_path(f"{model}.onnx")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(
-        decoder_graph(str(engine)), options, providers=["CPUExecutionProvider"]
+        stock_graph(engine).SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     name = session.get_inputs()[0].name
     with runtime.Generator(engine, instances=1) as generator:
