@@ -48,7 +48,7 @@ struct BackendConfig {
   int device = 0;  // number of the GPU
 };
 
-// What draws the noise, which determines the inputs of a run.
+// The place where noise is drawn, which determines the inputs of a run.
 enum class NoiseFrom {
   kCaller,   // inputs: the drawn latent, and the noise of each layer
   kGraph,    // inputs: all four operands of the noise operators

@@ -31,8 +31,8 @@ ZOO_API void call_before_forks(void (*call)());
 // on, guards for other threads are delayed by kExitDelay.
 void end_guarded_calls();
 
-// How long threads that do not take part in the exit of the process are delayed. Not forever, in
-// case the exit is waiting for one of them.
+// Delay of threads that do not take part in the exit of the process. Not forever, in case the exit
+// is waiting for one of them.
 constexpr auto kExitDelay = std::chrono::seconds(2);
 
 // One T per process: a forked child gets a new one at its first call of get(), and leaves its
