@@ -29,7 +29,7 @@ struct BackendEntry {
   std::unique_ptr<Backend> (*make)(const BackendConfig&);
   // Returns the possible numbers of rows of a run, rising; null: any number.
   std::vector<size_t> (*run_sizes)(const Manifest&);
-  // If true, "auto" prefers it for graphs that it supports, whatever the manifest has measured.
+  // Returns true if "auto" prefers it for graphs that it supports, whatever the manifest measured.
   bool (*goes_first)(const std::string& precision) = nullptr;
   // A row has the same bits in runs of every size, by construction.
   bool rows_match_across_sizes = false;
