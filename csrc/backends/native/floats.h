@@ -1,4 +1,4 @@
-// Numbers that begin at a cache line, as vectors of 64 bytes are best loaded.
+// Arrays aligned to cache lines, since aligned vectors of 64 bytes load fastest.
 #pragma once
 
 #include <cstddef>

@@ -18,7 +18,7 @@ extern const Kernels kAvx2Kernels;
 
 namespace {
 
-// What use_kernels chose.
+// Kernels selected by use_kernels; null: the fastest supported ones.
 std::atomic<const Kernels*> chosen{nullptr};
 
 }  // namespace

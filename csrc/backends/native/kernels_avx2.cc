@@ -1,4 +1,5 @@
-// AVX2 and FMA: 8 floats a vector, 16 registers. Compiled for it (csrc/CMakeLists.txt).
+// Kernels for AVX2 and FMA: 8 floats per vector, 16 registers. csrc/CMakeLists.txt sets the
+// compiler flags.
 #define ZOO_LANES 8
 #include "backends/native/kernels_body.h"
 

@@ -1,7 +1,8 @@
-// AVX-512: 16 floats a vector, 32 registers. Compiled for it (csrc/CMakeLists.txt).
+// Kernels for AVX-512: 16 floats per vector, 32 registers. csrc/CMakeLists.txt sets the compiler
+// flags.
 #define ZOO_LANES 16
 #include "backends/native/kernels_body.h"
-// Below the kernels that it names.
+// Must follow kernels_body.h, which defines make_tile.
 #include "backends/native/kernels_tiles16.h"
 
 namespace zoo::native {

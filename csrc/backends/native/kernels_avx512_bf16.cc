@@ -1,9 +1,9 @@
-// AVX512-BF16: 16 sums of two products of bfloat16 each a vector. Compiled for it
-// (csrc/CMakeLists.txt).
+// Kernels for AVX512-BF16: each instruction adds two bfloat16 products to each of the 16 sums of a
+// vector. csrc/CMakeLists.txt sets the compiler flags.
 #define ZOO_LANES 16
 #define ZOO_BF16
 #include "backends/native/kernels_body.h"
-// Below the kernels that it names.
+// Must follow kernels_body.h, which defines make_tile.
 #include "backends/native/kernels_tiles16.h"
 
 namespace zoo::native {

@@ -1,9 +1,9 @@
-// The kernels in GCC's vector extensions: one source for all precisions and instruction sets. A
-// file that includes it says ZOO_LANES, the floats of a vector; and, where elements are no floats,
-// ZOO_BF16.
+// The kernels in GCC's vector extensions: one source for all precisions and instruction sets. The
+// including file defines ZOO_LANES, the number of floats in a vector, and ZOO_BF16 if elements are
+// bfloat16.
 //
-// Nothing with a body from another header may be called here: the linker keeps one copy of such a
-// function, and it could be this one, with instructions that not every CPU has.
+// Kernels must not call inline functions from other headers: the linker keeps one copy of such a
+// function, which could be the one compiled here, with instructions that not every CPU supports.
 #pragma once
 
 #include "backends/native/kernels/ends.h"

@@ -1,4 +1,5 @@
-// The tiles of 16 lanes and 32 registers, for every precision; after kernels_body.h.
+// Tiles for vectors of 16 floats and 32 registers, in every precision. Include after
+// kernels_body.h.
 #pragma once
 
 namespace zoo::native {

@@ -1,4 +1,5 @@
-// Images that come in, and those that are made.
+// Kernels for input and output images: conversions, transposition, the last layer and the output
+// functions.
 #pragma once
 
 #include "backends/native/kernels/vectors.h"
@@ -48,7 +49,8 @@ void add(const float* in, size_t count, float* sum) {
   for (; i < count; ++i) sum[i] += in[i];
 }
 
-// Vectors of each output from the `first`th on, those of all rows counted.
+// Computes `Vectors` vectors of each output channel, beginning with vector `first`, counted over
+// all rows.
 template <int Outputs, int Vectors>
 void correlate(const CorrelateCall& call, size_t first) {
   const size_t across = call.count / kLanes;
@@ -66,7 +68,7 @@ void correlate(const CorrelateCall& call, size_t first) {
   for (size_t k = 0; k < call.channels; ++k) {
     const size_t begin = k * call.in_step;
     const float* weights = call.weights + k * call.taps * call.weights_step;
-    // Taps inside: those of a row read the same lines of the cache.
+    // Taps form the inner loop because taps of the same row read the same cache lines.
     for (size_t tap = 0; tap < call.taps; ++tap) {
       const float* const in = call.in[tap] + begin;
       Vec x[Vectors];
@@ -93,7 +95,8 @@ template <int Outputs>
 void correlate(const CorrelateCall& call) {
   const size_t vectors = call.rows * (call.count / kLanes);
   size_t at = 0;
-  // Sums enough that additions need not wait for each other.
+  // With one output channel, eight vectors give enough independent sums to hide the latency of the
+  // additions.
   if constexpr (Outputs == 1) {
     for (; at + 8 <= vectors; at += 8) correlate<Outputs, 8>(call, at);
   }
@@ -108,7 +111,7 @@ void correlate(const CorrelateCall& call) {
                       : correlate<3>(call);
 }
 
-// e^x to 2 ulp for x in [-87, 88], which others are brought to; after Cephes' expf.
+// Returns e^x, accurate to 2 ulp, with x clamped to [-87, 88]; after expf of the Cephes library.
 inline Vec exponential(Vec x) {
   x = smaller(larger(x, all(-87.0f)), all(88.0f));
   const Vec shift = all(12582912.0f);  // 1.5 · 2²³: adding it rounds to whole numbers
@@ -157,7 +160,7 @@ void to_levels(const float* values, size_t count, uint8_t* levels) {
     const Ints whole = __builtin_convertvector(scaled, Ints);
     *reinterpret_cast<Bytes*>(levels + i) = __builtin_convertvector(whole, Bytes);
   }
-  // Fused here as above.
+  // An explicit fused multiply-add rounds like the vector loop above.
   for (; i < count; ++i) {
     levels[i] = static_cast<uint8_t>(__builtin_fmaf(values[i], 255.0f, 0.5f));
   }

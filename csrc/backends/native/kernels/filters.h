@@ -6,7 +6,7 @@
 namespace zoo::native {
 namespace {
 
-// Bᵀ and Aᵀ of F(4, 2), whose points are 0, 1, -1, 2 and infinity, in place.
+// Bᵀ (in place) and Aᵀ of F(4, 2), with the interpolation points 0, 1, -1, 2 and infinity.
 inline void transform(Vec (&d)[5]) {
   const Vec across = d[3] - d[1];
   const Vec begin = all(2.0f) * (d[0] - d[2]) + across;
@@ -27,7 +27,7 @@ inline void transform_back(const Vec (&m)[5], Vec (&out)[4]) {
   out[3] = difference + all(8.0f) * m[3] + m[4];
 }
 
-// Those of F(4, 3), with the point -2 as well.
+// Bᵀ and Aᵀ of F(4, 3), with the additional interpolation point -2.
 inline void transform(Vec (&d)[6]) {
   const Vec first = d[4] - all(4.0f) * d[2], second = d[3] - all(4.0f) * d[1];
   const Vec third = d[4] - d[2], fourth = all(2.0f) * (d[3] - d[1]);
@@ -50,7 +50,7 @@ inline void transform_back(const Vec (&m)[6], Vec (&out)[4]) {
   out[3] = difference + all(8.0f) * across + m[5];
 }
 
-// Whole: no pixel is outside the picture.
+// Whole: the window lies entirely inside the image, so bounds are not checked.
 template <int Size, bool Whole>
 void transform_window(const WindowCall& call) {
   const auto inside = [](ptrdiff_t at, size_t size) {

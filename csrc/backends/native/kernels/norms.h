@@ -1,4 +1,4 @@
-// Normalisations and sums of maps.
+// Kernels for normalisations and element-wise sums of maps.
 #pragma once
 
 #include "backends/native/kernels/vectors.h"
@@ -17,8 +17,8 @@ inline Vec root(Vec value) {
 #endif
 }
 
-// Of each of kLanes rows the sum of its 16 numbers: i and i + 8, then i and i + 4, …. Of those of a
-// block, `rows` has the sums of the parts.
+// Returns the sum of each of kLanes rows of 16 values by pairwise summation: i and i + 8, then i
+// and i + 4, and so on. If a block has two vectors, `rows` holds their sums.
 inline Vec totals(Vec (&rows)[kLanes]) {
   turn(rows);
 #pragma GCC unroll 3
@@ -29,7 +29,7 @@ inline Vec totals(Vec (&rows)[kLanes]) {
   return (rows[0] + rows[2]) + (rows[1] + rows[3]);
 }
 
-// Of `count` slots, at most kLanes.
+// Normalises `count` slots, at most kLanes.
 inline void normalize_slots(Element* in, size_t block, size_t blocks, size_t count, float scale,
                             float epsilon) {
   Vec squares[kLanes] = {};
@@ -69,7 +69,7 @@ void pixel_norm(void* map, size_t block, size_t blocks, size_t slots, float scal
   }
 }
 
-// What is done to one part of a block's channels before their mean is taken.
+// Operations before the normalisation (blur, bias, noise, leaky ReLU) for one vector of channels.
 struct Noisy {
   Noisy(const NormCall& of, int part)
       : call(of),
@@ -83,7 +83,7 @@ struct Noisy {
     }
   }
 
-  // Whole: all neighbours are in the picture.
+  // Whole: all neighbours are inside the image, so bounds are not checked.
   template <bool Whole>
   inline Vec blurred(size_t y, size_t x) const {
     const Element* const corner =
@@ -101,7 +101,7 @@ struct Noisy {
     return value;
   }
 
-  // leaky(value + bias + strength · noise) of a pixel.
+  // Returns leaky(value + bias + strength · noise) for pixel (y, x).
   inline Vec finished(Vec value, size_t y, size_t x) const {
     value = value + bias;
     if (call.noise) {
@@ -117,8 +117,8 @@ struct Noisy {
   Vec blur[9];
 };
 
-// Writes what is normalised, and returns the sum over the pixels. Rows are summed first: less is
-// lost to rounding than in one long sum.
+// Writes the values to be normalised, and returns their sum over the pixels. Each row is summed
+// separately, which loses less to rounding than one long sum.
 template <bool Blurs>
 inline Vec prepare_norm(const NormCall& call, int part, Element* out) {
   const Noisy noisy(call, part);
@@ -144,8 +144,8 @@ inline Vec prepare_norm(const NormCall& call, int part, Element* out) {
   return total;
 }
 
-// Σ (x - mean)² over the pixels; every fourth of a row is summed by itself, so that additions need
-// not wait for each other.
+// Returns Σ (x - mean)² over the pixels. Four independent sums per row hide the latency of the
+// additions.
 inline Vec sum_squares(const NormCall& call, const Element* map, Vec mean) {
   Vec squares = {};
   for (size_t y = 0; y < call.height; ++y) {

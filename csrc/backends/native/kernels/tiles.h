@@ -1,4 +1,4 @@
-// Products of maps with weights, and the ceiling that they are measured against.
+// Register tiles of the matrix products, weight packing, and the peak performance measurement.
 #pragma once
 
 #include "backends/native/kernels/vectors.h"
@@ -6,8 +6,8 @@
 namespace zoo::native {
 namespace {
 
-// A tile's rows, Step blocks apart, or for 0 as far as is said at run time: then every fourth has a
-// pointer, and no more registers are needed than there are.
+// Addresses of a tile's rows, which are Step blocks apart; Step 0: the stride is a run-time value.
+// Then only every fourth row has a pointer of its own, so that the pointers fit in registers.
 template <int Rows, int Step>
 struct RowPointers {
   RowPointers(const Element* in, size_t) : first(in) {}
@@ -35,7 +35,8 @@ struct RowPointers<Rows, 0> {
 #pragma GCC unroll 4
     for (int i = 0; i < kPointers; ++i) {
       fourths[i] += distance;
-      // Not to be told from the first by the compiler, which would keep sixteen.
+      // Hides from the compiler that this pointer is derived from the first; otherwise it would
+      // keep sixteen pointers.
       __asm__("" : "+r"(fourths[i]));
     }
   }
@@ -45,7 +46,7 @@ struct RowPointers<Rows, 0> {
   size_t three;
 };
 
-// Adds the products of channel k, or of as many as go together.
+// Adds the products of kTogether channels, beginning with channel k.
 template <int Rows, int Vectors, int Step, typename Weight>
 __attribute__((always_inline)) inline void add_products(const RowPointers<Rows, Step>& in,
                                                         const Weight* weights, size_t column_size,
@@ -66,7 +67,7 @@ __attribute__((always_inline)) inline void add_products(const RowPointers<Rows, 
 template <int Rows, int Columns, int Step, typename Out, typename Weight = Element>
 void tile(const TileCall& call) {
   constexpr int kVectors = Columns * kParts;
-  // The last block, where it has fewer channels.
+  // Channels of the last block, if it has fewer than 16.
   const int rest = call.depth == kBlock ? 0 : static_cast<int>(call.depth);
   const size_t whole = call.blocks - (rest == 0 ? 0 : 1);
   Vec sums[Rows][kVectors];
@@ -111,7 +112,7 @@ constexpr Tile make_tile() {
       Rows,   Columns, Step, tile<Rows, Columns, Step, Element>, tile<Rows, Columns, Step, float>,
       nullptr};
 #ifndef ZOO_BF16
-  // Dense layers have no other steps.
+  // Only dense layers read weights in half precision, and their step is 1.
   if constexpr (Step == 1) tiles.run_halves = tile<Rows, Columns, Step, float, Half>;
 #endif
   return tiles;
@@ -144,18 +145,20 @@ void pack(const float* weights, void* packed) {
 #endif
 }
 
-// What no tile can exceed: as many sums as hide the multiplier's latency, and nothing to load.
+// Measures the peak rate of multiply-adds, an upper bound for every tile: enough independent sums
+// to hide the latency of the multiply-add units, and no loads.
 double spin(size_t rounds) {
   constexpr int kSums = kLanes == 16 ? 24 : 12;
   const Element one[2 * kLanes] = {};
   Vec sums[kSums] = {};
   Broadcast x = broadcast(one);
   const Weights w = weights_at(one);
-  // What the compiler does not know it cannot leave out: neither that the sums are equal ...
+  // The empty asm statements keep the compiler from optimising the loop away: it must not see that
+  // all sums are equal ...
 #pragma GCC unroll 24
   for (int i = 0; i < kSums; ++i) __asm__ volatile("" : "+v"(sums[i]));
   for (size_t round = 0; round < rounds; ++round) {
-    // ... nor that the factors stay the same.
+    // ... or that the factors are constant.
     __asm__ volatile("" : "+v"(x));
 #pragma GCC unroll 24
     for (int i = 0; i < kSums; ++i) sums[i] = multiplied(sums[i], x, w);

@@ -1,4 +1,4 @@
-// Vectors of an instruction set, and the elements of a precision.
+// Vector type of an instruction set, and element type of a precision.
 #pragma once
 
 #include "backends/native/kernels.h"
@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kLanes = ZOO_LANES;
 constexpr int kSide = static_cast<int>(kBlock);
-constexpr int kParts = kSide / kLanes;  // vectors of a block
+constexpr int kParts = kSide / kLanes;  // vectors per block
 
 typedef float Vec __attribute__((vector_size(kLanes * sizeof(float)), may_alias));
 typedef float Loose
@@ -36,7 +36,7 @@ inline Vec load(const Element* from) {
   const Words words = __builtin_convertvector(halves, Words) << 16;
   return reinterpret_cast<const Vec&>(words);
 }
-// Rounded to nearest even.
+// Rounds to nearest, ties to even.
 inline void store(Element* to, Vec value) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh(value));
 }
@@ -48,7 +48,7 @@ inline Vec all(float value) { return value - Vec{}; }
 inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
 inline Vec smaller(Vec a, Vec b) { return a < b ? a : b; }
 
-// Rows and columns of kLanes × kLanes numbers change places, half by half.
+// Transposes a kLanes × kLanes matrix in place by exchanging halves recursively.
 inline void turn(Vec (&rows)[kLanes]) {
 #pragma GCC unroll 4
   for (int half = kLanes / 2; half > 0; half /= 2) {
@@ -69,7 +69,7 @@ inline void turn(Vec (&rows)[kLanes]) {
 }
 
 #ifdef ZOO_BF16
-// Products of two channels at a time; each channel's weight is beside that of the next.
+// Number of channels multiplied at a time: the weights of two consecutive channels are interleaved.
 constexpr int kTogether = 2;
 using Weights = __m512i;
 using Broadcast = __m512i;
@@ -90,7 +90,7 @@ constexpr int kTogether = 1;
 using Weights = Vec;
 using Broadcast = Vec;
 
-// Weights of IEEE half precision, which are widened as they are read.
+// Weight in IEEE half precision, widened when it is loaded.
 struct Half {
   uint16_t bits;
 };
