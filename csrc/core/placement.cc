@@ -112,13 +112,14 @@ void choose_cpu_backend(const Manifest& manifest, const Options& options, Placem
 
 const BackendEntry* choose_gpu_backend(const Manifest& manifest, FileKind file,
                                        const Options& options) {
-  const auto entries = backends_for(DeviceKind::kGpu, file);
+  auto entries = backends_for(DeviceKind::kGpu, file);
   // A plan runs only in the library that built it.
-  const BackendEntry* const entry =
-      file == FileKind::kPlan ? find(entries, manifest.plan.target) : entries.front();
-  const std::string name = entry->name;
-  if (options.backend == "auto" || options.backend == name) return entry;
-  throw ArgumentError("backend: expected 'auto' or '" + name + "' for " +
+  if (file == FileKind::kPlan) entries = {find(entries, manifest.plan.target)};
+  if (options.backend == "auto") return entries.front();
+  if (const BackendEntry* const named = find(entries, options.backend)) return named;
+  std::vector<std::string> known = {"auto"};
+  for (const BackendEntry* entry : entries) known.emplace_back(entry->name);
+  throw ArgumentError("backend: expected " + alternatives(known, /*quoted=*/true) + " for " +
                       (file == FileKind::kPlan ? "this plan" : "an .onnx engine on a GPU") +
                       ", got '" + options.backend + "'");
 }
