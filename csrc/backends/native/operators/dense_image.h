@@ -1,4 +1,4 @@
-// Images of networks whose last layer is dense.
+// Image output of networks whose last layer is dense.
 #pragma once
 
 #include <memory>
@@ -8,8 +8,8 @@
 
 namespace zoo::native {
 
-// The end of a network whose last layer is dense: a vector, wide, with a number for each of an
-// image [C, H, W]. Writes its network's first output.
+// Converts a wide vector of C · H · W values, the result of a dense last layer, to an image
+// [C, H, W]. Writes the first output of the network.
 struct DenseImage : Operator {
   Shape image;
   Finish finish;

@@ -6,7 +6,7 @@
 namespace zoo::native {
 namespace {
 
-// Maps of all images of a group that are worth being together, in bytes.
+// Size limit in bytes, over all images of a group, for maps stored in group mode.
 constexpr size_t kSmall = 64 * 1024;
 
 class PlacedRead : public Step {
@@ -28,10 +28,10 @@ class PlacedRead : public Step {
   }
 
  private:
-  // The channels from `first` on of a pixel.
+  // Writes the 16 channels of a pixel, beginning with channel `first`.
   void fill(const Run& run, size_t row, size_t first, size_t pixel, float* values) const {
     const size_t pixels = read_.shape.pixels();
-    size_t begin = 0;  // channel at which the part begins
+    size_t begin = 0;  // first channel of the part
     for (const Part& part : read_.parts) {
       const size_t from = std::max(begin, first);
       const size_t to = std::min(begin + part.channels, first + kBlock);
@@ -103,7 +103,7 @@ class PlacedTruncate : public Step {
     const std::vector<float>& mean = truncate_.mean;
     for (size_t n = image; n < image + count; ++n) {
       for (size_t block = 0; block < in_.shape.blocks(); ++block) {
-        // Both are floats.
+        // Both maps are wide.
         const auto* const from = static_cast<const float*>(run.memory.at(in_, block, 0, 0, n));
         auto* const to = static_cast<float*>(run.memory.at(out_, block, 0, 0, n));
         const size_t first = block * kBlock;

@@ -1,4 +1,4 @@
-// Where numbers come into a network, and where they leave it other than as images.
+// Operators that read the inputs of a network, and that write its outputs other than images.
 #pragma once
 
 #include <memory>
@@ -8,25 +8,25 @@
 
 namespace zoo::native {
 
-// Channels of a map that one tensor fills.
+// Channels of a map that are filled from one tensor.
 struct Part {
   enum Kind {
-    kNumbers,   // floats [N, C · H · W], from the `offset`th of each row of `row` numbers on
-    kRepeated,  // floats [N, C], the same at every pixel
-    kClass,     // the class of each image, int64 [N], as C numbers: 1 for its own, 0 for others
-    kLevels,    // bytes [N, H, W, C], scaled
+    kNumbers,   // floats [N, row]; C · H · W values from column `offset` on
+    kRepeated,  // floats [N, C], repeated at every pixel
+    kClass,     // class labels, int64 [N], one-hot encoded as C values
+    kLevels,    // bytes [N, H, W, C], converted with `scaling`
   } kind;
   size_t input;  // tensor
   size_t channels;
   size_t row = 0;
   size_t offset = 0;
-  Scaling scaling = {};  // of levels
+  Scaling scaling = {};  // for kLevels
 
-  // A number of kRepeated or kClass.
+  // Returns the value of a channel of a kRepeated or kClass part.
   float of_image(const Run& run, size_t image, size_t channel) const;
 };
 
-// A map of what goes in, parts one beside the other.
+// Reads input tensors into a map, one part after the other along the channels.
 struct Read : Operator {
   Shape shape;
   std::vector<Part> parts;
@@ -36,7 +36,7 @@ struct Read : Operator {
   std::unique_ptr<Step> place(const Places& places) const override;
 };
 
-// A map that has been learned, the same for every image.
+// Learned constant map, the same for every image.
 struct LearnedMap : Operator {
   Shape shape;
   std::vector<float> values;  // [C, H, W]
@@ -46,7 +46,7 @@ struct LearnedMap : Operator {
   std::unique_ptr<Step> place(const Places& places) const override;
 };
 
-// w̄ + ψ (w - w̄) of a wide vector w (Karras et al. 2019, appendix B).
+// Truncation of a wide style vector w: w̄ + ψ (w - w̄) (Karras et al. 2019, appendix B).
 struct Truncate : Operator {
   size_t truncation;  // tensor: ψ
   std::vector<float> mean;
@@ -56,12 +56,12 @@ struct Truncate : Operator {
   std::unique_ptr<Step> place(const Places& places) const override;
 };
 
-// Writes a map as floats [N, C · H · W], or parts of its numbers to several tensors.
+// Writes a map as floats [N, C · H · W], or ranges of its values to several tensors.
 struct Write : Operator {
   enum Function { kIdentity, kSigmoid, kSoftmax } function = kIdentity;
   struct Target {
     size_t output;  // tensor
-    size_t first;   // number of a row
+    size_t first;   // index of the first value in a row
     size_t count;
   };
   std::vector<Target> targets;

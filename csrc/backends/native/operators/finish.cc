@@ -6,7 +6,7 @@
 namespace zoo::native {
 namespace {
 
-// level / 255 of every level.
+// Returns a table of level / 255 for all levels.
 const std::array<float, 256>& unit_levels() {
   static const std::array<float, 256> table = [] {
     std::array<float, 256> values{};
@@ -22,7 +22,7 @@ void RowFinisher::run(const Run& run, size_t image, size_t count, size_t channel
                       size_t phase, float* row, uint8_t* levels) const {
   const Original* const original = finish_.original.empty() ? nullptr : finish_.original.data();
   const size_t numbers = values(phase);
-  // What is put together with an original is clipped after that.
+  // If there is an original, the values are clipped after they are combined with it.
   kernels_.squash(finish_.squash, finish_.scale, original ? -kHuge : finish_.low,
                   original ? kHuge : finish_.high, row, numbers);
   if (original) compose(run, *original, image, count, channel, y, phase, row);
@@ -36,7 +36,7 @@ void RowFinisher::run(const Run& run, size_t image, size_t count, size_t channel
   }
 }
 
-// Puts the rows of images that came in together with what was computed.
+// Combines rows of the input images with the computed rows.
 void RowFinisher::compose(const Run& run, const Original& how, size_t image, size_t count,
                           size_t channel, size_t y, size_t phase, float* row) const {
   const auto& unit = unit_levels();

@@ -1,4 +1,4 @@
-// From a network's last numbers to images.
+// Conversion of the values of the last layer to images.
 #pragma once
 
 #include <cstddef>
@@ -10,21 +10,22 @@
 
 namespace zoo::native {
 
-// How an image that comes out contains the one that went in, bytes [H, W, channels] with values
-// from 0 to 1 in steps of 1/255.
+// Combination of the output image with the input image ("original"), which is given as bytes
+// [H, W, channels] and used as levels / 255.
 struct Original {
   enum Kind {
     kAdded,    // image = original + x
-    kBlended,  // image = mask · original + (1 - mask) · x, the mask being its last channel
+    kBlended,  // image = mask · original + (1 - mask) · x; the mask is the original's last channel
   } kind;
   size_t input;  // tensor
   size_t channels;
 };
 
-// Beyond all numbers of a network: the bounds of what is not clipped.
+// Larger than any value of a network: -kHuge and kHuge as bounds disable clipping.
 constexpr float kHuge = 3.4e38f;
 
-// image = clip(original with squash(scale · x), low, high), as bytes if `levels`.
+// Steps from the values x of the last layer to an image: clip(squash(x), low, high), where the
+// output function includes `scale`. An original is combined with squash(x) before the clipping.
 struct Finish {
   Squash squash = Squash::kNone;
   float scale = 1.0f;
@@ -38,8 +39,8 @@ inline size_t image_bytes(const Shape& shape, const Finish& finish) {
   return shape.channels * shape.pixels() * (finish.levels ? 1 : sizeof(float));
 }
 
-// Finishes rows of images [C, H, W]. Every `phases`th pixel of a row is together, the images of a
-// group innermost.
+// Converts rows of images [C, H, W]. A row is processed in phases: phase p holds the pixels p,
+// p + phases, p + 2 · phases, …, stored contiguously with the images of a group innermost.
 class RowFinisher {
  public:
   RowFinisher(const Kernels& floats, const Finish& finish, const Shape& shape, size_t phases,
@@ -49,8 +50,9 @@ class RowFinisher {
   size_t columns(size_t phase) const { return (shape_.width - phase + phases_ - 1) / phases_; }
   size_t values(size_t phase) const { return columns(phase) * images_; }
 
-  // The numbers of a phase, columns times images, of images image … image + count - 1 of the run;
-  // they are overwritten. `levels` has room for as many.
+  // Converts one phase of row `y` of a channel and writes it to images image … image + count - 1 of
+  // the run. `row` holds values(phase) values and is overwritten; `levels` is scratch memory for as
+  // many bytes.
   void run(const Run& run, size_t image, size_t count, size_t channel, size_t y, size_t phase,
            float* row, uint8_t* levels) const;
 

@@ -6,7 +6,7 @@
 namespace zoo::native {
 namespace {
 
-// Channels times the window's width, beyond which a map in blocks is as good.
+// Maximum of channels times kernel width; above it, a map in blocks of 16 channels is as fast.
 constexpr size_t kMostDepth = 256;
 
 class PlacedFirstLayer : public Step {
@@ -47,7 +47,7 @@ class PlacedFirstLayer : public Step {
   void read_row(const Run& run, size_t image, size_t y, unsigned char* rows) const {
     const Shape& shape = layer_.image;
     const bool repeats = layer_.parts.size() > 1;
-    // What is the same at every pixel is there once the first row is.
+    // Parts that are equal at every pixel are the same in all rows, so the first row is copied.
     if (repeats && y > 0) {
       std::memcpy(element(rows, y * layer_.row()), rows, layer_.row() * kernels_.element);
     }
@@ -61,7 +61,7 @@ class PlacedFirstLayer : public Step {
         if (part.channels == shape.channels) {
           kernels_.from_levels(levels, width, part.scaling, element(rows, begin));
         } else {
-          // Behind all rows, then between the other channels.
+          // Converted into the spare row after all rows, then interleaved with the other channels.
           unsigned char* const apart = element(rows, shape.height * layer_.row());
           kernels_.from_levels(levels, width, part.scaling, apart);
           spread(apart, part.channels, part.channels, element(rows, begin + channel));
@@ -80,8 +80,8 @@ class PlacedFirstLayer : public Step {
     }
   }
 
-  // Elements of each pixel of a row, `step` after those of the pixel before, to their place among
-  // the image's channels.
+  // Copies `channels` elements per pixel of a row, with a pixel stride of `step` in the source, to
+  // their position among the channels of the image.
   void spread(const unsigned char* from, size_t channels, size_t step, unsigned char* to) const {
     if (kernels_.element == sizeof(float)) {
       spread(reinterpret_cast<const uint32_t*>(from), channels, step,
@@ -118,7 +118,7 @@ class PlacedFirstLayer : public Step {
     call.out_step = out_step_;
     const size_t padding = layer_.window.padding, height = layer_.image.height;
     for (size_t y = 0; y < products.rows; ++y) {
-      // The kernel's rows that are in the picture.
+      // Range of kernel rows that lie inside the image.
       const size_t top = y * layer_.window.stride;
       const size_t before = top < padding ? padding - top : 0;
       const size_t end = std::min(layer_.window.size, height + padding - top);
@@ -152,7 +152,8 @@ Layout FirstLayer::layout(size_t images, size_t element) const {
 }
 
 size_t FirstLayer::scratch(const Places&) const {
-  // One more row for what is spread, and a block that the last products of pairs may read.
+  // One spare row for interleaving, and one block because bfloat16 products read pairs of channels
+  // and may read past the end.
   return row() * (image.height + 1) + kBlock;
 }
 

@@ -1,4 +1,4 @@
-// The first layer of a network that images go into.
+// First layer of a network with image inputs.
 #pragma once
 
 #include <memory>
@@ -9,20 +9,19 @@
 
 namespace zoo::native {
 
-// A convolution of an image of few channels, which would leave most of a block of 16 empty. The
-// image is read as it comes, [row][column][channel], and the columns and channels that a row of the
-// kernel covers lie one after the other: they are the channels of a product with a tap for each
-// row.
+// Convolution of an image with few channels, which would leave most of a block of 16 empty. The
+// image is kept as [row][column][channel], so the columns and channels that one row of the kernel
+// covers are contiguous. They serve as the input channels of a product with one tap per kernel row.
 struct FirstLayer : Operator {
   Shape image;
-  std::vector<Part> parts;  // no kNumbers
+  std::vector<Part> parts;  // of any kind except kNumbers
   Window window;
   Products products;
 
   const char* kind() const override { return "first layer"; }
   double operations() const override { return products.operations(); }
   Layout layout(size_t images, size_t element) const override;
-  // Elements of a row, with the columns of zeros on either side.
+  // Returns the number of elements in an image row, including the zero padding on both sides.
   size_t row() const { return (image.width + 2 * window.padding) * image.channels; }
   size_t scratch(const Places& places) const override;
   void pack(const Kernels& kernels, const Kernels& floats) override {
@@ -31,10 +30,10 @@ struct FirstLayer : Operator {
   std::unique_ptr<Step> place(const Places& places) const override;
 };
 
-// Whether what a map is read from suits it.
+// Returns true if a convolution of the map that `read` makes can be a FirstLayer.
 bool suits_first_layer(const Read& read, const Window& window);
 
-// Weights [out, in, size, size]; bias may be null.
+// Makes a FirstLayer from weights [out, in, size, size]; bias may be null.
 std::unique_ptr<FirstLayer> make_first_layer(const float* weights, const float* bias,
                                              const Read& read, size_t outputs, const Window& window,
                                              Activation activation);

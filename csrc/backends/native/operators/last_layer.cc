@@ -6,27 +6,27 @@
 namespace zoo::native {
 namespace {
 
-constexpr size_t kMostOutputs = 3;  // of one call of the kernel
+constexpr size_t kMostOutputs = 3;  // per call of the kernel
 
-// Rows of the input that are turned together; a multiple of rows that are added up together.
+// Input rows transposed together; a multiple of the output rows computed together.
 constexpr size_t kBand = 8;
 
 size_t rounded_up(size_t value, size_t to) { return (value + to - 1) / to * to; }
 
-// Where the turned rows of the input and the sums of rows of the output lie in the scratch memory.
-// The images of a group are the innermost of a row's slots.
+// Layout of the transposed input rows and the output sums in the scratch memory. The images of a
+// group are innermost in a row's slots.
 struct RowLayout {
-  size_t images;        // of a pixel
-  size_t slots;         // of an input row
-  size_t margin;        // zeros on either side of it
-  size_t channel;       // floats from one channel of a turned row to the next
-  size_t row;           // and from one row
-  size_t above, below;  // rows that an output reads before and after its own
-  size_t phases;        // of an output row: every which pixel is made alike
+  size_t images;        // images per pixel
+  size_t slots;         // slots of an input row
+  size_t margin;        // zeros on either side of an input row
+  size_t channel;       // channel stride of a transposed row, in floats
+  size_t row;           // row stride, in floats
+  size_t above, below;  // input rows that an output row reads above and below its own
+  size_t phases;        // phases of an output row; pixels `phases` apart use the same taps
   size_t width;         // of the output
-  size_t phase;         // sums of a phase of a row
-  size_t rows;          // of the output that are added up at once
-  size_t sums;          // where they begin: [output][phase][row]
+  size_t phase;         // sums per phase of a row
+  size_t rows;          // output rows computed at once
+  size_t sums;          // offset of the sums [output][phase][row]
   size_t levels;
   size_t size;
 
@@ -47,9 +47,10 @@ struct RowLayout {
     phases = direct.out_stride;
     width = layer.out.width;
     phase = rounded_up(columns(0) * images, kBlock);
-    // As many sums at once as there are registers for.
+    // As many sums at once as fit in registers.
     rows = std::max<size_t>(1, (layer.out.channels == 1 ? 8 : 4) * kBlock / phase);
-    // As far as a tap reaches, and the vectors of the last sums.
+    // The margin covers the reach of every tap; the channel stride also covers the vectors that
+    // extend past the last sums.
     margin = rounded_up(static_cast<size_t>(beside) * images, kBlock);
     channel = margin + std::max(rounded_up(slots, kBlock), phase) + margin + kBlock;
     row = direct.in.blocks() * kBlock * channel;
@@ -74,7 +75,7 @@ class PlacedLastLayer : public Step {
         finisher_(kernels_, layer.finish, layer.out, layout_.phases, layout_.images) {}
 
   void run(const Run& run, size_t image, size_t count) const override {
-    // Of all images of a group at once.
+    // In group mode all images are processed together.
     const size_t together = in_.grouped ? count : 1;
     for (size_t n = image; n < image + count; n += together) {
       const size_t stride = direct_.out_stride;
@@ -97,8 +98,8 @@ class PlacedLastLayer : public Step {
     return reinterpret_cast<uint8_t*>(memory.floats + scratch_ + layout_.levels);
   }
 
-  // The rows from base - above on of the input, those beside the picture zeros. Those that the band
-  // before had are moved.
+  // Transposes the band of input rows that begins at row base - above; rows outside the image are
+  // zeros. Rows shared with the previous band are moved.
   void turn_band(const Memory& memory, size_t image, size_t base) const {
     float* const rows = band(memory);
     const size_t reach = layout_.above + layout_.below;
@@ -123,7 +124,7 @@ class PlacedLastLayer : public Step {
     for (size_t block = 0; block < direct_.in.blocks(); ++block) {
       float* const to = row + block * kBlock * layout_.channel;
       in_kernels_.transpose(memory.at(in_, block, y, 0, image), padded, to, layout_.channel);
-      // Beside the row are zeros.
+      // The slots past the end of the row must be zeros.
       for (size_t c = 0; c < kBlock && padded != layout_.slots; ++c) {
         float* const channel = to + c * layout_.channel;
         std::fill(channel + layout_.slots, channel + padded, 0.0f);
@@ -131,7 +132,7 @@ class PlacedLastLayer : public Step {
     }
   }
 
-  // Rows of the output: of those of a stride the `y`th, from `base` on.
+  // Computes the output rows of vertical phase `y` for the input rows from `base` on.
   void make_rows(const Run& run, size_t image, size_t count, size_t base, size_t y) const {
     const size_t stride = direct_.out_stride;
     for (size_t x = 0; x < stride; ++x) add_up(run.memory, y * stride + x, base % kBand, x);

@@ -1,5 +1,5 @@
-// What makes the image: the last layer, the function that brings its numbers to the image's range,
-// and the conversion to the image's type.
+// Last layer of an image network, fused with the output function and the conversion to the type of
+// the image.
 #pragma once
 
 #include <memory>
@@ -10,16 +10,16 @@
 
 namespace zoo::native {
 
-// A convolution, or a transposed one, to a few channels, which would leave most of a tile's columns
-// empty. Instead the rows of the input are turned, so that pixels lie beside each other, and added
-// up shifted, times a weight each. In floats whatever the elements are. Writes its network's first
-// output.
-// Where the kernel has few places for the channels that go in, scattered_layer.h is quicker.
+// Convolution or transposed convolution to a few channels, which would leave most of a tile's
+// columns empty. Instead, the rows of the input are transposed so that pixels are contiguous, and
+// shifted rows are multiplied by one weight each and accumulated. Computes in float in every
+// precision. Writes the first output of the network.
+// If the kernel has few taps compared with the input channels, scattered_layer.h is faster.
 struct LastLayer : Operator {
-  std::unique_ptr<Products> direct;  // what it is; without weights once these are turned
+  std::unique_ptr<Products> direct;  // the layer; its weights are released once transposed
   Shape out;
-  Floats weights;              // of each phase: [channel][tap][output]
-  std::vector<size_t> phases;  // where those of each begin
+  Floats weights;              // for each phase: [channel][tap][output]
+  std::vector<size_t> phases;  // offset of each phase in `weights`
   Finish finish;
 
   const char* kind() const override { return "last layer"; }
@@ -29,7 +29,7 @@ struct LastLayer : Operator {
   std::unique_ptr<Step> place(const Places& places) const override;
 };
 
-// Most places of its kernel.
+// Maximum number of kernel taps.
 constexpr size_t kMostTaps = 256;
 
 std::unique_ptr<LastLayer> make_last_layer(const float* weights, const float* bias, const Shape& in,

@@ -90,7 +90,7 @@ class PlacedInstanceNorm : public Step {
 
   const Kernels& kernels_;
   const InstanceNorm& norm_;
-  std::vector<Place> places_;  // of the operands, and of the result
+  std::vector<Place> places_;  // operands, then the result
 };
 
 }  // namespace

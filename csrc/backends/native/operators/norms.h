@@ -1,4 +1,4 @@
-// Normalisations of maps.
+// Normalisation operators.
 #pragma once
 
 #include <memory>
@@ -9,8 +9,8 @@
 
 namespace zoo::native {
 
-// x / √(mean of x² over the channels + epsilon) at every pixel (Karras et al. 2018,
-// arXiv:1710.10196, section 4.2).
+// Pixel normalisation: x / √(mean(x²) + epsilon), with the mean over the channels of each pixel
+// (Karras et al. 2018, arXiv:1710.10196, section 4.2).
 struct PixelNorm : Operator {
   float share;  // 1 / channels
   float epsilon;
@@ -22,25 +22,26 @@ struct PixelNorm : Operator {
   std::unique_ptr<Step> place(const Places& places) const override;
 };
 
-// Instance normalisation and what comes before it in style-based networks (NormCall). Scale and
-// shift are constants, or the second operand: a wide vector of both, each padded to whole blocks.
+// Instance normalisation, fused with the preceding operations of style-based networks (NormCall).
+// Scale and shift are constants or come from the second operand, a wide vector that holds scale and
+// then shift, each padded to whole blocks.
 struct InstanceNorm : Operator {
   explicit InstanceNorm(const Shape& shape);
 
   Shape shape;
-  Floats blur;      // [channels / 16][9][16]; empty: none
-  Floats bias;      // [channels], padded, as the next three
-  Floats strength;  // of the noise; empty: none
+  Floats blur;      // [channels / 16][9][16]; empty: no blur
+  Floats bias;      // [channels], padded to whole blocks, like the next three
+  Floats strength;  // of the noise; empty: no noise
   Floats scale;
   Floats shift;
   size_t noise = kNone;        // tensor: floats [N, H · W]
-  size_t noise_scale = kNone;  // tensor: one float; none: 1
+  size_t noise_scale = kNone;  // tensor: one float; kNone: 1
   float slope = 1.0f;
   float end_slope = 1.0f;
   float epsilon = 0.0f;
 
   const char* kind() const override { return "instance norm"; }
-  // A blur reads the neighbours of what it writes.
+  // A blur reads the neighbours of the pixel that it writes.
   bool in_place() const override { return blur.empty(); }
   std::unique_ptr<Step> place(const Places& places) const override;
 };

@@ -1,4 +1,4 @@
-// What is done to each number of a map by itself, and maps beside each other.
+// Element-wise operators, and concatenation of maps.
 #pragma once
 
 #include <memory>
@@ -7,11 +7,12 @@
 
 namespace zoo::native {
 
-// leaky(a + b) of images image … image + count - 1, wherever the maps lie; b may be null.
+// Computes out = leaky(a + b) for images image … image + count - 1. The maps may have different
+// layouts; b may be null.
 void combine_maps(const Kernels& kernels, const Memory& memory, const Place& a, const Place* b,
                   const Place& out, float slope, size_t image, size_t count);
 
-// leaky(a + b), or leaky(a) of a single operand.
+// Leaky ReLU of a sum: leaky(a + b), or leaky(a) for a single operand.
 struct Combine : Operator {
   explicit Combine(float leak) : slope(leak) {}
 
@@ -22,7 +23,7 @@ struct Combine : Operator {
   std::unique_ptr<Step> place(const Places& places) const override;
 };
 
-// x · factor where the noise is over the threshold, else 0.
+// Dropout: x · factor where the noise exceeds the threshold, else 0.
 struct Dropout : Operator {
   size_t noise;  // tensor: floats [N, C · H · W]
   float factor;
@@ -33,8 +34,8 @@ struct Dropout : Operator {
   std::unique_ptr<Step> place(const Places& places) const override;
 };
 
-// Maps of whole blocks (the last one may be ragged), whose channels follow each other. They are
-// computed where they belong.
+// Concatenation of maps along the channels. All but the last consist of whole blocks. The operands
+// are computed directly in the memory of the result.
 struct Join : Operator {
   const char* kind() const override { return "join"; }
   bool joins() const override { return true; }

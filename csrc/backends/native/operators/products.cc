@@ -6,10 +6,10 @@
 namespace zoo::native {
 namespace {
 
-// Floats between column blocks, so that their lines are not all in one set of the cache.
+// Padding between column blocks, in floats, so that they do not all map to the same cache set.
 constexpr size_t kApart = 16;
 
-// Maps of a layer that are to stay in a core's second-level cache, in bytes.
+// Size limit in bytes for the maps of a layer that should stay in a core's L2 cache.
 constexpr size_t kCached = 512 * 1024;
 
 size_t padded(size_t channels) { return (channels + kBlock - 1) / kBlock * kBlock; }
@@ -28,7 +28,7 @@ const char* Products::kind() const {
 }
 
 double Products::operations() const {
-  // Outputs along a side for which the tap is in the picture.
+  // Number of outputs along one axis for which the tap lies inside the image.
   const auto inside = [&](size_t outputs, int by, size_t size) {
     size_t count = 0;
     for (size_t at = 0; at < outputs; ++at) {
@@ -74,7 +74,7 @@ void Products::set_bias(size_t set, size_t output, float value) {
 }
 
 void Products::pack(const Kernels& kernels, const Kernels&) {
-  // Half the bytes are half the time.
+  // The time to read the weights dominates, and half precision halves it.
   halves = kernels.pack_halves && streams && pack_as(kernels.pack_halves, 2);
   if (!halves) {
     pack_as(
@@ -180,7 +180,7 @@ std::unique_ptr<Products> make_transposed(const float* weights, const float* bia
   made->activation = activation;
   const size_t places = window.size * window.size;
   made->allocate(places, 1);
-  // Output pixel y gets input pixel i by the kernel's row k where y = i · stride + k - padding.
+  // Kernel row k connects input pixel i to output pixel y = i · stride + k - padding.
   const auto taps_of = [&](size_t phase) {
     std::vector<std::pair<int, size_t>> taps;
     const auto stride = static_cast<int>(window.stride);

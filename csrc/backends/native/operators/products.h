@@ -1,5 +1,5 @@
-// Everything that is products of maps with weights: dense layers, convolutions, and transposed
-// convolutions as the convolutions of their phases.
+// Layers that multiply maps by weights: dense layers, convolutions, and transposed convolutions,
+// which are computed as one convolution per output phase.
 #pragma once
 
 #include <cstdint>
@@ -10,27 +10,27 @@
 
 namespace zoo::native {
 
-// A place of a kernel: an input pixel, relative to the one that belongs to the output pixel, and
-// the number of its weights.
+// Kernel tap: the offset of its input pixel from the one that corresponds to the output pixel, and
+// the index of its weights.
 struct Tap {
   int dy;
   int dx;
   uint32_t weights;
 };
 
-// Output pixels that are made alike: every `out_stride`th from (y, x) on.
+// Output pixels that use the same taps: every `out_stride`th pixel along both axes from (y, x) on.
 struct Phase {
   size_t y;
   size_t x;
   std::vector<Tap> taps;
-  size_t bias;  // number of its biases
+  size_t bias;  // index of the set of biases
 };
 
 struct Activation {
-  float slope = 1.0f;  // leaky ReLU; 1: none
+  float slope = 1.0f;  // of the leaky ReLU; 1: identity
 };
 
-// A layer's weights, and what is done with them.
+// Dense layer, convolution or transposed convolution with an activation.
 struct Products : Operator {
   Shape in;
   Shape out;
@@ -40,13 +40,13 @@ struct Products : Operator {
   size_t columns = 1;
   std::vector<Phase> phases;
   Activation activation;
-  Floats weights;        // [out block][tap][in channel, padded][16]; empty once they are packed
-  Bytes packed;          // the same in blocks as the kernels read them
-  bool streams = false;  // each weight is read for one product of an image
-  bool halves = false;   // packed in half precision, as the engine file has them
+  Floats weights;        // [out block][tap][in channel, padded][16]; empty once packed
+  Bytes packed;          // the weights in the layout that the kernels read
+  bool streams = false;  // each weight is used once per image
+  bool halves = false;   // packed in half precision, as in the engine file
   size_t tap_size = 0;
   size_t column_size = 0;
-  Floats biases;  // [number][out channel, padded]
+  Floats biases;  // [set][out channel, padded]
 
   const char* kind() const override;
   double operations() const override;
@@ -55,22 +55,22 @@ struct Products : Operator {
   void pack(const Kernels& kernels, const Kernels& floats) override;
   std::unique_ptr<Step> place(const Places& places) const override;
 
-  // Bytes of a packed weight.
+  // Returns the size of a packed weight in bytes.
   size_t weight_size(const Kernels& kernels) const { return halves ? 2 : kernels.element; }
 
-  // Makes room for the weights of `taps` kernel places and `sets` of biases, all 0.
+  // Allocates the weights of `taps` kernel taps and `sets` sets of biases, all 0.
   void allocate(size_t taps, size_t sets);
   void set_weight(size_t tap, size_t input, size_t output, float value);
   void set_bias(size_t set, size_t output, float value);
 
  private:
-  // Packs all blocks; false where one could not be.
+  // Packs all blocks; returns false if pack_block fails for one of them.
   template <typename Pack>
   bool pack_as(const Pack& pack_block, size_t size);
 };
 
-// Weights [outputs, in], of maps [N, in] in the order [C, H, W], for outputs seen as maps of that
-// shape; one of both is a vector.
+// Makes a dense layer from weights [outputs, inputs]. Maps are flattened in the order [C, H, W]. At
+// least one of `in` and `out` is a vector.
 std::unique_ptr<Products> make_dense(const float* weights, const float* bias, const Shape& in,
                                      const Shape& out, Activation activation);
 
@@ -80,25 +80,27 @@ struct Window {
   size_t padding;
 };
 
-// The shape of what a convolution makes.
+// Returns the output shape of a convolution.
 Shape convolved(const Shape& in, size_t outputs, const Window& window);
 
-// Weights [out, in, size, size]; bias may be null. The output is of the shape that follows.
+// Makes a convolution from weights [out, in, size, size]; bias may be null. The output shape is
+// convolved(in, outputs, window).
 std::unique_ptr<Products> make_convolution(const float* weights, const float* bias, const Shape& in,
                                            size_t outputs, const Window& window,
                                            Activation activation);
 
-// Weights [in, out, size, size] of a transposed convolution.
+// Makes a transposed convolution from weights [in, out, size, size]; bias may be null.
 std::unique_ptr<Products> make_transposed(const float* weights, const float* bias, const Shape& in,
                                           size_t outputs, const Window& window,
                                           Activation activation);
 
-// The cheapest tiles for lines of `length` slots, `step` blocks of 16 apart, that cover so many
-// column blocks together.
+// Returns the fastest tiles for lines of `length` slots that are `step` blocks of 16 apart. The
+// tiles together cover `columns` column blocks.
 std::vector<const Tile*> choose_tiles(const Kernels& kernels, size_t step, size_t length,
                                       size_t columns);
 
-// "8×48 2·8×32": rows and columns of each, and how many there are one after the other.
+// Describes tiles as text, e.g. "8×48 2·8×32": the rows × columns of each tile, preceded by the
+// number of consecutive equal tiles.
 std::string describe_tiles(const std::vector<const Tile*>& tiles);
 
 }  // namespace zoo::native

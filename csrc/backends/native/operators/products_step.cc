@@ -1,4 +1,4 @@
-// Products at their places: the tiles of a layer, and the lines that they run along.
+// Execution of Products: choice of the tiles, and the lines of outputs that they run along.
 #include <algorithm>
 
 #include "backends/native/operators/products.h"
@@ -6,14 +6,15 @@
 namespace zoo::native {
 namespace {
 
-// How many products a tile forms for each number that it loads: 0 where it does not fit.
+// Estimates the efficiency of a tile: products per loaded value, reduced for idle multipliers and
+// repeated outputs. 0 if the tile does not fit.
 double worth(const Tile& tile, size_t step, size_t length) {
   if (tile.step != step || tile.rows > length) return 0.0;
   const double rows = static_cast<double>(tile.rows);
   const double vectors = static_cast<double>(tile.columns);
-  // Fewer sums than the multiplier's latency times its width wait for each other.
+  // Fewer independent sums than latency times throughput leave the multipliers idle.
   const double busy = std::min(1.0, rows * vectors / 8.0);
-  // What the last tile of a line computes twice.
+  // The last tile of a line overlaps the one before it and computes some outputs twice.
   const size_t tiles = (length + tile.rows - 1) / tile.rows;
   const double used = static_cast<double>(length) / static_cast<double>(tiles * tile.rows);
   return used * busy * rows * vectors / (rows + vectors);
@@ -69,11 +70,12 @@ class PlacedProducts : public Step {
   }
 
  private:
-  // The taps of one run of tiles: outputs of a row in image mode, of a pixel in group mode.
+  // Line of outputs that tiles run along, with the taps that apply to it: a row in image mode, the
+  // images of a pixel in group mode.
   struct Line {
-    size_t begin;  // among offsets_
+    size_t begin;  // index of the first tap in offsets_
     size_t count;
-    size_t in;  // of the first
+    size_t in;  // offset of the first slot, like `out`
     size_t out;
     size_t bias;
   };
@@ -84,11 +86,11 @@ class PlacedProducts : public Step {
 
   const Products& layer_;
   Place in_, out_;
-  size_t length_;   // outputs of a line
-  size_t in_step_;  // between them
+  size_t length_;   // outputs per line
+  size_t in_step_;  // stride between the inputs of consecutive outputs
   size_t out_step_;
   size_t weight_size_;
-  bool sums_;  // the sums themselves are wanted, not elements
+  bool sums_;  // write the sums as floats instead of elements
   std::vector<Line> lines_;
   std::vector<ptrdiff_t> offsets_;
   std::vector<uint32_t> places_;
@@ -110,7 +112,7 @@ PlacedProducts::PlacedProducts(const Kernels& kernels, const Products& layer, co
     }
   } else {
     length_ = layer.columns;
-    // A single output has no next one, and tiles of step 1 are there for all sizes.
+    // For a single output the stride does not matter; tiles of step 1 exist in all sizes.
     in_step_ = length_ == 1 ? kBlock : in.column * layer.in_stride;
     out_step_ = out.column * layer.out_stride;
     for (const Phase& phase : layer.phases) {
@@ -170,7 +172,7 @@ void PlacedProducts::run_lines(const Tile& tile, size_t column, const Memory& me
     call.places = places_.data() + line.begin;
     call.bias = layer_.biases.data() + line.bias + column * kBlock;
     for (size_t done = 0; done < length_; done += tile.rows) {
-      // The last tile begins early where it would stick out: it computes some outputs again.
+      // The last tile is moved back if it would extend past the end; it recomputes some outputs.
       const size_t first = std::min(done, length_ - tile.rows);
       call.in = memory.at(in_, in + line.in + first * in_step_);
       call.out = memory.at(out_, out + line.out + column * out_.block + first * out_step_);

@@ -11,16 +11,16 @@ ptrdiff_t floor_divide(ptrdiff_t value, ptrdiff_t by) {
   return value >= 0 ? value / by : -((by - 1 - value) / by);
 }
 
-// Of the sums of one row of one channel: those of the columns of each phase side by side, the
-// images innermost.
+// Layout of the scratch memory. The sums of a row of one channel are stored by phase: the columns
+// of a phase are contiguous, with the images innermost.
 struct RowLayout {
-  size_t images;  // of a pixel
-  size_t slots;   // of an input row
-  size_t padded;  // a multiple of 16
-  size_t margin;  // before and after a phase's sums, for what falls beside the picture
-  size_t phase;   // floats from one phase to the next
+  size_t images;  // images per pixel
+  size_t slots;   // slots of an input row
+  size_t padded;  // `slots`, rounded up to a multiple of 16
+  size_t margin;  // before and after the sums of a phase, for products outside the image
+  size_t phase;   // phase stride, in floats
   size_t phases;
-  size_t row;                     // floats of a row
+  size_t row;                     // size of a row, in floats
   size_t products, turned, sums;  // offsets in the scratch memory
   size_t size;
 
@@ -112,7 +112,8 @@ void PlacedScatteredLayer::add_up(size_t y, float* scratch) const {
   const auto [size, stride, padding] = layer_.window;
   const auto before = static_cast<ptrdiff_t>(padding);
   const auto places = [&](size_t at, size_t k) {
-    // Where product k of input row or column `at` goes: the output's phase, and its place there.
+    // Returns the output position of product k of input row or column `at`: the phase, and the
+    // index within the phase.
     const auto by = static_cast<ptrdiff_t>(k);
     if (!layer_.transposed) {
       return std::pair<size_t, ptrdiff_t>(0, static_cast<ptrdiff_t>(at) + before - by);

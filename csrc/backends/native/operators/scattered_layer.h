@@ -1,4 +1,4 @@
-// The last layer of a network that makes few products of many channels.
+// Last layer of an image network, for kernels with few taps and many input channels.
 #pragma once
 
 #include <memory>
@@ -10,16 +10,16 @@
 
 namespace zoo::native {
 
-// A convolution, or a transposed one, to so few channels that all places of its kernel are fewer
-// than the channels that go in (last_layer.h has the others). Each input pixel is multiplied with
-// the weights of all places at once, and the products are added up where they belong. Writes its
-// network's first output.
+// Convolution or transposed convolution whose kernel has fewer taps, over all output channels, than
+// there are input channels; other last layers are in last_layer.h. Each input pixel is multiplied
+// by the weights of all taps at once, and the products are scattered: each is added to the output
+// pixel that it belongs to. Writes the first output of the network.
 struct ScatteredLayer : Operator {
   Shape in;
   Shape out;
   Window window;
   bool transposed = false;
-  Products products;  // 1×1, to the channel (c · size + row) · size + column
+  Products products;  // 1×1; its output channels are (c · size + row) · size + column
   std::vector<float> bias;
   Finish finish;
 

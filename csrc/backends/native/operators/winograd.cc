@@ -5,12 +5,12 @@
 namespace zoo::native {
 namespace {
 
-// Transformed kernels that stay in the second-level cache, in bytes; of more, products that are
-// formed in the time in which a byte is read.
+// Size limit in bytes for transformed kernels that stay in the L2 cache. Beyond it, reading a byte
+// takes as long as kProductsPerByte products.
 constexpr size_t kCachedKernels = 256 * 1024;
 constexpr size_t kProductsPerByte = 1;
 
-// Where a tap reads, along one side: the phase of the input, and the pixel of that phase.
+// Input position of a tap along one axis: the phase of the input, and the pixel within that phase.
 struct Reach {
   size_t phase;
   ptrdiff_t pixel;
@@ -23,7 +23,7 @@ struct Reach {
   }
 };
 
-// The taps of one phase of the output that read one phase of the input.
+// Taps that connect one phase of the input to one phase of the output.
 struct Part {
   size_t phase_y, phase_x;
   std::vector<Tap> taps;  // (dy, dx) in pixels of the phase
@@ -48,7 +48,7 @@ int least(const Part& part, int Tap::* side) {
   return found;
 }
 
-// Taps along a side that hold all those of a convolution's parts.
+// Returns the kernel size along one axis that holds the taps of every part of a convolution.
 size_t span(const Products& direct) {
   int most = 0;
   for (const Phase& phase : direct.phases) {
@@ -61,7 +61,7 @@ size_t span(const Products& direct) {
   return static_cast<size_t>(most) + 1;
 }
 
-// The transformed kernels of a part, from the `first`th tap of `places` on.
+// Writes the transformed kernels of a part to `places`, beginning with tap `first`.
 void transform_kernels(const Kernels& kernels, const Products& direct, const Part& part,
                        size_t size, size_t first, Products* places) {
   const int top = least(part, &Tap::dy), left = least(part, &Tap::dx);
@@ -89,7 +89,7 @@ Winograd::Winograd(std::unique_ptr<Products> convolution)
     : direct(std::move(convolution)), taps(span(*direct)) {}
 
 Layout Winograd::layout(size_t images, size_t element) const {
-  // Few tiles an image: then the transformed kernels are worth reading for several.
+  // With few tiles per image, several images should share each read of the transformed kernels.
   if (is_transformed() && tile_count(*direct) < kWinogradSlots / 2) return Layout::kGrouped;
   return direct->layout(images, element);
 }
@@ -129,7 +129,7 @@ bool suits_winograd(const Products& convolution) {
     kernels += split(phase, convolution.in_stride).size();
     products += phase.taps.size() * convolution.rows * convolution.columns;
   }
-  // Each for every pair of channels.
+  // Each position holds one weight per pair of input and output channels.
   const size_t places = kernels * (3 + taps) * (3 + taps);
   const size_t bytes = places * sizeof(float);
   const size_t pairs = convolution.in.blocks() * convolution.out.blocks() * kBlock * kBlock;

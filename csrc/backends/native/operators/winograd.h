@@ -1,4 +1,4 @@
-// Convolutions with fewer multiplications.
+// Convolutions by Winograd's minimal filtering.
 #pragma once
 
 #include <memory>
@@ -8,50 +8,51 @@
 
 namespace zoo::native {
 
-// Outputs of a tile along a side.
+// Side length of a tile, in output pixels.
 constexpr size_t kWinogradSide = 4;
 
-// Slots that are transformed together: their windows and products stay in the second-level cache.
+// Number of slots transformed together; their windows and products stay in the L2 cache.
 constexpr size_t kWinogradSlots = 16;
 
 inline size_t winograd_tiles_along(size_t length) {
   return (length + kWinogradSide - 1) / kWinogradSide;
 }
 
-// Tiles of a phase of the output.
+// Returns the number of tiles that cover one phase of the output.
 inline size_t tile_count(const Products& direct) {
   return winograd_tiles_along(direct.rows) * winograd_tiles_along(direct.columns);
 }
 
-// Windows of the input that are transformed alike: every `stride`th pixel from (phase_y, phase_x)
-// on, those of the output pixel (y, x) from (y + begin_y, x + begin_x) on.
+// Source of transformed input windows: one phase of the input, which consists of every `stride`th
+// pixel from (phase_y, phase_x) on. The window of output pixel (y, x) begins at pixel
+// (y + begin_y, x + begin_x) of the phase.
 struct WindowSource {
   size_t phase_y, phase_x;
   ptrdiff_t begin_y, begin_x;
 };
 
-// A convolution by minimal filtering, F(4×4, r×r) (Lavin & Gray 2016, arXiv:1509.09308): windows of
-// (3 + r)² inputs and the kernels are transformed, the products of each place of a window are
-// matrix products, and these are transformed back to 4×4 outputs. A kernel of 3×3 takes 36
-// multiplications for what are 144. One of 4×4 and stride 2 is a sum of four of 2×2, one of each
-// phase of the input; transposed it is four of 2×2, one for each phase of the output: 25
-// multiplications for 64.
+// Convolution by minimal filtering, F(4×4, r×r) (Lavin & Gray 2016, arXiv:1509.09308). Windows of
+// (3 + r)² inputs and the kernels are transformed, each position of the window is a matrix product,
+// and the products are transformed back to 4×4 outputs. A 3×3 kernel needs 36 multiplications
+// instead of 144. A 4×4 kernel with stride 2 is the sum of four 2×2 kernels, one per phase of the
+// input; a transposed one is four 2×2 kernels, one per phase of the output. Each 2×2 kernel needs
+// 25 multiplications instead of 64.
 //
-// Windows, their products and the transformed kernels are floats: bfloat16 is too coarse for sums
-// of them. Between layers of bfloat16 only kernels of 3×3 gain by it.
+// Windows, products and transformed kernels are floats, because bfloat16 is too coarse for their
+// sums. Between bfloat16 layers only 3×3 kernels are faster this way.
 struct Winograd : Operator {
-  // Of a phase of the output: the windows whose products are added up, and where their transformed
-  // kernels are.
+  // Sum of products for one phase of the output: the sources of the windows, and the indices of the
+  // corresponding transformed kernels.
   struct Sum {
     std::vector<size_t> sources;
     std::vector<uint32_t> kernels;
   };
 
-  std::unique_ptr<Products> direct;  // what it is; without weights where these are transformed
+  std::unique_ptr<Products> direct;  // the convolution; its weights are released once transformed
   size_t taps = 0;                   // r
   std::vector<WindowSource> sources;
-  std::vector<Sum> sums;  // of each phase of `direct`
-  Products places;        // the transformed kernels, (3 + r)² taps each; empty: direct
+  std::vector<Sum> sums;  // one per phase of `direct`
+  Products places;        // transformed kernels, (3 + r)² taps each; empty: not transformed
 
   explicit Winograd(std::unique_ptr<Products> convolution);
 
@@ -66,8 +67,8 @@ struct Winograd : Operator {
   std::unique_ptr<Step> place(const Places& places) const override;
 };
 
-// Whether it is worth the work for a convolution: the kernels' places must be few enough, and the
-// transformed weights not so many that reading them takes longer.
+// Returns true if minimal filtering is faster for a convolution: it needs fewer multiplications,
+// and reading the transformed weights does not take longer than it saves.
 bool suits_winograd(const Products& convolution);
 
 }  // namespace zoo::native

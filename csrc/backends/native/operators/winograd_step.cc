@@ -1,4 +1,4 @@
-// Minimal filtering at its places: chunks of tiles, whose windows are transformed together.
+// Execution of minimal filtering in chunks of tiles, whose windows are transformed together.
 #include <algorithm>
 
 #include "backends/native/operators/winograd.h"
@@ -6,16 +6,16 @@
 namespace zoo::native {
 namespace {
 
-// How the slots of a chunk of tiles lie in the scratch memory.
+// Layout of the slots of a chunk of tiles in the scratch memory.
 struct ChunkLayout {
   size_t places;
-  size_t images;  // of a tile
-  size_t tiles;   // of a chunk
+  size_t images;  // images per tile
+  size_t tiles;   // tiles per chunk
   size_t slots;
-  size_t window_place;   // floats from one place's windows to the next's
-  size_t window_source;  // and from one source's
+  size_t window_place;   // stride of the window positions, in floats
+  size_t window_source;  // stride of the window sources, in floats
   size_t product_place;
-  size_t products;  // where they begin
+  size_t products;  // offset of the products
   size_t size;
 
   ChunkLayout(const Winograd& layer, const Place& in) {
@@ -24,7 +24,7 @@ struct ChunkLayout {
     images = in.grouped ? in.images : 1;
     tiles = std::min(tile_count(direct), std::max<size_t>(1, kWinogradSlots / images));
     slots = tiles * images;
-    // One block more, or all places would lie in the same sets of the cache.
+    // One block of padding, so that the positions do not all map to the same cache sets.
     window_place = (direct.in.blocks() * slots + 1) * kBlock;
     window_source = places * window_place;
     product_place = (direct.out.blocks() * slots + 1) * kBlock;
@@ -59,7 +59,7 @@ class PlacedWinograd : public Step {
     const size_t tiles = tile_count(direct_);
     for (size_t n = 0; n < (in_.grouped ? 1 : count); ++n) {
       for (size_t done = 0; done < tiles; done += chunk_.tiles) {
-        // The last chunk begins early where it would stick out.
+        // The last chunk is moved back if it would extend past the end.
         const size_t first = std::min(done, tiles - chunk_.tiles);
         for (size_t i = 0; i < layer_.sums.size(); ++i) {
           const Winograd::Sum& sum = layer_.sums[i];
@@ -80,7 +80,8 @@ class PlacedWinograd : public Step {
   }
 
  private:
-  // Calls with the slot, the tile's row and column, and the image, of each slot of a chunk.
+  // Calls `call` for each slot of a chunk with the slot, the row and column of its tile, and the
+  // image.
   template <typename Call>
   void for_slots(size_t image, size_t first, const Call& call) const {
     const size_t across = winograd_tiles_along(direct_.columns);
@@ -178,7 +179,7 @@ class PlacedWinograd : public Step {
   size_t scratch_;
   ChunkLayout chunk_;
   std::vector<const Tile*> tiles_;
-  std::vector<ptrdiff_t> offsets_;  // of the sources of a sum
+  std::vector<ptrdiff_t> offsets_;  // one per source of a sum
   Floats zeros_;
 };
 
