@@ -16,26 +16,6 @@ constexpr Tile kTiles[] = {
 }  // namespace
 
 extern const Kernels kAvx2Kernels;
-const Kernels kAvx2Kernels = {"avx2",
-                              sizeof(Element),
-                              kTiles,
-                              sizeof kTiles / sizeof kTiles[0],
-                              pack,
-                              pack_halves,
-                              from_levels,
-                              load_block,
-                              store_block,
-                              pixel_norm,
-                              transpose,
-                              instance_norm,
-                              transform_kernel,
-                              transform_window,
-                              transform_products,
-                              combine,
-                              add,
-                              correlate,
-                              squash,
-                              spin,
-                              to_levels};
+constexpr Kernels kAvx2Kernels = make_kernels("avx2", kTiles);
 
 }  // namespace zoo::native

@@ -7,26 +7,6 @@
 
 namespace zoo::native {
 extern const Kernels kAvx512Kernels;
-const Kernels kAvx512Kernels = {"avx512",
-                                sizeof(Element),
-                                kTiles,
-                                sizeof kTiles / sizeof kTiles[0],
-                                pack,
-                                pack_halves,
-                                from_levels,
-                                load_block,
-                                store_block,
-                                pixel_norm,
-                                transpose,
-                                instance_norm,
-                                transform_kernel,
-                                transform_window,
-                                transform_products,
-                                combine,
-                                add,
-                                correlate,
-                                squash,
-                                spin,
-                                to_levels};
+constexpr Kernels kAvx512Kernels = make_kernels("avx512", kTiles);
 
 }  // namespace zoo::native

@@ -8,26 +8,6 @@
 
 namespace zoo::native {
 extern const Kernels kAvx512Bf16Kernels;
-const Kernels kAvx512Bf16Kernels = {"avx512-bf16",
-                                    sizeof(Element),
-                                    kTiles,
-                                    sizeof kTiles / sizeof kTiles[0],
-                                    pack,
-                                    nullptr,
-                                    from_levels,
-                                    load_block,
-                                    store_block,
-                                    pixel_norm,
-                                    transpose,
-                                    instance_norm,
-                                    transform_kernel,
-                                    transform_window,
-                                    transform_products,
-                                    combine,
-                                    add,
-                                    correlate,
-                                    squash,
-                                    spin,
-                                    to_levels};
+constexpr Kernels kAvx512Bf16Kernels = make_kernels("avx512-bf16", kTiles);
 
 }  // namespace zoo::native

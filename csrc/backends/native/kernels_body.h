@@ -10,3 +10,39 @@
 #include "backends/native/kernels/filters.h"
 #include "backends/native/kernels/norms.h"
 #include "backends/native/kernels/tiles.h"
+
+namespace zoo::native {
+namespace {
+
+// The kernels of this instruction set, with its tiles.
+template <size_t Count>
+constexpr Kernels make_kernels(const char* isa, const Tile (&tiles)[Count]) {
+  Kernels kernels{};
+  kernels.isa = isa;
+  kernels.element = sizeof(Element);
+  kernels.tiles = tiles;
+  kernels.tile_count = Count;
+  kernels.pack = pack;
+#ifndef ZOO_BF16
+  kernels.pack_halves = pack_halves;
+#endif
+  kernels.from_levels = from_levels;
+  kernels.load = load_block;
+  kernels.store = store_block;
+  kernels.pixel_norm = pixel_norm;
+  kernels.transpose = transpose;
+  kernels.instance_norm = instance_norm;
+  kernels.transform_kernel = transform_kernel;
+  kernels.transform_window = transform_window;
+  kernels.transform_products = transform_products;
+  kernels.combine = combine;
+  kernels.add = add;
+  kernels.correlate = correlate;
+  kernels.squash = squash;
+  kernels.spin = spin;
+  kernels.to_levels = to_levels;
+  return kernels;
+}
+
+}  // namespace
+}  // namespace zoo::native
