@@ -14,14 +14,14 @@ MOST_SECONDS = 600
 
 @dataclass(frozen=True)
 class LayerTime:
-    """Time that a layer takes for an image.
+    """Execution time of a layer per image.
 
-    - name: the value of the engine's graph that the layer computes, or begins to.
+    - name: (first) value of the engine's graph that the layer computes.
     - kind: "convolution", "instance norm", ...
-    - kernel: what its tiles compute together, images or pixels, and their sizes, rows×columns;
-      empty where there is nothing to choose.
-    - operations: multiplications and additions; 0 where the work is not products.
-    - seconds: the median over all rounds.
+    - kernel: "images" or "pixels", whichever a tile computes together, and the tile sizes,
+      rows×columns; empty if there is only one kernel.
+    - operations: multiplications and additions; 0 for layers without products.
+    - seconds: median over all rounds.
     """
 
     name: str
@@ -38,11 +38,12 @@ class LayerTime:
 
 @dataclass(frozen=True)
 class LayerTimes:
-    """The layers of an engine in the order in which they run.
+    """Execution times of the layers of an engine.
 
     - isa: instruction set of the kernels.
-    - ceiling: operations/s of one core when it only multiplies and adds in registers, measured in
-      the same rounds.
+    - ceiling: peak operations/s of one core for multiply-adds in registers, measured in the same
+      rounds.
+    - layers: in execution order.
     """
 
     isa: str
@@ -53,12 +54,13 @@ class LayerTimes:
 def measure_layers(
     path: str | os.PathLike[str], precision: str = "fp32", batch: int = 16, seconds: float = 1.0
 ) -> LayerTimes:
-    """Return how long each layer of an engine file takes in the native backend.
+    """Measure the execution time of each layer of an engine file in the native backend.
 
-    Runs `batch` random images in one thread again and again, for that many seconds (at most 600).
+    Runs a batch of `batch` random images in one thread repeatedly for `seconds` (at most 600).
 
-    Raises EngineFileError or a subclass for a bad file, BackendUnavailableError where the backend
-    does not know one of the graph's operators or the CPU lacks the precision, ArgumentError.
+    Raises EngineFileError or a subclass for an invalid file, BackendUnavailableError if the backend
+    does not support one of the graph's operators or the CPU does not support the precision, and
+    ArgumentError for an invalid argument.
     """
     limit = as_scale("seconds", seconds)
     if not 0 <= limit <= MOST_SECONDS:

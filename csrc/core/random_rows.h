@@ -1,4 +1,4 @@
-// Random inputs for measurements of a backend.
+// Random inputs for measuring a backend.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,9 @@ namespace zoo {
 
 using RowBytes = std::vector<unsigned char>;
 
-// Draws the rows of one input: floats from N(0, 1), levels, or labels; 1 for scales that all rows
-// share.
+// Returns `rows` rows of the input `name`: floats from N(0, 1), levels from N(128, 64²) clipped to
+// [0, 255], or class labels in turn. Scales shared by all rows (truncation, noise) are 1. `stream`
+// selects the random stream.
 RowBytes random_rows(const std::string& name, const Manifest& manifest, size_t rows,
                      uint32_t stream);
 

@@ -1,4 +1,4 @@
-"""Where the time of an engine goes, as a table and a plot."""
+"""Execution times of the layers of an engine, as a table and a plot."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ HEADER = ("layer", "kind", "MFLOP", "µs", "of time", "GFLOP/s", "of ceiling", "
 
 
 def inspect_layers(file: str, precision: str, batch: int, as_json: bool, plot: str | None) -> str:
-    """Measure the layers of an engine file, a path or a shipped name; return a table, or JSON.
+    """Measure the layers of an engine and return the times as a table, or as JSON.
 
-    plot: a .png that shows the same. Raises the errors of zoo.engines.resolve and of
-    runtime.measure_layers; OutputError; ConfigError without matplotlib.
+    - file: path of an engine file, or name of a shipped engine.
+    - plot: path of a .png to which the times are plotted.
+
+    Raises the errors of zoo.engines.resolve and of runtime.measure_layers, OutputError if the plot
+    cannot be written, and ConfigError if matplotlib is not installed.
     """
     if plot is not None:
         atomic.check_suffix(plot, ".png", "the plot of layers must be a .png")
@@ -34,7 +37,7 @@ def inspect_layers(file: str, precision: str, batch: int, as_json: bool, plot: s
 
 
 def tabulate(times: LayerTimes) -> list[str]:
-    """The layers as lines, with their sum, and the ceiling."""
+    """Return the lines of a table of the layers, with their total and the ceiling."""
     total = LayerTime(
         "all",
         "",
@@ -59,7 +62,10 @@ def _row(layer: LayerTime, times: LayerTimes, total: LayerTime) -> list[str]:
 
 
 def draw_layers(times: LayerTimes, title: str, path: str) -> None:
-    """Plot the time of each layer, coloured by its share of the ceiling. Raises OutputError."""
+    """Plot the time of each layer to a .png, coloured by its share of the ceiling.
+
+    Raises OutputError if the plot cannot be written.
+    """
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-// Batch normalisations by constants, which become part of the weights of the layer before them.
+// Folds batch normalisations with constant statistics into the weights of the preceding layer.
 #include <cmath>
 
 #include "backends/native/graph.h"

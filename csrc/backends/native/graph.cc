@@ -30,7 +30,7 @@ float as_float(uint64_t bits) {
   return value;
 }
 
-// Numbers of a repeated field, packed or one by one.
+// Appends the values of a repeated field, packed or not.
 void append(const WireField& field, std::vector<int64_t>* values) {
   if (field.type != WireType::kBytes) {
     values->push_back(static_cast<int64_t>(field.value));
@@ -53,7 +53,7 @@ void convert(std::string_view raw, Convert convert, std::vector<To>* values) {
   }
 }
 
-// onnx.TensorProto. What is of another type has no numbers.
+// Reads an onnx.TensorProto. Constants of unsupported types have no values.
 Constant read_constant(std::string_view message, std::string_view* name) {
   Constant made;
   int type = 0;
@@ -98,7 +98,7 @@ Attribute read_attribute(std::string_view message, std::string_view* name) {
   return made;
 }
 
-// Of a node Constant.
+// Reads the value of a Constant node.
 Constant read_value(const Node& node) {
   Constant made;
   for (const auto& [name, attribute] : node.attributes) {
@@ -183,8 +183,8 @@ Graph::Graph(std::string_view file) {
   }
 }
 
-// Constants as nodes, and the same constants under other names. Weights that are stored in half
-// precision are brought to floats by the graph.
+// Replaces Constant nodes, and nodes that only rename or convert constants: weights stored in half
+// precision are converted to float by nodes of the graph.
 void Graph::fold_constants() {
   std::vector<Node> left;
   for (Node& node : nodes_) {

@@ -1,5 +1,5 @@
-// An engine file's graph with its numbers, as the native backend reads it: nodes in the order in
-// which they are computed, and constants, those that nodes make of constants included.
+// Graph of an engine file as read by the native backend: nodes in execution order, and constants,
+// including those that nodes derive from constants.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace zoo::native {
 
-// Of a float type as floats, of an integer type as integers.
+// Constant tensor; float types are held in `floats`, integer types in `integers`.
 struct Constant {
   std::vector<int64_t> shape;
   std::vector<float> floats;
@@ -43,17 +43,17 @@ struct Node {
 
 class Graph {
  public:
-  // `file`: an ONNX file that has been checked (format/engine_file.h), which must outlive this.
-  // Throws EngineFileError for what is damaged all the same.
+  // Reads a graph from an ONNX file that format/engine_file.h has checked. `file` must outlive the
+  // graph. Throws EngineFileError if the file is damaged in a way that the check did not detect.
   explicit Graph(std::string_view file);
 
   const std::vector<Node>& nodes() const { return nodes_; }
 
-  // Null where the value is none.
+  // Returns the constant of this name; null if the value is not a constant.
   const Constant* constant(std::string_view value) const;
-  // Null for an input, a constant, or what is made by none.
+  // Returns the node that computes a value; null for inputs, constants and unknown values.
   const Node* producer(std::string_view value) const;
-  // The nodes that take a value, once for each operand.
+  // Returns the nodes that read a value, once per operand.
   std::vector<const Node*> users(std::string_view value) const;
   bool is_output(std::string_view value) const;
   const std::vector<std::string_view>& outputs() const { return outputs_; }
@@ -66,7 +66,7 @@ class Graph {
 
   std::vector<Node> nodes_;
   std::vector<std::string_view> outputs_;
-  std::deque<std::string> names_;  // of constants that were added
+  std::deque<std::string> names_;  // of the constants added by add_constant
   std::map<std::string_view, Constant> constants_;
   std::map<std::string_view, const Node*> producers_;
   std::multimap<std::string_view, const Node*> users_;

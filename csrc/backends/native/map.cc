@@ -3,13 +3,14 @@
 namespace zoo::native {
 namespace {
 
-// Distances between blocks are odd numbers of cache lines, or all of them would be in one set.
+// Rounds a block stride up to an odd number of cache lines, so that blocks do not all map to the
+// same cache set.
 size_t odd_lines(size_t elements) {
-  // Of floats, and of bfloat16 two.
+  // The unit of 2 · kBlock elements is two cache lines of floats, or one of bfloat16.
   return ((elements + 2 * kBlock - 1) / (2 * kBlock) * 2 | 1) * kBlock;
 }
 
-// Slots after the last one, which tiles that stick out may read.
+// Elements after the last slot, which tiles may read past the end of the map.
 constexpr size_t kSlack = 16 * kBlock;
 
 }  // namespace

@@ -1,11 +1,11 @@
-// Where feature maps lie in an instance's memory.
+// Memory layouts of feature maps.
 //
-// A map of several images is in one of two modes. In group mode the images of a group are the
-// innermost of a pixel's slots, [channels / 16][row][column][image][16]: a tile works on one pixel
-// of all of them, and taps beside the picture are left out. In image mode each image is apart,
-// [image][channels / 16][row][column][16], with columns of zeros on either side: a tile works on
-// pixels of a row. The first suits small maps, the second large ones, which would not stay in a
-// core's cache together.
+// A map of several images is stored in one of two modes. In group mode, the images of a group are
+// innermost, [channels / 16][row][column][image][16]: a tile computes one pixel of all images, and
+// taps outside the image are skipped. In image mode, images are stored one after the other,
+// [image][channels / 16][row][column][16], with columns of zeros on either side: a tile computes
+// pixels of one row. Group mode suits small maps; image mode suits large ones, of which several
+// images would not fit in a core's cache.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,7 @@
 
 namespace zoo::native {
 
-// Images that are computed together.
+// Number of images computed together.
 constexpr size_t kGroup = 8;
 
 struct Shape {
@@ -26,29 +26,30 @@ struct Shape {
   size_t pixels() const { return height * width; }
 };
 
-// A place for a map. Distances are in elements.
+// Memory place of a map. Offsets and strides are in elements.
 struct Place {
   Shape shape;
   bool grouped = false;
-  bool wide = false;   // floats, whatever the other maps' elements are
-  size_t images = 1;   // that there is memory for
+  bool wide = false;   // stored as floats in every precision
+  size_t images = 1;   // number of images that fit
   size_t padding = 0;  // columns of zeros on either side
   size_t offset = 0;   // of the map in the memory
-  size_t block = 0;    // to the next 16 channels
+  size_t block = 0;    // stride of the channel blocks, followed by the other strides
   size_t row = 0;
   size_t column = 0;
   size_t image = 0;
 
-  // Elements from the offset on.
+  // Returns the size of the map.
   size_t size() const;
 
-  // Of a pixel, from the map's begin; channel 0.
+  // Returns the offset of channel 0 of a pixel relative to the beginning of the map.
   size_t at(size_t y, size_t x, size_t which) const {
     return y * row + (x + padding) * column + which * image;
   }
 };
 
-// An instance's memory: maps of elements of some bytes, and floats, among them wide maps.
+// Memory of an instance: maps, whose elements have `element` bytes, and floats, which include the
+// wide maps.
 struct Memory {
   unsigned char* maps;
   size_t element;
@@ -59,13 +60,13 @@ struct Memory {
     return place.wide ? static_cast<void*>(floats + offset) : maps + offset * element;
   }
 
-  // The 16 channels of a block, at a pixel of an image.
+  // Returns the address of the 16 channels of a block at a pixel of an image.
   void* at(const Place& place, size_t block, size_t y, size_t x, size_t image) const {
     return at(place, place.at(y, x, image) + block * place.block);
   }
 };
 
-// `padding` matters in image mode only.
+// Makes a place at offset 0. `padding` is ignored in group mode.
 Place make_place(const Shape& shape, bool grouped, size_t images, size_t padding);
 
 }  // namespace zoo::native

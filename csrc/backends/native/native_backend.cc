@@ -15,10 +15,11 @@ using native::KernelPair;
 using native::Network;
 using native::Plan;
 
-// From how many rows on a group is computed whole, rather than image by image.
+// Minimum number of rows for which a group is computed together rather than image by image.
 constexpr size_t kWorthAGroup = 5;
 
-// Of a measurement of layers: rounds, and loops of the ceiling in each.
+// Measurement of layers: minimum number of rounds, and iterations of the peak measurement per
+// round.
 constexpr size_t kLeastRounds = 5;
 constexpr size_t kSpins = 20000;
 
@@ -47,7 +48,7 @@ class NativeBackend : public Backend {
     const auto since = [](Clock::time_point begin) {
       return std::chrono::duration<double>(Clock::now() - begin).count();
     };
-    run(0, arguments);  // to warm up, and to bind
+    run(0, arguments);  // warms up, and binds the tensors
     std::vector<double> ceilings;
     std::vector<std::vector<double>> rounds(network_.operators.size());
     for (const auto begin = Clock::now();
@@ -81,7 +82,7 @@ class NativeBackend : public Backend {
   struct Instance {
     Room group;
     Room single;
-    std::vector<void*> inputs;  // of the run, in the order of the network
+    std::vector<void*> inputs;  // of the run, in the order of Network::inputs
     std::vector<void*> outputs;
   };
 
@@ -91,8 +92,8 @@ class NativeBackend : public Backend {
     return *middle;
   }
 
-  // Of what the instance has bound. Adds the times of the steps of both plans, if there is a place
-  // for them.
+  // Computes `rows` rows of the tensors bound by the instance. Adds the times of the steps of both
+  // plans to the given arrays, unless they are null.
   void run_rows(Instance* own, size_t rows, double* group_seconds, double* single_seconds) const {
     for (size_t first = 0; first < rows;) {
       const size_t left = rows - first;
@@ -100,7 +101,7 @@ class NativeBackend : public Backend {
       const size_t count = group ? std::min(left, native::kGroup) : 1;
       const Plan& plan = group ? group_ : single_;
       Room& room = group ? own->group : own->single;
-      // The first run of an instance makes its memory, in its own thread.
+      // The first run of an instance allocates its memory, in the thread that uses it.
       room.maps.resize(plan.maps());
       room.floats.resize(plan.floats());
       plan.run(own->inputs.data(), own->outputs.data(), first, count, room.maps.data(),
@@ -114,7 +115,7 @@ class NativeBackend : public Backend {
     return network;
   }
 
-  // Null for what is not there.
+  // Sets the pointers of the named tensors; null for tensors without a binding.
   static void bind(const std::vector<std::string>& names, const std::vector<Binding>& bindings,
                    std::vector<void*>* tensors) {
     tensors->assign(names.size(), nullptr);

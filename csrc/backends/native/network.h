@@ -1,8 +1,8 @@
-// A network of operators with packed weights, which all instances of a backend share.
+// Network of operators with packed weights, shared by all instances of a backend.
 //
-// An operator knows three things: what it is made of (its constructor, called by lowering.h), how
-// its weights are packed, and how it is placed: place() returns the step that runs it between maps
-// that lie at given places. plan.h decides where maps lie and in what order steps run.
+// An operator is constructed from nodes of the graph (lowering/lowering.h), packs its weights, and
+// is placed: place() returns the step that runs it on maps at given memory places. The plan
+// (plan.h) determines the places of the maps and the order of the steps.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ namespace zoo::native {
 
 constexpr size_t kNone = SIZE_MAX;
 
-// The kernels of a network: those of its precision, and those of floats for its wide values.
+// Kernels of a network: `narrow` for its precision, `wide` (fp32) for its wide values.
 struct KernelPair {
   const Kernels& narrow;
   const Kernels& wide;
@@ -25,65 +25,69 @@ struct KernelPair {
   const Kernels& of(bool is_wide) const { return is_wide ? wide : narrow; }
 };
 
-// A map that one operator writes and others read. A vector is a map of 1×1.
+// Map that one operator writes and others read. A vector is a map of 1×1 pixels.
 struct Value {
   Shape shape;
-  bool wide = false;  // floats in every precision
+  bool wide = false;  // stored as floats in every precision
 };
 
-// What the steps of a run have in common. Tensors are by their numbers in the network; an output
-// that nobody asked for is null.
+// Arguments shared by the steps of a run. Tensors are indexed as in the network; outputs that were
+// not requested are null.
 struct Run {
   Memory memory;
   const void* const* inputs;
   void* const* outputs;
-  size_t first;  // row of the tensors that belongs to image 0
+  size_t first;  // row of the tensors that corresponds to image 0
 };
 
-// An operator between its places.
+// Executable form of an operator, with the places of its maps fixed.
 class Step {
  public:
   virtual ~Step() = default;
 
-  // Images image … image + count - 1 of the run.
+  // Computes images image … image + count - 1 of the run.
   virtual void run(const Run& run, size_t image, size_t count) const = 0;
-  // The kernels that it calls, for people; empty where there is nothing to choose.
+  // Returns a description of the chosen kernels for reports; empty if there is no choice.
   virtual std::string kernel() const { return {}; }
 };
 
+// Memory places of an operator's operands, result and scratch memory.
 struct Places {
   const KernelPair& kernels;
   std::vector<Place> in;
   Place out;
-  size_t scratch = 0;  // offset of the step's own floats
+  size_t scratch = 0;  // offset of the step's scratch memory, in floats
 };
 
-// How an operator would like its result to lie, where several images are computed together.
+// Preferred layout of an operator's result when several images are computed together: that of the
+// first operand, group mode, or image mode (map.h).
 enum class Layout { kAsOperand, kGrouped, kApart };
 
 class Operator {
  public:
   virtual ~Operator() = default;
 
-  std::string layer;           // the value of the graph that it computes, or begins to
+  std::string layer;           // the (first) value of the graph that it computes
   std::vector<size_t> inputs;  // values
-  size_t output = kNone;       // none: it writes tensors of the run
+  size_t output = kNone;       // kNone: it writes tensors of the run
 
-  // What it is, for people.
+  // Returns the name of the operator for reports.
   virtual const char* kind() const = 0;
-  // Multiplications and additions of an image, where nearly all work is products; else 0.
+  // Returns the number of multiplications and additions per image; 0 unless products dominate the
+  // work.
   virtual double operations() const { return 0.0; }
-  // Columns of zeros that it needs on either side of its operands in image mode.
+  // Returns the columns of zeros required on either side of the operands in image mode.
   virtual size_t padding() const { return 0; }
-  // Its first operand may lie where its result does.
+  // Returns true if the result may overwrite the first operand.
   virtual bool in_place() const { return false; }
-  // Its operands are the blocks of its result, one after the other; it has nothing to run.
+  // Returns true if the operands are consecutive blocks of the result, so that there is no step to
+  // run.
   virtual bool joins() const { return false; }
   virtual Layout layout(size_t /*images*/, size_t /*element*/) const { return Layout::kAsOperand; }
-  // Floats that its step needs of its own.
+  // Returns the size of the step's scratch memory, in floats.
   virtual size_t scratch(const Places& /*places*/) const { return 0; }
-  // Brings its weights into the form that kernels read: those of its operands' precision, or those
-  // of floats for what it computes in floats all the same.
+  // Packs the weights for `kernels`, which match the precision of the operands, or for `floats` if
+  // the operator computes in float in every precision.
   virtual void pack(const Kernels& /*kernels*/, const Kernels& /*floats*/) {}
   virtual std::unique_ptr<Step> place(const Places& places) const = 0;
 };
@@ -95,15 +99,15 @@ struct Network {
   std::vector<std::unique_ptr<Operator>> operators;  // each after those whose values it reads
 
   size_t add_value(const Shape& shape, bool wide = false);
-  // Numbers of tensors, added when they are new.
+  // Return the index of a tensor, which is added if it is new.
   size_t input(const std::string& name);
   size_t output(const std::string& name);
 
-  // Whether an operator computes with the kernels of floats.
+  // Returns true if an operator uses the fp32 kernels.
   bool is_wide(const Operator& op) const;
-  // The operators that read a value, once for each operand.
+  // Returns the indices of the operators that read a value, once per operand.
   std::vector<size_t> users(size_t value) const;
-  // Brings weights into the form that these kernels read; once, before plans are made.
+  // Packs the weights of all operators. Call once, before plans are made.
   void pack(const KernelPair& kernels);
 };
 

@@ -1,5 +1,5 @@
-// The plan by which some images go through a network: where its maps lie, in which order and in
-// which tiles they are computed.
+// Execution plan of a network for a number of images: the memory of its maps, the order of the
+// steps, and the tiles that compute them.
 #pragma once
 
 #include <memory>
@@ -10,35 +10,36 @@
 namespace zoo::native {
 
 struct PlacedStep {
-  size_t op;  // of the network
+  size_t op;  // index in Network::operators
   std::unique_ptr<Step> step;
 };
 
 class Plan {
  public:
-  // For runs of up to `images` images at a time. The network outlives the plan.
+  // Plans runs of up to `images` images at a time. The network must outlive the plan.
   Plan(const KernelPair& kernels, const Network& network, size_t images);
 
   size_t images() const { return images_; }
 
-  // Bytes of maps, and floats, that an instance needs; zeros to begin with.
+  // Return the memory that an instance needs: bytes of maps, and a number of floats. Both must be
+  // zero before the first run.
   size_t maps() const { return maps_; }
   size_t floats() const { return floats_; }
 
-  // In the order in which they run.
+  // Returns the steps in execution order.
   const std::vector<PlacedStep>& steps() const { return steps_; }
 
-  // Rows first … first + count - 1 of the tensors, count ≤ images(), in the memory of an instance.
-  // Images that a run lacks are computed too, of whatever is in the memory.
-  // Adds to `seconds`, if it is given, how long each of steps() took.
+  // Computes rows first … first + count - 1 of the tensors, count ≤ images(), in the memory of an
+  // instance. If count < images(), the missing images may be computed from arbitrary data.
+  // Adds the time of each of steps() to `seconds`, unless it is null.
   void run(const void* const* inputs, void* const* outputs, size_t first, size_t count,
            unsigned char* maps, float* floats, double* seconds = nullptr) const;
 
  private:
-  // Steps that run for all images at once, or one image after the other.
+  // Consecutive steps that run for all images at once or, if `apart`, for one image at a time.
   struct Segment {
     bool apart;
-    size_t begin, end;  // among the steps
+    size_t begin, end;  // range of steps
   };
 
   size_t images_;

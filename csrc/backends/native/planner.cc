@@ -5,7 +5,7 @@
 namespace zoo::native {
 namespace {
 
-// Of cache lines, so that every map begins at one.
+// Rounds up to whole cache lines, so that every map begins at one.
 size_t rounded(size_t count) { return (count + 2 * kBlock - 1) / (2 * kBlock) * (2 * kBlock); }
 
 }  // namespace
@@ -21,7 +21,7 @@ Planner::Planner(const KernelPair& kernels, const Network& network, size_t image
   reserve_memory();
 }
 
-// Whether the only one that reads a value, and every value that it consists of, is one operator.
+// Returns true if a value, and each of the values joined in it, is read by a single operator.
 bool Planner::owns_alone(size_t value) const {
   if (users_[value].size() != 1) return false;
   for (const auto& op : network_.operators) {
@@ -88,7 +88,8 @@ void Planner::choose_padding() {
   }
 }
 
-// What runs for all images at once goes first, so that the rest is one long segment for each image.
+// Operators that run for all images at once go first, so that the remaining ones form one long
+// segment per image.
 void Planner::order() {
   const size_t count = network_.operators.size();
   std::vector<bool> known(network_.values.size(), false);
@@ -117,8 +118,8 @@ void Planner::order() {
   }
 }
 
-// A value that is used by one segment of single images is computed anew for each of them; others
-// have memory for all images, and live as long as the segments that use them.
+// A value used by only one per-image segment needs memory for one image, which each image reuses.
+// Other values have memory for all images, and live as long as the segments that use them.
 void Planner::measure_lives() {
   std::vector<size_t> segment(rooms_.size(), kNone);
   std::vector<bool> whole(rooms_.size(), false);
@@ -150,8 +151,8 @@ void Planner::measure_lives() {
   }
 }
 
-// First fit, in the order of the turns. Maps with columns of zeros keep their memory: nobody else
-// may write there.
+// First fit, in execution order. Maps with zero padding do not share memory, because other maps
+// would overwrite the zeros.
 void Planner::reserve_memory() {
   std::vector<size_t> order;
   for (size_t value = 0; value < rooms_.size(); ++value) {
@@ -175,7 +176,7 @@ void Planner::reserve_memory() {
       end += size;
       continue;
     }
-    // Behind all rooms of its time that it would touch.
+    // Find the first offset after all overlapping rooms that are live at the same time.
     size_t offset = 0;
     for (bool moved = true; moved;) {
       moved = false;
@@ -192,7 +193,7 @@ void Planner::reserve_memory() {
     room.place.offset = offset;
     shared.push_back(value);
   }
-  // The shared part lies behind what is kept.
+  // Shared memory follows the memory that is not shared.
   size_t most = 0;
   for (const size_t value : shared) {
     Place& place = rooms_[value].place;

@@ -1,4 +1,4 @@
-// How a plan comes about: which values share memory, how they lie, when they are computed.
+// Memory planning: determines which values share memory, their layouts, and the execution order.
 #pragma once
 
 #include <vector>
@@ -7,7 +7,8 @@
 
 namespace zoo::native {
 
-// An operator at its turn.
+// Position of an operator in the execution order. Consecutive operators with the same `apart` form
+// a segment.
 struct Turn {
   size_t op;
   size_t segment;
@@ -19,24 +20,26 @@ class Planner {
   Planner(const KernelPair& kernels, const Network& network, size_t images);
 
   const std::vector<Turn>& turns() const { return turns_; }
-  // The places of an operator, its scratch memory reserved.
+  // Returns the places of an operator and reserves its scratch memory.
   Places places(const Operator& op);
 
-  size_t elements() const { return elements_; }  // of maps; call after places()
+  // Return the memory size of an instance: elements of maps, and floats. Call after places().
+  size_t elements() const { return elements_; }
   size_t floats() const { return floats_; }
 
  private:
-  // Where a value lies: at a block of another value's memory, its own for most.
+  // Memory of a value: it begins at a block of the memory of `value`, which is usually the value
+  // itself.
   struct Home {
     size_t value;
     size_t block;
   };
-  // What the values that share memory agree on.
+  // Properties common to the values that share memory.
   struct Room {
     bool grouped = false;
     size_t padding = 0;
-    size_t images = 1;        // that there is memory for
-    size_t begin = SIZE_MAX;  // turns between which it is used
+    size_t images = 1;        // number of images that fit
+    size_t begin = SIZE_MAX;  // first turn that uses it, and last (`end`)
     size_t end = 0;
     Place place;
   };
@@ -55,9 +58,9 @@ class Planner {
   const KernelPair& kernels_;
   const Network& network_;
   const size_t images_;
-  std::vector<std::vector<size_t>> users_;  // of each value
+  std::vector<std::vector<size_t>> users_;  // operators that read each value
   std::vector<Home> parents_;
-  std::vector<Room> rooms_;  // of values that are at home with themselves
+  std::vector<Room> rooms_;  // valid for values that own their memory
   std::vector<Turn> turns_;
   size_t elements_ = 0;
   size_t floats_ = 0;

@@ -1,5 +1,5 @@
-// Times of the layers of an engine in the native backend, and the share of the peak performance of
-// the processor that they reach.
+// Execution times of the layers of an engine in the native backend, and the peak performance of a
+// core to compare them with.
 #pragma once
 
 #include <cstddef>
@@ -12,22 +12,23 @@
 namespace zoo {
 
 struct LayerTime {
-  std::string name;    // the (first) value of the graph that the layer computes
+  std::string name;    // (first) value of the graph that the layer computes
   std::string kind;    // "convolution", "instance norm", …
-  std::string kernel;  // what a tile computes together, "images" or "pixels", and its tiles
+  std::string kernel;  // "images" or "pixels", whichever a tile computes together, and the tiles
   double operations;   // multiplications and additions per image; 0 for layers without products
   double seconds;      // per image; the median of the rounds
 };
 
 struct LayerTimes {
   std::string isa;  // instruction set of the kernels
-  double ceiling;   // operations/s of one core, measured in the same rounds
+  double ceiling;   // peak operations/s of one core, measured in the same rounds
   std::vector<LayerTime> layers;
 };
 
-// Runs `batch` random images in one thread of the native backend, repeatedly for `seconds`, in the
-// precision of the options. Throws ArgumentError, and as the constructor of Generator;
-// BackendUnavailableError if the backend does not support a node of the graph.
+// Measures the layers of the engine file at `path`: runs a batch of `batch` random images in one
+// thread of the native backend, in the precision of the options, repeatedly for `seconds` seconds.
+// Throws ArgumentError if `batch` is out of range, BackendUnavailableError if the backend does not
+// support a node of the graph, and the errors of the Generator constructor.
 ZOO_API LayerTimes measure_layers(const std::string& path, const Options& options, size_t batch,
                                   double seconds);
 
