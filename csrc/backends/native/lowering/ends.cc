@@ -1,4 +1,4 @@
-// Inputs, outputs, and other views of the same numbers.
+// Lowering of inputs, outputs and reshapes.
 #include "backends/native/operators/ends.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@ namespace {
 // onnx.TensorProto.DataType
 constexpr int64_t kFloatType = 1;
 
-// What a map that comes in is read from; null for other maps.
+// Returns the operator that reads a value from the inputs; null for computed values.
 const Read* read_of(const Lowering& lowering, size_t value) {
   return dynamic_cast<const Read*>(&lowering.maker(value));
 }
@@ -25,13 +25,13 @@ size_t add_read(Lowering* lowering, const Shape& shape, const std::vector<Part>&
   return lowering->add(std::move(read), {}, shape, wide);
 }
 
-// The vectors before the styles of a style-based network are floats in every precision: a style is
-// worth more than a pixel.
+// Returns true if the network computes styles. The vectors before the styles are floats in every
+// precision, because rounding a style affects the image more than rounding a pixel.
 bool makes_styles(const Lowering& lowering) {
   return has_trait(lowering.manifest, kMakesStyles) || truncates(lowering.manifest);
 }
 
-// The class as a vector of 0 and 1: Cast(Equal(Unsqueeze(label), [0, 1, …])).
+// Matches a one-hot encoded class: Cast(Equal(Unsqueeze(label), [0, 1, …])).
 std::optional<Part> match_classes(Lowering* lowering, std::string_view value) {
   const Node* node = lowering->graph.producer(value);
   while (node && node->op == "Cast") node = lowering->graph.producer(node->inputs.front());
@@ -51,7 +51,7 @@ std::optional<Part> match_classes(Lowering* lowering, std::string_view value) {
   return Part{Part::kClass, lowering->network.input(io::kLabel), numbers->integers.size()};
 }
 
-// Attributes at every pixel: Expand(Unsqueeze(attributes), …).
+// Matches attributes repeated at every pixel: Expand(Unsqueeze(attributes), …).
 std::optional<Part> match_attributes(Lowering* lowering, std::string_view value) {
   const Node* const spread = lowering->producer(value, "Expand");
   const Node* const view =
@@ -63,8 +63,8 @@ std::optional<Part> match_attributes(Lowering* lowering, std::string_view value)
               lowering->manifest.condition_names.size()};
 }
 
-// The shape that a Reshape, Flatten or Unsqueeze gives [N, …]; none where it is not constant, or
-// rows would be mixed.
+// Returns the shape of the result of a Reshape, Flatten or Unsqueeze of [N, …]; nullopt if it is
+// not constant or rows would be mixed.
 std::optional<Shape> viewed(const Lowering& lowering, const Node& node, const Shape& shape) {
   const size_t size = shape.channels * shape.pixels();
   if (node.op == "Flatten") {
@@ -74,7 +74,7 @@ std::optional<Shape> viewed(const Lowering& lowering, const Node& node, const Sh
       node.inputs.size() > 1 ? lowering.graph.constant(node.inputs[1]) : nullptr;
   if (!axes) return std::nullopt;
   if (node.op == "Unsqueeze") {
-    // One axis after the other, or both.
+    // The spatial axes are added by one Unsqueeze or by two in sequence.
     const bool behind = std::all_of(axes->integers.begin(), axes->integers.end(),
                                     [](int64_t axis) { return axis >= 2; });
     return behind && shape.pixels() == 1 ? std::optional<Shape>(shape) : std::nullopt;
@@ -114,7 +114,7 @@ void read_vectors(Lowering* lowering) {
     }
   }
   for (const Node* const node : lowering->graph.users(value)) {
-    // [N, layers · width], seen as a style for each layer.
+    // [N, layers · width], reshaped to one style per layer.
     const Constant* const axes =
         node->op == "Reshape" ? lowering->graph.constant(node->inputs[1]) : nullptr;
     if (!axes || axes->integers.size() != 3) continue;
@@ -126,7 +126,8 @@ void read_vectors(Lowering* lowering) {
   lowering->bind(value, add_read(lowering, {width, 1, 1}, {part}, makes_styles(*lowering)));
 }
 
-// uint8 [N, H, W, C] as floats: Transpose and Cast, in any order, Div[, Mul, Sub].
+// Matches the conversion of uint8 [N, H, W, C] to float: Transpose and Cast in either order, then
+// Div[, Mul, Sub].
 bool match_input(Lowering& lowering, const Node& node) {
   const std::string_view name = node.inputs.empty() ? std::string_view() : node.inputs.front();
   if (name != io::kImage && name != io::kInput) return false;
@@ -173,8 +174,8 @@ bool match_input(Lowering& lowering, const Node& node) {
   return true;
 }
 
-// The same numbers in another shape: of what comes in, as another map; of a map, as a vector, in
-// name only.
+// Matches a change of shape, or the concatenation of an input with a class or attributes. An input
+// is read as a map of the new shape; a computed map that becomes a vector keeps its layout.
 bool match_view(Lowering& lowering, const Node& node) {
   if (node.op == "Concat" && node.inputs.size() == 2 && lowering.find(node.inputs[0])) {
     const size_t value = *lowering.find(node.inputs[0]);
@@ -198,7 +199,7 @@ bool match_view(Lowering& lowering, const Node& node) {
   const Read* const read = read_of(lowering, *value);
   size_t seen = *value;
   if (same(*shape, before)) {
-    // As it is.
+    // The value itself serves as the result.
   } else if (read && read->parts.size() == 1 && read->parts.front().kind == Part::kNumbers) {
     Part part = read->parts.front();
     part.channels = shape->channels;
@@ -222,7 +223,7 @@ bool only_leaves(const Lowering& lowering, std::string_view value) {
          std::all_of(users.begin(), users.end(), ends);
 }
 
-// Sigmoid, Softmax or Split of a vector, which makes outputs.
+// Matches a Sigmoid, Softmax or Split of a vector that computes outputs.
 bool match_output(Lowering& lowering, const Node& node) {
   const auto value = lowering.find(node.inputs.front());
   const bool leaves = std::all_of(node.outputs.begin(), node.outputs.end(),
@@ -263,7 +264,7 @@ void write_outputs(Lowering* lowering) {
     if (lowering->is_written(output)) continue;
     const auto value = lowering->find(output);
     const Node* const node = lowering->graph.producer(output);
-    // It may be an input too.
+    // The output may also be an input of the graph, which no node computes.
     if (!value || !node) {
       throw BackendUnavailableError("backend native: its graph's output '" + std::string(output) +
                                     "' is not computed by operators that it knows: use "

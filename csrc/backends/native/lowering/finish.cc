@@ -1,4 +1,4 @@
-// The nodes that make an image of a last layer's numbers.
+// Lowering of the nodes that convert the values of the last layer to an image.
 #include <algorithm>
 
 #include "backends/native/lowering/lowering.h"
@@ -6,7 +6,7 @@
 namespace zoo::native {
 namespace {
 
-// Walks from a value to the image; says whether it knew the way.
+// Follows the nodes from a value to the image output; match() returns false at an unknown node.
 class FinishMatcher {
  public:
   FinishMatcher(const Lowering& lowering, std::string_view value, Form form)
@@ -35,13 +35,12 @@ class FinishMatcher {
     value_ = node.outputs.front();
   }
 
-  // Whether the function gives numbers from 0 to 1.
+  // Returns true if the range of the output function is [0, 1].
   bool is_unit() const {
     return finish.squash == Squash::kSigmoid || finish.squash == Squash::kTanhUnit;
   }
 
-  // A function is followed by the image that came in, and that by the bounds: what comes in another
-  // order is not known.
+  // The supported order is: output function, combination with the original, clipping.
   bool match_function(const Node& node) {
     if (finish.levels || clipped_) return false;
     if (node.op == "Sigmoid" || node.op == "Tanh") {
@@ -73,7 +72,7 @@ class FinishMatcher {
     return true;
   }
 
-  // (y + 1) / 2 or y / 2 + ½ of y = tanh.
+  // Matches (y + 1) / 2 or y / 2 + ½, where y is a tanh.
   bool match_unit(const Node& node) {
     const Node* const next = lowering_.only_user(node.outputs.front());
     const auto is = [&](const Node& each, std::string_view value, const char* op, float number) {
@@ -96,7 +95,7 @@ class FinishMatcher {
     return true;
   }
 
-  // original + x, or mask · original + (1 - mask) · x.
+  // Matches original + x, or mask · original + (1 - mask) · x.
   bool match_original(const Node& node) {
     const ImageFormat& image = lowering_.manifest.image;
     const ImageFormat& input = lowering_.manifest.input;
@@ -141,7 +140,7 @@ class FinishMatcher {
     return true;
   }
 
-  // Of channels begin … end - 1.
+  // Returns true if a node slices the channels begin … end - 1.
   bool is_slice(const Node& node, size_t begin, size_t end) const {
     const auto number = [&](size_t operand) -> std::optional<int64_t> {
       const Constant* const constant =
@@ -150,7 +149,7 @@ class FinishMatcher {
       return constant->integers.front();
     };
     const auto total = static_cast<int64_t>(lowering_.manifest.image.channels) + 1;
-    // Negative ones count from the end, and those beyond it mean the end.
+    // Negative indices count from the end; indices past the end mean the end.
     const auto channel = [&](std::optional<int64_t> at) {
       return at ? std::min(*at < 0 ? *at + total : *at, total) : int64_t{-1};
     };
@@ -160,7 +159,7 @@ class FinishMatcher {
            step_size == int64_t{1};
   }
 
-  // To the image's type: ⌊255 x + ½⌋ as bytes, channels last.
+  // Matches the conversion to the image's type: ⌊255 x + ½⌋ as bytes, channels last.
   bool match_conversion(const Node& node) {
     if (node.op == "Transpose") {
       const std::vector<int64_t> last{0, 2, 3, 1};
@@ -194,7 +193,7 @@ class FinishMatcher {
     return true;
   }
 
-  // How the image lies after a Reshape; none where its numbers would be in another order.
+  // Returns the layout of the image after a Reshape; nullopt if its values would be reordered.
   std::optional<Form> viewed(const Node& node) const {
     const Constant* const axes = lowering_.graph.constant(node.inputs[1]);
     if (!axes || axes->integers.size() != 4) return std::nullopt;
@@ -213,7 +212,7 @@ class FinishMatcher {
   Form form_;
   const bool vector_;
   bool clipped_ = false;
-  bool bounded_ = false;  // to [0, 1], by a Clip or by what is blended
+  bool bounded_ = false;  // to [0, 1], by a Clip or by blending
 };
 
 }  // namespace

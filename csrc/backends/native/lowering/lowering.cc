@@ -15,7 +15,8 @@ constexpr bool (*kMatchers[])(Lowering&, const Node&) = {
     match_sum,   match_rectifier,   match_output,
 };
 
-// Operands that a node must have before anyone looks at them.
+// Returns the number of operands that a node must have, so that the matchers can access them
+// without checks.
 size_t least_operands(std::string_view op) {
   for (const char* const two :
        {"Add", "Conv", "ConvTranspose", "Div", "Equal", "Expand", "Gather", "Gemm", "Greater",
@@ -40,7 +41,7 @@ bool has_operand(const Lowering& lowering, const Node& node) {
 
 bool is_input(std::string_view value) { return value == io::kImage || value == io::kInput; }
 
-// Operators whose values nobody reads: of images that only the last layer looks at.
+// Removes operators whose values are not read, such as input images used only by the last layer.
 void drop_unused(Network* network) {
   auto& operators = network->operators;
   for (size_t i = operators.size(); i-- > 0;) {

@@ -1,5 +1,5 @@
-// From an engine file's graph to the operators that the native backend computes. One file for each
-// group of operators matches them; this is what they share.
+// Lowering of an engine file's graph to the operators of the native backend. The operators are
+// matched in one file per group; this header declares what the files share.
 #pragma once
 
 #include <map>
@@ -21,11 +21,11 @@
 
 namespace zoo::native {
 
-// The network of a graph. Throws BackendUnavailableError for a graph that is not of known layers:
-// it names the first node that is not, and why.
+// Returns the network of a graph. Throws BackendUnavailableError if a node is not supported; the
+// message names the first such node and the reason.
 Network lower(const Graph& graph, const Manifest& manifest);
 
-// A joined map, and the channels of each part.
+// Joined map, with the number of channels of each part.
 struct Gapped {
   size_t value;
   std::vector<size_t> parts;
@@ -40,60 +40,63 @@ class Lowering {
   const Graph& graph;
   const Manifest& manifest;
   Network network;
-  // Values of the graph that are images as they came in, levels/255, by their names.
+  // Values of the graph that are input images as levels / 255, by name.
   std::map<std::string_view, Original> originals;
-  std::string_view layer;      // the value of the graph whose node is being matched
-  std::string_view styles;     // w for every layer, of a style-based network
-  size_t style_value = kNone;  // w, the same for all layers; none: rows of an input
-  std::set<size_t> rectified;  // values that cannot be negative
-  // Joined maps, by their names in the graph, where parts end within a block, and so are followed
-  // by channels of zeros.
+  std::string_view layer;      // value computed by the node that is being matched
+  std::string_view styles;     // the graph's styles w, one per layer of a style-based network
+  size_t style_value = kNone;  // w shared by all layers; kNone: rows of an input
+  std::set<size_t> rectified;  // values that are never negative
+  // Joined maps, by name in the graph, with parts that end within a block; channels of zeros fill
+  // the rest of the block.
   std::map<std::string_view, Gapped> gapped;
 
   [[noreturn]] static void refuse(const Node& node, const std::string& why);
 
-  // The network's value for one of the graph's, if there is one so far.
+  // Returns the network's value for a value of the graph, if it is bound.
   std::optional<size_t> find(std::string_view name) const;
   const Shape& shape(size_t value) const { return network.values[value].shape; }
   void bind(std::string_view name, size_t value) { values_[name] = value; }
-  // Adds an operator that makes a new value, and returns its number.
+  // Adds an operator that computes a new value, and returns the value's index.
   size_t add(std::unique_ptr<Operator> op, std::vector<size_t> inputs, const Shape& shape,
              bool wide);
-  // Adds one that writes outputs.
+  // Adds an operator that writes outputs.
   void add_end(std::unique_ptr<Operator> op, size_t input);
-  // The operator that makes a value.
+  // Returns the operator that computes a value.
   Operator& maker(size_t value) const;
   bool is_wide(size_t value) const { return network.values[value].wide; }
 
-  // A node that is part of a pattern, so that it is not looked at again.
+  // Marks a node as part of a matched pattern, so that it is not matched again.
   void take(const Node& node) { taken_.insert(&node); }
   bool is_taken(const Node& node) const { return taken_.count(&node) != 0; }
-  // Whether an operator writes that output.
+  // Returns true if an operator writes an output of the graph.
   bool is_written(std::string_view output) const;
 
-  // The single node that takes a value; null where there are several, or it is an output too.
+  // Returns the only node that reads a value; null if there is not exactly one, or if the value is
+  // also an output.
   const Node* only_user(std::string_view value) const;
-  // The same, if it is of this operator.
+  // Like only_user, but null if the node has another operator.
   const Node* user(std::string_view value, std::string_view op) const;
-  // The producer of a value, if it is of this operator.
+  // Returns the node that computes a value; null if it has another operator.
   const Node* producer(std::string_view value, std::string_view op) const;
   const Constant* scalar(const Node& node, size_t operand) const;
-  // The constant operand of a commutative operator whose other operand is `value`.
+  // Return the operand of a commutative operator whose other operand is `value`: a scalar constant,
+  // or the name of the operand.
   const Constant* scalar_beside(const Node& node, std::string_view value) const;
   std::string_view operand_beside(const Node& node, std::string_view value) const;
-  // A constant of so many floats; null for others.
+  // Returns a constant of `count` floats; null if the value is no such constant.
   const Constant* floats(std::string_view value, size_t count) const;
-  // Constant weights of so many axes, or the node is refused.
+  // Returns the constant weights of a node; refuses the node if they do not have `axes` axes.
   const Constant& weights(const Node& node, size_t operand, size_t axes) const;
-  // Of a layer's third operand; null where it has none.
+  // Returns the bias of a layer, its third operand; null if it has none.
   const float* bias(const Node& node, size_t outputs) const;
-  // Whether an Unsqueeze adds these axes.
+  // Returns true if an Unsqueeze inserts these axes.
   bool has_axes(const Node& node, const std::vector<int64_t>& axes) const;
-  // Whether a node draws noise of mean 0 and variance 1.
+  // Returns true if a node draws noise with mean 0 and variance 1.
   bool draws_standard(const Node& drawn) const;
-  // Whether the manifest has a layer whose noise is so many numbers of that stream.
+  // Returns true if the manifest has a layer with `width` noise values from a random stream.
   bool has_noise(uint32_t stream, size_t width) const;
-  // A rectifier after a value, if there is one; it is taken.
+  // Matches a rectifier after a value; if there is one, takes its node and advances `value` to its
+  // result.
   Activation activation(std::string_view* value);
 
  private:
@@ -101,8 +104,8 @@ class Lowering {
   std::set<const Node*> taken_;
 };
 
-// Each tries whether its operators begin at a node whose operands are known, or one of them is.
-// True where they do: then what they make is bound.
+// Each function tries to match a pattern that begins at a node with at least one bound operand. If
+// it matches, the function adds the operators, binds their results and returns true.
 bool match_input(Lowering& lowering, const Node& node);
 bool match_view(Lowering& lowering, const Node& node);
 bool match_output(Lowering& lowering, const Node& node);
@@ -118,18 +121,18 @@ bool match_rectifier(Lowering& lowering, const Node& node);
 bool match_join(Lowering& lowering, const Node& node);
 bool match_dropout(Lowering& lowering, const Node& node);
 
-// Binds the inputs of the graph that are vectors.
+// Binds the vector inputs of the graph.
 void read_vectors(Lowering* lowering);
-// Writes the outputs that no layer writes itself.
+// Adds operators for the outputs that no layer writes itself.
 void write_outputs(Lowering* lowering);
-// Whether a value only leads to outputs that are no images, which are better kept as floats.
+// Returns true if a value leads only to outputs other than images, so that it should be wide.
 bool only_leaves(const Lowering& lowering, std::string_view value);
 
-// How the numbers of an image lie: [N, C · H · W], [N, C, H, W], [N, H, W, C].
+// Layout of an image: [N, C · H · W], [N, C, H, W] or [N, H, W, C].
 enum class Form { kVector, kChannelsFirst, kChannelsLast };
 
-// What follows the last layer, which makes numbers in that form, if it is nothing but what makes an
-// image of them; the nodes are taken, and the output is marked.
+// Matches the nodes between the last layer, whose values have layout `form`, and the image output.
+// Returns nullopt if other nodes follow; otherwise takes the nodes and marks the output as written.
 std::optional<Finish> match_finish(Lowering* lowering, std::string_view value, Form form);
 void check_image(const Lowering& lowering, const Node& node, const Shape& shape);
 

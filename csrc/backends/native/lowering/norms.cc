@@ -1,4 +1,4 @@
-// Normalisations, and the layers of style-based networks.
+// Lowering of normalisations and of the layers of style-based networks.
 #include "backends/native/operators/norms.h"
 
 #include <algorithm>
@@ -30,19 +30,20 @@ void add_pixel_norm(Lowering* lowering, size_t input, float epsilon, const Node&
                                lowering->is_wide(input)));
 }
 
-// The division of a value by a root.
+// Returns the node that divides a value by a root; null if there is none.
 const Node* division(const Lowering& lowering, std::string_view value, const Node& root) {
   const Node* const node = lowering.user(root.outputs.front(), "Div");
   return node && node->inputs[0] == value ? node : nullptr;
 }
 
-// What is not above 0 makes no numbers of zeros, which lie beside the picture.
+// Refuses an epsilon that is not positive: zeros, such as the padding around the image, would
+// become NaN.
 float epsilon_above_zero(const Node& node, float epsilon) {
   if (!(epsilon > 0.0f)) Lowering::refuse(node, "adds no epsilon above 0");
   return epsilon;
 }
 
-// Over the channels, which stay as an axis of length 1.
+// Returns true if a mean is taken over the channels, which remain as an axis of length 1.
 bool is_mean_of_channels(const Lowering& lowering, const Node& mean) {
   const Constant* const operand =
       mean.inputs.size() > 1 ? lowering.graph.constant(mean.inputs[1]) : nullptr;
@@ -50,7 +51,7 @@ bool is_mean_of_channels(const Lowering& lowering, const Node& mean) {
   return axes == std::vector<int64_t>{1} && mean.integer("keepdims", 1) == 1;
 }
 
-// x / √(mean(x²) + ε) of a vector, which begins at its square.
+// Matches x / √(mean(x²) + ε) for a vector, beginning at its square.
 bool match_vector_norm(Lowering* lowering, const Node& power) {
   const std::string_view value = power.inputs.front();
   const size_t input = *lowering->find(value);
@@ -71,14 +72,14 @@ bool match_vector_norm(Lowering* lowering, const Node& power) {
   return true;
 }
 
-// Of one number for each channel of a map, [C, 1, 1] or [1, C, 1, 1].
+// Returns true if a constant has one value per channel of a map, [C, 1, 1] or [1, C, 1, 1].
 bool is_of_channels(const Constant& constant, size_t channels) {
   std::vector<int64_t> shape = constant.shape;
   if (shape.size() == 4 && shape.front() == 1) shape.erase(shape.begin());
   return shape == std::vector<int64_t>{static_cast<int64_t>(channels), 1, 1};
 }
 
-// [N, H · W] as [N, 1, H, W].
+// Returns true if a node reshapes [N, H · W] to [N, 1, H, W].
 bool is_view_of_pixels(const Lowering& lowering, const Node& view, const Shape& shape) {
   const Constant* const axes = lowering.graph.constant(view.inputs[1]);
   const auto side = [&](size_t axis) { return static_cast<size_t>(axes->integers[axis]); };
@@ -86,7 +87,7 @@ bool is_view_of_pixels(const Lowering& lowering, const Node& view, const Shape& 
          side(3) == shape.width;
 }
 
-// The noise of a layer: strength · view(noise · scale), or without a scale.
+// Matches the noise of a layer: strength · view(noise · scale), or strength · view(noise).
 void match_noise(Lowering* lowering, const Node& product, InstanceNorm* layer) {
   const Shape& shape = layer->shape;
   const Constant* const factors = lowering->floats(product.inputs[1], shape.channels);
@@ -109,7 +110,7 @@ void match_noise(Lowering* lowering, const Node& product, InstanceNorm* layer) {
   layer->noise = lowering->network.input(io::layer_noise(stream));
 }
 
-// The style of a layer: w, or the row of it that is the layer's.
+// Matches the style of a layer: w, or the layer's row of it.
 size_t match_style(Lowering* lowering, const Node& chosen, size_t width) {
   if (lowering->style_value != kNone) return lowering->style_value;
   const Constant* const number = lowering->graph.constant(chosen.inputs[1]);
@@ -127,7 +128,8 @@ size_t match_style(Lowering* lowering, const Node& chosen, size_t width) {
   return lowering->add(std::move(read), {}, {width, 1, 1}, /*wide=*/true);
 }
 
-// Deviations and means of the channels, from w; each padded to whole blocks.
+// Matches the affine map from w to the scale and shift of each channel; both are padded to whole
+// blocks.
 size_t match_affine(Lowering* lowering, const Node& split, const Shape& shape) {
   const Node* const wide = lowering->producer(split.inputs.front(), "Unsqueeze");
   const Node* const dense = wide ? lowering->producer(wide->inputs.front(), "Gemm") : nullptr;
@@ -162,7 +164,7 @@ size_t match_affine(Lowering* lowering, const Node& split, const Shape& shape) {
   return lowering->add(std::move(affine), {style}, out, /*wide=*/true);
 }
 
-// A 3×3 convolution of each channel apart.
+// Reads a depthwise 3×3 convolution.
 void read_blur(const Lowering& lowering, const Node& node, InstanceNorm* norm) {
   const Constant& w = lowering.weights(node, 1, 4);
   const size_t channels = norm->shape.channels;
@@ -184,7 +186,8 @@ void read_blur(const Lowering& lowering, const Node& node, InstanceNorm* norm) {
 
 }  // namespace
 
-// At every pixel of a map: its square, the mean as a 1×1 convolution with the bias ε, the root.
+// Matches the pixel normalisation of a map: its square, the mean as a 1×1 convolution with bias ε,
+// the root, and the division.
 bool match_pixel_norm(Lowering& lowering, const Node& node) {
   const auto input = node.inputs.empty() ? std::nullopt : lowering.find(node.inputs.front());
   if (!input || !node.domain.empty()) return false;
@@ -207,7 +210,7 @@ bool match_pixel_norm(Lowering& lowering, const Node& node) {
   return true;
 }
 
-// w̄ + ψ (w - w̄), repeated for every layer.
+// Matches the truncation w̄ + ψ (w - w̄), repeated for every layer.
 bool match_truncation(Lowering& lowering, const Node& subtract) {
   const auto input = lowering.find(subtract.inputs.front());
   if (!input || subtract.op != "Sub" || !lowering.is_wide(*input)) return false;
@@ -233,7 +236,7 @@ bool match_truncation(Lowering& lowering, const Node& subtract) {
   return true;
 }
 
-// The constant that a style-based network begins with.
+// Matches the learned constant at the beginning of a style-based network.
 bool match_learned_map(Lowering& lowering, const Node& node) {
   if (lowering.styles.empty() || node.op != "Add" || !node.domain.empty() ||
       lowering.find(node.inputs[0])) {
@@ -252,7 +255,8 @@ bool match_learned_map(Lowering& lowering, const Node& node) {
   return true;
 }
 
-// [Blur,] noise, leaky ReLU, instance normalisation, style.
+// Matches a layer of a style-based network: [blur,] noise, leaky ReLU, instance normalisation,
+// style.
 bool match_style_layer(Lowering& lowering, const Node& node) {
   const auto input = node.inputs.empty() ? std::nullopt : lowering.find(node.inputs.front());
   if (!input || lowering.styles.empty() || !node.domain.empty()) return false;

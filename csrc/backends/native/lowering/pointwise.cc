@@ -1,4 +1,4 @@
-// Sums, rectifiers by themselves, joined maps, dropout.
+// Lowering of sums, separate rectifiers, joined maps and dropout.
 #include "backends/native/operators/pointwise.h"
 
 #include <algorithm>
@@ -17,7 +17,7 @@ size_t add_combine(Lowering* lowering, float slope, const std::vector<size_t>& i
   return made;
 }
 
-// Whether a value's memory is part of a joined map already.
+// Returns true if the value is already part of a joined map.
 bool is_joined(const Network& network, size_t value) {
   const auto users = network.users(value);
   return std::any_of(users.begin(), users.end(),
@@ -50,7 +50,7 @@ bool match_sum(Lowering& lowering, const Node& node) {
       lowering.is_wide(*a) != lowering.is_wide(*b)) {
     Lowering::refuse(node, "adds maps of different shapes");
   }
-  // The first operand may be overwritten: that which nobody else reads.
+  // The first operand may be overwritten, so it should be the one that no other node reads.
   if (lowering.graph.users(node.inputs[0]).size() > 1) std::swap(a, b);
   std::string_view value = node.outputs.front();
   const float slope = lowering.activation(&value).slope;
@@ -98,7 +98,8 @@ bool match_join(Lowering& lowering, const Node& node) {
   return true;
 }
 
-// (x · factor) · (noise > threshold): Mul, Mul of Cast(Greater(Reshape(noise), threshold)).
+// Matches (x · factor) · (noise > threshold): Mul, then Mul by
+// Cast(Greater(Reshape(noise), threshold)).
 bool match_dropout(Lowering& lowering, const Node& node) {
   if (node.op != "Mul" || !node.domain.empty()) return false;
   const auto input = lowering.find(node.inputs.front());

@@ -1,4 +1,5 @@
-// Dense layers, convolutions and transposed ones, the last of which makes an image.
+// Lowering of dense layers, convolutions and transposed convolutions, including the last layer of
+// an image network.
 #include "backends/native/operators/products.h"
 
 #include <algorithm>
@@ -18,7 +19,8 @@ bool is_whole(const std::vector<int64_t>& values) {
                      [&](int64_t value) { return value == values.front(); });
 }
 
-// Of a convolution: a square window, the same on all sides.
+// Returns the window of a convolution. Refuses a node unless its window is square, with the same
+// stride and padding on all sides, and without groups, dilation or output padding.
 Window window_of(const Node& node, const Constant& w) {
   const auto strides = node.integers("strides");
   const auto pads = node.integers("pads");
@@ -40,7 +42,7 @@ Window window_of(const Node& node, const Constant& w) {
           static_cast<size_t>(first(pads, 0))};
 }
 
-// A transposed convolution of one pixel is a dense layer.
+// Converts a transposed convolution of a single pixel to a dense layer.
 std::unique_ptr<Products> unfold(const float* w, const float* b, const Shape& in, size_t outputs,
                                  size_t size, Activation rectifier) {
   const size_t places = size * size;
@@ -65,15 +67,15 @@ void add_products(Lowering* lowering, std::unique_ptr<Operator> products, const 
   lowering->bind(value, made);
 }
 
-// What a convolution reads: a map, and the weights for its channels.
+// Operands of a convolution: the map, and weights that match its channels.
 struct Operands {
   size_t value;
   const float* weights;
-  std::vector<float> spread;  // weights with zeros for the channels between joined maps
+  std::vector<float> spread;  // storage of weights that spread_weights returned
 };
 
-// Weights [in, …] or [out, in, …] for a joined map, with zeros for the channels of none of its
-// parts.
+// Expands weights [in, …] or [out, in, …] for a joined map: channels that belong to none of its
+// parts get zeros.
 std::vector<float> spread_weights(const Constant& w, const Gapped& joined, size_t channels,
                                   bool transposed) {
   const auto inputs = static_cast<size_t>(w.shape[transposed ? 0 : 1]);
@@ -110,7 +112,7 @@ std::optional<Operands> operands(const Lowering& lowering, const Node& node, boo
   return read;
 }
 
-// Whether the window fits the map, and covers a pixel of it at least.
+// Returns true if the window fits into the padded map, and always covers at least one pixel of it.
 bool covers(const Window& window, const Shape& in) {
   return std::min(in.height, in.width) + 2 * window.padding >= window.size &&
          window.padding < window.size;
@@ -121,7 +123,7 @@ bool splits(const Window& window) {
          (window.size >= 2 * window.padding + window.stride || window.size % window.stride == 0);
 }
 
-// Whether it is the last layer: then an image follows.
+// Adds a node as the last layer; returns false if it is not followed by an image output.
 bool add_last_layer(Lowering* lowering, const Node& node, const Operands& read,
                     const Window& window, bool transposed) {
   const Constant& w = lowering->weights(node, 1, 4);
