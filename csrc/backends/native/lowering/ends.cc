@@ -41,11 +41,11 @@ std::optional<Part> match_classes(Lowering* lowering, std::string_view value) {
   if (!numbers || numbers->integers.size() != lowering->manifest.condition_classes || !label ||
       label->inputs.front() != io::kLabel ||
       !(lowering->has_axes(*label, {-1}) || lowering->has_axes(*label, {1}))) {
-    Lowering::refuse(*node, "does not compare the class with all of them");
+    Lowering::refuse(*node, "does not compare the class with every class");
   }
   for (size_t i = 0; i < numbers->integers.size(); ++i) {
     if (numbers->integers[i] != static_cast<int64_t>(i)) {
-      Lowering::refuse(*node, "has classes out of order");
+      Lowering::refuse(*node, "compares classes that are not in order");
     }
   }
   return Part{Part::kClass, lowering->network.input(io::kLabel), numbers->integers.size()};
@@ -135,7 +135,9 @@ bool match_input(Lowering& lowering, const Node& node) {
       name == io::kInput ? lowering.manifest.input : lowering.manifest.image;
   const Shape shape{format.channels, format.height, format.width};
   const size_t tensor = lowering.network.input(std::string(name));
-  if (format.type != ImageType::kUint8) Lowering::refuse(node, "reads images of floats");
+  if (format.type != ImageType::kUint8) {
+    Lowering::refuse(node, "reads images whose type is not uint8");
+  }
   bool turned = false, floats = false;
   std::string_view value = name;
   const Node* next = &node;
@@ -271,7 +273,7 @@ void write_outputs(Lowering* lowering) {
                                     "backend='onnxruntime'");
     }
     if (has_trait(lowering->manifest, kDecodes) || output == io::kImage) {
-      Lowering::refuse(*node, "is the last, and makes no image");
+      Lowering::refuse(*node, "is the last node but does not compute an image");
     }
     const Shape& shape = lowering->shape(*value);
     auto write = std::make_unique<Write>();

@@ -231,7 +231,7 @@ void check_image(const Lowering& lowering, const Node& node, const Shape& shape)
       shape.width == image.width) {
     return;
   }
-  Lowering::refuse(node, "makes an image of another size");
+  Lowering::refuse(node, "computes an image of a size other than the manifest's");
 }
 
 }  // namespace zoo::native

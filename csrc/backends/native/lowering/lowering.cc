@@ -138,14 +138,18 @@ const Constant& Lowering::weights(const Node& node, size_t operand, size_t axes)
     const bool fits = side > 0 && static_cast<size_t>(side) <= constant->floats.size();
     size *= fits ? static_cast<size_t>(side) : 0;
   }
-  if (size != constant->floats.size()) refuse(node, "has weights of another size than their shape");
+  if (size != constant->floats.size()) {
+    refuse(node, "has weights whose size does not match their shape");
+  }
   return *constant;
 }
 
 const float* Lowering::bias(const Node& node, size_t outputs) const {
   if (node.inputs.size() < 3 || node.inputs[2].empty()) return nullptr;
   const Constant& constant = weights(node, 2, 1);
-  if (constant.floats.size() != outputs) refuse(node, "has a bias of another size");
+  if (constant.floats.size() != outputs) {
+    refuse(node, "has a bias whose size is not the number of outputs");
+  }
   return constant.floats.data();
 }
 

@@ -105,7 +105,7 @@ void match_noise(Lowering* lowering, const Node& product, InstanceNorm* layer) {
   layer->strength.resize(shape.blocks() * kBlock, 0.0f);
   const auto stream = static_cast<uint32_t>(drawn->integer("stream", 0));
   if (!lowering->has_noise(stream, shape.pixels())) {
-    Lowering::refuse(product, "adds noise that is not of its map's size");
+    Lowering::refuse(product, "adds noise whose size does not match the map");
   }
   layer->noise = lowering->network.input(io::layer_noise(stream));
 }
@@ -117,7 +117,7 @@ size_t match_style(Lowering* lowering, const Node& chosen, size_t width) {
   const size_t layers = lowering->manifest.latent_width / width;
   if (!number || number->integers.size() != 1 || number->integers[0] < 0 ||
       static_cast<size_t>(number->integers[0]) >= layers) {
-    Lowering::refuse(chosen, "chooses no style of the latent");
+    Lowering::refuse(chosen, "does not select a style of the latent");
   }
   auto read = std::make_unique<Read>();
   read->shape = {width, 1, 1};
@@ -137,17 +137,17 @@ size_t match_affine(Lowering* lowering, const Node& split, const Shape& shape) {
   if (!chosen || chosen->inputs[0] != lowering->styles || chosen->integer("axis", 0) != 1 ||
       dense->integer("transB", 0) != 1 || split.integer("axis", 0) != 1 ||
       !lowering->has_axes(*wide, {2, 3})) {
-    Lowering::refuse(split, "is no style of a layer");
+    Lowering::refuse(split, "is not the style of a layer");
   }
   const Constant& w = lowering->weights(*dense, 1, 2);
   const size_t channels = shape.channels, width = static_cast<size_t>(w.shape[1]);
   if (static_cast<size_t>(w.shape[0]) != 2 * channels) {
-    Lowering::refuse(*dense, "makes no style of so many channels");
+    Lowering::refuse(*dense, "computes a style whose size does not match the channels of the map");
   }
   const float* const b = lowering->bias(*dense, 2 * channels);
   const size_t style = match_style(lowering, *chosen, width);
   if (lowering->shape(style).channels != width) {
-    Lowering::refuse(*dense, "takes no style of this width");
+    Lowering::refuse(*dense, "reads a style of a different width");
   }
   auto affine = std::make_unique<Products>();
   affine->in = {width, 1, 1};
@@ -225,7 +225,7 @@ bool match_truncation(Lowering& lowering, const Node& subtract) {
   const Node* const wide = lowering.user(moved->outputs.front(), "Unsqueeze");
   const Node* const repeated = wide ? lowering.user(wide->outputs.front(), "Expand") : nullptr;
   if (!repeated || !lowering.has_axes(*wide, {1})) {
-    Lowering::refuse(*moved, "is no style of every layer");
+    Lowering::refuse(*moved, "does not repeat the style for every layer");
   }
   auto truncate = std::make_unique<Truncate>();
   truncate->truncation = lowering.network.input(io::kTruncation);
@@ -276,11 +276,11 @@ bool match_style_layer(Lowering& lowering, const Node& node) {
   const Node* const norm = lowering.user(value, "InstanceNormalization");
   const Node* const scaled = norm ? lowering.user(norm->outputs.front(), "Mul") : nullptr;
   const Node* const shifted = scaled ? lowering.user(scaled->outputs.front(), "Add") : nullptr;
-  if (!shifted) Lowering::refuse(*sum, "is no layer with a style");
+  if (!shifted) Lowering::refuse(*sum, "is not part of a layer with a style");
   const Node* const split = lowering.producer(scaled->inputs[1], "Split");
   if (!split || split->outputs.size() != 2 || scaled->inputs[1] != split->outputs[0] ||
       shifted->inputs[1] != split->outputs[1]) {
-    Lowering::refuse(*scaled, "is no style");
+    Lowering::refuse(*scaled, "is not a style");
   }
   if (!all_are(lowering.floats(norm->inputs[1], shape.channels), 1.0f) ||
       !all_are(lowering.floats(norm->inputs[2], shape.channels), 0.0f)) {

@@ -82,10 +82,12 @@ bool match_join(Lowering& lowering, const Node& node) {
   std::vector<size_t> parts, channels;
   for (const std::string_view name : node.inputs) {
     const auto value = lowering.find(name);
-    if (!value || lowering.is_wide(*value)) Lowering::refuse(node, "joins more than maps");
+    if (!value || lowering.is_wide(*value)) {
+      Lowering::refuse(node, "joins values that are not maps");
+    }
     const Shape& part = lowering.shape(*value);
     if (!parts.empty() && (part.height != shape.height || part.width != shape.width)) {
-      Lowering::refuse(node, "joins maps of different sides");
+      Lowering::refuse(node, "joins maps of different sizes");
     }
     const bool again = std::find(parts.begin(), parts.end(), *value) != parts.end();
     const bool joined = again || is_joined(lowering.network, *value);
@@ -118,7 +120,7 @@ bool match_dropout(Lowering& lowering, const Node& node) {
   const auto stream = static_cast<uint32_t>(drawn->integer("stream", 0));
   const Shape shape = lowering.shape(*input);
   if (!lowering.has_noise(stream, shape.channels * shape.pixels())) {
-    Lowering::refuse(*greater, "compares noise that is not of its map's size");
+    Lowering::refuse(*greater, "compares noise whose size does not match the map");
   }
   dropout->noise = lowering.network.input(io::layer_noise(stream));
   dropout->factor = factor->floats[0];

@@ -161,7 +161,7 @@ bool match_dense(Lowering& lowering, const Node& node) {
   }
   const auto outputs = static_cast<size_t>(w.shape[0]);
   if (static_cast<size_t>(w.shape[1]) != in.channels * in.pixels()) {
-    Lowering::refuse(node, "takes no vector of this width");
+    Lowering::refuse(node, "has weights for a vector of a different width");
   }
   const float* const b = lowering.bias(node, outputs);
   const Shape flat{outputs, 1, 1};
@@ -169,7 +169,9 @@ bool match_dense(Lowering& lowering, const Node& node) {
   if (const auto end = match_finish(&lowering, value, Form::kVector)) {
     const ImageFormat& image = lowering.manifest.image;
     check_image(lowering, node, {image.channels, image.height, image.width});
-    if (outputs != image.values()) Lowering::refuse(node, "makes an image of another size");
+    if (outputs != image.values()) {
+      Lowering::refuse(node, "computes an image of a size other than the manifest's");
+    }
     const size_t made =
         lowering.add(make_dense(w.floats.data(), b, in, flat, {}), {*input}, flat, /*wide=*/true);
     lowering.add_end(
@@ -183,12 +185,15 @@ bool match_dense(Lowering& lowering, const Node& node) {
   if (axes && axes->integers.size() == 4) {
     for (size_t axis = 1; axis < 4; ++axis) {
       const int64_t side = axes->integers[axis];
-      if (side < 1 || static_cast<size_t>(side) > outputs)
-        Lowering::refuse(*view, "is no map of it");
+      if (side < 1 || static_cast<size_t>(side) > outputs) {
+        Lowering::refuse(*view, "does not reshape the result to a map");
+      }
     }
     const auto side = [&](size_t axis) { return static_cast<size_t>(axes->integers[axis]); };
     const Shape shape{side(1), side(2), side(3)};
-    if (shape.channels * shape.pixels() != outputs) Lowering::refuse(*view, "is no map of it");
+    if (shape.channels * shape.pixels() != outputs) {
+      Lowering::refuse(*view, "does not reshape the result to a map");
+    }
     out = shape;
     lowering.take(*view);
     value = view->outputs.front();
@@ -217,7 +222,9 @@ bool match_convolution(Lowering& lowering, const Node& node) {
     products = unfold(read->weights, b, in, outputs, window.size, rectifier);
   } else if (transposed) {
     if (window.size != 2 * window.padding + window.stride || window.size % window.stride != 0) {
-      Lowering::refuse(node, "is a transposed convolution that does not multiply the sides");
+      Lowering::refuse(
+          node,
+          "is a transposed convolution whose kernel size does not match its stride and padding");
     }
     products = make_transposed(read->weights, b, in, outputs, window, rectifier);
   } else {
