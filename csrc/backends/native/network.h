@@ -63,6 +63,7 @@ struct Places {
 // first operand, group mode, or image mode (map.h).
 enum class Layout { kAsOperand, kGrouped, kApart };
 
+// Operator of a network, with its weights.
 class Operator {
  public:
   virtual ~Operator() = default;
@@ -92,11 +93,12 @@ class Operator {
   virtual std::unique_ptr<Step> place(const Places& places) const = 0;
 };
 
+// Values and operators, and the names of the input and output tensors.
 struct Network {
   std::vector<std::string> inputs;  // tensors of a run, by name
   std::vector<std::string> outputs;
   std::vector<Value> values;
-  std::vector<std::unique_ptr<Operator>> operators;  // each after those whose values it reads
+  std::vector<std::unique_ptr<Operator>> operators;  // in topological order
 
   size_t add_value(const Shape& shape, bool wide = false);
   // Return the index of a tensor, which is added if it is new.

@@ -9,6 +9,7 @@
 
 namespace zoo::native {
 
+// Step of a plan.
 struct PlacedStep {
   size_t op;  // index in Network::operators
   std::unique_ptr<Step> step;

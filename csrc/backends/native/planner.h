@@ -15,6 +15,7 @@ struct Turn {
   bool apart;  // one image at a time
 };
 
+// Plans the memory and the execution order of a network for `images` images.
 class Planner {
  public:
   Planner(const KernelPair& kernels, const Network& network, size_t images);

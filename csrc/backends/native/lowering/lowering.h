@@ -33,6 +33,7 @@ struct Gapped {
   size_t channels() const;
 };
 
+// State of a lowering, with queries of the graph.
 class Lowering {
  public:
   Lowering(const Graph& graph, const Manifest& manifest) : graph(graph), manifest(manifest) {}
