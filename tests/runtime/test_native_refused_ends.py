@@ -111,7 +111,6 @@ def generated(graph: Network, path: Path, shape: tuple[int, ...]) -> Engine:
         (pixels_first, UNKNOWN.format("sigmoid_1", "Sigmoid")),
         (rounded, UNKNOWN.format("sigmoid_2", "Sigmoid")),
     ],
-    ids=str,
 )
 def test_ends(build: Build, message: str, tmp_path: Path) -> None:
     refused(tmp_path / "small.onnx", build, message)
