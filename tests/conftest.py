@@ -57,8 +57,11 @@ FIRST = ("test_cpp.py", "test_emulated_gpu.py", "test_gpu_benchmark_runs.py", "t
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the longest tests; skip those that need a GPU or compute-sanitizer.
 
-    Where there is none of these, they are counted.
+    Where there is none of these, they are counted. Names with an address differ between the
+    processes of pytest-xdist, which then refuses to run: they are refused here, by name.
     """
+    if changing := [item.nodeid for item in items if " at 0x" in item.nodeid]:
+        raise pytest.UsageError(f"names of tests contain addresses: {', '.join(changing)}")
     items.sort(key=lambda item: item.path.name not in FIRST)
     marked = [item for item in items if item.get_closest_marker("gpu")]
     reason = why_no_gpu() if marked else ""
