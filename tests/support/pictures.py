@@ -73,7 +73,7 @@ def row_tiles(path: Path, counts: list[int], columns: int = rows.COLUMNS) -> lis
     layout = rows.plan(counts, 28, 28, columns)
     with Image.open(path) as opened:
         pixels = np.asarray(opened)
-    assert pixels.shape[0] == layout.height
+    assert pixels.shape[0] == layout.size[1]
     result = []
     for corners in layout.corners:
         row = []
