@@ -17,12 +17,15 @@ namespace zoo::native {
 // Number of images computed together.
 constexpr size_t kGroup = 8;
 
+constexpr size_t rounded_up(size_t value, size_t to) { return (value + to - 1) / to * to; }
+
 struct Shape {
   size_t channels = 0;
   size_t height = 1;
   size_t width = 1;
 
   size_t blocks() const { return (channels + kBlock - 1) / kBlock; }
+  size_t padded() const { return blocks() * kBlock; }  // channels, rounded up to whole blocks
   size_t pixels() const { return height * width; }
 };
 

@@ -6,7 +6,7 @@ namespace zoo::native {
 namespace {
 
 // Rounds up to whole cache lines, so that every map begins at one.
-size_t rounded(size_t count) { return (count + 2 * kBlock - 1) / (2 * kBlock) * (2 * kBlock); }
+size_t rounded(size_t count) { return rounded_up(count, 2 * kBlock); }
 
 }  // namespace
 

@@ -241,11 +241,12 @@ bool match_convolution(Lowering& lowering, const Node& node) {
     products = make_convolution(read->weights, b, in, outputs, window, rectifier);
   }
   const Shape out = products->out;
+  auto filtered = std::make_unique<Winograd>(std::move(products));
   std::unique_ptr<Operator> layer;
-  if (suits_winograd(*products)) {
-    layer = std::make_unique<Winograd>(std::move(products));
+  if (filtered->pays()) {
+    layer = std::move(filtered);
   } else {
-    layer = std::move(products);
+    layer = std::move(filtered->direct);
   }
   add_products(&lowering, std::move(layer), out, rectifier, read->value, value);
   return true;

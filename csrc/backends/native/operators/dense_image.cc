@@ -5,8 +5,6 @@
 namespace zoo::native {
 namespace {
 
-size_t rounded_up(size_t value, size_t to) { return (value + to - 1) / to * to; }
-
 class PlacedDenseImage : public Step {
  public:
   PlacedDenseImage(const Places& places, const DenseImage& layer)

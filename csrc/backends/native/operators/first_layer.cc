@@ -15,8 +15,7 @@ class PlacedFirstLayer : public Step {
       : kernels_(places.kernels.of(places.out.wide)),
         layer_(layer),
         out_(places.out),
-        scratch_(places.scratch),
-        out_step_(places.out.column) {
+        scratch_(places.scratch) {
     const Products& products = layer.products;
     tiles_ = choose_tiles(kernels_, 0, products.columns, products.out.blocks());
     for (size_t ky = 0; ky < layer.window.size; ++ky) {
@@ -104,18 +103,13 @@ class PlacedFirstLayer : public Step {
   void multiply(const Tile& tile, size_t column, unsigned char* rows, const Memory& memory,
                 size_t image) const {
     const Products& products = layer_.products;
-    TileCall call;
+    TileCall call = products.make_call();
     call.in_step = layer_.window.stride * layer_.image.channels;
     call.in_block = kBlock;
-    call.blocks = products.in.blocks();
-    call.depth = products.in.channels - (call.blocks - 1) * kBlock;
     call.weights = products.packed.data() + column * products.column_size * kernels_.element;
-    call.tap_size = products.tap_size;
-    call.column_size = products.column_size;
     call.bias = products.biases.data() + column * kBlock;
-    call.slope = products.activation.slope;
     call.out_block = out_.block;
-    call.out_step = out_step_;
+    call.out_step = out_.column;
     const size_t padding = layer_.window.padding, height = layer_.image.height;
     for (size_t y = 0; y < products.rows; ++y) {
       // Range of kernel rows that lie inside the image.
@@ -139,7 +133,6 @@ class PlacedFirstLayer : public Step {
   const FirstLayer& layer_;
   Place out_;
   size_t scratch_;
-  size_t out_step_;
   std::vector<ptrdiff_t> offsets_;
   std::vector<uint32_t> places_;
   std::vector<const Tile*> tiles_;

@@ -11,8 +11,6 @@ constexpr size_t kMostOutputs = 3;  // per call of the kernel
 // Input rows transposed together; a multiple of the output rows computed together.
 constexpr size_t kBand = 8;
 
-size_t rounded_up(size_t value, size_t to) { return (value + to - 1) / to * to; }
-
 // Layout of the transposed input rows and the output sums in the scratch memory. The images of a
 // group are innermost in a row's slots.
 struct RowLayout {

@@ -5,8 +5,6 @@
 namespace zoo::native {
 namespace {
 
-size_t padded(const Shape& shape) { return shape.blocks() * kBlock; }
-
 class PlacedPixelNorm : public Step {
  public:
   PlacedPixelNorm(const Places& places, const PixelNorm& norm)
@@ -100,7 +98,7 @@ std::unique_ptr<Step> PixelNorm::place(const Places& places) const {
 }
 
 InstanceNorm::InstanceNorm(const Shape& of)
-    : shape(of), bias(padded(of), 0.0f), scale(padded(of), 0.0f), shift(padded(of), 0.0f) {}
+    : shape(of), bias(of.padded(), 0.0f), scale(of.padded(), 0.0f), shift(of.padded(), 0.0f) {}
 
 std::unique_ptr<Step> InstanceNorm::place(const Places& places) const {
   return std::make_unique<PlacedInstanceNorm>(places, *this);

@@ -12,8 +12,6 @@ constexpr size_t kApart = 16;
 // Size limit in bytes for the maps of a layer that should stay in a core's L2 cache.
 constexpr size_t kCached = 512 * 1024;
 
-size_t padded(size_t channels) { return (channels + kBlock - 1) / kBlock * kBlock; }
-
 }  // namespace
 
 Layout Products::layout(size_t images, size_t element) const {
@@ -57,11 +55,21 @@ size_t Products::padding() const {
   return static_cast<size_t>(most);
 }
 
+TileCall Products::make_call() const {
+  TileCall call;
+  call.blocks = in.blocks();
+  call.depth = in.channels - (call.blocks - 1) * kBlock;
+  call.tap_size = tap_size;
+  call.column_size = column_size;
+  call.slope = activation.slope;
+  return call;
+}
+
 void Products::allocate(size_t taps, size_t sets) {
   tap_size = in.blocks() * kBlock * kBlock;
   column_size = taps * tap_size + kApart;
   weights.assign(out.blocks() * column_size, 0.0f);
-  biases.assign(sets * padded(out.channels), 0.0f);
+  biases.assign(sets * out.padded(), 0.0f);
 }
 
 void Products::set_weight(size_t tap, size_t input, size_t output, float value) {
@@ -70,7 +78,7 @@ void Products::set_weight(size_t tap, size_t input, size_t output, float value) 
 }
 
 void Products::set_bias(size_t set, size_t output, float value) {
-  biases[set * padded(out.channels) + output] = value;
+  biases[set * out.padded() + output] = value;
 }
 
 void Products::pack(const Kernels& kernels, const Kernels&) {

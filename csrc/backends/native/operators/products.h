@@ -58,6 +58,9 @@ struct Products : Operator {
   // Returns the size of a packed weight in bytes.
   size_t weight_size(const Kernels& kernels) const { return halves ? 2 : kernels.element; }
 
+  // Returns a call of a tile with the strides of the weights, and the blocks of the input.
+  TileCall make_call() const;
+
   // Allocates the weights of `taps` kernel taps and `sets` sets of biases, all 0.
   void allocate(size_t taps, size_t sets);
   void set_weight(size_t tap, size_t input, size_t output, float value);

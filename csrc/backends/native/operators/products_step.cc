@@ -58,8 +58,6 @@ std::string describe_tiles(const std::vector<const Tile*>& tiles) {
 
 namespace {
 
-size_t padded(size_t channels) { return (channels + kBlock - 1) / kBlock * kBlock; }
-
 class PlacedProducts : public Step {
  public:
   PlacedProducts(const Kernels& kernels, const Products& layer, const Place& in, const Place& out);
@@ -131,7 +129,7 @@ void PlacedProducts::add_line(const Phase& phase, size_t y, size_t x) {
   const size_t in_x = x * layer_.in_stride;
   Line line{offsets_.size(), 0, in_.at(in_y, in_x, 0),
             out_.at(phase.y + y * layer_.out_stride, phase.x + x * layer_.out_stride, 0),
-            phase.bias * padded(layer_.out.channels)};
+            phase.bias * layer_.out.padded()};
   for (const Tap& tap : phase.taps) {
     if (!inside(in_y, tap.dy, layer_.in.height)) continue;
     if (in_.grouped && !inside(in_x, tap.dx, layer_.in.width)) continue;
@@ -155,14 +153,9 @@ void PlacedProducts::run(const Run& run, size_t image, size_t) const {
 
 void PlacedProducts::run_lines(const Tile& tile, size_t column, const Memory& memory, size_t in,
                                size_t out) const {
-  TileCall call;
+  TileCall call = layer_.make_call();
   call.in_block = in_.block;
-  call.blocks = layer_.in.blocks();
-  call.depth = layer_.in.channels - (call.blocks - 1) * kBlock;
   call.weights = layer_.packed.data() + column * layer_.column_size * weight_size_;
-  call.tap_size = layer_.tap_size;
-  call.column_size = layer_.column_size;
-  call.slope = layer_.activation.slope;
   call.out_block = out_.block;
   call.out_step = out_step_;
   const auto run_tile = layer_.halves ? tile.run_halves : sums_ ? tile.run_sums : tile.run;

@@ -5,8 +5,6 @@
 namespace zoo::native {
 namespace {
 
-size_t rounded_up(size_t value, size_t to) { return (value + to - 1) / to * to; }
-
 ptrdiff_t floor_divide(ptrdiff_t value, ptrdiff_t by) {
   return value >= 0 ? value / by : -((by - 1 - value) / by);
 }
@@ -78,15 +76,11 @@ void PlacedScatteredLayer::multiply(const Memory& memory, size_t in, size_t y,
   const Products& products = layer_.products;
   const ptrdiff_t offset = 0;
   const uint32_t place = 0;
-  TileCall call;
+  TileCall call = products.make_call();
   call.in_block = in_.block;
-  call.blocks = products.in.blocks();
-  call.depth = products.in.channels - (call.blocks - 1) * kBlock;
   call.taps = 1;
   call.offsets = &offset;
   call.places = &place;
-  call.tap_size = products.tap_size;
-  call.column_size = products.column_size;
   call.out_block = layout_.padded * kBlock;
   call.out_step = kBlock;
   size_t column = 0;

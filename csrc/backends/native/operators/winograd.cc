@@ -13,58 +13,44 @@ constexpr size_t kProductsPerByte = 1;
 // Input position of a tap along one axis: the phase of the input, and the pixel within that phase.
 struct Reach {
   size_t phase;
-  ptrdiff_t pixel;
+  int pixel;
 
   Reach(int by, size_t stride) {
-    const auto step = static_cast<ptrdiff_t>(stride);
-    const ptrdiff_t rest = (by % step + step) % step;
+    const auto step = static_cast<int>(stride);
+    const int rest = (by % step + step) % step;
     phase = static_cast<size_t>(rest);
     pixel = (by - rest) / step;
   }
 };
 
-// Taps that connect one phase of the input to one phase of the output.
-struct Part {
-  size_t phase_y, phase_x;
-  std::vector<Tap> taps;  // (dy, dx) in pixels of the phase
-};
-
-std::vector<Part> split(const Phase& phase, size_t stride) {
-  std::vector<Part> parts;
+// Returns the sources of one phase of the output: its taps, by the phase of the input that they
+// read.
+std::vector<WindowSource> split(const Phase& phase, size_t stride) {
+  std::vector<WindowSource> sources;
   for (const Tap& tap : phase.taps) {
     const Reach y(tap.dy, stride), x(tap.dx, stride);
-    auto part = std::find_if(parts.begin(), parts.end(), [&](const Part& one) {
+    auto source = std::find_if(sources.begin(), sources.end(), [&](const WindowSource& one) {
       return one.phase_y == y.phase && one.phase_x == x.phase;
     });
-    if (part == parts.end()) part = parts.insert(part, {y.phase, x.phase, {}});
-    part->taps.push_back({static_cast<int>(y.pixel), static_cast<int>(x.pixel), tap.weights});
+    if (source == sources.end()) {
+      source = sources.insert(source, {y.phase, x.phase, y.pixel, x.pixel, {}});
+    }
+    source->begin_y = std::min(source->begin_y, y.pixel);
+    source->begin_x = std::min(source->begin_x, x.pixel);
+    source->taps.push_back({y.pixel, x.pixel, tap.weights});
   }
-  return parts;
-}
-
-int least(const Part& part, int Tap::* side) {
-  int found = part.taps.front().*side;
-  for (const Tap& tap : part.taps) found = std::min(found, tap.*side);
-  return found;
-}
-
-// Returns the kernel size along one axis that holds the taps of every part of a convolution.
-size_t span(const Products& direct) {
-  int most = 0;
-  for (const Phase& phase : direct.phases) {
-    for (const Part& part : split(phase, direct.in_stride)) {
-      for (const Tap& tap : part.taps) {
-        most = std::max({most, tap.dy - least(part, &Tap::dy), tap.dx - least(part, &Tap::dx)});
-      }
+  for (WindowSource& source : sources) {
+    for (Tap& tap : source.taps) {
+      tap.dy -= source.begin_y;
+      tap.dx -= source.begin_x;
     }
   }
-  return static_cast<size_t>(most) + 1;
+  return sources;
 }
 
-// Writes the transformed kernels of a part to `places`, beginning with tap `first`.
-void transform_kernels(const Kernels& kernels, const Products& direct, const Part& part,
+// Writes the transformed kernel of a source to `places`, beginning with tap `first`.
+void transform_kernels(const Kernels& kernels, const Products& direct, const WindowSource& source,
                        size_t size, size_t first, Products* places) {
-  const int top = least(part, &Tap::dy), left = least(part, &Tap::dx);
   KernelCall call{};
   call.size = size;
   call.out_step = places->tap_size;
@@ -73,8 +59,8 @@ void transform_kernels(const Kernels& kernels, const Products& direct, const Par
     float* const to =
         places->weights.data() + column * places->column_size + first * places->tap_size;
     for (size_t at = 0; at < direct.tap_size; at += kBlock) {
-      for (const Tap& tap : part.taps) {
-        const auto y = static_cast<size_t>(tap.dy - top), x = static_cast<size_t>(tap.dx - left);
+      for (const Tap& tap : source.taps) {
+        const auto y = static_cast<size_t>(tap.dy), x = static_cast<size_t>(tap.dx);
         call.taps[y * (size - 3) + x] = from + tap.weights * direct.tap_size + at;
       }
       call.out = to + at;
@@ -85,8 +71,18 @@ void transform_kernels(const Kernels& kernels, const Products& direct, const Par
 
 }  // namespace
 
-Winograd::Winograd(std::unique_ptr<Products> convolution)
-    : direct(std::move(convolution)), taps(span(*direct)) {}
+Winograd::Winograd(std::unique_ptr<Products> convolution) : direct(std::move(convolution)) {
+  for (const Phase& phase : direct->phases) {
+    const size_t begin = sources.size();
+    for (WindowSource& source : split(phase, direct->in_stride)) {
+      for (const Tap& tap : source.taps) {
+        taps = std::max(taps, static_cast<size_t>(std::max(tap.dy, tap.dx)) + 1);
+      }
+      sources.push_back(std::move(source));
+    }
+    sums.push_back({begin, sources.size() - begin});
+  }
+}
 
 Layout Winograd::layout(size_t images, size_t element) const {
   // With few tiles per image, several images should share each read of the transformed kernels.
@@ -99,41 +95,28 @@ void Winograd::pack(const Kernels& kernels, const Kernels& floats) {
     direct->pack(kernels, floats);
     return;
   }
-  size_t count = 0;
-  for (const Phase& phase : direct->phases) count += split(phase, direct->in_stride).size();
+  const size_t positions = window() * window();
   places.in = direct->in;
   places.out = direct->out;
-  places.allocate(count * window() * window(), 0);
-  uint32_t kernel = 0;
-  for (const Phase& phase : direct->phases) {
-    Sum sum;
-    for (const Part& part : split(phase, direct->in_stride)) {
-      const int top = least(part, &Tap::dy), left = least(part, &Tap::dx);
-      sum.sources.push_back(sources.size());
-      sources.push_back({part.phase_y, part.phase_x, top, left});
-      sum.kernels.push_back(kernel);
-      transform_kernels(kernels, *direct, part, window(), kernel * window() * window(), &places);
-      ++kernel;
-    }
-    sums.push_back(std::move(sum));
+  places.allocate(sources.size() * positions, 0);
+  for (size_t i = 0; i < sources.size(); ++i) {
+    transform_kernels(kernels, *direct, sources[i], window(), i * positions, &places);
   }
   places.pack(floats, floats);
   direct->weights = {};
 }
 
-bool suits_winograd(const Products& convolution) {
-  const size_t taps = span(convolution);
-  if ((taps != 2 && taps != 3) || convolution.in.channels < kBlock) return false;
-  size_t kernels = 0, products = 0;
-  for (const Phase& phase : convolution.phases) {
-    kernels += split(phase, convolution.in_stride).size();
-    products += phase.taps.size() * convolution.rows * convolution.columns;
+bool Winograd::pays() const {
+  if ((taps != 2 && taps != 3) || direct->in.channels < kBlock) return false;
+  size_t products = 0;
+  for (const Phase& phase : direct->phases) {
+    products += phase.taps.size() * direct->rows * direct->columns;
   }
   // Each position holds one weight per pair of input and output channels.
-  const size_t places = kernels * (3 + taps) * (3 + taps);
-  const size_t bytes = places * sizeof(float);
-  const size_t pairs = convolution.in.blocks() * convolution.out.blocks() * kBlock * kBlock;
-  return 4 * places * tile_count(convolution) <= 3 * products &&
+  const size_t positions = sources.size() * window() * window();
+  const size_t bytes = positions * sizeof(float);
+  const size_t pairs = direct->in.padded() * direct->out.padded();
+  return 4 * positions * tile_count(*direct) <= 3 * products &&
          (bytes * pairs <= kCachedKernels || bytes * kProductsPerByte <= products);
 }
 

@@ -28,7 +28,8 @@ inline size_t tile_count(const Products& direct) {
 // (y + begin_y, x + begin_x) of the phase.
 struct WindowSource {
   size_t phase_y, phase_x;
-  ptrdiff_t begin_y, begin_x;
+  int begin_y, begin_x;
+  std::vector<Tap> taps;  // of the kernel that the windows are multiplied with, from the begin on
 };
 
 // Convolution by minimal filtering, F(4×4, r×r) (Lavin & Gray 2016, arXiv:1509.09308). Windows of
@@ -41,21 +42,23 @@ struct WindowSource {
 // Windows, products and transformed kernels are floats, because bfloat16 is too coarse for their
 // sums. Between bfloat16 layers only 3×3 kernels are faster this way.
 struct Winograd : Operator {
-  // Sum of products for one phase of the output: the sources of the windows, and the indices of the
-  // corresponding transformed kernels.
+  // Sum of products for one phase of the output: a range of the sources.
   struct Sum {
-    std::vector<size_t> sources;
-    std::vector<uint32_t> kernels;
+    size_t begin;
+    size_t count;
   };
 
   std::unique_ptr<Products> direct;  // the convolution; its weights are released once transformed
   size_t taps = 0;                   // r
   std::vector<WindowSource> sources;
   std::vector<Sum> sums;  // one per phase of `direct`
-  Products places;        // transformed kernels, (3 + r)² taps each; empty: not transformed
+  Products places;        // transformed kernels of the sources, (3 + r)² taps each; empty: none
 
   explicit Winograd(std::unique_ptr<Products> convolution);
 
+  // Returns true if minimal filtering is faster for a convolution: it needs fewer multiplications,
+  // and reading the transformed weights does not take longer than it saves.
+  bool pays() const;
   size_t window() const { return 3 + taps; }
   bool is_transformed() const { return !places.packed.empty(); }
   const char* kind() const override { return direct->kind(); }
@@ -66,9 +69,5 @@ struct Winograd : Operator {
   void pack(const Kernels& kernels, const Kernels& floats) override;
   std::unique_ptr<Step> place(const Places& places) const override;
 };
-
-// Returns true if minimal filtering is faster for a convolution: it needs fewer multiplications,
-// and reading the transformed weights does not take longer than it saves.
-bool suits_winograd(const Products& convolution);
 
 }  // namespace zoo::native

@@ -29,7 +29,7 @@ struct ChunkLayout {
     window_source = places * window_place;
     product_place = (direct.out.blocks() * slots + 1) * kBlock;
     size_t most = 0;
-    for (const Winograd::Sum& sum : layer.sums) most = std::max(most, sum.sources.size());
+    for (const Winograd::Sum& sum : layer.sums) most = std::max(most, sum.count);
     products = most * window_source;
     size = products + places * product_place;
   }
@@ -48,9 +48,9 @@ class PlacedWinograd : public Step {
         chunk_(layer, in_),
         tiles_(choose_tiles(where.kernels.wide, 1, chunk_.slots, direct_.out.blocks())),
         zeros_(direct_.out.blocks() * kBlock, 0.0f) {
-    const size_t most = chunk_.products / chunk_.window_source;
-    for (size_t i = 0; i < most; ++i) {
+    for (size_t i = 0; i < layer.sources.size(); ++i) {
       offsets_.push_back(static_cast<ptrdiff_t>(i * chunk_.window_source));
+      kernels_.push_back(static_cast<uint32_t>(i * chunk_.places));
     }
   }
 
@@ -63,8 +63,8 @@ class PlacedWinograd : public Step {
         const size_t first = std::min(done, tiles - chunk_.tiles);
         for (size_t i = 0; i < layer_.sums.size(); ++i) {
           const Winograd::Sum& sum = layer_.sums[i];
-          for (size_t k = 0; k < sum.sources.size(); ++k) {
-            transform_windows(run.memory, image + n, first, layer_.sources[sum.sources[k]],
+          for (size_t k = 0; k < sum.count; ++k) {
+            transform_windows(run.memory, image + n, first, layer_.sources[sum.begin + k],
                               scratch + k * chunk_.window_source);
           }
           multiply(sum, scratch);
@@ -118,26 +118,19 @@ class PlacedWinograd : public Step {
 
   void multiply(const Winograd::Sum& sum, float* scratch) const {
     const Products& places = layer_.places;
-    std::vector<uint32_t> taps(sum.kernels.size());
-    TileCall call;
+    TileCall call = places.make_call();
     call.in_block = chunk_.slots * kBlock;
-    call.blocks = places.in.blocks();
-    call.depth = places.in.channels - (call.blocks - 1) * kBlock;
-    call.taps = sum.sources.size();
+    call.taps = sum.count;
     call.offsets = offsets_.data();
-    call.places = taps.data();
-    call.tap_size = places.tap_size;
-    call.column_size = places.column_size;
+    call.places = kernels_.data() + sum.begin;
     call.bias = zeros_.data();
     call.out_block = chunk_.slots * kBlock;
     call.out_step = kBlock;
     size_t column = 0;
     for (const Tile* tile : tiles_) {
-      call.weights = places.packed.data() + column * places.column_size * sizeof(float);
       for (size_t place = 0; place < chunk_.places; ++place) {
-        for (size_t k = 0; k < taps.size(); ++k) {
-          taps[k] = static_cast<uint32_t>(sum.kernels[k] * chunk_.places + place);
-        }
+        call.weights = places.packed.data() +
+                       (column * places.column_size + place * places.tap_size) * sizeof(float);
         float* const out = scratch + chunk_.products + place * chunk_.product_place;
         for (size_t done = 0; done < chunk_.slots; done += tile->rows) {
           const size_t slot = std::min(done, chunk_.slots - tile->rows);
@@ -179,7 +172,8 @@ class PlacedWinograd : public Step {
   size_t scratch_;
   ChunkLayout chunk_;
   std::vector<const Tile*> tiles_;
-  std::vector<ptrdiff_t> offsets_;  // one per source of a sum
+  std::vector<ptrdiff_t> offsets_;  // of the windows of a sum's sources
+  std::vector<uint32_t> kernels_;   // first tap of the kernel of each source
   Floats zeros_;
 };
 
