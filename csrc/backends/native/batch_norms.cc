@@ -7,7 +7,7 @@ namespace zoo::native {
 
 std::string_view Graph::add_constant(Constant constant) {
   names_.push_back("constant " + std::to_string(names_.size()));
-  constants_.emplace(names_.back(), std::move(constant));
+  constants_.emplace(names_.back(), std::make_shared<Constant>(std::move(constant)));
   return names_.back();
 }
 

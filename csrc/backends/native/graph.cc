@@ -171,7 +171,7 @@ Graph::Graph(std::string_view file) {
     if (field.number == 5) {
       std::string_view name;
       Constant constant = read_constant(field.bytes, &name);
-      constants_.emplace(name, std::move(constant));
+      constants_.emplace(name, std::make_shared<Constant>(std::move(constant)));
     }
     if (field.number == 12) outputs_.push_back(name_of(field.bytes));
   }
@@ -190,13 +190,12 @@ void Graph::fold_constants() {
   for (Node& node : nodes_) {
     const auto found = constants_.find(node.inputs.empty() ? "" : node.inputs.front());
     const bool known = found != constants_.end() && node.domain.empty() && !node.outputs.empty();
-    const bool floats = known && !found->second.floats.empty();
+    const bool floats = known && !found->second->floats.empty();
     if (node.op == "Constant" && node.domain.empty() && !node.outputs.empty()) {
-      constants_.emplace(node.outputs.front(), read_value(node));
+      constants_.emplace(node.outputs.front(), std::make_shared<Constant>(read_value(node)));
     } else if ((node.op == "Cast" && floats && node.integer("to", 0) == kFloat) ||
                (node.op == "Identity" && known)) {
-      Constant same = found->second;
-      constants_.emplace(node.outputs.front(), std::move(same));
+      constants_.emplace(node.outputs.front(), found->second);
     } else {
       left.push_back(std::move(node));
     }
@@ -206,7 +205,7 @@ void Graph::fold_constants() {
 
 const Constant* Graph::constant(std::string_view value) const {
   const auto found = constants_.find(value);
-  return found == constants_.end() ? nullptr : &found->second;
+  return found == constants_.end() ? nullptr : found->second.get();
 }
 
 const Node* Graph::producer(std::string_view value) const {

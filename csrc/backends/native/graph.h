@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,7 +68,7 @@ class Graph {
   std::vector<Node> nodes_;
   std::vector<std::string_view> outputs_;
   std::deque<std::string> names_;  // of the constants added by add_constant
-  std::map<std::string_view, Constant> constants_;
+  std::map<std::string_view, std::shared_ptr<const Constant>> constants_;
   std::map<std::string_view, const Node*> producers_;
   std::multimap<std::string_view, const Node*> users_;
 };

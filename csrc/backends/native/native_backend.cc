@@ -147,9 +147,8 @@ std::string native_version() { return native::kernels("fp32").isa; }
 
 std::unique_ptr<Backend> make_native(const BackendConfig& config) {
   const KernelPair kernels{native::kernels(config.precision), native::kernels("fp32")};
-  const native::Graph graph(config.graph);
-  return std::make_unique<NativeBackend>(kernels, native::lower(graph, *config.manifest),
-                                         config.instances);
+  return std::make_unique<NativeBackend>(
+      kernels, native::lower(native::Graph(config.graph), *config.manifest), config.instances);
 }
 
 }  // namespace zoo

@@ -38,7 +38,17 @@ std::vector<size_t> Network::users(size_t value) const {
 }
 
 void Network::pack(const KernelPair& kernels) {
-  for (const auto& op : operators) op->pack(kernels.of(is_wide(*op)), kernels.wide);
+  std::vector<size_t> offsets;
+  size_t size = 0;
+  for (const auto& op : operators) {
+    offsets.push_back(size);
+    size += rounded_up(op->packed_size(kernels.of(is_wide(*op)), kernels.wide), kCacheLine);
+  }
+  weights = RawBytes(size);
+  for (size_t i = 0; i < operators.size(); ++i) {
+    Operator& op = *operators[i];
+    op.pack(kernels.of(is_wide(op)), kernels.wide, weights.data() + offsets[i]);
+  }
 }
 
 }  // namespace zoo::native

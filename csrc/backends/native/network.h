@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/native/floats.h"
 #include "backends/native/kernels.h"
 #include "backends/native/map.h"
 
@@ -87,9 +88,15 @@ class Operator {
   virtual Layout layout(size_t /*images*/, size_t /*element*/) const { return Layout::kAsOperand; }
   // Returns the size of the step's scratch memory, in floats.
   virtual size_t scratch(const Places& /*places*/) const { return 0; }
-  // Packs the weights for `kernels`, which match the precision of the operands, or for `floats` if
-  // the operator computes in float in every precision.
-  virtual void pack(const Kernels& /*kernels*/, const Kernels& /*floats*/) {}
+  // Returns the size of the packed weights in bytes, for the kernels that pack() gets.
+  virtual size_t packed_size(const Kernels& /*kernels*/, const Kernels& /*floats*/) const {
+    return 0;
+  }
+  // Packs the weights into `memory`, which is aligned to a cache line and outlives the operator,
+  // for `kernels`, which match the precision of the operands, or for `floats` if the operator
+  // computes in float in every precision.
+  virtual void pack(const Kernels& /*kernels*/, const Kernels& /*floats*/,
+                    unsigned char* /*memory*/) {}
   virtual std::unique_ptr<Step> place(const Places& places) const = 0;
 };
 
@@ -99,6 +106,7 @@ struct Network {
   std::vector<std::string> outputs;
   std::vector<Value> values;
   std::vector<std::unique_ptr<Operator>> operators;  // in topological order
+  RawBytes weights;                                  // packed, of all operators
 
   size_t add_value(const Shape& shape, bool wide = false);
   // Return the index of a tensor, which is added if it is new.

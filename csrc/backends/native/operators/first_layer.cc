@@ -106,7 +106,7 @@ class PlacedFirstLayer : public Step {
     TileCall call = products.make_call();
     call.in_step = layer_.window.stride * layer_.image.channels;
     call.in_block = kBlock;
-    call.weights = products.packed.data() + column * products.column_size * kernels_.element;
+    call.weights = products.packed + column * products.column_size * kernels_.element;
     call.bias = products.biases.data() + column * kBlock;
     call.out_block = out_.block;
     call.out_step = out_.column;

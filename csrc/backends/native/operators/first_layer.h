@@ -24,8 +24,11 @@ struct FirstLayer : Operator {
   // Returns the number of elements in an image row, including the zero padding on both sides.
   size_t row() const { return (image.width + 2 * window.padding) * image.channels; }
   size_t scratch(const Places& places) const override;
-  void pack(const Kernels& kernels, const Kernels& floats) override {
-    products.pack(kernels, floats);
+  size_t packed_size(const Kernels& kernels, const Kernels& floats) const override {
+    return products.packed_size(kernels, floats);
+  }
+  void pack(const Kernels& kernels, const Kernels& floats, unsigned char* memory) override {
+    products.pack(kernels, floats, memory);
   }
   std::unique_ptr<Step> place(const Places& places) const override;
 };

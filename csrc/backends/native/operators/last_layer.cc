@@ -193,7 +193,7 @@ std::unique_ptr<Step> LastLayer::place(const Places& places) const {
   return std::make_unique<PlacedLastLayer>(places, *this);
 }
 
-void LastLayer::pack(const Kernels&, const Kernels&) {
+void LastLayer::pack(const Kernels&, const Kernels&, unsigned char*) {
   for (const Phase& phase : direct->phases) {
     phases.push_back(weights.size());
     for (size_t k = 0; k < direct->in.channels; ++k) {

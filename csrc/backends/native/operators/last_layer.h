@@ -25,7 +25,7 @@ struct LastLayer : Operator {
   const char* kind() const override { return "last layer"; }
   double operations() const override { return direct->operations(); }
   size_t scratch(const Places& places) const override;
-  void pack(const Kernels& kernels, const Kernels& floats) override;
+  void pack(const Kernels& kernels, const Kernels& floats, unsigned char* memory) override;
   std::unique_ptr<Step> place(const Places& places) const override;
 };
 

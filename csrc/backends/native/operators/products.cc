@@ -65,9 +65,13 @@ TileCall Products::make_call() const {
   return call;
 }
 
-void Products::allocate(size_t taps, size_t sets) {
+void Products::set_strides(size_t taps) {
   tap_size = in.blocks() * kBlock * kBlock;
   column_size = taps * tap_size + kApart;
+}
+
+void Products::allocate(size_t taps, size_t sets) {
+  set_strides(taps);
   weights.assign(out.blocks() * column_size, 0.0f);
   biases.assign(sets * out.padded(), 0.0f);
 }
@@ -81,31 +85,36 @@ void Products::set_bias(size_t set, size_t output, float value) {
   biases[set * out.padded() + output] = value;
 }
 
-void Products::pack(const Kernels& kernels, const Kernels&) {
+size_t Products::packed_size(const Kernels& kernels, const Kernels&) const {
+  return out.blocks() * column_size * kernels.element;
+}
+
+void Products::pack(const Kernels& kernels, const Kernels&, unsigned char* memory) {
+  constexpr size_t kSquare = kBlock * kBlock;
+  const auto pack_halves = [&] {
+    for (size_t column = 0; column < out.blocks(); ++column) {
+      for (size_t at = 0; at + kSquare <= column_size; at += kSquare) {
+        const size_t first = column * column_size + at;
+        if (!kernels.pack_halves(weights.data() + first, memory + first * 2)) return false;
+      }
+    }
+    return true;
+  };
   // The time to read the weights dominates, and half precision halves it.
-  halves = kernels.pack_halves && streams && pack_as(kernels.pack_halves, 2);
-  if (!halves) {
-    pack_as(
-        [&](const float* from, void* to) {
-          kernels.pack(from, to);
-          return true;
-        },
-        kernels.element);
+  halves = kernels.pack_halves && streams && pack_halves();
+  for (size_t column = 0; !halves && column < out.blocks(); ++column) {
+    const size_t first = column * column_size;
+    pack_column(kernels, weights.data() + first, memory + first * kernels.element);
   }
+  packed = memory;
   weights = {};
 }
 
-template <typename Pack>
-bool Products::pack_as(const Pack& pack_block, size_t size) {
+void Products::pack_column(const Kernels& kernels, const float* from, unsigned char* memory) const {
   constexpr size_t kSquare = kBlock * kBlock;
-  packed.assign(weights.size() * size, 0);
-  for (size_t column = 0; column < out.blocks(); ++column) {
-    for (size_t at = 0; at + kSquare <= column_size; at += kSquare) {
-      const size_t first = column * column_size + at;
-      if (!pack_block(weights.data() + first, packed.data() + first * size)) return false;
-    }
+  for (size_t at = 0; at + kSquare <= column_size; at += kSquare) {
+    kernels.pack(from + at, memory + at * kernels.element);
   }
-  return true;
 }
 
 std::unique_ptr<Products> make_dense(const float* weights, const float* bias, const Shape& in,

@@ -40,10 +40,10 @@ struct Products : Operator {
   size_t columns = 1;
   std::vector<Phase> phases;
   Activation activation;
-  Floats weights;        // [out block][tap][in channel, padded][16]; empty once packed
-  Bytes packed;          // the weights in the layout that the kernels read
-  bool streams = false;  // each weight is used once per image
-  bool halves = false;   // packed in half precision, as in the engine file
+  Floats weights;  // [out block][tap][in channel, padded][16]; empty once packed
+  const unsigned char* packed = nullptr;  // the weights in the layout that the kernels read
+  bool streams = false;                   // each weight is used once per image
+  bool halves = false;                    // packed in half precision, as in the engine file
   size_t tap_size = 0;
   size_t column_size = 0;
   Floats biases;  // [set][out channel, padded]
@@ -52,8 +52,12 @@ struct Products : Operator {
   double operations() const override;
   size_t padding() const override;
   Layout layout(size_t images, size_t element) const override;
-  void pack(const Kernels& kernels, const Kernels& floats) override;
+  size_t packed_size(const Kernels& kernels, const Kernels& floats) const override;
+  void pack(const Kernels& kernels, const Kernels& floats, unsigned char* memory) override;
   std::unique_ptr<Step> place(const Places& places) const override;
+
+  // Packs the weights of one column block.
+  void pack_column(const Kernels& kernels, const float* from, unsigned char* memory) const;
 
   // Returns the size of a packed weight in bytes.
   size_t weight_size(const Kernels& kernels) const { return halves ? 2 : kernels.element; }
@@ -61,15 +65,12 @@ struct Products : Operator {
   // Returns a call of a tile with the strides of the weights, and the blocks of the input.
   TileCall make_call() const;
 
+  // Sets the strides of the weights of `taps` kernel taps.
+  void set_strides(size_t taps);
   // Allocates the weights of `taps` kernel taps and `sets` sets of biases, all 0.
   void allocate(size_t taps, size_t sets);
   void set_weight(size_t tap, size_t input, size_t output, float value);
   void set_bias(size_t set, size_t output, float value);
-
- private:
-  // Packs all blocks; returns false if pack_block fails for one of them.
-  template <typename Pack>
-  bool pack_as(const Pack& pack_block, size_t size);
 };
 
 // Makes a dense layer from weights [outputs, inputs]. Maps are flattened in the order [C, H, W]. At

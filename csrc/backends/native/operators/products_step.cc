@@ -155,7 +155,7 @@ void PlacedProducts::run_lines(const Tile& tile, size_t column, const Memory& me
                                size_t out) const {
   TileCall call = layer_.make_call();
   call.in_block = in_.block;
-  call.weights = layer_.packed.data() + column * layer_.column_size * weight_size_;
+  call.weights = layer_.packed + column * layer_.column_size * weight_size_;
   call.out_block = out_.block;
   call.out_step = out_step_;
   const auto run_tile = layer_.halves ? tile.run_halves : sums_ ? tile.run_sums : tile.run;

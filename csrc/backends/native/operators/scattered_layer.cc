@@ -85,7 +85,7 @@ void PlacedScatteredLayer::multiply(const Memory& memory, size_t in, size_t y,
   call.out_step = kBlock;
   size_t column = 0;
   for (const Tile* tile : tiles_) {
-    call.weights = products.packed.data() + column * products.column_size * kernels_.element;
+    call.weights = products.packed + column * products.column_size * kernels_.element;
     call.bias = products.biases.data() + column * kBlock;
     for (size_t done = 0; done < layout_.slots; done += tile->rows) {
       const size_t first = std::min(done, layout_.slots - tile->rows);

@@ -28,8 +28,11 @@ struct ScatteredLayer : Operator {
     return 2.0 * static_cast<double>(in.pixels() * in.channels * products.out.channels);
   }
   size_t scratch(const Places& places) const override;
-  void pack(const Kernels& kernels, const Kernels& floats) override {
-    products.pack(kernels, floats);
+  size_t packed_size(const Kernels& kernels, const Kernels& floats) const override {
+    return products.packed_size(kernels, floats);
+  }
+  void pack(const Kernels& kernels, const Kernels& floats, unsigned char* memory) override {
+    products.pack(kernels, floats, memory);
   }
   std::unique_ptr<Step> place(const Places& places) const override;
 };

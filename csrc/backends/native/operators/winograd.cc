@@ -48,24 +48,20 @@ std::vector<WindowSource> split(const Phase& phase, size_t stride) {
   return sources;
 }
 
-// Writes the transformed kernel of a source to `places`, beginning with tap `first`.
+// Writes the transformed kernel of a source for one column block to `to`.
 void transform_kernels(const Kernels& kernels, const Products& direct, const WindowSource& source,
-                       size_t size, size_t first, Products* places) {
+                       size_t size, size_t column, float* to) {
   KernelCall call{};
   call.size = size;
-  call.out_step = places->tap_size;
-  for (size_t column = 0; column < direct.out.blocks(); ++column) {
-    const float* const from = direct.weights.data() + column * direct.column_size;
-    float* const to =
-        places->weights.data() + column * places->column_size + first * places->tap_size;
-    for (size_t at = 0; at < direct.tap_size; at += kBlock) {
-      for (const Tap& tap : source.taps) {
-        const auto y = static_cast<size_t>(tap.dy), x = static_cast<size_t>(tap.dx);
-        call.taps[y * (size - 3) + x] = from + tap.weights * direct.tap_size + at;
-      }
-      call.out = to + at;
-      kernels.transform_kernel(call);
+  call.out_step = direct.tap_size;
+  const float* const from = direct.weights.data() + column * direct.column_size;
+  for (size_t at = 0; at < direct.tap_size; at += kBlock) {
+    for (const Tap& tap : source.taps) {
+      const auto y = static_cast<size_t>(tap.dy), x = static_cast<size_t>(tap.dx);
+      call.taps[y * (size - 3) + x] = from + tap.weights * direct.tap_size + at;
     }
+    call.out = to + at;
+    kernels.transform_kernel(call);
   }
 }
 
@@ -82,6 +78,9 @@ Winograd::Winograd(std::unique_ptr<Products> convolution) : direct(std::move(con
     }
     sums.push_back({begin, sources.size() - begin});
   }
+  places.in = direct->in;
+  places.out = direct->out;
+  places.set_strides(sources.size() * window() * window());
 }
 
 Layout Winograd::layout(size_t images, size_t element) const {
@@ -90,19 +89,31 @@ Layout Winograd::layout(size_t images, size_t element) const {
   return direct->layout(images, element);
 }
 
-void Winograd::pack(const Kernels& kernels, const Kernels& floats) {
-  if (kernels.element != sizeof(float) && taps != 3) {
-    direct->pack(kernels, floats);
+bool Winograd::transforms(const Kernels& kernels) const {
+  return kernels.element == sizeof(float) || taps == 3;
+}
+
+size_t Winograd::packed_size(const Kernels& kernels, const Kernels& floats) const {
+  return transforms(kernels) ? places.packed_size(floats, floats)
+                             : direct->packed_size(kernels, floats);
+}
+
+void Winograd::pack(const Kernels& kernels, const Kernels& floats, unsigned char* memory) {
+  if (!transforms(kernels)) {
+    direct->pack(kernels, floats, memory);
     return;
   }
-  const size_t positions = window() * window();
-  places.in = direct->in;
-  places.out = direct->out;
-  places.allocate(sources.size() * positions, 0);
-  for (size_t i = 0; i < sources.size(); ++i) {
-    transform_kernels(kernels, *direct, sources[i], window(), i * positions, &places);
+  const size_t source_size = window() * window() * places.tap_size;
+  // One column block at a time stays in the cache between the transform and the packing.
+  Floats block(places.column_size, 0.0f);
+  for (size_t column = 0; column < places.out.blocks(); ++column) {
+    for (size_t i = 0; i < sources.size(); ++i) {
+      transform_kernels(kernels, *direct, sources[i], window(), column,
+                        block.data() + i * source_size);
+    }
+    places.pack_column(floats, block.data(), memory + column * places.column_size * floats.element);
   }
-  places.pack(floats, floats);
+  places.packed = memory;
   direct->weights = {};
 }
 

@@ -52,21 +52,24 @@ struct Winograd : Operator {
   size_t taps = 0;                   // r
   std::vector<WindowSource> sources;
   std::vector<Sum> sums;  // one per phase of `direct`
-  Products places;        // transformed kernels of the sources, (3 + r)² taps each; empty: none
+  Products places;        // transformed kernels of the sources, (3 + r)² taps each
 
   explicit Winograd(std::unique_ptr<Products> convolution);
 
+  // Returns true if minimal filtering is faster in the precision of `kernels` too.
+  bool transforms(const Kernels& kernels) const;
   // Returns true if minimal filtering is faster for a convolution: it needs fewer multiplications,
   // and reading the transformed weights does not take longer than it saves.
   bool pays() const;
   size_t window() const { return 3 + taps; }
-  bool is_transformed() const { return !places.packed.empty(); }
+  bool is_transformed() const { return places.packed != nullptr; }
   const char* kind() const override { return direct->kind(); }
   double operations() const override { return direct->operations(); }
   size_t padding() const override { return is_transformed() ? 0 : direct->padding(); }
   Layout layout(size_t images, size_t element) const override;
   size_t scratch(const Places& places) const override;
-  void pack(const Kernels& kernels, const Kernels& floats) override;
+  size_t packed_size(const Kernels& kernels, const Kernels& floats) const override;
+  void pack(const Kernels& kernels, const Kernels& floats, unsigned char* memory) override;
   std::unique_ptr<Step> place(const Places& places) const override;
 };
 

@@ -129,8 +129,8 @@ class PlacedWinograd : public Step {
     size_t column = 0;
     for (const Tile* tile : tiles_) {
       for (size_t place = 0; place < chunk_.places; ++place) {
-        call.weights = places.packed.data() +
-                       (column * places.column_size + place * places.tap_size) * sizeof(float);
+        call.weights =
+            places.packed + (column * places.column_size + place * places.tap_size) * sizeof(float);
         float* const out = scratch + chunk_.products + place * chunk_.product_place;
         for (size_t done = 0; done < chunk_.slots; done += tile->rows) {
           const size_t slot = std::min(done, chunk_.slots - tile->rows);
