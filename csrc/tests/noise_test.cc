@@ -1,40 +1,16 @@
-// Compares Philox, Box-Muller and the operators with known answers and double precision.
+// Compares the elementary functions of the noise with double precision, and its kernels with their
+// scalar definition. tests/runtime/test_noise.py has the known answers and the operators.
 
-#include <array>
 #include <cmath>
 #include <limits>
 #include <vector>
 
-#include "ops/batched_interpolate.h"
 #include "ops/reparametrized_sample.h"
 #include "tests/check.h"
 
 namespace {
 
 constexpr double kPi = 3.14159265358979323846;
-
-// kat_vectors of Random123 (Salmon et al., SC 2011), lines philox4x32 10.
-void known_answers() {
-  struct Vector {
-    std::array<uint32_t, 4> counter;
-    std::array<uint32_t, 2> key;
-    std::array<uint32_t, 4> answer;
-  };
-  const Vector vectors[] = {
-      {{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
-      {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff},
-       {0xffffffff, 0xffffffff},
-       {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-      {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
-       {0xa4093822, 0x299f31d0},
-       {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}}};
-  for (const Vector& v : vectors) {
-    const zoo::Philox4 got = zoo::philox4x32_10(
-        {v.counter[0], v.counter[1], v.counter[2], v.counter[3]}, v.key[0], v.key[1]);
-    CHECK(got.x == v.answer[0] && got.y == v.answer[1]);
-    CHECK(got.z == v.answer[2] && got.w == v.answer[3]);
-  }
-}
 
 double ulps(float got, double expected) {
   const float near = std::fabs(static_cast<float>(expected));
@@ -90,50 +66,9 @@ void kernels_equal_definition() {
   }
 }
 
-void normals_follow_box_muller() {
-  double worst = 0.0;
-  for (uint64_t sample = 0; sample < 20000; ++sample) {
-    const zoo::Philox4 bits = zoo::noise_block(7, sample, 0, 0);
-    const zoo::Normal4 n = zoo::normal4(bits);
-    const double u = (bits.x + 0.5) / 4294967296.0;
-    const double angle = 2.0 * kPi * (bits.y + 0.5) / 4294967296.0;
-    const double radius = std::sqrt(-2.0 * std::log(u));
-    worst = std::max(worst, std::fabs(n.x - radius * std::sin(angle)));
-    worst = std::max(worst, std::fabs(n.y - radius * std::cos(angle)));
-  }
-  CHECK(worst < 1e-5);
-}
-
-void reparametrization() {
-  const std::vector<float> mu = {1.0f, -2.0f, 0.5f, 3.0f};
-  const std::vector<float> logvar = {0.0f, -3.0f, -std::numeric_limits<float>::infinity(), 2.0f};
-  std::vector<float> h(4);
-  zoo::reparametrized_sample(mu.data(), logvar.data(), {1, 2, 0}, 2, 2, h.data());
-  for (size_t i = 0; i < 4; ++i) {
-    const double eps = zoo::normal(1, 2 + i / 2, 0, static_cast<uint32_t>(i % 2));
-    CHECK(std::fabs(h[i] - (mu[i] + std::exp(0.5 * logvar[i]) * eps)) < 2e-6);
-  }
-  CHECK(h[2] == mu[2]);
-}
-
-void interpolation() {
-  const std::vector<float> a = {1.0f, 0.0f};
-  const std::vector<float> b = {0.0f, 1.0f};
-  const std::vector<float> t = {0.0f, 0.5f, 1.0f};
-  std::vector<float> h(6);
-  zoo::batched_interpolate(a.data(), b.data(), t.data(), zoo::Interpolation::kLinear, 1, 3, 2,
-                           h.data());
-  CHECK(h == (std::vector<float>{1.0f, 0.0f, 0.5f, 0.5f, 0.0f, 1.0f}));
-  zoo::batched_interpolate(a.data(), b.data(), t.data(), zoo::Interpolation::kSpherical, 1, 3, 2,
-                           h.data());
-  CHECK(std::fabs(h[2] - std::sqrt(0.5)) < 1e-6 && std::fabs(h[3] - std::sqrt(0.5)) < 1e-6);
-  CHECK(h[0] == 1.0f && h[1] == 0.0f && h[4] == 0.0f && h[5] == 1.0f);
-}
-
 }  // namespace
 
 int main() {
-  known_answers();
   elementary_functions();
   for (const char* isa : {"baseline", "avx2", "avx512"}) {
     const bool supported = zoo::use_noise_kernel_isa(isa);
@@ -141,8 +76,5 @@ int main() {
     if (supported) kernels_equal_definition();
   }
   CHECK(!zoo::use_noise_kernel_isa("abacus"));
-  normals_follow_box_muller();
-  reparametrization();
-  interpolation();
   return zoo::test::report();
 }

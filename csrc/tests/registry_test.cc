@@ -42,48 +42,19 @@ std::unique_ptr<nvinfer1::IPluginV3> make(IPluginCreatorInterface* creator,
           "node", &collection, nvinfer1::TensorRTPhase::kBUILD));
 }
 
-// Returns the serialised value of a field of a plugin, -1 if there is none.
-int32_t serialised_field(nvinfer1::IPluginV3* plugin, const std::string& name) {
-  auto* const running = static_cast<nvinfer1::IPluginV3OneRuntime*>(
-      plugin->getCapabilityInterface(nvinfer1::PluginCapabilityType::kRUNTIME));
-  const auto* fields = running->getFieldsToSerialize();
-  for (int32_t index = 0; index < fields->nbFields; ++index) {
-    const PluginField& field = fields->fields[index];
-    if (name == field.name) return *static_cast<const int32_t*>(field.data);
-  }
-  return -1;
-}
-
-// Checks that both creators in the registry create plugins and refuse invalid fields.
+// Checks that the registry finds both creators by name, version and namespace, and that they create
+// plugins. plugins_test.cc tests their fields.
 void check_creators(nvinfer1::IPluginRegistry* registry) {
-  const int32_t stream = 7, half = 1, wrong = 9;
+  const int32_t half = 1;
   for (const char* name : kNames) {
     IPluginCreatorInterface* const creator = registry->getCreator(name, "1", "");
     CHECK(creator != nullptr);
     if (!creator) continue;
     CHECK(registry->getCreator(name, "2", "") == nullptr);
     CHECK(registry->getCreator(name, "1", "other") == nullptr);
-    const auto plugin = make(creator, {{"output_type", &half, PluginFieldType::kINT32, 1}});
-    CHECK(plugin != nullptr);
-    if (!plugin) continue;
-    auto* const core = static_cast<nvinfer1::IPluginV3OneCore*>(
-        plugin->getCapabilityInterface(nvinfer1::PluginCapabilityType::kCORE));
-    CHECK(std::string(core->getPluginName()) == name);
-    CHECK(std::string(core->getPluginVersion()) == "1");
-    CHECK(serialised_field(plugin.get(), "output_type") == 1);
-    CHECK(make(creator, {{"unknown", &stream, PluginFieldType::kINT32, 1}}) == nullptr);
-    CHECK(make(creator, {{"output_type", &wrong, PluginFieldType::kINT32, 1}}) == nullptr);
-    CHECK(make(creator, {{"output_type", &half, PluginFieldType::kINT32, 2}}) == nullptr);
-    CHECK(make(creator, {{"output_type", nullptr, PluginFieldType::kINT32, 1}}) == nullptr);
+    CHECK(make(creator, {{"output_type", &half, PluginFieldType::kINT32, 1}}) != nullptr);
+    CHECK(make(creator, {{"unknown", &half, PluginFieldType::kINT32, 1}}) == nullptr);
   }
-  IPluginCreatorInterface* const sample = registry->getCreator(kNames[0], "1", "");
-  IPluginCreatorInterface* const between = registry->getCreator(kNames[1], "1", "");
-  if (!sample || !between) return;
-  const auto seventh = make(sample, {{"stream", &stream, PluginFieldType::kINT32, 1}});
-  CHECK(seventh && serialised_field(seventh.get(), "stream") == 7);
-  const auto arc = make(between, {{"mode", "spherical", PluginFieldType::kCHAR, 9}});
-  CHECK(arc && serialised_field(arc.get(), "mode") == 1);
-  CHECK(make(between, {{"mode", "cubic", PluginFieldType::kCHAR, 5}}) == nullptr);
 }
 
 void check_absent(nvinfer1::IPluginRegistry* registry, int32_t before) {

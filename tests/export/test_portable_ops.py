@@ -391,6 +391,8 @@ def test_spherical_path_falls_back_to_the_line() -> None:
     t = np.array([0, 0.25, 0.5, 1], np.float32)
     got = interpolate(interpolator("spherical"), a, b, t)
     np.testing.assert_allclose(got, interpolate_oracle.linear(a, b, t), atol=1e-6)
+    kernel = runtime.ops.batched_interpolate(a, b, t, "spherical")
+    np.testing.assert_allclose(kernel, got, atol=1e-6)
 
 
 def test_unknown_mode() -> None:

@@ -23,10 +23,9 @@ from export.pipeline import Options
 from export.roles import generator as generators
 from fixture_types import Once
 from oracles.noise import normals
-from runtime.errors import ArgumentError, EngineFileError, ManifestError
+from runtime.errors import ArgumentError
 from shell import refuses, succeeds
-from small_engines import manifest
-from small_inputs import NOISE, SHAPE, STYLE, WIDTH, Style
+from small_inputs import STYLE, WIDTH, Style, close
 from zoo.evaluation.sampling import TorchGenerator
 from zoo.models.folding import fold
 from zoo.models.generators import no_noise
@@ -56,11 +55,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
 def generator(small: Small, request: pytest.FixtureRequest) -> Any:
     with runtime.Generator(small.path(), backend=request.param, instances=2) as generator:
         yield generator
-
-
-def close(got: Any, expected: Any) -> bool:
-    difference = np.abs(got.astype(int) - expected)
-    return bool(difference.max() <= 1 and difference.mean() < 0.01)
 
 
 @pytest.mark.parametrize("truncation", [1.0, 0.7, 0.0, 1.5])
@@ -160,67 +154,6 @@ def test_synthesis_alone_only_decodes(small: Small) -> None:
         runtime.Generator(small.path("mapping"))
     with pytest.raises(ArgumentError, match="role 'generator', expected 'mapping'"):
         runtime.Mapping(small.path())
-
-
-GOOD: dict[str, Any] = {
-    "schema": 2,
-    "latent": {"width": 3, "prior": "normal"},
-    "noise": NOISE | {"streams": {"latent": 0, "layers": [{"stream": 1, "width": 4}]}},
-    "truncation": {"mean": [0.5, 0], "layers": 2, "width": 2},
-}
-LAYERS = "noise.streams.layers"
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "words"),
-    [
-        (LAYERS, {}, f"'{LAYERS}': expected an array"),
-        (LAYERS, [3], f"'{LAYERS}': expected objects"),
-        (LAYERS, [{"stream": -1, "width": 4}], f"'{LAYERS}.stream': expected an integer"),
-        (LAYERS, [{"stream": 1}], f"'{LAYERS}.width': expected a value"),
-        (LAYERS, [{"stream": 1, "width": 0}], f"'{LAYERS}.width': expected an integer from 1"),
-        (LAYERS, [{"stream": 0, "width": 4}], f"'{LAYERS}.stream': expected a stream that"),
-        (LAYERS, [{"stream": 5, "width": 4}] * 2, f"'{LAYERS}.stream': expected a stream that"),
-        ("truncation", 0.5, "'truncation': expected an object"),
-        ("truncation.width", 3, r"'truncation.mean': expected 3 finite numbers"),
-        ("truncation.mean", [0, None], r"'truncation.mean': expected 2 finite numbers"),
-        ("truncation.layers", 0, "'truncation.layers': expected an integer from 1"),
-        ("schema", 1, "'schema': expected 2 with noise.streams.layers"),
-    ],
-)
-def test_bad_manifests(field: str, value: Any, words: str) -> None:
-    document = manifest("generator", SHAPE, **GOOD)
-    assert runtime.manifest.validate(document) == document
-    at = document = runtime.manifest.validate(document)
-    *parents, last = field.split(".")
-    for parent in parents:
-        at = at[parent]
-    at[last] = value
-    with pytest.raises(ManifestError, match=f"manifest field {words}"):
-        runtime.manifest.validate(document)
-
-
-def test_a_mapping_must_say_its_styles() -> None:
-    document = manifest("mapping", SHAPE, schema=2, latent=GOOD["latent"])
-    with pytest.raises(ManifestError, match="'truncation': expected a value"):
-        runtime.manifest.validate(document)
-
-
-@pytest.mark.parametrize("backend", ANY_GRAPH)
-@pytest.mark.parametrize("missing", ["truncation", "noise"])
-def test_a_graph_without_its_inputs_is_refused(
-    small: Small, tmp_path: Path, backend: str, missing: str
-) -> None:
-    model = onnx.load(small.path())
-    for entry in model.graph.input:
-        if entry.name == missing:
-            entry.name = "another"
-    for node in model.graph.node:
-        node.input[:] = ["another" if name == missing else name for name in node.input]
-    path = tmp_path / "other.onnx"
-    onnx.save(model, path)
-    with pytest.raises(EngineFileError, match=f"its graph has no input '{missing}'"):
-        runtime.Generator(path, backend=backend)
 
 
 # The command

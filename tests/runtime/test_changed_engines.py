@@ -81,6 +81,20 @@ MISMATCHES: dict[str, tuple[str, Callable[[Document], Any], str]] = {
         lambda document: document.update(schema=2, condition={"kind": "classes", "count": 10}),
         "no input 'label'",
     ),
+    "attributes of a denoiser": (
+        "denoising-ae.onnx",
+        lambda document: document.update(
+            schema=2, condition={"kind": "attributes", "names": ["old"]}
+        ),
+        "no input 'attributes'",
+    ),
+    "truncation": (
+        "linear-ae.onnx",
+        lambda document: document.update(
+            schema=2, truncation={"mean": [0, 0], "layers": 2, "width": 2}
+        ),
+        "no input 'truncation'",
+    ),
     "no condition": ("cgan.onnx", without("condition"), "the input 'label', which"),
     "more classes": (
         "cgan.onnx",

@@ -8,7 +8,6 @@ import re
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +99,13 @@ LATENT = ("plan", "inputs", 0)
         (plan_with("noise", "streams", "layers", 0, "width", 11), "plan.inputs"),
         (plan_with("plan", "buckets", [1, 2**63]), "plan.buckets"),
         (plan_with("plan", "buckets", [1, 17]), "plan.buckets"),
+        (plan_with("plan", "buckets", [16, 1]), "plan.buckets"),
+        (plan_with("plan", "buckets", [0]), "plan.buckets"),
+        (plan_with("plan", "buckets", []), "plan.buckets"),
+        (plan_with("plan", "target", "abacus"), "plan.target"),
+        (plan_with("plan", "fp32_layers", 1), "plan.fp32_layers"),
+        (plan_with("plan", "inputs", None), "plan.inputs"),
+        (plan_with(*IMAGE, "shape", ["N", -2]), "plan.outputs[0].shape"),
         (plan_with("image", "height", 7), "plan.outputs"),
     ],
 )
@@ -220,7 +226,17 @@ def test_pieces_that_overlap(tmp_path: Path) -> None:
     assert int(kilobytes) < 300_000, "as much as 10 GB where they are put together"
 
 
-Change = Callable[[bytes], bytes]
+def test_pieces_in_any_order(tmp_path: Path) -> None:
+    """Pieces may be repeated, and stand between texts that look like their beginnings."""
+    text = json.dumps(PLAN).encode()
+    first, second = (
+        b"zoo.manifest[%d/2,%d]:%s" % (index, len(part), part)
+        for index, part in enumerate((text[:400], text[400:]))
+    )
+    (tmp_path / "a.plan").write_bytes(
+        plan_of(b"zoo.manifest[x" + second + b"\x1e" + first + b"zoo.manifest[1/2,9" + second)
+    )
+    assert runtime.manifest.read(tmp_path / "a.plan") == PLAN
 
 
 @pytest.mark.parametrize(
@@ -229,6 +245,11 @@ Change = Callable[[bytes], bytes]
         (b"zoo.manifest[0/18446744073709551615,3]:abc", "a part of its manifest is missing"),
         (b"zoo.manifest[0/2,3]:abczoo.manifest[1/2,99999]:abc", "a part of its manifest"),
         (b"zoo.manifest[0/1,30]:" + b"x" * 40, "not valid JSON"),
+        (b"zoo.manifest[2/2,1]:{", "no zoo.manifest"),
+        (b"zoo.manifest[0/1,99999999999999999999]:{", "no zoo.manifest"),
+        (b"zoo.manifest[0/1,999999]:{", "no zoo.manifest"),
+        (b"zoo.manifest:7", "no zoo.manifest"),
+        (b"zoo.manifest:{]}", "not valid JSON"),
         (b"zoo.manifest:{" + b"[" * 1_000_000 + b"}", "nested deeper"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 import runtime
 import small_engines
-from export.manifest import attach
+from export.manifest import NOISE, attach
 from runtime import manifest
 from runtime.errors import ManifestError
 
@@ -23,7 +23,31 @@ GOOD = {
     },
     "translator": {"input": TAKEN, "task": "denoising", "corruption": ["gaussian:0.1-0.4"]},
     "classifier": {"scores": {"names": ["a", "b"], "kind": "multilabel"}},
+    "mapping": {
+        "schema": 2,
+        "latent": {"width": 3, "prior": "normal"},
+        "truncation": {"mean": [0.5, 0], "layers": 2, "width": 2},
+    },
+    "generator": {
+        "schema": 2,
+        "latent": {"width": 3, "prior": "normal"},
+        "noise": NOISE | {"streams": {"latent": 0, "layers": [{"stream": 1, "width": 4}]}},
+        "truncation": {"mean": [0.5, 0], "layers": 2, "width": 2},
+    },
+    "conditional translator": {
+        "schema": 2,
+        "input": TAKEN,
+        "condition": {"kind": "attributes", "names": ["old", "happy"]},
+    },
+    "conditional generator": {
+        "schema": 2,
+        "latent": {"width": 3, "prior": "normal"},
+        "noise": NOISE | {"streams": {"latent": 0}},
+        "condition": {"kind": "classes", "count": 3},
+        "classes": ["hat", "coat", "scarf"],
+    },
 }
+LAYERS = "noise.streams.layers"
 BAD: list[tuple[str, str, Any, str]] = [
     ("encoder", "latent.posterior", "sharp", "one of deterministic, gaussian"),
     ("encoder", "latent.posterior", 3, "a non-empty string, got 3"),
@@ -57,12 +81,32 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("classifier", "scores.names", ["a", ""], "one or more distinct names"),
     ("classifier", "scores.names", ["a", 2], "an array of strings"),
     ("classifier", "scores.kind", "ranking", "one of classes, multilabel"),
+    ("generator", LAYERS, {}, "an array"),
+    ("generator", LAYERS, [3], "objects"),
+    ("generator", "truncation", 0.5, "an object"),
+    ("generator", "truncation.mean", [0, None], "2 finite numbers"),
+    ("generator", "truncation.layers", 0, "an integer from 1"),
+    ("generator", "schema", 1, "2 with noise.streams.layers"),
+    ("conditional translator", "condition.kind", "classes", "one of attributes"),
+    ("conditional translator", "condition.names", [], "one or more distinct"),
+    ("conditional translator", "condition.names", ["a", "a"], "one or more distinct"),
+    ("conditional translator", "condition.names", "old", "an array of strings"),
+    ("conditional translator", "schema", 1, "2 with condition"),
+    ("conditional generator", "condition", [], "an object"),
+    ("conditional generator", "condition.kind", "colours", "one of classes"),
+    ("conditional generator", "condition.count", 0, "an integer"),
+    ("conditional generator", "condition.count", 4, "3, the number"),
+    ("conditional generator", "schema", 1, "2 with condition"),
 ]
+
+
+def good(role: str) -> dict[str, Any]:
+    return small_engines.manifest(role.removeprefix("conditional "), (4, 4, 1), **GOOD[role])
 
 
 @pytest.mark.parametrize(("role", "field", "value", "part"), BAD)
 def test_bad_manifests(role: str, field: str, value: Any, part: str) -> None:
-    document = small_engines.manifest(role, (4, 4, 1), **GOOD[role])
+    document = good(role)
     assert manifest.validate(document) == document
     *parents, last = field.split(".")
     at = document = manifest.validate(document)  # a copy
@@ -74,12 +118,39 @@ def test_bad_manifests(role: str, field: str, value: Any, part: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("layers", "field", "part"),
+    [
+        ([{"stream": -1, "width": 4}], "stream", "an integer"),
+        ([{"stream": 1}], "width", "a value"),
+        ([{"stream": 1, "width": 0}], "width", "an integer from 1"),
+        ([{"stream": 0, "width": 4}], "stream", "a stream that"),
+        ([{"stream": 5, "width": 4}] * 2, "stream", "a stream that"),
+    ],
+)
+def test_bad_layers_of_noise(layers: Any, field: str, part: str) -> None:
+    document = manifest.validate(good("generator"))
+    document["noise"]["streams"]["layers"] = layers
+    with pytest.raises(ManifestError, match=f"^manifest field '{LAYERS}.{field}': expected {part}"):
+        manifest.validate(document)
+
+
+@pytest.mark.parametrize(
     ("role", "field"),
-    [("translator", "input"), ("translator", "input.alpha"), ("classifier", "scores")]
-    + [("classifier", "scores.kind"), ("classifier", "scores.names"), ("encoder", "latent")],
+    [
+        ("translator", "input"),
+        ("translator", "input.alpha"),
+        ("classifier", "scores"),
+        ("classifier", "scores.kind"),
+        ("classifier", "scores.names"),
+        ("encoder", "latent"),
+        ("mapping", "truncation"),
+        ("conditional translator", "condition.names"),
+        ("conditional generator", "condition.kind"),
+        ("conditional generator", "condition.count"),
+    ],
 )
 def test_manifests_that_lack_a_field(role: str, field: str) -> None:
-    document = manifest.validate(small_engines.manifest(role, (4, 4, 1), **GOOD[role]))
+    document = manifest.validate(good(role))
     *parents, last = field.split(".")
     at = document
     for parent in parents:

@@ -17,8 +17,8 @@ from backends import ANY_GRAPH
 from export import pipeline
 from export.pipeline import Options
 from oracles.noise import normals
-from runtime.errors import ArgumentError, EngineFileError, ManifestError
-from small_inputs import SHAPE
+from runtime.errors import ArgumentError
+from small_inputs import SHAPE, close
 from zoo.models.folding import to_inference
 from zoo.models.weights import load_engine
 
@@ -60,11 +60,6 @@ class Small:
 @pytest.fixture(scope="module", params=KINDS)
 def small(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Small:
     return Small(tmp_path_factory.mktemp("translators"), request.param)
-
-
-def close(got: Any, wanted: Any) -> bool:
-    difference = np.abs(got.astype(int) - wanted)
-    return bool(difference.max() <= 1 and difference.mean() < 0.01)
 
 
 @pytest.fixture(params=ANY_GRAPH)
@@ -127,49 +122,6 @@ def test_bad_attributes(
 ) -> None:
     with pytest.raises(ArgumentError, match=words):
         translator.translate(small.images, attributes)
-
-
-@pytest.mark.parametrize("small", ["noise"], indirect=True)
-def test_bad_seeds(small: Small, translator: runtime.Translator) -> None:
-    for seed in (-1, 2**64, 0.5, "one"):
-        with pytest.raises(ArgumentError, match="^seed: expected an integer"):
-            translator.translate(small.images, seed=seed)
-    with pytest.raises(ArgumentError, match="sample indices have 64 bits"):
-        translator.translate(small.images, first=2**64 - 3)
-
-
-@pytest.mark.parametrize(
-    ("condition", "words"),
-    [
-        ({"kind": "classes", "count": 2}, "'condition.kind': expected one of attributes"),
-        ({"kind": "attributes"}, "'condition.names': expected a value"),
-        ({"kind": "attributes", "names": []}, "'condition.names': expected one or more distinct"),
-        ({"kind": "attributes", "names": ["a", "a"]}, "'condition.names': expected one or more"),
-        ({"kind": "attributes", "names": "old"}, "'condition.names': expected an array of strings"),
-    ],
-)
-@pytest.mark.parametrize("small", ["attributes"], indirect=True)
-def test_bad_manifests(small: Small, condition: Any, words: str) -> None:
-    document = runtime.manifest.read(small.path)
-    with pytest.raises(ManifestError, match=f"manifest field {words}"):
-        runtime.manifest.validate(document | {"condition": condition})
-    with pytest.raises(ManifestError, match="manifest field 'schema': expected 2 with condition"):
-        runtime.manifest.validate(document | {"schema": 1})
-
-
-@pytest.mark.parametrize("backend", ANY_GRAPH)
-@pytest.mark.parametrize("small", ["neither"], indirect=True)
-def test_a_graph_without_the_input_is_refused(small: Small, tmp_path: Path, backend: str) -> None:
-    import onnx
-
-    from export.manifest import attach
-
-    condition = {"kind": "attributes", "names": NAMES}
-    model = onnx.load(small.path)
-    attach(model, runtime.manifest.read(small.path) | {"schema": 2, "condition": condition})
-    onnx.save(model, tmp_path / "lacking.onnx")
-    with pytest.raises(EngineFileError, match="its graph has no input 'attributes'"):
-        runtime.Translator(tmp_path / "lacking.onnx", backend=backend)
 
 
 # Export

@@ -117,6 +117,10 @@ BAD_PLANS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "header only": (lambda text: build_plan(text)[:30], "truncated at byte 30"),
     "last byte missing": (lambda text: build_plan(text, missing=1), "truncated at byte"),
     "half": (lambda text: build_plan(text, missing=len(text) // 2), "truncated at byte"),
+    "length of 2^63": (
+        lambda text: build_plan(text)[:16] + (2**63).to_bytes(8, "little") + text,
+        "truncated at byte",
+    ),
     "longer": (lambda text: build_plan(text) + b"more", "bytes long, but the plan in it"),
     "no manifest": (lambda text: build_plan(b"network"), "no zoo.manifest"),
     "manifest without end": (lambda text: build_plan(text[:-9]), "manifest is incomplete"),

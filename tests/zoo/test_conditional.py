@@ -20,7 +20,7 @@ from export.errors import ExportError, ParityError
 from export.pipeline import Options
 from export.roles import generator as generators
 from oracles.noise import normals
-from runtime.errors import ArgumentError, EngineFileError, ManifestError
+from runtime.errors import ArgumentError
 from shell import refuses, succeeds
 from small_inputs import CLASSES, WIDTH, close
 
@@ -102,14 +102,6 @@ def test_batches_and_offsets_do_not_change_images(
         assert np.array_equal(np.concatenate(list(stream)), whole)
 
 
-def test_backends_agree(small: tuple[Path, Evaluate]) -> None:
-    with (
-        runtime.Generator(small[0], backend="onnxruntime", instances=1) as one,
-        runtime.Generator(small[0], backend="openvino", instances=3) as other,
-    ):
-        assert close(one.sample(50, SEED), other.sample(50, SEED).astype(int))
-
-
 def test_latents_are_decoded_as_what_is_asked_for(
     generator: runtime.Generator, expected: Callable[..., Any]
 ) -> None:
@@ -177,34 +169,6 @@ def test_an_unconditional_engine_takes_no_labels(vae_engine: Path) -> None:
             generator.sample(2, labels=0)
         with pytest.raises(ArgumentError, match="labels: expected none"):
             generator.stream(2, labels="Bag")
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "words"),
-    [
-        ("condition", [], "manifest field 'condition': expected an object"),
-        ("condition", {"count": 3}, "'condition.kind': expected a value"),
-        ("condition", {"kind": "colours"}, "'condition.kind': expected one of classes"),
-        ("condition", {"kind": "classes"}, "'condition.count': expected a value"),
-        ("condition", {"kind": "classes", "count": 0}, "'condition.count': expected an integer"),
-        ("condition", {"kind": "classes", "count": 4}, "'condition.count': expected 3, the number"),
-        ("schema", 1, "'schema': expected 2 with condition"),
-    ],
-)
-def test_bad_manifests(tmp_path: Path, field: str, value: Any, words: str) -> None:
-    small_inputs.conditional(tmp_path / "bad.onnx", **{field: value})
-    with pytest.raises(ManifestError, match=words):
-        runtime.manifest.read(tmp_path / "bad.onnx")
-
-
-@pytest.mark.parametrize("backend", ANY_GRAPH)
-def test_a_graph_without_the_input_is_refused(tmp_path: Path, backend: str) -> None:
-    from small_engines import decoder
-
-    condition = {"schema": 2, "condition": {"kind": "classes", "count": 3}}
-    decoder(tmp_path / "lacking.onnx", **condition)
-    with pytest.raises(EngineFileError, match="its graph has no input 'label'"):
-        runtime.Generator(tmp_path / "lacking.onnx", backend=backend)
 
 
 # The commands

@@ -87,14 +87,6 @@ def test_loading_costs_little_more_than_decompressing() -> None:
 # IDX
 
 
-@pytest.mark.parametrize("compress", [True, False])
-def test_idx_round_trip(tmp_path: Path, images: np.ndarray, compress: bool) -> None:
-    content = idx_bytes(images)
-    path = tmp_path / "any-name"
-    path.write_bytes(gzip.compress(content) if compress else content)
-    assert np.array_equal(data.read_idx(path), images)
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
