@@ -9,6 +9,7 @@
 #include "backends/native/operators/norms.h"
 #include "backends/native/plan.h"
 #include "check.h"
+#include "emulated_matrix_unit.h"
 
 namespace {
 
@@ -166,7 +167,7 @@ void add_end(Network* network, std::unique_ptr<Operator> op, size_t input) {
 
 // Runs a network in groups and image by image, and both against the definition; the last layer of
 // the cases is the one that makes the image.
-std::vector<uint8_t> test_network(const char* precision, size_t width, std::vector<Case> cases,
+std::vector<uint8_t> test_network(const KernelPair& pair, size_t width, std::vector<Case> cases,
                                   Finish finish) {
   constexpr size_t kImages = 11;
   Network network;
@@ -211,7 +212,6 @@ std::vector<uint8_t> test_network(const char* precision, size_t width, std::vect
   const void* const inputs[] = {latents.data()};
   void* const grouped_images[] = {grouped.data()};
   void* const single_images[] = {single.data()};
-  const KernelPair pair{kernels(precision), kernels("fp32")};
   network.pack(pair);
   const Plan group(pair, network, kGroup);
   const Plan one(pair, network, 1);
@@ -249,7 +249,7 @@ std::vector<uint8_t> test_network(const char* precision, size_t width, std::vect
       }
     }
   }
-  if (std::string(precision) == "fp32") {
+  if (&pair.narrow == &pair.wide) {
     CHECK(worst < 2e-5);
   } else {
     CHECK(squares / static_cast<double>(kImages * numbers) < 3e-5);
@@ -263,20 +263,20 @@ const Finish kClippedLevels = {Squash::kNone, 1.0f, 0.0f, 1.0f, true};
 const Finish kTanhFloats = {Squash::kTanhUnit, 1.5f, -1.0f, 2.0f, false};
 
 // All of it, with the same numbers however often it is called.
-std::vector<uint8_t> test_layers(const char* precision) {
+std::vector<uint8_t> test_layers(const KernelPair& pair) {
   std::vector<uint8_t> all;
   const auto keep = [&](std::vector<uint8_t> bytes) {
     all.insert(all.end(), bytes.begin(), bytes.end());
   };
   // Transposed convolutions, channels and sides that fill no tile.
-  keep(test_network(precision, 5,
+  keep(test_network(pair, 5,
                     {{Case::kDense, 20, 3, 1, 0, kRelu},
                      {Case::kTransposed, 33, 4, 2, 1, kLeaky},
                      {Case::kTransposed, 7, 4, 2, 1, kNone},
                      {Case::kTransposed, 3, 4, 2, 1, kNone}},
                     kSigmoidLevels));
   // Kernels of 2, 3, 5, 6 and 7, strides of 1 and 2.
-  keep(test_network(precision, 17,
+  keep(test_network(pair, 17,
                     {{Case::kDense, 16, 13, 1, 0, kLeaky},
                      {Case::kConvolution, 40, 3, 2, 1, kRelu},
                      {Case::kTransposed, 12, 2, 2, 0, kRelu},
@@ -285,7 +285,7 @@ std::vector<uint8_t> test_layers(const char* precision) {
                      {Case::kTransposed, 2, 6, 2, 2, kNone}},
                     kTanhFloats));
   // The map leaves group mode on the way.
-  keep(test_network(precision, 24,
+  keep(test_network(pair, 24,
                     {{Case::kNorm, 0, 0, 0, 0, kNone},
                      {Case::kDense, 64, 8, 1, 0, kLeaky},
                      {Case::kNorm, 0, 0, 0, 0, kNone},
@@ -297,18 +297,27 @@ std::vector<uint8_t> test_layers(const char* precision) {
                      {Case::kConvolution, 3, 1, 1, 0, kNone}},
                     kClippedLevels));
   // Dense from end to end, grey and in colours.
-  keep(test_network(precision, 7,
+  keep(test_network(pair, 7,
                     {{Case::kDense, 100, 1, 1, 0, kRelu}, {Case::kDense, 1, 9, 1, 0, kNone}},
                     kSigmoidLevels));
-  keep(test_network(precision, 3, {{Case::kDense, 3, 5, 1, 0, kNone}}, kSigmoidLevels));
+  keep(test_network(pair, 3, {{Case::kDense, 3, 5, 1, 0, kNone}}, kSigmoidLevels));
   // A convolution that makes the image smaller, and one pixel.
-  keep(test_network(precision, 4,
+  keep(test_network(pair, 4,
                     {{Case::kDense, 9, 6, 1, 0, kRelu}, {Case::kConvolution, 1, 3, 1, 0, kNone}},
                     kSigmoidLevels));
-  keep(test_network(precision, 4,
+  keep(test_network(pair, 4,
                     {{Case::kDense, 9, 1, 1, 0, kRelu}, {Case::kConvolution, 1, 1, 1, 0, kNone}},
                     kSigmoidLevels));
   return all;
+}
+
+Kernels with_emulated_matrix_units(const Kernels& bf16) {
+  static constexpr MatrixTiles kTiles = make_matrix_tiles<zoo::test::EmulatedMatrixUnit>();
+  Kernels kernels = bf16;
+  kernels.tiles = kTiles.tiles;
+  kernels.tile_count = kMatrixTiles;
+  kernels.has_matrix_units = true;
+  return kernels;
 }
 
 void test_squash() {
@@ -332,10 +341,13 @@ int main() {
     CHECK(use_kernels(kernels->isa));
     test_squash();
     generator.seed(1);
-    results.push_back(test_layers("fp32"));
+    results.push_back(test_layers({*kernels, *kernels}));
     CHECK(results.back() == results.front());
   }
   CHECK(!use_kernels("none"));
-  if (!supported_kernels("bf16").empty()) test_layers("bf16");
+  for (const Kernels* const narrow : supported_kernels("bf16")) {
+    test_layers({*narrow, kernels("fp32")});
+    test_layers({with_emulated_matrix_units(*narrow), kernels("fp32")});
+  }
   return zoo::test::report();
 }

@@ -1,11 +1,8 @@
 #include "backends/native/kernels.h"
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
-
 #include <atomic>
 
+#include "backends/native/matrix_units.h"
 #include "zoo/errors.h"
 
 namespace zoo::native {
@@ -18,8 +15,13 @@ extern const Kernels kAvx2Kernels;
 
 namespace {
 
-// Kernels selected by use_kernels; null: the fastest supported ones.
-std::atomic<const Kernels*> chosen{nullptr};
+struct Choice {
+  const char* precision;
+  // Kernels selected by use_kernels; null: the fastest supported ones.
+  std::atomic<const Kernels*> kernels{nullptr};
+};
+
+Choice choices[] = {{"fp32"}, {"bf16"}};
 
 }  // namespace
 
@@ -34,25 +36,18 @@ std::vector<const Kernels*> supported_kernels(const std::string& precision) {
   if (precision == "fp32" && avx512) list.push_back(&kAvx512Kernels);
   if (precision == "fp32" && avx2) list.push_back(&kAvx2Kernels);
   if (precision == "bf16" && avx512 && __builtin_cpu_supports("avx512bf16")) {
+    if (request_matrix_units()) list.push_back(&matrix_kernels());
     list.push_back(&kAvx512Bf16Kernels);
   }
 #endif
   return list;
 }
 
-bool has_matrix_units() {
-#if defined(__x86_64__)
-  // Leaf 7, EDX: AMX-BF16 is bit 22.
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx >> 22 & 1) != 0;
-#else
-  return false;
-#endif
-}
-
 const Kernels& kernels(const std::string& precision) {
-  const Kernels* const wanted = chosen.load();
-  if (wanted && precision == "fp32") return *wanted;
+  for (const Choice& choice : choices) {
+    const Kernels* const chosen = choice.kernels.load();
+    if (chosen && precision == choice.precision) return *chosen;
+  }
   const auto supported = supported_kernels(precision);
   if (!supported.empty()) return *supported.front();
   throw BackendUnavailableError("backend native: this CPU has no " + precision + ", which needs " +
@@ -61,10 +56,12 @@ const Kernels& kernels(const std::string& precision) {
 }
 
 bool use_kernels(const std::string& isa) {
-  for (const Kernels* const candidate : supported_kernels("fp32")) {
-    if (candidate->isa != isa) continue;
-    chosen.store(candidate);
-    return true;
+  for (Choice& choice : choices) {
+    for (const Kernels* const candidate : supported_kernels(choice.precision)) {
+      if (candidate->isa != isa) continue;
+      choice.kernels.store(candidate);
+      return true;
+    }
   }
   return false;
 }

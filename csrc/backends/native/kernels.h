@@ -159,6 +159,8 @@ struct Scaling {
 struct Kernels {
   const char* isa;
   size_t element;  // size in bytes
+  // The tiles run on matrix units: products cost so little that minimal filtering does not pay.
+  bool has_matrix_units = false;
   const Tile* tiles;
   size_t tile_count;
   // Packs a block of 16 × 16 weights [channel][column] into the layout that tiles read: 256
@@ -196,18 +198,16 @@ struct Kernels {
 };
 
 // Returns the kernels that this CPU supports for a precision ("fp32" or "bf16"), fastest first.
-// fp32 needs AVX2 and FMA, bf16 needs AVX512-BF16; empty if none is supported.
+// fp32 needs AVX2 and FMA, bf16 needs AVX512-BF16, and uses AMX-BF16 if it may; empty if none is
+// supported.
 ZOO_API std::vector<const Kernels*> supported_kernels(const std::string& precision);
-
-// Returns true if this CPU has matrix units for bfloat16 (AMX), which these kernels do not use.
-bool has_matrix_units();
 
 // Returns the fastest supported kernels, or those selected by use_kernels. Throws
 // BackendUnavailableError if the CPU supports none.
 const Kernels& kernels(const std::string& precision);
 
-// Selects the fp32 kernels of engines loaded from now on; for tests. Returns false if this CPU does
-// not support them.
+// Selects the kernels of their precision for engines loaded from now on; for tests. Returns false
+// if this CPU does not support them.
 ZOO_API bool use_kernels(const std::string& isa);
 
 }  // namespace zoo::native

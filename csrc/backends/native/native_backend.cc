@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "backends/native/lowering/lowering.h"
+#include "backends/native/matrix_units.h"
 #include "backends/native/plan.h"
 #include "zoo/errors.h"
 

@@ -90,7 +90,7 @@ Layout Winograd::layout(size_t images, size_t element) const {
 }
 
 bool Winograd::transforms(const Kernels& kernels) const {
-  return kernels.element == sizeof(float) || taps == 3;
+  return !kernels.has_matrix_units && (kernels.element == sizeof(float) || taps == 3);
 }
 
 size_t Winograd::packed_size(const Kernels& kernels, const Kernels& floats) const {

@@ -1,0 +1,111 @@
+// The instructions of AMX that the native backend's tiles use, emulated as the Intel SDM (volume 2)
+// defines them, with checks that operands and configuration are valid.
+#pragma once
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "backends/native/kernels/matrix_tiles.h"
+#include "check.h"
+
+namespace zoo::test {
+
+struct TileRegister {
+  size_t rows = 0;
+  size_t row_bytes = 0;
+  unsigned char bytes[16][64] = {};
+};
+
+class EmulatedMatrixUnit {
+ public:
+  // LDTILECFG: zeroes the registers. Invalid configurations raise #GP on a CPU.
+  static void configure(const native::TileConfiguration& configuration) {
+    unsigned char bytes[64];
+    std::memcpy(bytes, &configuration, sizeof bytes);
+    CHECK(bytes[0] == 1 && bytes[1] == 0);
+    for (int i = 2; i < 16; ++i) CHECK(bytes[i] == 0);
+    for (int i = 0; i < kRegisters; ++i) {
+      TileRegister& at = registers[i];
+      at = {};
+      at.row_bytes = static_cast<size_t>(bytes[16 + 2 * i] | bytes[17 + 2 * i] << 8);
+      at.rows = bytes[48 + i];
+      CHECK(at.row_bytes <= 64 && at.rows <= 16 && (at.row_bytes == 0) == (at.rows == 0));
+    }
+    for (int i = 32; i < 48; ++i) CHECK(bytes[i] == 0);
+    for (int i = 56; i < 64; ++i) CHECK(bytes[i] == 0);
+    configured = true;
+  }
+
+  // TILERELEASE.
+  static void release() { configured = false; }
+
+  // TILELOADD.
+  template <int Index>
+  static void load(const void* from, size_t stride) {
+    TileRegister& to = registers[Index];
+    CHECK(configured && to.rows != 0);
+    for (size_t row = 0; row < to.rows; ++row) {
+      std::memcpy(to.bytes[row], static_cast<const char*>(from) + row * stride, to.row_bytes);
+    }
+  }
+
+  // TILESTORED.
+  template <int Index>
+  static void store(void* to, size_t stride) {
+    const TileRegister& from = registers[Index];
+    CHECK(configured && from.rows != 0);
+    for (size_t row = 0; row < from.rows; ++row) {
+      std::memcpy(static_cast<char*>(to) + row * stride, from.bytes[row], from.row_bytes);
+    }
+  }
+
+  // TDPBF16PS. Invalid sizes raise #UD on a CPU.
+  template <int Sums, int First, int Second>
+  static void multiply() {
+    TileRegister& sums = registers[Sums];
+    const TileRegister &a = registers[First], &b = registers[Second];
+    CHECK(configured && Sums != First && Sums != Second && First != Second);
+    CHECK(sums.rows == a.rows && sums.row_bytes == b.row_bytes && a.row_bytes == 4 * b.rows);
+    CHECK(a.row_bytes % 4 == 0 && b.row_bytes % 4 == 0);
+    for (size_t m = 0; m < sums.rows; ++m) {
+      for (size_t n = 0; n < sums.row_bytes / 4; ++n) {
+        float even = 0, odd = 0;
+        for (size_t k = 0; k < a.row_bytes / 4; ++k) {
+          even = add_product(even, number(a, m, 2 * k), number(b, k, 2 * n));
+          odd = add_product(odd, number(a, m, 2 * k + 1), number(b, k, 2 * n + 1));
+        }
+        float sum;
+        std::memcpy(&sum, sums.bytes[m] + 4 * n, sizeof sum);
+        sum = flushed(sum + flushed(even + odd));
+        std::memcpy(sums.bytes[m] + 4 * n, &sum, sizeof sum);
+      }
+    }
+  }
+
+ private:
+  static constexpr int kRegisters = 8;
+
+  // Denormal numbers are read as 0, and results that are denormal become 0.
+  static float flushed(float value) {
+    return std::abs(value) < std::numeric_limits<float>::min() ? 0 : value;
+  }
+
+  static float add_product(float sum, float a, float b) {
+    return flushed(std::fma(flushed(a), flushed(b), sum));
+  }
+
+  static float number(const TileRegister& from, size_t row, size_t index) {
+    uint16_t half;
+    std::memcpy(&half, from.bytes[row] + 2 * index, sizeof half);
+    const uint32_t bits = static_cast<uint32_t>(half) << 16;
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+  }
+
+  inline static thread_local TileRegister registers[kRegisters];
+  inline static thread_local bool configured = false;
+};
+
+}  // namespace zoo::test
