@@ -127,6 +127,14 @@ class OursBf16(Ours):
     precision = "bf16"
 
 
+class OursOpenVinoBf16(Ours):
+    """This runtime on OpenVINO, in bf16."""
+
+    name = "generator-zoo (openvino)"
+    backend = "openvino"
+    precision = "bf16"
+
+
 class StockOnnxRuntime(Contender):
     """ONNX Runtime's Python package, one session with all cores."""
 

@@ -39,8 +39,9 @@ CONTENDERS: dict[str, type[Contender]] = {
     "openvino-bf16": contenders.StockOpenVinoBf16,
     "zoo-bf16": contenders.OursBf16,
     "zoo-onnxruntime": contenders.OursOnnxRuntime,
+    "zoo-openvino-bf16": contenders.OursOpenVinoBf16,
 }
-DEFAULT = [name for name in CONTENDERS if name != "zoo-onnxruntime"]
+DEFAULT = [name for name in CONTENDERS if name not in ("zoo-onnxruntime", "zoo-openvino-bf16")]
 
 Ready = tuple[Process, Row, list[float]]
 

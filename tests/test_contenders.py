@@ -38,7 +38,7 @@ FP32 = ["torch", "onnxruntime", "openvino", "zoo"]
 CASES = [(key, name) for key in FP32 for name in MODELS]
 CASES += [
     (key, name)
-    for key in ("torch-bf16", "openvino-bf16", "zoo-bf16")
+    for key in ("torch-bf16", "openvino-bf16", "zoo-bf16", "zoo-openvino-bf16")
     for name in ("gan", "denoising-ae", "bigan.encoder", "face-attributes")
     # PyTorch computes it on every CPU.
     if key == "torch-bf16" or native.native_isas("bf16")

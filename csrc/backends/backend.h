@@ -79,7 +79,7 @@ class Backend {
 
   // Runs these rows in instance 0 for that many seconds, and measures its layers (zoo/layers.h).
   virtual LayerTimes measure_layers(const RunArguments& /*arguments*/, double /*seconds*/) {
-    throw BackendUnavailableError("layers: only the backend native measures them");
+    throw BackendUnavailableError("layers: only the backends native and openvino measure them");
   }
 
   // Peak of the device memory held, in bytes.

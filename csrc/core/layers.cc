@@ -22,7 +22,7 @@ std::vector<std::string> runnable_roles() {
 LayerTimes measure_layers(const std::string& path, const Options& options, size_t batch,
                           double seconds) {
   Options one = options;
-  one.backend = "native";
+  if (one.backend == "auto") one.backend = "native";
   one.instances = 1;
   Engine engine(path, one, runnable_roles());
   const Manifest& manifest = engine.manifest();

@@ -20,9 +20,10 @@ void bind_backends(py::module_& module) {
     return names;
   });
   module.def("use_native_isa", &native::use_kernels);
-  module.def("measure_layers", [](const std::string& path, const std::string& precision,
-                                  size_t batch, double seconds) {
+  module.def("measure_layers", [](const std::string& path, const std::string& backend,
+                                  const std::string& precision, size_t batch, double seconds) {
     Options options;
+    options.backend = backend;
     options.precision = precision;
     const LayerTimes times =
         without_gil([&] { return measure_layers(path, options, batch, seconds); });

@@ -310,6 +310,7 @@ def file_entries(folder: Path) -> dict[str, Entry]:
             {"path": engine, "seconds": 0.0},
             {
                 "path": paths,
+                "backend": bad_values.TEXTS,
                 "precision": bad_values.TEXTS,
                 "batch": [*bad_values.INTEGERS, 0, 2**40],
                 "seconds": [*bad_values.NUMBERS, -1.0, 601],

@@ -14,7 +14,9 @@ from zoo.tables import align_columns
 HEADER = ("layer", "kind", "MFLOP", "µs", "of time", "GFLOP/s", "of ceiling", "kernel")
 
 
-def inspect_layers(file: str, precision: str, batch: int, as_json: bool, plot: str | None) -> str:
+def inspect_layers(
+    file: str, backend: str, precision: str, batch: int, as_json: bool, plot: str | None
+) -> str:
     """Measure the layers of an engine and return the times as a table, or as JSON.
 
     - file: path of an engine file, or name of a shipped engine.
@@ -27,17 +29,19 @@ def inspect_layers(file: str, precision: str, batch: int, as_json: bool, plot: s
         atomic.check_suffix(plot, ".png", "the plot of layers must be a .png")
         require("matplotlib.figure")
     path = resolve(file)
-    times = measure_layers(path, precision, batch)
-    title = f"{path.name}, {precision}, batch {batch}"
+    times = measure_layers(path, precision, batch, backend=backend)
+    title = f"{path.name}, {backend}, {precision}, batch {batch}"
     if plot is not None:
         draw_layers(times, title, plot)
     if as_json:
-        return json.dumps({"precision": precision, "batch": batch, **asdict(times)}, indent=2)
+        return json.dumps(
+            {"backend": backend, "precision": precision, "batch": batch, **asdict(times)}, indent=2
+        )
     return "\n".join([title, *tabulate(times)])
 
 
 def tabulate(times: LayerTimes) -> list[str]:
-    """Return the lines of a table of the layers, with their total and the ceiling."""
+    """Return the lines of a table of the layers, with their total and the ceiling if known."""
     total = LayerTime(
         "all",
         "",
@@ -47,7 +51,9 @@ def tabulate(times: LayerTimes) -> list[str]:
     )
     rows = [_row(layer, times, total) for layer in (*times.layers, total)]
     lines = align_columns([HEADER, *rows], right=range(2, 7))
-    return [*lines, f"ceiling of one core, {times.isa}: {times.ceiling / 1e9:.0f} GFLOP/s"]
+    if times.ceiling:
+        lines.append(f"ceiling of one core, {times.isa}: {times.ceiling / 1e9:.0f} GFLOP/s")
+    return lines
 
 
 def _row(layer: LayerTime, times: LayerTimes, total: LayerTime) -> list[str]:
@@ -74,7 +80,7 @@ def draw_layers(times: LayerTimes, title: str, path: str) -> None:
     figure = Figure(figsize=(8.4, 1.4 + 0.26 * len(layers)), dpi=130, layout="constrained")
     axes = figure.add_subplot()
     palette = colormaps["viridis"]
-    shares = [min(1.0, layer.rate / times.ceiling) for layer in layers]
+    shares = [min(1.0, layer.rate / times.ceiling) if layer.operations else 0.0 for layer in layers]
     colours = [
         palette(share) if layer.operations else "#c8c8c8"
         for layer, share in zip(layers, shares, strict=True)
@@ -91,6 +97,7 @@ def draw_layers(times: LayerTimes, title: str, path: str) -> None:
     axes.set_title(title, loc="left", fontsize=11)
     axes.tick_params(labelsize=7, length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    figure.colorbar(ScalarMappable(cmap=palette), ax=axes, label="share of the ceiling")
+    if times.ceiling:
+        figure.colorbar(ScalarMappable(cmap=palette), ax=axes, label="share of the ceiling")
     with atomic.replace_file(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})

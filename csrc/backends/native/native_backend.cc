@@ -7,6 +7,7 @@
 #include "backends/native/lowering/lowering.h"
 #include "backends/native/matrix_units.h"
 #include "backends/native/plan.h"
+#include "base/median.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -86,12 +87,6 @@ class NativeBackend : public Backend {
     std::vector<void*> inputs;  // of the run, in the order of Network::inputs
     std::vector<void*> outputs;
   };
-
-  static double median(std::vector<double>* values) {
-    const auto middle = values->begin() + static_cast<std::ptrdiff_t>(values->size() / 2);
-    std::nth_element(values->begin(), middle, values->end());
-    return *middle;
-  }
 
   // Computes `rows` rows of the tensors bound by the instance. Adds the times of the steps of both
   // plans to the given arrays, unless they are null.

@@ -1,181 +1,22 @@
 // OpenVINO on the CPU: faster than ONNX Runtime on convolutional decoders, and with bf16. Compiled
 // into a library of its own, which openvino_loader.cc opens.
 
-#include <unistd.h>
-
-#include <algorithm>
+#include <chrono>
 #include <map>
 #include <mutex>
-#include <openvino/frontend/onnx/extension/conversion.hpp>
 #include <openvino/openvino.hpp>
 #include <system_error>
-#include <thread>
 
+#include "backends/openvino/graph.h"
 #include "backends/openvino/openvino_loader.h"
 #include "base/fork.h"
+#include "base/median.h"
 #include "format/tensors.h"
 #include "zoo/errors.h"
 #include "zoo_interfaces.h"
 
 namespace zoo {
 namespace {
-
-ov::element::Type element_type(TensorType type) {
-  switch (type) {
-    case TensorType::kFloat32:
-      return ov::element::f32;
-    case TensorType::kUint8:
-      return ov::element::u8;
-    case TensorType::kInt64:
-      break;
-  }
-  return ov::element::i64;
-}
-
-// Lists inputs or outputs as inferred by OpenVINO. A port may have several names; one of
-// `expected` is preferred.
-std::vector<GraphTensor> list_tensors(const std::vector<ov::Output<ov::Node>>& ports,
-                                      const std::vector<std::string>& expected,
-                                      const Manifest& manifest) {
-  std::vector<GraphTensor> tensors;
-  for (const auto& port : ports) {
-    const auto& names = port.get_names();
-    GraphTensor tensor;
-    for (const std::string& name : names) {
-      const bool known = std::find(expected.begin(), expected.end(), name) != expected.end();
-      if (known || tensor.name.empty()) tensor.name = name;
-      if (known) break;
-    }
-    for (const TensorType type : {TensorType::kFloat32, TensorType::kUint8, TensorType::kInt64}) {
-      if (port.get_element_type() == element_type(type)) tensor.type = type;
-    }
-    const ov::PartialShape& shape = port.get_partial_shape();
-    if (shape.rank().is_static()) {
-      for (const ov::Dimension& length : shape) {
-        tensor.shape.push_back(length.is_static() ? length.get_length() : -1);
-      }
-    } else {
-      tensor.shape.assign(tensor_info(tensor.name, manifest, 1).shape.size(), -1);
-    }
-    tensors.push_back(std::move(tensor));
-  }
-  return tensors;
-}
-
-// Placeholder of the noise operator until add_noise_inputs replaces it by an input: the CPU plugin
-// does not support the 64-bit integers of the operator's portable body.
-class NoiseNode : public ov::op::Op {
- public:
-  OPENVINO_OP("NoiseNode", "zoo")
-
-  NoiseNode(const ov::Output<ov::Node>& mu, uint32_t stream) : Op({mu}), stream_(stream) {
-    constructor_validate_and_infer_types();
-  }
-
-  void validate_and_infer_types() override {
-    set_output_type(0, ov::element::f32, get_input_partial_shape(0));
-  }
-
-  std::shared_ptr<ov::Node> clone_with_new_inputs(const ov::OutputVector& inputs) const override {
-    return std::make_shared<NoiseNode>(inputs.at(0), stream_);
-  }
-
-  uint32_t stream() const { return stream_; }
-
- private:
-  const uint32_t stream_;
-};
-
-std::shared_ptr<ov::Extension> noise_extension() {
-  return std::make_shared<ov::frontend::onnx::ConversionExtension>(
-      "ReparametrizedSample", "zoo", [](const ov::frontend::NodeContext& node) -> ov::OutputVector {
-        const auto stream = static_cast<uint32_t>(node.get_attribute<int64_t>("stream", 0));
-        return std::make_shared<NoiseNode>(node.get_input(0), stream)->outputs();
-      });
-}
-
-// Ends the threads that OpenVINO keeps from destroyed models for the next one: a forked child would
-// wait for threads that it does not have. OpenVINO has no function for this, but destroying any CPU
-// plugin does it. Done in another thread, since the plugin changes the signal stack of its thread.
-void end_idle_threads() {
-  try {
-    std::thread([] {
-      try {
-        ov::Core().get_property("CPU", ov::device::capabilities);
-      } catch (const std::exception&) {
-      }
-    }).join();
-  } catch (const std::system_error&) {
-  }
-}
-
-// Returns the Core of this process, which is never destroyed. The CPU plugin of a Core sets the
-// signal stack of the thread that creates it and restores it in its destructor; with several Cores
-// that are not destroyed in reverse order, the next signal (Ctrl-C) would be handled on freed
-// memory. A forked child creates its own.
-ov::Core& shared_core() {
-  static std::mutex mutex;
-  static ov::Core* core = nullptr;
-  static pid_t owner = 0;
-  const std::lock_guard<std::mutex> lock(mutex);
-  if (owner == 0) call_before_forks(end_idle_threads);
-  if (!core || owner != getpid()) {
-    core = new ov::Core;
-    core->add_extension(noise_extension());
-    owner = getpid();
-  }
-  return *core;
-}
-
-[[noreturn]] void fail_stream(const std::string& path, uint32_t stream, const std::string& why) {
-  throw EngineFileError("engine file '" + path + "': its graph draws noise stream " +
-                        std::to_string(stream) + why);
-}
-
-// Replaces the noise operators by inputs: that of the latent by its first operand, those of layers
-// by new inputs [n, width]. Throws EngineFileError for a stream that is not in the manifest, since
-// nothing would draw it.
-void add_noise_inputs(ov::Model* model, const std::string& path, const Manifest& manifest) {
-  for (const auto& node : model->get_ordered_ops()) {
-    const auto noise = ov::as_type_ptr<NoiseNode>(node);
-    if (!noise) continue;
-    ov::Output<ov::Node> replacement = noise->input_value(0);
-    const bool latent =
-        has_trait(manifest, kDrawsLatent) && noise->stream() == manifest.latent_stream;
-    const auto& layers = manifest.layer_noise;
-    const auto layer = std::find_if(layers.begin(), layers.end(), [&](const LayerNoise& other) {
-      return other.stream == noise->stream();
-    });
-    if (layer != layers.end()) {
-      const ov::PartialShape shape{-1, static_cast<int64_t>(layer->width)};
-      if (!replacement.get_partial_shape().compatible(shape)) {
-        fail_stream(path, noise->stream(), ", but not as many numbers as its manifest says");
-      }
-      const auto input = std::make_shared<ov::op::v0::Parameter>(ov::element::f32, shape);
-      input->output(0).set_names({io::layer_noise(layer->stream)});
-      model->add_parameters({input});
-      replacement = input->output(0);
-    } else if (!latent) {
-      fail_stream(path, noise->stream(), ", which is not in its manifest");
-    }
-    noise->output(0).replace(replacement);
-  }
-}
-
-std::shared_ptr<ov::Model> read_graph(ov::Core* core, const BackendConfig& config) {
-  const std::string& path = config.path;
-  const Manifest& manifest = *config.manifest;
-  auto model = core->read_model(std::string(config.graph), ov::Tensor());
-  add_noise_inputs(model.get(), path, manifest);
-  const ov::ParameterVector parameters = model->get_parameters();
-  for (const auto& parameter : parameters) {
-    if (parameter->output(0).get_target_inputs().empty()) model->remove_parameter(parameter);
-  }
-  check_tensors(path, manifest, /*draws=*/false,
-                list_tensors(model->inputs(), input_names(manifest, /*draws=*/false), manifest),
-                list_tensors(model->outputs(), output_names(manifest), manifest));
-  return model;
-}
 
 ov::element::Type inference_precision(ov::Core* core, const std::string& precision) {
   if (precision == "fp32") return ov::element::f32;
@@ -186,6 +27,9 @@ ov::element::Type inference_precision(ov::Core* core, const std::string& precisi
   throw BackendUnavailableError("precision bf16: this CPU has no bf16 instructions; use fp32");
 }
 
+// Measurement of layers: minimum number of rounds.
+constexpr size_t kLeastRounds = 5;
+
 class OpenVinoBackend : public Backend {
  public:
   explicit OpenVinoBackend(const BackendConfig& config)
@@ -193,7 +37,7 @@ class OpenVinoBackend : public Backend {
         instances_(config.instances),
         core_(shared_core()),
         precision_(inference_precision(&core_, config.precision)),
-        graph_(read_graph(&core_, config)) {}
+        graph_(read_graph(&core_, config, precision_)) {}
 
   ~OpenVinoBackend() override {
     const ForkGuard guard;
@@ -209,25 +53,7 @@ class OpenVinoBackend : public Backend {
     const ForkGuard guard;
     const std::lock_guard<std::mutex> lock(mutex_);
     if (requests_.count(rows)) return;
-    auto sized = graph_->clone();
-    std::map<std::string, ov::PartialShape> shapes;
-    for (const auto& name : input_names(manifest_, /*draws=*/false)) {
-      const TensorInfo info = tensor_info(name, manifest_, rows);
-      shapes[name] = ov::Shape(info.shape.begin(), info.shape.end());
-    }
-    sized->reshape(shapes);
-    auto compiled = core_.compile_model(
-        sized, "CPU", ov::num_streams(static_cast<int32_t>(instances_)),
-        ov::inference_num_threads(static_cast<int32_t>(instances_)),
-        ov::hint::enable_cpu_pinning(false), ov::hint::inference_precision(precision_));
-    std::vector<Request> requests(instances_);
-    for (Request& request : requests) {
-      request.infer = compiled.create_infer_request();
-      for (const auto& name : output_names(manifest_)) {
-        request.own_outputs.emplace(name, request.infer.get_tensor(name));
-      }
-    }
-    requests_.emplace(rows, std::move(requests));
+    requests_.emplace(rows, create_requests(rows, instances_, /*profiled=*/false));
   } catch (const ov::Exception& error) {
     throw ExecutionError(std::string("OpenVINO: ") + error.what());
   } catch (const std::system_error& error) {
@@ -239,16 +65,38 @@ class OpenVinoBackend : public Backend {
   void run(size_t instance, const RunArguments& arguments) override try {
     const ForkGuard guard;
     Request& request = find_requests(arguments.rows)[instance];
-    for (const Binding& binding : arguments.inputs) {
-      request.infer.set_tensor(binding.name, make_tensor(binding, arguments.rows));
-    }
-    auto unbound = request.own_outputs;
-    for (const Binding& binding : arguments.outputs) {
-      request.infer.set_tensor(binding.name, make_tensor(binding, arguments.rows));
-      unbound.erase(binding.name);
-    }
-    for (const auto& [name, memory] : unbound) request.infer.set_tensor(name, memory);
+    bind(arguments, &request);
     request.infer.infer();
+  } catch (const ov::Exception& error) {
+    throw ExecutionError(std::string("OpenVINO: ") + error.what());
+  }
+
+  LayerTimes measure_layers(const RunArguments& arguments, double seconds) override try {
+    using Clock = std::chrono::steady_clock;
+    const ForkGuard guard;
+    Request request = create_requests(arguments.rows, 1, /*profiled=*/true).front();
+    bind(arguments, &request);
+    request.infer.infer();  // warms up
+    std::vector<ov::ProfilingInfo> layers;
+    std::vector<std::vector<double>> rounds;
+    const auto begin = Clock::now();
+    for (size_t round = 0; round < kLeastRounds ||
+                           std::chrono::duration<double>(Clock::now() - begin).count() < seconds;
+         ++round) {
+      request.infer.infer();
+      layers = request.infer.get_profiling_info();
+      rounds.resize(layers.size());
+      for (size_t i = 0; i < layers.size(); ++i) {
+        rounds[i].push_back(std::chrono::duration<double>(layers[i].real_time).count());
+      }
+    }
+    LayerTimes times;
+    for (size_t i = 0; i < layers.size(); ++i) {
+      if (layers[i].status != ov::ProfilingInfo::Status::EXECUTED) continue;
+      times.layers.push_back({layers[i].node_name, layers[i].node_type, layers[i].exec_type, 0.0,
+                              median(&rounds[i]) / static_cast<double>(arguments.rows)});
+    }
+    return times;
   } catch (const ov::Exception& error) {
     throw ExecutionError(std::string("OpenVINO: ") + error.what());
   }
@@ -260,6 +108,41 @@ class OpenVinoBackend : public Backend {
     // of the previous caller.
     std::map<std::string, ov::Tensor> own_outputs;
   };
+
+  std::vector<Request> create_requests(size_t rows, size_t instances, bool profiled) const {
+    auto sized = graph_->clone();
+    std::map<std::string, ov::PartialShape> shapes;
+    for (const auto& name : input_names(manifest_, /*draws=*/false)) {
+      const TensorInfo info = tensor_info(name, manifest_, rows);
+      shapes[name] = ov::Shape(info.shape.begin(), info.shape.end());
+    }
+    sized->reshape(shapes);
+    auto compiled = core_.compile_model(
+        sized, "CPU", ov::num_streams(static_cast<int32_t>(instances)),
+        ov::inference_num_threads(static_cast<int32_t>(instances)),
+        ov::hint::enable_cpu_pinning(false), ov::hint::inference_precision(precision_),
+        ov::enable_profiling(profiled));
+    std::vector<Request> requests(instances);
+    for (Request& request : requests) {
+      request.infer = compiled.create_infer_request();
+      for (const auto& name : output_names(manifest_)) {
+        request.own_outputs.emplace(name, request.infer.get_tensor(name));
+      }
+    }
+    return requests;
+  }
+
+  void bind(const RunArguments& arguments, Request* request) const {
+    for (const Binding& binding : arguments.inputs) {
+      request->infer.set_tensor(binding.name, make_tensor(binding, arguments.rows));
+    }
+    auto unbound = request->own_outputs;
+    for (const Binding& binding : arguments.outputs) {
+      request->infer.set_tensor(binding.name, make_tensor(binding, arguments.rows));
+      unbound.erase(binding.name);
+    }
+    for (const auto& [name, memory] : unbound) request->infer.set_tensor(name, memory);
+  }
 
   std::vector<Request>& find_requests(size_t rows) {
     const std::lock_guard<std::mutex> lock(mutex_);
