@@ -73,14 +73,14 @@ def list_missing(rows: list[Row]) -> list[str]:
     ]
 
 
-def insert(text: str, document: Path) -> bool:
+def insert(text: str, document: Path, markers: tuple[str, str] = (BEGIN, END)) -> bool:
     """Put the text between the markers of a document; return False if it has none."""
     whole = document.read_text("utf-8")
-    before, begin, rest = whole.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = whole.partition(markers[0])
+    _, end, after = rest.partition(markers[1])
     if not (begin and end):
         return False
-    document.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+    document.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
     return True
 
 

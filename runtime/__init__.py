@@ -7,26 +7,54 @@
 Needs NumPy and ONNX Runtime, never PyTorch.
 """
 
-from pathlib import Path
+from __future__ import annotations
 
-from runtime import cuda, errors, manifest, noise, ops
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from runtime._library import native as _native
-from runtime.classifier import Classifier
-from runtime.device_array import DeviceArray, to_device
-from runtime.encoder import Encoder
-from runtime.errors import BackendUnavailableError
-from runtime.generator import Generator, Stream
-from runtime.generators import Generators
-from runtime.layers import LayerTime, LayerTimes, measure_layers
-from runtime.mapping import Mapping
-from runtime.requests import DecodeRequest, InterpolateRequest, SampleRequest
-from runtime.translator import Translator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runtime import cuda, errors, manifest, noise, ops
+    from runtime.classifier import Classifier
+    from runtime.device_array import DeviceArray, to_device
+    from runtime.encoder import Encoder
+    from runtime.generator import Generator, Stream
+    from runtime.generators import Generators
+    from runtime.layers import LayerTime, LayerTimes, measure_layers
+    from runtime.mapping import Mapping
+    from runtime.requests import DecodeRequest, InterpolateRequest, SampleRequest
+    from runtime.translator import Translator
+
+# A program that makes one image should not import all of it: names are imported when they are used.
+_MODULES = ("cuda", "errors", "manifest", "noise", "ops")
+_PLACES = {
+    "Classifier": "classifier",
+    "DecodeRequest": "requests",
+    "DeviceArray": "device_array",
+    "Encoder": "encoder",
+    "Generator": "generator",
+    "Generators": "generators",
+    "InterpolateRequest": "requests",
+    "LayerTime": "layers",
+    "LayerTimes": "layers",
+    "Mapping": "mapping",
+    "SampleRequest": "requests",
+    "Stream": "generator",
+    "Translator": "translator",
+    "measure_layers": "layers",
+    "to_device": "device_array",
+}
 
 __version__: str = _native.__version__
 
 
 def backends() -> dict[str, str]:
     """Return the version of each backend's library, or the reason why it is unavailable."""
+    from runtime.errors import BackendUnavailableError
+
     versions = {}
     for name in _native.backend_names():
         try:
@@ -38,7 +66,23 @@ def backends() -> dict[str, str]:
 
 def cmake_dir() -> Path:
     """Return the folder for CMAKE_PREFIX_PATH, where find_package(zoo) finds the C++ library."""
+    from pathlib import Path
+
     return Path(_native.own_folder()) / "cmake"
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"runtime.{name}")
+    if name not in _PLACES:
+        raise AttributeError(f"module 'runtime' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"runtime.{_PLACES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 __all__ = [

@@ -4,7 +4,6 @@ import atexit
 import os
 import sys
 import warnings
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -51,7 +50,7 @@ def _package_folders() -> list[str]:
         for folder in dict.fromkeys(sys.path)
         if os.path.isabs(folder)
         and os.path.realpath(folder) != here
-        and any((Path(folder) / part).is_dir() for part in _PARTS)
+        and any(os.path.isdir(os.path.join(folder, part)) for part in _PARTS)
     ]
 
 

@@ -1,6 +1,8 @@
 """The two operators, called directly."""
 
-from pathlib import Path
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from runtime._arguments import UINT64_MAX, as_floats, as_integer, describe
 from runtime._library import native
 from runtime.errors import ArgumentError, BackendUnavailableError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def reparametrized_sample(
@@ -57,6 +62,8 @@ def is_spherical(mode: str) -> bool:
 def ops_library() -> Path:
     """Return the library with the operators' native kernels for any ONNX Runtime session:
     `SessionOptions.register_custom_ops_library(str(ops_library()))`."""
+    from pathlib import Path
+
     return Path(native.own_library())
 
 
@@ -67,6 +74,8 @@ def plugin_library() -> Path:
 
     Raises BackendUnavailableError if this build does not include it.
     """
+    from pathlib import Path
+
     path = Path(native.own_folder()) / "libzoo_plugins.so"
     if not path.exists():
         raise BackendUnavailableError(

@@ -268,7 +268,38 @@ def test_the_bandwidth_of_copies() -> None:
 
 
 @pytest.mark.parametrize(
-    "model", ["vae", "stargan", "denoising-ae", "vae.encoder", "face-attributes"]
+    "model", ["vae", "linear-ae", "stargan", "denoising-ae", "vae.encoder", "face-attributes"]
 )
 def test_programs_that_measure_start_up_run(model: str) -> None:
     exec(startup.first_image(engine_path(model), "native"), {})
+
+
+def test_start_up_is_measured_and_compared_with_an_earlier_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document, first, second = tmp_path / "speed.md", tmp_path / "1.json", tmp_path / "2.json"
+    document.write_text("\n".join(startup.MARKERS), "utf-8")
+    monkeypatch.setattr(startup, "DOCUMENT", document)
+    monkeypatch.setattr(
+        startup,
+        "measure",
+        lambda commands, _: (
+            dict.fromkeys(
+                (name for name, _ in commands),
+                {kind: 2.0 for _, kind in commands if kind != "Python"},
+            )
+            | {"pass": {"Python": 1.0}}
+        ),
+    )
+    for options in (["--out", first], ["--before", first, "--out", second, "--write"]):
+        done = CliRunner().invoke(startup.main, [*map(str, options), "--program", "/bin/true"])
+        assert done.exit_code == 0, done.output
+    assert json.loads(second.read_text())["before"] == json.loads(first.read_text())["milliseconds"]
+    assert "| `vae` | 2 (2) | 2 (2) |" in document.read_text("utf-8")
+
+
+def test_commands_are_timed_in_turns(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    commands = {(name, "C++"): ["sh", "-c", f"echo {name} >> {log}"] for name in ("a", "b")}
+    times = startup.measure(commands, 2)
+    assert log.read_text().split() == ["a", "b"] * 3 and times["a"]["C++"] > 0

@@ -339,6 +339,23 @@ def test_import_needs_numpy_only() -> None:
     assert done.stdout == "[]\n", done.stderr
 
 
+def test_names_are_imported_when_they_are_used() -> None:
+    """A program that makes one image imports no more than that takes."""
+    done = run_python("""
+        import sys, runtime
+        print("numpy" in sys.modules)
+        runtime.Generator  # noqa: B018
+        print([name for name in sys.modules if name.startswith("runtime.") or name == "pathlib"])
+        print(all(hasattr(runtime, name) for name in runtime.__all__))
+        print(set(runtime.__all__) <= set(dir(runtime)), hasattr(runtime, "absent"))
+        print(runtime.Stream is sys.modules["runtime.generator"].Stream)
+    """)
+    numpy, modules, *others = done.stdout.splitlines()
+    assert (numpy, others) == ("False", ["True", "True False", "True"]), done.stderr
+    assert not {"runtime.cuda", "runtime.generators", "runtime.encoder"} & set(eval(modules))
+    assert "pathlib" not in eval(modules)
+
+
 def test_signal_module_is_untouched() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
