@@ -28,7 +28,9 @@ class Generator(LatentEngine):
     - backend: "onnxruntime" (the only one for engine files on a GPU), "openvino", "native" (our own
       kernels), or "auto": native where it knows every operator of the graph and the CPU has the
       precision, else the installed one that was measured fastest.
-    - precision: "fp32"; "bf16" where the CPU and the backend support it; "tf32" on a GPU.
+    - precision: "fp32"; "bf16" where the CPU and the backend support it; "int8" in the backend
+      native on a CPU with AVX512-VNNI, for an engine with ranges of its activations; "tf32" on a
+      GPU.
     - instances: copies that work in parallel; by default one single-threaded instance per core, and
       two on a GPU.
     - bucket: on a GPU, the batch size of every run, so that images are bit-equal for every request

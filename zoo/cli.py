@@ -190,7 +190,10 @@ def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="auto, native, onnxruntime or openvino.",
         ),
         click.option(
-            "--precision", default="fp32", metavar="NAME", help="fp32, bf16, or tf32 on a GPU."
+            "--precision",
+            default="fp32",
+            metavar="NAME",
+            help="fp32, bf16, int8, or tf32 on a GPU.",
         ),
         click.option("--instances", type=COUNT, metavar="K", help="Parallel engine instances."),
     )

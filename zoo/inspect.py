@@ -12,7 +12,9 @@ from zoo.cli import COUNT, Command
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest, or the layers, as JSON.")
 @click.option("--layers", is_flag=True, help="Measure the layers instead.")
 @click.option("--backend", default="native", metavar="NAME", help="Of --layers, or openvino.")
-@click.option("--precision", default="fp32", metavar="NAME", help="Of --layers: fp32 or bf16.")
+@click.option(
+    "--precision", default="fp32", metavar="NAME", help="Of --layers: fp32, bf16 or int8."
+)
 @click.option("--batch", type=COUNT, default=16, metavar="N", help="Of --layers: images of a run.")
 @click.option("--plot", metavar="FILE", help="Also plot the layers, as PNG, SVG or PDF.")
 def main(

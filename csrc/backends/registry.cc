@@ -24,7 +24,7 @@ const BackendEntry kBackends[] = {
      make_onnxruntime, nullptr},
     {"openvino", kCpu, FileKind::kOnnx, "fp32 bf16", openvino_can, openvino_version,
      make_openvino, nullptr},
-    {"native", kCpu, FileKind::kOnnx, "fp32 bf16", native_can, native_version,
+    {"native", kCpu, FileKind::kOnnx, "fp32 bf16 int8", native_can, native_version,
      make_native, nullptr, native_goes_first, /*rows_match_across_sizes=*/true},
     {"onnxruntime", kGpu, FileKind::kOnnx, "fp32 bf16 tf32", nullptr, onnxruntime_version,
      make_onnxruntime_cuda, onnxruntime_cuda_sizes},

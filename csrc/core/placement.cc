@@ -53,11 +53,22 @@ std::vector<std::string> split_words(const char* text) {
   return {std::istream_iterator<std::string>(stream), {}};
 }
 
-void check_precision(const BackendEntry& backend, const Manifest& manifest,
+void check_int8(const std::string& path, const Manifest& manifest) {
+  if (manifest.int8_refused.empty() && !manifest.int8_ranges.empty()) return;
+  throw ArgumentError("precision: '" + path + "' has no int8 form: " +
+                      (manifest.int8_refused.empty()
+                           ? "its manifest has no ranges of activations, which the export measures"
+                           : manifest.int8_refused));
+}
+
+void check_precision(const std::string& path, const BackendEntry& backend, const Manifest& manifest,
                      const std::string& precision) {
   if (backend.precisions) {
     const std::vector<std::string> known = split_words(backend.precisions);
-    if (std::count(known.begin(), known.end(), precision) != 0) return;
+    if (std::count(known.begin(), known.end(), precision) != 0) {
+      if (precision == "int8") check_int8(path, manifest);
+      return;
+    }
     throw ArgumentError("precision: expected " + alternatives(known, /*quoted=*/true) + ", got '" +
                         precision + "'");
   }
@@ -90,7 +101,9 @@ const BackendEntry* choose_measured(const std::vector<const BackendEntry*>& entr
     if (entry->can(options.precision)) return entry;
   }
   // None supports it: the error of this one says why.
-  return find(entries, options.precision == "fp32" ? "onnxruntime" : "openvino");
+  return find(entries, options.precision == "fp32"   ? "onnxruntime"
+                       : options.precision == "bf16" ? "openvino"
+                                                     : "native");
 }
 
 // Chooses the named backend; for "auto" one that goes first, and what to fall back on.
@@ -147,7 +160,7 @@ Placement place(const std::string& path, const Manifest& manifest, const Options
   } else {
     choose_cpu_backend(manifest, options, &placement);
   }
-  check_precision(*placement.backend, manifest, options.precision);
+  check_precision(path, *placement.backend, manifest, options.precision);
   if (!placement.on_gpu()) {
     placement.instances = options.instances ? options.instances : available_cores();
     if (options.bucket == 0) return placement;

@@ -114,6 +114,24 @@ void parse_throughput(const Json& document, Manifest* manifest) {
   }
 }
 
+void parse_int8(const Json& document, Manifest* manifest) {
+  if (!document.contains("int8")) return;
+  const Json& int8 = require_object(document, "int8");
+  if (int8.contains("refused")) manifest->int8_refused = require_string(int8, "int8", "refused");
+  if (!int8.contains("ranges")) {
+    if (manifest->int8_refused.empty()) fail("int8", "'ranges' or 'refused'", int8);
+    return;
+  }
+  const Json& ranges = int8["ranges"];
+  if (!ranges.is_object()) fail("int8.ranges", "an object", ranges);
+  for (const auto& [layer, range] : ranges.items()) {
+    const std::string field = "int8.ranges." + layer;
+    const std::vector<float> ends = require_numbers(range, field, 2);
+    if (ends[0] > ends[1]) fail(field, "[low, high] with low <= high", range);
+    manifest->int8_ranges[layer] = {ends[0], ends[1]};
+  }
+}
+
 void parse_latent(const Json& document, Manifest* manifest) {
   const Json& latent = require_object(document, "latent");
   manifest->latent_width = require_count(latent, "latent", "width", 1 << 24);
@@ -199,6 +217,7 @@ Manifest Manifest::parse(const std::string& text) {
   parse_truncation(document, &manifest);
   require_string(require_object(document, "versions"), "versions", "zoo");
   parse_throughput(document, &manifest);
+  parse_int8(document, &manifest);
   parse_plan(document, &manifest);
   parse_digest(document, &manifest);
   check_sizes(manifest);

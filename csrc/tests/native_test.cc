@@ -153,9 +153,9 @@ std::unique_ptr<Operator> make_operator(const Case& layer, const Shape& in) {
 
 // Adds an operator after the value so far, and returns what it makes.
 size_t add(Network* network, std::unique_ptr<Operator> op, size_t input, const Shape& out,
-           bool wide = false) {
+           Storage storage = Storage::kNarrow) {
   op->inputs = {input};
-  op->output = network->add_value(out, wide);
+  op->output = network->add_value(out, storage);
   network->operators.push_back(std::move(op));
   return network->operators.back()->output;
 }
@@ -167,7 +167,7 @@ void add_end(Network* network, std::unique_ptr<Operator> op, size_t input) {
 
 // Runs a network in groups and image by image, and both against the definition; the last layer of
 // the cases is the one that makes the image.
-std::vector<uint8_t> test_network(const KernelPair& pair, size_t width, std::vector<Case> cases,
+std::vector<uint8_t> test_network(const KernelSet& pair, size_t width, std::vector<Case> cases,
                                   Finish finish) {
   constexpr size_t kImages = 11;
   Network network;
@@ -195,7 +195,7 @@ std::vector<uint8_t> test_network(const KernelPair& pair, size_t width, std::vec
     } else if (layer.kind == Case::kDense) {
       const Shape flat{made.channels * made.pixels(), 1, 1};
       value = add(&network, make_dense(layer.weights.data(), layer.bias.data(), in, flat, {}),
-                  value, flat, /*wide=*/true);
+                  value, flat, Storage::kWide);
       add_end(&network, std::make_unique<DenseImage>(made, finish), value);
     } else {
       add_end(&network,
@@ -263,7 +263,7 @@ const Finish kClippedLevels = {Squash::kNone, 1.0f, 0.0f, 1.0f, true};
 const Finish kTanhFloats = {Squash::kTanhUnit, 1.5f, -1.0f, 2.0f, false};
 
 // All of it, with the same numbers however often it is called.
-std::vector<uint8_t> test_layers(const KernelPair& pair) {
+std::vector<uint8_t> test_layers(const KernelSet& pair) {
   std::vector<uint8_t> all;
   const auto keep = [&](std::vector<uint8_t> bytes) {
     all.insert(all.end(), bytes.begin(), bytes.end());

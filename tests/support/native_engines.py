@@ -32,14 +32,16 @@ class Engine:
     exact: Floats
 
 
-def encoder(graph: Network, path: Path, x: Value, logvar: Value | None = None) -> Engine:
+def encoder(
+    graph: Network, path: Path, x: Value, logvar: Value | None = None, **fields: Any
+) -> Engine:
     """mu [N, D] and maybe logvar, which a Split has named already, or that are named here."""
     heads = [renamed(graph, x, "mu")] + ([renamed(graph, logvar, "logvar")] if logvar else [])
     width = x.channels
     latent = {"width": width, "prior": "none"}
     latent["posterior"] = "gaussian" if logvar else "deterministic"
     outputs = {head.name: (TensorProto.FLOAT, ["n", width]) for head in heads}
-    write(graph, path, "encoder", shape_of(graph, "image"), outputs, latent=latent)
+    write(graph, path, "encoder", shape_of(graph, "image"), outputs, latent=latent, **fields)
 
     def call(engine: Any, part: slice) -> NDArray[Any]:
         return np.concatenate(engine.encode(graph.data["image"][part])[: len(heads)], axis=1)

@@ -95,8 +95,11 @@ class Network(Graph):
         name: str = "image",
         centred: bool = False,
         empty: float = 0.0,
+        divisor: float = 255.0,
     ) -> Value:
         """Random bytes [N, H, W, C] as floats [N, C, H, W] from 0 to 1, or from -1 to 1.
+
+        Both for the divisor 255.
 
         empty: the share of pixels that are black.
         """
@@ -108,7 +111,7 @@ class Network(Graph):
         turned = self.add("Transpose", [name], "planes", perm=[0, 3, 1, 2])
         floats = self.add("Cast", [turned], "levels", to=TensorProto.FLOAT)
         planes = layers.given(levels.transpose(0, 3, 1, 2).astype(np.float64))
-        value = self.scaled(Value(floats, planes), "Div", 255.0)
+        value = self.scaled(Value(floats, planes), "Div", divisor)
         if centred:
             value = self.scaled(self.scaled(value, "Mul", 2.0), "Sub", 1.0)
         return value

@@ -10,6 +10,7 @@ namespace zoo::native {
 #if defined(__x86_64__)
 extern const Kernels kAvx512Kernels;
 extern const Kernels kAvx512Bf16Kernels;
+extern const Kernels kAvx512VnniKernels;
 extern const Kernels kAvx2Kernels;
 #endif
 
@@ -39,6 +40,9 @@ std::vector<const Kernels*> supported_kernels(const std::string& precision) {
     if (request_matrix_units()) list.push_back(&matrix_kernels());
     list.push_back(&kAvx512Bf16Kernels);
   }
+  if (precision == "int8" && avx512 && __builtin_cpu_supports("avx512vnni")) {
+    list.push_back(&kAvx512VnniKernels);
+  }
 #endif
   return list;
 }
@@ -51,7 +55,9 @@ const Kernels& kernels(const std::string& precision) {
   const auto supported = supported_kernels(precision);
   if (!supported.empty()) return *supported.front();
   throw BackendUnavailableError("backend native: this CPU has no " + precision + ", which needs " +
-                                (precision == "fp32" ? "AVX2 and FMA" : "AVX512-BF16") +
+                                (precision == "fp32"   ? "AVX2 and FMA"
+                                 : precision == "bf16" ? "AVX512-BF16"
+                                                       : "AVX512-VNNI") +
                                 ": use backend='onnxruntime'");
 }
 

@@ -2,10 +2,10 @@
 // at run time.
 //
 // Activations are stored in blocks of 16 channels, [channels / 16][slot][16]. A slot is an image, a
-// pixel, or a pixel of an image; the caller decides. Elements are float or bfloat16. Sums are
-// accumulated in float in the order of the reduction index, so results are bitwise identical for
-// all tiles. In fp32 every instruction set uses fused multiply-adds, so results are also bitwise
-// identical across instruction sets.
+// pixel, or a pixel of an image; the caller decides. Elements are float, bfloat16 or bytes. Sums
+// are accumulated in float in the order of the reduction index, so results are bitwise identical
+// for all tiles; those of bytes are integers, which are exact. In fp32 every instruction set uses
+// fused multiply-adds, so results are also bitwise identical across instruction sets.
 #pragma once
 
 #include <cstddef>
@@ -23,6 +23,8 @@ constexpr size_t kBlock = 16;
 // Arguments of a tile, which multiplies `rows` slots by 16·n columns of weights, where n is the
 // tile's number of column blocks:
 //   out[n][row] = activation(bias[n] + Σ_tap Σ_channel in[row + offset(tap)][channel] · weights)
+// or, for bytes, with the sum of unsigned bytes times signed bytes,
+//   out[n][row] = activation(bias[n] + scale[n] · (start[n] + Σ_tap Σ_channel …))
 // Strides are in elements.
 struct TileCall {
   const void* in = nullptr;  // first row, first block
@@ -37,7 +39,9 @@ struct TileCall {
   size_t tap_size = 0;                 // tap stride: blocks · 16 · 16
   size_t column_size = 0;              // stride of the column blocks
   const float* bias = nullptr;         // [n][16]
-  float slope = 1.0f;                  // of the leaky ReLU max(x, slope · x); 1: identity, 0: ReLU
+  const float* scale = nullptr;        // [n][16], like `start` only for bytes
+  const int32_t* start = nullptr;
+  float slope = 1.0f;  // of the leaky ReLU max(x, slope · x); 1: identity, 0: ReLU
   void* out = nullptr;
   size_t out_block = 0;  // stride of the column blocks
   size_t out_step = 0;   // row stride
@@ -49,8 +53,8 @@ struct Tile {
   size_t rows;
   size_t columns;
   size_t step;
-  void (*run)(const TileCall&);         // writes elements
-  void (*run_sums)(const TileCall&);    // writes the sums as floats
+  void (*run)(const TileCall&);         // writes elements; for bytes, bfloat16
+  void (*run_sums)(const TileCall&);    // writes floats
   void (*run_halves)(const TileCall&);  // reads weights in half precision; null if unsupported
 };
 
@@ -148,6 +152,18 @@ struct CorrelateCall {
   size_t out_step;  // stride of the output channels
 };
 
+// Arguments of the encoding of `count` slots of 16 channels as bytes:
+//   out = round(clip(in · factor, -zero, 255 - zero)) + zero
+// Halves are rounded to even; NaN becomes 0. Strides are in elements.
+struct QuantizeCall {
+  const void* in;
+  uint8_t* out;
+  size_t in_step, out_step;
+  size_t count;
+  float factor;
+  int zero;  // from 0 to 255
+};
+
 // Conversion of the levels of an input image: level / divisor · factor + shift.
 struct Scaling {
   float divisor = 1.0f;
@@ -155,7 +171,8 @@ struct Scaling {
   float shift = 0.0f;
 };
 
-// Function table of one precision and instruction set.
+// Function table of one precision and instruction set. That of bytes has only the tiles, `pack` and
+// `spin`.
 struct Kernels {
   const char* isa;
   size_t element;  // size in bytes
@@ -185,6 +202,7 @@ struct Kernels {
   void (*transform_window)(const WindowCall& call);
   void (*transform_products)(const ProductCall& call);
   void (*combine)(const CombineCall& call);
+  void (*quantize)(const QuantizeCall& call);
   // Adds `in` to `sum`.
   void (*add)(const float* in, size_t count, float* sum);
   void (*correlate)(const CorrelateCall& call);
@@ -197,9 +215,9 @@ struct Kernels {
   void (*to_levels)(const float* values, size_t count, uint8_t* levels);
 };
 
-// Returns the kernels that this CPU supports for a precision ("fp32" or "bf16"), fastest first.
-// fp32 needs AVX2 and FMA, bf16 needs AVX512-BF16, and uses AMX-BF16 if it may; empty if none is
-// supported.
+// Returns the kernels that this CPU supports for a precision ("fp32", "bf16" or "int8"), fastest
+// first. fp32 needs AVX2 and FMA, bf16 AVX512-BF16, and uses AMX-BF16 if it may, int8 AVX512-VNNI;
+// empty if none is supported.
 ZOO_API std::vector<const Kernels*> supported_kernels(const std::string& precision);
 
 // Returns the fastest supported kernels, or those selected by use_kernels. Throws

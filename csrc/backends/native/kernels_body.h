@@ -1,6 +1,6 @@
 // The kernels in GCC's vector extensions: one source for all precisions and instruction sets. The
 // including file defines ZOO_LANES, the number of floats in a vector, and ZOO_BF16 if elements are
-// bfloat16.
+// bfloat16. The tiles for bytes (kernels/tiles.h with ZOO_BYTES) have no other kernels.
 //
 // Kernels must not call inline functions from other headers: the linker keeps one copy of such a
 // function, which could be the one compiled here, with instructions that not every CPU supports.
@@ -23,7 +23,7 @@ constexpr Kernels make_kernels(const char* isa, const Tile (&tiles)[Count]) {
   kernels.tiles = tiles;
   kernels.tile_count = Count;
   kernels.pack = pack;
-#ifndef ZOO_BF16
+#ifdef ZOO_HALVES
   kernels.pack_halves = pack_halves;
 #endif
   kernels.from_levels = from_levels;
@@ -36,6 +36,7 @@ constexpr Kernels make_kernels(const char* isa, const Tile (&tiles)[Count]) {
   kernels.transform_window = transform_window;
   kernels.transform_products = transform_products;
   kernels.combine = combine;
+  kernels.quantize = quantize;
   kernels.add = add;
   kernels.correlate = correlate;
   kernels.squash = squash;

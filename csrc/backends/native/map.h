@@ -3,9 +3,9 @@
 // A map of several images is stored in one of two modes. In group mode, the images of a group are
 // innermost, [channels / 16][row][column][image][16]: a tile computes one pixel of all images, and
 // taps outside the image are skipped. In image mode, images are stored one after the other,
-// [image][channels / 16][row][column][16], with columns of zeros on either side: a tile computes
-// pixels of one row. Group mode suits small maps; image mode suits large ones, of which several
-// images would not fit in a core's cache.
+// [image][channels / 16][row][column][16], with padding columns on either side, which hold zeros: a
+// tile computes pixels of one row. Group mode suits small maps; image mode suits large ones, of
+// which several images would not fit in a core's cache.
 #pragma once
 
 #include <cstddef>
@@ -29,14 +29,19 @@ struct Shape {
   size_t pixels() const { return height * width; }
 };
 
-// Memory place of a map. Offsets and strides are in elements.
+// Elements of a map: those of the network's precision, floats in every precision, or bytes, which
+// encode the operands of layers that multiply bytes (operators/quantize.h).
+enum class Storage { kNarrow, kWide, kBytes };
+
+// Memory place of a map. Strides are in elements.
 struct Place {
   Shape shape;
   bool grouped = false;
-  bool wide = false;   // stored as floats in every precision
+  Storage storage = Storage::kNarrow;
+  size_t element = 0;  // size in bytes
   size_t images = 1;   // number of images that fit
-  size_t padding = 0;  // columns of zeros on either side
-  size_t offset = 0;   // of the map in the memory
+  size_t padding = 0;  // columns on either side
+  size_t offset = 0;   // of the map in the memory, in bytes; of a wide map in floats
   size_t block = 0;    // stride of the channel blocks, followed by the other strides
   size_t row = 0;
   size_t column = 0;
@@ -51,16 +56,14 @@ struct Place {
   }
 };
 
-// Memory of an instance: maps, whose elements have `element` bytes, and floats, which include the
-// wide maps.
+// Memory of an instance: maps, and floats, which include the wide maps.
 struct Memory {
   unsigned char* maps;
-  size_t element;
   float* floats;
 
   void* at(const Place& place, size_t from_begin) const {
-    const size_t offset = place.offset + from_begin;
-    return place.wide ? static_cast<void*>(floats + offset) : maps + offset * element;
+    if (place.storage == Storage::kWide) return floats + place.offset + from_begin;
+    return maps + place.offset + from_begin * place.element;
   }
 
   // Returns the address of the 16 channels of a block at a pixel of an image.

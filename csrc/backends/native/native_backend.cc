@@ -13,7 +13,7 @@
 namespace zoo {
 namespace {
 
-using native::KernelPair;
+using native::KernelSet;
 using native::Network;
 using native::Plan;
 
@@ -27,7 +27,7 @@ constexpr size_t kSpins = 20000;
 
 class NativeBackend : public Backend {
  public:
-  NativeBackend(const KernelPair& kernels, Network network, size_t instances)
+  NativeBackend(const KernelSet& kernels, Network network, size_t instances)
       : kernels_(kernels),
         network_(pack(std::move(network), kernels)),
         group_(kernels, network_, native::kGroup),
@@ -56,7 +56,7 @@ class NativeBackend : public Backend {
     for (const auto begin = Clock::now();
          ceilings.size() < kLeastRounds || since(begin) < seconds;) {
       const auto spin_begin = Clock::now();
-      const double operations = kernels_.narrow.spin(kSpins);
+      const double operations = kernels_.fastest().spin(kSpins);
       ceilings.push_back(operations / since(spin_begin));
       std::vector<double> group(group_.steps().size()), single(single_.steps().size());
       run_rows(&instances_.front(), arguments.rows, group.data(), single.data());
@@ -66,7 +66,7 @@ class NativeBackend : public Backend {
       for (size_t op = 0; op < rounds.size(); ++op) rounds[op].push_back(round[op]);
     }
     const Plan& plan = arguments.rows >= kWorthAGroup ? group_ : single_;
-    LayerTimes times{kernels_.narrow.isa, median(&ceilings), {}};
+    LayerTimes times{kernels_.fastest().isa, median(&ceilings), {}};
     for (const native::PlacedStep& placed : plan.steps()) {
       const native::Operator& op = *network_.operators[placed.op];
       const double images = static_cast<double>(arguments.rows);
@@ -106,7 +106,7 @@ class NativeBackend : public Backend {
     }
   }
 
-  static Network pack(Network network, const KernelPair& kernels) {
+  static Network pack(Network network, const KernelSet& kernels) {
     network.pack(kernels);
     return network;
   }
@@ -122,7 +122,7 @@ class NativeBackend : public Backend {
     }
   }
 
-  const KernelPair kernels_;
+  const KernelSet kernels_;
   const Network network_;
   const Plan group_;
   const Plan single_;
@@ -142,9 +142,14 @@ bool native_goes_first(const std::string& precision) {
 std::string native_version() { return native::kernels("fp32").isa; }
 
 std::unique_ptr<Backend> make_native(const BackendConfig& config) {
-  const KernelPair kernels{native::kernels(config.precision), native::kernels("fp32")};
+  // What a network in int8 does not compute with bytes is in bf16, if the CPU has it.
+  const bool bytes = config.precision == "int8";
+  const char* const narrow = native::supported_kernels("bf16").empty() ? "fp32" : "bf16";
+  const KernelSet kernels{native::kernels(bytes ? narrow : config.precision),
+                          native::kernels("fp32"), bytes ? &native::kernels("int8") : nullptr};
   return std::make_unique<NativeBackend>(
-      kernels, native::lower(native::Graph(config.graph), *config.manifest), config.instances);
+      kernels, native::lower(native::Graph(config.graph), *config.manifest, bytes),
+      config.instances);
 }
 
 }  // namespace zoo

@@ -1,6 +1,6 @@
 // Backend with the library's own kernels, which depends on no other library. fp32 needs a CPU with
-// AVX2 and FMA, bf16 one with AVX512-BF16. Images are bitwise identical for all batch sizes and
-// instances, and in fp32 also for all instruction sets.
+// AVX2 and FMA, bf16 one with AVX512-BF16, int8 one with AVX512-VNNI. Images are bitwise identical
+// for all batch sizes and instances, and in fp32 also for all instruction sets.
 #pragma once
 
 #include <memory>

@@ -14,8 +14,8 @@ size_t find_or_add(const std::string& name, std::vector<std::string>* names) {
 
 }  // namespace
 
-size_t Network::add_value(const Shape& shape, bool wide) {
-  values.push_back({shape, wide});
+size_t Network::add_value(const Shape& shape, Storage storage) {
+  values.push_back({shape, storage});
   return values.size() - 1;
 }
 
@@ -23,8 +23,8 @@ size_t Network::input(const std::string& name) { return find_or_add(name, &input
 
 size_t Network::output(const std::string& name) { return find_or_add(name, &outputs); }
 
-bool Network::is_wide(const Operator& op) const {
-  return values[op.inputs.empty() ? op.output : op.inputs.front()].wide;
+Storage Network::storage(const Operator& op) const {
+  return values[op.inputs.empty() ? op.output : op.inputs.front()].storage;
 }
 
 std::vector<size_t> Network::users(size_t value) const {
@@ -37,17 +37,17 @@ std::vector<size_t> Network::users(size_t value) const {
   return users;
 }
 
-void Network::pack(const KernelPair& kernels) {
+void Network::pack(const KernelSet& kernels) {
   std::vector<size_t> offsets;
   size_t size = 0;
   for (const auto& op : operators) {
     offsets.push_back(size);
-    size += rounded_up(op->packed_size(kernels.of(is_wide(*op)), kernels.wide), kCacheLine);
+    size += rounded_up(op->packed_size(kernels.of(storage(*op)), kernels.wide), kCacheLine);
   }
   weights = RawBytes(size);
   for (size_t i = 0; i < operators.size(); ++i) {
     Operator& op = *operators[i];
-    op.pack(kernels.of(is_wide(op)), kernels.wide, weights.data() + offsets[i]);
+    op.pack(kernels.of(storage(op)), kernels.wide, weights.data() + offsets[i]);
   }
 }
 

@@ -18,18 +18,24 @@ namespace zoo::native {
 
 constexpr size_t kNone = SIZE_MAX;
 
-// Kernels of a network: `narrow` for its precision, `wide` (fp32) for its wide values.
-struct KernelPair {
+// Kernels of a network: `narrow` for its precision, `wide` (fp32) for its wide values, and `bytes`
+// for operands that are bytes, which only networks in int8 have.
+struct KernelSet {
   const Kernels& narrow;
   const Kernels& wide;
+  const Kernels* bytes = nullptr;
 
-  const Kernels& of(bool is_wide) const { return is_wide ? wide : narrow; }
+  const Kernels& of(Storage storage) const {
+    return storage == Storage::kNarrow ? narrow : storage == Storage::kWide ? wide : *bytes;
+  }
+  // Returns the kernels with the most operations per second.
+  const Kernels& fastest() const { return bytes ? *bytes : narrow; }
 };
 
 // Map that one operator writes and others read. A vector is a map of 1×1 pixels.
 struct Value {
   Shape shape;
-  bool wide = false;  // stored as floats in every precision
+  Storage storage = Storage::kNarrow;
 };
 
 // Arguments shared by the steps of a run. Tensors are indexed as in the network; outputs that were
@@ -54,7 +60,7 @@ class Step {
 
 // Memory places of an operator's operands, result and scratch memory.
 struct Places {
-  const KernelPair& kernels;
+  const KernelSet& kernels;
   std::vector<Place> in;
   Place out;
   size_t scratch = 0;  // offset of the step's scratch memory, in floats
@@ -78,7 +84,7 @@ class Operator {
   // Returns the number of multiplications and additions per image; 0 unless products dominate the
   // work.
   virtual double operations() const { return 0.0; }
-  // Returns the columns of zeros required on either side of the operands in image mode.
+  // Returns the padding columns required on either side of the operands in image mode.
   virtual size_t padding() const { return 0; }
   // Returns true if the result may overwrite the first operand.
   virtual bool in_place() const { return false; }
@@ -93,7 +99,7 @@ class Operator {
     return 0;
   }
   // Packs the weights into `memory`, which is aligned to a cache line and outlives the operator,
-  // for `kernels`, which match the precision of the operands, or for `floats` if the operator
+  // for `kernels`, which match the storage of the operands, or for `floats` if the operator
   // computes in float in every precision.
   virtual void pack(const Kernels& /*kernels*/, const Kernels& /*floats*/,
                     unsigned char* /*memory*/) {}
@@ -108,17 +114,17 @@ struct Network {
   std::vector<std::unique_ptr<Operator>> operators;  // in topological order
   RawBytes weights;                                  // packed, of all operators
 
-  size_t add_value(const Shape& shape, bool wide = false);
+  size_t add_value(const Shape& shape, Storage storage = Storage::kNarrow);
   // Return the index of a tensor, which is added if it is new.
   size_t input(const std::string& name);
   size_t output(const std::string& name);
 
-  // Returns true if an operator uses the fp32 kernels.
-  bool is_wide(const Operator& op) const;
+  // Returns the storage of the operands of an operator; without operands, that of its result.
+  Storage storage(const Operator& op) const;
   // Returns the indices of the operators that read a value, once per operand.
   std::vector<size_t> users(size_t value) const;
   // Packs the weights of all operators. Call once, before plans are made.
-  void pack(const KernelPair& kernels);
+  void pack(const KernelSet& kernels);
 };
 
 }  // namespace zoo::native

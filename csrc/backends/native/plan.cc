@@ -6,8 +6,7 @@
 
 namespace zoo::native {
 
-Plan::Plan(const KernelPair& kernels, const Network& network, size_t images)
-    : images_(images), element_(kernels.narrow.element) {
+Plan::Plan(const KernelSet& kernels, const Network& network, size_t images) : images_(images) {
   Planner planner(kernels, network, images);
   size_t segment = kNone;
   for (const Turn& turn : planner.turns()) {
@@ -18,14 +17,14 @@ Plan::Plan(const KernelPair& kernels, const Network& network, size_t images)
     steps_.push_back({turn.op, op.place(planner.places(op))});
     segments_.back().end = steps_.size();
   }
-  maps_ = planner.elements() * element_;
+  maps_ = planner.bytes();
   floats_ = planner.floats();
 }
 
 void Plan::run(const void* const* inputs, void* const* outputs, size_t first, size_t count,
                unsigned char* maps, float* floats, double* seconds) const {
   using Clock = std::chrono::steady_clock;
-  const Run run{{maps, element_, floats}, inputs, outputs, first};
+  const Run run{{maps, floats}, inputs, outputs, first};
   const auto run_steps = [&](const Segment& segment, size_t image, size_t images) {
     for (size_t i = segment.begin; i < segment.end; ++i) {
       if (!seconds) {

@@ -18,7 +18,7 @@ struct PlacedStep {
 class Plan {
  public:
   // Plans runs of up to `images` images at a time. The network must outlive the plan.
-  Plan(const KernelPair& kernels, const Network& network, size_t images);
+  Plan(const KernelSet& kernels, const Network& network, size_t images);
 
   size_t images() const { return images_; }
 
@@ -44,7 +44,6 @@ class Plan {
   };
 
   size_t images_;
-  size_t element_;
   size_t maps_ = 0;
   size_t floats_ = 0;
   std::vector<PlacedStep> steps_;

@@ -6,11 +6,13 @@ namespace zoo::native {
 namespace {
 
 // Rounds up to whole cache lines, so that every map begins at one.
-size_t rounded(size_t count) { return rounded_up(count, 2 * kBlock); }
+size_t rounded(size_t bytes) { return rounded_up(bytes, 64); }
+
+size_t map_bytes(const Place& place) { return rounded(place.size() * place.element); }
 
 }  // namespace
 
-Planner::Planner(const KernelPair& kernels, const Network& network, size_t images)
+Planner::Planner(const KernelSet& kernels, const Network& network, size_t images)
     : kernels_(kernels), network_(network), images_(images), users_(network.values.size()) {
   for (size_t value = 0; value < users_.size(); ++value) users_[value] = network.users(value);
   share_memory();
@@ -62,7 +64,7 @@ void Planner::choose_layouts() {
   for (const auto& op : network_.operators) {
     if (op->output == kNone || images_ == 1) continue;
     const Layout layout =
-        op->layout(images_, kernels_.of(network_.values[op->output].wide).element);
+        op->layout(images_, kernels_.of(network_.values[op->output].storage).element);
     if (layout == Layout::kAsOperand) {
       grouped[op->output] = op->inputs.empty() || grouped[op->inputs.front()];
     } else {
@@ -152,7 +154,7 @@ void Planner::measure_lives() {
 }
 
 // First fit, in execution order. Maps with zero padding do not share memory, because other maps
-// would overwrite the zeros.
+// would overwrite the zeros. The padding of bytes is written in every run.
 void Planner::reserve_memory() {
   std::vector<size_t> order;
   for (size_t value = 0; value < rooms_.size(); ++value) {
@@ -167,13 +169,18 @@ void Planner::reserve_memory() {
     Room& room = rooms_[value];
     const Value& described = network_.values[value];
     room.place = make_place(described.shape, room.grouped, room.images, room.padding);
-    room.place.wide = described.wide;
-    const size_t size = rounded(room.place.size());
+    room.place.storage = described.storage;
+    room.place.element = kernels_.of(described.storage).element;
+    const size_t size = map_bytes(room.place);
     if (room.images == 1 && !room.grouped) room.place.image = 0;
-    size_t& end = described.wide ? floats_ : elements_;
-    if (described.wide || room.padding != 0) {
-      room.place.offset = end;
-      end += size;
+    if (described.storage == Storage::kWide) {
+      room.place.offset = floats_;
+      floats_ += size / sizeof(float);
+      continue;
+    }
+    if (described.storage == Storage::kNarrow && room.padding != 0) {
+      room.place.offset = bytes_;
+      bytes_ += size;
       continue;
     }
     // Find the first offset after all overlapping rooms that are live at the same time.
@@ -182,7 +189,7 @@ void Planner::reserve_memory() {
       moved = false;
       for (const size_t other : shared) {
         const Room& taken = rooms_[other];
-        const size_t behind = taken.place.offset + rounded(taken.place.size());
+        const size_t behind = taken.place.offset + map_bytes(taken.place);
         const bool at_once = taken.begin <= room.end && room.begin <= taken.end;
         if (at_once && offset < behind && taken.place.offset < offset + size) {
           offset = behind;
@@ -197,16 +204,16 @@ void Planner::reserve_memory() {
   size_t most = 0;
   for (const size_t value : shared) {
     Place& place = rooms_[value].place;
-    most = std::max(most, place.offset + rounded(place.size()));
-    place.offset += elements_;
+    most = std::max(most, place.offset + map_bytes(place));
+    place.offset += bytes_;
   }
-  elements_ += most;
+  bytes_ += most;
 }
 
 Place Planner::place(size_t value) const {
   const Home at = home(value);
   Place place = rooms_[at.value].place;
-  place.offset += at.block * place.block;
+  place.offset += at.block * place.block * (place.storage == Storage::kWide ? 1 : place.element);
   place.shape = network_.values[value].shape;
   return place;
 }
@@ -216,7 +223,7 @@ Places Planner::places(const Operator& op) {
   for (const size_t value : op.inputs) places.in.push_back(place(value));
   if (op.output != kNone) places.out = place(op.output);
   places.scratch = floats_;
-  floats_ += rounded(op.scratch(places));
+  floats_ += rounded(op.scratch(places) * sizeof(float)) / sizeof(float);
   return places;
 }
 

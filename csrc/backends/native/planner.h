@@ -18,14 +18,14 @@ struct Turn {
 // Plans the memory and the execution order of a network for `images` images.
 class Planner {
  public:
-  Planner(const KernelPair& kernels, const Network& network, size_t images);
+  Planner(const KernelSet& kernels, const Network& network, size_t images);
 
   const std::vector<Turn>& turns() const { return turns_; }
   // Returns the places of an operator and reserves its scratch memory.
   Places places(const Operator& op);
 
-  // Return the memory size of an instance: elements of maps, and floats. Call after places().
-  size_t elements() const { return elements_; }
+  // Return the memory size of an instance: bytes of maps, and floats. Call after places().
+  size_t bytes() const { return bytes_; }
   size_t floats() const { return floats_; }
 
  private:
@@ -56,14 +56,14 @@ class Planner {
   Home home(size_t value) const;
   Place place(size_t value) const;
 
-  const KernelPair& kernels_;
+  const KernelSet& kernels_;
   const Network& network_;
   const size_t images_;
   std::vector<std::vector<size_t>> users_;  // operators that read each value
   std::vector<Home> parents_;
   std::vector<Room> rooms_;  // valid for values that own their memory
   std::vector<Turn> turns_;
-  size_t elements_ = 0;
+  size_t bytes_ = 0;
   size_t floats_ = 0;
 };
 

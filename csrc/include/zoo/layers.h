@@ -23,8 +23,9 @@ struct LayerTime {
 
 struct LayerTimes {
   std::string isa;  // instruction set of the kernels; empty in OpenVINO
-  double ceiling =
-      0.0;  // peak operations/s of one core, measured in the same rounds; 0 in OpenVINO
+  // Peak operations/s of one core, measured in the same rounds; in int8 those of bytes, for all
+  // layers; 0 in OpenVINO.
+  double ceiling = 0.0;
   std::vector<LayerTime> layers;
 };
 

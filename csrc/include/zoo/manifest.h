@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "zoo/export.h"
@@ -107,6 +108,10 @@ struct ZOO_API Manifest {
   std::vector<LayerNoise> layer_noise;  // of the layers that draw noise
   // Images/s measured at export, by backend: the geometric mean over the batch sizes.
   std::map<std::string, double> throughput;
+  // For the precision int8: the range [low, high] of the operand of each layer that may multiply
+  // bytes, by the value of the graph that the layer computes; or why the file has no such layers.
+  std::map<std::string, std::pair<float, float>> int8_ranges;
+  std::string int8_refused;
   PlanDescription plan;  // without buckets if the file is not a plan
   // BLAKE2b of the file (format/engine_file.h), 64 hexadecimal digits, or empty.
   std::string file_blake2b;

@@ -28,8 +28,9 @@ struct Options {
   // this file at export, as recorded in its manifest, so that a repeated run gives the same bytes.
   // On a GPU: "onnxruntime" or "auto" for an .onnx engine, "auto" for a plan.
   std::string backend = "auto";
-  // Or "bf16" if CPU and backend support it, "tf32" on a GPU. A plan has the precision it was built
-  // in.
+  // Or "bf16" if CPU and backend support it; "int8" in the backend native, if the CPU has
+  // AVX512-VNNI and the file has ranges of its activations (docs/native.md); "tf32" on a GPU. A
+  // plan has the precision it was built in.
   std::string precision = "fp32";
   size_t instances = 0;  // number of parallel instances; 0: one per core on a CPU, two on a GPU
   // On a GPU: the batch size of all runs, so that images are bit-equal for every request; 0: chosen

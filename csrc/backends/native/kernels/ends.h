@@ -7,6 +7,18 @@
 namespace zoo::native {
 namespace {
 
+void load_block(const void* from, float* values) {
+  for (int p = 0; p < kParts; ++p) {
+    store(values + p * kLanes, load(static_cast<const Element*>(from) + p * kLanes));
+  }
+}
+
+void store_block(const float* values, void* to) {
+  for (int p = 0; p < kParts; ++p) {
+    store(static_cast<Element*>(to) + p * kLanes, load(values + p * kLanes));
+  }
+}
+
 void from_levels(const uint8_t* levels, size_t count, const Scaling& scaling, void* out) {
   Element* const to = static_cast<Element*>(out);
   const auto scaled = [&](Bytes bytes) {

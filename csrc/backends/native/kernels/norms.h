@@ -185,6 +185,25 @@ void instance_norm(const NormCall& call) {
   }
 }
 
+void quantize(const QuantizeCall& call) {
+  const Element* in = static_cast<const Element*>(call.in);
+  uint8_t* out = call.out;
+  const Vec factor = all(call.factor);
+  const Vec low = all(static_cast<float>(-call.zero));
+  const Vec high = all(static_cast<float>(255 - call.zero));
+  // Adding 1.5 · 2²³ rounds to whole numbers, which are then the low bits.
+  const Vec shift = all(12582912.0f);
+  for (size_t slot = 0; slot < call.count; ++slot) {
+    for (int p = 0; p < kParts; ++p) {
+      const Vec clipped = smaller(larger(load(in + p * kLanes) * factor, low), high) + shift;
+      const Ints code = reinterpret_cast<const Ints&>(clipped) + call.zero;
+      *reinterpret_cast<Bytes*>(out + p * kLanes) = __builtin_convertvector(code, Bytes);
+    }
+    in += call.in_step;
+    out += call.out_step;
+  }
+}
+
 void combine(const CombineCall& call) {
   const Element* a = static_cast<const Element*>(call.a);
   const Element* b = static_cast<const Element*>(call.b);

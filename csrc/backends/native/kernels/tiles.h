@@ -50,7 +50,7 @@ struct RowPointers<Rows, 0> {
 template <int Rows, int Vectors, int Step, typename Weight>
 __attribute__((always_inline)) inline void add_products(const RowPointers<Rows, Step>& in,
                                                         const Weight* weights, size_t column_size,
-                                                        int k, Vec (&sums)[Rows][Vectors]) {
+                                                        int k, Sum (&sums)[Rows][Vectors]) {
   Weights w[Vectors];
 #pragma GCC unroll 16
   for (int n = 0; n < Vectors; ++n) {
@@ -64,18 +64,39 @@ __attribute__((always_inline)) inline void add_products(const RowPointers<Rows, 
   }
 }
 
+// Beginning and end of the sums of kLanes columns.
+#ifdef ZOO_BYTES
+struct Ends {
+  Ends(const TileCall& call, int column)
+      : start(_mm512_loadu_si512(call.start + column)),
+        scale(load(call.scale + column)),
+        bias(load(call.bias + column)) {}
+  Vec result(Sum sum) const { return __builtin_convertvector((Ints)sum, Vec) * scale + bias; }
+
+  Sum start;
+  Vec scale, bias;
+};
+#else
+struct Ends {
+  Ends(const TileCall& call, int column) : start(load(call.bias + column)) {}
+  Vec result(Sum sum) const { return sum; }
+
+  Sum start;
+};
+#endif
+
 template <int Rows, int Columns, int Step, typename Out, typename Weight = Element>
 void tile(const TileCall& call) {
   constexpr int kVectors = Columns * kParts;
   // Channels of the last block, if it has fewer than 16.
   const int rest = call.depth == kBlock ? 0 : static_cast<int>(call.depth);
   const size_t whole = call.blocks - (rest == 0 ? 0 : 1);
-  Vec sums[Rows][kVectors];
+  Sum sums[Rows][kVectors];
 #pragma GCC unroll 16
   for (int n = 0; n < kVectors; ++n) {
-    const Vec bias = load(call.bias + n * kLanes);
+    const Sum start = Ends(call, n * kLanes).start;
 #pragma GCC unroll 16
-    for (int m = 0; m < Rows; ++m) sums[m][n] = bias;
+    for (int m = 0; m < Rows; ++m) sums[m][n] = start;
   }
   for (size_t t = 0; t < call.taps; ++t) {
     RowPointers<Rows, Step> in(static_cast<const Element*>(call.in) + call.offsets[t],
@@ -98,9 +119,11 @@ void tile(const TileCall& call) {
 #pragma GCC unroll 16
   for (int n = 0; n < kVectors; ++n) {
     Out* out = static_cast<Out*>(call.out) + n / kParts * call.out_block + n % kParts * kLanes;
+    const Ends ends(call, n * kLanes);
 #pragma GCC unroll 16
     for (int m = 0; m < Rows; ++m) {
-      store(out, larger(sums[m][n], sums[m][n] * slope));
+      const Vec result = ends.result(sums[m][n]);
+      store(out, larger(result, result * slope));
       out += call.out_step;
     }
   }
@@ -108,17 +131,22 @@ void tile(const TileCall& call) {
 
 template <int Rows, int Columns, int Step = 1>
 constexpr Tile make_tile() {
+#ifdef ZOO_BYTES
+  using Narrow = Bfloat;
+#else
+  using Narrow = Element;
+#endif
   Tile tiles = {
-      Rows,   Columns, Step, tile<Rows, Columns, Step, Element>, tile<Rows, Columns, Step, float>,
+      Rows,   Columns, Step, tile<Rows, Columns, Step, Narrow>, tile<Rows, Columns, Step, float>,
       nullptr};
-#ifndef ZOO_BF16
+#ifdef ZOO_HALVES
   // Only dense layers read weights in half precision, and their step is 1.
   if constexpr (Step == 1) tiles.run_halves = tile<Rows, Columns, Step, float, Half>;
 #endif
   return tiles;
 }
 
-#ifndef ZOO_BF16
+#ifdef ZOO_HALVES
 bool pack_halves(const float* weights, void* packed) {
   Half* const to = static_cast<Half*>(packed);
   bool exact = true;
@@ -134,23 +162,23 @@ bool pack_halves(const float* weights, void* packed) {
 
 void pack(const float* weights, void* packed) {
   Element* to = static_cast<Element*>(packed);
-#ifdef ZOO_BF16
-  for (size_t k = 0; k < kBlock; ++k) {
-    Element row[kBlock];
-    store(row, load(weights + k * kBlock));
-    for (size_t n = 0; n < kBlock; ++n) to[k / 2 * 2 * kBlock + 2 * n + k % 2] = row[n];
+  for (int k = 0; k < kSide; ++k) {
+    Element row[kSide];
+    for (int p = 0; p < kParts; ++p) {
+      store(row + p * kLanes, load(weights + k * kSide + p * kLanes));
+    }
+    for (int n = 0; n < kSide; ++n) {
+      to[(k / kTogether * kSide + n) * kTogether + k % kTogether] = row[n];
+    }
   }
-#else
-  for (size_t i = 0; i < kBlock * kBlock; ++i) to[i] = weights[i];
-#endif
 }
 
 // Measures the peak rate of multiply-adds, an upper bound for every tile: enough independent sums
 // to hide the latency of the multiply-add units, and no loads.
 double spin(size_t rounds) {
   constexpr int kSums = kLanes == 16 ? 24 : 12;
-  const Element one[2 * kLanes] = {};
-  Vec sums[kSums] = {};
+  const Element one[kTogether * kLanes] = {};
+  Sum sums[kSums] = {};
   Broadcast x = broadcast(one);
   const Weights w = weights_at(one);
   // The empty asm statements keep the compiler from optimising the loop away: it must not see that

@@ -1,4 +1,5 @@
-// Vector type of an instruction set, and element type of a precision.
+// Vector type of an instruction set, and element type of a precision: floats, bfloat16 (ZOO_BF16)
+// or unsigned bytes (ZOO_BYTES).
 #pragma once
 
 #include "backends/native/kernels.h"
@@ -23,13 +24,38 @@ typedef uint8_t Bytes __attribute__((vector_size(kLanes), may_alias, aligned(1))
 inline Vec load(const float* from) { return *reinterpret_cast<const Loose*>(from); }
 inline void store(float* to, Vec value) { *reinterpret_cast<Loose*>(to) = value; }
 
-#ifdef ZOO_BF16
-struct Element {
-  uint16_t bits;
-};
+inline Vec all(float value) { return value - Vec{}; }
+inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
+inline Vec smaller(Vec a, Vec b) { return a < b ? a : b; }
+
 typedef uint16_t Halves
     __attribute__((vector_size(kLanes * sizeof(uint16_t)), may_alias, aligned(2)));
 typedef uint32_t Words __attribute__((vector_size(kLanes * sizeof(uint32_t)), may_alias));
+
+#if defined(ZOO_BYTES)
+struct Element {
+  uint8_t bits;
+};
+// Result of the tiles.
+struct Bfloat {
+  uint16_t bits;
+};
+
+// Stores whole numbers from -128 to 255 as bytes.
+inline void store(Element* to, Vec value) {
+  const Ints whole = __builtin_convertvector(value, Ints);
+  *reinterpret_cast<Bytes*>(to) = __builtin_convertvector(whole, Bytes);
+}
+// Rounds to nearest, ties to even. The CPU may have no instruction for it; values are finite.
+inline void store(Bfloat* to, Vec value) {
+  const Words bits = reinterpret_cast<const Words&>(value);
+  const Words rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  *reinterpret_cast<Halves*>(to) = __builtin_convertvector(rounded, Halves);
+}
+#elif defined(ZOO_BF16)
+struct Element {
+  uint16_t bits;
+};
 
 inline Vec load(const Element* from) {
   const Halves halves = *reinterpret_cast<const Halves*>(from);
@@ -43,10 +69,6 @@ inline void store(Element* to, Vec value) {
 #else
 using Element = float;
 #endif
-
-inline Vec all(float value) { return value - Vec{}; }
-inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
-inline Vec smaller(Vec a, Vec b) { return a < b ? a : b; }
 
 // Transposes a kLanes × kLanes matrix in place by exchanging halves recursively.
 inline void turn(Vec (&rows)[kLanes]) {
@@ -68,9 +90,9 @@ inline void turn(Vec (&rows)[kLanes]) {
   }
 }
 
-#ifdef ZOO_BF16
-// Number of channels multiplied at a time: the weights of two consecutive channels are interleaved.
-constexpr int kTogether = 2;
+#if defined(ZOO_BF16) || defined(ZOO_BYTES)
+// Number of channels multiplied at a time: the weights of consecutive channels are interleaved.
+constexpr int kTogether = 4 / sizeof(Element);
 using Weights = __m512i;
 using Broadcast = __m512i;
 
@@ -78,14 +100,22 @@ inline Weights weights_at(const Element* from) {
   return _mm512_loadu_si512(reinterpret_cast<const void*>(from));
 }
 inline Broadcast broadcast(const Element* from) {
-  int pair;
-  __builtin_memcpy(&pair, from, sizeof pair);
-  return _mm512_set1_epi32(pair);
+  int together;
+  __builtin_memcpy(&together, from, sizeof together);
+  return _mm512_set1_epi32(together);
 }
-inline Vec multiplied(Vec sum, Broadcast x, Weights w) {
+#endif
+#if defined(ZOO_BYTES)
+using Sum = __m512i;
+inline Sum multiplied(Sum sum, Broadcast x, Weights w) { return _mm512_dpbusd_epi32(sum, x, w); }
+#elif defined(ZOO_BF16)
+using Sum = Vec;
+inline Sum multiplied(Sum sum, Broadcast x, Weights w) {
   return _mm512_dpbf16_ps(sum, (__m512bh)x, (__m512bh)w);
 }
 #else
+using Sum = Vec;
+#define ZOO_HALVES  // dense layers read weights in half precision
 constexpr int kTogether = 1;
 using Weights = Vec;
 using Broadcast = Vec;
@@ -114,20 +144,8 @@ inline void store_halves(Half* to, Vec values) {
 }
 #endif
 inline Broadcast broadcast(const Element* from) { return all(*from); }
-inline Vec multiplied(Vec sum, Broadcast x, Weights w) { return sum + x * w; }
+inline Sum multiplied(Sum sum, Broadcast x, Weights w) { return sum + x * w; }
 #endif
-
-void load_block(const void* from, float* values) {
-  for (int p = 0; p < kParts; ++p) {
-    store(values + p * kLanes, load(static_cast<const Element*>(from) + p * kLanes));
-  }
-}
-
-void store_block(const float* values, void* to) {
-  for (int p = 0; p < kParts; ++p) {
-    store(static_cast<Element*>(to) + p * kLanes, load(values + p * kLanes));
-  }
-}
 
 }  // namespace
 }  // namespace zoo::native

@@ -18,11 +18,12 @@ const Read* read_of(const Lowering& lowering, size_t value) {
   return dynamic_cast<const Read*>(&lowering.maker(value));
 }
 
-size_t add_read(Lowering* lowering, const Shape& shape, const std::vector<Part>& parts, bool wide) {
+size_t add_read(Lowering* lowering, const Shape& shape, const std::vector<Part>& parts,
+                Storage storage) {
   auto read = std::make_unique<Read>();
   read->shape = shape;
   read->parts = parts;
-  return lowering->add(std::move(read), {}, shape, wide);
+  return lowering->add(std::move(read), {}, shape, storage);
 }
 
 // Returns true if the network computes styles. The vectors before the styles are floats in every
@@ -123,7 +124,8 @@ void read_vectors(Lowering* lowering) {
     return;
   }
   const Part part{Part::kNumbers, lowering->network.input(name), width, width};
-  lowering->bind(value, add_read(lowering, {width, 1, 1}, {part}, makes_styles(*lowering)));
+  lowering->bind(value, add_read(lowering, {width, 1, 1}, {part},
+                                 makes_styles(*lowering) ? Storage::kWide : Storage::kNarrow));
 }
 
 // Matches the conversion of uint8 [N, H, W, C] to float: Transpose and Cast in either order, then
@@ -161,7 +163,7 @@ bool match_input(Lowering& lowering, const Node& node) {
   if (part.scaling.divisor == 255.0f) {
     lowering.originals.emplace(value, Original{Original::kAdded, tensor, format.channels});
   }
-  lowering.bind(value, add_read(&lowering, shape, {part}, false));
+  lowering.bind(value, add_read(&lowering, shape, {part}, Storage::kNarrow));
   for (const Node* const scaled : lowering.graph.users(value)) {
     const Constant* const factor = scaled->op == "Mul" ? lowering.scalar(*scaled, 1) : nullptr;
     const Node* const moved = factor ? lowering.user(scaled->outputs.front(), "Sub") : nullptr;
@@ -171,7 +173,7 @@ bool match_input(Lowering& lowering, const Node& node) {
     part.scaling.shift = -shift->floats[0];
     lowering.take(*scaled);
     lowering.take(*moved);
-    lowering.bind(moved->outputs.front(), add_read(&lowering, shape, {part}, false));
+    lowering.bind(moved->outputs.front(), add_read(&lowering, shape, {part}, Storage::kNarrow));
   }
   return true;
 }
@@ -189,7 +191,7 @@ bool match_view(Lowering& lowering, const Node& node) {
     parts.push_back(*part);
     Shape shape = read->shape;
     shape.channels += part->channels;
-    lowering.bind(node.outputs.front(), add_read(&lowering, shape, parts, lowering.is_wide(value)));
+    lowering.bind(node.outputs.front(), add_read(&lowering, shape, parts, lowering.storage(value)));
     return true;
   }
   if (node.op != "Reshape" && node.op != "Flatten" && node.op != "Unsqueeze") return false;
@@ -205,7 +207,7 @@ bool match_view(Lowering& lowering, const Node& node) {
   } else if (read && read->parts.size() == 1 && read->parts.front().kind == Part::kNumbers) {
     Part part = read->parts.front();
     part.channels = shape->channels;
-    seen = add_read(&lowering, *shape, {part}, lowering.is_wide(*value));
+    seen = add_read(&lowering, *shape, {part}, lowering.storage(*value));
   } else if (shape->pixels() != 1) {
     return false;
   }

@@ -66,10 +66,10 @@ std::optional<size_t> Lowering::find(std::string_view name) const {
 }
 
 size_t Lowering::add(std::unique_ptr<Operator> op, std::vector<size_t> inputs, const Shape& shape,
-                     bool wide) {
+                     Storage storage) {
   op->layer = layer;
   op->inputs = std::move(inputs);
-  op->output = network.add_value(shape, wide);
+  op->output = network.add_value(shape, storage);
   network.operators.push_back(std::move(op));
   return network.operators.back()->output;
 }
@@ -176,6 +176,22 @@ bool Lowering::has_noise(uint32_t stream, size_t width) const {
   });
 }
 
+size_t Lowering::quantized(const Node& node, size_t operand, Products* products) {
+  const auto range = manifest.int8_ranges.find(std::string(node.outputs.front()));
+  if (!bytes || range == manifest.int8_ranges.end() || is_wide(operand) ||
+      !products->fits_bytes()) {
+    return operand;
+  }
+  const auto [low, high] = range->second;
+  products->code = ByteCode::of_range(low, high);
+  const auto [encoded, added] = encoded_.emplace(std::tuple(operand, low, high), kNone);
+  if (added) {
+    encoded->second = add(std::make_unique<Quantize>(*products->code), {operand}, shape(operand),
+                          Storage::kBytes);
+  }
+  return encoded->second;
+}
+
 Activation Lowering::activation(std::string_view* value) {
   const Node* node = user(*value, "Relu");
   float slope = 0.0f;
@@ -190,8 +206,8 @@ Activation Lowering::activation(std::string_view* value) {
   return {slope};
 }
 
-Network lower(const Graph& graph, const Manifest& manifest) {
-  Lowering lowering(graph, manifest);
+Network lower(const Graph& graph, const Manifest& manifest, bool bytes) {
+  Lowering lowering(graph, manifest, bytes);
   for (const Node& node : graph.nodes()) check_operands(node);
   read_vectors(&lowering);
   std::vector<const Node*> unknown;
@@ -212,6 +228,11 @@ Network lower(const Graph& graph, const Manifest& manifest) {
   }
   write_outputs(&lowering);
   drop_unused(&lowering.network);
+  if (bytes && !lowering.encodes()) {
+    throw ArgumentError(
+        "precision: the ranges in the engine's manifest are of no layer that the backend native "
+        "computes in int8");
+  }
   return std::move(lowering.network);
 }
 

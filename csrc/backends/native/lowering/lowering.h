@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -22,8 +23,9 @@
 namespace zoo::native {
 
 // Returns the network of a graph. Throws BackendUnavailableError if a node is not supported; the
-// message names the first such node and the reason.
-Network lower(const Graph& graph, const Manifest& manifest);
+// message names the first such node and the reason. With `bytes`, layers whose operands have a
+// range in the manifest multiply bytes; throws ArgumentError if there is no such layer.
+Network lower(const Graph& graph, const Manifest& manifest, bool bytes);
 
 // Joined map, with the number of channels of each part.
 struct Gapped {
@@ -36,10 +38,12 @@ struct Gapped {
 // State of a lowering, with queries of the graph.
 class Lowering {
  public:
-  Lowering(const Graph& graph, const Manifest& manifest) : graph(graph), manifest(manifest) {}
+  Lowering(const Graph& graph, const Manifest& manifest, bool bytes)
+      : graph(graph), manifest(manifest), bytes(bytes) {}
 
   const Graph& graph;
   const Manifest& manifest;
+  const bool bytes;  // products of bytes are allowed
   Network network;
   // Values of the graph that are input images as levels / 255, by name.
   std::map<std::string_view, Original> originals;
@@ -59,12 +63,13 @@ class Lowering {
   void bind(std::string_view name, size_t value) { values_[name] = value; }
   // Adds an operator that computes a new value, and returns the value's index.
   size_t add(std::unique_ptr<Operator> op, std::vector<size_t> inputs, const Shape& shape,
-             bool wide);
+             Storage storage);
   // Adds an operator that writes outputs.
   void add_end(std::unique_ptr<Operator> op, size_t input);
   // Returns the operator that computes a value.
   Operator& maker(size_t value) const;
-  bool is_wide(size_t value) const { return network.values[value].wide; }
+  Storage storage(size_t value) const { return network.values[value].storage; }
+  bool is_wide(size_t value) const { return storage(value) == Storage::kWide; }
 
   // Marks a node as part of a matched pattern, so that it is not matched again.
   void take(const Node& node) { taken_.insert(&node); }
@@ -96,12 +101,18 @@ class Lowering {
   bool draws_standard(const Node& drawn) const;
   // Returns true if the manifest has a layer with `width` noise values from a random stream.
   bool has_noise(uint32_t stream, size_t width) const;
+  // Returns the operand of a layer that computes `node`. If its range is known and the operand is
+  // not wide, it is encoded as bytes, which `products` then expects.
+  size_t quantized(const Node& node, size_t operand, Products* products);
+  // Returns true if a layer multiplies bytes.
+  bool encodes() const { return !encoded_.empty(); }
   // Matches a rectifier after a value; if there is one, takes its node and advances `value` to its
   // result.
   Activation activation(std::string_view* value);
 
  private:
   std::map<std::string_view, size_t> values_;
+  std::map<std::tuple<size_t, float, float>, size_t> encoded_;  // by value and range
   std::set<const Node*> taken_;
 };
 

@@ -27,7 +27,7 @@ void add_pixel_norm(Lowering* lowering, size_t input, float epsilon, const Node&
   const Shape shape = lowering->shape(input);
   lowering->bind(last.outputs.front(),
                  lowering->add(std::make_unique<PixelNorm>(shape.channels, epsilon), {input}, shape,
-                               lowering->is_wide(input)));
+                               lowering->storage(input)));
 }
 
 // Returns the node that divides a value by a root; null if there is none.
@@ -125,7 +125,7 @@ size_t match_style(Lowering* lowering, const Node& chosen, size_t width) {
             lowering->manifest.latent_width};
   part.offset = static_cast<size_t>(number->integers[0]) * width;
   read->parts.push_back(part);
-  return lowering->add(std::move(read), {}, {width, 1, 1}, /*wide=*/true);
+  return lowering->add(std::move(read), {}, {width, 1, 1}, Storage::kWide);
 }
 
 // Matches the affine map from w to the scale and shift of each channel; both are padded to whole
@@ -161,7 +161,7 @@ size_t match_affine(Lowering* lowering, const Node& split, const Shape& shape) {
   }
   const Shape out = affine->out;
   for (const Node* const node : {wide, dense, chosen}) lowering->take(*node);
-  return lowering->add(std::move(affine), {style}, out, /*wide=*/true);
+  return lowering->add(std::move(affine), {style}, out, Storage::kWide);
 }
 
 // Reads a depthwise 3×3 convolution.
@@ -232,7 +232,7 @@ bool match_truncation(Lowering& lowering, const Node& subtract) {
   truncate->mean = mean->floats;
   for (const Node* const node : {scaled, moved, wide, repeated}) lowering.take(*node);
   lowering.styles = repeated->outputs.front();
-  lowering.style_value = lowering.add(std::move(truncate), {*input}, shape, /*wide=*/true);
+  lowering.style_value = lowering.add(std::move(truncate), {*input}, shape, Storage::kWide);
   return true;
 }
 
@@ -251,7 +251,7 @@ bool match_learned_map(Lowering& lowering, const Node& node) {
   const Shape shape{side(1), side(2), side(3)};
   map->shape = shape;
   map->values = learned->floats;
-  lowering.bind(node.inputs[0], lowering.add(std::move(map), {}, shape, /*wide=*/false));
+  lowering.bind(node.inputs[0], lowering.add(std::move(map), {}, shape, Storage::kNarrow));
   return true;
 }
 
@@ -290,7 +290,7 @@ bool match_style_layer(Lowering& lowering, const Node& node) {
   const size_t affine = match_affine(&lowering, *split, shape);
   for (const Node* const each : {sum, product, norm, scaled, shifted, split}) lowering.take(*each);
   lowering.bind(shifted->outputs.front(),
-                lowering.add(std::move(layer), {*input, affine}, shape, /*wide=*/false));
+                lowering.add(std::move(layer), {*input, affine}, shape, Storage::kNarrow));
   return true;
 }
 
@@ -309,7 +309,7 @@ bool match_instance_norm(Lowering& lowering, const Node& node) {
   std::string_view value = node.outputs.front();
   norm->end_slope = lowering.activation(&value).slope;
   const bool positive = norm->end_slope == 0.0f;
-  const size_t made = lowering.add(std::move(norm), {*input}, shape, /*wide=*/false);
+  const size_t made = lowering.add(std::move(norm), {*input}, shape, Storage::kNarrow);
   if (positive) lowering.rectified.insert(made);
   lowering.bind(value, made);
   return true;

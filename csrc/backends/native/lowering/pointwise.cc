@@ -12,7 +12,7 @@ namespace {
 size_t add_combine(Lowering* lowering, float slope, const std::vector<size_t>& inputs) {
   const size_t first = inputs.front();
   const size_t made = lowering->add(std::make_unique<Combine>(slope), inputs,
-                                    lowering->shape(first), lowering->is_wide(first));
+                                    lowering->shape(first), lowering->storage(first));
   if (slope == 0.0f) lowering->rectified.insert(made);
   return made;
 }
@@ -95,7 +95,7 @@ bool match_join(Lowering& lowering, const Node& node) {
     channels.push_back(part.channels);
     shape = {shape.blocks() * kBlock + part.channels, part.height, part.width};
   }
-  const size_t made = lowering.add(std::make_unique<Join>(), parts, shape, /*wide=*/false);
+  const size_t made = lowering.add(std::make_unique<Join>(), parts, shape, Storage::kNarrow);
   bind_joined(&lowering, node.outputs.front(), made, channels);
   return true;
 }
@@ -127,7 +127,7 @@ bool match_dropout(Lowering& lowering, const Node& node) {
   dropout->threshold = threshold->floats[0];
   for (const Node* const each : {product, cast, greater, view}) lowering.take(*each);
   lowering.bind(product->outputs.front(),
-                lowering.add(std::move(dropout), {*input}, shape, /*wide=*/false));
+                lowering.add(std::move(dropout), {*input}, shape, Storage::kNarrow));
   return true;
 }
 

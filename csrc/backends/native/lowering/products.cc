@@ -62,7 +62,8 @@ void add_products(Lowering* lowering, std::unique_ptr<Operator> products, const 
                   Activation rectifier, size_t input, std::string_view value) {
   const bool positive = rectifier.slope == 0.0f;
   const bool wide = lowering->is_wide(input) || only_leaves(*lowering, value);
-  const size_t made = lowering->add(std::move(products), {input}, out, wide);
+  const size_t made =
+      lowering->add(std::move(products), {input}, out, wide ? Storage::kWide : Storage::kNarrow);
   if (positive) lowering->rectified.insert(made);
   lowering->bind(value, made);
 }
@@ -172,8 +173,9 @@ bool match_dense(Lowering& lowering, const Node& node) {
     if (outputs != image.values()) {
       Lowering::refuse(node, "computes an image of a size other than the manifest's");
     }
-    const size_t made =
-        lowering.add(make_dense(w.floats.data(), b, in, flat, {}), {*input}, flat, /*wide=*/true);
+    auto dense = make_dense(w.floats.data(), b, in, flat, {});
+    const size_t operand = lowering.quantized(node, *input, dense.get());
+    const size_t made = lowering.add(std::move(dense), {operand}, flat, Storage::kWide);
     lowering.add_end(
         std::make_unique<DenseImage>(Shape{image.channels, image.height, image.width}, *end), made);
     return true;
@@ -199,8 +201,9 @@ bool match_dense(Lowering& lowering, const Node& node) {
     value = view->outputs.front();
     if (rectifier.slope == 1.0f) rectifier = lowering.activation(&value);
   }
-  add_products(&lowering, make_dense(w.floats.data(), b, in, out, rectifier), out, rectifier,
-               *input, value);
+  auto dense = make_dense(w.floats.data(), b, in, out, rectifier);
+  const size_t operand = lowering.quantized(node, *input, dense.get());
+  add_products(&lowering, std::move(dense), out, rectifier, operand, value);
   return true;
 }
 
@@ -235,20 +238,22 @@ bool match_convolution(Lowering& lowering, const Node& node) {
     if (image && suits_first_layer(*image, window) && !lowering.is_wide(read->value)) {
       auto first = make_first_layer(read->weights, b, *image, outputs, window, rectifier);
       const Shape out = first->products.out;
-      lowering.bind(value, lowering.add(std::move(first), {}, out, /*wide=*/false));
+      lowering.bind(value, lowering.add(std::move(first), {}, out, Storage::kNarrow));
       return true;
     }
     products = make_convolution(read->weights, b, in, outputs, window, rectifier);
   }
   const Shape out = products->out;
-  auto filtered = std::make_unique<Winograd>(std::move(products));
+  const size_t operand = lowering.quantized(node, read->value, products.get());
   std::unique_ptr<Operator> layer;
-  if (filtered->pays()) {
+  if (products->code) {
+    layer = std::move(products);
+  } else if (auto filtered = std::make_unique<Winograd>(std::move(products)); filtered->pays()) {
     layer = std::move(filtered);
   } else {
     layer = std::move(filtered->direct);
   }
-  add_products(&lowering, std::move(layer), out, rectifier, read->value, value);
+  add_products(&lowering, std::move(layer), out, rectifier, operand, value);
   return true;
 }
 

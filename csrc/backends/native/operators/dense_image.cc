@@ -8,7 +8,7 @@ namespace {
 class PlacedDenseImage : public Step {
  public:
   PlacedDenseImage(const Places& places, const DenseImage& layer)
-      : kernels_(places.kernels.of(places.in.front().wide)),
+      : kernels_(places.kernels.of(places.in.front().storage)),
         layer_(layer),
         in_(places.in.front()),
         scratch_(places.scratch) {}

@@ -12,7 +12,7 @@ constexpr size_t kSmall = 64 * 1024;
 class PlacedRead : public Step {
  public:
   PlacedRead(const Places& places, const Read& read)
-      : kernels_(places.kernels.of(places.out.wide)), read_(read), out_(places.out) {}
+      : kernels_(places.kernels.of(places.out.storage)), read_(read), out_(places.out) {}
 
   void run(const Run& run, size_t image, size_t count) const override {
     const Shape& shape = read_.shape;
@@ -69,7 +69,7 @@ class PlacedRead : public Step {
 class PlacedLearnedMap : public Step {
  public:
   PlacedLearnedMap(const Places& places, const LearnedMap& map)
-      : kernels_(places.kernels.of(places.out.wide)), map_(map), out_(places.out) {}
+      : kernels_(places.kernels.of(places.out.storage)), map_(map), out_(places.out) {}
 
   void run(const Run& run, size_t image, size_t count) const override {
     const Shape& shape = map_.shape;
@@ -122,7 +122,7 @@ class PlacedTruncate : public Step {
 class PlacedWrite : public Step {
  public:
   PlacedWrite(const Places& places, const Write& write)
-      : kernels_(places.kernels.of(places.in.front().wide)),
+      : kernels_(places.kernels.of(places.in.front().storage)),
         write_(write),
         in_(places.in.front()),
         scratch_(places.scratch) {}

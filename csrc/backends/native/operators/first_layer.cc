@@ -12,7 +12,7 @@ constexpr size_t kMostDepth = 256;
 class PlacedFirstLayer : public Step {
  public:
   PlacedFirstLayer(const Places& places, const FirstLayer& layer)
-      : kernels_(places.kernels.of(places.out.wide)),
+      : kernels_(places.kernels.of(places.out.storage)),
         layer_(layer),
         out_(places.out),
         scratch_(places.scratch) {

@@ -63,7 +63,7 @@ struct RowLayout {
 class PlacedLastLayer : public Step {
  public:
   PlacedLastLayer(const Places& places, const LastLayer& layer)
-      : in_kernels_(places.kernels.of(places.in.front().wide)),
+      : in_kernels_(places.kernels.of(places.in.front().storage)),
         kernels_(places.kernels.wide),
         layer_(layer),
         direct_(*layer.direct),

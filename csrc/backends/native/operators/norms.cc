@@ -8,7 +8,7 @@ namespace {
 class PlacedPixelNorm : public Step {
  public:
   PlacedPixelNorm(const Places& places, const PixelNorm& norm)
-      : kernels_(places.kernels.of(places.in.front().wide)),
+      : kernels_(places.kernels.of(places.in.front().storage)),
         norm_(norm),
         in_(places.in.front()),
         out_(places.out) {}
@@ -31,7 +31,7 @@ class PlacedPixelNorm : public Step {
 class PlacedInstanceNorm : public Step {
  public:
   PlacedInstanceNorm(const Places& places, const InstanceNorm& norm)
-      : kernels_(places.kernels.of(places.in.front().wide)), norm_(norm), places_(places.in) {
+      : kernels_(places.kernels.of(places.in.front().storage)), norm_(norm), places_(places.in) {
     places_.push_back(places.out);
   }
 

@@ -8,7 +8,7 @@ namespace {
 class PlacedCombine : public Step {
  public:
   PlacedCombine(const Places& places, float slope)
-      : kernels_(places.kernels.of(places.in.front().wide)),
+      : kernels_(places.kernels.of(places.in.front().storage)),
         in_(places.in),
         out_(places.out),
         slope_(slope) {}
@@ -28,7 +28,7 @@ class PlacedCombine : public Step {
 class PlacedDropout : public Step {
  public:
   PlacedDropout(const Places& places, const Dropout& dropout)
-      : kernels_(places.kernels.of(places.in.front().wide)),
+      : kernels_(places.kernels.of(places.in.front().storage)),
         dropout_(dropout),
         in_(places.in.front()),
         out_(places.out) {}

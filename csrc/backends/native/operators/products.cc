@@ -6,8 +6,12 @@
 namespace zoo::native {
 namespace {
 
-// Padding between column blocks, in floats, so that they do not all map to the same cache set.
-constexpr size_t kApart = 16;
+// Padding between column blocks, in weights, so that they do not all map to the same cache set.
+// Whole cache lines of bytes, so that no vector of weights spans two.
+constexpr size_t kApart = 64;
+
+constexpr float kMostWeight = 127.0f;
+constexpr float kMostByte = 255.0f;
 
 // Size limit in bytes for the maps of a layer that should stay in a core's L2 cache.
 constexpr size_t kCached = 512 * 1024;
@@ -55,6 +59,13 @@ size_t Products::padding() const {
   return static_cast<size_t>(most);
 }
 
+bool Products::fits_bytes() const {
+  size_t taps = 0;
+  for (const Phase& phase : phases) taps = std::max(taps, phase.taps.size());
+  constexpr auto kMostProduct = static_cast<size_t>(kMostWeight * kMostByte);
+  return taps * in.channels <= INT32_MAX / kMostProduct;
+}
+
 TileCall Products::make_call() const {
   TileCall call;
   call.blocks = in.blocks();
@@ -85,11 +96,41 @@ void Products::set_bias(size_t set, size_t output, float value) {
   biases[set * out.padded() + output] = value;
 }
 
+// Replaces the weights by whole numbers from -127 to 127.
+void Products::quantize_weights() {
+  const size_t taps = column_size / tap_size;
+  scales.assign(biases.size(), 0.0f);
+  tap_sums.assign(taps * out.padded(), 0);
+  const auto for_weights = [&](const auto& call) {
+    for (const Phase& phase : phases) {
+      for (const Tap& tap : phase.taps) {
+        for (size_t c = 0; c < out.channels; ++c) {
+          float* const first =
+              weights.data() + c / kBlock * column_size + tap.weights * tap_size + c % kBlock;
+          for (size_t k = 0; k < in.channels; ++k) {
+            call(phase.bias * out.padded() + c, tap.weights * out.padded() + c, first + k * kBlock);
+          }
+        }
+      }
+    }
+  };
+  for_weights([&](size_t channel, size_t, const float* weight) {
+    scales[channel] = std::max(scales[channel], std::abs(*weight) / kMostWeight);
+  });
+  for_weights([&](size_t channel, size_t sum, float* weight) {
+    const float whole = scales[channel] == 0.0f ? 0.0f : std::nearbyint(*weight / scales[channel]);
+    *weight = std::min(std::max(whole, -kMostWeight), kMostWeight);
+    tap_sums[sum] += static_cast<int32_t>(*weight);
+  });
+  for (float& scale : scales) scale *= code->scale;
+}
+
 size_t Products::packed_size(const Kernels& kernels, const Kernels&) const {
   return out.blocks() * column_size * kernels.element;
 }
 
 void Products::pack(const Kernels& kernels, const Kernels&, unsigned char* memory) {
+  if (code) quantize_weights();
   constexpr size_t kSquare = kBlock * kBlock;
   const auto pack_halves = [&] {
     for (size_t column = 0; column < out.blocks(); ++column) {

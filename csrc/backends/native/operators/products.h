@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "backends/native/floats.h"
 #include "backends/native/network.h"
+#include "backends/native/operators/quantize.h"
 
 namespace zoo::native {
 
@@ -30,7 +32,9 @@ struct Activation {
   float slope = 1.0f;  // of the leaky ReLU; 1: identity
 };
 
-// Dense layer, convolution or transposed convolution with an activation.
+// Dense layer, convolution or transposed convolution with an activation. If its operand is bytes,
+// its weights are signed bytes, whole multiples of a scale per output channel (and pixel, of a
+// dense layer that makes a map): the largest magnitude of the channel's weights divided by 127.
 struct Products : Operator {
   Shape in;
   Shape out;
@@ -46,7 +50,10 @@ struct Products : Operator {
   bool halves = false;                    // packed in half precision, as in the engine file
   size_t tap_size = 0;
   size_t column_size = 0;
-  Floats biases;  // [set][out channel, padded]
+  Floats biases;                  // [set][out channel, padded]
+  std::optional<ByteCode> code;   // of an operand that is bytes
+  Floats scales;                  // [set][out channel, padded], of the sums of bytes
+  std::vector<int32_t> tap_sums;  // [tap][out channel, padded], of the weights as bytes
 
   const char* kind() const override;
   double operations() const override;
@@ -62,6 +69,9 @@ struct Products : Operator {
   // Returns the size of a packed weight in bytes.
   size_t weight_size(const Kernels& kernels) const { return halves ? 2 : kernels.element; }
 
+  // Returns true if sums of bytes fit into 32 bits.
+  bool fits_bytes() const;
+
   // Returns a call of a tile with the strides of the weights, and the blocks of the input.
   TileCall make_call() const;
 
@@ -71,6 +81,9 @@ struct Products : Operator {
   void allocate(size_t taps, size_t sets);
   void set_weight(size_t tap, size_t input, size_t output, float value);
   void set_bias(size_t set, size_t output, float value);
+
+ private:
+  void quantize_weights();
 };
 
 // Makes a dense layer from weights [outputs, inputs]. Maps are flattened in the order [C, H, W]. At

@@ -1,5 +1,6 @@
 // Execution of Products: choice of the tiles, and the lines of outputs that they run along.
 #include <algorithm>
+#include <map>
 
 #include "backends/native/operators/products.h"
 
@@ -64,7 +65,8 @@ class PlacedProducts : public Step {
 
   void run(const Run& run, size_t image, size_t count) const override;
   std::string kernel() const override {
-    return (in_.grouped ? "images " : "pixels ") + describe_tiles(tiles_);
+    return (layer_.code ? "u8 " : "") + std::string(in_.grouped ? "images " : "pixels ") +
+           describe_tiles(tiles_);
   }
 
  private:
@@ -76,8 +78,10 @@ class PlacedProducts : public Step {
     size_t in;  // offset of the first slot, like `out`
     size_t out;
     size_t bias;
+    size_t start;  // index in starts_
   };
 
+  size_t add_starts(const Line& line);
   void add_line(const Phase& phase, size_t y, size_t x);
   void run_lines(const Tile& tile, size_t column, const Memory& memory, size_t in,
                  size_t out) const;
@@ -88,17 +92,22 @@ class PlacedProducts : public Step {
   size_t in_step_;  // stride between the inputs of consecutive outputs
   size_t out_step_;
   size_t weight_size_;
-  bool sums_;  // write the sums as floats instead of elements
+  bool floats_;  // write floats instead of narrow elements
   std::vector<Line> lines_;
   std::vector<ptrdiff_t> offsets_;
   std::vector<uint32_t> places_;
+  // For bytes: what sums begin with, -zero times the sum of the weights, for each set of taps
+  // [out channel, padded]. Taps outside the image are not in the set.
+  std::vector<int32_t> starts_;
+  std::map<std::vector<uint32_t>, size_t>
+      starts_of_;  // index in starts_, by the places of the taps
   std::vector<const Tile*> tiles_;
 };
 
 PlacedProducts::PlacedProducts(const Kernels& kernels, const Products& layer, const Place& in,
                                const Place& out)
     : layer_(layer), in_(in), out_(out), weight_size_(layer.weight_size(kernels)) {
-  sums_ = out.wide && !in.wide;
+  floats_ = out.element == sizeof(float);
   if (in.grouped) {
     length_ = in.images;
     in_step_ = in.image;
@@ -127,9 +136,12 @@ void PlacedProducts::add_line(const Phase& phase, size_t y, size_t x) {
   };
   const size_t in_y = y * layer_.in_stride;
   const size_t in_x = x * layer_.in_stride;
-  Line line{offsets_.size(), 0, in_.at(in_y, in_x, 0),
+  Line line{offsets_.size(),
+            0,
+            in_.at(in_y, in_x, 0),
             out_.at(phase.y + y * layer_.out_stride, phase.x + x * layer_.out_stride, 0),
-            phase.bias * layer_.out.padded()};
+            phase.bias * layer_.out.padded(),
+            0};
   for (const Tap& tap : phase.taps) {
     if (!inside(in_y, tap.dy, layer_.in.height)) continue;
     if (in_.grouped && !inside(in_x, tap.dx, layer_.in.width)) continue;
@@ -138,7 +150,22 @@ void PlacedProducts::add_line(const Phase& phase, size_t y, size_t x) {
     places_.push_back(tap.weights);
   }
   line.count = offsets_.size() - line.begin;
+  if (layer_.code) line.start = add_starts(line);
   lines_.push_back(line);
+}
+
+size_t PlacedProducts::add_starts(const Line& line) {
+  const std::vector<uint32_t> taps(places_.begin() + static_cast<ptrdiff_t>(line.begin),
+                                   places_.end());
+  const auto [known, added] = starts_of_.emplace(taps, starts_.size());
+  if (!added) return known->second;
+  const size_t channels = layer_.out.padded();
+  for (size_t c = 0; c < channels; ++c) {
+    int32_t sum = 0;
+    for (const uint32_t tap : taps) sum += layer_.tap_sums[tap * channels + c];
+    starts_.push_back(-layer_.code->zero * sum);
+  }
+  return known->second;
 }
 
 void PlacedProducts::run(const Run& run, size_t image, size_t) const {
@@ -158,12 +185,16 @@ void PlacedProducts::run_lines(const Tile& tile, size_t column, const Memory& me
   call.weights = layer_.packed + column * layer_.column_size * weight_size_;
   call.out_block = out_.block;
   call.out_step = out_step_;
-  const auto run_tile = layer_.halves ? tile.run_halves : sums_ ? tile.run_sums : tile.run;
+  const auto run_tile = layer_.halves ? tile.run_halves : floats_ ? tile.run_sums : tile.run;
   for (const Line& line : lines_) {
     call.taps = line.count;
     call.offsets = offsets_.data() + line.begin;
     call.places = places_.data() + line.begin;
     call.bias = layer_.biases.data() + line.bias + column * kBlock;
+    if (layer_.code) {
+      call.scale = layer_.scales.data() + line.bias + column * kBlock;
+      call.start = starts_.data() + line.start + column * kBlock;
+    }
     for (size_t done = 0; done < length_; done += tile.rows) {
       // The last tile is moved back if it would extend past the end; it recomputes some outputs.
       const size_t first = std::min(done, length_ - tile.rows);
@@ -177,7 +208,7 @@ void PlacedProducts::run_lines(const Tile& tile, size_t column, const Memory& me
 }  // namespace
 
 std::unique_ptr<Step> Products::place(const Places& places) const {
-  return std::make_unique<PlacedProducts>(places.kernels.of(places.in.front().wide), *this,
+  return std::make_unique<PlacedProducts>(places.kernels.of(places.in.front().storage), *this,
                                           places.in.front(), places.out);
 }
 

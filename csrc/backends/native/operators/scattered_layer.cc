@@ -61,7 +61,7 @@ RowLayout::RowLayout(const ScatteredLayer& layer, const Place& in) {
 }
 
 PlacedScatteredLayer::PlacedScatteredLayer(const Places& places, const ScatteredLayer& layer)
-    : kernels_(places.kernels.of(places.in.front().wide)),
+    : kernels_(places.kernels.of(places.in.front().storage)),
       floats_(places.kernels.wide),
       layer_(layer),
       in_(places.in.front()),

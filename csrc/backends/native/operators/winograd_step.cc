@@ -38,8 +38,8 @@ struct ChunkLayout {
 class PlacedWinograd : public Step {
  public:
   PlacedWinograd(const Places& where, const Winograd& layer)
-      : in_kernels_(where.kernels.of(where.in.front().wide)),
-        out_kernels_(where.kernels.of(where.out.wide)),
+      : in_kernels_(where.kernels.of(where.in.front().storage)),
+        out_kernels_(where.kernels.of(where.out.storage)),
         layer_(layer),
         direct_(*layer.direct),
         in_(where.in.front()),

@@ -1,0 +1,146 @@
+"""Layers of the native backend that multiply bytes, against exact arithmetic on the same codes.
+
+Sides, channels and windows fill no tile; there are ranges of every kind and many batch sizes.
+
+The operand of each layer is exact in every precision: (level - 128) / 128 or half of it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import runtime
+from native_cases import CHANNELS, SLOPES, Case, cases, number, sided
+from native_engines import encoder
+from native_graphs import Network, Value
+from native_runs import check_within, pairs, rows_in_every_batch
+from oracles import int8, layers
+from oracles.layers import Numbers
+from runtime._library import native
+from runtime.errors import BackendUnavailableError
+
+RANGES = [
+    (-0.5, 0.9921875),
+    (0.0, 1.0),
+    (-0.3, 0.4),
+    (0.25, 0.75),
+    (-0.5, -0.25),
+    (-1e-3, 2e-3),
+    (-3e38, 3e38),
+    (0.0, 0.0),
+    (-1e-40, 1e-40),
+]
+HALF_ULP = 2.0**-8
+"""Of bfloat16, relative."""
+
+
+def begin(case: Case) -> tuple[Network, Value]:
+    graph = Network(number(case), case.get("halves", False))
+    x = graph.images((case["height"], case["width"], case["channels"]), divisor=128.0)
+    x = graph.scaled(graph.scaled(x, "Mul", 1.0), "Sub", 1.0)
+    return graph, graph.rectify(x, 0.5)
+
+
+def finish(graph: Network, case: Case, layer: str, value: Value, folder: Path) -> None:
+    """Check the layer of that name, which computes `value`: as floats, or as narrow elements."""
+    value = graph.rectify(value, case["slope"])
+    if case.get("narrow", False):
+        rounded = Numbers(value.numbers.exact, value.numbers.error)
+        rounded = layers.rounded(rounded.exact, rounded.error, 1.01 * HALF_ULP / layers.UNIT)
+        value = graph.rectify(Value(value.name, rounded), 0.5)
+    # If the layer computes the output, it is called mu.
+    ranges = {layer: case["range"], "mu": case["range"], "another layer": [0, 1]}
+    flat = graph.flat(value) if value.sides else value
+    engine = encoder(graph, folder / "small.onnx", flat, int8={"ranges": ranges})
+    if not native.native_isas("int8"):
+        with pytest.raises(BackendUnavailableError, match="no int8, which needs AVX512-VNNI"):
+            runtime.Encoder(engine.path, precision="int8")
+        return
+    kinds = [timed.kernel for timed in runtime.measure_layers(engine.path, "int8", 8, 0.0).layers]
+    assert sum(kernel.startswith("u8 ") for kernel in kinds) == 1
+    check_within(rows_in_every_batch(engine, precision="int8"), engine)
+
+
+WINDOWS = [(1, 1, 0), (3, 1, 1), (4, 1, 1), (1, 2, 0), (3, 2, 1), (4, 2, 1), (5, 1, 4), (3, 1, 0)]
+OPTIONS: dict[str, Any] = {
+    "outputs": CHANNELS,
+    "bias": (True, False),
+    "slope": SLOPES,
+    "range": RANGES,
+    "narrow": (False, True),
+}
+
+
+@cases(
+    *(
+        case
+        for case in sided(31, 50, window=WINDOWS, halves=(False, True), **OPTIONS)
+        if min(case["height"], case["width"]) + 2 * case["window"][2] >= case["window"][0]
+    )
+)
+def test_convolutions(case: Case, tmp_path: Path) -> None:
+    graph, x = begin(case)
+    size, stride, padding = case["window"]
+    shape = (case["outputs"], x.channels, size, size)
+    names, w, b = graph.weights_of(
+        *shape, fan_in=w_size(shape), bias=case["outputs"] * case["bias"]
+    )
+    apply = partial(layers.convolve, bias=None, stride=stride, padding=padding)
+    made = int8.linear(x.numbers.exact, case["range"], w, b, (1, 2, 3), apply)
+    window = {"strides": [stride] * 2, "pads": [padding] * 4}
+    y = graph.node("Conv", [x.name, *names], made, "layer", **window)
+    finish(graph, case, "layer", y, tmp_path)
+
+
+def w_size(shape: tuple[int, ...]) -> int:
+    return int(np.prod(shape[1:]))
+
+
+@cases(*sided(32, 40, window=((4, 2, 1), (2, 2, 0), (3, 1, 1), (6, 2, 2)), **OPTIONS))
+def test_transposed_convolutions(case: Case, tmp_path: Path) -> None:
+    """Of one pixel without padding, each pixel of the result has scales of its own."""
+    graph, x = begin(case)
+    size, stride, padding = case["window"]
+    shape = (x.channels, case["outputs"], size, size)
+    names, w, b = graph.weights_of(*shape, fan_in=x.channels, bias=case["outputs"] * case["bias"])
+    apply = partial(layers.transpose_convolve, bias=None, stride=stride, padding=padding)
+    axes = (0,) if x.sides == (1, 1) and padding == 0 else (0, 2, 3)
+    made = int8.linear(x.numbers.exact, case["range"], w, b, axes, apply)
+    window = {"strides": [stride] * 2, "pads": [padding] * 4}
+    y = graph.node("ConvTranspose", [x.name, *names], made, "layer", **window)
+    finish(graph, case, "layer", y, tmp_path)
+
+
+@cases(*pairs(33, 30, height=(1, 2, 5), width=(1, 3), channels=CHANNELS, **OPTIONS))
+def test_dense_layers(case: Case, tmp_path: Path) -> None:
+    """The operand is a map, in the order [C, H, W]."""
+    graph, x = begin(case)
+    flat = graph.flat(x)
+    shape = (case["outputs"], flat.channels)
+    names, w, b = graph.weights_of(*shape, fan_in=flat.channels, bias=shape[0] * case["bias"])
+    made = int8.linear(
+        flat.numbers.exact, case["range"], w, b, (1,), partial(layers.dense, bias=None)
+    )
+    y = graph.node("Gemm", [flat.name, *names], made, "layer", transB=1)
+    finish(graph, case, "layer", y, tmp_path)
+
+
+@cases(*pairs(34, 12, channels=(1, 17, 48), outputs=(1, 5, 17), height=(1, 2, 3), width=(1, 4),
+              range=RANGES, slope=(None, 0.2), narrow=(False, True)))  # fmt: skip
+def test_dense_layers_that_make_maps(case: Case, tmp_path: Path) -> None:
+    """Each pixel of the result has scales of its own."""
+    graph, x = begin(case | {"height": 1, "width": 1})
+    flat = graph.flat(x)
+    sides = (case["outputs"], case["height"], case["width"])
+    count = int(np.prod(sides))
+    names, w, b = graph.weights_of(count, flat.channels, fan_in=flat.channels, bias=count)
+    made = int8.linear(
+        flat.numbers.exact, case["range"], w, b, (1,), partial(layers.dense, bias=None)
+    )
+    y = graph.reshape(graph.node("Gemm", [flat.name, *names], made, "layer", transB=1), *sides)
+    finish(graph, case, "layer", y, tmp_path)
