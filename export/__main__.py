@@ -15,10 +15,9 @@ from zoo.cli import Command
 if TYPE_CHECKING:
     from export import pipeline
 
-PLAN_OPTIONS = (
-    *("target", "precision", "batch", "timing_cache", "compatible"),
-    *("calibrate", "calibration_samples", "check_images", "max_quality_loss"),
-)
+PLAN_OPTIONS = ("target", "batch", "timing_cache", "compatible")
+CALIBRATION_OPTIONS = ("calibrate", "calibration_samples")
+QUALITY_OPTIONS = ("check_images", "max_quality_loss")
 CHECKPOINT_OPTIONS = ("weights", "image", "interpolator", "data")
 
 
@@ -84,12 +83,13 @@ class BatchSizes(click.ParamType):
     "--precision",
     default="fp32",
     metavar="NAME",
-    help="Plans: fp32, tf32, fp16, bf16, int8 or fp8.",
+    help="Plans: fp32, tf32, fp16, bf16, int8 or fp8; .onnx files: fp32, or int8 to add the ranges "
+    "that int8 on CPUs needs.",
 )
 @click.option(
     "--calibrate",
     metavar="SET",
-    help="int8 and fp8 plans: a data set, or an .npy file of latents or images to calibrate with "
+    help="int8 and fp8: a data set, or an .npy file of latents or images to calibrate with "
     "[latents from the prior, or else the training images].",
 )
 @click.option(
@@ -98,7 +98,7 @@ class BatchSizes(click.ParamType):
     default=256,
     show_default=True,
     metavar="N",
-    help="int8 and fp8 plans: number of latents or images to calibrate with.",
+    help="int8 and fp8: number of latents or images to calibrate with.",
 )
 @click.option(
     "--batch",
@@ -123,14 +123,15 @@ class BatchSizes(click.ParamType):
     type=int,
     default=2000,
     metavar="N",
-    help="Plans: number of images for the FID.",
+    help="Plans and int8: number of images for the FID.",
 )
 @click.option(
     "--max-quality-loss",
     type=float,
     metavar="PERCENT",
     help="Plans: choose the fastest precision whose FID is at most PERCENT above that of fp32 (or, "
-    "without a FID, whose RMS difference is at most PERCENT of the standard deviation).",
+    "without a FID, whose RMS difference is at most PERCENT of the standard deviation). int8 in "
+    ".onnx files: refuse int8 if it loses more [5].",
 )
 @click.pass_context
 def main(context: click.Context, source: Path, out: Path, **options: Any) -> None:
@@ -143,6 +144,10 @@ def main(context: click.Context, source: Path, out: Path, **options: Any) -> Non
     becomes one plan per engine file of its family. On a machine whose GPU can run them, plans are
     compared with the fp32 engine: images, batch sizes, FID, images/s. If a plan cannot be built or
     fails a check, no file is kept.
+
+    To .onnx with --precision int8: the engine, or every file of the checkpoint's family, also gets
+    the ranges of its activations, and the measured cost of int8. If it is too high, the file says
+    so, and cannot be opened with that precision.
     """
     from zoo.engines import find, resolve
     from zoo.images.atomic import check_file
@@ -158,18 +163,35 @@ def main(context: click.Context, source: Path, out: Path, **options: Any) -> Non
         source = resolve(source)
     elif not source.exists():
         raise click.BadParameter(f"{source}: no such file or folder", param_hint="SOURCE")
+    calibrates = not plan and options["precision"] == "int8"
     if not plan:
-        _refuse_options(context, PLAN_OPTIONS, "applies to plans only; --out is an .onnx file")
+        only = "applies to plans only; --out is an .onnx file"
+        _refuse_options(context, PLAN_OPTIONS, only)
+        if not calibrates:
+            _refuse_options(
+                context, (*CALIBRATION_OPTIONS, *QUALITY_OPTIONS), f"{only}, not in int8"
+            )
+        if options["precision"] not in ("fp32", "int8"):
+            raise click.BadParameter(
+                f"{options['precision']} is a precision of plans; expected fp32 or int8 for an "
+                ".onnx file, which the runtime can run in fp32 and bf16 anyway",
+                param_hint="--precision",
+            )
     elif options["max_quality_loss"] is not None:
         _refuse_options(context, ("precision",), "is chosen by --max-quality-loss: pass only one")
+    if calibrates and options["no_runtime_check"]:
+        raise click.UsageError("--precision int8 conflicts with --no-runtime-check", context)
     if plan and options["no_runtime_check"]:
         _refuse_options(context, ("check_images",), "conflicts with --no-runtime-check")
-    if plan and engine:
+    if (plan or calibrates) and engine:
         _refuse_options(
             context, CHECKPOINT_OPTIONS, "applies to checkpoints only; SOURCE is an engine file"
         )
     try:
-        (_export_plans if plan else _export)(source, out, options)
+        if calibrates:
+            _export_int8(source, out, engine, options)
+        else:
+            (_export_plans if plan else _export)(source, out, options)
     except ImportError as error:
         raise click.ClickException(
             f"the export needs {error.name}: pip install 'generator-zoo[export]'"
@@ -195,7 +217,23 @@ def _onnx_options(options: dict[str, Any]) -> pipeline.Options:
     )
 
 
-def _export(source: Path, out: Path, options: dict[str, Any]) -> None:
+def _export_int8(source: Path, out: Path, engine: bool, options: dict[str, Any]) -> None:
+    from export import int8
+
+    loss = options["max_quality_loss"]
+    calibration = int8.Options(
+        options["calibrate"],
+        options["calibration_samples"],
+        options["check_images"],
+        int8.MAX_LOSS if loss is None else loss,
+    )
+    files = {out: source} if engine else {path: path for path in _export(source, out, options)}
+    for path, file in files.items():
+        click.echo(int8.calibrate(file, path, calibration, _print_progress).summary())
+
+
+def _export(source: Path, out: Path, options: dict[str, Any]) -> list[Path]:
+    """Export a checkpoint; return the paths of the files that the runtime runs."""
     from export import pipeline
     from export.checks import format_table
 
@@ -214,6 +252,7 @@ def _export(source: Path, out: Path, options: dict[str, Any]) -> None:
         if file.unfolded is not None:
             text = f"; {file.unfolded} nodes before folding, {file.nodes} after{text}"
         click.echo(f"{file.path}: {file.size:,} bytes{text}")
+    return [file.path for file in files if file.throughput]
 
 
 def _export_plans(source: Path, out: Path, options: dict[str, Any]) -> None:

@@ -61,6 +61,15 @@ def compare_close(
     )
 
 
+def relative_rms(got: NDArray[Any], expected: NDArray[Any]) -> float:
+    """Return the RMS difference, relative to the standard deviation of the expected values."""
+    if got.shape != expected.shape:
+        return float("inf")
+    one, other = got.astype(np.float64), expected.astype(np.float64)
+    rms, spread = float(np.sqrt(np.mean((one - other) ** 2))), float(other.std())
+    return rms / spread if spread else (0.0 if rms == 0 else float("inf"))
+
+
 def format_table(checks: Sequence[Check]) -> str:
     """Format the checks as an aligned table in plain text."""
     rows = [("file", "check", "max", "mean", "limit", "unit", "")]

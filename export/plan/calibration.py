@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,24 +34,48 @@ def measure_limits(model: ModelProto, tensors: Sequence[str], samples: Samples) 
     Raises:
         ExportError: a tensor is not finite, or ONNX Runtime refuses the model.
     """
+    return _measure_percentiles(model, tensors, samples, {"": np.abs})[""]
+
+
+def measure_ranges(
+    model: ModelProto, tensors: Sequence[str], samples: Samples
+) -> dict[str, tuple[float, float]]:
+    """Measure the percentiles at both ends of each tensor's values; ranges include 0.
+
+    Arguments and errors are those of `measure_limits`.
+    """
+    ends = _measure_percentiles(model, tensors, samples, {"low": np.negative, "high": np.positive})
+    return {name: (-max(0.0, ends["low"][name]), max(0.0, ends["high"][name])) for name in tensors}
+
+
+def _measure_percentiles(
+    model: ModelProto,
+    tensors: Sequence[str],
+    samples: Samples,
+    functions: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]],
+) -> dict[str, dict[str, float]]:
+    """Measure the percentile of some functions of the values of each tensor."""
     outputs = {output.name for output in model.graph.output}
     session = Session(model, [name for name in tensors if name not in outputs])
-    greatest: dict[str, NDArray[np.float32]] = {}
+    greatest: dict[tuple[str, str], NDArray[np.float32]] = {}
     for block in samples.blocks(ROWS):
         computed = session.run(**block)
         rows = min(ROWS, samples.count)
         for name in tensors:
-            values = np.abs(computed[name]).ravel()
+            values = computed[name].ravel()
             if not np.isfinite(values).all():
                 raise ExportError(
                     f"calibration with {samples.source}: the tensor {name} is not finite"
                 )
-            if name not in greatest:
-                greatest[name] = np.zeros(
-                    _count_kept(values.size * samples.count // rows), np.float32
-                )
-            greatest[name] = _keep_greatest(greatest[name], values)
-    return {name: float(values.min()) for name, values in greatest.items()}
+            kept = np.full(
+                _count_kept(values.size * samples.count // rows), -np.inf, dtype=np.float32
+            )
+            for title, function in functions.items():
+                key = (title, name)
+                greatest[key] = _keep_greatest(greatest.get(key, kept), function(values))
+    return {
+        title: {name: float(greatest[title, name].min()) for name in tensors} for title in functions
+    }
 
 
 def _count_kept(count: int) -> int:

@@ -15,17 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export import throughput
-from export.checks import Check, compare_close, compare_exact, format_table
+from export.checks import Check, compare_close, compare_exact, format_table, relative_rms
 from export.errors import ExportError, ParityError, one_line
 from export.plan.probes import Probe
-from export.plan.quality import Distances
+from export.plan.quality import Distances, load_training_data
 from export.plan.results import BETWEEN, DIFFERENT, LEVELS, NUMBERS, NUMBERS_UNIT, Results
 from export.plan.types import Options
 from export.roles.role import Runner
 from runtime.plans import HOST_CODE
-from zoo import data as sets
-from zoo.data import DataSet
-from zoo.errors import ZooError
 
 Array = NDArray[Any]
 
@@ -97,7 +94,8 @@ class PlanChecker:
         except BackendUnavailableError as error:
             raise CannotRun(one_line(error)) from error
         has_fid = self._runner.has_fid and self._engine.prior != "none"
-        self._data = self._load_data() if has_fid or self._runner.takes_images else None
+        needs_data = has_fid or self._runner.takes_images
+        self._data = load_training_data(self.document, self._say) if needs_data else None
         self._probes = self._runner.probes(self._engine, self._data)
 
     def check(self, plan: Path, name: str, options: Options) -> Results:
@@ -170,18 +168,6 @@ class PlanChecker:
                 "--no-runtime-check keeps it"
             ) from error
 
-    def _load_data(self) -> DataSet | None:
-        """Return the engine's training data, if available."""
-        image = self.document["image"]
-        name = (self.document.get("training") or {}).get("data")
-        if not name:
-            return None
-        try:
-            return sets.load(str(name), image["height"], image["channels"], download=False)
-        except (ZooError, ImportError) as error:
-            self._say(f"the checks have no images of {name}: {one_line(error)}")
-            return None
-
     def _measure_distance(self, engine: Any) -> dict[str, Any]:
         if self._distances is None:
             self._distances = Distances(self._engine, self._data, self._images)
@@ -214,7 +200,7 @@ class PlanChecker:
                 _compare_outputs(name, f"{title}: fp32", got, expected, options.precision)
             )
             if probe is self._probes[0]:
-                results.rms = 100 * _relative_rms(got, expected)
+                results.rms = 100 * relative_rms(got, expected)
             again = [*_row_ranges(rows), *_row_ranges(rows, max(1, rows // 2)), (1, smaller + 2)]
             with ThreadPoolExecutor(2) as pool:
                 parts = list(pool.map(lambda part: probe.run(engine, *part), again))
@@ -251,17 +237,8 @@ def _compare_outputs(engine: str, title: str, got: Array, expected: Array, preci
     """Compare levels by greatest and mean difference, numbers by relative RMS difference."""
     if expected.dtype == np.uint8:
         return compare_close(engine, title, got, expected, *LEVELS[precision], "levels")
-    limit, rms = NUMBERS[precision], _relative_rms(got, expected)
+    limit, rms = NUMBERS[precision], relative_rms(got, expected)
     return Check(engine, title, rms, rms, limit, limit, NUMBERS_UNIT)
-
-
-def _relative_rms(got: Array, expected: Array) -> float:
-    """Return the RMS difference, relative to the standard deviation of the expected values."""
-    if got.shape != expected.shape:
-        return float("inf")
-    one, other = got.astype(np.float64), expected.astype(np.float64)
-    rms, spread = float(np.sqrt(np.mean((one - other) ** 2))), float(other.std())
-    return rms / spread if spread else (0.0 if rms == 0 else float("inf"))
 
 
 def _suggest_remedy(failed: Check) -> str:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from export.errors import ExportError, one_line
+from zoo import data as sets
 from zoo.data import DataSet
 from zoo.errors import DataError, ZooError
 from zoo.evaluation import features, frechet, sampling
 from zoo.evaluation.quick import QuickFid
+from zoo.evaluation.references import LEAST
 
 IMAGES = 2000
 """Default number of images for a distance."""
 
+MOST_IMAGES = 1_000_000
 SEED = 0
 
 
@@ -69,6 +75,28 @@ class Distances:
             name = Path(engine.path).name
             raise DataError(f"{name} returns float images, which are not measured")
         return np.concatenate(list(sampling.sample_engine(engine, self.images, SEED)))
+
+
+def load_training_data(manifest: dict[str, Any], say: Callable[[str], None]) -> DataSet | None:
+    """Load the training data of an engine; None if it is unavailable, after saying why."""
+    image, name = manifest["image"], (manifest.get("training") or {}).get("data")
+    if not name:
+        return None
+    try:
+        return sets.load(str(name), image["height"], image["channels"], download=False)
+    except (ZooError, ImportError) as error:
+        say(f"the checks have no images of {name}: {one_line(error)}")
+        return None
+
+
+def check_limits(images: int, max_loss: float | None) -> None:
+    """Raise ExportError for a number of images or a loss in percent out of range."""
+    if not LEAST <= images <= MOST_IMAGES:
+        raise ExportError(
+            f"check-images must be between {LEAST} and {MOST_IMAGES:,}, got {images:,}"
+        )
+    if max_loss is not None and not (math.isfinite(max_loss) and max_loss >= 0):
+        raise ExportError(f"max-quality-loss must be a percentage of at least 0, got {max_loss:g}")
 
 
 def fid_increase(distances: dict[str, Any]) -> float | None:

@@ -17,7 +17,7 @@ from export.graph import opset, read_attribute, remove_unused
 from export.plan import calibration, phases, precision
 from export.plan.calibration_set import Calibration
 from export.plan.samples import gather
-from export.plan.sensitivity import select_products
+from export.plan.sensitivity import run_graphs, select_products
 
 EightBits = Literal["int8", "fp8"]
 LARGEST = {"int8": 127.0, "fp8": 448.0}
@@ -99,7 +99,7 @@ def lower(
         samples = gather(list(model.graph.input), manifest, engine, calibrate)
         progress(f"calibrating {engine.name} with {samples.count} samples: {samples.source}")
         limits |= calibration.measure_limits(model, [*dict.fromkeys(operands.values())], samples)
-        names = select_products(model, quantize, names, samples)
+        names = select_products(names, run_graphs(model, quantize, samples))
         if dropped := len(operands) - len(names):
             progress(
                 f"{dropped} of {len(operands)} products of {engine.name} stay in fp16: "

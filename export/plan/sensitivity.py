@@ -28,10 +28,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def select_products(
-    model: ModelProto,
-    quantize: Callable[[Collection[str]], ModelProto],
-    names: list[str],
-    samples: Samples,
+    names: list[str], run: Callable[[Collection[str] | None, int], Arrays]
 ) -> list[str]:
     """Select products that can be in eight bits together within `LEVELS` and `SPREAD`.
 
@@ -39,21 +36,15 @@ def select_products(
     few as possible.
 
     Args:
-        model: the graph in float32.
-        quantize: returns the graph with the products of some names in eight bits.
         names: of the products.
-        samples: for the inputs of the graph.
-
-    Raises:
-        ExportError: this ONNX Runtime does not run the quantized graph.
+        run: returns the outputs for a number of samples, with the products of some names in eight
+            bits; for None, in float32.
     """
-    feed = next(samples.blocks(ROWS))
-    few = next(samples.blocks(ROWS_ALONE))
-    expected = _run(model, feed)
-    if relative_loss(expected, _run(quantize(names), feed)) <= 1:
+    expected = run(None, ROWS)
+    if relative_loss(expected, run(names, ROWS)) <= 1:
         return names
-    first = _run(model, few)
-    alone = {name: relative_loss(first, _run(quantize([name]), few)) for name in names}
+    first = run(None, ROWS_ALONE)
+    alone = {name: relative_loss(first, run([name], ROWS_ALONE)) for name in names}
     worst = sorted(names, key=lambda name: alone[name], reverse=True)
 
     def without_worst(count: int) -> list[str]:
@@ -63,7 +54,7 @@ def select_products(
     too_few, enough = 0, len(names)
     while enough - too_few > 1:
         count = (too_few + enough) // 2
-        if relative_loss(expected, _run(quantize(without_worst(count)), feed)) <= 1:
+        if relative_loss(expected, run(without_worst(count), ROWS)) <= 1:
             enough = count
         else:
             too_few = count
@@ -84,5 +75,22 @@ def relative_loss(expected: Arrays, got: Arrays) -> float:
     return max(losses)
 
 
-def _run(model: ModelProto, feed: Arrays) -> Arrays:
-    return Session(model, threads=0, optimize=False).run(**feed)
+def run_graphs(
+    model: ModelProto, quantize: Callable[[Collection[str]], ModelProto], samples: Samples
+) -> Callable[[Collection[str] | None, int], Arrays]:
+    """Return a function for `select_products` that runs graphs in stock ONNX Runtime.
+
+    Args:
+        model: the graph in float32.
+        quantize: returns the graph with the products of some names in eight bits.
+        samples: for the inputs of the graph.
+
+    The function raises ExportError if this ONNX Runtime does not run a quantized graph.
+    """
+
+    def run(names: Collection[str] | None, rows: int) -> Arrays:
+        graph = model if names is None else quantize(names)
+        session = Session(graph, threads=0, optimize=False)
+        return session.run(**next(samples.blocks(rows)))
+
+    return run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +13,8 @@ from export.plan.calibration_set import SAMPLES, Calibration
 from export.plan.precision import PRECISIONS, Precision
 from export.plan.results import Results
 from export.plan.targets import TensorRT
-from zoo.evaluation.references import LEAST
 
 MAX_BATCH = 4096
-MOST_IMAGES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -85,17 +82,8 @@ class Checking:
     max_loss: float | None = None
 
     def __post_init__(self) -> None:
-        if not LEAST <= self.images <= MOST_IMAGES:
-            raise ExportError(
-                f"check-images must be between {LEAST} and {MOST_IMAGES:,}, got {self.images:,}"
-            )
-        if self.max_loss is None:
-            return
-        if not (math.isfinite(self.max_loss) and self.max_loss >= 0):
-            raise ExportError(
-                f"max-quality-loss must be a percentage of at least 0, got {self.max_loss:g}"
-            )
-        if not self.run:
+        quality.check_limits(self.images, self.max_loss)
+        if self.max_loss is not None and not self.run:
             raise ExportError("max-quality-loss needs the checks, which are turned off")
 
 

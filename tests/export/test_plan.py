@@ -254,7 +254,7 @@ def test_bad_options(arguments: list[str], words: str, tmp_path: Path) -> None:
         ("nothing", "a.plan", [], "no such file or folder"),
         ("vae.onnx", "a.trt", [], "a plan in .plan"),
         ("vae.onnx", "folder.plan", [], "not a regular file"),
-        ("vae.onnx", "a.onnx", ["--precision", "fp16"], "--precision applies to plans"),
+        ("vae.onnx", "a.onnx", ["--precision", "fp16"], "fp16 is a precision of plans"),
         ("vae.onnx", "a.onnx", ["--timing-cache", "c"], "--timing-cache applies to plans"),
         ("vae.onnx", "a.onnx", ["--calibrate", "faces"], "--calibrate applies to plans"),
         (
