@@ -3,7 +3,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <functional>
@@ -42,49 +41,16 @@ void check_exit(const char* what, const std::function<void()>& prepare) {
   zoo::test::check(passed, result.c_str(), __FILE__, __LINE__);
 }
 
-void use_at_exit() {
-  const auto images = work->generator.sample(40, 7, 0);
-  zoo::Stream::Batch batch;
-  work->stream.next(&batch);
-  const auto expected = work->generator.sample(1024, 7, batch.first);
-  const bool same = std::equal(expected.begin(), expected.end(), batch.images.get());
-  if (images.empty() || !same) _exit(9);
-}
-
 void run(const std::string& path, const zoo::Options& options) {
   const auto load = [&] { work = new Work(path, options); };
   const auto sleep = [](int time) { std::this_thread::sleep_for(std::chrono::milliseconds(time)); };
   // The parent starts no threads; each child starts its own.
-  for (const int time : {0, 20}) {
-    check_exit("exit with a running stream", [&] {
-      load();
-      sleep(time);
-    });
-  }
-  check_exit("exit with detached threads that sample", [&] {
-    load();
-    for (int i = 0; i < 2; ++i) {
-      std::thread([] {
-        while (true) work->generator.sample(40);
-      }).detach();
-      std::thread([] {
-        while (true) work->generator.sample(1);
-      }).detach();
-    }
-    sleep(20);
-  });
   check_exit("exit by the cancel function of a call", [&] {
     load();
     std::vector<unsigned char> images(20000 * work->generator.manifest().image.bytes());
     zoo::SampleRequest request;
     request.n = 20000;
     work->generator.sample(request, images.data(), []() -> bool { std::exit(0); });
-  });
-  check_exit("engines used by an exit handler", [&] {
-    load();
-    std::atexit(use_at_exit);
-    // Handlers that the runtime registers now are called before that one.
-    work->generator.sample(1);
   });
   check_exit("a thread that exit() waits for", [&] {
     static std::thread thread;

@@ -1,4 +1,4 @@
-// Forked children of processes with several threads. Arguments: a generator's file, the backend.
+// Forked children of processes with several threads.
 
 #include "base/fork.h"
 
@@ -6,15 +6,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
-#include <cstring>
 #include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 #include "tests/check.h"
-#include "zoo/engine.h"
 
 namespace {
 
@@ -112,48 +111,11 @@ void each_process_has_its_own() {
   CHECK(value.get().number == 4);
 }
 
-#ifndef __SANITIZE_THREAD__  // ends a child that starts threads
+}  // namespace
 
-void a_stream_and_its_engine(const std::string& path, const zoo::Options& options) {
-  const zoo::Generator generator(path, options);
-  const size_t bytes = generator.manifest().image.bytes();
-  constexpr size_t kRows = 256;
-  zoo::Stream stream = generator.stream(uint64_t{1} << 40, 7, 0, kRows);
-  std::atomic<bool> stop{false};
-  std::thread consumer([&] {
-    zoo::Stream::Batch batch;
-    while (!stop) stream.next(&batch);
-  });
-  for (int i = 0; i < 3; ++i) {
-    std::this_thread::sleep_for(milliseconds(30));
-    CHECK(child_succeeds([&] {
-      zoo::Stream::Batch batch;
-      for (int k = 0; k < 2; ++k) {
-        stream.next(&batch);
-        const auto expected = generator.sample(kRows, 7, batch.first);
-        if (std::memcmp(batch.images.get(), expected.data(), kRows * bytes) != 0) return false;
-      }
-      stream.close();
-      return true;
-    }));
-  }
-  stop = true;
-  consumer.join();
-}
-
-#else
-
-void a_stream_and_its_engine(const std::string&, const zoo::Options&) {}
-
-#endif
-
-void run(const std::string& path, const zoo::Options& options) {
+int main() {
   a_fork_waits_for_guards();
   forks_and_guards_of_many_threads();
   each_process_has_its_own();
-  a_stream_and_its_engine(path, options);
+  return zoo::test::report();
 }
-
-}  // namespace
-
-int main(int argc, char** argv) { return zoo::test::run_with_engine(argc, argv, run); }

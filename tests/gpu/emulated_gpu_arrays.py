@@ -192,8 +192,6 @@ def test_unusable_arrays(
 ) -> None:
     shape = (4, *vae.image_shape)
     host = np.zeros(shape, np.uint8)
-    frozen = host.copy()
-    frozen.flags.writeable = False
     locked = put(host)
     locked.entries["data"] = (locked.address, True)
     constant = Capsule(torch.from_numpy(put(host).host), "dltensor_versioned", read_only=True)
@@ -207,12 +205,6 @@ def test_unusable_arrays(
     other = put(host)
     device.set_device(0)
     for out, message in (
-        ("gpu", "out: expected 'numpy', 'device' or an array, got 'gpu'"),
-        (None, "out: expected 'numpy', 'device' or an array of NumPy or a GPU"),
-        (host[:3], r"out: expected shape \(4, 28, 28, 1\), got \(3, 28, 28, 1\)"),
-        (host.astype(np.int8), r"out: expected the type \|u1, got \|i1"),
-        (np.zeros((8, *shape[1:]), np.uint8)[::2], "out: expected a contiguous array"),
-        (frozen, "out: expected an array that can be written"),
         (put(host[:3]), r"out: expected shape \(4, 28, 28, 1\)"),
         (locked, "out: expected an array that can be written"),
         (constant, "out: expected an array that can be written"),

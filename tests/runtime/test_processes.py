@@ -34,36 +34,6 @@ def prints(expected: str, code: str, status: int = 0, **options: Any) -> None:
     assert (done.returncode, done.stdout.strip()) == (status, expected), done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_stream_goes_on_after_ctrl_c(vae_engine: Path, backend: str) -> None:
-    """Interrupted in next(), it hands out the right images all the same, none left out."""
-    prints(
-        "interrupted, all right",
-        f"""
-        import os, signal, threading, numpy as np, runtime
-        g = runtime.Generator({str(vae_engine)!r}, backend={backend!r}, instances=1)
-        expected = g.sample(3000, seed=3)
-        stream, parts, interrupts = g.stream(3000, seed=3, batch=1000), [], 0
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-        while True:
-            try:
-                part = next(stream)
-            except KeyboardInterrupt:
-                interrupts += 1
-                threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-                continue
-            except StopIteration:
-                break
-            parts.append(part)
-            if interrupts >= 3:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        right = np.array_equal(np.concatenate(parts), expected)
-        print("interrupted," if interrupts else "too fast", "all right" if right else "wrong")
-        """,
-    )
-
-
 def test_a_handler_may_close_the_stream_that_waits(vae_engine: Path) -> None:
     prints(
         "closed, closed",

@@ -4,7 +4,6 @@ import dataclasses
 import inspect
 import math
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -300,16 +299,6 @@ def test_ctrl_c(engine: Path, backend: str) -> None:
     assert done.stdout == "interrupted\n" * 2, done.stderr
 
 
-def test_exit_with_a_stream_under_way(engine: Path) -> None:
-    done = run_python(f"""
-        import runtime
-        stream = runtime.Generator({str(engine)!r}).stream(10**9)
-        next(stream)
-        print("leaving")
-    """)
-    assert (done.returncode, done.stdout) == (0, "leaving\n"), done.stderr
-
-
 def test_missing_libraries_are_named(engine: Path, tmp_path: Path) -> None:
     code = f"""
         import runtime
@@ -327,18 +316,6 @@ def test_missing_libraries_are_named(engine: Path, tmp_path: Path) -> None:
     assert "unavailable: OpenVINO is not installed" in backends.stdout, backends.stderr
 
 
-def test_import_needs_numpy_only() -> None:
-    """Neither PyTorch nor the ONNX packages' Python halves are imported to sample."""
-    done = run_python("""
-        import sys, runtime, zoo
-        g = runtime.Generator(zoo.engine_path("vae.onnx"))
-        g.sample(1)
-        heavy = {"torch", "onnx", "onnxruntime", "openvino", "PIL", "export", "scipy"}
-        print(sorted(heavy & set(sys.modules)))
-    """)
-    assert done.stdout == "[]\n", done.stderr
-
-
 def test_names_are_imported_when_they_are_used() -> None:
     """A program that makes one image imports no more than that takes."""
     done = run_python("""
@@ -354,10 +331,6 @@ def test_names_are_imported_when_they_are_used() -> None:
     assert (numpy, others) == ("False", ["True", "True False", "True"]), done.stderr
     assert not {"runtime.cuda", "runtime.generators", "runtime.encoder"} & set(eval(modules))
     assert "pathlib" not in eval(modules)
-
-
-def test_signal_module_is_untouched() -> None:
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 SIGNAL_AFTER_CLOSE = """
