@@ -15,8 +15,6 @@ training configuration of its README, the whole training set, and the epoch with
 from __future__ import annotations
 
 import json
-import os
-import platform
 import tempfile
 import time
 from collections.abc import Callable
@@ -28,6 +26,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from benchmarks.machine import describe
 from zoo import data as sets
 from zoo.host import keep_freed_memory, setup_threads
 from zoo.models.vae import VAE
@@ -180,13 +179,8 @@ def main(run: Path, seconds: float | None, threads: int | None, out: Path | None
             f"{row['seconds']:6.0f} {row['epochs']:7g} {row['parameters']:9,}"
         )
     if out is not None:
-        machine = {
-            "processor": platform.processor() or platform.machine(),
-            "cpus": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-        }
-        out.write_text(json.dumps({"machine": machine, "results": results}, indent=2) + "\n")
+        document = {"machine": describe(), "threads": torch.get_num_threads(), "results": results}
+        out.write_text(json.dumps(document, indent=2) + "\n")
 
 
 if __name__ == "__main__":

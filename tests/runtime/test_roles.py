@@ -108,8 +108,8 @@ def test_an_input_larger_than_the_output(tmp_path: Path, options: dict[str, Any]
     graph.add("Transpose", [graph.floats_of("input")], "planes", perm=[0, 3, 1, 2])
     graph.add("AveragePool", ["planes"], "means", kernel_shape=[4, 4], strides=[4, 4])
     graph.levels_of("means", "image", [0, 2, 3, 1])
-    taken = {"height": 16, "width": 8, "channels": 3, "dtype": "uint8", "layout": "NHWC"}
-    document = small_engines.manifest("translator", (4, 2, 3), input=taken | {"alpha": False})
+    given = small_engines.taken((16, 8, 3))
+    document = small_engines.manifest("translator", (4, 2, 3), input=given)
     path = tmp_path / "x.onnx"
     graph.save(path, document, {"input": (2, ["n", 16, 8, 3])}, {"image": (2, ["n", 4, 2, 3])})
     translator = runtime.Translator(path, **options)

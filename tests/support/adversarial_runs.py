@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
+from toy_runs import save_run
 from zoo.models import registry
 
 STYLEGAN: dict[str, Any] = {
@@ -50,19 +48,5 @@ def write_run(
     torch.manual_seed(0)
     model: Any = registry.get(name).make(options)
     enliven(model, gain)
-    folder.mkdir()
-    tensors = {key: value.contiguous() for key, value in model.state_dict().items()}
-    save_file(tensors, folder / "checkpoint.safetensors")
-    config = {
-        "model": name,
-        "config": asdict(model.config),
-        "data": "toy",
-        "recipe": {"data": "toy"},
-        "seed": 0,
-        "epochs": 1,
-        "metrics": {},
-        "classes": [],
-        "attributes": [],
-    }
-    (folder / "config.json").write_text(json.dumps(config | fields))
+    save_run(folder, name, model, **fields)
     return model.eval()

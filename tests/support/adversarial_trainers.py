@@ -8,15 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from trainers import make_trainer
 from zoo.data import DataSet
-from zoo.models import registry
 from zoo.training.loop import Trainer
 from zoo.training.recipe import Recipe
-from zoo.training.task import make_task
 
 SIZES: dict[str, dict[str, Any]] = {
     "gan": {"latent": 4, "widths": (16,), "discriminator_widths": (16,), "image_size": 8},
@@ -39,12 +37,8 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 
 
-def trainer(name: str, toy: DataSet, recipe: Recipe, out: Path, **sizes: Any) -> Trainer:
-    AcceleratorState._reset_state(reset_partial_state=True)
-    torch.manual_seed(recipe.seed)
-    entry = registry.get(name)
-    model = entry.make({**SIZES[name], **sizes})
-    return Trainer(name, model, make_task(entry, recipe), toy, recipe, out, cpu=True, quiet=True)
+def trainer(name: str, toy: DataSet, recipe: Recipe, out: Path) -> Trainer:
+    return make_trainer(name, SIZES[name], toy, recipe, out)
 
 
 def assert_resumes(make: Callable[[Path], Trainer], folder: Path, steps: int) -> Path:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +10,11 @@ import numpy as np
 import onnx
 import torch
 from click.testing import CliRunner, Result
-from safetensors.torch import save_file
 
 from export import __main__ as command
 from export import pipeline
 from shell import contents
+from toy_runs import save_run
 from zoo.models.vae import VAE, VAEConfig
 
 GREY = VAEConfig(image_size=12, latent=5, widths=(16, 8), encoder_widths=(8, 16))
@@ -32,19 +30,17 @@ def write_run(folder: Path, config: VAEConfig) -> VAE:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(2.5)
-    folder.mkdir()
-    save_file(model.state_dict(), folder / "checkpoint.safetensors")
-    description = {
-        "model": "vae",
-        "config": asdict(config),
-        "data": str(folder / "pictures"),
-        "recipe": {"epochs": 3, "data": str(folder / "pictures")},
-        "seed": 0,
-        "epochs": 3,
-        "metrics": {"test_nelbo": 240.5, "test_reconstruction": 230.0, "test_kl": 10.5},
-        "classes": ["Trouser", "Sac à main"],
-    }
-    (folder / "config.json").write_text(json.dumps(description))
+    pictures = str(folder / "pictures")
+    save_run(
+        folder,
+        "vae",
+        model,
+        data=pictures,
+        recipe={"epochs": 3, "data": pictures},
+        epochs=3,
+        metrics={"test_nelbo": 240.5, "test_reconstruction": 230.0, "test_kl": 10.5},
+        classes=["Trouser", "Sac à main"],
+    )
     return model
 
 

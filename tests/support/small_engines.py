@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from export.manifest import KEY
 
@@ -46,12 +46,23 @@ def manifest(role: str, shape: Sequence[int], **fields: Any) -> dict[str, Any]:
     } | fields
 
 
+def taken(shape: Sequence[int], alpha: bool = False) -> dict[str, Any]:
+    """The manifest's `input` of a translator that takes images of this shape."""
+    sides = dict(zip(("height", "width", "channels"), shape, strict=True))
+    return sides | {"dtype": "uint8", "layout": "NHWC", "alpha": alpha}
+
+
+def node(kind: str, inputs: str, outputs: str, **attributes: Any) -> NodeProto:
+    """A node whose inputs and outputs are names with spaces between."""
+    return helper.make_node(kind, inputs.split(), outputs.split(), **attributes)
+
+
 class Graph:
     """A graph under construction: nodes are added in order, weights are random."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int = 0, nodes: Sequence[NodeProto] = ()) -> None:
         self.random = np.random.default_rng(seed)
-        self.nodes: list[Any] = []
+        self.nodes = list(nodes)
         self.weights: list[Any] = []
 
     def add(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
@@ -61,6 +72,12 @@ class Graph:
     def constant(self, name: str, value: Any) -> str:
         self.weights.append(numpy_helper.from_array(np.asarray(value), name))
         return name
+
+    def constants(self, **values: Any) -> None:
+        """Add those of the constants that nodes use."""
+        for name, value in values.items():
+            if any(name in node.input for node in self.nodes):
+                self.constant(name, value)
 
     def random_constant(self, name: str, *shape: int) -> Floats:
         fan_in = int(np.prod(shape[1:])) or 1
@@ -157,9 +174,8 @@ def translator(
     graph.add("Sigmoid", ["second"], "unit")
     graph.levels_of("unit", "image", [0, 2, 3, 1])
     height, width = size
-    taken = {"height": height, "width": width, "channels": channels}
-    taken |= {"dtype": "uint8", "layout": "NHWC", "alpha": alpha}
-    document = manifest("translator", (*size, colours), input=taken, task="inpainting")
+    given = taken((*size, channels), alpha)
+    document = manifest("translator", (*size, colours), input=given, task="inpainting")
     graph.save(
         path,
         document | fields,

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from oracles.noise import normals
-from small_engines import Floats, Graph, Levels, manifest, sigmoid
+from small_engines import Floats, Graph, Levels, manifest, node, sigmoid, taken
 
 NOISE = {"algorithm": "philox4x32-10", "transform": "box-muller"}
 SHAPE = (6, 5, 1)
@@ -141,7 +141,7 @@ def style(folder: Path, stem: str) -> Style:
     main.add("Mul", ["away", "truncation"], "closer")
     main.add("Add", ["mean", "closer"], "w")
     parts = synthesis.constant("parts", np.array([STYLE, STYLE], np.int64))
-    synthesis.nodes.append(helper.make_node("Split", ["latent", parts], ["w0", "w1"], axis=1))
+    synthesis.nodes.append(node("Split", f"latent {parts}", "w0 w1", axis=1))
     synthesis.random = np.random.default_rng(9)
     main.random = np.random.default_rng(9)
     for graph, styles in ((main, ["w", "w"]), (synthesis, ["w0", "w1"])):
@@ -218,11 +218,8 @@ def translator(
         layers = [{"stream": stream, "width": width} for stream, width in enumerate(widths, 1)]
         fields["noise"] = NOISE | {"streams": {"layers": layers}}
     finish(graph, y)
-    height, width, channels = SHAPE
-    taken = {"height": height, "width": width, "channels": channels}
-    taken |= {"dtype": "uint8", "layout": "NHWC", "alpha": False}
-    schema = 2 if fields else 1
-    document = manifest("translator", SHAPE, schema=schema, input=taken, task="domains", **fields)
+    fields |= {"schema": 2 if fields else 1, "input": taken(SHAPE), "task": "domains"}
+    document = manifest("translator", SHAPE, **fields)
     outputs = {"image": (TensorProto.UINT8, ["n", *SHAPE])}
     graph.save(path, document, inputs, outputs, *(["zoo"] if widths else []))
 

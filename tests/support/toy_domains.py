@@ -1,18 +1,16 @@
 """A translator between domains and its classifier, made by hand: images whose pixels say what they
-have, so that NumPy can tell what becomes of them. Written with onnx.helper only."""
+have, so that NumPy can tell what becomes of them."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper, save
+from onnx import TensorProto
 
-import runtime
-import zoo
-from toy_translators import ROUND, node
+from small_engines import Graph, manifest, node, taken
+from toy_translators import ROUND
 from zoo.data.domains import Domains, Table
 
 HAIR = ("Black_Hair", "Blond_Hair", "Gray_Hair")
@@ -38,26 +36,16 @@ def translated(images: np.ndarray, targets: Table) -> np.ndarray:
 
 def write(folder: Path, stem: str = "toy", **fields: Any) -> Path:
     """`toy.onnx` and `toy.classifier.onnx`; `fields` replace some of the translator's manifest."""
-    path = folder / f"{stem}.onnx"
-    common = {"height": SIZE, "width": SIZE, "channels": 3, "dtype": "uint8", "layout": "NHWC"}
-    document = {
-        "schema": 1,
-        "model": "stargan",
-        "image": {**common, "range": [0, 255]},
-        "precision": "fp32",
-        "batch": {"min": 1, "max": 4096},
-        "versions": {"zoo": zoo.__version__},
-    }
+    path, shape = folder / f"{stem}.onnx", (SIZE, SIZE, 3)
     config = {
         "groups": [list(group) for group in DOMAINS.groups],
         "hidden_by": {name: list(hiding) for name, hiding in DOMAINS.hidden_by.items()},
     }
     of_translator = {
         "schema": 2,
-        "role": "translator",
         "task": "domains",
         "corruption": [],
-        "input": {**common, "alpha": False},
+        "input": taken(shape),
         "condition": {"kind": "attributes", "names": list(DOMAINS.names)},
         "training": {"config": config},
     }
@@ -76,12 +64,14 @@ def write(folder: Path, stem: str = "toy", **fields: Any) -> Path:
             node("Concat", "row rest", "made", axis=1),
             *ROUND,
         ],
-        {"input": (TensorProto.UINT8, ["n", SIZE, SIZE, 3]),
-         "attributes": (TensorProto.FLOAT, ["n", count])},
-        {"image": (TensorProto.UINT8, ["n", SIZE, SIZE, 3])},
         {"names": [count], "plane": [-1, 1, count, 1]},
-        {**document, **of_translator, **fields},
-    )  # fmt: skip
+        manifest("translator", shape, **of_translator | fields),
+        {
+            "input": (TensorProto.UINT8, ["n", *shape]),
+            "attributes": (TensorProto.FLOAT, ["n", count]),
+        },
+        {"image": (TensorProto.UINT8, ["n", *shape])},
+    )
     _save(
         folder / f"{stem}.classifier.onnx",
         [
@@ -90,37 +80,17 @@ def write(folder: Path, stem: str = "toy", **fields: Any) -> Path:
             node("Div", "corner full", "unit"),
             node("Reshape", "unit flat", "scores"),
         ],
-        {"image": (TensorProto.UINT8, ["n", SIZE, SIZE, 3])},
-        {"scores": (TensorProto.FLOAT, ["n", seen])},
         {"start": [0, 0, 0], "stop": [1, seen, 1], "axes": [1, 2, 3], "flat": [-1, seen]},
-        {
-            **document,
-            "role": "classifier",
-            "scores": {"names": list(DOMAINS.seen), "kind": "multilabel"},
-        },
+        manifest("classifier", shape, scores={"names": list(DOMAINS.seen), "kind": "multilabel"}),
+        {"image": (TensorProto.UINT8, ["n", *shape])},
+        {"scores": (TensorProto.FLOAT, ["n", seen])},
     )
     return path
 
 
-def _save(
-    path: Path,
-    nodes: list[Any],
-    inputs: dict[str, Any],
-    outputs: dict[str, Any],
-    numbers: dict[str, list[int]],
-    document: dict[str, Any],
-) -> None:
+def _save(path: Path, nodes: list[Any], numbers: dict[str, list[int]], *more: Any) -> None:
     wholes = {"zero": [0], "one": [1], "end": [2**31 - 1], "axis1": [1], "axis2": [2], **numbers}
-    constants = {name: np.array(value, np.int64) for name, value in wholes.items()}
-    constants |= {"half": np.float32(0.5), "full": np.float32(255)}
-    used = {name for part in nodes for name in part.input}
-    graph = helper.make_graph(
-        nodes,
-        "toy",
-        [helper.make_tensor_value_info(name, *kind) for name, kind in inputs.items()],
-        [helper.make_tensor_value_info(name, *kind) for name, kind in outputs.items()],
-        [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items() if k in used],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    helper.set_model_props(model, {runtime.manifest.KEY: json.dumps(document)})
-    save(model, path)
+    graph = Graph(nodes=nodes)
+    graph.constants(half=np.float32(0.5), full=np.float32(255))
+    graph.constants(**{name: np.array(value, np.int64) for name, value in wholes.items()})
+    graph.save(path, *more)

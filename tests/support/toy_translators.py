@@ -1,23 +1,14 @@
-"""Translators made by hand, whose outputs NumPy can tell: written with onnx.helper only."""
+"""Translators made by hand, whose outputs NumPy can tell."""
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, save
+from onnx import TensorProto
 
-import runtime
-import zoo
-
-Shape = tuple[int, int, int]
-
-
-def node(kind: str, inputs: str, output: str, **attributes: object) -> NodeProto:
-    return helper.make_node(kind, inputs.split(), [output], **attributes)
-
+from small_engines import Graph, manifest, node, taken
 
 ROUND = [
     node("Add", "made half", "moved"),
@@ -35,7 +26,7 @@ BODIES = {
     "replicate": [node("Concat", "colours colours colours", "made", axis=3)],
     # Hidden pixels become the mean of the known ones.
     "fill": [
-        node("Split", "colours parts", "", axis=3),
+        node("Split", "colours parts", "given mask", axis=3),
         node("Div", "mask full", "known"),
         node("Sub", "one known", "unknown"),
         node("Mul", "given known", "kept"),
@@ -48,51 +39,30 @@ BODIES = {
 }
 
 
-def model(kind: str, size: int, channels: int, **manifest: object) -> ModelProto:
-    """The translator `kind` for images of size×size pixels and so many colour channels."""
+def write(path: Path, kind: str, size: int, channels: int, **fields: object) -> Path:
+    """Write the translator `kind` for images of size×size pixels and so many colour channels."""
     alpha = kind == "fill"
-    into, out = channels + alpha, 3 if kind == "replicate" else channels
-    body = [NodeProto.FromString(part.SerializeToString()) for part in BODIES[kind]]
-    if alpha:
-        body[0].output[:] = ["given", "mask"]
-    constants = {
-        "half": np.float32(0.5),
-        "full": np.float32(255),
-        "one": np.float32(1),
-        "parts": np.array([channels, 1]),
-        "axes": np.array([1, 2]),
-    }
-    used = {name for part in (*body, *ROUND) for name in part.input}
-    graph = helper.make_graph(
-        [node("Cast", "input", "colours", to=TensorProto.FLOAT), *body, *ROUND],
-        kind,
-        [helper.make_tensor_value_info("input", TensorProto.UINT8, ["n", size, size, into])],
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", size, size, out])],
-        [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items() if k in used],
+    given, made = (
+        (size, size, channels + alpha),
+        (size, size, 3 if kind == "replicate" else channels),
     )
-    result = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    graph = Graph(nodes=[node("Cast", "input", "colours", to=TensorProto.FLOAT), *BODIES[kind]])
+    graph.nodes += ROUND
+    graph.constants(
+        half=np.float32(0.5),
+        full=np.float32(255),
+        one=np.float32(1),
+        parts=np.array([channels, 1]),
+        axes=np.array([1, 2]),
+    )
     task = {"fill": "inpainting", "replicate": "colorization"}.get(kind, "denoising")
-    common = {"height": size, "width": size, "dtype": "uint8", "layout": "NHWC"}
-    document = {
-        "schema": 1,
-        "model": kind,
-        "role": "translator",
-        "task": task,
-        "corruption": [],
-        "input": {**common, "channels": into, "alpha": alpha},
-        "image": {**common, "channels": out, "range": [0, 255]},
-        "precision": "fp32",
-        "batch": {"min": 1, "max": 4096},
-        "versions": {"zoo": zoo.__version__},
-        **manifest,
-    }
-    helper.set_model_props(result, {runtime.manifest.KEY: json.dumps(document)})
-    return result
-
-
-def write(path: Path, kind: str, size: int, channels: int, **manifest: object) -> Path:
-    """Write the translator as an engine file."""
-    save(model(kind, size, channels, **manifest), path)
+    document = manifest("translator", made, task=task, corruption=[], input=taken(given, alpha))
+    graph.save(
+        path,
+        document | fields,
+        {"input": (TensorProto.UINT8, ["n", *given])},
+        {"image": (TensorProto.UINT8, ["n", *made])},
+    )
     return path
 
 

@@ -1,4 +1,4 @@
-"""Trainers of a small VAE, and what is compared of their states."""
+"""Trainers of small models, and what is compared of their states."""
 
 from __future__ import annotations
 
@@ -15,16 +15,29 @@ from zoo.training import checkpoint
 from zoo.training.elbo import ElboTask
 from zoo.training.loop import Trainer
 from zoo.training.recipe import Recipe
-from zoo.training.task import Batch, Update
+from zoo.training.task import Batch, Update, make_task
 
 MODEL = {"latent": 4, "widths": (8, 4), "encoder_widths": (4, 8), "image_size": 8}
 
 
-def trainer(toy: data.DataSet, recipe: Recipe, out: Path, task: ElboTask | None = None) -> Trainer:
+def make_trainer(
+    name: str,
+    options: dict[str, Any],
+    toy: data.DataSet,
+    recipe: Recipe,
+    out: Path,
+    task: ElboTask | None = None,
+) -> Trainer:
+    """Make a trainer of a new model on the CPU, in the precision of its recipe."""
     AcceleratorState._reset_state(reset_partial_state=True)
     torch.manual_seed(recipe.seed)
-    model = registry.get("vae").make(recipe.model)
-    return Trainer("vae", model, task or ElboTask(), toy, recipe, out, cpu=True, quiet=True)
+    entry = registry.get(name)
+    chosen = task or make_task(entry, recipe)
+    return Trainer(name, entry.make(options), chosen, toy, recipe, out, cpu=True, quiet=True)
+
+
+def trainer(toy: data.DataSet, recipe: Recipe, out: Path, task: ElboTask | None = None) -> Trainer:
+    return make_trainer("vae", recipe.model, toy, recipe, out, task)
 
 
 class Hooked(ElboTask):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +9,11 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from safetensors.torch import save_file
 
 import runtime
 from backends import ANY_GRAPH
 from export import pipeline
-from zoo.data import DataSet
+from toy_runs import save_run
 from zoo.errors import ConfigError
 from zoo.models import registry
 from zoo.models.class_classifier import ClassClassifier, ClassConfig
@@ -74,26 +71,6 @@ def test_moved_images() -> None:
     assert min(places.values()) > 5
 
 
-def test_learns_in_a_few_steps(toy: DataSet) -> None:
-    model, task = small(), ClassTask()
-    before = task.evaluate(model, toy)
-    optimizer = torch.optim.Adam(model.parameters(), 0.01)
-    for _ in range(20):
-        terms = task.terms(
-            model, Batch(torch.from_numpy(toy.train.images), torch.from_numpy(toy.train.labels))
-        )
-        optimizer.zero_grad()
-        terms["loss"].backward()
-        optimizer.step()
-    after = task.evaluate(model, toy)
-    assert (
-        after["validation_accuracy"] > 0.95
-        and after["validation_loss"] < 0.5 * before["validation_loss"]
-    )
-    assert after["validation_worst_accuracy"] <= after["validation_accuracy"]
-    assert task.picture(model, toy, 0).ndim == 2
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -115,17 +92,7 @@ def test_needs_labels() -> None:
 
 def test_engine_gives_scores_and_features(tmp_path: Path) -> None:
     model = small(classes=3, dropout=0.5).eval()
-    (tmp_path / "run").mkdir()
-    save_file(model.state_dict(), tmp_path / "run" / "checkpoint.safetensors")
-    description = {
-        "model": "fashion-classifier",
-        "config": asdict(model.config),
-        "data": "toy",
-        "metrics": {},
-        "classes": ["a", "b", "c"],
-        "attributes": [],
-    }
-    (tmp_path / "run" / "config.json").write_text(json.dumps(description))
+    save_run(tmp_path / "run", "fashion-classifier", model, classes=["a", "b", "c"])
     (file,) = pipeline.export(
         tmp_path / "run", tmp_path / "c.onnx", pipeline.Options(weights="fp32")
     )

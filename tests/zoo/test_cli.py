@@ -93,15 +93,6 @@ def test_options_of_speed_never_change_the_bytes(tmp_path: Path) -> None:
         assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes(), options
 
 
-def test_a_run_can_be_split(tmp_path: Path) -> None:
-    args = ("sample", "--engine", ENGINE, "--seed", 5)
-    succeeds(*args, "-n", 20, "--first", 2**40, "--out", "all.npy", cwd=tmp_path)
-    succeeds(*args, "-n", 13, "--first", 2**40, "--out", "a.npy", cwd=tmp_path)
-    succeeds(*args, "-n", 7, "--first", 2**40 + 13, "--out", "b.npy", cwd=tmp_path)
-    parts = [np.load(tmp_path / name) for name in ("a.npy", "b.npy")]
-    np.testing.assert_array_equal(np.concatenate(parts), np.load(tmp_path / "all.npy"))
-
-
 def test_a_file_comes_before_a_shipped_name(tmp_path: Path) -> None:
     shipped = zoo.engine_path(ENGINE)
     (tmp_path / "mine.onnx").write_bytes(shipped.read_bytes())

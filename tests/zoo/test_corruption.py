@@ -77,12 +77,6 @@ def test_an_image_is_damaged_alike_in_any_batch_and_order(spec: str, channels: i
     assert not np.array_equal(damage.apply(images, seed=10, first=2**33), whole)
 
 
-@pytest.mark.parametrize("spec", SPECS)
-def test_images_are_damaged_differently(spec: str) -> None:
-    damaged = corruption.parse(spec).apply(flat(100, n=20), seed=0)
-    assert len({image.tobytes() for image in damaged}) == 20
-
-
 def test_bytes_are_the_same_everywhere() -> None:
     """Only exactly rounded operations are used, so the checksums hold on any machine."""
     sums = {
@@ -117,13 +111,6 @@ def test_gaussian_against_float64() -> None:
     expected = np.clip(np.floor(images + 255 * 0.3 * epsilon + 0.5), 0, 255)
     assert np.abs(found - expected).max() <= 1
     assert (found != expected).mean() < 1e-4
-
-
-def test_gaussian_is_clipped_not_wrapped() -> None:
-    noisy = corruption.parse("gaussian:0.5").apply(flat(0), 0)
-    assert within((noisy == 0).sum(), noisy.size, stats.norm.cdf(0.5 / 127.5))
-    noisy = corruption.parse("gaussian:0.5").apply(flat(255), 0)
-    assert within((noisy == 255).sum(), noisy.size, stats.norm.cdf(0.5 / 127.5))
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.9])

@@ -1,9 +1,8 @@
-"""Data sets: formats, damage, locations, downloads, and the cost of loading."""
+"""Data sets: formats, damage, locations, and downloads."""
 
 import gzip
 import hashlib
 import struct
-import time
 from pathlib import Path
 
 import numpy as np
@@ -62,26 +61,6 @@ def test_fashion_mnist_is_the_published_one() -> None:
     pixels = training.images / 255
     assert pixels.mean() == pytest.approx(0.2860, abs=1e-4)
     assert pixels.std() == pytest.approx(0.3530, abs=1e-4)
-
-
-def test_loading_costs_little_more_than_decompressing() -> None:
-    folder = sources.locate(sources.SOURCES["fashion-mnist"])[0].parent
-
-    def fastest(work: object) -> float:
-        times = []
-        for _ in range(3):
-            start = time.perf_counter()
-            work()  # type: ignore[operator]
-            times.append(time.perf_counter() - start)
-        return min(times)
-
-    def read_only() -> None:
-        for file in folder.glob("*ubyte*"):
-            content = file.read_bytes()
-            if file.suffix == ".gz":
-                gzip.decompress(content)
-
-    assert fastest(lambda: data.load("fashion-mnist")) <= 2 * fastest(read_only) + 0.2
 
 
 # IDX

@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 from onnxruntime import InferenceSession
 
 import runtime
-import zoo
+import small_engines
 from adversarial_runs import STYLEGAN, write_run
-from export import directions, manifest, pipeline
+from export import directions, pipeline
 from export.pipeline import Options
 from oracles.noise import normals
 from shell import refuses, succeeds
+from small_engines import Graph
 
 ATTRIBUTES = ["Left", "Top", "Never"]
 SAMPLES, FEWEST = 1500, 100
@@ -35,30 +35,18 @@ def judge(path: Path, names: list[str] = ATTRIBUTES, mean: Any = 0.0) -> Path:
     weights[:, :4, 0], weights[:, 4:, 0] = 1, -1
     weights[:4, :, 1], weights[4:, :, 1] = 1, -1
     offset = -(np.broadcast_to(mean, (8, 8))[..., None] * weights).sum((0, 1)) - [0, 0, 100]
-    tensors = {
-        "weights": weights.reshape(64, 3) / 255,
-        "offset": offset.astype(np.float32),
-        "shape": np.array([-1, 64]),
-    }
-    nodes = [
-        helper.make_node("Cast", ["image"], ["floats"], to=TensorProto.FLOAT),
-        helper.make_node("Reshape", ["floats", "shape"], ["flat"]),
-        helper.make_node("Gemm", ["flat", "weights", "offset"], ["logits"]),
-        helper.make_node("Sigmoid", ["logits"], ["scores"]),
+    graph = Graph()
+    graph.add("Flatten", [graph.floats_of("image")], "flat")
+    parts = [
+        graph.constant("weights", weights.reshape(64, 3)),
+        graph.constant("offset", offset.astype(np.float32)),
     ]
-    graph = helper.make_graph(
-        nodes,
-        "judge",
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", 8, 8, 1])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 3])],
-        [numpy_helper.from_array(value, name) for name, value in tensors.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    document = runtime.manifest.read(zoo.engine_path("face-attributes.onnx"))
-    document["image"] |= {"height": 8, "width": 8, "channels": 1}
-    document |= {"scores": {"names": names, "kind": "multilabel"}, "attributes": names}
-    manifest.attach(model, document)
-    onnx.save(model, path)
+    graph.add("Gemm", ["flat", *parts], "logits")
+    graph.add("Sigmoid", ["logits"], "scores")
+    scores = {"names": names, "kind": "multilabel"}
+    document = small_engines.manifest("classifier", (8, 8, 1), scores=scores)
+    inputs = {"image": (TensorProto.UINT8, ["N", 8, 8, 1])}
+    graph.save(path, document, inputs, {"scores": (TensorProto.FLOAT, ["N", 3])})
     return path
 
 

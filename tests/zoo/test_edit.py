@@ -12,14 +12,16 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 from PIL import Image
 
 import runtime
+import small_engines
 import zoo
 from export import manifest
 from pictures import frames, picture, save_pictures, tiles, wide_tiles
 from shell import ENGINE, refuses, succeeds
+from small_engines import Graph
 from zoo.applications import editing
 from zoo.data import DataSet
 from zoo.engines import encoder_path
@@ -50,47 +52,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory, fashion_mnist: DataSet) -> 
     model = onnx.load(shipped)
     manifest.attach(model, document)
     onnx.save(model, made / "clothes.onnx")
-    onnx.save(nearest_mean(images, labels, fashion_mnist.classes), made / "judge.onnx")
+    nearest_mean(made / "judge.onnx", images, labels, fashion_mnist.classes)
     things = [f"thing {i}" for i in range(10)]
-    onnx.save(nearest_mean(images, labels, things), made / "other.onnx")
+    nearest_mean(made / "other.onnx", images, labels, things)
     large = np.zeros((10, 32, 32, 1), np.uint8)
-    onnx.save(nearest_mean(large, np.arange(10), fashion_mnist.classes), made / "large.onnx")
+    nearest_mean(made / "large.onnx", large, np.arange(10), fashion_mnist.classes)
     save_pictures(made, fashion_mnist.test.images[:2], names="{}")
     return made
 
 
-def nearest_mean(images: np.ndarray, labels: np.ndarray, names: list[str]) -> onnx.ModelProto:
-    """Build a classifier: softmax of -‖x - m_k‖² / 20, m_k the mean image of class k in [0, 1]."""
+def nearest_mean(path: Path, images: np.ndarray, labels: np.ndarray, names: list[str]) -> None:
+    """Write a classifier: softmax of -‖x - m_k‖² / 20, m_k the mean image of class k in [0, 1]."""
     flat = images.reshape(len(images), -1) / 255
     means = np.stack([flat[labels == k].mean(0) for k in range(len(names))])
-    weights = {
-        "w": (means.T / 10).astype(np.float32),
-        "b": (-np.square(means).sum(1) / 20).astype(np.float32),
-        "full": np.float32(255),
-        "shape": np.array([-1, flat.shape[1]]),
-    }
-    nodes = [
-        helper.make_node("Cast", ["image"], ["floats"], to=TensorProto.FLOAT),
-        helper.make_node("Reshape", ["floats", "shape"], ["flat"]),
-        helper.make_node("Div", ["flat", "full"], ["x"]),
-        helper.make_node("Gemm", ["x", "w", "b"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["scores"], axis=1),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "judge",
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", *images.shape[1:]])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", len(names)])],
-        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    graph = Graph()
+    graph.add("Flatten", [graph.floats_of("image")], "flat")
+    weights = graph.constant("w", (means.T / 10).astype(np.float32))
+    offset = graph.constant("b", (-np.square(means).sum(1) / 20).astype(np.float32))
+    graph.add("Gemm", ["flat", weights, offset], "logits")
+    graph.add("Softmax", ["logits"], "scores", axis=1)
+    shape = images.shape[1:]
+    document = small_engines.manifest(
+        "classifier", shape, scores={"names": names, "kind": "classes"}
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    document = runtime.manifest.read(zoo.engine_path(ENGINE))
-    for field in ("latent", "noise", "directions", "attributes"):
-        document.pop(field)
-    document["image"] |= {"height": images.shape[1], "width": images.shape[2]}
-    document |= {"role": "classifier", "scores": {"names": names, "kind": "classes"}}
-    manifest.attach(model, document)
-    return model
+    inputs = {"image": (TensorProto.UINT8, ["N", *shape])}
+    graph.save(path, document, inputs, {"scores": (TensorProto.FLOAT, ["N", len(names)])})
 
 
 @pytest.fixture(scope="module")
@@ -182,26 +168,6 @@ def test_specs() -> None:
 
 
 # What an edit does to the images
-
-
-def test_moving_along_a_class_makes_images_of_it(
-    folder: Path, latents: np.ndarray, directions: dict[str, np.ndarray], fashion_mnist: DataSet
-) -> None:
-    labels = fashion_mnist.test.labels[:500]
-    with runtime.Classifier(folder / "judge.onnx") as judge:
-        rest = latents[labels != TROUSER]
-        scores = [
-            judge.classify(decode_latents(editing.edit(rest, directions, {"Trouser": amount})))
-            for amount in (-1.0, 0.0, 0.5, 1.0, 2.0)
-        ]
-        means = [score[:, TROUSER].mean() for score in scores]
-        assert means == sorted(means), "more of it, the higher its score"
-        assert means[1] < 0.05 < 0.6 < means[-1]
-        own = latents[labels == TROUSER]
-        away = judge.classify(decode_latents(editing.edit(own, directions, {"Trouser": -1})))
-        assert (
-            away[:, TROUSER].mean() < 0.5 * judge.classify(decode_latents(own))[:, TROUSER].mean()
-        )
 
 
 # The command

@@ -67,10 +67,6 @@ def test_a_face_depends_on_seed_and_index_alone(drawn: tuple[np.ndarray, np.ndar
     assert not any(np.array_equal(*pair) for pair in zip(other, images, strict=False))
 
 
-def test_faces_are_distinct(drawn: tuple[np.ndarray, np.ndarray]) -> None:
-    assert len({image.tobytes() for image in drawn[0]}) == MANY
-
-
 def test_nothing_is_transparent() -> None:
     renderer = faces.Renderer()
     for index in range(20):
@@ -155,22 +151,6 @@ def test_every_attribute_shows_in_the_pixels(drawn: tuple[np.ndarray, np.ndarray
 
 
 # The data set
-
-
-def test_data_set(small: Path, drawn: tuple[np.ndarray, np.ndarray]) -> None:
-    loaded = data.load("faces")
-    held_out = np.arange(40) % 10 == 9
-    for split, rows in ((loaded.train, ~held_out), (loaded.test, held_out)):
-        assert np.array_equal(split.images, drawn[0][:40][rows])
-        assert split.attributes is not None
-        assert np.array_equal(split.attributes, drawn[1][:40][rows])
-    images, attributes = faces.make(0, 6, seed=2)
-    assert np.array_equal(loaded.validation.images, images)
-    assert np.array_equal(loaded.validation.attributes, attributes)
-    assert loaded.name == "faces" and loaded.attributes == list(faces.ATTRIBUTES)
-    assert loaded.image_size == 64 and loaded.channels == 3
-    grey = data.load("faces", size=32, channels=1)
-    assert grey.train.images.shape == (36, 32, 32, 1) and grey.attributes == loaded.attributes
 
 
 def test_faces_are_drawn_once(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """Inversion: against least squares, on a surface with a wrong valley; files of latents."""
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -135,17 +134,8 @@ def test_bad_files_of_latents(generator: Any, tmp_path: Path) -> None:
     fails("other.npz", r"expected latents of floats .* got float64 \[3\]")
     np.savez(tmp_path / "two.npz", images=np.zeros(3), names=np.zeros(3))
     fails("two.npz", "expected an .npy, or an .npz with latents: .* holds images, names")
-    (tmp_path / "empty.npy").touch()
-    fails("empty.npy", "empty.npy is empty")
-    with zipfile.ZipFile(tmp_path / "junk.npz", "w") as archive:
-        archive.writestr("latents.npy", b"junk")
-    fails("junk.npz", "expected an .npy, or an .npz with latents: cannot read")
-    np.savez_compressed(tmp_path / "bits.npz", latents=np.arange(320.0).reshape(10, 32))
-    content = (tmp_path / "bits.npz").read_bytes()
-    (tmp_path / "bits.npz").write_bytes(content[:60] + b"\xff" * 4 + content[64:])
-    fails("bits.npz", "expected an .npy, or an .npz with latents: cannot read")
-    (tmp_path / "bits.npz").write_bytes(content[:-30])
-    fails("bits.npz:3", "expected an .npy, or an .npz with latents: cannot read")
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "two.npz").read_bytes()[:-30])
+    fails("cut.npz:3", "expected an .npy, or an .npz with latents: cannot read")
     np.save(tmp_path / "wide.npy", np.zeros((2, 33), np.float32))
     fails("wide.npy", r"expected latents of floats \[n, 32\] for vae.onnx, got float32 \[2, 33\]")
     np.save(tmp_path / "whole.npy", np.zeros((2, 32), np.int64))

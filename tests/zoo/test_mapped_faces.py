@@ -66,6 +66,8 @@ def test_larger_faces_are_drawn_so(cache: Path) -> None:
     assert np.array_equal(found.test.images, drawn[0][9::10])
     assert np.array_equal(found.test.attributes, drawn[1][9::10])  # type: ignore[arg-type]
     assert np.array_equal(found.train.images[:9], drawn[0][:9])
+    grey = data.load("faces", size=32, channels=1)
+    assert grey.train.images.shape == (36, 32, 32, 1) and grey.attributes == found.attributes
     assert data.load("faces:10", size=32).image_size == 32
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import runtime
 import small_inputs
 from backends import ANY_GRAPH
 from oracles.noise import normals
@@ -158,20 +157,6 @@ def test_sources_and_truncation(
         assert close(row[1], row[5].astype(int))
 
 
-def test_an_image_mixed_with_itself_is_itself(engine: Path, tmp_path: Path) -> None:
-    texts = "seed:7", "seed:8", "seed:9"
-    options = [part for text in texts for part in ("--across", text, "--down", text)]
-    images = run_mix(engine, tmp_path, *options)[0]
-    with (
-        runtime.Mapping(engine.with_suffix(".mapping.onnx")) as mapping,
-        runtime.Generator(engine.with_suffix(".synthesis.onnx")) as synthesis,
-    ):
-        latents = np.concatenate([normals(seed, 0, 1, WIDTH) for seed in (7, 8, 9)])
-        own = synthesis.decode(np.tile(mapping.map(latents), 2))
-    assert close(images[range(3), range(3)], own.astype(int))
-    assert not close(own[:2], own[1:].astype(int))
-
-
 def count_ink(picture: Any, left: int, top: int, width: int) -> int:
     """Count the pixels that are not white in the label of a tile."""
     return int(
@@ -295,13 +280,3 @@ def test_a_full_disk_leaves_the_file_that_was_there(engine: Path, tmp_path: Path
     said = refuses("mix", *options, cwd=tmp_path, before=limit)
     assert f"cannot write {out}: " in said
     assert (tmp_path / out).read_text() == "mine"
-
-
-def test_sample_refuses_the_same_truncations(engine: Path, tmp_path: Path) -> None:
-    for truncation in (-0.5, math.nan):
-        options = ["--engine", engine, "--truncation", truncation]
-        (said,) = {
-            refuses(*command, *options, cwd=tmp_path)
-            for command in (["sample", "--mix", 1], ["mix"])
-        }
-        assert f"--truncation: expected a finite number of at least 0, got {truncation}" in said

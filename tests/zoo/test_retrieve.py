@@ -221,12 +221,6 @@ def sha256sum(path: Path) -> str:
     ).stdout.split()[0]
 
 
-def test_pictures_of_any_rows(folder: Path, fashion_mnist: DataSet) -> None:
-    index = Index(str(folder / "flat.index"))
-    rows = np.random.default_rng(0).integers(0, HELD, 200)
-    np.testing.assert_array_equal(index.pictures(rows), fashion_mnist.train.images[rows])
-
-
 # What is not an index
 
 
@@ -382,12 +376,6 @@ def test_bad_input_is_one_line_and_no_file(bad: Path, case: str) -> None:
     args, message = REFUSED[case]
     engine = ("--engine", ENGINE) if args and args[0] != "find" else ()
     assert message in refuses("retrieve", *args, *engine, cwd=bad)
-
-
-def test_a_generator_without_its_encoder(bad: Path) -> None:
-    for args in (("build", "good.npy", "--out", "a.index"), ("query", "--index", "flat.index")):
-        said = refuses("retrieve", *args, "--engine", "alone.onnx", cwd=bad)
-        assert "alone.onnx needs its encoder to read images" in said
 
 
 # evaluate

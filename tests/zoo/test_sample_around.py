@@ -122,25 +122,6 @@ def test_no_spread_is_the_reconstruction(folder: Path, engine: str) -> None:
     np.testing.assert_array_equal(images, decode_around(folder, 0))
 
 
-def test_options_of_speed_never_change_the_images(folder: Path) -> None:
-    images = sample_around(folder, "ae.onnx")
-    np.testing.assert_array_equal(
-        sample_around(folder, "ae.onnx", "--batch", 2, "--instances", 1), images
-    )
-    np.testing.assert_array_equal(
-        sample_around(folder, "ae.onnx", "-n", 5, "--first", 4), images[2:7]
-    )
-
-
-def test_larger_spread_goes_further(folder: Path) -> None:
-    still = decode_around(folder, 0).astype(float)
-    moved = [
-        np.square(sample_around(folder, "ae.onnx", "--spread", spread) - still).mean()
-        for spread in (0.1, 0.5, 2)
-    ]
-    assert moved == sorted(moved) and moved[2] > 10 * moved[0] > 0
-
-
 @pytest.mark.parametrize(
     ("options", "problem"),
     [

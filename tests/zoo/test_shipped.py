@@ -14,13 +14,13 @@ import torch
 from sklearn.decomposition import PCA
 
 import runtime
-from export.stock import Session
+from benchmarks import translators
 from plan_runs import KINDS
 from zoo import corruption, data, engine_path
 from zoo.applications import editing
 from zoo.data import DataSet
 from zoo.engines import WEIGHTS, encoder_path, shipped
-from zoo.evaluation.quality import delta_e, psnr, psnr_inside
+from zoo.evaluation.quality import psnr
 from zoo.models import registry
 from zoo.models.weights import load_engine, load_generator
 from zoo.training.task import make_task
@@ -290,40 +290,14 @@ def test_denoising_ae_gains(spec: str, gain: float, fashion_mnist: DataSet) -> N
     assert (psnr(made, images) - psnr(noisy, images)).mean() > gain
 
 
-def test_inpainting_ae_beats_the_mean_and_telea(faces: DataSet) -> None:
-    import cv2
-
-    images = faces.test.images[:300]
-    masks = corruption.holes(300, 64, 64, seed=77)
-    hidden = masks[..., 0] == 0
-    with runtime.Translator(engine_path("inpainting-ae.onnx")) as translator:
-        made = translator.translate(corruption.with_alpha(images, masks))
-    assert np.array_equal(made[~hidden], images[~hidden])
-    known = ~hidden[..., None]
-    mean = (images * known).sum((1, 2), keepdims=True) / known.sum((1, 2), keepdims=True)
-    flat = np.where(known, images, mean.astype(np.uint8))
-    telea = np.stack(
-        [
-            cv2.inpaint(image, hole.astype(np.uint8), 3, cv2.INPAINT_TELEA)
-            for image, hole in zip(images, hidden, strict=True)
-        ]
-    )
-    own, *others = (psnr_inside(x, images, hidden).mean() for x in (made, flat, telea))
-    assert own > max(others) + 1
+def test_inpainting_ae_beats_the_mean_and_telea() -> None:
+    scores = translators.inpainting(300)["psnr_inside_db"]
+    assert scores.pop("inpainting-ae") > max(scores.values()) + 1
 
 
-def test_colorization_ae_beats_the_mean_colour(faces: DataSet) -> None:
-    from skimage import color
-
-    images = faces.test.images[:200]
-    grey = corruption.grey(images)
-    with runtime.Translator(engine_path("colorization-ae.onnx")) as translator:
-        made = translator.translate(grey)
-    chroma = color.rgb2lab(faces.train.images[:1000])[..., 1:].mean((0, 1, 2))
-    lightness = color.rgb2lab(grey.repeat(3, axis=3))[..., :1]
-    lab = np.concatenate([lightness, np.broadcast_to(chroma, (*images.shape[:3], 2))], -1)
-    mean = np.round(color.lab2rgb(lab) * 255).astype(np.uint8)
-    assert delta_e(made, images).mean() < 0.8 * delta_e(mean, images).mean()
+def test_colorization_ae_beats_the_mean_colour() -> None:
+    differences = translators.colorization(200)["delta_e"]
+    assert differences["colorization-ae"] < 0.8 * differences["training mean colour"]
 
 
 def test_face_attributes_are_judged_right(faces: DataSet) -> None:
@@ -372,16 +346,6 @@ def test_vae_files(name: str) -> None:
     assert 0 < read_measurement("vae", "nelbo") < 245
     assert len(document["classes"]) == 10 and len(document["checkpoint_sha256"]) == 64
     assert document["versions"]["zoo"] != "unknown"
-
-
-def test_vae_samples_in_stock_and_in_our_runtime() -> None:
-    """The portable body in plain ONNX Runtime gives the same bytes."""
-    path = engine_path("vae.onnx")
-    seed, first = 2**63 + 5, 2**32 - 10
-    stock = Session(path.read_bytes()).sample(100, 32, seed, first)["image"]
-    with runtime.Generator(path, backend="onnxruntime") as generator:
-        np.testing.assert_array_equal(generator.sample(100, seed=seed, first=first), stock)
-    assert len(np.unique(stock)) > 200
 
 
 def test_vae_faces_edits_attributes(faces: DataSet) -> None:

@@ -50,11 +50,6 @@ def measured(clothes: Callable[[int], DataSet]) -> Callable[[str], dict[str, flo
     return cache(measure)
 
 
-@pytest.fixture(scope="module")
-def faces_judge() -> QuickFid:
-    return QuickFid(data.load("faces"), FACE_SAMPLES)
-
-
 def sample(name: str, count: int, seed: int) -> np.ndarray:
     with runtime.Generator(engine_path(f"{name}.onnx")) as generator:
         images: np.ndarray = generator.sample(count, seed)
@@ -71,13 +66,6 @@ def test_every_class_comes_up_and_no_sample_is_like_another(
     assert measured(name)["modes"] == 1.0
     # Ten classes in equal parts would be ln 10 = 2.303 nats.
     assert measured(name)["class_entropy"] > 2.2
-
-
-def test_distances_are_in_order(measured: Callable[[str], dict[str, float]]) -> None:
-    """The VAE is worst because of its blur; convolutions beat perceptrons."""
-    fids = {name: measured(name)["fid"] for name in ("vae", *CLOTHES)}
-    assert fids["dcgan"] < 0.5 * fids["gan"] < 0.5 * fids["vae"]
-    assert fids["dcgan"] < fids["bigan"] < fids["gan"]
 
 
 @pytest.mark.parametrize("name", CLOTHES)
@@ -125,11 +113,6 @@ def test_faces_have_all_attributes_and_are_unlike(name: str) -> None:
     found = nearest(images[:300], faces.train.images)
     held_out = nearest(faces.test.images[:300], faces.train.images)
     assert copied_share(found, held_out)[0] < 0.05
-
-
-def test_grown_faces_are_better(faces_judge: QuickFid) -> None:
-    fids = {name: faces_judge.measure(sample(name, FACE_SAMPLES, seed=3))["fid"] for name in FACES}
-    assert max(fids[name] for name in FACES if name != "dcgan-faces") < fids["dcgan-faces"]
 
 
 def test_truncation_costs_variety() -> None:

@@ -14,7 +14,7 @@ from zoo.data import DataSet, Split, faces
 from zoo.errors import ConfigError
 from zoo.models import registry
 from zoo.models.folding import to_inference
-from zoo.models.stargan import StarGAN, StarGANConfig, classification_loss, reconstruction_loss
+from zoo.models.stargan import StarGAN, StarGANConfig, reconstruction_loss
 from zoo.training.domains import DomainTask
 from zoo.training.recipe import Recipe
 from zoo.training.task import Batch
@@ -180,32 +180,11 @@ def test_smoothness_of_a_linear_classifier(some_faces: DataSet) -> None:
     )
 
 
-def test_classification_loss_of_sure_logits() -> None:
-    wanted = torch.tensor([[1.0, 0.0, 1.0]])
-    assert float(classification_loss(torch.tensor([[50.0, -50.0, 50.0]]), wanted)) < 1e-6
-    assert float(classification_loss(torch.zeros(1, 3), wanted)) == pytest.approx(3 * np.log(2))
-
-
-def test_a_few_steps_teach_to_translate_back_and_to_name(some_faces: DataSet) -> None:
-    model = small(discriminator_widths=[16, 24, 32])
-    # Begin with an image that is quite another one.
-    with torch.no_grad():
-        model.generator.layers[-1].weight.mul_(10)
-    task = DomainTask(Recipe(adversarial={"fid_images": 0}))
-    before = task.evaluate(model, some_faces)
-    update = Updates(task.optimizers(model, Recipe(learning_rate=2e-3)))
-    terms: list[dict[str, float]] = []
-    for step in range(30):
-        batch = batch_of(some_faces, step * 32 % 320, 32)
-        terms.append({k: float(v.detach()) for k, v in task.step(model, batch, update).items()})
-        update.step += 1
-    for name in ("reconstruction", "real_classification"):
-        first, last = (np.mean([t[name] for t in part]) for part in (terms[:3], terms[-5:]))
-        assert last < 0.6 * first, name
+def test_evaluation_and_picture(some_faces: DataSet) -> None:
+    model, task = small(), DomainTask(Recipe(adversarial={"fid_images": 0}))
     after = task.evaluate(model, some_faces)
-    assert after["validation_accuracy"] > before["validation_accuracy"] + 0.1
-    for name in ("validation_success", "validation_touched", "validation_others"):
-        assert 0 <= after[name] <= 1
+    for name in ("accuracy", "success", "touched", "others"):
+        assert 0 <= after[f"validation_{name}"] <= 1
     assert after["validation_spoilt"] == pytest.approx(
         1 - after["validation_success"] + after["validation_touched"]
     )

@@ -105,11 +105,6 @@ def test_mapping(generator: Any) -> None:
     np.testing.assert_allclose(generator.mapping(z).detach().numpy(), x, rtol=1e-9)
 
 
-def test_latents_of_one_direction_are_one_style(generator: Any) -> None:
-    z = rows(4, 8)
-    torch.testing.assert_close(generator.mapping(3 * z), generator.mapping(z), rtol=1e-4, atol=1e-9)
-
-
 # Styles and truncation
 
 

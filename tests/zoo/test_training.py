@@ -105,15 +105,6 @@ def test_tensorboard_has_the_metrics(toy: data.DataSet, recipe: Recipe, tmp_path
     assert len(events.Images("picture")) == 4
 
 
-def test_same_seed_same_run(toy: data.DataSet, recipe: Recipe, tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        trainer(toy, recipe, tmp_path / name).run()
-    results_equal(tmp_path / "a", tmp_path / "b")
-    other = trainer(toy, replace(recipe, seed=1), tmp_path / "c")
-    other.run()
-    assert other.metrics != read_metrics(tmp_path / "a" / "metrics.jsonl")[-1]
-
-
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_average(toy: data.DataSet, recipe: Recipe, tmp_path: Path, ema: float) -> None:
     run = trainer(toy, replace(recipe, ema_decay=ema, epochs=1), tmp_path)
