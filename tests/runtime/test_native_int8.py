@@ -16,7 +16,7 @@ import pytest
 
 import runtime
 from native_cases import CHANNELS, SLOPES, Case, cases, number, sided
-from native_engines import encoder
+from native_engines import Engine, encoder
 from native_graphs import Network, Value
 from native_runs import check_within, pairs, rows_in_every_batch
 from oracles import int8, layers
@@ -61,12 +61,21 @@ def finish(graph: Network, case: Case, layer: str, value: Value, folder: Path) -
         with pytest.raises(BackendUnavailableError, match="no int8, which needs AVX512-VNNI"):
             runtime.Encoder(engine.path, precision="int8")
         return
-    kinds = [timed.kernel for timed in runtime.measure_layers(engine.path, "int8", 8, 0.0).layers]
-    assert sum(kernel.startswith("u8 ") for kernel in kinds) == 1
+    assert len(layers_of_bytes(engine)) == 1
     check_within(rows_in_every_batch(engine, precision="int8"), engine)
 
 
-WINDOWS = [(1, 1, 0), (3, 1, 1), (4, 1, 1), (1, 2, 0), (3, 2, 1), (4, 2, 1), (5, 1, 4), (3, 1, 0)]
+def layers_of_bytes(engine: Engine) -> list[str]:
+    timed = runtime.measure_layers(engine.path, "int8", 8, 0.0).layers
+    return [layer.name for layer in timed if layer.kernel.startswith("u8 ")]
+
+
+def uses(outputs: int, taps: float) -> float:
+    """Blocks of weights that each 16 channels of an operand are multiplied by; 2 are needed."""
+    return -(-outputs // 16) * taps
+
+
+WINDOWS = [(1, 1, 0), (3, 1, 1), (4, 1, 1), (2, 2, 0), (3, 2, 1), (4, 2, 1), (5, 1, 4), (3, 1, 0)]
 OPTIONS: dict[str, Any] = {
     "outputs": CHANNELS,
     "bias": (True, False),
@@ -76,11 +85,20 @@ OPTIONS: dict[str, Any] = {
 }
 
 
+def suits(case: Case) -> bool:
+    size, stride, padding = case["window"]
+    height, width = (
+        (case[side] + 2 * padding - size) // stride + 1 for side in ("height", "width")
+    )
+    taps = size**2 * height * width / (case["height"] * case["width"])
+    return min(height, width) > 0 and uses(case["outputs"], taps) >= 2
+
+
 @cases(
     *(
         case
-        for case in sided(31, 50, window=WINDOWS, halves=(False, True), **OPTIONS)
-        if min(case["height"], case["width"]) + 2 * case["window"][2] >= case["window"][0]
+        for case in sided(31, 70, window=WINDOWS, halves=(False, True), **OPTIONS)
+        if suits(case)
     )
 )
 def test_convolutions(case: Case, tmp_path: Path) -> None:
@@ -116,7 +134,8 @@ def test_transposed_convolutions(case: Case, tmp_path: Path) -> None:
     finish(graph, case, "layer", y, tmp_path)
 
 
-@cases(*pairs(33, 30, height=(1, 2, 5), width=(1, 3), channels=CHANNELS, **OPTIONS))
+@cases(*pairs(33, 30, height=(1, 2, 5), width=(1, 3), channels=CHANNELS,
+              **OPTIONS | {"outputs": (17, 31, 33, 48)}))  # fmt: skip
 def test_dense_layers(case: Case, tmp_path: Path) -> None:
     """The operand is a map, in the order [C, H, W]."""
     graph, x = begin(case)
@@ -130,7 +149,7 @@ def test_dense_layers(case: Case, tmp_path: Path) -> None:
     finish(graph, case, "layer", y, tmp_path)
 
 
-@cases(*pairs(34, 12, channels=(1, 17, 48), outputs=(1, 5, 17), height=(1, 2, 3), width=(1, 4),
+@cases(*pairs(34, 12, channels=(1, 17, 48), outputs=(1, 5, 17), height=(2, 3), width=(1, 4),
               range=RANGES, slope=(None, 0.2), narrow=(False, True)))  # fmt: skip
 def test_dense_layers_that_make_maps(case: Case, tmp_path: Path) -> None:
     """Each pixel of the result has scales of its own."""
@@ -144,3 +163,46 @@ def test_dense_layers_that_make_maps(case: Case, tmp_path: Path) -> None:
     )
     y = graph.reshape(graph.node("Gemm", [flat.name, *names], made, "layer", transB=1), *sides)
     finish(graph, case, "layer", y, tmp_path)
+
+
+def test_layers_share_an_encoded_operand(tmp_path: Path) -> None:
+    """Of one joined map, whose first part ends within a block: with the same range, but not with
+    another; a layer without a range reads the map itself.
+    """
+    if not native.native_isas("int8"):
+        return  # the other tests check the refusal
+    graph, x = begin({"height": 5, "width": 7, "channels": 17})
+    value = graph.join(x, graph.rectify(x, 0.25))
+    ranges = {"a": (-0.4, 0.9), "b": (-0.4, 0.9), "c": (0.0, 1.0)}
+    outputs = []
+    for name in "abcd":
+        names, w, b = graph.weights_of(16, value.channels, 3, 3, fan_in=300, bias=16)
+        apply = partial(layers.convolve, bias=None, stride=1, padding=1)
+        made = (
+            int8.linear(value.numbers.exact, ranges[name], w, b, (1, 2, 3), apply)
+            if name in ranges
+            else layers.convolve(value.numbers, w, b, 1, 1)
+        )
+        outputs.append(graph.node("Conv", [value.name, *names], made, name, pads=[1] * 4))
+    x = outputs[0]
+    for other in outputs[1:]:
+        x = graph.add_up(x, other)
+    engine = encoder(graph, tmp_path / "small.onnx", graph.flat(x), int8={"ranges": ranges})
+    timed = runtime.measure_layers(engine.path, "int8", 8, 0.0).layers
+    assert layers_of_bytes(engine) == ["a", "b", "c"]
+    assert sum(layer.kind == "quantization" for layer in timed) == 2
+    rows = rows_in_every_batch(engine, precision="int8")
+    # Each sum is rounded to bfloat16, and so are the results of the layer without a range.
+    assert np.abs(rows - engine.exact).max() <= 8 * HALF_ULP * np.abs(engine.exact).max()
+
+
+def test_layers_too_small_for_bytes_stay_as_they_are(tmp_path: Path) -> None:
+    """Encoding their operand would take longer than bytes save."""
+    if not native.native_isas("int8"):
+        return  # the other tests check the refusal
+    graph, x = begin({"height": 6, "width": 6, "channels": 32})
+    y = graph.convolve(graph.rectify(graph.convolve(x, 32, 3, padding=1), 0.0), 16, 1)
+    z = graph.dense(graph.flat(y), 16)
+    ranges = {node.output[0]: [-8, 8] for node in graph.nodes} | {"mu": [-8, 8]}
+    engine = encoder(graph, tmp_path / "small.onnx", z, int8={"ranges": ranges})
+    assert len(layers_of_bytes(engine)) == 1

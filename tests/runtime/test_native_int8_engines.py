@@ -18,7 +18,7 @@ from runtime.errors import ArgumentError, BackendUnavailableError, ManifestError
 COUNT = 21
 
 
-@pytest.mark.parametrize(("name", "least"), [("dcgan", 40), ("vae", 45)])
+@pytest.mark.parametrize(("name", "least"), [("dcgan", 40), ("vae", 45), ("progan", 37)])
 def test_images_are_close_and_the_same_for_every_size_of_a_run(
     name: str, least: float, tmp_path: Path
 ) -> None:

@@ -6,16 +6,16 @@ namespace zoo::native {
 namespace {
 
 constexpr Tile kTiles[] = {
-    make_tile<8, 3>(),    make_tile<8, 2>(),     make_tile<8, 1>(),     make_tile<14, 2>(),
-    make_tile<14, 1>(),   make_tile<16, 1>(),    make_tile<7, 4>(),     make_tile<7, 2>(),
-    make_tile<7, 1>(),    make_tile<4, 6>(),     make_tile<4, 4>(),     make_tile<4, 2>(),
-    make_tile<4, 1>(),    make_tile<2, 4>(),     make_tile<2, 2>(),     make_tile<2, 1>(),
-    make_tile<1, 4>(),    make_tile<1, 2>(),     make_tile<1, 1>(),     make_tile<8, 2, 2>(),
-    make_tile<8, 1, 2>(), make_tile<7, 4, 2>(),  make_tile<7, 2, 2>(),  make_tile<7, 1, 2>(),
-    make_tile<4, 4, 2>(), make_tile<4, 2, 2>(),  make_tile<4, 1, 2>(),  make_tile<1, 4, 2>(),
-    make_tile<1, 1, 2>(), make_tile<16, 1, 0>(), make_tile<14, 1, 0>(), make_tile<8, 2, 0>(),
-    make_tile<8, 1, 0>(), make_tile<7, 4, 0>(),  make_tile<7, 2, 0>(),  make_tile<4, 4, 0>(),
-    make_tile<4, 1, 0>(), make_tile<1, 4, 0>(),  make_tile<1, 1, 0>(),
+    make_tile<8, 3>(),     make_tile<8, 2>(),     make_tile<8, 1>(),    make_tile<14, 2>(),
+    make_tile<14, 1>(),    make_tile<16, 1>(),    make_tile<7, 4>(),    make_tile<7, 2>(),
+    make_tile<7, 1>(),     make_tile<4, 4>(),     make_tile<4, 2>(),    make_tile<4, 1>(),
+    make_tile<2, 4>(),     make_tile<2, 2>(),     make_tile<2, 1>(),    make_tile<1, 4>(),
+    make_tile<1, 2>(),     make_tile<1, 1>(),     make_tile<8, 2, 2>(), make_tile<8, 1, 2>(),
+    make_tile<7, 4, 2>(),  make_tile<7, 2, 2>(),  make_tile<7, 1, 2>(), make_tile<4, 4, 2>(),
+    make_tile<4, 2, 2>(),  make_tile<4, 1, 2>(),  make_tile<1, 4, 2>(), make_tile<1, 1, 2>(),
+    make_tile<16, 1, 0>(), make_tile<14, 1, 0>(), make_tile<8, 2, 0>(), make_tile<8, 1, 0>(),
+    make_tile<7, 4, 0>(),  make_tile<7, 2, 0>(),  make_tile<4, 4, 0>(), make_tile<4, 1, 0>(),
+    make_tile<1, 4, 0>(),  make_tile<1, 1, 0>(),
 };
 
 }  // namespace

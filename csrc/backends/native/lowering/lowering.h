@@ -101,8 +101,8 @@ class Lowering {
   bool draws_standard(const Node& drawn) const;
   // Returns true if the manifest has a layer with `width` noise values from a random stream.
   bool has_noise(uint32_t stream, size_t width) const;
-  // Returns the operand of a layer that computes `node`. If its range is known and the operand is
-  // not wide, it is encoded as bytes, which `products` then expects.
+  // Returns the operand of a layer that computes `node`. If its range is known, the layer suits
+  // bytes and the operand is not wide, it is encoded as bytes, which `products` then expects.
   size_t quantized(const Node& node, size_t operand, Products* products);
   // Returns true if a layer multiplies bytes.
   bool encodes() const { return !encoded_.empty(); }

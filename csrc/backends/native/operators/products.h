@@ -69,8 +69,9 @@ struct Products : Operator {
   // Returns the size of a packed weight in bytes.
   size_t weight_size(const Kernels& kernels) const { return halves ? 2 : kernels.element; }
 
-  // Returns true if sums of bytes fit into 32 bits.
-  bool fits_bytes() const;
+  // Returns true if the layer can multiply bytes, so that sums fit into 32 bits, and is faster with
+  // them although its operand must be encoded.
+  bool suits_bytes() const;
 
   // Returns a call of a tile with the strides of the weights, and the blocks of the input.
   TileCall make_call() const;
