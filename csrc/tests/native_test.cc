@@ -193,7 +193,7 @@ std::vector<uint8_t> test_network(const KernelSet& pair, size_t width, std::vect
     if (i + 1 < cases.size()) {
       auto op = make_operator(layer, in);
       auto* const products = dynamic_cast<Products*>(op.get());
-      if (pair.bytes && products && products->suits_bytes()) {
+      if (pair.bytes && products && products->gains_from_bytes()) {
         products->code = ByteCode::of_range(-5.0f, 6.0f);
         value =
             add(&network, std::make_unique<Quantize>(*products->code), value, in, Storage::kBytes);

@@ -16,13 +16,13 @@ import pytest
 
 import runtime
 from native_cases import CHANNELS, SLOPES, Case, cases, number, sided
-from native_engines import Engine, encoder
+from native_engines import Engine, encoder, translator
 from native_graphs import Network, Value
 from native_runs import check_within, pairs, rows_in_every_batch
 from oracles import int8, layers
 from oracles.layers import Numbers
 from runtime._library import native
-from runtime.errors import BackendUnavailableError
+from runtime.errors import ArgumentError, BackendUnavailableError
 
 RANGES = [
     (-0.5, 0.9921875),
@@ -39,9 +39,9 @@ HALF_ULP = 2.0**-8
 """Of bfloat16, relative."""
 
 
-def begin(case: Case) -> tuple[Network, Value]:
+def begin(case: Case, name: str = "image") -> tuple[Network, Value]:
     graph = Network(number(case), case.get("halves", False))
-    x = graph.images((case["height"], case["width"], case["channels"]), divisor=128.0)
+    x = graph.images((case["height"], case["width"], case["channels"]), name, divisor=128.0)
     x = graph.scaled(graph.scaled(x, "Mul", 1.0), "Sub", 1.0)
     return graph, graph.rectify(x, 0.5)
 
@@ -67,7 +67,7 @@ def finish(graph: Network, case: Case, layer: str, value: Value, folder: Path) -
 
 def layers_of_bytes(engine: Engine) -> list[str]:
     timed = runtime.measure_layers(engine.path, "int8", 8, 0.0).layers
-    return [layer.name for layer in timed if layer.kernel.startswith("u8 ")]
+    return [layer.name for layer in timed if layer.kernel.startswith("u8")]
 
 
 def uses(outputs: int, taps: float) -> float:
@@ -163,6 +163,40 @@ def test_dense_layers_that_make_maps(case: Case, tmp_path: Path) -> None:
     )
     y = graph.reshape(graph.node("Gemm", [flat.name, *names], made, "layer", transB=1), *sides)
     finish(graph, case, "layer", y, tmp_path)
+
+
+LAST = [(1, 1, 0, False), (3, 1, 1, False), (5, 1, 2, False), (4, 2, 1, True), (2, 2, 0, True)]
+
+
+@cases(*pairs(35, 40, height=(1, 4, 9, 18), width=(3, 8, 17), channels=(1, 5, 16, 17, 33),
+              window=LAST, outputs=(1, 2, 3, 5), range=RANGES, bias=(True, False)))  # fmt: skip
+def test_last_layers(case: Case, tmp_path: Path) -> None:
+    """If the products of all taps are summed at once; other last layers stay in bf16."""
+    graph, x = begin(case, "input")
+    size, stride, padding, transposed = case["window"]
+    outputs, channels = case["outputs"], x.channels
+    shape = (channels, outputs, size, size) if transposed else (outputs, channels, size, size)
+    names, w, b = graph.weights_of(*shape, fan_in=channels * size**2, bias=outputs * case["bias"])
+    layer = layers.transpose_convolve if transposed else layers.convolve
+    apply = partial(layer, bias=None, stride=stride, padding=padding)
+    axes = (0, 2, 3) if transposed else (1, 2, 3)
+    made = int8.linear(x.numbers.exact, case["range"], w, b, axes, apply)
+    window = {"strides": [stride] * 2, "pads": [padding] * 4}
+    op = "ConvTranspose" if transposed else "Conv"
+    y = graph.squash(graph.node(op, [x.name, *names], made, "layer", **window), "Sigmoid")
+    ranges = {"layer": case["range"]}
+    engine = translator(graph, tmp_path / "small.onnx", y, int8={"ranges": ranges})
+    if not native.native_isas("int8"):
+        with pytest.raises(BackendUnavailableError, match="no int8, which needs AVX512-VNNI"):
+            runtime.Translator(engine.path, precision="int8")
+    elif size > 1 and outputs * size**2 <= channels:
+        with pytest.raises(
+            ArgumentError, match="no layer that the backend native computes in int8"
+        ):
+            runtime.Translator(engine.path, precision="int8")
+    else:
+        assert layers_of_bytes(engine) == ["layer"]
+        check_within(rows_in_every_batch(engine, precision="int8"), engine)
 
 
 def test_layers_share_an_encoded_operand(tmp_path: Path) -> None:

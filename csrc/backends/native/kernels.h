@@ -135,7 +135,10 @@ struct ProductCall {
 
 // Arguments of a correlation along rows, in float:
 //   out[c][row][i] = bias[c] + Σ_channel Σ_tap in[tap][row][channel][i] · weights[channel][tap][c]
-// Strides are in floats.
+// or, for bytes,
+//   out[c][row][i] = bias[c] + scale[c] · (start[c] + Σ_channel Σ_tap …)
+// where `in` and `weights` hold four bytes in place of a float, of four channels, which count as
+// one. Strides are in floats.
 struct CorrelateCall {
   size_t taps;
   const float* const* in;  // one pointer per tap
@@ -146,6 +149,8 @@ struct CorrelateCall {
   size_t weights_step;  // tap stride
   size_t outputs;       // output channels, at most 3
   const float* bias;
+  const float* scale;  // like `start` only for bytes
+  const int32_t* start;
   size_t rows;
   size_t count;  // values per row, a multiple of 16
   float* out;
@@ -171,8 +176,8 @@ struct Scaling {
   float shift = 0.0f;
 };
 
-// Function table of one precision and instruction set. That of bytes has only the tiles, `pack` and
-// `spin`.
+// Function table of one precision and instruction set. That of bytes has only the tiles, `pack`,
+// `transpose`, `correlate` and `spin`.
 struct Kernels {
   const char* isa;
   size_t element;  // size in bytes
@@ -195,7 +200,8 @@ struct Kernels {
   // slot.
   void (*pixel_norm)(void* map, size_t block, size_t blocks, size_t slots, float scale,
                      float epsilon);
-  // Transposes [slots][16] to floats [16][stride]; slots must be a multiple of 16.
+  // Transposes [slots][16] to floats [16][stride], or bytes to [4][stride] with the bytes of four
+  // consecutive channels in place of a float; slots must be a multiple of 16.
   void (*transpose)(const void* in, size_t slots, float* out, size_t stride);
   void (*instance_norm)(const NormCall& call);
   void (*transform_kernel)(const KernelCall& call);

@@ -6,6 +6,7 @@
 // function, which could be the one compiled here, with instructions that not every CPU supports.
 #pragma once
 
+#include "backends/native/kernels/correlate.h"
 #include "backends/native/kernels/ends.h"
 #include "backends/native/kernels/filters.h"
 #include "backends/native/kernels/norms.h"

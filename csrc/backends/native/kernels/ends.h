@@ -1,5 +1,4 @@
-// Kernels for input and output images: conversions, transposition, the last layer and the output
-// functions.
+// Kernels for input and output images: conversions, transposition and the output functions.
 #pragma once
 
 #include "backends/native/kernels/vectors.h"
@@ -59,68 +58,6 @@ void add(const float* in, size_t count, float* sum) {
   size_t i = 0;
   for (; i + kLanes <= count; i += kLanes) store(sum + i, load(sum + i) + load(in + i));
   for (; i < count; ++i) sum[i] += in[i];
-}
-
-// Computes `Vectors` vectors of each output channel, beginning with vector `first`, counted over
-// all rows.
-template <int Outputs, int Vectors>
-void correlate(const CorrelateCall& call, size_t first) {
-  const size_t across = call.count / kLanes;
-  size_t at[Vectors];
-#pragma GCC unroll 8
-  for (size_t i = 0; i < Vectors; ++i) {
-    at[i] = (first + i) / across * call.in_row + (first + i) % across * kLanes;
-  }
-  Vec sums[Outputs][Vectors];
-#pragma GCC unroll 3
-  for (int c = 0; c < Outputs; ++c) {
-#pragma GCC unroll 8
-    for (int i = 0; i < Vectors; ++i) sums[c][i] = all(call.bias[c]);
-  }
-  for (size_t k = 0; k < call.channels; ++k) {
-    const size_t begin = k * call.in_step;
-    const float* weights = call.weights + k * call.taps * call.weights_step;
-    // Taps form the inner loop because taps of the same row read the same cache lines.
-    for (size_t tap = 0; tap < call.taps; ++tap) {
-      const float* const in = call.in[tap] + begin;
-      Vec x[Vectors];
-#pragma GCC unroll 8
-      for (int i = 0; i < Vectors; ++i) x[i] = load(in + at[i]);
-#pragma GCC unroll 3
-      for (int c = 0; c < Outputs; ++c) {
-        const Vec w = all(weights[c]);
-#pragma GCC unroll 8
-        for (int i = 0; i < Vectors; ++i) sums[c][i] = sums[c][i] + x[i] * w;
-      }
-      weights += call.weights_step;
-    }
-  }
-#pragma GCC unroll 3
-  for (int c = 0; c < Outputs; ++c) {
-    float* const out = call.out + static_cast<size_t>(c) * call.out_step + first * kLanes;
-#pragma GCC unroll 8
-    for (int i = 0; i < Vectors; ++i) store(out + i * kLanes, sums[c][i]);
-  }
-}
-
-template <int Outputs>
-void correlate(const CorrelateCall& call) {
-  const size_t vectors = call.rows * (call.count / kLanes);
-  size_t at = 0;
-  // With one output channel, eight vectors give enough independent sums to hide the latency of the
-  // additions.
-  if constexpr (Outputs == 1) {
-    for (; at + 8 <= vectors; at += 8) correlate<Outputs, 8>(call, at);
-  }
-  for (; at + 4 <= vectors; at += 4) correlate<Outputs, 4>(call, at);
-  for (; at + 2 <= vectors; at += 2) correlate<Outputs, 2>(call, at);
-  if (at < vectors) correlate<Outputs, 1>(call, at);
-}
-
-void correlate(const CorrelateCall& call) {
-  call.outputs == 1   ? correlate<1>(call)
-  : call.outputs == 2 ? correlate<2>(call)
-                      : correlate<3>(call);
 }
 
 // Returns e^x, accurate to 2 ulp, with x clamped to [-87, 88]; after expf of the Cephes library.

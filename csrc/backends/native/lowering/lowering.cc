@@ -176,10 +176,10 @@ bool Lowering::has_noise(uint32_t stream, size_t width) const {
   });
 }
 
-size_t Lowering::quantized(const Node& node, size_t operand, Products* products) {
+size_t Lowering::encode(const Node& node, size_t operand, Products* products) {
   const auto range = manifest.int8_ranges.find(std::string(node.outputs.front()));
   if (!bytes || range == manifest.int8_ranges.end() || is_wide(operand) ||
-      !products->suits_bytes()) {
+      !products->fits_bytes()) {
     return operand;
   }
   const auto [low, high] = range->second;

@@ -101,9 +101,10 @@ class Lowering {
   bool draws_standard(const Node& drawn) const;
   // Returns true if the manifest has a layer with `width` noise values from a random stream.
   bool has_noise(uint32_t stream, size_t width) const;
-  // Returns the operand of a layer that computes `node`. If its range is known, the layer suits
-  // bytes and the operand is not wide, it is encoded as bytes, which `products` then expects.
-  size_t quantized(const Node& node, size_t operand, Products* products);
+  // Encodes the operand of a layer that computes `node` as bytes, which `products` then expects,
+  // and returns the result. Returns the operand itself if it has no range, is wide, or sums would
+  // not fit.
+  size_t encode(const Node& node, size_t operand, Products* products);
   // Returns true if a layer multiplies bytes.
   bool encodes() const { return !encoded_.empty(); }
   // Matches a rectifier after a value; if there is one, takes its node and advances `value` to its

@@ -58,6 +58,11 @@ std::unique_ptr<Products> unfold(const float* w, const float* b, const Shape& in
   return make_dense(turned.data(), biases.data(), in, {outputs, size, size}, rectifier);
 }
 
+// Returns the operand of a layer that computes `node`, encoded as bytes if that is faster.
+size_t operand_of(Lowering* lowering, const Node& node, size_t value, Products* products) {
+  return products->gains_from_bytes() ? lowering->encode(node, value, products) : value;
+}
+
 void add_products(Lowering* lowering, std::unique_ptr<Operator> products, const Shape& out,
                   Activation rectifier, size_t input, std::string_view value) {
   const bool positive = rectifier.slope == 0.0f;
@@ -143,7 +148,8 @@ bool add_last_layer(Lowering* lowering, const Node& node, const Operands& read,
   } else {
     auto layer = make_last_layer(read.weights, b, in, outputs, window, transposed, *end);
     check_image(*lowering, node, layer->out);
-    lowering->add_end(std::move(layer), read.value);
+    const size_t operand = lowering->encode(node, read.value, layer->direct.get());
+    lowering->add_end(std::move(layer), operand);
   }
   return true;
 }
@@ -174,7 +180,7 @@ bool match_dense(Lowering& lowering, const Node& node) {
       Lowering::refuse(node, "computes an image of a size other than the manifest's");
     }
     auto dense = make_dense(w.floats.data(), b, in, flat, {});
-    const size_t operand = lowering.quantized(node, *input, dense.get());
+    const size_t operand = operand_of(&lowering, node, *input, dense.get());
     const size_t made = lowering.add(std::move(dense), {operand}, flat, Storage::kWide);
     lowering.add_end(
         std::make_unique<DenseImage>(Shape{image.channels, image.height, image.width}, *end), made);
@@ -202,7 +208,7 @@ bool match_dense(Lowering& lowering, const Node& node) {
     if (rectifier.slope == 1.0f) rectifier = lowering.activation(&value);
   }
   auto dense = make_dense(w.floats.data(), b, in, out, rectifier);
-  const size_t operand = lowering.quantized(node, *input, dense.get());
+  const size_t operand = operand_of(&lowering, node, *input, dense.get());
   add_products(&lowering, std::move(dense), out, rectifier, operand, value);
   return true;
 }
@@ -244,7 +250,7 @@ bool match_convolution(Lowering& lowering, const Node& node) {
     products = make_convolution(read->weights, b, in, outputs, window, rectifier);
   }
   const Shape out = products->out;
-  const size_t operand = lowering.quantized(node, read->value, products.get());
+  const size_t operand = operand_of(&lowering, node, read->value, products.get());
   std::unique_ptr<Operator> layer;
   if (products->code) {
     layer = std::move(products);

@@ -66,10 +66,15 @@ void RowFinisher::spread(const T* row, size_t channel, size_t y, size_t phase, s
   const size_t first =
       bytes ? y * shape_.width * step + channel : channel * shape_.pixels() + y * shape_.width;
   const size_t count_x = this->columns(phase);
+  // Pointers and local strides, because bytes may alias the members.
+  const size_t apart = phases_ * step, images = images_;
   for (size_t n = 0; n < count; ++n) {
-    T* const to = out + n * shape_.channels * shape_.pixels() + first + phase * step;
+    T* to = out + n * shape_.channels * shape_.pixels() + first + phase * step;
+    const T* from = row + n;
     for (size_t x = 0; x < count_x; ++x) {
-      to[x * phases_ * step] = row[x * images_ + n];
+      *to = *from;
+      to += apart;
+      from += images;
     }
   }
 }

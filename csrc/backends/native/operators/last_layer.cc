@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace zoo::native {
 namespace {
@@ -16,9 +17,10 @@ constexpr size_t kBand = 8;
 struct RowLayout {
   size_t images;        // images per pixel
   size_t slots;         // slots of an input row
-  size_t margin;        // zeros on either side of an input row
-  size_t channel;       // channel stride of a transposed row, in floats
-  size_t row;           // row stride, in floats
+  size_t margin;        // slots of zeros on either side of an input row
+  size_t planes;        // transposed rows of a channel block
+  size_t channel;       // stride of the transposed rows, in floats
+  size_t row;           // stride of the input rows, in floats
   size_t above, below;  // input rows that an output row reads above and below its own
   size_t phases;        // phases of an output row; pixels `phases` apart use the same taps
   size_t width;         // of the output
@@ -51,7 +53,8 @@ struct RowLayout {
     // extend past the last sums.
     margin = rounded_up(static_cast<size_t>(beside) * images, kBlock);
     channel = margin + std::max(rounded_up(slots, kBlock), phase) + margin + kBlock;
-    row = direct.in.blocks() * kBlock * channel;
+    planes = kBlock / layer.together();
+    row = direct.in.blocks() * planes * channel;
     sums = (above + kBand + below) * row;
     levels = sums + layer.out.channels * phases * rows * phase;
     size = levels + phase;
@@ -59,6 +62,15 @@ struct RowLayout {
 
   size_t columns(size_t which) const { return (width - which + phases - 1) / phases; }
 };
+
+// Returns the weights of four consecutive channels as signed bytes in the place of a float.
+float four_bytes(const float* weights) {
+  int8_t bytes[4];
+  for (size_t k = 0; k < 4; ++k) bytes[k] = static_cast<int8_t>(weights[k * kBlock]);
+  float packed;
+  std::memcpy(&packed, bytes, sizeof packed);
+  return packed;
+}
 
 class PlacedLastLayer : public Step {
  public:
@@ -70,7 +82,11 @@ class PlacedLastLayer : public Step {
         in_(places.in.front()),
         scratch_(places.scratch),
         layout_(layer, in_),
-        finisher_(kernels_, layer.finish, layer.out, layout_.phases, layout_.images) {}
+        finisher_(kernels_, layer.finish, layer.out, layout_.phases, layout_.images) {
+    if (direct_.code) std::memset(&zero_, direct_.code->zero, sizeof zero_);
+  }
+
+  std::string kernel() const override { return direct_.code ? "u8" : ""; }
 
   void run(const Run& run, size_t image, size_t count) const override {
     // In group mode all images are processed together.
@@ -112,21 +128,25 @@ class PlacedLastLayer : public Step {
       if (base + i >= layout_.above && y < direct_.in.height) {
         turn_row(memory, image, y, row + layout_.margin);
       } else {
-        std::fill_n(row, layout_.row, 0.0f);
+        std::fill_n(row, layout_.row, zero_);
       }
     }
   }
 
   void turn_row(const Memory& memory, size_t image, size_t y, float* row) const {
     const size_t padded = rounded_up(layout_.slots, kBlock);
+    const size_t planes = direct_.in.blocks() * layout_.planes;
     for (size_t block = 0; block < direct_.in.blocks(); ++block) {
-      float* const to = row + block * kBlock * layout_.channel;
-      in_kernels_.transpose(memory.at(in_, block, y, 0, image), padded, to, layout_.channel);
-      // The slots past the end of the row must be zeros.
-      for (size_t c = 0; c < kBlock && padded != layout_.slots; ++c) {
-        float* const channel = to + c * layout_.channel;
-        std::fill(channel + layout_.slots, channel + padded, 0.0f);
-      }
+      in_kernels_.transpose(memory.at(in_, block, y, 0, image), padded,
+                            row + block * layout_.planes * layout_.channel, layout_.channel);
+    }
+    // The slots past the end of the row must be zeros. The margins are, unless zero has a code.
+    if (direct_.code) std::fill_n(row - layout_.margin, layout_.margin, zero_);
+    for (size_t i = 0; i < planes; ++i) {
+      const size_t margins = i + 1 < planes ? 2 * layout_.margin : layout_.margin;
+      float* const plane = row + i * layout_.channel;
+      float* const end = plane + layout_.channel - 2 * layout_.margin + margins;
+      std::fill(plane + layout_.slots, direct_.code ? end : plane + padded, zero_);
     }
   }
 
@@ -148,7 +168,7 @@ class PlacedLastLayer : public Step {
 
   void add_up(const Memory& memory, size_t phase, size_t base, size_t x) const {
     const std::vector<Tap>& taps = direct_.phases[phase].taps;
-    std::array<const float*, kMostTaps> in{};
+    std::array<const float*, kMostTaps> in;  // as many as there are taps
     for (size_t i = 0; i < taps.size(); ++i) {
       const auto y = static_cast<ptrdiff_t>(base + layout_.above) + taps[i].dy;
       in[i] = band(memory) + static_cast<size_t>(y) * layout_.row + layout_.margin +
@@ -157,7 +177,7 @@ class PlacedLastLayer : public Step {
     CorrelateCall call;
     call.taps = taps.size();
     call.in = in.data();
-    call.channels = direct_.in.channels;
+    call.channels = (direct_.in.channels + layer_.together() - 1) / layer_.together();
     call.in_step = layout_.channel;
     call.in_row = layout_.row;
     call.weights_step = layer_.out.channels;
@@ -168,8 +188,12 @@ class PlacedLastLayer : public Step {
       call.weights = layer_.weights.data() + layer_.phases[phase] + output;
       call.outputs = std::min(kMostOutputs, layer_.out.channels - output);
       call.bias = direct_.biases.data() + output;
+      if (direct_.code) {
+        call.scale = direct_.scales.data() + output;
+        call.start = layer_.starts.data() + phase * layer_.out.channels + output;
+      }
       call.out = sums(memory, output, x, 0);
-      kernels_.correlate(call);
+      (direct_.code ? in_kernels_ : kernels_).correlate(call);
     }
   }
 
@@ -181,6 +205,7 @@ class PlacedLastLayer : public Step {
   size_t scratch_;
   RowLayout layout_;
   RowFinisher finisher_;
+  float zero_ = 0.0f;  // or four codes of 0
 };
 
 }  // namespace
@@ -194,16 +219,23 @@ std::unique_ptr<Step> LastLayer::place(const Places& places) const {
 }
 
 void LastLayer::pack(const Kernels&, const Kernels&, unsigned char*) {
+  if (direct->code) direct->quantize_weights();
   for (const Phase& phase : direct->phases) {
     phases.push_back(weights.size());
-    for (size_t k = 0; k < direct->in.channels; ++k) {
+    for (size_t k = 0; k < direct->in.channels; k += together()) {
       for (const Tap& tap : phase.taps) {
         for (size_t c = 0; c < out.channels; ++c) {
-          weights.push_back(
-              direct->weights[c / kBlock * direct->column_size + tap.weights * direct->tap_size +
-                              k * kBlock + c % kBlock]);
+          const float* const from = direct->weights.data() + c / kBlock * direct->column_size +
+                                    tap.weights * direct->tap_size + k * kBlock + c % kBlock;
+          weights.push_back(direct->code ? four_bytes(from) : *from);
         }
       }
+    }
+    for (size_t c = 0; direct->code && c < out.channels; ++c) {
+      int32_t sum = 0;
+      for (const Tap& tap : phase.taps)
+        sum += direct->tap_sums[tap.weights * direct->out.padded() + c];
+      starts.push_back(-direct->code->zero * sum);
     }
   }
   direct->weights = {};

@@ -63,15 +63,17 @@ size_t Products::padding() const {
   return static_cast<size_t>(most);
 }
 
-bool Products::suits_bytes() const {
-  size_t most = 0, used = 0;
-  for (const Phase& phase : phases) {
-    most = std::max(most, phase.taps.size());
-    used += phase.taps.size() * rows * columns;
-  }
+bool Products::fits_bytes() const {
+  size_t taps = 0;
+  for (const Phase& phase : phases) taps = std::max(taps, phase.taps.size());
   constexpr auto kMostProduct = static_cast<size_t>(kMostWeight * kMostByte);
-  return most * in.channels <= INT32_MAX / kMostProduct &&
-         used * out.blocks() >= kLeastUses * in.pixels();
+  return taps * in.channels <= INT32_MAX / kMostProduct;
+}
+
+bool Products::gains_from_bytes() const {
+  size_t used = 0;
+  for (const Phase& phase : phases) used += phase.taps.size() * rows * columns;
+  return used * out.blocks() >= kLeastUses * in.pixels();
 }
 
 TileCall Products::make_call() const {
@@ -104,7 +106,6 @@ void Products::set_bias(size_t set, size_t output, float value) {
   biases[set * out.padded() + output] = value;
 }
 
-// Replaces the weights by whole numbers from -127 to 127.
 void Products::quantize_weights() {
   const size_t taps = column_size / tap_size;
   scales.assign(biases.size(), 0.0f);

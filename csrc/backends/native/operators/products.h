@@ -69,9 +69,12 @@ struct Products : Operator {
   // Returns the size of a packed weight in bytes.
   size_t weight_size(const Kernels& kernels) const { return halves ? 2 : kernels.element; }
 
-  // Returns true if the layer can multiply bytes, so that sums fit into 32 bits, and is faster with
-  // them although its operand must be encoded.
-  bool suits_bytes() const;
+  // Returns true if sums of bytes fit into 32 bits.
+  bool fits_bytes() const;
+  // Returns true if tiles are faster with bytes, although the operand must be encoded.
+  bool gains_from_bytes() const;
+  // Replaces the weights by whole numbers from -127 to 127, for `code`.
+  void quantize_weights();
 
   // Returns a call of a tile with the strides of the weights, and the blocks of the input.
   TileCall make_call() const;
@@ -82,9 +85,6 @@ struct Products : Operator {
   void allocate(size_t taps, size_t sets);
   void set_weight(size_t tap, size_t input, size_t output, float value);
   void set_bias(size_t set, size_t output, float value);
-
- private:
-  void quantize_weights();
 };
 
 // Makes a dense layer from weights [outputs, inputs]. Maps are flattened in the order [C, H, W]. At
