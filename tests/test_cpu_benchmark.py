@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import runtime
-from benchmarks import cpu_limits, cpu_report, cpu_results, machine, startup, throughput
+from benchmarks import cpu_limits, cpu_report, cpu_results, instances, machine, startup, throughput
 from benchmarks.cpu_cases import compare, open_case
 from zoo import engine_path
 
@@ -303,3 +304,13 @@ def test_commands_are_timed_in_turns(tmp_path: Path) -> None:
     commands = {(name, "C++"): ["sh", "-c", f"echo {name} >> {log}"] for name in ("a", "b")}
     times = startup.measure(commands, 2)
     assert log.read_text().split() == ["a", "b"] * 3 and times["a"]["C++"] > 0
+
+
+def test_the_efficiency_of_instances_leaves_the_cores_as_they_were(tmp_path: Path) -> None:
+    cores, out = os.sched_getaffinity(0), tmp_path / "instances.json"
+    options = ["--models", "vae", "--batch", "2", "--precision", "fp32", "--seconds", "0", "--pin"]
+    done = CliRunner().invoke(instances.main, [*options, "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    (row,) = json.loads(out.read_text())["rows"]
+    assert row["efficiency"] > 0 and row["ms_one"] > 0 and os.sched_getaffinity(0) == cores
+    assert len(done.output.splitlines()) == 2

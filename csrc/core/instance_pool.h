@@ -1,7 +1,9 @@
 // Pool of worker threads, one per instance of a backend, with a queue of jobs.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <exception>
 #include <functional>
@@ -26,9 +28,9 @@ class Job {
   friend class InstancePool;
   const size_t chunks_;
   std::function<void(size_t, size_t)> work_;
-  // Guarded by the pool's mutex.
+  // Guarded by the pool's mutex; unfinished_ is also read without it.
   size_t next_ = 0;  // first chunk that has not begun
-  size_t unfinished_;
+  std::atomic<size_t> unfinished_;
   bool dropped_ = false;  // some chunks will never run
   std::exception_ptr error_;
   std::condition_variable done_;
@@ -60,8 +62,7 @@ class InstancePool {
   // Drops the chunks that have not begun and waits for the others. Never throws.
   void abandon(const std::shared_ptr<Job>& job);
 
-  // Submits a job and waits for it. A single chunk runs in the calling thread if an instance is
-  // idle.
+  // Submits a job and waits for it. If an instance is idle, the calling thread works too.
   void run(const std::shared_ptr<Job>& job, const Cancel& cancel);
 
   // Stops the threads of all pools. Called by the thread that ends the process.
@@ -73,17 +74,27 @@ class InstancePool {
   void start();
   void stop(std::thread::id by);
   void worker();
+  bool may_spin() const;
+  template <typename Done>
+  void spin(const Done& done, Lock* lock);
+  void wake(size_t chunks);
+  size_t take(Job* job);
+  void work_on(Job* job, Lock* lock);
   void dequeue(const Job* job);
   void drop(Job* job);
   void execute(Job* job, size_t chunk, Lock* lock);
   void finish_alone(Job* job, Lock* lock);
 
   const size_t instances_;
+  const size_t cores_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable returned_;  // an instance became idle after the stop
   std::deque<std::shared_ptr<Job>> queue_;
-  std::vector<size_t> idle_;  // numbers of the instances not in use
+  std::vector<size_t> idle_;       // numbers of the instances not in use
+  std::atomic<uint64_t> news_{0};  // changes when workers have a reason to look at the queue
+  size_t spinning_ = 0;            // threads that spin, and those of them that are workers
+  size_t spinning_workers_ = 0;
   bool used_ = false;
   bool stopped_ = false;
   std::thread::id stopped_by_;  // the thread that ends the process; no thread's id: the destructor

@@ -1,13 +1,11 @@
 #include "core/placement.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <charconv>
 #include <iterator>
 #include <sstream>
-#include <thread>
 
+#include "base/cores.h"
 #include "base/text.h"
 #include "zoo/errors.h"
 
@@ -16,15 +14,6 @@ namespace {
 
 // The copies of one instance overlap the computation of the other.
 constexpr size_t kGpuInstances = 2;
-
-size_t available_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) == 0) {
-    return static_cast<size_t>(std::max(1, CPU_COUNT(&set)));
-  }
-  return std::max<size_t>(1, std::thread::hardware_concurrency());
-}
 
 // Returns the number of the GPU, or -1 for the CPU.
 int parse_device(const std::string& device, const std::string& path, FileKind file) {
@@ -162,7 +151,7 @@ Placement place(const std::string& path, const Manifest& manifest, const Options
   }
   check_precision(path, *placement.backend, manifest, options.precision);
   if (!placement.on_gpu()) {
-    placement.instances = options.instances ? options.instances : available_cores();
+    placement.instances = options.instances ? options.instances : count_cores();
     if (options.bucket == 0) return placement;
     throw ArgumentError("bucket: expected none, because '" + path + "' runs on the CPU, where " +
                         "images do not depend on the batch size");

@@ -56,6 +56,38 @@ void an_instance_has_one_user() {
   CHECK(clashes == 0);
 }
 
+void the_caller_works_too() {
+  InstancePool pool(2);
+  const auto caller = std::this_thread::get_id();
+  for (int round = 0; round < 20; ++round) {
+    std::atomic<int> begun{0}, mine{0};
+    const auto work = [&](size_t, size_t) {
+      mine += std::this_thread::get_id() == caller;
+      // Both chunks run at the same time, or this never ends.
+      for (++begun; begun < 2;) std::this_thread::yield();
+    };
+    pool.run(std::make_shared<Job>(2, work), {});
+    CHECK(mine == 1);
+    // The workers spin, or sleep.
+    if (round % 2 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+void several_callers_find_all_instances() {
+  InstancePool pool(3);
+  for (int round = 0; round < 20; ++round) {
+    std::atomic<int> begun{0};
+    const auto work = [&](size_t, size_t) {
+      for (++begun; begun < 3;) std::this_thread::yield();
+    };
+    const std::vector<std::shared_ptr<Job>> jobs = {std::make_shared<Job>(1, work),
+                                                    std::make_shared<Job>(1, work)};
+    for (const auto& job : jobs) pool.submit(job);
+    pool.run(std::make_shared<Job>(1, work), {});
+    for (const auto& job : jobs) CHECK(pool.join(job, {}));
+  }
+}
+
 void first_error_comes_out() {
   InstancePool pool(2);
   for (const size_t chunks : {1u, 50u}) {
@@ -200,6 +232,8 @@ void destruction_drops_the_queue() {
 int main() {
   every_chunk_once();
   an_instance_has_one_user();
+  the_caller_works_too();
+  several_callers_find_all_instances();
   first_error_comes_out();
   cancellation_drops_the_rest();
   a_throwing_cancel_ends_the_job();
