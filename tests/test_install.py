@@ -126,15 +126,6 @@ def test_the_installed_wheel_samples_without_pytorch(
     assert not installed & set(FORBIDDEN)
 
 
-def test_commands_that_run_engines_import_nothing_of_training(python: Path, run: Run) -> None:
-    # In the empty environment an import of PyTorch would fail; here it would be seen.
-    modules = ["sample", "interpolate", "reconstruct", "inspect"]
-    code = "import sys, runtime, " + ", ".join(f"zoo.{name}" for name in modules)
-    code += f"; print([name for name in {FORBIDDEN} if name in sys.modules])"
-    for interpreter in (python, sys.executable):
-        assert run([interpreter, "-c", code]).strip() == "[]"
-
-
 def test_the_source_tree_does_not_hide_the_installed_library(
     python: Path, repository: Path, run: Run
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ import runtime
 from adversarial_runs import enliven, write_run
 from export import pipeline
 from export.pipeline import Options
-from shell import refuses, succeeds
 from zoo import engine_path
 from zoo.errors import TrainingError
 from zoo.models import registry
@@ -223,21 +221,6 @@ def test_engines_are_exported_again(family: Family, tmp_path: Path) -> None:
         runtime.Generator(tmp_path / "again.onnx", backend="onnxruntime") as two,
     ):
         assert np.array_equal(one.sample(5), two.sample(5))
-
-
-def test_commands_without_an_encoder(family: Family, tmp_path: Path) -> None:
-    alone = tmp_path / "alone.onnx"
-    shutil.copy(family.main, alone)
-    succeeds("sample", "--engine", alone, "-n", 1, "--out", "picture.npy", cwd=tmp_path)
-    around = "sample", "--from", "picture.npy", "--out", "grid.png", "--engine"
-    assert "alone.onnx needs its encoder" in refuses(*around, alone, cwd=tmp_path)
-    succeeds(*around, family.main, cwd=tmp_path)
-    walk = "interpolate", "seed:1", "seed:2", "--engine", alone, "--out", "walk.npy"
-    succeeds(*walk, cwd=tmp_path)
-    assert np.load(tmp_path / "walk.npy").shape[0] == 11
-    assert "no attribute directions" in refuses(
-        "edit", "picture.npy", "--engine", alone, "--add", "Hat=1", cwd=tmp_path
-    )
 
 
 def test_what_is_no_generator_is_refused(family: Family) -> None:

@@ -129,13 +129,3 @@ def test_results_of_another_plan_are_removed(tmp_path: Path) -> None:
     options, checking = Options("tensorrt-rtx", batch=(1,)), Checking(run=False)
     pipeline.export(WEIGHTS / "linear-ae.onnx", tmp_path / "a.plan", options, checking=checking)
     assert not beside.exists()
-
-
-def test_older_plans_have_their_results_in_the_manifest(tmp_path: Path) -> None:
-    engine, options = WEIGHTS / "linear-ae.onnx", Options("tensorrt-rtx", batch=(1,))
-    model, document = pipeline.prepare(engine, manifest.read(engine), options, print)
-    document["plan"]["checks"] = CHECKS
-    built = builder.build(model, "a.plan", document, options, print)
-    (tmp_path / "a.plan").write_bytes(built.data)
-    assert manifest.verify(tmp_path / "a.plan")["plan"]["checks"] == CHECKS
-    assert show_checks(tmp_path / "a.plan") == json.dumps(CHECKS)

@@ -1,13 +1,12 @@
 """Forks while other threads are at work: the children end well, with the right images."""
 
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 import pytest
 
 from backends import BACKENDS
+from programs import prints
 
 FORKED = """
 import os, signal, sys, threading, time, runtime
@@ -34,9 +33,7 @@ def thread(work):
 
 def forked(engine: Path, backend: str, code: str) -> None:
     """Forks while other threads are at work, whose children end well."""
-    prints_of = [sys.executable, "-c", FORKED + textwrap.dedent(code), engine, backend]
-    done = subprocess.run(prints_of, capture_output=True, text=True, check=False, timeout=300)
-    assert (done.returncode, done.stdout.strip()) == (0, "good"), done.stdout + done.stderr
+    prints("good", FORKED + textwrap.dedent(code), engine, backend, timeout=300)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

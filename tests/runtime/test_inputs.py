@@ -20,7 +20,6 @@ from zoo.cli import source_options
 from zoo.data import DataSet, Split
 from zoo.engines import open_encoder_for
 from zoo.errors import ConfigError, DataError
-from zoo.images.read import read_images
 from zoo.inference import inputs, latents
 from zoo.inference.inputs import Block, ImageStream
 
@@ -107,38 +106,6 @@ def test_paths_of_many_kinds_come_in_the_order_given(tmp_path: Path, images: np.
     np.testing.assert_array_equal(whole(blocks), images[:10])
     assert [len(block.images) for block in blocks] == [4, 4, 2]
     assert blocks[1].names == ["x.npy:4", "y.bmp", "000.png", "001.png"]
-
-
-def test_pictures_are_those_of_read_images(tmp_path: Path) -> None:
-    """Photographs of other sizes, modes and orientations, resized as the other commands do."""
-    random = np.random.default_rng(0)
-    paths = []
-    for index, (size, mode) in enumerate([((50, 40), "RGB"), ((20, 90), "L"), ((31, 31), "RGBA")]):
-        pixels = random.integers(0, 256, (size[1], size[0], {"L": 1, "RGB": 3, "RGBA": 4}[mode]))
-        paths.append(str(tmp_path / f"{index}.png"))
-        Image.fromarray(pixels.astype(np.uint8).squeeze(), mode).save(paths[-1])
-    turned = Image.new("RGB", (40, 20))
-    turned.paste((255, 0, 0), (0, 0, 20, 20))
-    exif = turned.getexif()
-    exif[0x0112] = 6
-    paths.append(str(tmp_path / "turned.jpg"))
-    turned.save(paths[-1], exif=exif)
-    np.save(tmp_path / "large.npy", random.integers(0, 256, (9, 33, 30, 3), np.uint8))
-    paths.append(str(tmp_path / "large.npy"))
-    for shape in (SHAPE, (16, 24, 3), (10, 10, 4)):
-        expected, _ = read_images(paths, shape, resize=True)
-        result = whole(list(ImageStream(paths, shape, resize=True, block=5)))
-        np.testing.assert_array_equal(result, expected)
-
-
-@pytest.mark.parametrize(("mode", "channels"), [("LA", 2), ("RGBA", 4)])
-def test_pictures_with_transparency(tmp_path: Path, mode: str, channels: int) -> None:
-    pixels = np.random.default_rng(1).integers(0, 256, (28, 28, channels), np.uint8)
-    Image.fromarray(pixels, mode).save(tmp_path / "hole.png")
-    (block,) = ImageStream([str(tmp_path / "hole.png")], (28, 28, channels))
-    np.testing.assert_array_equal(block.images[0], pixels)
-    with pytest.raises(DataError, match=f"expected 28×28 pixels, mode L; got 28×28, mode {mode}"):
-        list(ImageStream([str(tmp_path / "hole.png")], SHAPE))
 
 
 def test_bad_pictures_of_a_folder_are_left_out_and_listed(

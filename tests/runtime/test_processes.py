@@ -4,34 +4,13 @@ What ends a process, or hangs in it, runs in one of its own.
 """
 
 import os
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import zoo
 from backends import BACKENDS
-
-
-def run_python(code: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a program in a new process, which is killed after a time limit."""
-    options.setdefault("timeout", 120)
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        check=False,
-        **options,
-    )
-
-
-def prints(expected: str, code: str, status: int = 0, **options: Any) -> None:
-    """The program prints this, and ends with this status."""
-    done = run_python(code, **options)
-    assert (done.returncode, done.stdout.strip()) == (status, expected), done.stdout + done.stderr
+from programs import prints
 
 
 def test_a_handler_may_close_the_stream_that_waits(vae_engine: Path) -> None:

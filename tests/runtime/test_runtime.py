@@ -4,9 +4,6 @@ import dataclasses
 import inspect
 import math
 import os
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +15,7 @@ import pytest
 import runtime
 import zoo
 from backends import BACKENDS
+from programs import prints, run_python
 from runtime.errors import (
     ArgumentError,
     BackendUnavailableError,
@@ -247,21 +245,12 @@ def test_closed(engine: Path) -> None:
     assert "closed" in repr(generator)
 
 
-def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_fork(engine: Path, backend: str) -> None:
     """Children of a process with a live generator, and with a live stream, go on by themselves."""
-    done = run_python(f"""
+    prints(
+        "both",
+        f"""
         import os, signal, numpy as np, runtime
         g = runtime.Generator({str(engine)!r}, backend={backend!r})
         expected = g.sample(200)
@@ -277,14 +266,16 @@ def test_fork(engine: Path, backend: str) -> None:
             os._exit(7)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
         print("both")
-    """)
-    assert done.stdout == "both\n", done.stderr
+        """,
+    )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_ctrl_c(engine: Path, backend: str) -> None:
     """SIGINT ends a long call with KeyboardInterrupt, and the generator stays usable."""
-    done = run_python(f"""
+    prints(
+        "interrupted\ninterrupted",
+        f"""
         import os, signal, threading, runtime
         g = runtime.Generator({str(engine)!r}, backend={backend!r})
         expected = g.sample(20)
@@ -295,8 +286,8 @@ def test_ctrl_c(engine: Path, backend: str) -> None:
             except KeyboardInterrupt:
                 print("interrupted")
         assert (g.sample(20) == expected).all()
-    """)
-    assert done.stdout == "interrupted\n" * 2, done.stderr
+        """,
+    )
 
 
 def test_missing_libraries_are_named(engine: Path, tmp_path: Path) -> None:
@@ -307,11 +298,12 @@ def test_missing_libraries_are_named(engine: Path, tmp_path: Path) -> None:
         except runtime.errors.BackendUnavailableError as error:
             print(error)
     """
-    done = run_python(code, ZOO_ONNXRUNTIME_LIBRARY=str(tmp_path / "libonnxruntime.so"))
+    missing = {"ZOO_ONNXRUNTIME_LIBRARY": str(tmp_path / "libonnxruntime.so")}
+    done = run_python(code, env=os.environ | missing)
     assert "libonnxruntime.so" in done.stdout, done.stderr
     backends = run_python(
         "import runtime; print(runtime.backends()['openvino'])",
-        ZOO_OPENVINO_LIBRARIES=str(tmp_path),
+        env=os.environ | {"ZOO_OPENVINO_LIBRARIES": str(tmp_path)},
     )
     assert "unavailable: OpenVINO is not installed" in backends.stdout, backends.stderr
 
@@ -353,13 +345,7 @@ def test_signals_are_handled_after_engines_were_closed(
     vae_engine: Path, vae_encoder_engine: Path
 ) -> None:
     """Closing several engines in the order of opening must not take the signal stack away."""
-    done = subprocess.run(
-        [sys.executable, "-c", SIGNAL_AFTER_CLOSE, str(vae_engine), str(vae_encoder_engine)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout.strip()) == (0, "handled"), done.stderr
+    prints("handled", SIGNAL_AFTER_CLOSE, vae_engine, vae_encoder_engine)
 
 
 def test_a_request_is_taken_whole(vae_engine: Path) -> None:

@@ -280,12 +280,6 @@ def test_classes_have_names_of_their_own(tmp_path: Path) -> None:
         save_and_load(tmp_path / "bad.npz", labels=LABELS, classes=np.array(["cat", "dog", "cat"]))
 
 
-def test_attributes_that_are_no_numbers(tmp_path: Path) -> None:
-    for attributes in (np.array([["1"], ["-1"]])[LABELS % 2], LABELS[:, None] > 0):
-        with pytest.raises(DataError, match=r"attributes must be 1 or -1, got .* \((<U2|bool)\)"):
-            save_and_load(tmp_path / "bad.npz", attributes=attributes)
-
-
 @pytest.mark.parametrize("kind", ["attribute_names", "classes"])
 def test_names_are_one_row(tmp_path: Path, kind: str) -> None:
     given = {

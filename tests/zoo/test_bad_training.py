@@ -13,7 +13,6 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from toy_training import run_training, toy_options
 from trainers import MODEL, Hooked, states_equal, trainer
 from zoo import corruption, data, host, signals
 from zoo.cli import _one_line
@@ -216,21 +215,6 @@ def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="the system allows 5 more threads, got 9"):
         host.setup_threads(9)
     assert torch.get_num_threads() == before
-
-
-def test_command_lines(toy: DataSet, tmp_path: Path) -> None:
-    path = tmp_path / "toy.npz"
-    np.savez(path, images=toy.train.images, labels=toy.train.labels, classes=toy.classes)
-    options = toy_options(path, tmp_path / "run")
-    for more, message in (
-        (("--set", "channels=2"), "channels must be 1 or 3"),
-        (("--max-seconds", "nan"), "--max-seconds"),
-        (("--out", "-"), "cannot write -: results go to files"),
-    ):
-        done = run_training(*options, *more)
-        assert done.returncode == 2 and done.stderr.startswith("error: "), done
-        assert message in done.stderr and done.stderr.count("\n") == 1
-        assert os.listdir(tmp_path) == ["toy.npz"]
 
 
 def test_two_runs_into_one_folder(toy: DataSet, tmp_path: Path) -> None:

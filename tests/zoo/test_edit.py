@@ -167,9 +167,6 @@ def test_specs() -> None:
             editing.parse([spec], known)
 
 
-# What an edit does to the images
-
-
 # The command
 
 

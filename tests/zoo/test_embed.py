@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 import zoo
 from linear_engine import Linear, random
 from pictures import save_pictures
-from shell import ENGINE, peak_memory, refuses, run, succeeds
+from shell import ENGINE, peak_memory, refuses, succeeds
 from zoo.applications import embedding
 from zoo.applications.scatter import MOST, Scatter
 from zoo.data import DataSet
@@ -217,7 +217,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory, images: np.ndarray) -> Path
     np.save(folder / "nan.npy", np.full((2, 28, 28), np.nan))
     save_pictures(folder / "pictures", images[:3], names="{}")
     (folder / "pictures" / "junk.png").write_bytes(b"junk")
-    Image.new("RGB", (5, 5)).save(folder / "pictures" / "small.png")
     (folder / "empty").mkdir()
     (folder / "alone.onnx").write_bytes(zoo.engine_path(ENGINE).read_bytes())
     encoder = encoder_path(zoo.engine_path(ENGINE)).read_bytes()
@@ -263,18 +262,6 @@ def test_bad_engines(folder: Path) -> None:
     args = ("--data", "fashion-mnist", "--compare-pca")
     said = refuses("embed", "--engine", "single.encoder.onnx", *args, cwd=folder)
     assert "single.encoder.onnx needs its generator to make images" in said
-
-
-def test_bad_pictures_of_a_folder_are_listed(folder: Path, tmp_path: Path) -> None:
-    out = tmp_path / "a.npz"
-    done = run("embed", "--engine", ENGINE, "pictures", "--out", out, cwd=folder)
-    assert done.returncode == 0 and done.stdout.startswith("3 images in ")
-    lines = done.stderr.splitlines()
-    assert [line.split(":")[0] for line in lines] == [
-        "skipped pictures/junk.png",
-        "skipped pictures/small.png",
-    ]
-    assert np.load(out)["names"].tolist() == ["0.png", "1.png", "2.png"]
 
 
 @pytest.mark.parametrize("out", ["a.npz", "a.parquet"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import resource
 from pathlib import Path
 from typing import Any
 
@@ -266,17 +265,3 @@ def test_other_engines_are_refused(engine: Path, vae_engine: Path, tmp_path: Pat
     alone.write_bytes(engine.read_bytes())
     said = refuses("mix", "--engine", alone, cwd=tmp_path)
     assert "alone.onnx needs its synthesis network to mix styles" in said
-
-
-@pytest.mark.parametrize("out", ["mixed.png", "mixed.npy"])
-def test_a_full_disk_leaves_the_file_that_was_there(engine: Path, tmp_path: Path, out: str) -> None:
-    (tmp_path / out).write_text("mine")
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))
-
-    # Through a limit on the size of files, which is the same error for whoever writes.
-    options = ["--engine", engine, "--instances", 1, "--out", out]
-    said = refuses("mix", *options, cwd=tmp_path, before=limit)
-    assert f"cannot write {out}: " in said
-    assert (tmp_path / out).read_text() == "mine"

@@ -213,6 +213,8 @@ def test_transparent_pictures_are_put_on_white(tmp_path: Path, mode: str) -> Non
     # Where the engine takes transparency it stays.
     kept, _ = read_images([str(tmp_path)], (8, 8, len(mode)))
     assert np.array_equal(kept[0], pixels)
+    with pytest.raises(DataError, match=f"got 8×8, mode {mode} "):
+        read_images([str(tmp_path)], shape)
 
 
 @pytest.mark.parametrize(("mode", "hidden"), [("L", 7), ("P", 7), ("RGB", (7, 7, 7))])

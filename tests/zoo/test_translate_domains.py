@@ -17,7 +17,6 @@ from shell import refuses, run, succeeds
 from toy_domains import DOMAINS
 from toy_translators import scores
 from zoo.corruption.edges import edges
-from zoo.data.domains import read_domains
 from zoo.evaluation import quality
 from zoo.images import grid
 
@@ -110,8 +109,6 @@ def tiles(pixels: np.ndarray, rows: int, columns: int, side: int) -> np.ndarray:
     ("args", "message"),
     [
         (["--to", "Beard", "--out", "o"], "no domain 'Beard'; domains: Black_Hair, .*Eyeglasses"),
-        (["--to", "-Gray_Hair", "--out", "o"], "-Gray_Hair: add another of its group"),
-        (["--to", "Gray_Hair,Black_Hair", "--out", "o"], "Gray_Hair and Black_Hair exclude each"),
         (["--out", "o"], "expected --to DOMAIN,… or only --grid, of Black_Hair, Blond_Hair"),
         (["--to", "Smiling"], "nothing to do: expected --out, --grid"),
         (["--to", "Smiling", "--out", "o", "--edges"], "does not take edges"),
@@ -148,13 +145,6 @@ def test_domains_of_another_engine(tmp_path: Path, own: np.ndarray) -> None:
     args = ("--engine", blur, "a.npy", "--to", "Smiling", "--out", "o.npy")
     message = refuses("translate", *args, cwd=tmp_path)
     assert "--to: blur.onnx does not translate between domains" in message
-
-
-def test_rules_come_with_the_engine(engine: Path) -> None:
-    from runtime import Translator
-
-    with Translator(engine) as translator:
-        assert read_domains(translator) == DOMAINS
 
 
 @pytest.fixture

@@ -187,7 +187,7 @@ class Trainer:
                 raise TrainingError(
                     f"cannot resume {self.out} with {name} = {value!r}: the run has {saved[name]!r}"
                 )
-        if values.get("data", self._digest) != self._digest:
+        if values["data"] != self._digest:
             raise TrainingError(
                 f"cannot resume {self.out}: {self.data.name} holds other images or labels than "
                 "when the run was saved"
