@@ -149,7 +149,8 @@ class _Calibrator:
             list(prepared.graph.input), self.document, self._path, self._options.calibration
         )
         self._say(f"calibrating {self._path.name} with {samples.count} samples: {samples.source}")
-        ranges = self._measure_ranges(prepared, samples)
+        measured = self._measure_ranges(prepared, samples)
+        ranges = {name: ends for name, ends in measured.items() if self._uses_int8(name, ends)}
         field: dict[str, Any] = {
             "calibration": {
                 "method": calibration.METHOD,
@@ -158,7 +159,7 @@ class _Calibrator:
             }
         }
         if not ranges:
-            return field | {"refused": "it has no layer between its first and its last one"}
+            return field | {"refused": "no layer between its first and its last one would gain"}
         fp32 = self._stack.enter_context(self._open(self._path, "fp32"))
         has_fid = self._runner.has_fid and fp32.prior != "none"
         needs_data = has_fid or self._runner.takes_images
@@ -207,6 +208,16 @@ class _Calibrator:
             result: [float(f"{end:.7g}") for end in ranges[operand]]
             for result, operand in operands.items()
         }
+
+    def _uses_int8(self, name: str, ends: list[float]) -> bool:
+        """Return True if the runtime computes a layer in int8, given its range."""
+        from runtime.errors import ArgumentError
+
+        try:
+            self._open_int8({name: ends}).close()
+        except ArgumentError:
+            return False
+        return True
 
     def _open(self, path: Path, precision: str) -> Any:
         return self._engine_class(path, device="cpu", backend="native", precision=precision)
