@@ -10,6 +10,26 @@
 namespace zoo::native {
 namespace {
 
+// Returns every fourth lane of two vectors, from lane First on, twice.
+template <int First, int... Lane>
+inline Ints every_fourth(Ints a, Ints b, std::integer_sequence<int, Lane...>) {
+  return __builtin_shuffle(a, b, Ints{(First + Lane % 8 * 4)...});
+}
+
+template <int... Lane>
+inline Ints halves(Ints a, Ints b, std::integer_sequence<int, Lane...>) {
+  return __builtin_shuffle(a, b, Ints{(Lane < 8 ? Lane : Lane + 8)...});
+}
+
+// Writes the bytes of channels 4·Row to 4·Row + 3 of 16 slots.
+template <int Row>
+inline void transpose_row(const Ints (&parts)[4], float* out) {
+  constexpr auto kAll = std::make_integer_sequence<int, kLanes>();
+  const Ints values = halves(every_fourth<Row>(parts[0], parts[1], kAll),
+                             every_fourth<Row>(parts[2], parts[3], kAll), kAll);
+  store(out, (Vec)values);
+}
+
 void transpose(const void* in, size_t slots, float* out, size_t stride) {
   const Element* from = static_cast<const Element*>(in);
   for (size_t slot = 0; slot < slots; slot += 16) {
@@ -18,18 +38,10 @@ void transpose(const void* in, size_t slots, float* out, size_t stride) {
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) parts[i] = (Ints)weights_at(from + i * 4 * kSide);
     from += 16 * kSide;
-#pragma GCC unroll 4
-    for (int row = 0; row < 4; ++row) {
-      Ints fourths, halves;
-#pragma GCC unroll 16
-      for (int i = 0; i < kLanes; ++i) {
-        fourths[i] = row + i % 8 * 4;
-        halves[i] = i < 8 ? i : i + 8;
-      }
-      const Ints values = __builtin_shuffle(__builtin_shuffle(parts[0], parts[1], fourths),
-                                            __builtin_shuffle(parts[2], parts[3], fourths), halves);
-      store(out + static_cast<size_t>(row) * stride + slot, (Vec)values);
-    }
+    transpose_row<0>(parts, out + slot);
+    transpose_row<1>(parts, out + stride + slot);
+    transpose_row<2>(parts, out + 2 * stride + slot);
+    transpose_row<3>(parts, out + 3 * stride + slot);
   }
 }
 

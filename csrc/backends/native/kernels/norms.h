@@ -29,44 +29,51 @@ inline Vec totals(Vec (&rows)[kLanes]) {
   return (rows[0] + rows[2]) + (rows[1] + rows[3]);
 }
 
-// Normalises `count` slots, at most kLanes.
+// Normalises `count` slots, at most kLanes; Whole: kLanes slots, whose sums fit in registers.
+template <bool Whole>
 inline void normalize_slots(Element* in, size_t block, size_t blocks, size_t count, float scale,
                             float epsilon) {
-  Vec squares[kLanes] = {};
-  for (size_t i = 0; i < count; ++i) {
-    Vec parts[kParts] = {};
-    for (size_t b = 0; b < blocks; ++b) {
+  const size_t slots = Whole ? kLanes : count;
+  Vec parts[kLanes][kParts] = {};
+  for (size_t b = 0; b < blocks; ++b) {
+#pragma GCC unroll 16
+    for (size_t i = 0; i < slots; ++i) {
 #pragma GCC unroll 4
       for (int p = 0; p < kParts; ++p) {
         const Vec x = load(in + b * block + i * kBlock + p * kLanes);
-        parts[p] += x * x;
+        parts[i][p] += x * x;
       }
     }
-    squares[i] = parts[0];
+  }
+  Vec squares[kLanes];
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) {
+    squares[i] = parts[i][0];
 #pragma GCC unroll 4
-    for (int p = 1; p < kParts; ++p) squares[i] += parts[p];
+    for (int p = 1; p < kParts; ++p) squares[i] += parts[i][p];
   }
   const Vec norms = all(1.0f) / root(totals(squares) * all(scale) + all(epsilon));
-  float factors[kLanes];
-  store(factors, norms);
   for (size_t b = 0; b < blocks; ++b) {
-    for (size_t i = 0; i < count; ++i) {
+#pragma GCC unroll 16
+    for (size_t i = 0; i < slots; ++i) {
+      // Not by way of memory: loading a part of a vector that was just stored is slow.
+      const Vec factor = __builtin_shuffle(norms, Ints{} + static_cast<int>(i));
 #pragma GCC unroll 4
       for (int p = 0; p < kParts; ++p) {
         Element* const at = in + b * block + i * kBlock + p * kLanes;
-        store(at, load(at) * all(factors[i]));
+        store(at, load(at) * factor);
       }
     }
   }
 }
 
 void pixel_norm(void* map, size_t block, size_t blocks, size_t slots, float scale, float epsilon) {
-  Element* const in = static_cast<Element*>(map);
-  for (size_t slot = 0; slot < slots; slot += kLanes) {
-    const size_t left = slots - slot;
-    const size_t count = left < kLanes ? left : static_cast<size_t>(kLanes);
-    normalize_slots(in + slot * kBlock, block, blocks, count, scale, epsilon);
+  Element* in = static_cast<Element*>(map);
+  for (; slots >= kLanes; slots -= kLanes) {
+    normalize_slots<true>(in, block, blocks, kLanes, scale, epsilon);
+    in += kLanes * kBlock;
   }
+  if (slots != 0) normalize_slots<false>(in, block, blocks, slots, scale, epsilon);
 }
 
 // Operations before the normalisation (blur, bias, noise, leaky ReLU) for one vector of channels.

@@ -2,6 +2,8 @@
 // or unsigned bytes (ZOO_BYTES).
 #pragma once
 
+#include <utility>
+
 #include "backends/native/kernels.h"
 
 #if defined(__x86_64__)
@@ -32,13 +34,21 @@ typedef uint16_t Halves
     __attribute__((vector_size(kLanes * sizeof(uint16_t)), may_alias, aligned(2)));
 typedef uint32_t Words __attribute__((vector_size(kLanes * sizeof(uint32_t)), may_alias));
 
+#if defined(ZOO_BYTES) || defined(ZOO_BF16)
+struct Bfloat {
+  uint16_t bits;
+};
+
+// Rounds to nearest, ties to even. On CPUs with AVX512-VNNI but without AVX512-BF16, results are
+// floats.
+inline void store(Bfloat* to, Vec value) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh(value));
+}
+#endif
+
 #if defined(ZOO_BYTES)
 struct Element {
   uint8_t bits;
-};
-// Result of the tiles.
-struct Bfloat {
-  uint16_t bits;
 };
 
 // Stores whole numbers from -128 to 255 as bytes.
@@ -46,48 +56,36 @@ inline void store(Element* to, Vec value) {
   const Ints whole = __builtin_convertvector(value, Ints);
   *reinterpret_cast<Bytes*>(to) = __builtin_convertvector(whole, Bytes);
 }
-// Rounds to nearest, ties to even. The CPU may have no instruction for it; values are finite.
-inline void store(Bfloat* to, Vec value) {
-  const Words bits = reinterpret_cast<const Words&>(value);
-  const Words rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-  *reinterpret_cast<Halves*>(to) = __builtin_convertvector(rounded, Halves);
-}
 #elif defined(ZOO_BF16)
-struct Element {
-  uint16_t bits;
-};
+using Element = Bfloat;
 
 inline Vec load(const Element* from) {
   const Halves halves = *reinterpret_cast<const Halves*>(from);
   const Words words = __builtin_convertvector(halves, Words) << 16;
   return reinterpret_cast<const Vec&>(words);
 }
-// Rounds to nearest, ties to even.
-inline void store(Element* to, Vec value) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh(value));
-}
 #else
 using Element = float;
 #endif
 
+// Exchanges the lanes of two rows of a matrix whose index has the bit `Half`, or lacks it.
+template <int Half, int... Lane>
+inline void exchange(Vec* a, Vec* b, std::integer_sequence<int, Lane...>) {
+  const Vec first =
+      __builtin_shuffle(*a, *b, Ints{((Lane & Half) == 0 ? Lane : Lane - Half + kLanes)...});
+  *b = __builtin_shuffle(*a, *b, Ints{((Lane & Half) == 0 ? Lane + Half : Lane + kLanes)...});
+  *a = first;
+}
+
 // Transposes a kLanes × kLanes matrix in place by exchanging halves recursively.
+template <int Half = kLanes / 2>
 inline void turn(Vec (&rows)[kLanes]) {
-#pragma GCC unroll 4
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    Ints first, second;
 #pragma GCC unroll 16
-    for (int i = 0; i < kLanes; ++i) {
-      first[i] = (i & half) == 0 ? i : i - half + kLanes;
-      second[i] = (i & half) == 0 ? i + half : i + kLanes;
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < kLanes; ++i) {
-      if ((i & half) != 0) continue;
-      const Vec a = rows[i], b = rows[i + half];
-      rows[i] = __builtin_shuffle(a, b, first);
-      rows[i + half] = __builtin_shuffle(a, b, second);
-    }
+  for (int i = 0; i < kLanes; ++i) {
+    if ((i & Half) != 0) continue;
+    exchange<Half>(&rows[i], &rows[i + Half], std::make_integer_sequence<int, kLanes>());
   }
+  if constexpr (Half > 1) turn<Half / 2>(rows);
 }
 
 #if defined(ZOO_BF16) || defined(ZOO_BYTES)
