@@ -127,3 +127,4 @@ def test_log_variance_limits() -> None:
     prior = runtime.ops.reparametrized_sample(np.zeros_like(mu), np.zeros_like(mu), 1, 0)
     assert np.array_equal(prior[0], noise.normal(1, 0, 0, 3))
     assert np.isnan(runtime.ops.reparametrized_sample(mu, np.full_like(mu, np.nan), 1, 0)).all()
+    assert np.isfinite(runtime.ops.reparametrized_sample(mu, np.full_like(mu, np.inf), 1, 0)).all()

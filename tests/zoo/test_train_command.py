@@ -16,11 +16,22 @@ import pytest
 import torch
 
 from shell import refuses_here
-from toy_training import run_training, toy_options, train_command
 from zoo import train
 from zoo.data import DataSet
 from zoo.training import checkpoint
 from zoo.training.metrics import read_metrics
+
+
+def train_command(*options: object, module: str = "zoo.train") -> list[str]:
+    return [sys.executable, "-m", module, *map(str, options)]
+
+
+def run_training(*options: object, module: str = "zoo.train") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(train_command(*options, module=module), capture_output=True, text=True)
+
+
+def toy_options(toy_file: Path, out: Path) -> list[object]:
+    return ["vae", "--data", toy_file, "--out", out, "--batch-size", 32, "--cpu", "--threads", 1]
 
 
 @pytest.fixture
