@@ -287,11 +287,3 @@ def test_classes_without_names(tmp_path: Path, fashion_mnist: DataSet) -> None:
     assert "--held-out Bag: expected one of class 0, class 1" in message
     message = refuses(*args[:4], "one.npz", "--per-class", cwd=tmp_path)
     assert "--per-class: expected images of at least two classes, got class 0 only" in message
-
-
-def test_a_failure_in_the_middle_leaves_nothing(tmp_path: Path, images: np.ndarray) -> None:
-    np.save(tmp_path / "a.npy", images)
-    whole = (tmp_path / "a.npy").read_bytes()
-    (tmp_path / "short.npy").write_bytes(whole[:-1000])
-    args = ("anomaly", "a.npy", "short.npy", "--engine", ENGINE, "--normal", "a.npy")
-    assert "short.npy" in refuses(*args, "--scores", "s.csv", cwd=tmp_path)

@@ -336,16 +336,6 @@ def test_bad_attribute_names(images: np.ndarray, names: list[str], message: str)
         data.DataSet("toy", train, test, attributes=names)
 
 
-def test_fashion_mnist_without_a_class() -> None:
-    loaded = data.load("fashion-mnist")
-    kept = loaded.without(["Sneaker", "Bag"])
-    assert kept.train.labels is not None and loaded.train.labels is not None
-    assert np.array_equal(np.bincount(np.asarray(kept.seen.labels)), [6_000] * 7 + [0, 0, 6_000])
-    for part, whole in ((kept.train, loaded.train), (kept.validation, loaded.validation)):
-        assert np.array_equal(part.images, whole.images[~np.isin(whole.labels, [7, 8])])
-    assert kept.test is loaded.test
-
-
 def test_without_what_is_not_there(images: np.ndarray) -> None:
     bare = data.Split(images[..., None])
     with pytest.raises(DataError, match="toy has no class 'Bag'; its classes: none"):

@@ -318,15 +318,6 @@ def test_evaluation_by_hand(
     assert lines[-2].startswith("mean ") and lines[-1] == "report.json"
 
 
-def test_evaluation_is_the_same_again(folder: Path) -> None:
-    args = ("--evaluate", "judge.onnx", "--data", "fashion-mnist", "-n", 70)
-    said = run_edit(folder, *args, "--json", "a.json")
-    assert run_edit(folder, *args, "--instances", 1, "--json", "b.json") == said.replace(
-        "a.j", "b.j"
-    )
-    assert (folder / "a.json").read_bytes() == (folder / "b.json").read_bytes()
-
-
 def test_attributes_of_a_data_set_come_before_classes(fashion_mnist: DataSet) -> None:
     split = fashion_mnist.test
     table = np.where(np.arange(6).reshape(3, 2) % 3 == 0, 1, -1).astype(np.int8)

@@ -112,18 +112,7 @@ def test_two_folders(folders: tuple[Path, Path], drawn: np.ndarray) -> None:
     assert again.train.inputs is not None and again.train.inputs.shape == (16, 16, 16, 1)
 
 
-@pytest.mark.parametrize("name", ["test", "val"])
-def test_side_by_side(tmp_path: Path, drawn: np.ndarray, name: str) -> None:
-    both = np.concatenate([drawn, 255 - drawn], axis=2)
-    save_pictures(tmp_path / "train", both[:15], names="{:03}")
-    save_pictures(tmp_path / name, both[15:], names="{:03}", first=15)
-    loaded = data.load(f"pairs:{tmp_path}")
-    for split, part in ((loaded.seen, drawn[:15]), (loaded.test, drawn[15:])):
-        assert split.inputs is not None and np.array_equal(split.images, 255 - split.inputs)
-        assert sorted(map(bytes, split.inputs)) == sorted(map(bytes, part))
-
-
-def test_side_by_side_with_three_parts(tmp_path: Path, drawn: np.ndarray) -> None:
+def test_side_by_side(tmp_path: Path, drawn: np.ndarray) -> None:
     both = np.concatenate([drawn, 255 - drawn], axis=2)
     rows = {"train": slice(12), "validation": slice(12, 15), "test": slice(15, 20)}
     for name, place in rows.items():
@@ -131,7 +120,9 @@ def test_side_by_side_with_three_parts(tmp_path: Path, drawn: np.ndarray) -> Non
         save_pictures(folder, both[place], names="{:03}")
     loaded = data.load(f"pairs:{tmp_path}")
     for name, place in rows.items():
-        assert np.array_equal(loaded.parts[name].images, 255 - drawn[place])
+        split = loaded.parts[name]
+        assert split.inputs is not None and np.array_equal(split.inputs, drawn[place])
+        assert np.array_equal(split.images, 255 - drawn[place])
 
 
 def test_direction(tmp_path: Path, drawn: np.ndarray) -> None:

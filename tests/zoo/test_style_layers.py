@@ -127,12 +127,6 @@ def test_groups_of_any_batch(count: int, group: int) -> None:
     np.testing.assert_allclose(channel, expected, rtol=1e-12)
 
 
-def test_same_images_are_seen_as_collapse() -> None:
-    same = rows(1, 2, 2, 2).expand(4, -1, -1, -1)
-    assert MinibatchDeviation(4)(same)[:, 2].max() < 0.01
-    assert MinibatchDeviation(4)(rows(4, 2, 2, 2))[:, 2].min() > 0.3
-
-
 def test_to_rgb_is_a_convolution_to_the_range_of_images() -> None:
     layer = ToRGB(7, 3).double()
     nn.init.normal_(layer.bias)

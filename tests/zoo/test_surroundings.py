@@ -306,18 +306,6 @@ def test_an_empty_name(tmp_path: Path) -> None:
     assert "an argument is empty, after 'vae.onnx'" in said
 
 
-def test_what_a_killed_run_left_locks_nothing(tmp_path: Path) -> None:
-    code = (
-        "import os; from zoo.images import atomic\n"
-        f"with atomic.replace_file({str(tmp_path / 'a.npy')!r}) as t: t.touch(); os._exit(1)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=False)
-    assert len(list(tmp_path.glob(".zoo-*.lock"))) == 1
-    with atomic.replace_file(tmp_path / "a.npy") as temporary:
-        temporary.touch()
-    assert (tmp_path / "a.npy").exists() and not list(tmp_path.glob(".zoo-*.lock"))
-
-
 @pytest.mark.parametrize("name", ["a.npy", "new", "old"])
 def test_what_a_killed_run_left_goes_with_the_next(tmp_path: Path, name: str) -> None:
     """Only for the same output: files of other runs stay."""
