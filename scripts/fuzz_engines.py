@@ -17,12 +17,13 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import onnx
-from onnx import ModelProto
+from onnx import ModelProto, StringStringEntryProto
 
 KEY, DIGEST = "zoo.manifest", "file_blake2b"
 SLOW = 30.0
@@ -42,15 +43,15 @@ def work() -> None:
 
     import runtime
 
-    def use(path: str, role: str, backend: str) -> None:
+    def use(path: str, role: str, **options: str) -> None:
         if role in ("generator", "synthesis"):
-            generator = runtime.Generator(path, backend=backend, instances=1)
+            generator = runtime.Generator(path, instances=1, **options)
             generator.decode(np.zeros((1, generator.latent_width), np.float32))
             if generator.manifest["latent"]["prior"] == "normal" and role == "generator":
                 generator.sample(2, seed=1)
             return
         if role == "mapping":
-            mapping = runtime.Mapping(path, backend=backend, instances=1)
+            mapping = runtime.Mapping(path, instances=1, **options)
             mapping.map(np.zeros((1, mapping.manifest["latent"]["width"]), np.float32))
             return
         kinds = {
@@ -59,7 +60,7 @@ def work() -> None:
             "translator": (runtime.Translator, "translate", "input"),
         }
         kind, method, name = kinds.get(role, kinds["encoder"])
-        engine = kind(path, backend=backend, instances=1)
+        engine = kind(path, instances=1, **options)
         size = engine.manifest[name]
         image = np.zeros((1, size["height"], size["width"], size["channels"]), np.uint8)
         getattr(engine, method)(image)
@@ -67,7 +68,10 @@ def work() -> None:
     for line in sys.stdin:
         path, backend = line.rstrip("\n").split("\t")
         try:
-            use(path, runtime.manifest.read(path)["role"], backend)
+            document = runtime.manifest.read(path)
+            use(path, document["role"], backend=backend)
+            if backend == "native" and "int8" in document:
+                use(path, document["role"], backend=backend, precision="int8")
             answer = "ran"
         except runtime.errors.Error as error:
             answer = type(error).__name__
@@ -145,15 +149,21 @@ def change_graph(chance: random.Random, content: bytes) -> bytes:
     return model.SerializeToString()
 
 
-def _drop_digest(model: ModelProto) -> None:
+def _manifests(model: ModelProto) -> Iterator[tuple[StringStringEntryProto, dict[str, Any]]]:
+    """Yield the metadata entry of the manifest, and its document, if it is valid JSON."""
     for entry in model.metadata_props:
-        if entry.key == KEY:
-            try:
-                document = json.loads(entry.value)
-            except ValueError:
-                return
-            if isinstance(document, dict) and document.pop(DIGEST, None):
-                entry.value = json.dumps(document)
+        try:
+            document = json.loads(entry.value) if entry.key == KEY else None
+        except ValueError:
+            continue
+        if isinstance(document, dict):
+            yield entry, document
+
+
+def _drop_digest(model: ModelProto) -> None:
+    for entry, document in _manifests(model):
+        if document.pop(DIGEST, None):
+            entry.value = json.dumps(document)
 
 
 def _attribute(chance: random.Random, model: ModelProto) -> None:
@@ -198,6 +208,18 @@ def _shape(chance: random.Random, model: ModelProto) -> None:
         axis.dim_value = chance.choice((0, 1, 2, 2**31, 2**40))
 
 
+def _range(chance: random.Random, model: ModelProto) -> None:
+    """Change a range of the activations of a layer, for the precision int8."""
+    for entry, document in _manifests(model):
+        ranges = document["int8"]["ranges"] if "int8" in document else {}
+        if ranges:
+            ranges[chance.choice(list(ranges))] = [
+                chance.choice((-3.4e38, -1e39, -1.0, -1e-40, 0)),
+                chance.choice((-2, 0, 1e-45, 1.0, 3.4e38, "1", None)),
+            ]
+            entry.value = json.dumps(document)
+
+
 def _remove_node(chance: random.Random, model: ModelProto) -> None:
     if len(model.graph.node) > 1:
         del model.graph.node[chance.randrange(len(model.graph.node))]
@@ -209,6 +231,7 @@ CHANGES: tuple[Callable[[random.Random, ModelProto], None], ...] = (
     _operator,
     _weights,
     _shape,
+    _range,
     _remove_node,
 )
 
