@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from export.errors import CheckpointError
+from export.mixture import GaussianMixture
 from zoo.images.reading import sha256
 from zoo.models import registry
 from zoo.models.folding import to_inference
@@ -42,7 +43,8 @@ class LatentCheckpoint(Checkpoint):
 
     `encoder`, None if the model has none, maps images [N, C, H, W] in [0, 1] to (mu, logvar), each
     [N, D], or to mu alone if `posterior` is "deterministic"; `decoder` maps latents [N, D] to mean
-    images [N, C, H, W], which need no clipping to [0, 1] if `bounded`.
+    images [N, C, H, W], which need no clipping to [0, 1] if `bounded`. `mixture` is the learned
+    prior, None if there is none.
     """
 
     encoder: nn.Module | None
@@ -51,6 +53,7 @@ class LatentCheckpoint(Checkpoint):
     bounded: bool
     prior: str
     posterior: str
+    mixture: GaussianMixture | None = field(default=None, kw_only=True)
 
     @property
     def deterministic(self) -> bool:

@@ -21,6 +21,9 @@ from export.modules import Graph
 
 MEAN = "mean"
 LATENT = "latent"
+DECODED = "latent.decoded"
+"""The latent, or its transform to the learned prior, of a generator that has one."""
+
 NOISE = "noise."
 """Prefix of the tensors of layer noise; the stream number follows."""
 
@@ -218,6 +221,8 @@ def name_tensors(model: ModelProto) -> None:
         if node.domain == functions.DOMAIN:
             stream = read_attribute(node, "stream", 0)
             rename(model, node.output[0], f"{NOISE}{stream}" if stream else LATENT)
+        elif node.op_type == "Where" and LATENT in node.input:
+            rename(model, node.output[0], DECODED)
     levels = {
         output.name
         for output in model.graph.output

@@ -18,7 +18,8 @@ class Inputs:
     """Inputs for samples `first`, `first + 1`, … of a seed.
 
     `labels`, int64 [rows], is None for a generator without classes; the scales `truncation` and
-    `noise` are None unless it is style-based.
+    `noise` are None unless it is style-based, and `mixture`, 1 for the learned prior, unless it
+    has one.
     """
 
     seed: int
@@ -26,6 +27,7 @@ class Inputs:
     labels: NDArray[np.int64] | None = None
     truncation: float | None = None
     noise: float | None = None
+    mixture: float | None = None
 
     @staticmethod
     def of(
@@ -42,7 +44,7 @@ class Inputs:
             samples = np.uint64(first) + np.arange(rows, dtype=np.uint64)
             labels = (samples % np.uint64(checkpoint.classes)).astype(np.int64)
         if not checkpoint.style_based:
-            return Inputs(seed, first, labels)
+            return Inputs(seed, first, labels, mixture=0.0 if checkpoint.mixture else None)
         return Inputs(seed, first, labels, truncation, noise)
 
     def slice(self, start: int, stop: int) -> Inputs:
@@ -60,7 +62,8 @@ class Inputs:
         arrays: dict[str, NDArray[Any]] = {}
         if self.labels is not None:
             arrays["label"] = self.labels
-        for name, value in (("truncation", self.truncation), ("noise", self.noise)):
+        for name in ("truncation", "noise", "mixture"):
+            value = getattr(self, name)
             if value is not None:
                 arrays[name] = np.array([value], np.float32)
         return arrays

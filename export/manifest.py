@@ -24,6 +24,9 @@ SCHEMA = 1
 INPUTS_SCHEMA = 2
 """Schema of files with conditions, styles or layer noise, which older runtimes reject."""
 
+MIXTURE_SCHEMA = 3
+"""Schema of files with a learned prior."""
+
 _BLANK = "0" * 64
 
 NOISE = {"algorithm": "philox4x32-10", "transform": "box-muller"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -78,10 +79,23 @@ def import_runtime() -> Any:
     return runtime
 
 
-def usable_backends(runtime: Any) -> list[str]:
-    """Return the names of the runtime's installed backends; none without a runtime."""
-    versions: dict[str, str] = runtime.backends() if runtime is not None else {}
-    return [name for name, version in versions.items() if version[:1].isdigit()]
+def open_engines(runtime: Any, engine_class: str, path: Path, stack: ExitStack) -> dict[str, Any]:
+    """Open an engine file in each backend that is installed and knows its graph, by name.
+
+    Args:
+        runtime: the module `runtime`; None opens nothing.
+        engine_class: class of the runtime.
+        path: of the file.
+        stack: closes the engines.
+    """
+    opened = {}
+    for name in runtime.backends() if runtime is not None else {}:
+        try:
+            engine = getattr(runtime, engine_class)(path, backend=name)
+        except runtime.errors.BackendUnavailableError:
+            continue
+        opened[name] = stack.enter_context(engine)
+    return opened
 
 
 def levels(mean: F32) -> NDArray[np.uint8]:
@@ -138,9 +152,9 @@ def check_runtime(
         batches: name of the check of batch invariance.
     """
     results = []
-    for backend in usable_backends(file.runtime):
-        same = compare_exact if backend == "onnxruntime" else compare
-        with getattr(file.runtime, engine_class)(file.path, backend=backend) as engine:
+    with ExitStack() as stack:
+        for backend, engine in open_engines(file.runtime, engine_class, file.path, stack).items():
+            same = compare_exact if backend == "onnxruntime" else compare
             outputs = {name: run(engine, 0, ROWS) for name, (run, _) in runs.items()}
             results += [
                 same(file.name, f"{name}: runtime, {backend}", outputs[name], expected)

@@ -96,6 +96,8 @@ def export(
         latents = None
         if isinstance(checkpoint, LatentCheckpoint):
             latents = _measure_statistics(checkpoint, options, runtime, progress)
+            if latents and latents.mixture:
+                checkpoint = replace(checkpoint, mixture=latents.mixture)
         files = []
         for role, path in paths.items():
             progress(f"exporting {path.name}")

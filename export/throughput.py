@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from export.parity import usable_backends
+from export.parity import open_engines
 from export.roles.role import Runner
 
 BATCHES = (1, 16, 64)
@@ -30,11 +30,8 @@ def measure(path: Path, runner: Runner, runtime: Any, seconds: float = SECONDS) 
     """
     with ExitStack() as stack:
         runs: dict[str, Callable[[int, int], None]] = {}
-        for backend in usable_backends(runtime):
-            opened = stack.enter_context(
-                getattr(runtime, runner.engine_class)(path, backend=backend)
-            )
-            runs[backend] = partial(runner.run, opened)
+        for backend, engine in open_engines(runtime, runner.engine_class, path, stack).items():
+            runs[backend] = partial(runner.run, engine)
         rates: Throughput = {backend: {} for backend in runs}
         for batch in BATCHES:
             n = 4 * max(BATCHES)

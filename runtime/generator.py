@@ -48,6 +48,13 @@ class Generator(LatentEngine):
         return str(self.manifest["latent"]["prior"])
 
     @property
+    def priors(self) -> list[str]:
+        """Names of the priors that `sample` accepts; empty if `prior` is "none"."""
+        if self.prior == "none":
+            return []
+        return ["normal", *(["mixture"] if "mixture" in self.manifest["latent"] else [])]
+
+    @property
     def classes(self) -> list[str]:
         """Names of the classes; empty for an unconditional generator, or unnamed classes."""
         return list(self._classes.names)

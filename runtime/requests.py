@@ -15,13 +15,22 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from numpy.typing import ArrayLike
 
-from runtime._arguments import UINT64_MAX, as_array, as_flag, as_floats, as_integer, as_scale
+from runtime._arguments import (
+    UINT64_MAX,
+    as_array,
+    as_flag,
+    as_floats,
+    as_integer,
+    as_scale,
+    describe,
+)
 from runtime._conditions import Classes, Labels
 from runtime._placement import check_on_host, latent_input
 from runtime.errors import ArgumentError
 from runtime.ops import is_spherical
 
 MOST_ROWS = 2**62
+PRIORS = ("normal", "mixture")
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,9 @@ class SampleRequest:
 
     batch is the largest number of rows in one run of the graph (None: the engine's choice; for a
     stream, the number of images in a batch, by default 64). It changes the speed, never the images.
-    mu and logvar, [D] or [n, D], replace the prior by that posterior: h = mu + exp(logvar / 2) · ε.
+    prior is "normal" for N(0, I), or "mixture" for the learned prior, if the engine has one
+    (`Generator.priors`). mu and logvar, [D] or [n, D], replace the prior by that posterior:
+    h = mu + exp(logvar / 2) · ε.
 
     labels, for conditional generators: the number or name of a class for all images, or [n] of
     them; with cycle, any number of them, and image i has labels[i mod len(labels)]. None: image i
@@ -50,6 +61,7 @@ class SampleRequest:
     first: int = 0
     batch: int | None = None
     _: KW_ONLY
+    prior: str = "normal"
     mu: ArrayLike | None = None
     logvar: ArrayLike | None = None
     labels: Labels | None = None
@@ -78,6 +90,7 @@ class SampleRequest:
         return replace(
             request,
             n=n,
+            prior=_is_mixture(self.prior),
             mu=mu,
             logvar=logvar,
             seed=as_integer("seed", self.seed, 0, UINT64_MAX),
@@ -158,6 +171,13 @@ class InterpolateRequest:
             labels=classes.parse(self.labels),
             truncation=as_scale("truncation", self.truncation),
         )
+
+
+def _is_mixture(prior: str) -> bool:
+    """Return True for "mixture", False for "normal". Raises ArgumentError for other priors."""
+    if not isinstance(prior, str) or prior not in PRIORS:
+        raise ArgumentError(f"prior: expected 'normal' or 'mixture', got {describe(prior)}")
+    return prior == "mixture"
 
 
 _Self = TypeVar("_Self")

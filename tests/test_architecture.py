@@ -310,7 +310,7 @@ def test_backends_are_listed_in_one_table() -> None:
 ROOMS = {
     "ops": {"ops"},
     "base": {"base"},
-    "format": {"format", "base"},
+    "format": {"format", "base", "ops"},
     "backends": {"backends", "format", "base", "ops"},
     "core": {"core", "backends", "format", "base", "ops"},
     "python": {"python", "core", "backends", "format", "base", "ops"},

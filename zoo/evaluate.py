@@ -33,6 +33,12 @@ from zoo.cli import COUNT, UINT64, Command, engine_options
     "--metrics", metavar="LIST", help="Only these, of fid,kid,is,manifolds,modes,attributes."
 )
 @click.option(
+    "--prior",
+    type=click.Choice(["normal", "mixture"]),
+    default="normal",
+    help="Measure samples of N(0, I), or of the learned prior of a VAE.",
+)
+@click.option(
     "--run",
     "run_dir",
     metavar="PATH",

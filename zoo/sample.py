@@ -24,6 +24,12 @@ from zoo.cli import COUNT, UINT64, Command, engine_options
 )
 @click.option("--label", metavar="CLASS", help="Class of the images, by name or number.")
 @click.option("--labels", metavar="A,B,…", help="Images of these classes in turn.")
+@click.option(
+    "--prior",
+    type=click.Choice(["normal", "mixture"]),
+    default="normal",
+    help="Draw latents from N(0, I), or from the learned prior of a VAE.",
+)
 @click.option("--truncation", type=float, metavar="PSI", help="Move styles towards their mean.")
 @click.option("--mix", type=int, metavar="K", help="A second style from layer K on.")
 @click.option("--from", "source", metavar="IMAGE", help="Sample around this image.")

@@ -37,6 +37,18 @@ void check_prior(const Engine& engine) {
                       "sample from; give mu and logvar, or decode latents");
 }
 
+// Returns the source of latents without a posterior.
+LatentSource prior_source(const Engine& engine, Prior prior) {
+  check_prior(engine);
+  LatentSource source;
+  if (prior == Prior::kNormal) return source;
+  if (engine.manifest().mixture.empty()) {
+    throw ArgumentError("prior: '" + engine.path() + "' has no mixture, expected normal");
+  }
+  source.kind = LatentSource::Kind::kMixture;
+  return source;
+}
+
 }  // namespace
 
 Generator::Generator(const std::string& path, const Options& options)
@@ -52,8 +64,11 @@ void Generator::sample(const SampleRequest& request, void* images, const Cancel&
   const bool on_host = request.latent_memory == Memory::kHost;
   LatentSource source;
   if (!request.mu) {
-    check_prior(engine());
+    source = prior_source(engine(), request.prior);
   } else {
+    if (request.prior != Prior::kNormal) {
+      throw ArgumentError("prior: expected normal, because mu and logvar replace the prior");
+    }
     const size_t rows = request.shared ? 1 : request.n;
     if (on_host) {
       check_finite("mu", request.mu, rows, manifest().latent_width);
@@ -178,7 +193,7 @@ Stream Generator::stream(uint64_t n, uint64_t seed, uint64_t first, size_t batch
 Stream Generator::stream(const SampleRequest& request, size_t prefetch) const {
   // The images need not fit in memory: only a few batches are held at a time.
   check_range(request.n, request.first, /*image_bytes=*/1);
-  check_prior(engine());
+  const LatentSource source = prior_source(engine(), request.prior);
   if (request.mu || request.logvar) {
     throw ArgumentError("mu and logvar: expected null, because a stream samples from the prior");
   }
@@ -190,7 +205,7 @@ Stream Generator::stream(const SampleRequest& request, size_t prefetch) const {
   if (batched.batch == 0) {
     batched.batch = std::min<size_t>(kDefaultStreamBatch, manifest().batch_max);
   }
-  return Stream(std::make_shared<Stream::State>(shared_engine(), batched, inputs,
+  return Stream(std::make_shared<Stream::State>(shared_engine(), batched, source, inputs,
                                                 prefetch ? prefetch : 2 * engine().instances()));
 }
 

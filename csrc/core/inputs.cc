@@ -16,6 +16,7 @@ struct Scratch {
   int64_t key[2];
   float truncation;
   float noise;
+  float mixture;
   std::vector<int64_t> labels;
   std::vector<float> attributes;
   std::vector<std::vector<float>> layers;
@@ -128,6 +129,11 @@ void bind_inputs(const Manifest& manifest, const Backend& backend, const GraphIn
   if (backend.noise_from() == NoiseFrom::kCaller) {
     bind_layers(manifest, inputs, offset, rows, arguments);
     return;
+  }
+  if (has_mixture_input(manifest)) {
+    // Latents of the learned prior are given.
+    s.mixture = 0.0f;
+    arguments->inputs.push_back({io::kMixture, &s.mixture});
   }
   s.key[0] = static_cast<int64_t>(inputs.seed);
   s.key[1] = static_cast<int64_t>(inputs.first + offset);

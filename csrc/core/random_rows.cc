@@ -15,7 +15,7 @@ RowBytes random_rows(const std::string& name, const Manifest& manifest, size_t r
   const NoiseKey key{0, 0, stream};
   if (info.type == TensorType::kFloat32) {
     std::vector<float> values(bytes.size() / sizeof(float), 1.0f);
-    if (name != io::kTruncation && name != io::kNoise) {
+    if (!is_scale(name)) {
       fill_normal(key, 1, values.size(), values.data());
     }
     std::memcpy(bytes.data(), values.data(), bytes.size());

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/thread_memory.h"
+#include "core/mixture.h"
 #include "format/tensors.h"
 #include "ops/reparametrized_sample.h"
 
@@ -12,6 +13,7 @@ namespace zoo {
 namespace {
 
 struct Scratch {
+  std::vector<float> mixture;
   std::vector<float> mu;
   std::vector<float> logvar;
   std::vector<float> latent;
@@ -79,31 +81,47 @@ void bind_source(const LatentSource& source, uint64_t offset, size_t count, size
   }
 }
 
-// Draws the latent and binds it.
-void bind_latent(const Manifest& manifest, const LatentSource& source, const GraphInputs& inputs,
-                 uint64_t offset, size_t count, size_t rows, RunArguments* arguments) {
+// Draws the latents of the call's rows from `offset` on, if row `from` of the source does not give
+// them, and binds them.
+void bind_latent(const Manifest& manifest, const LatentSource& source, uint64_t from,
+                 const GraphInputs& inputs, uint64_t offset, size_t count, size_t rows,
+                 RunArguments* arguments) {
   using Kind = LatentSource::Kind;
   Scratch& s = scratch();
   const size_t width = manifest.latent_width;
   const NoiseKey key{inputs.seed, inputs.first + offset, manifest.latent_stream};
   float* latent = nullptr;
   if (source.memory == Memory::kDevice) {
-    latent = const_cast<float*>(source.mu) + offset * width;
+    latent = const_cast<float*>(source.mu) + from * width;
   } else if (source.kind == Kind::kLatent) {
-    latent = gather_rows(source.mu, false, offset, count, rows, width, &s.latent);
+    latent = gather_rows(source.mu, false, from, count, rows, width, &s.latent);
   } else {
     s.latent.resize(rows * width);
     latent = s.latent.data();
     if (source.kind == Kind::kPrior) {
       fill_normal(key, rows, width, latent);
     } else {
-      const float* mu = gather_rows(source.mu, source.shared, offset, count, rows, width, &s.mu);
+      const float* mu = gather_rows(source.mu, source.shared, from, count, rows, width, &s.mu);
       const float* logvar =
-          gather_rows(source.logvar, source.shared, offset, count, rows, width, &s.logvar);
+          gather_rows(source.logvar, source.shared, from, count, rows, width, &s.logvar);
       reparametrized_sample(mu, logvar, key, rows, width, latent);
     }
   }
   arguments->inputs = {{input_name(manifest), latent, source.memory}};
+}
+
+// Binds the latents of the call's rows `offset` … `offset` + count - 1. Row `from` of the source is
+// the first of them.
+void bind_latents(const Manifest& manifest, NoiseFrom noise_from, const LatentSource& source,
+                  uint64_t from, const GraphInputs& inputs, uint64_t offset, size_t count,
+                  RunArguments* arguments) {
+  if (noise_from == NoiseFrom::kGraph) {
+    bind_operands(source, from, count, arguments->rows, manifest.latent_width, arguments);
+  } else if (noise_from == NoiseFrom::kBackend) {
+    bind_source(source, from, count, manifest.latent_width, arguments);
+  } else {
+    bind_latent(manifest, source, from, inputs, offset, count, arguments->rows, arguments);
+  }
 }
 
 }  // namespace
@@ -119,12 +137,17 @@ void run_rows(Engine* engine, size_t instance, const LatentSource& source,
   // Synthesis networks draw noise only for their layers.
   const NoiseFrom from =
       has_trait(manifest, kDrawsLatent) ? backend.noise_from() : NoiseFrom::kCaller;
-  if (from == NoiseFrom::kGraph) {
-    bind_operands(source, offset, count, arguments.rows, manifest.latent_width, &arguments);
-  } else if (from == NoiseFrom::kBackend) {
-    bind_source(source, offset, count, manifest.latent_width, &arguments);
+  if (source.kind == LatentSource::Kind::kMixture) {
+    // The same latents for all backends.
+    std::vector<float>& latents = scratch().mixture;
+    latents.resize(count * manifest.latent_width);
+    sample_mixture(manifest, inputs.seed, inputs.first + offset, count, latents.data());
+    LatentSource given;
+    given.kind = LatentSource::Kind::kLatent;
+    given.mu = latents.data();
+    bind_latents(manifest, from, given, 0, inputs, offset, count, &arguments);
   } else {
-    bind_latent(manifest, source, inputs, offset, count, arguments.rows, &arguments);
+    bind_latents(manifest, from, source, offset, inputs, offset, count, &arguments);
   }
   bind_inputs(manifest, backend, inputs, offset, count, arguments.rows, &arguments);
   const size_t bytes = manifest.image.bytes();

@@ -12,7 +12,7 @@ namespace zoo {
 
 // Source of the latents of a call.
 struct LatentSource {
-  enum class Kind { kPrior, kPosterior, kLatent };
+  enum class Kind { kPrior, kMixture, kPosterior, kLatent };
   Kind kind = Kind::kPrior;
   const float* mu = nullptr;      // kPosterior: means; kLatent: the latents
   const float* logvar = nullptr;  // kPosterior

@@ -8,10 +8,11 @@
 namespace zoo {
 
 Stream::State::State(std::shared_ptr<Engine> engine, const SampleRequest& request,
-                     const GraphInputs& inputs, size_t prefetch)
+                     const LatentSource& source, const GraphInputs& inputs, size_t prefetch)
     : engine_(std::move(engine)),
       n_(request.n),
       batch_(request.batch),
+      source_(source),
       labels_(inputs.labels, inputs.labels + inputs.label_count),
       inputs_(inputs),
       prefetch_(prefetch),
@@ -30,8 +31,8 @@ Stream::State::Pending Stream::State::create_batch(uint64_t index) {
   batch.first = inputs.first;
   batch.rows = static_cast<size_t>(std::min<uint64_t>(batch_, n_ - index));
   batch.images.reset(new unsigned char[batch.rows * engine_->manifest().image.bytes()]);
-  auto job = generate_job(engine_.get(), LatentSource{}, inputs, batch.rows, run_rows_,
-                          {batch.images.get()});
+  auto job =
+      generate_job(engine_.get(), source_, inputs, batch.rows, run_rows_, {batch.images.get()});
   return {std::move(batch), std::move(job)};
 }
 

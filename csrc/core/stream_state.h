@@ -10,14 +10,15 @@
 #include "base/fork.h"
 #include "core/engine.h"
 #include "core/inputs.h"
+#include "core/row_runner.h"
 #include "zoo/generator.h"
 
 namespace zoo {
 
 struct Stream::State {
-  // inputs: of the request; its labels are copied.
-  State(std::shared_ptr<Engine> engine, const SampleRequest& request, const GraphInputs& inputs,
-        size_t prefetch);
+  // source: without pointers. inputs: of the request; its labels are copied.
+  State(std::shared_ptr<Engine> engine, const SampleRequest& request, const LatentSource& source,
+        const GraphInputs& inputs, size_t prefetch);
   ~State();
 
   bool next(Batch* batch, const Cancel& cancel);
@@ -45,6 +46,7 @@ struct Stream::State {
   const std::shared_ptr<Engine> engine_;
   const uint64_t n_;
   const size_t batch_;
+  const LatentSource source_;
   const std::vector<int64_t> labels_;
   GraphInputs inputs_;
   const size_t prefetch_;

@@ -71,6 +71,7 @@ void check_streams(const Manifest& manifest, const OnnxGraph& graph, bool draws)
   for (const LayerNoise& layer : manifest.layer_noise) widths[layer.stream] = layer.width;
   const bool latent = has_trait(manifest, kDrawsLatent);
   if (latent) widths[manifest.latent_stream] = manifest.latent_width;
+  if (has_mixture_input(manifest)) widths[manifest.mixture.stream] = 1;
   std::set<int64_t> drawn;
   for (const OnnxNode& node : graph.nodes) {
     if (draws_inside(node)) fail("draws noise in a subgraph");

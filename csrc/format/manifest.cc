@@ -215,6 +215,7 @@ Manifest Manifest::parse(const std::string& text) {
   parse_noise(document, &manifest);
   parse_condition(document, &manifest);
   parse_truncation(document, &manifest);
+  parse_mixture(document, &manifest);
   require_string(require_object(document, "versions"), "versions", "zoo");
   parse_throughput(document, &manifest);
   parse_int8(document, &manifest);

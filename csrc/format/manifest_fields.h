@@ -33,6 +33,12 @@ void parse_noise(const Json& document, Manifest* manifest);
 void parse_condition(const Json& document, Manifest* manifest);
 void parse_truncation(const Json& document, Manifest* manifest);
 
+// Reads the learned prior under "latent.mixture", if there is one. Call after parse_noise.
+void parse_mixture(const Json& document, Manifest* manifest);
+
+// Reads a noise stream, an integer of 32 bits.
+uint32_t require_stream(const Json& parent, const std::string& path, const char* key);
+
 // Reads the description of a TensorRT plan under "plan", if there is one.
 void parse_plan(const Json& document, Manifest* manifest);
 

@@ -20,14 +20,6 @@ void require_schema(const Manifest& manifest, const std::string& field) {
   fail("schema", std::to_string(kInputsSchema) + " with " + field, Json(manifest.schema));
 }
 
-uint32_t require_stream(const Json& parent, const std::string& path, const char* key) {
-  const Json& stream = require(parent, path, key);
-  if (!stream.is_number_unsigned() || stream.get<uint64_t>() > UINT32_MAX) {
-    fail(path + "." + key, "an integer from 0 to 4294967295", stream);
-  }
-  return stream.get<uint32_t>();
-}
-
 void parse_layers(const Json& layers, bool has_latent, Manifest* manifest) {
   const std::string field = "noise.streams.layers";
   if (!layers.is_array() || layers.size() > kMaxLayers) {
@@ -49,6 +41,14 @@ void parse_layers(const Json& layers, bool has_latent, Manifest* manifest) {
 }
 
 }  // namespace
+
+uint32_t require_stream(const Json& parent, const std::string& path, const char* key) {
+  const Json& stream = require(parent, path, key);
+  if (!stream.is_number_unsigned() || stream.get<uint64_t>() > UINT32_MAX) {
+    fail(path + "." + key, "an integer from 0 to 4294967295", stream);
+  }
+  return stream.get<uint32_t>();
+}
 
 void parse_noise(const Json& document, Manifest* manifest) {
   const bool has_latent = has_trait(*manifest, kDrawsLatent);

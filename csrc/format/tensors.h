@@ -46,6 +46,17 @@ inline bool truncates(const Manifest& manifest) {
   return has_trait(manifest, kDrawsLatent) && manifest.style_layers != 0;
 }
 
+// Returns true if the graph can sample from the learned prior; the runtime never lets a graph do
+// it.
+inline bool has_mixture_input(const Manifest& manifest) {
+  return !manifest.mixture.empty() && manifest.plan.buckets.empty();
+}
+
+// Returns true for inputs with one value for all rows.
+inline bool is_scale(const std::string& name) {
+  return name == io::kTruncation || name == io::kNoise || name == io::kMixture;
+}
+
 // Returns type and shape of an input or output in a run of `rows` rows.
 inline TensorInfo tensor_info(const std::string& name, const Manifest& manifest, size_t rows) {
   const auto n = static_cast<int64_t>(rows);
@@ -59,7 +70,7 @@ inline TensorInfo tensor_info(const std::string& name, const Manifest& manifest,
   if (name == io::kAttributes) return floats(manifest.condition_names.size());
   if (name == io::kLabel) return {TensorType::kInt64, {n}};
   if (name == io::kSeed || name == io::kFirst) return {TensorType::kInt64, {1}};
-  if (name == io::kTruncation || name == io::kNoise) return {TensorType::kFloat32, {1}};
+  if (is_scale(name)) return {TensorType::kFloat32, {1}};
   for (const LayerNoise& layer : manifest.layer_noise) {
     if (name == io::layer_noise(layer.stream)) return floats(layer.width);
   }
@@ -80,12 +91,13 @@ inline std::vector<std::string> input_names(const Manifest& manifest, bool draws
     if (!draws) names.push_back(io::layer_noise(layer.stream));
   }
   if (draws) names.insert(names.end(), {io::kSeed, io::kFirst});
+  if (draws && has_mixture_input(manifest)) names.push_back(io::kMixture);
   return names;
 }
 
 // Returns true if the first axis of the input or output is the batch.
 inline bool has_rows(const std::string& name) {
-  return name != io::kSeed && name != io::kFirst && name != io::kTruncation && name != io::kNoise;
+  return name != io::kSeed && name != io::kFirst && !is_scale(name);
 }
 
 // Names of the outputs that a graph must have; it may have others.

@@ -87,6 +87,7 @@ struct ParsedRequest {
     request.cycle = field<bool>(from, "cycle");
     request.truncation = field<float>(from, "truncation");
     request.noise = field<float>(from, "noise");
+    request.prior = field<bool>(from, "prior") ? Prior::kMixture : Prior::kNormal;
     if (!mu) return;
     request.mu = mu->data;
     request.logvar = logvar->data;

@@ -14,12 +14,14 @@ from export.checkpoint import LatentCheckpoint
 from export.errors import ExportError
 from export.manifest import (
     INPUTS_SCHEMA,
+    MIXTURE_SCHEMA,
     direction_fields,
     latent_fields,
     layer_streams,
     noise_fields,
     truncation_fields,
 )
+from export.mixture import STREAM, GaussianMixture
 from export.modules import (
     ROWS,
     Example,
@@ -100,7 +102,54 @@ class StyleGraph(GeneratorGraph):
         return (*arguments, torch.ones(1), torch.ones(1)), (*axes, {}, {})
 
 
+class MixtureGraph(GeneratorGraph):
+    """(mu, logvar, seed, first, mixture [1]) -> image.
+
+    With a mixture input of 1, the sample h, which is then to be drawn from N(0, I), is transformed
+    to the learned prior; with 0 it is decoded as it is.
+    """
+
+    inputs = (*GeneratorGraph.inputs, "mixture")
+
+    def __init__(
+        self,
+        decoder: nn.Module,
+        width: int,
+        image: ImageFormat,
+        bounded: bool,
+        mixture: GaussianMixture,
+    ) -> None:
+        super().__init__(decoder, width, image, bounded)
+        self.full = mixture.is_full
+        self.register_buffer("thresholds", torch.from_numpy(mixture.thresholds))
+        self.register_buffer("means", torch.from_numpy(mixture.means.astype(np.float32)))
+        self.register_buffer("scales", torch.from_numpy(mixture.scales.astype(np.float32)))
+
+    def forward(  # type: ignore[override]
+        self, mu: Tensor, logvar: Tensor, seed: Tensor, first: Tensor, mixture: Tensor
+    ) -> Tensor:
+        h = reparametrized_sample(mu, logvar, seed, first, 0)
+        choice = noise_source(mu, seed, first)(STREAM, 1)
+        k = (choice > self.thresholds).to(torch.int64).sum(1)
+        scales = self.scales[k]
+        moved = (scales @ h[..., None])[..., 0] if self.full else scales * h
+        h = torch.where(mixture > 0, self.means[k] + moved, h)
+        return image_from_mean(self.decoder(h), self.image, self.bounded)
+
+    def example(self) -> Example:
+        arguments, axes = super().example()
+        return (*arguments, torch.zeros(1)), (*axes, {})
+
+
 def build_graph(checkpoint: LatentCheckpoint, options: Options) -> Graph:
+    if checkpoint.mixture:
+        return MixtureGraph(
+            checkpoint.decoder,
+            checkpoint.latent,
+            options.image,
+            checkpoint.bounded,
+            checkpoint.mixture,
+        )
     graph = GeneratorGraph
     if checkpoint.classes:
         graph = ConditionalGraph
@@ -118,6 +167,9 @@ def manifest_fields(
     if checkpoint.classes:
         condition = {"kind": "classes", "count": checkpoint.classes}
         document |= {"schema": INPUTS_SCHEMA, "condition": condition}
+    if checkpoint.mixture:
+        document["schema"] = MIXTURE_SCHEMA
+        document["latent"]["mixture"] = checkpoint.mixture.fields()
     if checkpoint.style_based:
         document |= truncation_fields(checkpoint.decoder)
         streams |= {"layers": layer_streams(checkpoint.decoder)}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from export.checkpoint import LatentCheckpoint
 from export.checks import Check, compare_close, compare_exact
 from export.graph import LATENT, MEAN, find_producer
 from export.inputs import Inputs, mean_images
+from export.mixture import STREAM
 from export.modules import noise_widths
 from export.parity import (
     BATCHES,
@@ -29,7 +31,7 @@ from export.parity import (
     compare_floats,
     compare_images,
     expected_images,
-    usable_backends,
+    open_engines,
 )
 from export.reference import F32
 from export.stock import Session
@@ -67,6 +69,7 @@ def check(file: CheckedFile) -> list[Check]:
         results.append(_check_mean(engine, model, latents, inputs))
     threaded = _sample(Session(path.read_bytes(), threads=0), inputs, ROWS, width)
     results.append(compare_exact(engine, "image: threads", threaded["image"], images))
+    results += _check_mixture(file, stock, inputs)
     variants = {(1.0, 1.0): images}
     for scales in SCALES if checkpoint.style_based else ():
         other = Inputs.of(checkpoint, SEED, FIRST, ROWS, *scales)
@@ -74,8 +77,9 @@ def check(file: CheckedFile) -> list[Check]:
         expected = expected_images(mean_images(checkpoint.decoder, latents, other), model)
         name = f"image: truncation {scales[0]:g}, noise {scales[1]:g}"
         results.append(compare_images(engine, f"{name}: PyTorch", variants[scales], expected))
-    for backend in usable_backends(runtime):
-        results += _check_runtime(engine, path, runtime, backend, variants, latents, inputs)
+    with ExitStack() as stack:
+        for backend, opened in open_engines(runtime, "Generator", path, stack).items():
+            results += _check_runtime(engine, opened, backend, variants, latents, inputs)
     return results
 
 
@@ -145,6 +149,33 @@ def _check_batches(
     )
 
 
+def _check_mixture(file: CheckedFile, stock: Session, inputs: Inputs) -> list[Check]:
+    """Compare samples of the learned prior in stock ONNX Runtime and in ours with PyTorch."""
+    checkpoint: LatentCheckpoint = file.checkpoint
+    mixture = checkpoint.mixture
+    if mixture is None:
+        return []
+    standard = reference.normals(SEED, FIRST, ROWS, checkpoint.latent)
+    choice = reference.normals(SEED, FIRST, ROWS, 1, STREAM)[:, 0]
+    mean = mean_images(checkpoint.decoder, mixture.transform(standard, choice), inputs)
+    expected = expected_images(mean, file.model)
+    drawn = _sample(stock, replace(inputs, mixture=1.0), ROWS, checkpoint.latent)["image"]
+    name = "image: learned prior"
+    results = [compare_images(file.name, f"{name}: PyTorch", drawn, expected)]
+    with ExitStack() as stack:
+        engines = open_engines(file.runtime, "Generator", file.path, stack)
+        for backend, generator in engines.items():
+            sample = partial(generator.sample, seed=SEED, prior="mixture")
+            whole = sample(ROWS, first=FIRST)
+            parts = [sample(13, first=FIRST), sample(ROWS - 13, first=FIRST + 13, batch=7)]
+            title = f"{name}: batch invariance, {backend}"
+            results += [
+                compare_images(file.name, f"{name}: runtime, {backend}", whole, expected),
+                compare_exact(file.name, title, np.concatenate(parts), whole),
+            ]
+    return results
+
+
 def _check_mean(engine: str, model: ModelProto, latents: F32, inputs: Inputs) -> Check:
     """Compare the mean image, whose bits are hidden by rounding, at several batch sizes."""
     session = Session(model, extra=[MEAN])
@@ -157,8 +188,7 @@ def _check_mean(engine: str, model: ModelProto, latents: F32, inputs: Inputs) ->
 
 def _check_runtime(
     engine: str,
-    path: Path,
-    runtime: Any,
+    generator: Any,
     backend: str,
     variants: dict[tuple[float, float], NDArray[Any]],
     latents: F32,
@@ -168,26 +198,25 @@ def _check_runtime(
     images = variants[1.0, 1.0]
     order = np.random.default_rng(2).permutation(ROWS)
     labels = None if inputs.labels is None else inputs.labels[order]
-    with runtime.Generator(path, backend=backend) as generator:
-        # These parameters are those of the prior, which some files lack.
-        zeros = np.zeros(generator.latent_width, np.float32)
-        sample = partial(generator.sample, seed=SEED, mu=zeros, logvar=zeros)
-        whole = sample(ROWS, first=FIRST)
-        others = [sample(ROWS, first=FIRST, batch=batch) for batch in BATCHES]
-        if generator.prior != "none":
-            others[0] = generator.sample(ROWS, seed=SEED, first=FIRST, labels=inputs.labels)
-            others.append(generator.decode(latents, seed=SEED, first=FIRST))
-        part = sample(ROWS - 20, first=FIRST + 13, batch=7)
-        alone = whole if inputs.noise is None else generator.decode(latents)
-        decoded = generator.decode(latents[order], labels=labels)
-        scaled = {
-            scales: [
-                sample(ROWS, first=FIRST, batch=batch, truncation=scales[0], noise=scales[1])
-                for batch in (ROWS, 7)
-            ]
-            for scales in variants
-            if scales != (1.0, 1.0)
-        }
+    # These parameters are those of the prior, which some files lack.
+    zeros = np.zeros(generator.latent_width, np.float32)
+    sample = partial(generator.sample, seed=SEED, mu=zeros, logvar=zeros)
+    whole = sample(ROWS, first=FIRST)
+    others = [sample(ROWS, first=FIRST, batch=batch) for batch in BATCHES]
+    if generator.prior != "none":
+        others[0] = generator.sample(ROWS, seed=SEED, first=FIRST, labels=inputs.labels)
+        others.append(generator.decode(latents, seed=SEED, first=FIRST))
+    part = sample(ROWS - 20, first=FIRST + 13, batch=7)
+    alone = whole if inputs.noise is None else generator.decode(latents)
+    decoded = generator.decode(latents[order], labels=labels)
+    scaled = {
+        scales: [
+            sample(ROWS, first=FIRST, batch=batch, truncation=scales[0], noise=scales[1])
+            for batch in (ROWS, 7)
+        ]
+        for scales in variants
+        if scales != (1.0, 1.0)
+    }
     got = [*others, part, decoded, *(parts[1] for parts in scaled.values())]
     expected = [*[whole] * len(others), whole[13 : ROWS - 7], alone[order]]
     expected += [parts[0] for parts in scaled.values()]

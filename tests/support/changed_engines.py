@@ -23,7 +23,7 @@ def manifest_of(model: ModelProto) -> Any:
 
 
 def changed(
-    name: str,
+    name: str | Path,
     folder: Path,
     document: Callable[[Document], Any] = lambda document: None,
     model: Callable[[ModelProto], Any] = lambda model: None,
@@ -31,7 +31,7 @@ def changed(
     """A shipped engine, changed in place by two functions, and without a digest.
 
     Args:
-        name: of the shipped file.
+        name: of the shipped file, or the path of another one.
         folder: where the new one goes, under the same name.
         document: changes its manifest.
         model: changes its graph.
@@ -43,6 +43,6 @@ def changed(
     document(fields)
     entry.value = json.dumps(fields)
     model(result)
-    path = folder / name
+    path = folder / Path(name).name
     path.write_bytes(result.SerializeToString())
     return path

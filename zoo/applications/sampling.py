@@ -37,6 +37,7 @@ def sample_images(
     out: str = "samples.png",
     label: str | None = None,
     labels: str | None = None,
+    prior: str = "normal",
     truncation: float | None = None,
     mix: int | None = None,
     source: str | None = None,
@@ -74,18 +75,23 @@ def sample_images(
                 f"{name} is an autoencoder without a prior, so it cannot draw samples; "
                 "use --from IMAGE --spread S to vary an image"
             )
+        if prior != "normal" and prior not in generator.priors:
+            raise ConfigError(f"{name} has no learned prior; use --prior normal")
+        if prior != "normal" and source is not None:
+            raise ConfigError("--prior cannot be combined with --from, which replaces the prior")
         conditioning = conditions.parse(generator, label, labels, truncation, mix)
         if mix is not None and source is not None:
             raise ConfigError("--mix cannot be combined with --from")
         last = first + count - 1
         title = f"seed {seed}  ·  sample{f's {first} to {last}' if count > 1 else f' {first}'}"
+        title += "  ·  learned prior" if prior == "mixture" else ""
         title += conditioning.title()
         blocks: Stream | Iterating[NDArray[Any]]
         if source is None:
             run = sinks.Run(count, generator.image_shape, first, f"{name}  ·  {title}")
             if mix is None:
                 blocks = generator.stream(
-                    count, seed, first, batch, **conditioning.sampling_options()
+                    count, seed, first, batch, prior=prior, **conditioning.sampling_options()
                 )
             else:
                 blocks = conditions.mix_samples(

@@ -43,6 +43,7 @@ class _Request:
     seeds: int
     model: Path | None
     metrics: list[str] | None
+    prior: str
     verbose: bool
 
 
@@ -56,6 +57,7 @@ def evaluate_engine(
     features: str | None = None,
     weights: Path | None = None,
     metrics: str | None = None,
+    prior: str = "normal",
     run_dir: Path | None = None,
     no_model: bool = False,
     out: str | None = None,
@@ -70,6 +72,10 @@ def evaluate_engine(
     keep_freed_memory()
     if no_model and run_dir is not None:
         raise ConfigError("expected --run or --no-model, got both")
+    if prior != "normal" and run_dir is not None:
+        raise ConfigError(
+            "--run cannot be combined with --prior: only engines have a learned prior"
+        )
     if out is not None:
         atomic.check_file(out)
     path = resolve(engine, **options)
@@ -81,13 +87,15 @@ def evaluate_engine(
     if data is None and name not in sets.NAMES:
         raise ConfigError(f"{engine} was trained on {name}, not a named data set: give --data")
     chosen = None if metrics is None else [part.strip() for part in metrics.split(",")]
-    model = None if no_model else run_dir or _find_weights(path, document)
+    model = None if no_model or prior != "normal" else run_dir or _find_weights(path, document)
     if role != "generator" and seeds is not None:
         raise ConfigError("--seeds requires a generator")
+    if role != "generator" and prior != "normal":
+        raise ConfigError("--prior requires a generator")
     seeds = seeds or SEEDS
     if seed + seeds > 2**64:
         raise ConfigError(f"seed: expected {seeds} seeds below 2^64, got {seed} and the following")
-    request = _Request(count, seed, seeds, model, chosen, verbose)
+    request = _Request(count, seed, seeds, model, chosen, prior, verbose)
     started = time.monotonic()
     opener: Any = open_generator if role == "generator" else open_translator
     measure = _measure_generator if role == "generator" else _measure_translator
@@ -118,7 +126,7 @@ def _measure_generator(
 ) -> list[Pair]:
     count = request.count or SAMPLES
     seeds = range(request.seed, request.seed + request.seeds)
-    samples = [sampling.sample_engine(generator, count, seed) for seed in seeds]
+    samples = [sampling.sample_engine(generator, count, seed, request.prior) for seed in seeds]
     reference = references.choose(data, count)
     yardstick = Yardstick(network, reference, judge, request.metrics)
     model = _load_model(sampling.TorchGenerator, request.model)

@@ -17,11 +17,13 @@ from zoo.evaluation.features import BATCH
 Images = NDArray[np.uint8]
 
 
-def sample_engine(generator: Generator, count: int, seed: int) -> Iterator[Images]:
+def sample_engine(
+    generator: Generator, count: int, seed: int, prior: str = "normal"
+) -> Iterator[Images]:
     """Return an iterator over blocks uint8 [n, H, W, C] of images 0 … count - 1 of a seed.
 
     A conditional generator makes image i of class i mod K (`labels`). Raises `ConfigError` for the
-    decoder of an autoencoder without a prior.
+    decoder of an autoencoder without a prior, and for a `prior` that the engine does not have.
     """
     name = Path(generator.path).name
     if generator.prior == "none":
@@ -29,13 +31,15 @@ def sample_engine(generator: Generator, count: int, seed: int) -> Iterator[Image
             f"{name} has no prior, so it cannot sample; python -m zoo.reconstruct compares its "
             "reconstructions with the images"
         )
-    return _stream(generator, count, seed)
+    if prior not in generator.priors:
+        raise ConfigError(f"{name} has no learned prior; use --prior normal")
+    return _stream(generator, count, seed, prior)
 
 
-def _stream(generator: Generator, count: int, seed: int) -> Iterator[Images]:
+def _stream(generator: Generator, count: int, seed: int, prior: str) -> Iterator[Images]:
     # A plan is limited to the batch size that it was built for.
     batch = min(BATCH, int(generator.manifest["batch"]["max"]))
-    with generator.stream(count, seed=seed, batch=batch) as stream:
+    with generator.stream(count, seed=seed, batch=batch, prior=prior) as stream:
         yield from stream
 
 

@@ -157,11 +157,27 @@ ov::Core& shared_core() {
   return *core;
 }
 
+// Lets the graph decode the latent itself instead of its transform to the learned prior, which the
+// runtime computes.
+void remove_learned_prior(ov::Model* model, const Manifest& manifest) {
+  if (manifest.mixture.empty()) return;
+  std::optional<ov::Output<ov::Node>> drawn, decoded;
+  for (const auto& node : model->get_ordered_ops()) {
+    const auto noise = ov::as_type_ptr<NoiseNode>(node);
+    if (noise && noise->stream() == manifest.latent_stream) drawn = noise->output(0);
+    if (node->get_output_size() == 1 && node->output(0).get_names().count(io::kDecoded) != 0) {
+      decoded = node->output(0);
+    }
+  }
+  if (drawn && decoded) decoded->replace(*drawn);
+}
+
 std::shared_ptr<ov::Model> read_graph(ov::Core* core, const BackendConfig& config,
                                       ov::element::Type precision) {
   const std::string& path = config.path;
   const Manifest& manifest = *config.manifest;
   auto model = core->read_model(std::string(config.graph), ov::Tensor());
+  remove_learned_prior(model.get(), manifest);
   add_noise_inputs(model.get(), path, manifest);
   const ov::ParameterVector parameters = model->get_parameters();
   for (const auto& parameter : parameters) {

@@ -15,6 +15,9 @@ namespace zoo {
 class Engine;
 class Stream;
 
+// Distribution of the latents: N(0, I), or the learned prior of the engine (Manifest::mixture).
+enum class Prior { kNormal, kMixture };
+
 // Images first … first + n - 1 of the run with this seed. Image i does not depend on n, first,
 // batch, or the number of instances and threads.
 struct SampleRequest {
@@ -22,6 +25,8 @@ struct SampleRequest {
   uint64_t seed = 0;
   uint64_t first = 0;
   size_t batch = 0;  // most rows of one run of the graph; 0: chosen by the runtime
+
+  Prior prior = Prior::kNormal;
 
   // Sample from a posterior instead of the prior: h = mu + exp(logvar / 2) * eps. Both null, or
   // both [n, latent_width], or [1, latent_width] for all images if shared.
@@ -85,8 +90,8 @@ class ZOO_API Generator : public LoadedEngine {
 
   // images: caller-owned, request.n * manifest().image.bytes() bytes, row-major, complete when the
   // call returns. Throws ArgumentError for an invalid request, for labels, truncation or noise that
-  // the engine does not support, and without mu if the manifest's prior is "none"; ExecutionError;
-  // OutOfMemoryError; CancelledError.
+  // the engine does not support, for Prior::kMixture if it has no learned prior or with mu, and
+  // without mu if the manifest's prior is "none"; ExecutionError; OutOfMemoryError; CancelledError.
   void sample(const SampleRequest& request, void* images, const Cancel& cancel = {}) const;
 
   // Returns n images [n, H, W, C] from the prior. For engines with uint8 images.

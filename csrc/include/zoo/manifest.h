@@ -13,7 +13,7 @@
 namespace zoo {
 
 // Newest schema that this library reads.
-constexpr int kManifestSchema = 2;
+constexpr int kManifestSchema = 3;
 
 // Key of the manifest in an ONNX file's metadata_props.
 constexpr const char* kManifestKey = "zoo.manifest";
@@ -36,6 +36,20 @@ struct ImageFormat {
 struct LayerNoise {
   uint32_t stream = 0;
   size_t width = 0;
+};
+
+// Learned prior: a mixture of Gaussians. A value z from N(0, 1), drawn from the noise stream,
+// selects the component k, the number of thresholds below z; h = means[k] + scales[k] · eps.
+struct Mixture {
+  uint32_t stream = 0;
+  std::vector<float> thresholds;  // ascending, one fewer than components
+  std::vector<float> means;       // [components, latent_width]
+  // Lower triangular factors of the covariances, [components, width · (width + 1) / 2], row by row;
+  // if diagonal, standard deviations [components, width].
+  std::vector<float> scales;
+  bool diagonal = false;
+
+  bool empty() const { return means.empty(); }
 };
 
 // An input or output of a plan.
@@ -72,6 +86,7 @@ struct ZOO_API Manifest {
   // files. directions: by attribute, the mean latent with it minus the mean latent without it.
   size_t latent_width = 0;
   std::string prior;      // "normal", or "none" for plain autoencoders, which cannot sample
+  Mixture mixture;        // the learned prior, empty if there is none
   std::string posterior;  // "gaussian", or "deterministic" for encoders without logvar
   std::vector<float> latent_mean;
   std::vector<float> latent_std;
