@@ -107,29 +107,39 @@ void Products::set_bias(size_t set, size_t output, float value) {
 }
 
 void Products::quantize_weights() {
-  const size_t taps = column_size / tap_size;
+  const size_t padded = out.padded();
   scales.assign(biases.size(), 0.0f);
-  tap_sums.assign(taps * out.padded(), 0);
-  const auto for_weights = [&](const auto& call) {
+  tap_sums.assign(column_size / tap_size * padded, 0);
+  // Calls `call` for every 16 weights of an input channel, with the index of their first output
+  // channel in `scales` and in `tap_sums`.
+  const auto for_rows = [&](const auto& call) {
     for (const Phase& phase : phases) {
       for (const Tap& tap : phase.taps) {
-        for (size_t c = 0; c < out.channels; ++c) {
-          float* const first =
-              weights.data() + c / kBlock * column_size + tap.weights * tap_size + c % kBlock;
-          for (size_t k = 0; k < in.channels; ++k) {
-            call(phase.bias * out.padded() + c, tap.weights * out.padded() + c, first + k * kBlock);
+        for (size_t c = 0; c < padded; c += kBlock) {
+          float* row = weights.data() + c / kBlock * column_size + tap.weights * tap_size;
+          for (size_t k = 0; k < in.channels; ++k, row += kBlock) {
+            call(phase.bias * padded + c, tap.weights * padded + c, row);
           }
         }
       }
     }
   };
-  for_weights([&](size_t channel, size_t, const float* weight) {
-    scales[channel] = std::max(scales[channel], std::abs(*weight) / kMostWeight);
+  for_rows([&](size_t channel, size_t, const float* row) {
+    float* const scale = scales.data() + channel;
+    for (size_t c = 0; c < kBlock; ++c) {
+      scale[c] = std::max(scale[c], std::abs(row[c]) / kMostWeight);
+    }
   });
-  for_weights([&](size_t channel, size_t sum, float* weight) {
-    const float whole = scales[channel] == 0.0f ? 0.0f : std::nearbyint(*weight / scales[channel]);
-    *weight = std::min(std::max(whole, -kMostWeight), kMostWeight);
-    tap_sums[sum] += static_cast<int32_t>(*weight);
+  for_rows([&](size_t channel, size_t tap, float* row) {
+    const float* const scale = scales.data() + channel;
+    int32_t* const sums = tap_sums.data() + tap;
+    for (size_t c = 0; c < kBlock; ++c) {
+      // Adding 1.5 · 2²³ rounds to whole numbers, ties to even.
+      constexpr float kShift = 12582912.0f;
+      const float whole = row[c] / (scale[c] == 0.0f ? 1.0f : scale[c]) + kShift - kShift;
+      row[c] = std::min(std::max(whole, -kMostWeight), kMostWeight);
+      sums[c] += static_cast<int32_t>(row[c]);
+    }
   });
   for (float& scale : scales) scale *= code->scale;
 }
