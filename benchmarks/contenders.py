@@ -127,6 +127,12 @@ class OursBf16(Ours):
     precision = "bf16"
 
 
+class OursInt8(Ours):
+    """This runtime in int8, for engines that have the ranges of their activations."""
+
+    precision = "int8"
+
+
 class OursOpenVinoBf16(Ours):
     """This runtime on OpenVINO, in bf16."""
 

@@ -38,6 +38,7 @@ CONTENDERS: dict[str, type[Contender]] = {
     "torch-compile-bf16": torch_contenders.TorchCompileBf16,
     "openvino-bf16": contenders.StockOpenVinoBf16,
     "zoo-bf16": contenders.OursBf16,
+    "zoo-int8": contenders.OursInt8,
     "zoo-onnxruntime": contenders.OursOnnxRuntime,
     "zoo-openvino-bf16": contenders.OursOpenVinoBf16,
 }
@@ -212,7 +213,11 @@ def main(
     out: Path | None,
     resume: bool,
 ) -> None:
+    from runtime import manifest
     from zoo import engine_path
+
+    def takes_part(name: str, engine: Path) -> bool:
+        return name != "zoo-int8" or "ranges" in manifest.read(engine).get("int8", {})
 
     out = out or cpu_results.default_path()
     report = cpu_results.open_report(out, resume)
@@ -222,10 +227,11 @@ def main(
         report["command"] = command.replace(",".join(list_models()), "all")
     for model in models:
         engine = engine_path(f"{model}.onnx")
-        missing = [size for size in batch if not cpu_results.is_done(report, model, size, names)]
+        keys = [name for name in names if takes_part(name, engine)]
+        missing = [size for size in batch if not cpu_results.is_done(report, model, size, keys)]
         if missing:
             with open_case(engine, report["machine"]["cores"]) as case:
-                processes = [Process(name, CONTENDERS[name], case, serve) for name in names]
+                processes = [Process(name, CONTENDERS[name], case, serve) for name in keys]
                 try:
                     for size in missing:
                         rows = run(case, model, size, processes, rounds, seconds)

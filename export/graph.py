@@ -179,6 +179,17 @@ def remove_unused(model: ModelProto) -> None:
             entries.remove(entry)
 
 
+def remove_learned_prior(model: ModelProto) -> None:
+    """Remove the transform of the latent to the learned prior, which the runtime computes."""
+    if node := find_producer(model, DECODED):
+        model.graph.node.remove(node)
+        for other in model.graph.node:
+            for index, name in enumerate(other.input):
+                if name == DECODED:
+                    other.input[index] = LATENT
+        remove_unused(model)
+
+
 def remove_domain(model: ModelProto) -> None:
     """Remove the bodies of our operators, which the model no longer uses, and their domain."""
     del model.functions[:]

@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from export.functions import DOMAIN
-from export.graph import MEAN, find_producer, remove_domain, remove_unused
+from export.graph import (
+    MEAN,
+    find_producer,
+    remove_domain,
+    remove_learned_prior,
+    remove_unused,
+)
 
 SIZES = (1, 2, 3, 5, 8, 11, 16, 33, 64)
 DENSE = 16
@@ -113,6 +119,7 @@ def extract_float_part(model: ModelProto) -> ModelProto:
     The results of the noise operators become inputs; the output is the mean image, if there is one.
     """
     model = copy.deepcopy(model)
+    remove_learned_prior(model)
     graph = model.graph
     for name, width in _noise_widths(model).items():
         graph.node.remove(find_producer(model, name))

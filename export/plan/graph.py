@@ -13,14 +13,7 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 
 from export.errors import ExportError
 from export.functions import DOMAIN
-from export.graph import (
-    DECODED,
-    LATENT,
-    find_producer,
-    read_attribute,
-    remove_domain,
-    remove_unused,
-)
+from export.graph import read_attribute, remove_domain, remove_learned_prior, remove_unused
 
 LATENT_STREAM = 0
 
@@ -51,17 +44,6 @@ def prepare(model: ModelProto, manifest: dict[str, Any]) -> ModelProto:
     del model.graph.value_info[:]
     del model.metadata_props[:]
     return onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
-
-
-def remove_learned_prior(model: ModelProto) -> None:
-    """Remove the transform of the latent to the learned prior, which the runtime computes."""
-    if node := find_producer(model, DECODED):
-        model.graph.node.remove(node)
-        for other in model.graph.node:
-            for index, name in enumerate(other.input):
-                if name == DECODED:
-                    other.input[index] = LATENT
-        remove_unused(model)
 
 
 def replace_noise_by_inputs(model: ModelProto, manifest: dict[str, Any]) -> None:

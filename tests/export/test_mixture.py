@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 import runtime
 from backends import BACKENDS
+from benchmarks import cpu_cases
 from changed_engines import changed
 from export import mixture, pipeline
 from export.errors import ExportError
 from export.mixture import STREAM, GaussianMixture
+from export.plan import graph
 from export.stock import Session
 from exported import GREY, write_run
 from oracles.noise import normals
@@ -267,9 +269,10 @@ def test_graphs_must_draw_the_component(engine: Path, tmp_path: Path) -> None:
         runtime.Generator(path)
 
 
-def test_plans_decode_the_latent_itself(engine: Path) -> None:
-    from export.plan import graph
-
-    prepared = graph.prepare(onnx.load(engine), runtime.manifest.read(engine))
-    assert [entry.name for entry in prepared.graph.input] == ["latent"]
-    assert not {"Where", "Gather", "Greater"} & {node.op_type for node in prepared.graph.node}
+def test_plans_and_peers_decode_the_latent_itself(engine: Path) -> None:
+    for prepared in (
+        graph.prepare(onnx.load(engine), runtime.manifest.read(engine)),
+        cpu_cases.stock_graph(engine),
+    ):
+        assert [entry.name for entry in prepared.graph.input] == ["latent"]
+        assert not {"Where", "Gather", "Greater"} & {node.op_type for node in prepared.graph.node}
