@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from export.manifest import NOISE
 from small_engines import Graph, manifest
 
 Floats = NDArray[np.float32]
@@ -60,14 +61,13 @@ class Linear:
         graph.add("Reshape", ["unit", shape], "square")
         graph.levels_of("square", "image", [0, 1, 2, 3])
         width = len(self.weight)
-        streams = {"algorithm": "philox4x32-10", "transform": "box-muller"}
         graph.save(
             path,
             manifest(
                 "generator",
                 self.shape,
                 latent={"width": width, "prior": "none"},
-                noise=streams | {"streams": {"latent": 0}},
+                noise=NOISE | {"streams": {"latent": 0}},
             ),
             {"mu": (TensorProto.FLOAT, ["n", width])},
             {"image": (TensorProto.UINT8, ["n", *self.shape])},

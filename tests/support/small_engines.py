@@ -17,7 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from export.manifest import KEY
+from export.manifest import KEY, NOISE
 
 Floats = NDArray[np.float64]
 Levels = NDArray[np.uint8]
@@ -237,12 +237,11 @@ def decoder(
     shape = graph.constant("shape", np.array([-1, *SHAPE], np.int64))
     graph.add("Reshape", ["unit", shape], "square")
     graph.levels_of("square", "image", [0, 1, 2, 3])
-    streams = {"algorithm": "philox4x32-10", "transform": "box-muller", "streams": {"latent": 0}}
     document = manifest(
         "generator",
         SHAPE,
         latent={"width": WIDTH, "prior": prior},
-        noise=streams,
+        noise=NOISE | {"streams": {"latent": 0}},
         directions={"bright": [0.5] * WIDTH},
         attributes=["bright"],
     )

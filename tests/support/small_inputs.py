@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from onnx import TensorProto
 
+from export.manifest import NOISE
 from oracles.noise import normals
 from small_engines import Floats, Graph, Levels, manifest, node, sigmoid, taken
 
-NOISE = {"algorithm": "philox4x32-10", "transform": "box-muller"}
 SHAPE = (6, 5, 1)
 PIXELS = 30
 WIDTH = 4

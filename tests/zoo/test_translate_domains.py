@@ -3,92 +3,101 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import runtime
 import small_inputs
-import toy_domains
 import toy_translators as toys
 from pictures import save_pictures
 from shell import refuses, run, succeeds
-from toy_domains import DOMAINS
 from toy_translators import scores
+from zoo import engine_path
 from zoo.corruption.edges import edges
+from zoo.data import faces
+from zoo.data.domains import Domains, Table, read_domains
 from zoo.evaluation import quality
 from zoo.images import grid
 
-SEEN = len(DOMAINS.seen)
+ENGINE = "stargan.onnx"
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Path:
-    return toy_domains.write(tmp_path)
+@pytest.fixture(scope="module")
+def domains() -> Domains:
+    with runtime.Translator(engine_path(ENGINE)) as translator:
+        return read_domains(translator)
 
 
-@pytest.fixture
-def own() -> np.ndarray:
-    """Attributes of eight images: all hair colours, bald, with sunglasses."""
-    table = np.zeros((8, SEEN), np.bool_)
-    table[np.arange(6), [0, 1, 2, 0, 1, 2]] = True
-    table[[1, 3, 6], DOMAINS.names.index("Smiling")] = True
-    table[[2, 3], DOMAINS.names.index("Eyeglasses")] = True
-    table[4, DOMAINS.seen.index("Sunglasses")] = True
-    return table
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    """Eight faces: five colours of hair, one without, one with sunglasses, three with glasses."""
+    return faces.make(0, 41, processes=1)[0][[0, 2, 3, 5, 7, 16, 23, 40]]
 
 
-def test_what_is_asked_for_changes(tmp_path: Path, engine: Path, own: np.ndarray) -> None:
-    images = toy_domains.images_of(own)
+@pytest.fixture(scope="module")
+def own(images: np.ndarray, domains: Domains) -> Table:
+    """Attributes of the faces, as the classifier beside the translator sees them."""
+    with runtime.Classifier(engine_path("stargan.classifier.onnx")) as classifier:
+        return domains.decide(classifier.classify(images))
+
+
+def translated(images: np.ndarray, targets: Table) -> np.ndarray:
+    with runtime.Translator(engine_path(ENGINE)) as translator:
+        return translator.translate(images, targets.astype(np.float32))
+
+
+def test_what_is_asked_for_changes(
+    tmp_path: Path, images: np.ndarray, own: Table, domains: Domains
+) -> None:
     np.save(tmp_path / "a.npy", images)
     done = run(
-        "translate", "--engine", engine, "a.npy", "--to", "Blond_Hair,-Eyeglasses",
+        "translate", "--engine", ENGINE, "a.npy", "--to", "Blond_Hair,-Eyeglasses",
         "--out", "o.npy", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done
-    # The two without hair, and the one whose sunglasses hide whether there are glasses.
-    assert done.stderr == "3 images in which not all of Blond_Hair,-Eyeglasses can be changed\n"
-    targets, whole = DOMAINS.targets(own, {"Blond_Hair": True, "Eyeglasses": False})
-    assert (~whole).sum() == 3
-    np.testing.assert_array_equal(
-        np.load(tmp_path / "o.npy"), toy_domains.translated(images, targets)
-    )
+    # The one without hair, and the one whose sunglasses hide whether there are glasses.
+    assert done.stderr == "2 images in which not all of Blond_Hair,-Eyeglasses can be changed\n"
+    targets, whole = domains.targets(own, {"Blond_Hair": True, "Eyeglasses": False})
+    assert (~whole).sum() == 2
+    np.testing.assert_array_equal(np.load(tmp_path / "o.npy"), translated(images, targets))
 
 
-def test_a_minus_first(tmp_path: Path, engine: Path, own: np.ndarray) -> None:
-    images = toy_domains.images_of(own)[:4]
-    save_pictures(tmp_path / "in", images)
+def test_a_minus_first(tmp_path: Path, images: np.ndarray, own: Table, domains: Domains) -> None:
+    save_pictures(tmp_path / "in", images[:4])
     said = succeeds(
-        "translate", "--engine", engine, "in", "--to", "-Smiling", "--out", "out", "--grid",
+        "translate", "--engine", ENGINE, "in", "--to", "-Smiling", "--out", "out", "--grid",
         "g.png", cwd=tmp_path,
     )  # fmt: skip
     assert re.match(r"4 images in .*: out, g\.png\n", said)
-    targets = DOMAINS.targets(own[:4], {"Smiling": False})[0]
+    targets = domains.targets(own[:4], {"Smiling": False})[0]
     made = np.stack([np.asarray(Image.open(f)) for f in sorted((tmp_path / "out").iterdir())])
-    np.testing.assert_array_equal(made, toy_domains.translated(images, targets))
+    np.testing.assert_array_equal(made, translated(images[:4], targets))
 
 
-def test_a_grid_of_every_domain(tmp_path: Path, engine: Path, own: np.ndarray) -> None:
-    images = toy_domains.images_of(own)
+def test_a_grid_of_every_domain(
+    tmp_path: Path, images: np.ndarray, own: Table, domains: Domains
+) -> None:
     np.save(tmp_path / "a.npy", images)
-    args = ("--engine", engine, "a.npy", "--first", 1, "-n", 6, "--grid", "g.png")
+    args = ("--engine", ENGINE, "a.npy", "--first", 1, "-n", 6, "--grid", "g.png")
     assert succeeds("translate", *args, cwd=tmp_path) == "6 images changed to every domain: g.png\n"
-    columns = 1 + len(DOMAINS.names)
+    columns = 1 + len(domains.names)
     pixels = np.asarray(Image.open(tmp_path / "g.png"))
-    factor = grid.plan(1, 12, 12).factor
-    empty = np.full((12, 12, 3), 255)
-    found = tiles(pixels, 6, columns, 12 * factor)[:, ::factor, ::factor]
-    for row in range(6):
-        np.testing.assert_array_equal(found[row * columns], images[row + 1])
-        for column, name in enumerate(DOMAINS.names, 1):
-            wanted = {name: len(DOMAINS.choice(name)) > 1 or not own[row + 1, column - 1]}
-            targets, whole = DOMAINS.targets(own[row + 1 : row + 2], wanted)
-            changes = whole[0] and (targets[0] != own[row + 1, : len(DOMAINS.names)]).any()
-            made = toy_domains.translated(images[row + 1 : row + 2], targets)[0]
-            np.testing.assert_array_equal(
-                found[row * columns + column], made if changes else empty, err_msg=f"{row} {name}"
-            )
+    factor = grid.plan(1, 64, 64).factor
+    found = tiles(pixels, 6, columns, 64 * factor)[:, ::factor, ::factor]
+    found = found.reshape(6, columns, 64, 64, 3)
+    np.testing.assert_array_equal(found[:, 0], images[1:7])
+    for column, name in enumerate(domains.names):
+        made = np.full((6, 64, 64, 3), 255, np.uint8)
+        for row, its in enumerate(own[1:7]):
+            wanted = {name: len(domains.choice(name)) > 1 or not its[column]}
+            targets, whole = domains.targets(its[None], wanted)
+            if whole[0] and (targets[0] != its[: len(domains.names)]).any():
+                made[row] = translated(images[row + 1][None], targets)[0]
+        np.testing.assert_array_equal(found[:, column + 1], made, err_msg=name)
 
 
 def tiles(pixels: np.ndarray, rows: int, columns: int, side: int) -> np.ndarray:
@@ -109,39 +118,32 @@ def tiles(pixels: np.ndarray, rows: int, columns: int, side: int) -> np.ndarray:
     ("args", "message"),
     [
         (["--to", "Beard", "--out", "o"], "no domain 'Beard'; domains: Black_Hair, .*Eyeglasses"),
-        (["--out", "o"], "expected --to DOMAIN,… or only --grid, of Black_Hair, Blond_Hair"),
+        (["--out", "o"], "expected --to DOMAIN,… or only --grid, of Black_Hair, Brown_Hair"),
         (["--to", "Smiling"], "nothing to do: expected --out, --grid"),
         (["--to", "Smiling", "--out", "o", "--edges"], "does not take edges"),
         (["--grid", "g.png", "--first", "8"], "first must be below the number of images, 8"),
     ],
 )
-def test_bad_requests(
-    tmp_path: Path, engine: Path, own: np.ndarray, args: list[str], message: str
-) -> None:
-    np.save(tmp_path / "a.npy", toy_domains.images_of(own))
-    assert re.search(
-        message, refuses("translate", "--engine", engine, "a.npy", *args, cwd=tmp_path)
-    )
+def test_bad_requests(tmp_path: Path, images: np.ndarray, args: list[str], message: str) -> None:
+    np.save(tmp_path / "a.npy", images)
+    said = refuses("translate", "--engine", ENGINE, "a.npy", *args, cwd=tmp_path)
+    assert re.search(message, said)
 
 
-def test_without_its_classifier(tmp_path: Path, engine: Path, own: np.ndarray) -> None:
-    np.save(tmp_path / "a.npy", toy_domains.images_of(own))
-    args = ("--engine", engine, "a.npy", "--to", "Smiling", "--out", "o.npy")
-    beside = tmp_path / "toy.classifier.onnx"
-    beside.rename(tmp_path / "kept.onnx")
+def test_without_its_classifier(tmp_path: Path, images: np.ndarray) -> None:
+    np.save(tmp_path / "a.npy", images)
+    shutil.copy(engine_path(ENGINE), tmp_path / "alone.onnx")
+    args = ("--engine", "alone.onnx", "a.npy", "--to", "Smiling", "--out", "o.npy")
     message = refuses("translate", *args, cwd=tmp_path)
-    assert "toy.onnx needs its classifier to see attributes" in message
-    (tmp_path / "other").mkdir()
-    names = list(reversed(toy_domains.DOMAINS.names))
-    condition = {"kind": "attributes", "names": names}
-    other = toy_domains.write(tmp_path / "other", condition=condition)
-    message = refuses("translate", "--engine", other, *args[2:], cwd=tmp_path)
-    assert "toy.classifier.onnx is not the classifier of toy.onnx" in message
+    assert "alone.onnx needs its classifier to see attributes" in message
+    shutil.copy(engine_path("face-attributes.onnx"), tmp_path / "alone.classifier.onnx")
+    message = refuses("translate", *args, cwd=tmp_path)
+    assert "alone.classifier.onnx is not the classifier of alone.onnx" in message
 
 
-def test_domains_of_another_engine(tmp_path: Path, own: np.ndarray) -> None:
-    blur = toys.write(tmp_path / "blur.onnx", "blur", 12, 3)
-    np.save(tmp_path / "a.npy", toy_domains.images_of(own))
+def test_domains_of_another_engine(tmp_path: Path, images: np.ndarray) -> None:
+    blur = toys.write(tmp_path / "blur.onnx", "blur", 64, 3)
+    np.save(tmp_path / "a.npy", images)
     args = ("--engine", blur, "a.npy", "--to", "Smiling", "--out", "o.npy")
     message = refuses("translate", *args, cwd=tmp_path)
     assert "--to: blur.onnx does not translate between domains" in message
