@@ -19,6 +19,8 @@ struct TileRegister {
 
 class EmulatedMatrixUnit {
  public:
+  using Operands = native::Bfloat16Operands;
+
   // LDTILECFG: zeroes the registers. Invalid configurations raise #GP on a CPU.
   static void configure(const native::TileConfiguration& configuration) {
     unsigned char bytes[64];
@@ -60,14 +62,12 @@ class EmulatedMatrixUnit {
     }
   }
 
-  // TDPBF16PS. Invalid sizes raise #UD on a CPU.
+  // TDPBF16PS.
   template <int Sums, int First, int Second>
   static void multiply() {
     TileRegister& sums = registers[Sums];
     const TileRegister &a = registers[First], &b = registers[Second];
-    CHECK(configured && Sums != First && Sums != Second && First != Second);
-    CHECK(sums.rows == a.rows && sums.row_bytes == b.row_bytes && a.row_bytes == 4 * b.rows);
-    CHECK(a.row_bytes % 4 == 0 && b.row_bytes % 4 == 0);
+    check_operands(Sums, First, Second);
     for (size_t m = 0; m < sums.rows; ++m) {
       for (size_t n = 0; n < sums.row_bytes / 4; ++n) {
         float even = 0, odd = 0;
@@ -83,9 +83,20 @@ class EmulatedMatrixUnit {
     }
   }
 
- private:
+ protected:
   static constexpr int kRegisters = 8;
 
+  // Invalid operands raise #UD on a CPU.
+  static void check_operands(int sums, int first, int second) {
+    const TileRegister &c = registers[sums], &a = registers[first], &b = registers[second];
+    CHECK(configured && sums != first && sums != second && first != second);
+    CHECK(c.rows == a.rows && c.row_bytes == b.row_bytes && a.row_bytes == 4 * b.rows);
+    CHECK(a.row_bytes % 4 == 0 && b.row_bytes % 4 == 0);
+  }
+
+  inline static thread_local TileRegister registers[kRegisters];
+
+ private:
   // Denormal numbers are read as 0, and results that are denormal become 0.
   static float flushed(float value) {
     return std::abs(value) < std::numeric_limits<float>::min() ? 0 : value;
@@ -104,8 +115,31 @@ class EmulatedMatrixUnit {
     return value;
   }
 
-  inline static thread_local TileRegister registers[kRegisters];
   inline static thread_local bool configured = false;
+};
+
+class EmulatedByteUnit : public EmulatedMatrixUnit {
+ public:
+  using Operands = native::ByteOperands;
+
+  // TDPBUSD: unsigned bytes of the first register, signed bytes of the second one.
+  template <int Sums, int First, int Second>
+  static void multiply() {
+    TileRegister& sums = registers[Sums];
+    const TileRegister &a = registers[First], &b = registers[Second];
+    check_operands(Sums, First, Second);
+    for (size_t m = 0; m < sums.rows; ++m) {
+      for (size_t n = 0; n < sums.row_bytes / 4; ++n) {
+        int32_t sum;
+        std::memcpy(&sum, sums.bytes[m] + 4 * n, sizeof sum);
+        for (size_t k = 0; k < a.row_bytes; ++k) {
+          const auto weight = static_cast<int8_t>(b.bytes[k / 4][4 * n + k % 4]);
+          sum += a.bytes[m][k] * weight;
+        }
+        std::memcpy(sums.bytes[m] + 4 * n, &sum, sizeof sum);
+      }
+    }
+  }
 };
 
 }  // namespace zoo::test

@@ -11,9 +11,11 @@
 namespace {
 
 using namespace zoo::native;
+using zoo::test::EmulatedByteUnit;
 using zoo::test::EmulatedMatrixUnit;
 
 constexpr MatrixTiles kTiles = make_matrix_tiles<EmulatedMatrixUnit>();
+constexpr MatrixTiles kByteTiles = make_matrix_tiles<EmulatedByteUnit>();
 
 float widened(uint16_t half) {
   const uint32_t bits = static_cast<uint32_t>(half) << 16;
@@ -114,6 +116,64 @@ void test_tile(const Layer& layer, const Tile& tile, std::map<size_t, float>* se
   }
 }
 
+// Slots of unsigned bytes and weights of signed ones, against exact integers.
+void test_byte_tile(const Tile& tile, size_t depth) {
+  constexpr size_t kBlocks = 2, kLength = 40;
+  std::mt19937 generator(static_cast<unsigned>(depth));
+  std::vector<uint8_t> slots(kBlocks * kLength * kBlock);
+  std::vector<int8_t> weights(tile.columns * kBlocks * kBlock * kBlock);
+  std::vector<int32_t> start(tile.columns * kBlock);
+  std::vector<float> scale(start.size()), bias(start.size());
+  for (uint8_t& slot : slots) slot = static_cast<uint8_t>(generator());
+  for (int8_t& weight : weights) weight = static_cast<int8_t>(generator());
+  for (size_t c = 0; c < start.size(); ++c) {
+    start[c] = static_cast<int32_t>(generator() % 2000) - 1000;
+    scale[c] = 1e-4f * static_cast<float>(generator() % 9 + 1);
+    bias[c] = static_cast<float>(generator() % 7) - 3.0f;
+  }
+  const size_t step = tile.step == 0 ? 1 : tile.step;
+  const ptrdiff_t offset = 0;
+  const uint32_t place = 0;
+  TileCall call;
+  call.in = slots.data();
+  call.in_step = kBlock;
+  call.in_block = kLength * kBlock;
+  call.blocks = kBlocks;
+  call.depth = depth;
+  call.taps = 1;
+  call.offsets = &offset;
+  call.places = &place;
+  call.weights = weights.data();
+  call.tap_size = call.column_size = kBlocks * kBlock * kBlock;
+  call.bias = bias.data();
+  call.scale = scale.data();
+  call.start = start.data();
+  call.slope = 0.5f;
+  call.out_block = tile.rows * kBlock;
+  call.out_step = kBlock;
+  std::vector<float> results(tile.columns * call.out_block);
+  call.out = results.data();
+  tile.run_sums(call);
+  // Four channels are multiplied at once: those of the last word are read whole.
+  const size_t channels = kBlock + (depth + 3) / 4 * 4;
+  for (size_t n = 0; n < tile.columns * kBlock; ++n) {
+    for (size_t m = 0; m < tile.rows; ++m) {
+      int64_t sum = start[n];
+      for (size_t k = 0; k < channels; ++k) {
+        const size_t block = (n / kBlock * kBlocks + k / kBlock) * kBlock * kBlock;
+        const size_t weight = block + (k % kBlock / 4 * kBlock + n % kBlock) * 4 + k % 4;
+        sum += static_cast<int64_t>(weights[weight]) *
+               slots[(k / kBlock * kLength + m * step) * kBlock + k % kBlock];
+      }
+      const double value =
+          static_cast<double>(sum) * static_cast<double>(scale[n]) + static_cast<double>(bias[n]);
+      const size_t at = n / kBlock * call.out_block + m * kBlock + n % kBlock;
+      CHECK(std::abs(static_cast<double>(results[at]) - rectified(value, 0.5)) <
+            1e-6 * std::max(1.0, std::abs(value)));
+    }
+  }
+}
+
 void test_rounding() {
   CHECK(rounded_to_bfloat16(1.0f) == 0x3f80);
   CHECK(rounded_to_bfloat16(1.00390625f) == 0x3f80);     // a tie, to even
@@ -134,6 +194,12 @@ int main() {
     if (!request_matrix_units()) continue;
     const Kernels& kernels = matrix_kernels();
     for (size_t i = 0; i < kernels.tile_count; ++i) test_tile(layer, kernels.tiles[i], &seen);
+  }
+  for (const size_t depth : {1, 4, 6, 13, 16}) {
+    for (const Tile& tile : kByteTiles.tiles) test_byte_tile(tile, depth);
+    if (!request_matrix_units()) continue;
+    const Kernels& kernels = byte_matrix_kernels();
+    for (size_t i = 0; i < kernels.tile_count; ++i) test_byte_tile(kernels.tiles[i], depth);
   }
   return zoo::test::report();
 }

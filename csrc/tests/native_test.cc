@@ -318,9 +318,10 @@ std::vector<uint8_t> test_layers(const KernelSet& pair) {
   return all;
 }
 
-Kernels with_emulated_matrix_units(const Kernels& bf16) {
-  static constexpr MatrixTiles kTiles = make_matrix_tiles<zoo::test::EmulatedMatrixUnit>();
-  Kernels kernels = bf16;
+template <typename Unit>
+Kernels with_emulated_units(const Kernels& vectors) {
+  static constexpr MatrixTiles kTiles = make_matrix_tiles<Unit>();
+  Kernels kernels = vectors;
   kernels.tiles = kTiles.tiles;
   kernels.tile_count = kMatrixTiles;
   kernels.has_matrix_units = true;
@@ -354,11 +355,17 @@ int main() {
   CHECK(!use_kernels("none"));
   for (const Kernels* const narrow : supported_kernels("bf16")) {
     test_layers({*narrow, kernels("fp32")});
-    test_layers({with_emulated_matrix_units(*narrow), kernels("fp32")});
+    const Kernels emulated = with_emulated_units<zoo::test::EmulatedMatrixUnit>(*narrow);
+    test_layers({emulated, kernels("fp32")});
   }
   // Beside bytes, a CPU may have bfloat16 or not.
   for (const Kernels* const bytes : supported_kernels("int8")) {
-    test_layers({kernels("fp32"), kernels("fp32"), bytes});
+    const Kernels emulated = with_emulated_units<zoo::test::EmulatedByteUnit>(*bytes);
+    generator.seed(1);
+    const auto images = test_layers({kernels("fp32"), kernels("fp32"), bytes});
+    // Sums are integers: matrix units compute the same images.
+    generator.seed(1);
+    CHECK(test_layers({kernels("fp32"), kernels("fp32"), &emulated}) == images);
     for (const Kernels* const narrow : supported_kernels("bf16")) {
       test_layers({*narrow, kernels("fp32"), bytes});
     }

@@ -22,7 +22,7 @@ struct Choice {
   std::atomic<const Kernels*> kernels{nullptr};
 };
 
-Choice choices[] = {{"fp32"}, {"bf16"}};
+Choice choices[] = {{"fp32"}, {"bf16"}, {"int8"}};
 
 }  // namespace
 
@@ -41,6 +41,7 @@ std::vector<const Kernels*> supported_kernels(const std::string& precision) {
     list.push_back(&kAvx512Bf16Kernels);
   }
   if (precision == "int8" && avx512 && __builtin_cpu_supports("avx512vnni")) {
+    if (request_matrix_units()) list.push_back(&byte_matrix_kernels());
     list.push_back(&kAvx512VnniKernels);
   }
 #endif

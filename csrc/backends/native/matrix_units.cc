@@ -12,8 +12,8 @@ namespace zoo::native {
 
 bool has_matrix_units() {
 #if defined(__x86_64__)
-  // Leaf 7, EDX: AMX-BF16 is bit 22, AMX-TILE bit 24.
-  constexpr unsigned kBits = 1u << 22 | 1u << 24;
+  // Leaf 7, EDX: AMX-BF16 is bit 22, AMX-TILE bit 24, AMX-INT8 bit 25.
+  constexpr unsigned kBits = 1u << 22 | 1u << 24 | 1u << 25;
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx & kBits) == kBits;
 #else

@@ -1,11 +1,12 @@
-// Tiles that multiply bfloat16 matrices in AMX's tile registers, and their configuration.
+// Tiles that multiply matrices of bfloat16 or bytes in AMX's tile registers, and their
+// configuration.
 //
 // A tile register has up to 16 rows of 64 bytes. One instruction multiplies up to 16 slots × 16
 // channels by 16 channels × 16 columns: the layout of maps and of packed weights (kernels.h) is
 // that of its operands, so both are loaded as they are. The sums of a tile remain in registers.
 //
-// `Unit` executes the instructions; tests use one that emulates them. This file must not need any
-// instruction set, since tests also compile it without.
+// `Unit` executes the instructions and names its `Operands`; tests use one that emulates them. This
+// file must not need any instruction set, since tests also compile it without.
 //
 // Cost per tile: taps · blocks · columns multiplications of `rows` cycles each, and 1 + 1 / columns
 // register loads per multiplication.
@@ -34,25 +35,44 @@ constexpr int kMostSums = 4;
 constexpr int kSlots = 4, kPacked = 5;          // slots and weights of whole blocks
 constexpr int kLastSlots = 6, kLastPacked = 7;  // of the last block, if it has fewer channels
 
-constexpr size_t kElement = 2;            // bytes of a bfloat16
-constexpr size_t kPair = 2 * kElement;    // channels are multiplied in pairs
-constexpr size_t kLine = kBlock * kPair;  // bytes of a register row of weights
-constexpr size_t kSumsLine = kBlock * sizeof(float);
+// Channels are multiplied in words of four bytes: pairs of bfloat16, or four bytes.
+constexpr size_t kWord = 4;
+constexpr size_t kLine = kBlock * kWord;  // bytes of a register row of weights, and of sums
+
+// Products of bfloat16, whose sums begin with the bias.
+struct Bfloat16Operands {
+  static constexpr size_t kElement = 2;
+  using Sum = float;
+
+  static const Sum* start(const TileCall& call) { return call.bias; }
+  static float result(const TileCall&, size_t, Sum sum) { return sum; }
+};
+
+// Products of unsigned and signed bytes, whose sums are exact integers.
+struct ByteOperands {
+  static constexpr size_t kElement = 1;
+  using Sum = int32_t;
+
+  static const Sum* start(const TileCall& call) { return call.start; }
+  static float result(const TileCall& call, size_t column, Sum sum) {
+    return __builtin_fmaf(static_cast<float>(sum), call.scale[column], call.bias[column]);
+  }
+};
 
 // Returns the configuration for `rows` slots and `rest` channels in the last block (0: it is
-// whole).
-inline TileConfiguration configure(size_t rows, size_t rest) {
+// whole), of elements with `element` bytes.
+inline TileConfiguration configure(size_t rows, size_t rest, size_t element) {
   TileConfiguration configuration;
   const auto set = [&](int index, size_t register_rows, size_t bytes) {
     configuration.rows[index] = static_cast<uint8_t>(register_rows);
     configuration.row_bytes[index] = static_cast<uint16_t>(bytes);
   };
-  for (int i = 0; i < kMostSums; ++i) set(i, rows, kSumsLine);
-  set(kSlots, rows, kBlock * kElement);
-  set(kPacked, kBlock / 2, kLine);
-  const size_t pairs = rest == 0 ? kBlock / 2 : (rest + 1) / 2;
-  set(kLastSlots, rows, pairs * kPair);
-  set(kLastPacked, pairs, kLine);
+  for (int i = 0; i < kMostSums; ++i) set(i, rows, kLine);
+  set(kSlots, rows, kBlock * element);
+  set(kPacked, kBlock * element / kWord, kLine);
+  const size_t words = ((rest == 0 ? kBlock : rest) * element + kWord - 1) / kWord;
+  set(kLastSlots, rows, words * kWord);
+  set(kLastPacked, words, kLine);
   return configuration;
 }
 
@@ -81,12 +101,14 @@ inline void store_value(float* to, float value) { *to = value; }
 
 template <typename Unit, size_t Rows, size_t Step, typename Out, int... Sums>
 void matrix_tile(const TileCall& call, std::integer_sequence<int, Sums...> sums) {
+  using Operands = typename Unit::Operands;
+  constexpr size_t kElement = Operands::kElement;
   const size_t rest = call.depth == kBlock ? 0 : call.depth;
   const size_t whole = call.blocks - (rest == 0 ? 0 : 1);
   const size_t stride = (Step == 0 ? call.in_step : Step * kBlock) * kElement;
-  Unit::configure(configure(Rows, rest));
-  // With a stride of 0, each row of the register is the bias.
-  (Unit::template load<Sums>(call.bias + Sums * kBlock, 0), ...);
+  Unit::configure(configure(Rows, rest, kElement));
+  // With a stride of 0, all rows of the register begin with the same sums.
+  (Unit::template load<Sums>(Operands::start(call) + Sums * kBlock, 0), ...);
   const size_t column_size = call.column_size * kElement;
   for (size_t t = 0; t < call.taps; ++t) {
     const auto* in = static_cast<const unsigned char*>(call.in) +
@@ -102,14 +124,14 @@ void matrix_tile(const TileCall& call, std::integer_sequence<int, Sums...> sums)
       add_products<Unit, kLastSlots, kLastPacked>(in, stride, weights, column_size, sums);
     }
   }
-  alignas(64) float values[sizeof...(Sums)][Rows][kBlock];
-  (Unit::template store<Sums>(values[Sums], kSumsLine), ...);
+  alignas(64) typename Operands::Sum values[sizeof...(Sums)][Rows][kBlock];
+  (Unit::template store<Sums>(values[Sums], kLine), ...);
   Unit::release();
   for (size_t n = 0; n < sizeof...(Sums); ++n) {
     for (size_t m = 0; m < Rows; ++m) {
       Out* const out = static_cast<Out*>(call.out) + n * call.out_block + m * call.out_step;
       for (size_t c = 0; c < kBlock; ++c) {
-        const float value = values[n][m][c];
+        const float value = Operands::result(call, n * kBlock + c, values[n][m][c]);
         const float below = value * call.slope;
         store_value(out + c, value > below ? value : below);
       }
