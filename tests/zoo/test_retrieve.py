@@ -16,7 +16,6 @@ import pytest
 from PIL import Image
 
 import zoo
-from linear_engine import random
 from shell import ENGINE, peak_memory, refuses, run, succeeds
 from zoo.applications import retrieval
 from zoo.applications.retrieval import Index
@@ -28,6 +27,8 @@ from zoo.inference.inputs import open_source
 HELD = 2000
 SHAPE = (28, 28, 1)
 DATA = ("--data", "fashion-mnist")
+LINEAR = "linear-ae.encoder.onnx"
+"""Another encoder, of fewer values."""
 
 
 def brute_force(queries: np.ndarray, held: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -225,16 +226,15 @@ def sha256sum(path: Path) -> str:
 
 
 def test_an_index_of_another_engine_is_refused(folder: Path, tmp_path: Path) -> None:
-    random(32).write_encoder(tmp_path / "other.encoder.onnx")
     shutil.copy(folder / "flat.index", tmp_path)
-    args = ("--engine", "other.encoder.onnx", "--index", "flat.index", *DATA)
+    args = ("--engine", LINEAR, "--index", "flat.index", *DATA)
     said = refuses("retrieve", "query", *args, cwd=tmp_path)
     ours, theirs = (
         sha256sum(path)[:12]
-        for path in (encoder_path(zoo.engine_path(ENGINE)), tmp_path / "other.encoder.onnx")
+        for path in (encoder_path(zoo.engine_path(ENGINE)), zoo.engine_path(LINEAR))
     )
     assert f"built with vae.encoder.onnx (SHA-256 {ours}…)" in said
-    assert f"not with other.encoder.onnx ({theirs}…)" in said
+    assert f"not with {LINEAR} ({theirs}…)" in said
     # A copy under another name is the same engine.
     shutil.copy(encoder_path(zoo.engine_path(ENGINE)), tmp_path / "copy.encoder.onnx")
     args = ("--engine", "copy.encoder.onnx", *args[2:], "-n", 1)
@@ -394,17 +394,20 @@ def test_precision_is_that_of_brute_force(tmp_path: Path, fashion_mnist: DataSet
         validation_labels=train.labels[1200:1210],
         classes=np.array(fashion_mnist.classes),
     )
-    linear = random(3)
-    linear.write_encoder(tmp_path / "three.encoder.onnx")
-    args = ("--engine", "three.encoder.onnx", "--data", "data.npz", "-k", 5, "-n", 100)
+    args = ("--engine", LINEAR, "--data", "data.npz", "-k", 5, "-n", 100)
     said = succeeds("retrieve", "evaluate", *args, cwd=tmp_path)
     head, *lines = said.splitlines()
     assert head == "precision@5: 100 test images of data among 1,200 training images"
     table = {cells[0]: cells[1:] for cells in (re.split(r"\s{2,}", line) for line in lines)}
-    assert table.pop("class") == ["latents (3)", "pixels (784)"]
+    assert table.pop("class") == ["latents (16)", "pixels (784)"]
     assert all(float(cell.replace(",", "")) > 0 for cell in table.pop("queries/s"))
-    for column, space in enumerate((linear.encode, lambda x: x.reshape(len(x), -1) / 255)):
-        _, rows = brute_force(space(test.images[:100]), space(train.images[:1200]), 5)
+    with open_encoder_for(LINEAR) as encoder:
+        latents = encoder.embed(test.images[:100]), encoder.embed(train.images[:1200])
+    pixels = [
+        part.reshape(len(part), -1) / 255 for part in (test.images[:100], train.images[:1200])
+    ]
+    for column, (queries, held) in enumerate((latents, pixels)):
+        _, rows = brute_force(queries, held, 5)
         right = (train.labels[rows] == test.labels[:100, None]).mean(axis=1)
         assert float(table["all"][column]) == pytest.approx(right.mean(), abs=0.0026)
         for label, name in enumerate(fashion_mnist.classes):
@@ -415,7 +418,7 @@ def test_precision_is_that_of_brute_force(tmp_path: Path, fashion_mnist: DataSet
         from zoo.evaluation.precision import evaluate
         from zoo.inference.inputs import load_data, split_source
 
-        with open_encoder_for(str(tmp_path / "three.encoder.onnx")) as encoder:
+        with open_encoder_for(LINEAR) as encoder:
             data = load_data(str(tmp_path / "data.npz"), SHAPE)
             evaluate(encoder, split_source(data, "train"), split_source(data, "test"), 1201)
 
@@ -425,9 +428,8 @@ def test_precision_is_that_of_brute_force(tmp_path: Path, fashion_mnist: DataSet
 
 def test_pictures_pass_through_the_disk(tmp_path: Path, fashion_mnist: DataSet) -> None:
     """Peak memory grows by less than the pictures in the file."""
-    random(4).write_encoder(tmp_path / "four.encoder.onnx")
     np.save(tmp_path / "all.npy", fashion_mnist.train.images)
-    args = ("--engine", "four.encoder.onnx", "--backend", "onnxruntime", "--out", "a.index")
+    args = ("--engine", LINEAR, "--backend", "onnxruntime", "--out", "a.index")
     peaks = [
         peak_memory("retrieve", "build", "all.npy", *args, "-n", count, cwd=tmp_path)
         for count in (6_000, 60_000)
