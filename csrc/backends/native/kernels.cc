@@ -12,6 +12,8 @@ extern const Kernels kAvx512Kernels;
 extern const Kernels kAvx512Bf16Kernels;
 extern const Kernels kAvx512VnniKernels;
 extern const Kernels kAvx2Kernels;
+#elif defined(__aarch64__)
+extern const Kernels kNeonKernels;
 #endif
 
 namespace {
@@ -44,6 +46,8 @@ std::vector<const Kernels*> supported_kernels(const std::string& precision) {
     if (request_matrix_units()) list.push_back(&byte_matrix_kernels());
     list.push_back(&kAvx512VnniKernels);
   }
+#elif defined(__aarch64__)
+  if (precision == "fp32") list.push_back(&kNeonKernels);
 #endif
   return list;
 }

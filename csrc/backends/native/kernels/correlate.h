@@ -21,14 +21,15 @@ inline Sum first_sum(const CorrelateCall& call, int output) {
   return _mm512_set1_epi32(call.start[output]);
 }
 inline Vec last_value(const CorrelateCall& call, int output, Sum sum) {
-  return __builtin_convertvector((Ints)sum, Vec) * all(call.scale[output]) + all(call.bias[output]);
+  return fused(__builtin_convertvector((Ints)sum, Vec), all(call.scale[output]),
+               all(call.bias[output]));
 }
 #else
 using Line = Vec;
 
 inline Line line_at(const float* from) { return load(from); }
 inline Line line_of(const float* weight) { return all(*weight); }
-inline Vec added(Vec sum, Line x, Line w) { return sum + x * w; }
+inline Vec added(Vec sum, Line x, Line w) { return fused(x, w, sum); }
 inline Vec first_sum(const CorrelateCall& call, int output) { return all(call.bias[output]); }
 inline Vec last_value(const CorrelateCall&, int, Vec sum) { return sum; }
 #endif

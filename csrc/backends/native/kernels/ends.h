@@ -22,7 +22,7 @@ void from_levels(const uint8_t* levels, size_t count, const Scaling& scaling, vo
   Element* const to = static_cast<Element*>(out);
   const auto scaled = [&](Bytes bytes) {
     const Vec level = __builtin_convertvector(__builtin_convertvector(bytes, Ints), Vec);
-    return level / all(scaling.divisor) * all(scaling.factor) + all(scaling.shift);
+    return fused(level / all(scaling.divisor), all(scaling.factor), all(scaling.shift));
   };
   size_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
@@ -64,17 +64,16 @@ void add(const float* in, size_t count, float* sum) {
 inline Vec exponential(Vec x) {
   x = smaller(larger(x, all(-87.0f)), all(88.0f));
   const Vec shift = all(12582912.0f);  // 1.5 · 2²³: adding it rounds to whole numbers
-  const Vec n = (x * all(1.44269504f) + shift) - shift;
-  Vec r = x - n * all(0.693359375f);
-  r = r - n * all(-2.12194440e-4f);
+  const Vec n = fused(x, all(1.44269504f), shift) - shift;
+  Vec r = fused(n, all(-0.693359375f), x);
+  r = fused(n, all(2.12194440e-4f), r);
   Vec p = all(1.9875691500e-4f);
-  p = p * r + all(1.3981999507e-3f);
-  p = p * r + all(8.3334519073e-3f);
-  p = p * r + all(4.1665795894e-2f);
-  p = p * r + all(1.6666665459e-1f);
-  p = p * r + all(5.0000001201e-1f);
-  const Vec squared = r * r;
-  const Vec power = p * squared + (r + all(1.0f));
+  p = fused(p, r, all(1.3981999507e-3f));
+  p = fused(p, r, all(8.3334519073e-3f));
+  p = fused(p, r, all(4.1665795894e-2f));
+  p = fused(p, r, all(1.6666665459e-1f));
+  p = fused(p, r, all(5.0000001201e-1f));
+  const Vec power = fused(p, r * r, r + all(1.0f));
   const Ints exponent = (__builtin_convertvector(n, Ints) + 127) << 23;
   return power * reinterpret_cast<const Vec&>(exponent);
 }
@@ -105,11 +104,10 @@ void squash(Squash squash, float scale, float low, float high, float* values, si
 void to_levels(const float* values, size_t count, uint8_t* levels) {
   size_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
-    const Vec scaled = load(values + i) * all(255.0f) + all(0.5f);
+    const Vec scaled = fused(load(values + i), all(255.0f), all(0.5f));
     const Ints whole = __builtin_convertvector(scaled, Ints);
     *reinterpret_cast<Bytes*>(levels + i) = __builtin_convertvector(whole, Bytes);
   }
-  // An explicit fused multiply-add rounds like the vector loop above.
   for (; i < count; ++i) {
     levels[i] = static_cast<uint8_t>(__builtin_fmaf(values[i], 255.0f, 0.5f));
   }

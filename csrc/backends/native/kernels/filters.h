@@ -6,38 +6,49 @@
 namespace zoo::native {
 namespace {
 
+// Returns a · b + c, rounded once or twice. Where the transforms fuse is fixed, because the bytes
+// of images depend on it: not in windows at an edge, nor between the rows of a kernel. Products
+// with powers of two are exact, so there it makes no difference.
+template <bool Once>
+inline Vec add_product(Vec a, Vec b, Vec c) {
+  return Once ? fused(a, b, c) : a * b + c;
+}
+
 // Bᵀ (in place) and Aᵀ of F(4, 2), with the interpolation points 0, 1, -1, 2 and infinity.
+template <bool Once>
 inline void transform(Vec (&d)[5]) {
   const Vec across = d[3] - d[1];
-  const Vec begin = all(2.0f) * (d[0] - d[2]) + across;
-  const Vec end = (d[4] - d[2]) - all(2.0f) * across;
+  const Vec begin = fused(all(2.0f), d[0] - d[2], across);
+  const Vec end = fused(all(-2.0f), across, d[4] - d[2]);
   d[0] = begin;
   d[4] = end;
   const Vec one = d[1], two = d[2], three = d[3];
-  d[1] = (three - two) - all(2.0f) * one;
-  d[2] = all(2.0f) * one + (three - all(3.0f) * two);
+  d[1] = fused(all(-2.0f), one, three - two);
+  d[2] = fused(all(2.0f), one, add_product<Once>(all(-3.0f), two, three));
   d[3] = across;
 }
 
 inline void transform_back(const Vec (&m)[5], Vec (&out)[4]) {
   const Vec sum = m[1] + m[2], difference = m[1] - m[2];
   out[0] = m[0] + sum + m[3];
-  out[1] = difference + all(2.0f) * m[3];
-  out[2] = sum + all(4.0f) * m[3];
-  out[3] = difference + all(8.0f) * m[3] + m[4];
+  out[1] = fused(all(2.0f), m[3], difference);
+  out[2] = fused(all(4.0f), m[3], sum);
+  out[3] = fused(all(8.0f), m[3], difference) + m[4];
 }
 
 // Bᵀ and Aᵀ of F(4, 3), with the additional interpolation point -2.
+template <bool Once>
 inline void transform(Vec (&d)[6]) {
-  const Vec first = d[4] - all(4.0f) * d[2], second = d[3] - all(4.0f) * d[1];
-  const Vec third = d[4] - d[2], fourth = all(2.0f) * (d[3] - d[1]);
-  const Vec begin = all(4.0f) * d[0] + (d[4] - all(5.0f) * d[2]);
-  const Vec end = all(4.0f) * d[1] + (d[5] - all(5.0f) * d[3]);
+  const Vec first = fused(all(-4.0f), d[2], d[4]);
+  const Vec second = fused(all(-4.0f), d[1], d[3]);
+  const Vec third = d[4] - d[2], fourth = d[3] - d[1];
+  const Vec begin = fused(all(4.0f), d[0], add_product<Once>(all(-5.0f), d[2], d[4]));
+  const Vec end = fused(all(4.0f), d[1], add_product<Once>(all(-5.0f), d[3], d[5]));
   d[0] = begin;
   d[1] = first + second;
   d[2] = first - second;
-  d[3] = third + fourth;
-  d[4] = third - fourth;
+  d[3] = fused(all(2.0f), fourth, third);
+  d[4] = fused(all(-2.0f), fourth, third);
   d[5] = end;
 }
 
@@ -45,9 +56,9 @@ inline void transform_back(const Vec (&m)[6], Vec (&out)[4]) {
   const Vec sum = m[1] + m[2], difference = m[1] - m[2];
   const Vec outer = m[3] + m[4], across = m[3] - m[4];
   out[0] = m[0] + sum + outer;
-  out[1] = difference + all(2.0f) * across;
-  out[2] = sum + all(4.0f) * outer;
-  out[3] = difference + all(8.0f) * across + m[5];
+  out[1] = fused(all(2.0f), across, difference);
+  out[2] = fused(all(4.0f), outer, sum);
+  out[3] = fused(all(8.0f), across, difference) + m[5];
 }
 
 // Whole: the window lies entirely inside the image, so bounds are not checked.
@@ -74,7 +85,7 @@ void transform_window(const WindowCall& call) {
         const bool reads = Whole || inside(call.x + k, call.width);
         rows[i][k] = reads ? load(from + static_cast<size_t>(k) * call.column) : Vec{};
       }
-      transform(rows[i]);
+      transform<Whole>(rows[i]);
     }
     float* const out = call.out + part * kLanes;
 #pragma GCC unroll 6
@@ -82,7 +93,7 @@ void transform_window(const WindowCall& call) {
       Vec column[Size];
 #pragma GCC unroll 6
       for (int i = 0; i < Size; ++i) column[i] = rows[i][k];
-      transform(column);
+      transform<Whole>(column);
 #pragma GCC unroll 6
       for (int i = 0; i < Size; ++i) {
         store(out + static_cast<size_t>(Size * i + k) * call.out_step, column[i]);
@@ -92,6 +103,7 @@ void transform_window(const WindowCall& call) {
 }
 
 // G of F(4, 2) and of F(4, 3).
+template <bool Once>
 inline void transform_taps(const Vec (&g)[2], Vec (&out)[5]) {
   const Vec half = all(0.5f), sixth = all(1.0f / 6.0f);
   out[0] = g[0] * half;
@@ -101,14 +113,16 @@ inline void transform_taps(const Vec (&g)[2], Vec (&out)[5]) {
   out[4] = g[1];
 }
 
+template <bool Once>
 inline void transform_taps(const Vec (&g)[3], Vec (&out)[6]) {
-  const Vec sixth = all(1.0f / 6.0f), outer = g[0] * all(1.0f / 24.0f) + g[2] * sixth;
-  const Vec inner = (g[0] + g[2]) * -sixth, middle = g[1] * all(1.0f / 12.0f);
+  const Vec sixth = all(1.0f / 6.0f), twelfth = all(1.0f / 12.0f);
+  const Vec inner = g[0] + g[2], one = g[1] * sixth;
+  const Vec outer = add_product<Once>(g[0], all(1.0f / 24.0f), g[2] * sixth);
   out[0] = g[0] * all(0.25f);
-  out[1] = inner - g[1] * sixth;
-  out[2] = inner + g[1] * sixth;
-  out[3] = outer + middle;
-  out[4] = outer - middle;
+  out[1] = fused(inner, -sixth, -one);
+  out[2] = fused(inner, -sixth, one);
+  out[3] = add_product<Once>(g[1], twelfth, outer);
+  out[4] = add_product<Once>(g[1], -twelfth, outer);
   out[5] = g[2];
 }
 
@@ -123,12 +137,12 @@ void transform_kernel(const KernelCall& call) {
         const float* const from = call.taps[i * kTaps + k];
         taps[k] = from ? load(from + part * kLanes) : Vec{};
       }
-      transform_taps(taps, rows[i]);
+      transform_taps<false>(taps, rows[i]);
     }
     for (int k = 0; k < Size; ++k) {
       Vec taps[kTaps], column[Size];
       for (int i = 0; i < kTaps; ++i) taps[i] = rows[i][k];
-      transform_taps(taps, column);
+      transform_taps<true>(taps, column);
       for (int i = 0; i < Size; ++i) {
         store(call.out + part * kLanes + static_cast<size_t>(Size * i + k) * call.out_step,
               column[i]);

@@ -12,13 +12,12 @@ inline Vec root(Vec value) {
 #elif defined(__x86_64__)
   return (Vec)_mm256_sqrt_ps((__m256)value);
 #else
-  for (int i = 0; i < kLanes; ++i) value[i] = __builtin_sqrtf(value[i]);
-  return value;
+  return (Vec)vsqrtq_f32((float32x4_t)value);
 #endif
 }
 
 // Returns the sum of each of kLanes rows of 16 values by pairwise summation: i and i + 8, then i
-// and i + 4, and so on. If a block has two vectors, `rows` holds their sums.
+// and i + 4, and so on. If a block has several vectors, `rows` holds their sums in this order.
 inline Vec totals(Vec (&rows)[kLanes]) {
   turn(rows);
 #pragma GCC unroll 3
@@ -41,18 +40,21 @@ inline void normalize_slots(Element* in, size_t block, size_t blocks, size_t cou
 #pragma GCC unroll 4
       for (int p = 0; p < kParts; ++p) {
         const Vec x = load(in + b * block + i * kBlock + p * kLanes);
-        parts[i][p] += x * x;
+        parts[i][p] = fused(x, x, parts[i][p]);
       }
     }
   }
   Vec squares[kLanes];
 #pragma GCC unroll 16
   for (int i = 0; i < kLanes; ++i) {
+#pragma GCC unroll 2
+    for (int half = kParts / 2; half > 0; half /= 2) {
+#pragma GCC unroll 2
+      for (int p = 0; p < half; ++p) parts[i][p] += parts[i][p + half];
+    }
     squares[i] = parts[i][0];
-#pragma GCC unroll 4
-    for (int p = 1; p < kParts; ++p) squares[i] += parts[i][p];
   }
-  const Vec norms = all(1.0f) / root(totals(squares) * all(scale) + all(epsilon));
+  const Vec norms = all(1.0f) / root(fused(totals(squares), all(scale), all(epsilon)));
   for (size_t b = 0; b < blocks; ++b) {
 #pragma GCC unroll 16
     for (size_t i = 0; i < slots; ++i) {
@@ -102,7 +104,8 @@ struct Noisy {
 #pragma GCC unroll 3
       for (size_t kx = 0; kx < 3; ++kx) {
         if (!Whole && (x + kx < 1 || x + kx > call.width)) continue;
-        value += load(corner + ky * call.in_row + kx * call.in_column) * blur[3 * ky + kx];
+        value =
+            fused(load(corner + ky * call.in_row + kx * call.in_column), blur[3 * ky + kx], value);
       }
     }
     return value;
@@ -113,7 +116,7 @@ struct Noisy {
     value = value + bias;
     if (call.noise) {
       const float noise = call.noise[y * call.width + x] * call.noise_scale;
-      value = strength * all(noise) + value;
+      value = fused(strength, all(noise), value);
     }
     return larger(value, value * slope);
   }
@@ -163,7 +166,7 @@ inline Vec sum_squares(const NormCall& call, const Element* map, Vec mean) {
       for (size_t i = 0; i < 4; ++i) {
         if (x + i >= call.width) break;
         const Vec apart = load(row + (x + i) * call.out_column) - mean;
-        sums[i] += apart * apart;
+        sums[i] = fused(apart, apart, sums[i]);
       }
     }
     squares += (sums[0] + sums[2]) + (sums[1] + sums[3]);
@@ -178,14 +181,14 @@ void instance_norm(const NormCall& call) {
     const Vec total =
         call.blur ? prepare_norm<true>(call, part, out) : prepare_norm<false>(call, part, out);
     const Vec mean = total * share;
-    const Vec deviation = root(sum_squares(call, out, mean) * share + all(call.epsilon));
+    const Vec deviation = root(fused(sum_squares(call, out, mean), share, all(call.epsilon)));
     const Vec factor = load(call.scale + part * kLanes) / deviation;
     const Vec shift = load(call.shift + part * kLanes);
     const Vec slope = all(call.end_slope);
     for (size_t y = 0; y < call.height; ++y) {
       for (size_t x = 0; x < call.width; ++x) {
         Element* const at = out + y * call.out_row + x * call.out_column;
-        const Vec value = (load(at) - mean) * factor + shift;
+        const Vec value = fused(load(at) - mean, factor, shift);
         store(at, larger(value, value * slope));
       }
     }

@@ -71,7 +71,7 @@ struct Ends {
       : start(_mm512_loadu_si512(call.start + column)),
         scale(load(call.scale + column)),
         bias(load(call.bias + column)) {}
-  Vec result(Sum sum) const { return __builtin_convertvector((Ints)sum, Vec) * scale + bias; }
+  Vec result(Sum sum) const { return fused(__builtin_convertvector((Ints)sum, Vec), scale, bias); }
 
   Sum start;
   Vec scale, bias;
@@ -176,7 +176,7 @@ void pack(const float* weights, void* packed) {
 // Measures the peak rate of multiply-adds, an upper bound for every tile: enough independent sums
 // to hide the latency of the multiply-add units, and no loads.
 double spin(size_t rounds) {
-  constexpr int kSums = kLanes == 16 ? 24 : 12;
+  constexpr int kSums = kLanes == 8 ? 12 : 24;  // AVX2 has half as many registers
   const Element one[kTogether * kLanes] = {};
   Sum sums[kSums] = {};
   Broadcast x = broadcast(one);
@@ -184,15 +184,15 @@ double spin(size_t rounds) {
   // The empty asm statements keep the compiler from optimising the loop away: it must not see that
   // all sums are equal ...
 #pragma GCC unroll 24
-  for (int i = 0; i < kSums; ++i) __asm__ volatile("" : "+v"(sums[i]));
+  for (int i = 0; i < kSums; ++i) __asm__ volatile("" : ZOO_VECTOR(sums[i]));
   for (size_t round = 0; round < rounds; ++round) {
     // ... or that the factors are constant.
-    __asm__ volatile("" : "+v"(x));
+    __asm__ volatile("" : ZOO_VECTOR(x));
 #pragma GCC unroll 24
     for (int i = 0; i < kSums; ++i) sums[i] = multiplied(sums[i], x, w);
   }
 #pragma GCC unroll 24
-  for (int i = 0; i < kSums; ++i) __asm__ volatile("" : : "v"(sums[i]));
+  for (int i = 0; i < kSums; ++i) __asm__ volatile("" : ZOO_VECTOR(sums[i]));
   return 2.0 * kSums * kLanes * kTogether * static_cast<double>(rounds);
 }
 

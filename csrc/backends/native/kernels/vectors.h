@@ -8,6 +8,11 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+// Operand of asm statements: a vector register that is read and written.
+#define ZOO_VECTOR "+v"
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#define ZOO_VECTOR "+w"
 #endif
 
 namespace zoo::native {
@@ -67,6 +72,18 @@ inline Vec load(const Element* from) {
 #else
 using Element = float;
 #endif
+
+// Returns a · b + c, rounded once. Kernels are compiled without contraction: every fused operation
+// is written as one, so that all compilers and instruction sets round alike.
+inline Vec fused(Vec a, Vec b, Vec c) {
+#if defined(__x86_64__) && ZOO_LANES == 16
+  return (Vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__x86_64__)
+  return (Vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+  return (Vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#endif
+}
 
 // Exchanges the lanes of two rows of a matrix whose index has the bit `Half`, or lacks it.
 template <int Half, int... Lane>
@@ -132,7 +149,7 @@ inline void store_halves(Half* to, Vec values) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
                       _mm512_cvtps_ph((__m512)values, _MM_FROUND_TO_NEAREST_INT));
 }
-#else
+#elif defined(__x86_64__)
 inline Weights weights_at(const Half* from) {
   return (Vec)_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
 }
@@ -140,9 +157,16 @@ inline void store_halves(Half* to, Vec values) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
                    _mm256_cvtps_ph((__m256)values, _MM_FROUND_TO_NEAREST_INT));
 }
+#else
+inline Weights weights_at(const Half* from) {
+  return (Vec)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(&from->bits)));
+}
+inline void store_halves(Half* to, Vec values) {
+  vst1_u16(&to->bits, vreinterpret_u16_f16(vcvt_f16_f32((float32x4_t)values)));
+}
 #endif
 inline Broadcast broadcast(const Element* from) { return all(*from); }
-inline Sum multiplied(Sum sum, Broadcast x, Weights w) { return sum + x * w; }
+inline Sum multiplied(Sum sum, Broadcast x, Weights w) { return fused(x, w, sum); }
 #endif
 
 }  // namespace
