@@ -92,10 +92,10 @@ def calibrate(
 ) -> Calibrated:
     """Copy an engine file with the ranges that int8 needs, and the measured cost of int8.
 
-    Each product between the first and the last ones, with constant weights, gets the range of its
-    operand over the calibration samples. Products that change the outputs by more than
-    `sensitivity` allows are left out. If the others still lose too much quality, the manifest says
-    so and has no ranges, and the runtime refuses int8.
+    Each product with constant weights that the runtime computes in int8 gets the range of its
+    operand over the calibration samples. Those that change the outputs by more than `sensitivity`
+    allows are left out. If the others still lose too much quality, the manifest says so and has no
+    ranges, and the runtime refuses int8.
 
     Args:
         source: an engine file of a role with a runner.
@@ -159,7 +159,7 @@ class _Calibrator:
             }
         }
         if not ranges:
-            return field | {"refused": "no layer between its first and its last one would gain"}
+            return field | {"refused": "no layer of it would gain"}
         fp32 = self._stack.enter_context(self._open(self._path, "fp32"))
         has_fid = self._runner.has_fid and fp32.prior != "none"
         needs_data = has_fid or self._runner.takes_images
@@ -196,7 +196,7 @@ class _Calibrator:
 
     def _measure_ranges(self, prepared: onnx.ModelProto, samples: Any) -> Ranges:
         """Measure the ranges of the operands of products, by the names of the products' results."""
-        names = set(quantizable_products(prepared))
+        names = set(quantizable_products(prepared, inner=False))
         results = {name for node in self._model.graph.node for name in node.output}
         operands = {
             node.output[0]: node.input[0]

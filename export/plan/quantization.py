@@ -122,12 +122,16 @@ def lower(
     return Quantized(quantize(names), fp32, fp16, names, description)
 
 
-def quantizable_products(model: ModelProto) -> list[str]:
+def quantizable_products(model: ModelProto, inner: bool = True) -> list[str]:
     """Return the names of the products that can be in eight bits, in the order of the graph.
 
-    They have constant weights and no groups, and are neither the first nor the last on any path
-    through the network, which cost most of the quality and little of the time. Transposed
-    convolutions are included if they can be rewritten to convolutions.
+    They have constant weights and no groups. Transposed convolutions are included if they can be
+    rewritten to convolutions.
+
+    Args:
+        model: from `graph.prepare`.
+        inner: leave out the first and the last products on any path through the network, which cost
+            most of the quality and, on a GPU, little of the time.
     """
     nodes = list(model.graph.node)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -136,7 +140,8 @@ def quantizable_products(model: ModelProto) -> list[str]:
     return [
         node.name
         for node in nodes
-        if node.name in below & above
+        if node.op_type in precision.PRODUCTS
+        and (not inner or node.name in below & above)
         and node.input[1] in weights
         and (
             node.op_type in ("Gemm", "MatMul")

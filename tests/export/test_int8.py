@@ -64,7 +64,7 @@ def test_a_generator_gets_ranges_and_keeps_its_images(tmp_path: Path) -> None:
     field = runtime.manifest.verify(out)["int8"]
     model = onnx.load(out)
     operands = {node.output[0]: node.input[0] for node in model.graph.node}
-    # Neither the first nor the last of the four products.
+    # The first and the last of the four products gain nothing from bytes.
     assert len(field["ranges"]) == 2
     assert field["calibration"] == {
         "method": "percentile 99.999",

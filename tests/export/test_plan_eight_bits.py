@@ -227,6 +227,8 @@ def test_products_left_in_half_precision() -> None:
         ["n", 4, 3, 3],
     )
     assert quantization.quantizable_products(model) == ["middle"]
+    every = quantization.quantizable_products(model, inner=False)
+    assert every == ["first", "middle", "y"]
 
 
 def test_the_worst_product_is_left_in_half_precision() -> None:
