@@ -7,14 +7,12 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from torch import Tensor, nn
 
 import runtime
 import zoo
-from export import manifest
 from pictures import picture, save_pictures, wide_tiles
 from shell import ENGINE, refuses, succeeds, without
 from zoo.applications import tangents
@@ -44,21 +42,8 @@ class Linear(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the shipped engines, with a model config in their manifests."""
-    made = tmp_path_factory.mktemp("engines")
-    generator = zoo.engine_path(ENGINE)
-    for path in (generator, encoder_path(generator)):
-        model, document = onnx.load(path), runtime.manifest.read(path)
-        document["training"].setdefault("config", {})
-        manifest.attach(model, document)
-        onnx.save(model, made / path.name)
-    return made
-
-
-@pytest.fixture(scope="module")
-def decoder(engines: Path) -> nn.Module:
-    model, _ = load_engine(engines / ENGINE)
+def decoder() -> nn.Module:
+    model, _ = load_engine(zoo.engine_path(ENGINE))
     return model.decoder
 
 
@@ -69,8 +54,7 @@ def latents(fashion_mnist: DataSet) -> np.ndarray:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, engines: Path, fashion_mnist: DataSet) -> Path:
-    shutil.copytree(engines, tmp_path, dirs_exist_ok=True)
+def folder(tmp_path: Path, fashion_mnist: DataSet) -> Path:
     save_pictures(tmp_path, fashion_mnist.test.images[:2], names="{}")
     return tmp_path
 
@@ -208,7 +192,7 @@ def test_moved_images(folder: Path, decoder: nn.Module) -> None:
     ],
 )
 def test_bad_input(folder: Path, args: tuple[object, ...], problem: str) -> None:
-    shutil.copy(folder / ENGINE, folder / "alone.onnx")
+    shutil.copy(zoo.engine_path(ENGINE), folder / "alone.onnx")
     said = refuses("tangents", "--engine", ENGINE, *args, cwd=folder)
     assert re.search(problem, said), said
 
