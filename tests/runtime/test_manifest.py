@@ -1,14 +1,11 @@
 """Manifests of every role: each bad field is refused by name."""
 
-from pathlib import Path
 from typing import Any
 
-import onnx
 import pytest
 
-import runtime
 import small_engines
-from export.manifest import NOISE, attach
+from export.manifest import NOISE
 from runtime import manifest
 from runtime.errors import ManifestError
 
@@ -158,13 +155,3 @@ def test_manifests_that_lack_a_field(role: str, field: str) -> None:
     del at[last]
     with pytest.raises(ManifestError, match=f"^manifest field '{field}': .*got nothing"):
         manifest.validate(document)
-
-
-def test_old_manifests_have_a_gaussian_posterior(vae_encoder_engine: Path, tmp_path: Path) -> None:
-    document = manifest.read(vae_encoder_engine)
-    document["latent"] = {"width": 32, "prior": "normal"}
-    path = tmp_path / "old.encoder.onnx"
-    model = onnx.load(vae_encoder_engine)
-    attach(model, document)
-    onnx.save(model, path)
-    assert not runtime.Encoder(path).deterministic
