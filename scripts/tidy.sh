@@ -16,7 +16,7 @@ mkdir -p build/tidy
 ninja -C "$folder" -t compdb >build/tidy/compile_commands.json
 sources() {
   grep -oE '"file": "[^"]+csrc/(base|format|core|backends|ops|plugins|python)/[^"]+\.cc"' \
-    build/tidy/compile_commands.json | sed -E 's/.*(csrc\/[^"]+)"/\1/' | grep -v kernels_avx | sort -u
+    build/tidy/compile_commands.json | sed -E 's/.*(csrc\/[^"]+)"/\1/' | grep -vE 'kernels_(avx|neon)' | sort -u
 }
 sources | xargs -P "$(nproc)" -n 4 "$bin/clang-tidy" -p build/tidy --quiet 2> >(grep -vE 'warnings? generated|Processing file' >&2)
 echo "clang-tidy: $(sources | wc -l) files"

@@ -51,7 +51,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # Files of the longest tests: what begins last, one of several processes ends alone.
-FIRST = ("test_cpp.py", "test_emulated_gpu.py", "test_gpu_benchmark_runs.py", "test_install.py")
+FIRST = (
+    "test_cpp.py",
+    "test_aarch64.py",
+    "test_emulated_gpu.py",
+    "test_gpu_benchmark_runs.py",
+    "test_install.py",
+)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

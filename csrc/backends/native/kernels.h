@@ -222,8 +222,8 @@ struct Kernels {
 };
 
 // Returns the kernels that this CPU supports for a precision ("fp32", "bf16" or "int8"), fastest
-// first. fp32 needs AVX2 and FMA, bf16 AVX512-BF16, int8 AVX512-VNNI, and both use AMX if they may;
-// empty if none is supported.
+// first. fp32 needs AVX2 and FMA, or AArch64; bf16 AVX512-BF16, int8 AVX512-VNNI, and both use AMX
+// if they may; empty if none is supported.
 ZOO_API std::vector<const Kernels*> supported_kernels(const std::string& precision);
 
 // Returns the fastest supported kernels, or those selected by use_kernels. Throws
