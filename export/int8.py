@@ -22,7 +22,7 @@ from export.plan.calibration_set import SAMPLES, Calibration
 from export.plan.probes import Probe
 from export.plan.quantization import quantizable_products
 from export.plan.samples import gather
-from export.plan.sensitivity import Arrays, select_products
+from export.plan.sensitivity import LEVELS, SPREAD, Arrays, relative_loss, select_products
 from export.roles import ROLES
 from export.roles.role import Runner
 from zoo.evaluation.quality import decibels
@@ -176,7 +176,11 @@ class _Calibrator:
         if dropped := len(ranges) - len(names):
             self._say(f"{dropped} of {len(ranges)} layers would lose too much quality in int8")
         if not names:
-            return field | {"refused": "each of its layers would lose too much quality"}
+            loss = relative_loss(run(None, ROWS), run([*ranges], ROWS))
+            return field | {
+                "refused": f"int8 changes its outputs by {loss:.2g} times what is tolerated, "
+                f"{LEVELS:g} levels on average or an RMS difference of {SPREAD:.0%}"
+            }
         ranges = {name: ranges[name] for name in names}
         int8 = self._stack.enter_context(self._open_int8(ranges))
         field |= _compare(probes[0], fp32, int8)

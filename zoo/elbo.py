@@ -1,4 +1,4 @@
-"""Measure the test ELBO of a VAE: `python -m zoo.elbo zoo/weights/vae.safetensors`."""
+"""Measure the test ELBO of a VAE: `python -m zoo.elbo vae`."""
 
 from __future__ import annotations
 

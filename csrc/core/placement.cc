@@ -72,8 +72,8 @@ const BackendEntry* find(const std::vector<const BackendEntry*>& entries, const 
   return entry == entries.end() ? nullptr : *entry;
 }
 
-// Returns the fastest one measured at export that supports the precision, else the first that
-// supports it.
+// Returns the fastest one measured at export that supports the precision, of those that never go
+// first, else the first that supports it.
 const BackendEntry* choose_measured(const std::vector<const BackendEntry*>& entries,
                                     const Manifest& manifest, const Options& options) {
   const BackendEntry* best = nullptr;
@@ -82,6 +82,8 @@ const BackendEntry* choose_measured(const std::vector<const BackendEntry*>& entr
     // A manifest may name a backend of a newer version.
     const BackendEntry* const entry = find(entries, name);
     if (rate <= best_rate || !entry || !entry->can(options.precision)) continue;
+    // One that goes first was considered before, and may not know the graph.
+    if (entry->goes_first) continue;
     best = entry;
     best_rate = rate;
   }

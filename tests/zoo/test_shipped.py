@@ -97,7 +97,7 @@ def test_manifests_tell_the_training(entry: registry.ModelEntry) -> None:
         best = make_task(entry).best is not None
         assert 0.5 * whole < training["epochs"] <= whole if best else training["epochs"] == whole
         assert training["metrics"] and all(np.isfinite(list(training["metrics"].values())))
-        assert set(document["throughput"]) == {"onnxruntime", "openvino"}
+        assert set(document["throughput"]) >= {"onnxruntime", "openvino"}
         if "encoder" in entry.roles:
             latent = document["latent"]
             assert len(latent["mean"]) == len(latent["std"]) == latent["width"]
@@ -133,6 +133,8 @@ def by_runtime(role: str, path: Path, rows: int = 5) -> tuple[dict[str, Any], li
             options: dict[str, Any] = {}
             if "condition" in document:
                 feed["label"] = options["labels"] = np.arange(rows) % document["condition"]["count"]
+            if "mixture" in document["latent"]:
+                feed["mixture"] = np.zeros(1, np.float32)
             if "truncation" in document:
                 feed |= {"truncation": np.array([0.5], np.float32), "noise": np.ones(1, np.float32)}
                 options = {"truncation": 0.5, "seed": 3, "first": 40}

@@ -1,11 +1,14 @@
 """The VAE: shapes, options, and the ELBO against NumPy."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
+from zoo import elbo
 from zoo.data import Split
 from zoo.errors import ConfigError
 from zoo.models.vae import VAE, VAEConfig
@@ -138,3 +141,12 @@ def test_elbo_depends_on_the_seed_only(split: Split) -> None:
     assert evaluate_elbo(model, split, batch=7)["nelbo"] == pytest.approx(first["nelbo"], rel=1e-6)
     assert evaluate_elbo(model, split, seed=1)["reconstruction"] != first["reconstruction"]
     assert evaluate_elbo(model, split, samples=3)["kl"] == pytest.approx(first["kl"])
+
+
+def test_the_command_takes_names_of_shipped_engines(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 28, 28, 1), np.uint8)
+    np.savez(tmp_path / "set.npz", images=images)
+    data = ["--data", str(tmp_path / "set.npz"), "--split", "train"]
+    results = [CliRunner().invoke(elbo.main, [name, *data]) for name in ("vae", "vae.onnx")]
+    assert all(result.exit_code == 0 for result in results), results[0].output
+    assert results[0].output == results[1].output and "vae.onnx: " in results[0].output

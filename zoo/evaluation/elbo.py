@@ -8,7 +8,7 @@ import torch
 
 from zoo import data as sets
 from zoo.data import Split, normalise
-from zoo.engines import WEIGHTS
+from zoo.engines import find
 from zoo.errors import ConfigError
 from zoo.inference.inputs import report_skipped
 from zoo.models.vae import VAE
@@ -52,8 +52,8 @@ def measure_elbo(
     `source` is the folder of a run, a weights file, an engine file, or the name of a shipped one.
     Returns lines of text. Raises ConfigError, DataError, TrainingError.
     """
-    if not source.exists() and (WEIGHTS / source).exists():
-        source = WEIGHTS / source
+    if not source.exists():
+        source = find(source) or source
     model, config = load(source)
     if not isinstance(model, VAE):
         raise ConfigError(f"{source} is a {config['model']}, which has no ELBO")
