@@ -288,8 +288,12 @@ def main() -> None:
             "translate", "--engine", "colorization-ae.onnx", *faces,
             "--grey", "--grid", OUT / "colorization-ae.png",
         )  # fmt: skip
-        command("sample", "--engine", "vae.onnx", "-n", 40, "--out", OUT / "vae.png")
-        command("sample", "--engine", "vae-faces.onnx", "-n", 40, "--out", OUT / "vae-faces.png")
+        for name in ("vae", "vae-faces"):
+            for prior, out in (("mixture", f"{name}.png"), ("normal", f"{name}-normal.png")):
+                command(
+                    "sample", "--engine", f"{name}.onnx", "-n", 40,
+                    "--prior", prior, "--out", OUT / out,
+                )  # fmt: skip
 
         pca(OUT / "pca.png")
         sparsity(OUT / "sparsity.png")
