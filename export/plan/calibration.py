@@ -45,7 +45,9 @@ def measure_ranges(
     Arguments and errors are those of `measure_limits`.
     """
     ends = _measure_percentiles(model, tensors, samples, {"low": np.negative, "high": np.positive})
-    return {name: (-max(0.0, ends["low"][name]), max(0.0, ends["high"][name])) for name in tensors}
+    return {
+        name: (0.0 - max(0.0, ends["low"][name]), max(0.0, ends["high"][name])) for name in tensors
+    }
 
 
 def _measure_percentiles(

@@ -218,6 +218,8 @@ def test_inspect(tmp_path: Path) -> None:
     said = succeeds("inspect", ENGINE, cwd=tmp_path)
     for expected in ("model", "vae", "generator", "philox4x32-10", "mu", "logvar", "uint8"):
         assert re.search(rf"\b{re.escape(expected)}\b", said), expected
+    # The numbers of the learned prior, in base64.
+    assert "characters of binary data" in said and len(said) < 9000
     document = json.loads(succeeds("inspect", ENGINE, "--json", cwd=tmp_path))
     assert document == runtime.manifest.read(zoo.engine_path(ENGINE))
 

@@ -14,6 +14,9 @@ from zoo.plans import read_checks
 
 SIDES = ("inputs", "outputs")
 
+LONGEST_TEXT = 400
+"""Greatest number of characters of a text without spaces; binary data is longer."""
+
 
 def inspect_engine(file: str, as_json: bool = False) -> str:
     """Describe the manifest and the tensors of an engine file, a path or a shipped name.
@@ -57,7 +60,10 @@ def _format(value: Any) -> str:
         return json.dumps(value)
     if isinstance(value, float):
         return f"{value:.6g}"
-    return str(value)
+    text = str(value)
+    if len(text) > LONGEST_TEXT and " " not in text:
+        return f"{len(text):,} characters of binary data (--json prints them)"
+    return text
 
 
 def describe_tensors(path: Path) -> list[str]:
