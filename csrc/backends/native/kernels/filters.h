@@ -19,12 +19,12 @@ template <bool Once>
 inline void transform(Vec (&d)[5]) {
   const Vec across = d[3] - d[1];
   const Vec begin = fused(all(2.0f), d[0] - d[2], across);
-  const Vec end = fused(all(-2.0f), across, d[4] - d[2]);
+  const Vec end = fused(all(2.0f), -across, d[4] - d[2]);
   d[0] = begin;
   d[4] = end;
   const Vec one = d[1], two = d[2], three = d[3];
-  d[1] = fused(all(-2.0f), one, three - two);
-  d[2] = fused(all(2.0f), one, add_product<Once>(all(-3.0f), two, three));
+  d[1] = fused(all(2.0f), -one, three - two);
+  d[2] = fused(all(2.0f), one, add_product<Once>(all(3.0f), -two, three));
   d[3] = across;
 }
 
@@ -39,16 +39,16 @@ inline void transform_back(const Vec (&m)[5], Vec (&out)[4]) {
 // Bᵀ and Aᵀ of F(4, 3), with the additional interpolation point -2.
 template <bool Once>
 inline void transform(Vec (&d)[6]) {
-  const Vec first = fused(all(-4.0f), d[2], d[4]);
-  const Vec second = fused(all(-4.0f), d[1], d[3]);
+  const Vec first = fused(all(4.0f), -d[2], d[4]);
+  const Vec second = fused(all(4.0f), -d[1], d[3]);
   const Vec third = d[4] - d[2], fourth = d[3] - d[1];
-  const Vec begin = fused(all(4.0f), d[0], add_product<Once>(all(-5.0f), d[2], d[4]));
-  const Vec end = fused(all(4.0f), d[1], add_product<Once>(all(-5.0f), d[3], d[5]));
+  const Vec begin = fused(all(4.0f), d[0], add_product<Once>(all(5.0f), -d[2], d[4]));
+  const Vec end = fused(all(4.0f), d[1], add_product<Once>(all(5.0f), -d[3], d[5]));
   d[0] = begin;
   d[1] = first + second;
   d[2] = first - second;
   d[3] = fused(all(2.0f), fourth, third);
-  d[4] = fused(all(-2.0f), fourth, third);
+  d[4] = fused(all(2.0f), -fourth, third);
   d[5] = end;
 }
 
