@@ -25,11 +25,20 @@ struct Binding {
   Memory memory = Memory::kHost;
 };
 
+// Instances that compute one run together.
+class Team {
+ public:
+  virtual ~Team() = default;
+  // Sends the helpers away. run() does, unless it throws.
+  virtual void end() = 0;
+};
+
 // Inputs: all inputs of the graph, and those for noise as described for NoiseFrom. A drawn latent
 // is bound as "mu", in place of the first operand of the noise operator, and the noise of a layer
 // under its name (io::layer_noise). Outputs: those that the caller needs.
 struct RunArguments {
   size_t rows = 0;
+  Team* team = nullptr;  // of the instances that help with this run, if there is one
   // With a backend that copies (Backend::copies): the rows that the caller has in the main input
   // (or in the operands of the latent) and in the outputs, if fewer than the run; 0: all.
   size_t count = 0;
@@ -76,6 +85,13 @@ class Backend {
   // Runs the graph once, in the calling thread. instance < instances; different instances may run
   // at the same time. Throws ExecutionError.
   virtual void run(size_t instance, const RunArguments& arguments) = 0;
+
+  // Returns the number of other instances that can help with a run of this many rows.
+  virtual size_t helpers(size_t /*rows*/) const { return 0; }
+  // Makes the team of such a run. help() may be called in other threads before, during and after
+  // run(), which never waits for it to begin. The instance is the helper's own.
+  virtual std::unique_ptr<Team> make_team() const { return nullptr; }
+  virtual void help(size_t /*instance*/, Team* /*team*/) {}
 
   // Runs these rows in instance 0 for that many seconds, and measures its layers (zoo/layers.h).
   virtual LayerTimes measure_layers(const RunArguments& /*arguments*/, double /*seconds*/) {

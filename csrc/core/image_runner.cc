@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/checks.h"
+#include "core/run_job.h"
 
 namespace zoo {
 namespace {
@@ -25,9 +26,10 @@ RowCall skip_rows(const RowCall& call, size_t offset) {
 // Runs the graph once with `rows` rows, on the buffers of the call. Their first row is row `offset`
 // of the caller's request, and `count` of the rows belong to it.
 void run_in_place(Backend* backend, const Manifest& manifest, size_t instance, const RowCall& call,
-                  size_t offset, size_t count, size_t rows) {
+                  size_t offset, size_t count, size_t rows, Team* team) {
   RunArguments arguments;
   arguments.rows = rows;
+  arguments.team = team;
   arguments.count = count;
   arguments.inputs = {{call.images.name, call.images.data, call.images.memory}};
   for (const Rows& output : call.outputs) {
@@ -50,7 +52,7 @@ void run_padded(Backend* backend, const Manifest& manifest, size_t instance, con
   pad(&padded.images);
   std::memcpy(padded.images.data, call.images.data, count * call.images.bytes);
   for (Rows& output : padded.outputs) pad(&output);
-  run_in_place(backend, manifest, instance, padded, offset, count, rows);
+  run_in_place(backend, manifest, instance, padded, offset, count, rows, nullptr);
   for (size_t i = 0; i < call.outputs.size(); ++i) {
     if (!call.outputs[i].data) continue;
     std::memcpy(call.outputs[i].data, padded.outputs[i].data, count * call.outputs[i].bytes);
@@ -60,13 +62,13 @@ void run_padded(Backend* backend, const Manifest& manifest, size_t instance, con
 }  // namespace
 
 void run_image_rows(Backend* backend, const Manifest& manifest, size_t instance,
-                    const RowCall& call, size_t offset, size_t count, size_t batch) {
+                    const RowCall& call, size_t offset, size_t count, size_t batch, Team* team) {
   const RowCall rest = skip_rows(call, offset);
   if (backend->fixed_batch() && count != batch && !backend->copies()) {
     run_padded(backend, manifest, instance, rest, offset, count, batch);
   } else {
     const size_t rows = backend->fixed_batch() ? batch : count;
-    run_in_place(backend, manifest, instance, rest, offset, count, rows);
+    run_in_place(backend, manifest, instance, rest, offset, count, rows, team);
   }
 }
 
@@ -85,12 +87,12 @@ void run_images(Engine* engine, const RowCall& call, size_t n, const Cancel& can
   }
   Backend* const backend = &engine->backend();
   const size_t batch = engine->prepare(n, 0);
-  const auto work = [=, &call](size_t instance, size_t chunk) {
+  const auto run = [=, &call](size_t instance, size_t chunk, Team* team) {
     const size_t offset = chunk * batch;
     const size_t count = std::min(batch, n - offset);
-    run_image_rows(backend, engine->manifest(), instance, call, offset, count, batch);
+    run_image_rows(backend, engine->manifest(), instance, call, offset, count, batch, team);
   };
-  engine->pool().run(std::make_shared<Job>((n + batch - 1) / batch, work), cancel);
+  engine->pool().run(make_run_job(backend, n, (n + batch - 1) / batch, run), cancel);
 }
 
 }  // namespace zoo

@@ -27,7 +27,8 @@ struct RowCall {
 // Computes rows offset … offset + count - 1 of a call in one run of the graph; count <= batch,
 // the rows of a run on a backend with fixed sizes.
 void run_image_rows(Backend* backend, const Manifest& manifest, size_t instance,
-                    const RowCall& call, size_t offset, size_t count, size_t batch);
+                    const RowCall& call, size_t offset, size_t count, size_t batch,
+                    Team* team = nullptr);
 
 // Throws ManifestError if the engine's images are floats, which these roles do not support.
 void require_uint8_images(const Engine& engine);

@@ -6,8 +6,8 @@
 #include <set>
 #include <system_error>
 
-#include "base/cores.h"
 #include "base/fork.h"
+#include "base/pause.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -20,15 +20,6 @@ constexpr auto kPoll = std::chrono::milliseconds(50);
 // Time that a thread waits without sleeping: to wake it up takes about 20 µs, a tenth of the time
 // that an instance needs for eight small images. Longer than the time between two calls in a loop.
 constexpr auto kSpin = std::chrono::microseconds(50);
-
-// Tells the processor that the thread is waiting in a loop.
-void pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 struct Pools {
   std::mutex mutex;
@@ -49,7 +40,7 @@ void stop_at_exit() { std::atexit(&InstancePool::stop_all); }
 
 }  // namespace
 
-InstancePool::InstancePool(size_t instances) : instances_(instances), cores_(count_cores()) {
+InstancePool::InstancePool(size_t instances, size_t cores) : instances_(instances), cores_(cores) {
   for (size_t i = 0; i < instances; ++i) idle_.push_back(instances - 1 - i);
   stop_at_exit();
   Pools& known = pools();
@@ -150,7 +141,7 @@ void InstancePool::spin(const Done& done, Lock* lock) {
 // Returns a chunk of a job in the queue, which leaves it with the last one.
 size_t InstancePool::take(Job* job) {
   const size_t chunk = job->next_++;
-  if (job->next_ == job->chunks_) dequeue(job);
+  if (job->next_ == job->chunks_) remove(job, &queue_);
   return chunk;
 }
 
@@ -175,12 +166,13 @@ void InstancePool::execute(Job* job, size_t chunk, Lock* lock) {
     job->error_ = error;
     drop(job);
   }
+  if (chunk == 0) remove(job, &helped_);
   if (--job->unfinished_ == 0) job->done_.notify_all();
 }
 
-void InstancePool::dequeue(const Job* job) {
+void InstancePool::remove(const Job* job, std::deque<std::shared_ptr<Job>>* jobs) {
   const auto same = [job](const std::shared_ptr<Job>& other) { return other.get() == job; };
-  queue_.erase(std::remove_if(queue_.begin(), queue_.end(), same), queue_.end());
+  jobs->erase(std::remove_if(jobs->begin(), jobs->end(), same), jobs->end());
 }
 
 // Gives up the chunks of a job that have not begun.
@@ -189,12 +181,29 @@ void InstancePool::drop(Job* job) {
   job->dropped_ = true;
   job->unfinished_ -= job->chunks_ - job->next_;
   job->next_ = job->chunks_;
-  dequeue(job);
+  remove(job, &queue_);
+}
+
+// Returns the job that an idle worker should work on, and a chunk. Work that waits goes before
+// help.
+std::shared_ptr<Job> InstancePool::next_job(size_t* chunk) {
+  if (!queue_.empty()) {
+    std::shared_ptr<Job> job = queue_.front();
+    *chunk = take(job.get());
+    return job;
+  }
+  std::shared_ptr<Job> job = helped_.front();
+  *chunk = job->chunks_ + --job->helpers_;
+  ++job->unfinished_;
+  if (job->helpers_ == 0) helped_.pop_front();
+  return job;
 }
 
 void InstancePool::worker() {
   Lock lock(mutex_);
-  const auto has_work = [this] { return stopped_ || (!queue_.empty() && !idle_.empty()); };
+  const auto has_work = [this] {
+    return stopped_ || (!(queue_.empty() && helped_.empty()) && !idle_.empty());
+  };
   bool busy = false;  // a moment ago
   while (true) {
     if (busy && !has_work()) {
@@ -205,8 +214,8 @@ void InstancePool::worker() {
     }
     wake_.wait(lock, has_work);
     if (stopped_) return;
-    const std::shared_ptr<Job> job = queue_.front();
-    const size_t chunk = take(job.get());
+    size_t chunk = 0;
+    const std::shared_ptr<Job> job = next_job(&chunk);
     // Several calls may have counted on the same worker that was spinning.
     if (!queue_.empty() && idle_.size() > 1) wake(1);
     execute(job.get(), chunk, &lock);
@@ -235,7 +244,7 @@ void InstancePool::finish_alone(Job* job, Lock* lock) {
     std::this_thread::sleep_for(kExitDelay);
     throw ClosedError("the process is exiting");
   }
-  dequeue(job);
+  remove(job, &queue_);
   while (job->next_ != job->chunks_) execute(job, job->next_++, lock);
 }
 
@@ -279,7 +288,11 @@ void InstancePool::run(const std::shared_ptr<Job>& job, const Cancel& cancel) {
       wake(job->chunks_);
     } else {
       // To leave a small chunk to a worker only costs time.
-      if (idle_.size() > 1) wake(std::min(job->chunks_, idle_.size()) - 1);
+      const size_t others = idle_.size() - 1;
+      const size_t threads = instances_ - others;  // at work, this one included
+      job->helpers_ = std::min({job->helpers_, others, cores_ - std::min(cores_, threads)});
+      if (job->helpers_ != 0) helped_.push_back(job);
+      if (others != 0) wake(std::min(job->chunks_ - 1 + job->helpers_, others));
       work_on(job.get(), &lock);
     }
   }

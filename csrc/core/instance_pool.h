@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/cores.h"
 #include "zoo/export.h"
 #include "zoo/options.h"
 
@@ -21,14 +22,17 @@ namespace zoo {
 class Job {
  public:
   // Calls work(instance, chunk) once for each chunk unless the job is dropped.
-  Job(size_t chunks, std::function<void(size_t, size_t)> work)
-      : chunks_(chunks), work_(std::move(work)), unfinished_(chunks) {}
+  // Calls it for up to `helpers` chunks more, at the same time as chunk 0, while instances are
+  // idle.
+  Job(size_t chunks, std::function<void(size_t, size_t)> work, size_t helpers = 0)
+      : chunks_(chunks), work_(std::move(work)), helpers_(helpers), unfinished_(chunks) {}
 
  private:
   friend class InstancePool;
   const size_t chunks_;
   std::function<void(size_t, size_t)> work_;
   // Guarded by the pool's mutex; unfinished_ is also read without it.
+  size_t helpers_;   // that have not begun
   size_t next_ = 0;  // first chunk that has not begun
   std::atomic<size_t> unfinished_;
   bool dropped_ = false;  // some chunks will never run
@@ -42,8 +46,9 @@ class Job {
 // the exit is waiting for them, throw ClosedError.
 class InstancePool {
  public:
-  // Throws ExecutionError if the threads cannot be started.
-  explicit InstancePool(size_t instances);
+  // cores: number of threads that can run at the same time. Throws ExecutionError if the threads
+  // cannot be started.
+  explicit InstancePool(size_t instances, size_t cores = count_cores());
   // Finishes the chunks that are running and drops the others.
   ~InstancePool();
 
@@ -80,7 +85,8 @@ class InstancePool {
   void wake(size_t chunks);
   size_t take(Job* job);
   void work_on(Job* job, Lock* lock);
-  void dequeue(const Job* job);
+  static void remove(const Job* job, std::deque<std::shared_ptr<Job>>* jobs);
+  std::shared_ptr<Job> next_job(size_t* chunk);
   void drop(Job* job);
   void execute(Job* job, size_t chunk, Lock* lock);
   void finish_alone(Job* job, Lock* lock);
@@ -91,7 +97,8 @@ class InstancePool {
   std::condition_variable wake_;
   std::condition_variable returned_;  // an instance became idle after the stop
   std::deque<std::shared_ptr<Job>> queue_;
-  std::vector<size_t> idle_;       // numbers of the instances not in use
+  std::deque<std::shared_ptr<Job>> helped_;  // jobs whose first chunk is running and can be helped
+  std::vector<size_t> idle_;                 // numbers of the instances not in use
   std::atomic<uint64_t> news_{0};  // changes when workers have a reason to look at the queue
   size_t spinning_ = 0;            // threads that spin, and those of them that are workers
   size_t spinning_workers_ = 0;

@@ -6,6 +6,7 @@
 
 #include "base/thread_memory.h"
 #include "core/mixture.h"
+#include "core/run_job.h"
 #include "format/tensors.h"
 #include "ops/reparametrized_sample.h"
 
@@ -128,12 +129,13 @@ void bind_latents(const Manifest& manifest, NoiseFrom noise_from, const LatentSo
 
 void run_rows(Engine* engine, size_t instance, const LatentSource& source,
               const GraphInputs& inputs, uint64_t offset, size_t count, size_t batch,
-              const Images& images) {
+              const Images& images, Team* team) {
   const Manifest& manifest = engine->manifest();
   Backend& backend = engine->backend();
   RunArguments arguments;
   arguments.rows = backend.fixed_batch() ? batch : count;
   arguments.count = count;
+  arguments.team = team;
   // Synthesis networks draw noise only for their layers.
   const NoiseFrom from =
       has_trait(manifest, kDrawsLatent) ? backend.noise_from() : NoiseFrom::kCaller;
@@ -168,12 +170,13 @@ std::shared_ptr<Job> generate_job(Engine* engine, const LatentSource& source,
   if (engine->backend().fixed_batch()) engine->backend().prepare(batch);
   const auto chunks = static_cast<size_t>((n + batch - 1) / batch);
   const size_t bytes = engine->manifest().image.bytes();
-  return std::make_shared<Job>(chunks, [=](size_t instance, size_t chunk) {
+  const auto run = [=](size_t instance, size_t chunk, Team* team) {
     const uint64_t offset = static_cast<uint64_t>(chunk) * batch;
     const auto count = static_cast<size_t>(std::min<uint64_t>(batch, n - offset));
     run_rows(engine, instance, source, inputs, offset, count, batch,
-             {static_cast<unsigned char*>(images.data) + offset * bytes, images.memory});
-  });
+             {static_cast<unsigned char*>(images.data) + offset * bytes, images.memory}, team);
+  };
+  return make_run_job(&engine->backend(), n, chunks, run);
 }
 
 }  // namespace zoo

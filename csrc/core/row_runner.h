@@ -30,7 +30,7 @@ struct Images {
 // count <= batch. `images` points to the first of these rows.
 void run_rows(Engine* engine, size_t instance, const LatentSource& source,
               const GraphInputs& inputs, uint64_t offset, size_t count, size_t batch,
-              const Images& images);
+              const Images& images, Team* team = nullptr);
 
 // Creates a job that generates n images in chunks of at most `batch` rows, as returned by
 // Engine::prepare. The memory behind source, inputs and images must outlive the job.

@@ -1,6 +1,7 @@
 // A minimal test framework: CHECK, THROWS, and a report at the end.
 #pragma once
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -10,13 +11,13 @@
 
 namespace zoo::test {
 
-inline int& failures() {
-  static int count = 0;
+inline std::atomic<int>& failures() {
+  static std::atomic<int> count{0};
   return count;
 }
 
-inline int& checks() {
-  static int count = 0;
+inline std::atomic<int>& checks() {
+  static std::atomic<int> count{0};
   return count;
 }
 
@@ -29,7 +30,7 @@ inline void check(bool passed, const char* what, const char* file, int line) {
 
 // Prints the result and returns the exit status of the program.
 inline int report() {
-  std::printf("%d checks, %d failed\n", checks(), failures());
+  std::printf("%d checks, %d failed\n", checks().load(), failures().load());
   return failures() == 0 && checks() > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

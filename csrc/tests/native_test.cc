@@ -2,6 +2,7 @@
 // shapes that fill no tile, in every instruction set that this CPU has.
 #include <cmath>
 #include <random>
+#include <thread>
 
 #include "backends/native/operators/dense_image.h"
 #include "backends/native/operators/ends.h"
@@ -14,6 +15,9 @@
 namespace {
 
 using namespace zoo::native;
+
+// Threads that help with an image.
+constexpr size_t kHelpers = 2;
 
 std::mt19937 generator;
 
@@ -230,6 +234,22 @@ std::vector<uint8_t> test_network(const KernelSet& pair, size_t width, std::vect
   }
   for (size_t n = 0; n < kImages; ++n) {
     one.run(inputs, single_images, n, 1, one_maps.data(), one_floats.data());
+  }
+  CHECK(grouped == single);
+
+  // The same bytes if threads compute parts of each image, some of which come late or never.
+  const Plan parts(pair, network, 1, {kHelpers + 1, /*least=*/0.0});
+  Bytes part_maps(parts.maps());
+  std::vector<Floats> part_floats(kHelpers + 1, Floats(parts.floats()));
+  for (size_t n = 0; n <= kHelpers; ++n) {
+    std::fill_n(single.begin() + static_cast<std::ptrdiff_t>(n * bytes), bytes, uint8_t{0});
+    Team team;
+    std::vector<std::thread> helpers;
+    for (size_t i = 0; i < n; ++i) {
+      helpers.emplace_back([&, i] { parts.help(part_floats[i + 1].data(), &team); });
+    }
+    parts.lead(inputs, single_images, n, part_maps.data(), part_floats[0].data(), &team);
+    for (std::thread& helper : helpers) helper.join();
   }
   CHECK(grouped == single);
 

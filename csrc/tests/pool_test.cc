@@ -88,6 +88,38 @@ void several_callers_find_all_instances() {
   }
 }
 
+void idle_instances_help() {
+  InstancePool pool(3, /*cores=*/3);
+  for (int round = 0; round < 20; ++round) {
+    std::vector<std::atomic<int>> calls(3);
+    std::atomic<int> begun{0};
+    const auto work = [&](size_t, size_t chunk) {
+      ++calls[chunk];
+      for (++begun; begun < 3;) std::this_thread::yield();
+    };
+    pool.run(std::make_shared<Job>(1, work, 2), {});
+    for (const auto& count : calls) CHECK(count == 1);
+  }
+  // Nobody helps without an instance or a core, or with a job that waits for its turn.
+  std::atomic<int> helpers{0};
+  const auto work = [&](size_t, size_t chunk) { helpers += chunk != 0; };
+  InstancePool alone(1, /*cores=*/3);
+  InstancePool slow(3, /*cores=*/1);
+  for (InstancePool* other : {&alone, &slow}) other->run(std::make_shared<Job>(1, work, 2), {});
+  const auto job = std::make_shared<Job>(1, work, 2);
+  pool.submit(job);
+  CHECK(pool.join(job, {}) && helpers == 0);
+  // An error of the first chunk comes out, as does one of a helper.
+  for (const size_t bad : {0u, 1u}) {
+    std::atomic<int> ready{0};
+    const auto fails = [&](size_t, size_t chunk) {
+      for (++ready; ready < 2;) std::this_thread::yield();
+      if (chunk == bad) throw zoo::ExecutionError("the graph failed");
+    };
+    THROWS(pool.run(std::make_shared<Job>(1, fails, 1), {}), zoo::ExecutionError, "failed");
+  }
+}
+
 void first_error_comes_out() {
   InstancePool pool(2);
   for (const size_t chunks : {1u, 50u}) {
@@ -234,6 +266,7 @@ int main() {
   an_instance_has_one_user();
   the_caller_works_too();
   several_callers_find_all_instances();
+  idle_instances_help();
   first_error_comes_out();
   cancellation_drops_the_rest();
   a_throwing_cancel_ends_the_job();

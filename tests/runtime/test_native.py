@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,39 @@ def test_images_are_the_same_in_every_instruction_set(name: str, best_isa: None)
             images.append(generator.decode(latents, labels=labels))
     for one, other in itertools.pairwise(images):
         assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", ["dcgan-faces", "progan", "stylegan", "vae-faces"])
+def test_idle_instances_help_with_a_lone_image(name: str, precision: str) -> None:
+    """Whether they come or not, and whoever calls at the same time, it has the same bytes."""
+    expected = runtime.Generator(
+        engine(name), backend="native", precision=precision, instances=1
+    ).sample(8, seed=5)
+    shared = runtime.Generator(engine(name), backend="native", precision=precision, instances=3)
+
+    def differing(callers: int) -> list[int]:
+        with ThreadPoolExecutor(callers) as pool:
+            indices = [*range(8)] * 5
+            images = pool.map(lambda i: shared.sample(1, seed=5, first=i)[0], indices)
+            return [
+                i for i, image in zip(indices, images, strict=True) if (image != expected[i]).any()
+            ]
+
+    assert [differing(callers) for callers in (1, 3)] == [[], []]
+
+
+@pytest.mark.parametrize("name", ["pix2pix-edges", "inpainting-ae"])
+def test_idle_instances_help_with_a_lone_translation(name: str) -> None:
+    one, shared = (
+        runtime.Translator(engine(name), backend="native", instances=count) for count in (1, 3)
+    )
+    images = pictures(one.input_shape)[:3]
+    expected = one.translate(images)
+    for _ in range(5):
+        for i in range(3):
+            lone = shared.translate(images[i : i + 1], first=i)
+            np.testing.assert_array_equal(lone[0], expected[i])
 
 
 def test_classes_are_those_that_were_asked_for() -> None:

@@ -56,10 +56,12 @@ struct Place {
   }
 };
 
-// Memory of an instance: maps, and floats, which include the wide maps.
+// Memory of an instance: maps, wide maps, and the scratch memory of the steps. Threads that compute
+// parts of an image have scratch memory of their own.
 struct Memory {
   unsigned char* maps;
   float* floats;
+  float* scratch;
 
   void* at(const Place& place, size_t from_begin) const {
     if (place.storage == Storage::kWide) return floats + place.offset + from_begin;

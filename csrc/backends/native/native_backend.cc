@@ -16,9 +16,15 @@ namespace {
 using native::KernelSet;
 using native::Network;
 using native::Plan;
+using native::Team;
 
 // Minimum number of rows for which a group is computed together rather than image by image.
 constexpr size_t kWorthAGroup = 5;
+
+// Operations in split steps from which on several threads compute an image faster than one, and the
+// most threads that do.
+constexpr double kWorthHelp = 3e7;
+constexpr size_t kMostThreads = 8;
 
 // Measurement of layers: minimum number of rounds, and iterations of the peak measurement per
 // round.
@@ -31,17 +37,38 @@ class NativeBackend : public Backend {
       : kernels_(kernels),
         network_(pack(std::move(network), kernels)),
         group_(kernels, network_, native::kGroup),
-        single_(kernels, network_, 1),
+        single_(kernels, network_, 1, {std::min(instances, kMostThreads)}),
         instances_(instances) {}
 
   NoiseFrom noise_from() const override { return NoiseFrom::kCaller; }
   bool fixed_batch() const override { return false; }
   void prepare(size_t) override {}
 
+  size_t helpers(size_t rows) const override {
+    return rows == 1 && single_.shared_operations() >= kWorthHelp
+               ? std::min(instances_.size(), kMostThreads) - 1
+               : 0;
+  }
+
+  std::unique_ptr<zoo::Team> make_team() const override { return std::make_unique<Team>(); }
+
+  void help(size_t instance, zoo::Team* team) override {
+    Room& room = instances_[instance].single;
+    room.floats.resize(single_.floats());
+    single_.help(room.floats.data(), static_cast<Team*>(team));
+  }
+
   void run(size_t instance, const RunArguments& arguments) override {
     Instance& own = instances_[instance];
     bind(network_.inputs, arguments.inputs, &own.inputs);
     bind(network_.outputs, arguments.outputs, &own.outputs);
+    if (arguments.team) {
+      own.single.maps.resize(single_.maps());
+      own.single.floats.resize(single_.floats());
+      single_.lead(own.inputs.data(), own.outputs.data(), 0, own.single.maps.data(),
+                   own.single.floats.data(), static_cast<Team*>(arguments.team));
+      return;
+    }
     run_rows(&own, arguments.rows, nullptr, nullptr);
   }
 

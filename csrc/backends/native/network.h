@@ -54,8 +54,22 @@ class Step {
 
   // Computes images image … image + count - 1 of the run.
   virtual void run(const Run& run, size_t image, size_t count) const = 0;
+  // Returns the number of parts of an image that can be computed at the same time, by different
+  // threads; 1 if that is not worth it.
+  virtual size_t parts() const { return 1; }
+  // Computes a part of an image. Together, the parts have the bytes of run().
+  virtual void run_part(const Run& run, size_t image, size_t /*part*/) const {
+    this->run(run, image, 1);
+  }
   // Returns a description of the chosen kernels for reports; empty if there is no choice.
   virtual std::string kernel() const { return {}; }
+};
+
+// How many threads may compute an image together, and the least operations of a step for it to be
+// split. A million take some 4 µs, and to hand out parts less than one.
+struct Sharing {
+  size_t threads = 1;
+  double least = 1e6;
 };
 
 // Memory places of an operator's operands, result and scratch memory.
@@ -64,7 +78,26 @@ struct Places {
   std::vector<Place> in;
   Place out;
   size_t scratch = 0;  // offset of the step's scratch memory, in floats
+  Sharing sharing = {};
+
+  // Returns the number of parts of a step with `operations` that consists of `units`: two per
+  // thread, since helpers come late, or 1 if handing them out takes too long.
+  size_t parts(size_t units, double operations) const {
+    if (sharing.threads == 1 || out.grouped || operations < sharing.least) return 1;
+    return units < 2 * sharing.threads ? units : 2 * sharing.threads;
+  }
 };
+
+// Units first … last - 1 of a step.
+struct Range {
+  size_t first;
+  size_t last;
+};
+
+// Returns the units of one of `parts` parts of about the same size.
+inline Range part_of(size_t units, size_t parts, size_t part) {
+  return {units * part / parts, units * (part + 1) / parts};
+}
 
 // Preferred layout of an operator's result when several images are computed together: that of the
 // first operand, group mode, or image mode (map.h).

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backends/native/network.h"
+#include "backends/native/team.h"
 
 namespace zoo::native {
 
@@ -18,7 +19,8 @@ struct PlacedStep {
 class Plan {
  public:
   // Plans runs of up to `images` images at a time. The network must outlive the plan.
-  Plan(const KernelSet& kernels, const Network& network, size_t images);
+  Plan(const KernelSet& kernels, const Network& network, size_t images,
+       const Sharing& sharing = {});
 
   size_t images() const { return images_; }
 
@@ -36,6 +38,16 @@ class Plan {
   void run(const void* const* inputs, void* const* outputs, size_t first, size_t count,
            unsigned char* maps, float* floats, double* seconds = nullptr) const;
 
+  // Computes a row of the tensors, with a plan for one image, together with the threads that call
+  // help() with the same team meanwhile.
+  void lead(const void* const* inputs, void* const* outputs, size_t row, unsigned char* maps,
+            float* floats, Team* team) const;
+  // Computes parts of the steps until the leader is done, in `floats` of its own for scratch
+  // memory.
+  void help(float* floats, Team* team) const;
+  // Returns the number of operations per image that are computed in parts.
+  double shared_operations() const { return shared_operations_; }
+
  private:
   // Consecutive steps that run for all images at once or, if `apart`, for one image at a time.
   struct Segment {
@@ -46,6 +58,7 @@ class Plan {
   size_t images_;
   size_t maps_ = 0;
   size_t floats_ = 0;
+  double shared_operations_ = 0.0;
   std::vector<PlacedStep> steps_;
   std::vector<Segment> segments_;
 };

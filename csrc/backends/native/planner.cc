@@ -12,8 +12,13 @@ size_t map_bytes(const Place& place) { return rounded(place.size() * place.eleme
 
 }  // namespace
 
-Planner::Planner(const KernelSet& kernels, const Network& network, size_t images)
-    : kernels_(kernels), network_(network), images_(images), users_(network.values.size()) {
+Planner::Planner(const KernelSet& kernels, const Network& network, size_t images,
+                 const Sharing& sharing)
+    : kernels_(kernels),
+      network_(network),
+      images_(images),
+      sharing_(sharing),
+      users_(network.values.size()) {
   for (size_t value = 0; value < users_.size(); ++value) users_[value] = network.users(value);
   share_memory();
   choose_layouts();
@@ -223,6 +228,7 @@ Places Planner::places(const Operator& op) {
   for (const size_t value : op.inputs) places.in.push_back(place(value));
   if (op.output != kNone) places.out = place(op.output);
   places.scratch = floats_;
+  places.sharing = sharing_;
   floats_ += rounded(op.scratch(places) * sizeof(float)) / sizeof(float);
   return places;
 }

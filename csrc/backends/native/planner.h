@@ -18,7 +18,7 @@ struct Turn {
 // Plans the memory and the execution order of a network for `images` images.
 class Planner {
  public:
-  Planner(const KernelSet& kernels, const Network& network, size_t images);
+  Planner(const KernelSet& kernels, const Network& network, size_t images, const Sharing& sharing);
 
   const std::vector<Turn>& turns() const { return turns_; }
   // Returns the places of an operator and reserves its scratch memory.
@@ -59,6 +59,7 @@ class Planner {
   const KernelSet& kernels_;
   const Network& network_;
   const size_t images_;
+  const Sharing sharing_;
   std::vector<std::vector<size_t>> users_;  // operators that read each value
   std::vector<Home> parents_;
   std::vector<Room> rooms_;  // valid for values that own their memory

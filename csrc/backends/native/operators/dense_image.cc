@@ -14,7 +14,7 @@ class PlacedDenseImage : public Step {
         scratch_(places.scratch) {}
 
   void run(const Run& run, size_t image, size_t count) const override {
-    float* const numbers = run.memory.floats + scratch_;
+    float* const numbers = run.memory.scratch + scratch_;
     const size_t pixels = layer_.image.pixels(), channels = layer_.image.channels;
     const size_t size = channels * pixels;
     const Finish& f = layer_.finish;

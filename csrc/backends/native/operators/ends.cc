@@ -128,7 +128,7 @@ class PlacedWrite : public Step {
         scratch_(places.scratch) {}
 
   void run(const Run& run, size_t image, size_t count) const override {
-    float* const numbers = run.memory.floats + scratch_;
+    float* const numbers = run.memory.scratch + scratch_;
     const Shape& shape = in_.shape;
     const size_t size = shape.channels * shape.pixels();
     for (size_t n = image; n < image + count; ++n) {

@@ -25,7 +25,7 @@ class PlacedFirstLayer : public Step {
   }
 
   void run(const Run& run, size_t image, size_t count) const override {
-    auto* const rows = reinterpret_cast<unsigned char*>(run.memory.floats + scratch_);
+    auto* const rows = reinterpret_cast<unsigned char*>(run.memory.scratch + scratch_);
     for (size_t n = image; n < image + count; ++n) {
       for (size_t y = 0; y < layer_.image.height; ++y) read_row(run, run.first + n, y, rows);
       size_t column = 0;

@@ -12,6 +12,9 @@ constexpr size_t kMostOutputs = 3;  // per call of the kernel
 // Input rows transposed together; a multiple of the output rows computed together.
 constexpr size_t kBand = 8;
 
+// Time per operation relative to that of other layers, because most of it is spent on transposing.
+constexpr double kCost = 4.0;
+
 // Layout of the transposed input rows and the output sums in the scratch memory. The images of a
 // group are innermost in a row's slots.
 struct RowLayout {
@@ -84,6 +87,9 @@ class PlacedLastLayer : public Step {
         layout_(layer, in_),
         finisher_(kernels_, layer.finish, layer.out, layout_.phases, layout_.images) {
     if (direct_.code) std::memset(&zero_, direct_.code->zero, sizeof zero_);
+    const size_t stride = direct_.out_stride;
+    bands_ = ((layer.out.height + stride - 1) / stride + kBand - 1) / kBand;
+    parts_ = places.parts(bands_, layer.operations() * kCost);
   }
 
   std::string kernel() const override { return direct_.code ? "u8" : ""; }
@@ -92,33 +98,46 @@ class PlacedLastLayer : public Step {
     // In group mode all images are processed together.
     const size_t together = in_.grouped ? count : 1;
     for (size_t n = image; n < image + count; n += together) {
-      const size_t stride = direct_.out_stride;
-      for (size_t base = 0; base * stride < layer_.out.height; base += layout_.rows) {
-        if (base % kBand == 0) turn_band(run.memory, in_.grouped ? 0 : n, base);
-        for (size_t y = 0; y < stride; ++y) make_rows(run, n, together, base, y);
-      }
+      run_bands(run, n, together, {0, bands_});
     }
   }
 
+  size_t parts() const override { return parts_; }
+
+  void run_part(const Run& run, size_t image, size_t part) const override {
+    run_bands(run, image, 1, part_of(bands_, parts_, part));
+  }
+
  private:
-  float* band(const Memory& memory) const { return memory.floats + scratch_; }
+  void run_bands(const Run& run, size_t image, size_t count, const Range& bands) const {
+    const size_t stride = direct_.out_stride;
+    for (size_t base = bands.first * kBand;
+         base < bands.last * kBand && base * stride < layer_.out.height; base += layout_.rows) {
+      if (base % kBand == 0) {
+        turn_band(run.memory, in_.grouped ? 0 : image, base, base == bands.first * kBand);
+      }
+      for (size_t y = 0; y < stride; ++y) make_rows(run, image, count, base, y);
+    }
+  }
+
+  float* band(const Memory& memory) const { return memory.scratch + scratch_; }
 
   float* sums(const Memory& memory, size_t output, size_t phase, size_t row) const {
-    return memory.floats + scratch_ + layout_.sums +
+    return memory.scratch + scratch_ + layout_.sums +
            ((output * layout_.phases + phase) * layout_.rows + row) * layout_.phase;
   }
 
   uint8_t* levels(const Memory& memory) const {
-    return reinterpret_cast<uint8_t*>(memory.floats + scratch_ + layout_.levels);
+    return reinterpret_cast<uint8_t*>(memory.scratch + scratch_ + layout_.levels);
   }
 
   // Transposes the band of input rows that begins at row base - above; rows outside the image are
-  // zeros. Rows shared with the previous band are moved.
-  void turn_band(const Memory& memory, size_t image, size_t base) const {
+  // zeros. Rows shared with the previous band are moved, unless it is the first one.
+  void turn_band(const Memory& memory, size_t image, size_t base, bool is_first) const {
     float* const rows = band(memory);
     const size_t reach = layout_.above + layout_.below;
     size_t first = 0;
-    if (base != 0) {
+    if (!is_first) {
       std::copy_n(rows + kBand * layout_.row, reach * layout_.row, rows);
       first = reach;
     }
@@ -205,6 +224,8 @@ class PlacedLastLayer : public Step {
   size_t scratch_;
   RowLayout layout_;
   RowFinisher finisher_;
+  size_t bands_;
+  size_t parts_;
   float zero_ = 0.0f;  // or four codes of 0
 };
 

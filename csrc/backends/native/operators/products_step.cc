@@ -61,9 +61,13 @@ namespace {
 
 class PlacedProducts : public Step {
  public:
-  PlacedProducts(const Kernels& kernels, const Products& layer, const Place& in, const Place& out);
+  PlacedProducts(const Places& places, const Products& layer);
 
   void run(const Run& run, size_t image, size_t count) const override;
+  size_t parts() const override { return parts_; }
+  void run_part(const Run& run, size_t image, size_t part) const override {
+    run_lines(run, image, part_of(lines_.size(), parts_, part));
+  }
   std::string kernel() const override {
     return (layer_.code ? "u8 " : "") + std::string(in_.grouped ? "images " : "pixels ") +
            describe_tiles(tiles_);
@@ -83,8 +87,9 @@ class PlacedProducts : public Step {
 
   size_t add_starts(const Line& line);
   void add_line(const Phase& phase, size_t y, size_t x);
-  void run_lines(const Tile& tile, size_t column, const Memory& memory, size_t in,
-                 size_t out) const;
+  void run_lines(const Run& run, size_t image, const Range& lines) const;
+  void run_tile(const Tile& tile, size_t column, const Memory& memory, size_t in, size_t out,
+                const Range& lines) const;
 
   const Products& layer_;
   Place in_, out_;
@@ -93,6 +98,7 @@ class PlacedProducts : public Step {
   size_t out_step_;
   size_t weight_size_;
   bool floats_;  // write floats instead of narrow elements
+  size_t parts_ = 1;
   std::vector<Line> lines_;
   std::vector<ptrdiff_t> offsets_;
   std::vector<uint32_t> places_;
@@ -104,9 +110,11 @@ class PlacedProducts : public Step {
   std::vector<const Tile*> tiles_;
 };
 
-PlacedProducts::PlacedProducts(const Kernels& kernels, const Products& layer, const Place& in,
-                               const Place& out)
-    : layer_(layer), in_(in), out_(out), weight_size_(layer.weight_size(kernels)) {
+PlacedProducts::PlacedProducts(const Places& places, const Products& layer)
+    : layer_(layer), in_(places.in.front()), out_(places.out) {
+  const Kernels& kernels = places.kernels.of(in_.storage);
+  const Place &in = in_, &out = out_;
+  weight_size_ = layer.weight_size(kernels);
   floats_ = out.element == sizeof(float);
   if (in.grouped) {
     length_ = in.images;
@@ -127,6 +135,7 @@ PlacedProducts::PlacedProducts(const Kernels& kernels, const Products& layer, co
     }
   }
   tiles_ = choose_tiles(kernels, in_step_ / kBlock, length_, layer.out.blocks());
+  parts_ = places.parts(lines_.size(), layer.operations());
 }
 
 void PlacedProducts::add_line(const Phase& phase, size_t y, size_t x) {
@@ -169,24 +178,29 @@ size_t PlacedProducts::add_starts(const Line& line) {
 }
 
 void PlacedProducts::run(const Run& run, size_t image, size_t) const {
+  run_lines(run, image, {0, lines_.size()});
+}
+
+void PlacedProducts::run_lines(const Run& run, size_t image, const Range& lines) const {
   const size_t in = in_.grouped ? 0 : image * in_.image;
   const size_t out = in_.grouped ? 0 : image * out_.image;
   size_t column = 0;
   for (const Tile* tile : tiles_) {
-    run_lines(*tile, column, run.memory, in, out);
+    run_tile(*tile, column, run.memory, in, out, lines);
     column += tile->columns;
   }
 }
 
-void PlacedProducts::run_lines(const Tile& tile, size_t column, const Memory& memory, size_t in,
-                               size_t out) const {
+void PlacedProducts::run_tile(const Tile& tile, size_t column, const Memory& memory, size_t in,
+                              size_t out, const Range& lines) const {
   TileCall call = layer_.make_call();
   call.in_block = in_.block;
   call.weights = layer_.packed + column * layer_.column_size * weight_size_;
   call.out_block = out_.block;
   call.out_step = out_step_;
-  const auto run_tile = layer_.halves ? tile.run_halves : floats_ ? tile.run_sums : tile.run;
-  for (const Line& line : lines_) {
+  const auto multiply = layer_.halves ? tile.run_halves : floats_ ? tile.run_sums : tile.run;
+  for (size_t i = lines.first; i < lines.last; ++i) {
+    const Line& line = lines_[i];
     call.taps = line.count;
     call.offsets = offsets_.data() + line.begin;
     call.places = places_.data() + line.begin;
@@ -200,7 +214,7 @@ void PlacedProducts::run_lines(const Tile& tile, size_t column, const Memory& me
       const size_t first = std::min(done, length_ - tile.rows);
       call.in = memory.at(in_, in + line.in + first * in_step_);
       call.out = memory.at(out_, out + line.out + column * out_.block + first * out_step_);
-      run_tile(call);
+      multiply(call);
     }
   }
 }
@@ -208,8 +222,7 @@ void PlacedProducts::run_lines(const Tile& tile, size_t column, const Memory& me
 }  // namespace
 
 std::unique_ptr<Step> Products::place(const Places& places) const {
-  return std::make_unique<PlacedProducts>(places.kernels.of(places.in.front().storage), *this,
-                                          places.in.front(), places.out);
+  return std::make_unique<PlacedProducts>(places, *this);
 }
 
 }  // namespace zoo::native

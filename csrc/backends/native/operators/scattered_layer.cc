@@ -139,7 +139,7 @@ void PlacedScatteredLayer::add_up(size_t y, float* scratch) const {
 }
 
 void PlacedScatteredLayer::run(const Run& run, size_t image, size_t count) const {
-  float* const scratch = run.memory.floats + scratch_;
+  float* const scratch = run.memory.scratch + scratch_;
   const size_t in = in_.grouped ? 0 : image * in_.image;
   const Shape& shape = layer_.out;
   for (size_t c = 0; c < shape.channels; ++c) {

@@ -46,40 +46,83 @@ class PlacedWinograd : public Step {
         out_(where.out),
         scratch_(where.scratch),
         chunk_(layer, in_),
-        tiles_(choose_tiles(where.kernels.wide, 1, chunk_.slots, direct_.out.blocks())),
+        chunks_((tile_count(direct_) + chunk_.tiles - 1) / chunk_.tiles),
+        whole_(choose_columns(where.kernels.wide, {0, direct_.out.blocks()})),
         zeros_(direct_.out.blocks() * kBlock, 0.0f) {
     for (size_t i = 0; i < layer.sources.size(); ++i) {
       offsets_.push_back(static_cast<ptrdiff_t>(i * chunk_.window_source));
       kernels_.push_back(static_cast<uint32_t>(i * chunk_.places));
     }
+    parts_ = where.parts(units(), layer.operations());
+    const size_t blocks = direct_.out.blocks();
+    if (units() != 1 || where.parts(blocks, layer.operations()) == 1) return;
+    // A single unit is split by columns. Each part transforms all windows.
+    parts_ = std::min(where.sharing.threads, blocks);
+    for (size_t part = 0; part < parts_; ++part) {
+      columns_.push_back(choose_columns(where.kernels.wide, part_of(blocks, parts_, part)));
+    }
   }
 
   void run(const Run& run, size_t image, size_t count) const override {
-    float* const scratch = run.memory.floats + scratch_;
-    const size_t tiles = tile_count(direct_);
     for (size_t n = 0; n < (in_.grouped ? 1 : count); ++n) {
-      for (size_t done = 0; done < tiles; done += chunk_.tiles) {
-        // The last chunk is moved back if it would extend past the end.
-        const size_t first = std::min(done, tiles - chunk_.tiles);
-        for (size_t i = 0; i < layer_.sums.size(); ++i) {
-          const Winograd::Sum& sum = layer_.sums[i];
-          for (size_t k = 0; k < sum.count; ++k) {
-            transform_windows(run.memory, image + n, first, layer_.sources[sum.begin + k],
-                              scratch + k * chunk_.window_source);
-          }
-          multiply(sum, scratch);
-          transform_products(run.memory, image + n, first, direct_.phases[i], scratch);
-        }
-      }
+      for (size_t unit = 0; unit < units(); ++unit) run_unit(run, image + n, unit);
     }
+  }
+
+  size_t parts() const override { return parts_; }
+
+  void run_part(const Run& run, size_t image, size_t part) const override {
+    if (!columns_.empty()) {
+      run_sum(run, image, 0, 0, columns_[part]);
+      return;
+    }
+    const Range range = part_of(units(), parts_, part);
+    for (size_t unit = range.first; unit < range.last; ++unit) run_unit(run, image, unit);
   }
 
   std::string kernel() const override {
     return "F(4×4, " + std::to_string(layer_.taps) + "×" + std::to_string(layer_.taps) + ") " +
-           (in_.grouped ? "images " : "pixels ") + describe_tiles(tiles_);
+           (in_.grouped ? "images " : "pixels ") + describe_tiles(whole_.tiles);
   }
 
  private:
+  // Column blocks of the output, and the tiles that compute them.
+  struct Columns {
+    Range blocks;
+    std::vector<const Tile*> tiles;
+  };
+
+  Columns choose_columns(const Kernels& kernels, const Range& blocks) const {
+    return {blocks, choose_tiles(kernels, 1, chunk_.slots, blocks.last - blocks.first)};
+  }
+
+  // The last chunk is moved back if it would extend past the end. It then shares tiles with the one
+  // before.
+  bool last_overlaps() const { return chunks_ > 1 && tile_count(direct_) % chunk_.tiles != 0; }
+
+  // Number of chunks that share no outputs, for each phase of the output.
+  size_t units() const { return (chunks_ - (last_overlaps() ? 1 : 0)) * layer_.sums.size(); }
+
+  void run_unit(const Run& run, size_t image, size_t unit) const {
+    const size_t chunk = unit / layer_.sums.size();
+    const size_t sum = unit % layer_.sums.size();
+    run_sum(run, image, chunk, sum, whole_);
+    if (last_overlaps() && chunk + 2 == chunks_) run_sum(run, image, chunk + 1, sum, whole_);
+  }
+
+  void run_sum(const Run& run, size_t image, size_t chunk, size_t phase,
+               const Columns& columns) const {
+    float* const scratch = run.memory.scratch + scratch_;
+    const size_t first = std::min(chunk * chunk_.tiles, tile_count(direct_) - chunk_.tiles);
+    const Winograd::Sum& sum = layer_.sums[phase];
+    for (size_t k = 0; k < sum.count; ++k) {
+      transform_windows(run.memory, image, first, layer_.sources[sum.begin + k],
+                        scratch + k * chunk_.window_source);
+    }
+    multiply(sum, columns, scratch);
+    transform_products(run.memory, image, first, direct_.phases[phase], columns.blocks, scratch);
+  }
+
   // Calls `call` for each slot of a chunk with the slot, the row and column of its tile, and the
   // image.
   template <typename Call>
@@ -116,7 +159,7 @@ class PlacedWinograd : public Step {
     }
   }
 
-  void multiply(const Winograd::Sum& sum, float* scratch) const {
+  void multiply(const Winograd::Sum& sum, const Columns& columns, float* scratch) const {
     const Products& places = layer_.places;
     TileCall call = places.make_call();
     call.in_block = chunk_.slots * kBlock;
@@ -126,8 +169,8 @@ class PlacedWinograd : public Step {
     call.bias = zeros_.data();
     call.out_block = chunk_.slots * kBlock;
     call.out_step = kBlock;
-    size_t column = 0;
-    for (const Tile* tile : tiles_) {
+    size_t column = columns.blocks.first;
+    for (const Tile* tile : columns.tiles) {
       for (size_t place = 0; place < chunk_.places; ++place) {
         call.weights =
             places.packed + (column * places.column_size + place * places.tap_size) * sizeof(float);
@@ -144,7 +187,7 @@ class PlacedWinograd : public Step {
   }
 
   void transform_products(const Memory& memory, size_t image, size_t first, const Phase& phase,
-                          const float* scratch) const {
+                          const Range& blocks, const float* scratch) const {
     const size_t stride = direct_.out_stride;
     ProductCall call;
     call.size = layer_.window();
@@ -152,7 +195,7 @@ class PlacedWinograd : public Step {
     call.row = out_.row * stride;
     call.column = out_.column * stride;
     call.slope = direct_.activation.slope;
-    for (size_t block = 0; block < direct_.out.blocks(); ++block) {
+    for (size_t block = blocks.first; block < blocks.last; ++block) {
       call.bias = direct_.biases.data() + (phase.bias * direct_.out.blocks() + block) * kBlock;
       for_slots(image, first, [&](size_t slot, size_t y, size_t x, size_t n) {
         call.in = scratch + chunk_.products + (block * chunk_.slots + slot) * kBlock;
@@ -171,7 +214,10 @@ class PlacedWinograd : public Step {
   Place in_, out_;
   size_t scratch_;
   ChunkLayout chunk_;
-  std::vector<const Tile*> tiles_;
+  size_t chunks_;
+  Columns whole_;
+  std::vector<Columns> columns_;  // of the parts, if the step is split by columns
+  size_t parts_ = 1;
   std::vector<ptrdiff_t> offsets_;  // of the windows of a sum's sources
   std::vector<uint32_t> kernels_;   // first tap of the kernel of each source
   Floats zeros_;
