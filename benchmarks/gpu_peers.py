@@ -57,6 +57,8 @@ class StockOnnxRuntime(Contender):
         zeros = np.zeros((batch, self.width), np.float32)
         inputs = {"mu": zeros, "logvar": zeros, "truncation": np.ones(1, np.float32)}
         inputs["noise"] = inputs["truncation"]
+        # Samples of N(0, I), as those of the other contenders.
+        inputs["mixture"] = np.zeros(1, np.float32)
         names = {value.name for value in self.session.get_inputs()}
         for name in names & inputs.keys():
             binding.bind_cpu_input(name, inputs[name])

@@ -33,7 +33,7 @@ from zoo.plans import DIGEST, checks_path
 if TYPE_CHECKING:
     from export import pipeline as onnx_pipeline
 
-ONNX_FIELDS = (DIGEST, "graph", "left_out", "outside", "parity", "throughput")
+ONNX_FIELDS = (DIGEST, "graph", "int8", "left_out", "outside", "parity", "throughput")
 """Fields of a manifest about the graph or the weights of the .onnx file."""
 
 Say = Callable[[str], None]
@@ -266,6 +266,9 @@ def _build_manifest(
     if not tensorrt.portable and not options.compatible:
         plan["compute_capability"] = targets.compute_capability()
     common = {name: value for name, value in source.items() if name not in ONNX_FIELDS}
+    if "latent" in common:
+        # The learned prior would not fit into the names of a small network.
+        common["latent"] = {k: v for k, v in common["latent"].items() if k != "mixture"}
     return common | {
         "precision": options.precision,
         "batch": {"min": 1, "max": options.buckets[-1]},

@@ -45,7 +45,7 @@ def bad_engine(kind: str, engine: bytes) -> bytes:
     if kind == "no engine":
         return replace_text(engine, rb"zoo\.manifest", b"foo.manifest")
     if kind == "future":
-        return replace_text(engine, rb'"schema": ?1', lambda match: match[0][:-1] + b"9")
+        return replace_text(engine, rb'"schema": ?\d', lambda match: match[0][:-1] + b"9")
     if kind == "manifest not JSON":
         return replace_text(engine, rb'"schema":', b'"schema";')
     if kind == "manifest incomplete":
@@ -61,7 +61,7 @@ BAD_ENGINES = {
     "truncated 0.5": "truncated",
     "truncated 0.999": "truncated",
     "no engine": "manifest",
-    "future": r"schema 9, .* up to 2",
+    "future": r"schema 9, .* up to 3",
     "manifest not JSON": "JSON",
     "manifest incomplete": "role",
 }
@@ -133,7 +133,7 @@ BAD_PLANS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         "'plan': a plan's manifest must have this field",
     ),
     "manifest of the future": (
-        lambda text: build_plan(text.replace(b'"schema": 1', b'"schema": 9')),
+        lambda text: build_plan(re.sub(rb'"schema": \d', b'"schema": 9', text)),
         "schema 9",
     ),
 }
