@@ -47,7 +47,7 @@ def latent_entries(engine: runtime.Generator) -> dict[str, Entry]:
     posterior = {"mu": latents, "logvar": latents}
     some = [*bad_values.INTEGERS, 0]
     drawn = {**run, **batch, **labels, **scales, "noise": bad_values.NUMBERS}
-    drawn |= {"cycle": bad_values.FLAGS}
+    drawn |= {"cycle": bad_values.FLAGS, "prior": bad_values.TEXTS}
     # One row for all is good where there are several.
     around = [value for value in of_latents if value is not None]
     spread = [value for value in around if not np.array_equal(value, np.full((3, width), -np.inf))]
