@@ -68,8 +68,10 @@ def _pin(threads: Sequence[str]) -> Iterator[None]:
     for index, thread in enumerate(threads, start=1):
         os.sched_setaffinity(int(thread), {cores[index % len(cores)]})
     os.sched_setaffinity(0, {cores[0]})
-    yield
-    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 @click.command(help=__doc__.splitlines()[0])

@@ -110,9 +110,8 @@ def calibrate(
     check_file(out)
     with _Calibrator(source, options, say) as calibrator:
         field = calibrator.measure()
-        document = calibrator.document
-    with replace_file(out) as temporary:
-        save(onnx.load(source), document | {FIELD: field}, temporary)
+        with replace_file(out) as temporary:
+            save(calibrator.model, calibrator.document | {FIELD: field}, temporary)
     return Calibrated(out, field)
 
 
@@ -132,7 +131,7 @@ class _Calibrator:
             )
         self._runner: Runner = role.runner
         self._engine_class = getattr(runtime, self._runner.engine_class)
-        self._model = onnx.load(path)
+        self.model = onnx.load(path)
         self._stack = ExitStack()
 
     def __enter__(self) -> _Calibrator:
@@ -144,7 +143,7 @@ class _Calibrator:
 
     def measure(self) -> dict[str, Any]:
         """Return the field of the manifest."""
-        prepared = graph.prepare(self._model, self.document)
+        prepared = graph.prepare(self.model, self.document)
         samples = gather(
             list(prepared.graph.input), self.document, self._path, self._options.calibration
         )
@@ -201,7 +200,7 @@ class _Calibrator:
     def _measure_ranges(self, prepared: onnx.ModelProto, samples: Any) -> Ranges:
         """Measure the ranges of the operands of products, by the names of the products' results."""
         names = set(quantizable_products(prepared, inner=False))
-        results = {name for node in self._model.graph.node for name in node.output}
+        results = {name for node in self.model.graph.node for name in node.output}
         operands = {
             node.output[0]: node.input[0]
             for node in prepared.graph.node
@@ -229,8 +228,8 @@ class _Calibrator:
     def _open_int8(self, ranges: Ranges) -> Any:
         """Open a temporary copy of the engine with some ranges."""
         path = self._folder / self._path.name
-        attach(self._model, self.document | {FIELD: {"ranges": ranges}})
-        path.write_bytes(self._model.SerializeToString(deterministic=True))
+        attach(self.model, self.document | {FIELD: {"ranges": ranges}})
+        path.write_bytes(self.model.SerializeToString(deterministic=True))
         return self._open(path, "int8")
 
 

@@ -66,6 +66,13 @@ def find(name: str | os.PathLike[str]) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
+def check_prior(generator: Generator, prior: str) -> None:
+    """Raise ConfigError for the learned prior if a generator has none."""
+    if prior != "normal" and prior not in generator.priors:
+        name = Path(generator.path).name
+        raise ConfigError(f"{name} has no learned prior; use --prior normal")
+
+
 def encoder_path(engine: Path, **options: Any) -> Path:
     """Return the path of a generator's encoder: `vae.onnx` → `vae.encoder.onnx` next to it.
 

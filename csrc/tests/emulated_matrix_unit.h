@@ -65,22 +65,16 @@ class EmulatedMatrixUnit {
   // TDPBF16PS.
   template <int Sums, int First, int Second>
   static void multiply() {
-    TileRegister& sums = registers[Sums];
     const TileRegister &a = registers[First], &b = registers[Second];
     check_operands(Sums, First, Second);
-    for (size_t m = 0; m < sums.rows; ++m) {
-      for (size_t n = 0; n < sums.row_bytes / 4; ++n) {
-        float even = 0, odd = 0;
-        for (size_t k = 0; k < a.row_bytes / 4; ++k) {
-          even = add_product(even, number(a, m, 2 * k), number(b, k, 2 * n));
-          odd = add_product(odd, number(a, m, 2 * k + 1), number(b, k, 2 * n + 1));
-        }
-        float sum;
-        std::memcpy(&sum, sums.bytes[m] + 4 * n, sizeof sum);
-        sum = flushed(sum + flushed(even + odd));
-        std::memcpy(sums.bytes[m] + 4 * n, &sum, sizeof sum);
+    update<float>(&registers[Sums], [&](size_t m, size_t n, float sum) {
+      float even = 0, odd = 0;
+      for (size_t k = 0; k < a.row_bytes / 4; ++k) {
+        even = add_product(even, number(a, m, 2 * k), number(b, k, 2 * n));
+        odd = add_product(odd, number(a, m, 2 * k + 1), number(b, k, 2 * n + 1));
       }
-    }
+      return flushed(sum + flushed(even + odd));
+    });
   }
 
  protected:
@@ -92,6 +86,19 @@ class EmulatedMatrixUnit {
     CHECK(configured && sums != first && sums != second && first != second);
     CHECK(c.rows == a.rows && c.row_bytes == b.row_bytes && a.row_bytes == 4 * b.rows);
     CHECK(a.row_bytes % 4 == 0 && b.row_bytes % 4 == 0);
+  }
+
+  // Replaces each sum of a register by change(row, column, sum).
+  template <typename Sum, typename Change>
+  static void update(TileRegister* sums, const Change& change) {
+    for (size_t m = 0; m < sums->rows; ++m) {
+      for (size_t n = 0; n < sums->row_bytes / sizeof(Sum); ++n) {
+        Sum sum;
+        std::memcpy(&sum, sums->bytes[m] + sizeof sum * n, sizeof sum);
+        sum = change(m, n, sum);
+        std::memcpy(sums->bytes[m] + sizeof sum * n, &sum, sizeof sum);
+      }
+    }
   }
 
   inline static thread_local TileRegister registers[kRegisters];
@@ -125,20 +132,14 @@ class EmulatedByteUnit : public EmulatedMatrixUnit {
   // TDPBUSD: unsigned bytes of the first register, signed bytes of the second one.
   template <int Sums, int First, int Second>
   static void multiply() {
-    TileRegister& sums = registers[Sums];
     const TileRegister &a = registers[First], &b = registers[Second];
     check_operands(Sums, First, Second);
-    for (size_t m = 0; m < sums.rows; ++m) {
-      for (size_t n = 0; n < sums.row_bytes / 4; ++n) {
-        int32_t sum;
-        std::memcpy(&sum, sums.bytes[m] + 4 * n, sizeof sum);
-        for (size_t k = 0; k < a.row_bytes; ++k) {
-          const auto weight = static_cast<int8_t>(b.bytes[k / 4][4 * n + k % 4]);
-          sum += a.bytes[m][k] * weight;
-        }
-        std::memcpy(sums.bytes[m] + 4 * n, &sum, sizeof sum);
+    update<int32_t>(&registers[Sums], [&](size_t m, size_t n, int32_t sum) {
+      for (size_t k = 0; k < a.row_bytes; ++k) {
+        sum += a.bytes[m][k] * static_cast<int8_t>(b.bytes[k / 4][4 * n + k % 4]);
       }
-    }
+      return sum;
+    });
   }
 };
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from runtime import Generator, Stream
 from zoo.applications import conditions
 from zoo.applications.conditions import Conditions
-from zoo.engines import open_encoder, open_generator
+from zoo.engines import check_prior, open_encoder, open_generator
 from zoo.errors import ConfigError
 from zoo.images import sinks
 from zoo.progress import Progress, rate
@@ -75,8 +75,7 @@ def sample_images(
                 f"{name} is an autoencoder without a prior, so it cannot draw samples; "
                 "use --from IMAGE --spread S to vary an image"
             )
-        if prior != "normal" and prior not in generator.priors:
-            raise ConfigError(f"{name} has no learned prior; use --prior normal")
+        check_prior(generator, prior)
         if prior != "normal" and source is not None:
             raise ConfigError("--prior cannot be combined with --from, which replaces the prior")
         conditioning = conditions.parse(generator, label, labels, truncation, mix)

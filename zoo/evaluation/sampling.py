@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from runtime import Generator
 from runtime.noise import normals
+from zoo.engines import check_prior
 from zoo.errors import ConfigError
 from zoo.evaluation.features import BATCH
 
@@ -31,8 +32,7 @@ def sample_engine(
             f"{name} has no prior, so it cannot sample; python -m zoo.reconstruct compares its "
             "reconstructions with the images"
         )
-    if prior not in generator.priors:
-        raise ConfigError(f"{name} has no learned prior; use --prior normal")
+    check_prior(generator, prior)
     return _stream(generator, count, seed, prior)
 
 
