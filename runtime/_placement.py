@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from runtime._arguments import as_floats, as_images, describe
 from runtime._conditions import as_rows
@@ -74,7 +74,7 @@ def check_on_host(name: str, value: Any) -> None:
 class Output:
     """Destination of results: `native` is what C++ takes (None: a new array), or `array`."""
 
-    native: tuple[int, bool] | None
+    native: tuple[int, bool] | NDArray[Any] | None
     array: Any = None
     owner: Any = None
 
@@ -100,33 +100,33 @@ def place_output(
             raise ArgumentError("out: the engine runs on the CPU, expected 'numpy' or an array")
         new = empty(shape, dtype, int(device.removeprefix("cuda:")))
         return Output((new.address, True), new)
-    kind = np.dtype(dtype)
-    if isinstance(out, np.ndarray):
-        if isinstance(out, np.ma.MaskedArray):
-            raise ArgumentError("out: expected an array without a mask")
-        view = View(
-            out.__array_interface__["data"][0],
-            out.shape,
-            out.dtype.str,
-            out.flags.c_contiguous,
-            not out.flags.writeable,
-            out,
+    kind, on_device = np.dtype(dtype), not isinstance(out, np.ndarray)
+    # The usual case, which the checks below would take as long as several layers of a network.
+    if type(out) is np.ndarray and not any(inputs) and _is_plain(out, shape, kind):
+        return Output(out, out)
+    view = open_view("out", out) if on_device else _view_of_numpy(out)
+    if view is None:
+        raise ArgumentError(
+            f"out: expected 'numpy', 'device' or an array of NumPy or a GPU, got {type(out)}"
         )
-    else:
-        foreign = open_view("out", out)
-        if foreign is None:
-            raise ArgumentError(
-                f"out: expected 'numpy', 'device' or an array of NumPy or a GPU, got {type(out)}"
-            )
-        view = foreign
     view.check("out", (kind.str,), tuple(shape)).check_writable("out")
-    on_device, end = (
-        not isinstance(out, np.ndarray),
-        view.address + math.prod(shape) * kind.itemsize,
-    )
+    end = view.address + math.prod(shape) * kind.itemsize
     for source in inputs:
         if source is None or source.on_device != on_device:
             continue
         if view.address < source.span[1] and source.span[0] < end:
             raise ArgumentError("out: expected an array that shares no memory with the inputs")
     return Output((view.address, on_device), out, view.owner)
+
+
+def _is_plain(out: NDArray[Any], shape: Sequence[int], kind: np.dtype[Any]) -> bool:
+    """Return True for an array of this shape and type, dense, aligned and writable."""
+    return out.dtype == kind and out.shape == shape and bool(out.flags.carray) and out.size > 0
+
+
+def _view_of_numpy(out: NDArray[Any]) -> View:
+    if isinstance(out, np.ma.MaskedArray):
+        raise ArgumentError("out: expected an array without a mask")
+    address = out.__array_interface__["data"][0]
+    flags = out.flags
+    return View(address, out.shape, out.dtype.str, flags.c_contiguous, not flags.writeable, out)

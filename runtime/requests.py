@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -75,7 +75,6 @@ class SampleRequest:
 
         width is D of the latents, classes those of the generator, most the largest n.
         """
-        request: Any = self
         n = as_integer("n", self.n, 1, most)
         mu = logvar = None
         if (self.mu is None) != (self.logvar is None):
@@ -87,8 +86,8 @@ class SampleRequest:
                 raise ArgumentError(f"logvar: expected {mu.rows} rows as mu, got {logvar.rows}")
             if mu.on_device != logvar.on_device:
                 raise ArgumentError("mu and logvar: expected both in the same memory")
-        return replace(
-            request,
+        return _with(
+            self,
             n=n,
             prior=_is_mixture(self.prior),
             mu=mu,
@@ -121,9 +120,8 @@ class DecodeRequest:
 
     def _validate(self, width: int, classes: Classes) -> Any:
         """Return the request as the compiled module takes it. Raises ArgumentError."""
-        request: Any = self
-        return replace(
-            request,
+        return _with(
+            self,
             latents=latent_input("latents", self.latents, width),
             seed=None if self.seed is None else as_integer("seed", self.seed, 0, UINT64_MAX),
             first=as_integer("first", self.first, 0, UINT64_MAX),
@@ -156,14 +154,13 @@ class InterpolateRequest:
 
         Raises ArgumentError.
         """
-        request: Any = self
         check_on_host("a", self.a)
         check_on_host("b", self.b)
         a, b = as_array("a", self.a), as_array("b", self.b)
         starts = as_floats("a", a[None] if a.ndim == 1 else a, (None, width))
         shape = (len(starts), width)
-        return replace(
-            request,
+        return _with(
+            self,
             a=starts,
             b=as_floats("b", b[None] if b.ndim == 1 else b, shape),
             steps=as_integer("steps", self.steps, 1, 2**31),
@@ -171,6 +168,13 @@ class InterpolateRequest:
             labels=classes.parse(self.labels),
             truncation=as_scale("truncation", self.truncation),
         )
+
+
+def _with(request: object, **values: Any) -> Any:
+    """Return a copy of a request with other values, as `replace` does in twice the time."""
+    copy = object.__new__(type(request))
+    copy.__dict__.update(request.__dict__, **values)
+    return copy
 
 
 def _is_mixture(prior: str) -> bool:

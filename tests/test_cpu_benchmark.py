@@ -91,7 +91,8 @@ def test_the_table_compares_with_the_fastest_peer_of_equal_precision(
         "`gan`": "| `gan` | 50 | – | – | – |",
     }
     assert "2 cores of Some CPU (amd-avx2), `python -m benchmarks.throughput" in lines[0]
-    assert "- `vae`, OpenVINO fp32, batch 1: images differ by 9 levels" in lines
+    missing = cpu_report.explain_missing(report["rows"]).splitlines()
+    assert "- `vae`, OpenVINO fp32, batch 1: images differ by 9 levels" in missing
 
 
 def test_the_console_shows_ratios_and_refusals(report: dict[str, Any]) -> None:
@@ -105,21 +106,27 @@ def test_the_console_shows_ratios_and_refusals(report: dict[str, Any]) -> None:
 def test_pictures_and_the_section_of_a_document(
     report: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file, document = tmp_path / "cpu-x.json", tmp_path / "speed.md"
+    report["rows"].append({**make_row("vae.encoder", "zoo", 1, 70.0), "role": "encoder"})
+    file, speed, readme = (tmp_path / name for name in ("cpu-x.json", "speed.md", "README.md"))
     file.write_text(json.dumps(report))
-    document.write_text(f"before\n{cpu_report.BEGIN}\nold\n{cpu_report.END}\nafter\n", "utf-8")
-    monkeypatch.setattr(cpu_report, "DOCUMENTS", (document,))
+    monkeypatch.setattr(cpu_report, "SPEED", speed)
+    monkeypatch.setattr(cpu_report, "README", readme)
+    for document in (speed, readme):
+        begin, end = cpu_report.BEGIN, cpu_report.END
+        document.write_text(f"before\n{begin}\nold\n{end}\nafter\n", "utf-8")
     for _ in range(2):
         assert CliRunner().invoke(cpu_report.main, [str(file), "--write"]).exit_code == 0
-    text = document.read_text("utf-8")
-    assert text.startswith("before\n<!--") and text.endswith("-->\nafter\n")
-    assert "old" not in text and text.count("500 (2.50×)") == 1
+    for document, encoders in ((speed, 1), (readme, 0)):
+        text = document.read_text("utf-8")
+        assert text.startswith("before\n<!--") and text.endswith("-->\nafter\n")
+        assert "old" not in text and text.count("500 (2.50×)") == 1
+        assert text.count("| `vae.encoder` | 70 |") == encoders
     for name in ("cpu-x.png", "cpu-x.roofline.png"):
         with Image.open(tmp_path / name) as picture:
             assert picture.width == 1100 and len(np.unique(np.asarray(picture))) > 10
-    document.write_text("no markers\n", "utf-8")
+    readme.write_text("no markers\n", "utf-8")
     done = CliRunner().invoke(cpu_report.main, [str(file), "--write"])
-    assert done.exit_code == 1 and "no document has the line" in done.output
+    assert done.exit_code == 1 and "README.md has no line" in done.output
 
 
 def test_nothing_to_draw_writes_no_pictures(report: dict[str, Any], tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ class Input {
   py::array_t<T, py::array::c_style> host_;
 };
 
-// Destination of an output: (address, whether it is in device memory), or None for a new array.
+// Destination of an output: an array, (address, whether it is in device memory), or None for a new
+// array. The caller has checked the array.
 class Target {
  public:
   // make(): creates the new array.
@@ -44,12 +45,17 @@ class Target {
       array_ = array;
       return;
     }
+    if (py::isinstance<py::array>(out)) {
+      data = py::reinterpret_borrow<py::array>(out).mutable_data();
+      array_ = out;
+      return;
+    }
     const auto [address, on_device] = out.cast<std::pair<uintptr_t, bool>>();
     data = reinterpret_cast<void*>(address);
     memory = on_device ? Memory::kDevice : Memory::kHost;
   }
 
-  // Returns the new array, or None.
+  // Returns the array, or None.
   const py::object& array() const { return array_; }
 
   void* data;
