@@ -133,12 +133,12 @@ struct ProductCall {
   size_t height, width;  // number of outputs to write along each side, at most 4
 };
 
-// Arguments of a correlation along rows, in float:
+// Arguments of a correlation along rows:
 //   out[c][row][i] = bias[c] + Σ_channel Σ_tap in[tap][row][channel][i] · weights[channel][tap][c]
 // or, for bytes,
 //   out[c][row][i] = bias[c] + scale[c] · (start[c] + Σ_channel Σ_tap …)
-// where `in` and `weights` hold four bytes in place of a float, of four channels, which count as
-// one. Strides are in floats.
+// `in` and `weights` hold floats, or in place of a float two channels in bfloat16 or four in bytes,
+// which count as one. Strides are in floats.
 struct CorrelateCall {
   size_t taps;
   const float* const* in;  // one pointer per tap
@@ -200,8 +200,9 @@ struct Kernels {
   // slot.
   void (*pixel_norm)(void* map, size_t block, size_t blocks, size_t slots, float scale,
                      float epsilon);
-  // Transposes [slots][16] to floats [16][stride], or bytes to [4][stride] with the bytes of four
-  // consecutive channels in place of a float; slots must be a multiple of 16.
+  // Transposes floats [slots][16] to [16][stride]; bfloat16 to [8][stride] and bytes to
+  // [4][stride], with two or four consecutive channels in place of a float. slots must be a
+  // multiple of 16.
   void (*transpose)(const void* in, size_t slots, float* out, size_t stride);
   void (*instance_norm)(const NormCall& call);
   void (*transform_kernel)(const KernelCall& call);

@@ -6,17 +6,20 @@
 namespace zoo::native {
 namespace {
 
-#ifdef ZOO_BYTES
-// Bytes of four channels in each of 16 slots.
-using Line = __m512i;
+// The values of 16 slots: floats, or kTogether channels in place of a float.
+using Line = Broadcast;
 
+#if defined(ZOO_BYTES) || defined(ZOO_BF16)
 inline Line line_at(const float* from) { return _mm512_loadu_si512(from); }
 inline Line line_of(const float* weights) {
-  int four;
-  __builtin_memcpy(&four, weights, sizeof four);
-  return _mm512_set1_epi32(four);
+  return broadcast(reinterpret_cast<const Element*>(weights));
 }
-inline Sum added(Sum sum, Line x, Line w) { return _mm512_dpbusd_epi32(sum, x, w); }
+#else
+inline Line line_at(const float* from) { return load(from); }
+inline Line line_of(const float* weight) { return all(*weight); }
+#endif
+
+#ifdef ZOO_BYTES
 inline Sum first_sum(const CorrelateCall& call, int output) {
   return _mm512_set1_epi32(call.start[output]);
 }
@@ -25,11 +28,6 @@ inline Vec last_value(const CorrelateCall& call, int output, Sum sum) {
                all(call.bias[output]));
 }
 #else
-using Line = Vec;
-
-inline Line line_at(const float* from) { return load(from); }
-inline Line line_of(const float* weight) { return all(*weight); }
-inline Vec added(Vec sum, Line x, Line w) { return fused(x, w, sum); }
 inline Vec first_sum(const CorrelateCall& call, int output) { return all(call.bias[output]); }
 inline Vec last_value(const CorrelateCall&, int, Vec sum) { return sum; }
 #endif
@@ -63,7 +61,7 @@ void correlate(const CorrelateCall& call, size_t first) {
       for (int c = 0; c < Outputs; ++c) {
         const Line w = line_of(weights + c);
 #pragma GCC unroll 8
-        for (int i = 0; i < Vectors; ++i) sums[c][i] = added(sums[c][i], x[i], w);
+        for (int i = 0; i < Vectors; ++i) sums[c][i] = multiplied(sums[c][i], x[i], w);
       }
       weights += call.weights_step;
     }

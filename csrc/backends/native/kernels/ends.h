@@ -36,6 +36,38 @@ void from_levels(const uint8_t* levels, size_t count, const Scaling& scaling, vo
   __builtin_memcpy(to + i, last, (count - i) * sizeof(Element));
 }
 
+#ifdef ZOO_BF16
+// Transposes 32 slots, or the last 16, of pairs of channels in place of a float.
+template <bool Last>
+inline void transpose_pairs(const Element* from, float* out, size_t stride) {
+  const auto half = [&](size_t slot) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + slot * kBlock));
+  };
+  Vec rows[kLanes];
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kLanes; ++i) {
+    __m512i pairs = _mm512_zextsi256_si512(half(i));
+    if (!Last) pairs = _mm512_inserti64x4(pairs, half(i + kLanes), 1);
+    rows[i] = (Vec)pairs;
+  }
+  turn(rows);
+#pragma GCC unroll 8
+  for (size_t i = 0; i < kLanes / 2; ++i) {
+    store(out + i * stride, rows[i]);
+    if (!Last) store(out + i * stride + kLanes, rows[i + kLanes / 2]);
+  }
+}
+
+void transpose(const void* in, size_t slots, float* out, size_t stride) {
+  const Element* from = static_cast<const Element*>(in);
+  for (; slots >= 2 * kLanes; slots -= 2 * kLanes) {
+    transpose_pairs<false>(from, out, stride);
+    from += 2 * kLanes * kBlock;
+    out += 2 * kLanes;
+  }
+  if (slots != 0) transpose_pairs<true>(from, out, stride);
+}
+#else
 void transpose(const void* in, size_t slots, float* out, size_t stride) {
   const Element* const from = static_cast<const Element*>(in);
   for (size_t slot = 0; slot < slots; slot += kLanes) {
@@ -53,6 +85,7 @@ void transpose(const void* in, size_t slots, float* out, size_t stride) {
     }
   }
 }
+#endif
 
 void add(const float* in, size_t count, float* sum) {
   size_t i = 0;

@@ -92,21 +92,24 @@ struct Noisy {
     }
   }
 
-  // Whole: all neighbours are inside the image, so bounds are not checked.
+  // Returns the values of column x in the rows around y; outside the image they are zeros. Whole:
+  // all of these rows are inside.
   template <bool Whole>
-  inline Vec blurred(size_t y, size_t x) const {
-    const Element* const corner =
-        in + y * call.in_row + x * call.in_column - call.in_row - call.in_column;
+  inline void column(size_t y, size_t x, Vec (&values)[3]) const {
+    const Element* const middle = in + y * call.in_row + x * call.in_column;
+    values[0] = Whole || y > 0 ? load(middle - call.in_row) : Vec{};
+    values[1] = load(middle);
+    values[2] = Whole || y + 1 < call.height ? load(middle + call.in_row) : Vec{};
+  }
+
+  // Returns the sum of the products of three columns with the blur's kernel.
+  inline Vec blurred(const Vec (&left)[3], const Vec (&centre)[3], const Vec (&right)[3]) const {
     Vec value = {};
 #pragma GCC unroll 3
-    for (size_t ky = 0; ky < 3; ++ky) {
-      if (!Whole && (y + ky < 1 || y + ky > call.height)) continue;
-#pragma GCC unroll 3
-      for (size_t kx = 0; kx < 3; ++kx) {
-        if (!Whole && (x + kx < 1 || x + kx > call.width)) continue;
-        value =
-            fused(load(corner + ky * call.in_row + kx * call.in_column), blur[3 * ky + kx], value);
-      }
+    for (int k = 0; k < 3; ++k) {
+      value = fused(left[k], blur[3 * k], value);
+      value = fused(centre[k], blur[3 * k + 1], value);
+      value = fused(right[k], blur[3 * k + 2], value);
     }
     return value;
   }
@@ -127,29 +130,57 @@ struct Noisy {
   Vec blur[9];
 };
 
+// Writes a blurred row of the values to be normalised, and returns their sum. Each column of the
+// input is loaded once.
+template <bool Whole>
+inline Vec prepare_blurred_row(const Noisy& noisy, size_t y, Element* out) {
+  const NormCall& call = noisy.call;
+  Vec left[3] = {}, centre[3], right[3], sum = {};
+  noisy.column<Whole>(y, 0, centre);
+  for (size_t x = 0; x < call.width; ++x) {
+    if (x + 1 < call.width) {
+      noisy.column<Whole>(y, x + 1, right);
+    } else {
+      right[0] = right[1] = right[2] = Vec{};
+    }
+    const Vec value = noisy.finished(noisy.blurred(left, centre, right), y, x);
+    store(out + x * call.out_column, value);
+    sum += value;
+#pragma GCC unroll 3
+    for (int k = 0; k < 3; ++k) {
+      left[k] = centre[k];
+      centre[k] = right[k];
+    }
+  }
+  return sum;
+}
+
+inline Vec prepare_row(const Noisy& noisy, size_t y, Element* out) {
+  const NormCall& call = noisy.call;
+  Vec sum = {};
+  for (size_t x = 0; x < call.width; ++x) {
+    const Vec value = load(noisy.in + y * call.in_row + x * call.in_column);
+    const Vec finished = noisy.finished(value, y, x);
+    store(out + x * call.out_column, finished);
+    sum += finished;
+  }
+  return sum;
+}
+
 // Writes the values to be normalised, and returns their sum over the pixels. Each row is summed
 // separately, which loses less to rounding than one long sum.
-template <bool Blurs>
 inline Vec prepare_norm(const NormCall& call, int part, Element* out) {
   const Noisy noisy(call, part);
   Vec total = {};
   for (size_t y = 0; y < call.height; ++y) {
-    const bool edge = y == 0 || y + 1 == call.height;
-    Vec sum = {};
-    for (size_t x = 0; x < call.width; ++x) {
-      Vec value;
-      if (!Blurs) {
-        value = load(noisy.in + y * call.in_row + x * call.in_column);
-      } else if (edge || x == 0 || x + 1 == call.width) {
-        value = noisy.blurred<false>(y, x);
-      } else {
-        value = noisy.blurred<true>(y, x);
-      }
-      value = noisy.finished(value, y, x);
-      store(out + y * call.out_row + x * call.out_column, value);
-      sum += value;
+    Element* const row = out + y * call.out_row;
+    if (!call.blur) {
+      total += prepare_row(noisy, y, row);
+    } else if (y == 0 || y + 1 == call.height) {
+      total += prepare_blurred_row<false>(noisy, y, row);
+    } else {
+      total += prepare_blurred_row<true>(noisy, y, row);
     }
-    total += sum;
   }
   return total;
 }
@@ -178,8 +209,7 @@ void instance_norm(const NormCall& call) {
   const Vec share = all(1.0f / static_cast<float>(call.height * call.width));
   for (int part = 0; part < kParts; ++part) {
     Element* const out = static_cast<Element*>(call.out) + part * kLanes;
-    const Vec total =
-        call.blur ? prepare_norm<true>(call, part, out) : prepare_norm<false>(call, part, out);
+    const Vec total = prepare_norm(call, part, out);
     const Vec mean = total * share;
     const Vec deviation = root(fused(sum_squares(call, out, mean), share, all(call.epsilon)));
     const Vec factor = load(call.scale + part * kLanes) / deviation;

@@ -56,7 +56,7 @@ struct RowLayout {
     // extend past the last sums.
     margin = rounded_up(static_cast<size_t>(beside) * images, kBlock);
     channel = margin + std::max(rounded_up(slots, kBlock), phase) + margin + kBlock;
-    planes = kBlock / layer.together();
+    planes = kBlock / layer.together;
     row = direct.in.blocks() * planes * channel;
     sums = (above + kBand + below) * row;
     levels = sums + layer.out.channels * phases * rows * phase;
@@ -73,6 +73,20 @@ float four_bytes(const float* weights) {
   float packed;
   std::memcpy(&packed, bytes, sizeof packed);
   return packed;
+}
+
+// Returns the weights of two consecutive channels as bfloat16 in the place of a float; with `rest`
+// what rounding them has lost.
+float two_halves(const Kernels& kernels, const float* weights, bool rest) {
+  float pair[kBlock] = {weights[0], weights[kBlock]}, packed[kBlock];
+  kernels.store(pair, packed);
+  if (rest) {
+    float rounded[kBlock];
+    kernels.load(packed, rounded);
+    for (size_t k = 0; k < 2; ++k) pair[k] -= rounded[k];
+    kernels.store(pair, packed);
+  }
+  return packed[0];
 }
 
 class PlacedLastLayer : public Step {
@@ -188,15 +202,17 @@ class PlacedLastLayer : public Step {
   void add_up(const Memory& memory, size_t phase, size_t base, size_t x) const {
     const std::vector<Tap>& taps = direct_.phases[phase].taps;
     std::array<const float*, kMostTaps> in;  // as many as there are taps
-    for (size_t i = 0; i < taps.size(); ++i) {
-      const auto y = static_cast<ptrdiff_t>(base + layout_.above) + taps[i].dy;
+    const size_t count = taps.size() * layer_.terms;
+    for (size_t i = 0; i < count; ++i) {
+      const Tap& tap = taps[i % taps.size()];
+      const auto y = static_cast<ptrdiff_t>(base + layout_.above) + tap.dy;
       in[i] = band(memory) + static_cast<size_t>(y) * layout_.row + layout_.margin +
-              taps[i].dx * static_cast<ptrdiff_t>(layout_.images);
+              tap.dx * static_cast<ptrdiff_t>(layout_.images);
     }
     CorrelateCall call;
-    call.taps = taps.size();
+    call.taps = count;
     call.in = in.data();
-    call.channels = (direct_.in.channels + layer_.together() - 1) / layer_.together();
+    call.channels = (direct_.in.channels + layer_.together - 1) / layer_.together;
     call.in_step = layout_.channel;
     call.in_row = layout_.row;
     call.weights_step = layer_.out.channels;
@@ -212,7 +228,7 @@ class PlacedLastLayer : public Step {
         call.start = layer_.starts.data() + phase * layer_.out.channels + output;
       }
       call.out = sums(memory, output, x, 0);
-      (direct_.code ? in_kernels_ : kernels_).correlate(call);
+      in_kernels_.correlate(call);
     }
   }
 
@@ -226,7 +242,7 @@ class PlacedLastLayer : public Step {
   RowFinisher finisher_;
   size_t bands_;
   size_t parts_;
-  float zero_ = 0.0f;  // or four codes of 0
+  float zero_ = 0.0f;  // or two, or four codes of 0
 };
 
 }  // namespace
@@ -239,16 +255,21 @@ std::unique_ptr<Step> LastLayer::place(const Places& places) const {
   return std::make_unique<PlacedLastLayer>(places, *this);
 }
 
-void LastLayer::pack(const Kernels&, const Kernels&, unsigned char*) {
+void LastLayer::pack(const Kernels& kernels, const Kernels&, unsigned char*) {
+  together = sizeof(float) / kernels.element;
+  terms = together == 2 && direct->phases.front().taps.size() == 1 ? 2 : 1;
   if (direct->code) direct->quantize_weights();
   for (const Phase& phase : direct->phases) {
     phases.push_back(weights.size());
-    for (size_t k = 0; k < direct->in.channels; k += together()) {
-      for (const Tap& tap : phase.taps) {
+    for (size_t k = 0; k < direct->in.channels; k += together) {
+      for (size_t i = 0; i < phase.taps.size() * terms; ++i) {
+        const Tap& tap = phase.taps[i % phase.taps.size()];
         for (size_t c = 0; c < out.channels; ++c) {
           const float* const from = direct->weights.data() + c / kBlock * direct->column_size +
                                     tap.weights * direct->tap_size + k * kBlock + c % kBlock;
-          weights.push_back(direct->code ? four_bytes(from) : *from);
+          weights.push_back(together == 4   ? four_bytes(from)
+                            : together == 2 ? two_halves(kernels, from, i >= phase.taps.size())
+                                            : *from);
         }
       }
     }
