@@ -158,6 +158,42 @@ def test_frozen_lets_gradients_through(toy: DataSet) -> None:
     assert all(p.grad is None for p in model.discriminator.parameters())
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.7])
+def test_gradient_descent_with_momentum(momentum: float, toy: DataSet) -> None:
+    """Two steps of the discriminator against v = βv + g, θ = θ - ηv."""
+    model: Any = registry.get("gan").make(SIZES["gan"])
+    table = {"optimizer": "sgd", "beta1": momentum, "discriminator_rate": 0.5}
+    recipe = Recipe(learning_rate=0.1, adversarial=table)
+    task = AdversarialTask(recipe)
+    optimizer, _ = task.optimizers(model, recipe)
+    weight = model.discriminator.layers[1].weight
+    expected, velocity = weight.detach().double(), torch.zeros_like(weight).double()
+    for group in optimizer.param_groups:
+        group["lr"] = recipe.learning_rate * group["scale"]
+    for seed in (0, 1):
+        gradient = torch.randn(weight.shape, generator=torch.Generator().manual_seed(seed))
+        weight.grad = gradient
+        optimizer.step()
+        velocity = momentum * velocity + gradient
+        expected = expected - 0.05 * velocity
+        torch.testing.assert_close(weight.detach().double(), expected, rtol=0, atol=1e-6)
+
+
+def test_penalty_is_annealed(toy: DataSet) -> None:
+    """γ after half of `anneal_images`, of R1 and of R2, is that of the options."""
+    batch = Batch(torch.from_numpy(toy.train.images[:32]))
+    found = {}
+    for anneal in (0, 640):
+        table = {"r1": 2.0, "r2": 1.0, "anneal_images": anneal, "penalty_end": 0.25}
+        torch.manual_seed(0)
+        model: Any = registry.get("gan").make(SIZES["gan"])
+        update: Any = Counting()
+        update.model, update.step = model, 10
+        terms = AdversarialTask(Recipe(adversarial=table)).step(model, batch, update)
+        found[anneal] = [float(terms[name]) for name in ("r1", "r2")]
+    assert found[640] == pytest.approx([value / 2 for value in found[0]], rel=1e-5)
+
+
 # Whole runs
 
 
@@ -182,9 +218,14 @@ def test_run_learns_two_kinds_of_images(
     assert -1 <= lines[-1]["overfitting"] <= 1
 
 
-@pytest.mark.parametrize("name", ["dcgan", "bigan"])
-def test_resume_is_exact(name: str, toy: DataSet, recipe: Recipe, tmp_path: Path) -> None:
-    options = {"fid_images": 0, "r1": 1.0, "r1_every": 3, "discriminator_steps": 2}
+@pytest.mark.parametrize(
+    ("name", "optimizer"), [("dcgan", "adam"), ("bigan", "adam"), ("gan", "sgd")]
+)
+def test_resume_is_exact(
+    name: str, optimizer: str, toy: DataSet, recipe: Recipe, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"fid_images": 0, "r1": 1.0, "r1_every": 3}
+    options |= {"discriminator_steps": 2, "optimizer": optimizer}
     recipe = replace(recipe, adversarial=options)
     assert_resumes(lambda out: trainer(name, toy, recipe, out), tmp_path, steps=7)
 
@@ -386,6 +427,7 @@ def test_notes_on_balance_and_overfitting() -> None:
         ({"r1": -1}, "r1 must be 0 or more"),
         ({"beta1": 1.0}, "beta1 and beta2 must be below 1"),
         ({"discriminator_rate": 0}, "discriminator_rate must be positive"),
+        ({"optimizer": "rmsprop"}, "optimizer must be 'adam' or 'sgd'"),
         ({"gradient_penalty": float("nan")}, "gradient_penalty must be 0 or more"),
         ({"k": 2}, "unknown option adversarial.k"),
     ],

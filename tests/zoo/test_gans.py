@@ -70,6 +70,19 @@ def test_dcgan_keeps_the_guidelines() -> None:
     assert slopes == {0.2}
 
 
+def test_maxout_units_are_maxima_of_their_pieces() -> None:
+    discriminator = make("gan", discriminator_widths=(3,), maxout=4, dropout=0.5).discriminator
+    images = torch.rand(5, 1, 28, 28)
+    hidden, last = (m for m in discriminator.modules() if isinstance(m, nn.Linear))
+    weight, bias = (p.detach().numpy() for p in hidden.parameters())
+    pieces = (2 * images.flatten(1).numpy() - 1) @ weight.T + bias
+    units = pieces.reshape(5, 3, 4).max(2)
+    expected = units @ last.weight.detach().numpy()[0] + float(last.bias.detach())
+    np.testing.assert_allclose(discriminator(images).detach().numpy(), expected, atol=1e-5)
+    kinds = {type(layer) for layer in discriminator.modules()}
+    assert nn.Dropout in kinds and nn.LeakyReLU not in kinds
+
+
 def test_output_is_the_papers_tanh() -> None:
     model = make("dcgan")
     latents = torch.randn(3, model.config.latent)
@@ -153,6 +166,22 @@ def test_bidirectional_pairs(fashion_mnist: DataSet) -> None:
     assert float(terms["encoder_loss"].detach()) == pytest.approx(loss, rel=1e-5)
 
 
+def test_cycle_is_the_mean_difference_from_the_reconstruction(fashion_mnist: DataSet) -> None:
+    """It trains both G and E; without a weight there is no term."""
+    model = make("bigan", cycle=3.0)
+    task: Any = make_task(registry.get("bigan"))
+    batch = Batch(torch.from_numpy(fashion_mnist.test.images[:4].copy()))
+    terms = task.generator_extra(model, batch, task.fake(model, batch))
+    copies = model.reconstruct(batch.images).detach().double()
+    expected = 3 * float((copies - batch.images).abs().mean())
+    assert float(terms["cycle"].detach()) == pytest.approx(expected, rel=1e-4)
+    terms["cycle"].backward()
+    for network in (model.generator, model.encoder):
+        assert all(p.grad is not None for p in network.parameters())
+    plain = make("bigan", cycle=0)
+    assert "cycle" not in task.generator_extra(plain, batch, task.fake(plain, batch))
+
+
 def test_fashion_mnist_gets_a_frame() -> None:
     framed, plain = data.load("fashion-mnist", size=32), data.load("fashion-mnist")
     assert framed.image_size == 32
@@ -168,8 +197,10 @@ def test_fashion_mnist_gets_a_frame() -> None:
         ("dcgan", {"image_size": 28}, "image_size must be a multiple of 8 for 3 widths"),
         ("dcgan", {"classes": 10}, "has no option 'classes'"),
         ("bigan", {"joint": 0}, "joint must be a positive integer"),
+        ("bigan", {"cycle": -1.0}, "cycle must be 0 or more"),
         ("cgan", {"classes": 0}, "2 or more classes, got 0"),
         ("gan", {"dropout": 1}, "dropout must be below 1"),
+        ("gan", {"maxout": -1}, "maxout must be 0 or more"),
     ],
 )
 def test_bad_configs(name: str, options: dict[str, Any], message: str) -> None:

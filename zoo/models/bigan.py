@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.models.dcgan import DCGANConfig, Generator, build_downsampling, initialise
-from zoo.models.options import as_widths, check_counts
+from zoo.models.options import as_widths, check_counts, check_numbers
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,9 @@ class BiGANConfig(DCGANConfig):
     """Sizes of a `BiGAN`.
 
     `encoder_widths` are the output channels of the encoder's strided convolutions, `joint` the
-    width of the two dense layers that combine image and latent in the discriminator.
+    width of the two dense layers that combine image and latent in the discriminator. `cycle`
+    weights the mean of |x - G(E(x))| over an image, which fixes what the game leaves open: which
+    latent belongs to an image (Li et al. 2017, arXiv:1709.01215, section 3.1).
     """
 
     image_size: int = 28
@@ -28,11 +30,13 @@ class BiGANConfig(DCGANConfig):
     discriminator_widths: tuple[int, ...] = (32, 64)
     encoder_widths: tuple[int, ...] = (32, 64)
     joint: int = 256
+    cycle: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         as_widths(self, "encoder_widths", low=1)
         check_counts(self, "joint")
+        check_numbers(self, "cycle")
 
 
 class Encoder(nn.Module):

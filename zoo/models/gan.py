@@ -13,14 +13,15 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError
-from zoo.models.options import as_widths, check_counts, check_numbers
+from zoo.models.options import as_widths, check_counts, check_depths, check_numbers
 
 
 @dataclass(frozen=True)
 class GANConfig:
     """Sizes of a `GAN`: output widths of the hidden layers of G and D, from the input on.
 
-    `dropout` is the dropout rate in the discriminator's hidden layers, as in the paper.
+    `dropout` is the dropout rate in the discriminator's hidden layers, and `maxout` the number of
+    pieces of their maxout units, as in the paper; 0: leaky ReLU instead.
     """
 
     image_size: int = 28
@@ -29,12 +30,14 @@ class GANConfig:
     widths: tuple[int, ...] = (256, 512)
     discriminator_widths: tuple[int, ...] = (512, 256)
     dropout: float = 0.3
+    maxout: int = 0
 
     def __post_init__(self) -> None:
         as_widths(self, "widths", low=1)
         as_widths(self, "discriminator_widths", low=1)
         check_counts(self, "image_size", "channels", "latent")
         check_numbers(self, "dropout")
+        check_depths(self, "maxout")
         if self.dropout >= 1:
             raise ConfigError(f"dropout must be below 1, got {self.dropout}")
 
@@ -58,6 +61,22 @@ class Generator(nn.Module):
         return images
 
 
+class Maxout(nn.Module):
+    """Units that are the maximum of `pieces` linear functions of x [N, D].
+
+    Goodfellow et al. 2013 (arXiv:1302.4389), section 3.
+    """
+
+    def __init__(self, inputs: int, units: int, pieces: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, units * pieces)
+        self.pieces = pieces
+
+    def forward(self, x: Tensor) -> Tensor:
+        pieces: Tensor = self.linear(x).unflatten(1, (-1, self.pieces))
+        return pieces.amax(2)
+
+
 class Discriminator(nn.Module):
     """D: images [N, C, S, S] in [0, 1] to logits [N]."""
 
@@ -67,7 +86,11 @@ class Discriminator(nn.Module):
         pixels = config.channels * config.image_size**2
         layers: list[nn.Module] = []
         for before, after in pairwise((pixels, *widths)):
-            layers += [nn.Linear(before, after), nn.LeakyReLU(0.2), nn.Dropout(config.dropout)]
+            if config.maxout:
+                layers += [Maxout(before, after, config.maxout)]
+            else:
+                layers += [nn.Linear(before, after), nn.LeakyReLU(0.2)]
+            layers += [nn.Dropout(config.dropout)]
         self.layers = nn.Sequential(nn.Flatten(), *layers, nn.Linear(widths[-1], 1))
 
     def forward(self, images: Tensor) -> Tensor:

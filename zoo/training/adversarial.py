@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import SGD, Adam, Optimizer
 
 from zoo.data import DataSet
 from zoo.errors import ZooError
@@ -149,13 +149,16 @@ class AdversarialTask:
         return torch.randn(count, model.config.latent, device=device)
 
     def optimizers(self, model: nn.Module, recipe: Recipe) -> list[Optimizer]:
-        """Return an Adam optimizer for each side."""
+        """Return an optimizer for each side."""
         scales = (self.options.discriminator_rate, 1.0)
         optimizers: list[Optimizer] = []
         for side, scale in zip(self.players(model), scales, strict=True):
             group = {"params": [p for module in side for p in module.parameters()], "scale": scale}
-            betas = (float(self.options.beta1), float(self.options.beta2))
-            optimizers.append(Adam([group], recipe.learning_rate, betas, fused=True))
+            beta1, beta2 = float(self.options.beta1), float(self.options.beta2)
+            if self.options.optimizer == "sgd":
+                optimizers.append(SGD([group], recipe.learning_rate, beta1, fused=True))
+            else:
+                optimizers.append(Adam([group], recipe.learning_rate, (beta1, beta2), fused=True))
         return optimizers
 
     def prepare(self, model: Any, data: DataSet, recipe: Recipe) -> list[dict[str, float]]:
@@ -197,12 +200,12 @@ class AdversarialTask:
             fake_scores = self.score(model, fake, batch).float()
             extra = self.discriminator_extra(model, batch, real, fake)
         loss = GAMES[options.loss].discriminator(real_scores, fake_scores)
-        if options.r1 and update.step % options.r1_every == 0:
-            penalty = r1_penalty(lambda images: self.score(model, images, batch), real)
-            extra["r1"] = penalty * (options.r1 / 2 * options.r1_every)
-        if options.r2 and update.step % options.r1_every == 0:
-            penalty = r1_penalty(lambda images: self.score(model, images, batch), fake)
-            extra["r2"] = penalty * (options.r2 / 2 * options.r1_every)
+        if update.step % options.r1_every == 0:
+            seen = update.step * len(batch) * options.discriminator_steps
+            for name, shown, weight in (("r1", real, options.r1), ("r2", fake, options.r2)):
+                if weight:
+                    penalty = r1_penalty(lambda images: self.score(model, images, batch), shown)
+                    extra[name] = options.anneal(weight, seen) * options.r1_every / 2 * penalty
         if options.gradient_penalty:
             penalty = gradient_penalty(lambda images: self.score(model, images, batch), real, fake)
             extra["gradient_penalty"] = penalty * options.gradient_penalty

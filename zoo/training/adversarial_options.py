@@ -12,6 +12,8 @@ from zoo.training.games import GAMES
 DISCRIMINATORS = ("paper", "projected")
 """The discriminator of the model's paper, or one on projected features."""
 
+OPTIMIZERS = ("adam", "sgd")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -19,8 +21,9 @@ class Options:
 
     `loss` is a game of `zoo.training.games`. `discriminator_steps` is k of algorithm 1 (Goodfellow
     et al. 2014): a step's batch is split into k minibatches, one for each discriminator update.
-    `beta1` and `beta2` are Adam's; `discriminator_rate` multiplies the recipe's learning rate for
-    the discriminator. `r1` is γ of the R1 penalty, applied every `r1_every` steps and multiplied by
+    `optimizer` is one of `OPTIMIZERS`: Adam with `beta1` and `beta2`, or gradient descent with the
+    momentum `beta1`; `discriminator_rate` multiplies the recipe's learning rate for the
+    discriminator. `r1` is γ of the R1 penalty, applied every `r1_every` steps and multiplied by
     that number; `r2` is γ of the same penalty on generated images. `gradient_penalty` is λ of
     WGAN-GP, `drift` the weight of the mean squared real score (Karras et al. 2017, appendix A.1).
     `level` is the weight of `zoo.training.games.level_term`, `adversarial_weight` that of the game
@@ -37,6 +40,7 @@ class Options:
     loss: str = "nonsaturating"
     discriminator: str = "paper"
     discriminator_steps: int = 1
+    optimizer: str = "adam"
     beta1: float = 0.5
     beta2: float = 0.999
     discriminator_rate: float = 1.0
@@ -57,6 +61,7 @@ class Options:
         check_choice(self, "loss", *GAMES)
         check_counts(self, "discriminator_steps", "r1_every")
         check_choice(self, "discriminator", *DISCRIMINATORS)
+        check_choice(self, "optimizer", *OPTIMIZERS)
         check_numbers(self, "beta1", "beta2", "r1", "r2", "gradient_penalty", "drift", "level")
         check_numbers(self, "adversarial_weight", "anneal_images", "fid_images")
         check_numbers(self, "discriminator_rate", "penalty_end", positive=True)

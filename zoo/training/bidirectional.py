@@ -69,14 +69,22 @@ class BidirectionalTask(AdversarialTask):
         return scores
 
     def generator_extra(self, model: Any, batch: Batch, fake: Tensor) -> dict[str, Tensor]:
-        """Return the encoder's loss -log(1 - D(x, E(x))) (section 3.4).
+        """Return the encoder's loss -log(1 - D(x, E(x))) (section 3.4) and that of the cycle.
 
         Relativistic losses already train both G and E.
         """
-        if GAMES[self.options.loss].relative:
+        relative, cycle = GAMES[self.options.loss].relative, model.config.cycle
+        if relative and not cycle:
             return {}
-        scores = self._judge(model, self.real(model, batch), batch).float()
-        return {"encoder_loss": F.softplus(scores).mean()}
+        terms = {}
+        real = self.real(model, batch)
+        if not relative:
+            scores = self._judge(model, real, batch).float()
+            terms["encoder_loss"] = F.softplus(scores).mean()
+        if cycle:
+            images, latents = self._parts(model, real, batch)
+            terms["cycle"] = cycle * (model.generator(latents).float() - images).abs().mean()
+        return terms
 
     @torch.no_grad()
     def settle(self, model: Any, data: DataSet) -> None:
