@@ -148,6 +148,25 @@ def as_floats(name: str, value: Any, shape: tuple[int | None, ...]) -> NDArray[n
     return as_dense(name, converted, np.float32)
 
 
+def as_keys(value: Any, n: int) -> NDArray[np.uint64] | None:
+    """Return `value` as a C-contiguous uint64 array [n, 2], or None. Raises ArgumentError."""
+    if value is None:
+        return None
+    converted = as_array("keys", value)
+    if converted.dtype.kind in "fO" and not hasattr(value, "dtype"):
+        # NumPy makes floats of integers that fit in neither int64 nor uint64 together.
+        each = np.array(value, object)
+        numbers = [as_integer("keys", number, 0, UINT64_MAX) for number in each.flat]
+        converted = np.array(numbers, np.uint64).reshape(each.shape)
+    if converted.dtype.kind not in "iu":
+        raise ArgumentError(f"keys: expected integers of 64 bits, got dtype {converted.dtype}")
+    if converted.shape != (n, 2):
+        raise ArgumentError(f"keys: expected shape ({n}, 2), got {converted.shape}")
+    if (converted < 0).any():
+        raise ArgumentError(f"keys: expected integers of at least 0, got {converted.min()}")
+    return as_dense("keys", converted, np.uint64)
+
+
 def as_images(name: str, value: Any, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     """Return `value` as a C-contiguous uint8 array [n, *shape], n above 0."""
     converted = as_array(name, value)

@@ -21,6 +21,7 @@ from runtime._arguments import (
     as_flag,
     as_floats,
     as_integer,
+    as_keys,
     as_text,
     describe,
 )
@@ -117,6 +118,7 @@ class Generators:
             else as_rows("logvar", request.logvar, n, self.latent_width),
             labels=self._generators[0]._classes.parse(request.labels),
             cycle=as_flag("cycle", request.cycle),
+            keys=as_keys(request.keys, n),
         )
 
         def part(generator: Generator, begin: int, images: NDArray[Any]) -> None:
@@ -131,6 +133,7 @@ class Generators:
         latents = as_floats("latents", request.latents, (None, self.latent_width))
         first = as_integer("first", request.first, 0, UINT64_MAX)
         classes = self._generators[0]._classes.parse(request.labels)
+        keys: Any = as_keys(request.keys, len(latents))
 
         def part(generator: Generator, begin: int, images: NDArray[Any]) -> None:
             count = len(images)
@@ -138,8 +141,9 @@ class Generators:
                 replace(
                     request,
                     latents=latents[begin : begin + count],
-                    first=first + begin,
+                    first=first if keys is not None else first + begin,
                     labels=_slice_labels(classes, begin, count, len(latents)),
+                    keys=None if keys is None else keys[begin : begin + count],
                     out=images,
                 )
             )
@@ -275,10 +279,12 @@ class _Prefetcher:
 def _slice_request(whole: SampleRequest, begin: int, count: int, n: int, out: Any) -> Any:
     """Return the request for images begin … begin + count - 1 of a checked request's n."""
     classes: Any = whole.labels
+    keys: Any = whole.keys
     return replace(
         whole,
         n=count,
-        first=whole.first + begin,
+        first=whole.first if keys is not None else whole.first + begin,
+        keys=None if keys is None else keys[begin : begin + count],
         mu=_slice_rows(whole.mu, begin, count),
         logvar=_slice_rows(whole.logvar, begin, count),
         labels=classes if whole.cycle else _slice_labels(classes, begin, count, n),

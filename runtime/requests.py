@@ -21,6 +21,7 @@ from runtime._arguments import (
     as_flag,
     as_floats,
     as_integer,
+    as_keys,
     as_scale,
     describe,
 )
@@ -50,6 +51,9 @@ class SampleRequest:
     truncation and noise, for style-based generators: styles are w̄ + truncation · (w - w̄)
     (Karras et al. 2019, appendix B), and the noise of the layers is multiplied by noise.
 
+    keys, uint64 [n, 2], take the place of seed and first: image r is image keys[r, 1] of the seed
+    keys[r, 0], so that requests of several callers can be one. Not for a stream.
+
     out: "numpy" for a new NumPy array; "device", for an engine on a GPU, for a `DeviceArray` in its
     memory; or an array with the images' shape and dtype that receives them and is returned, a NumPy
     array or one in the GPU's memory (PyTorch, CuPy, Numba, …). mu and logvar may be in the GPU's
@@ -68,6 +72,7 @@ class SampleRequest:
     truncation: float = 1.0
     noise: float = 1.0
     cycle: bool = False
+    keys: ArrayLike | None = None
     out: Any = "numpy"
 
     def _validate(self, width: int, classes: Classes, most: int = MOST_ROWS) -> Any:
@@ -99,6 +104,7 @@ class SampleRequest:
             truncation=as_scale("truncation", self.truncation),
             noise=as_scale("noise", self.noise),
             cycle=as_flag("cycle", self.cycle),
+            keys=as_keys(self.keys, n),
         )
 
 
@@ -107,8 +113,9 @@ class DecodeRequest:
     """Request for the images of latents [n, D] (finite); row r is image first + r.
 
     See `Generator.decode`. The layers of a style-based generator draw the noise of that image of
-    the seed; without a seed they draw none, and an image is a function of its latent alone. labels,
-    truncation and out are as in `SampleRequest`; latents may be in the GPU's memory.
+    the seed, or those of `keys`; without either they draw none, and an image is a function of its
+    latent alone. labels, truncation, keys and out are as in `SampleRequest`; latents may be in the
+    GPU's memory.
     """
 
     latents: Any
@@ -116,13 +123,16 @@ class DecodeRequest:
     first: int = 0
     truncation: float = 1.0
     labels: Labels | None = None
+    keys: ArrayLike | None = None
     out: Any = "numpy"
 
     def _validate(self, width: int, classes: Classes) -> Any:
         """Return the request as the compiled module takes it. Raises ArgumentError."""
+        latents = latent_input("latents", self.latents, width)
         return _with(
             self,
-            latents=latent_input("latents", self.latents, width),
+            latents=latents,
+            keys=as_keys(self.keys, latents.rows),
             seed=None if self.seed is None else as_integer("seed", self.seed, 0, UINT64_MAX),
             first=as_integer("first", self.first, 0, UINT64_MAX),
             truncation=as_scale("truncation", self.truncation),

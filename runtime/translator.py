@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from runtime._arguments import UINT64_MAX, as_integer
+from runtime._arguments import UINT64_MAX, as_integer, as_keys
 from runtime._conditions import as_rows
 from runtime._engine import Engine
 from runtime._placement import image_input, place_output
@@ -43,13 +43,15 @@ class Translator(Engine):
         seed: int = 0,
         first: int = 0,
         out: Any = "numpy",
+        keys: ArrayLike | None = None,
     ) -> Any:
         """Return the translations uint8[n, H, W, C] of images uint8[n, H, W, C].
 
         The shapes of an image are `image_shape` and `input_shape`.
         attributes: target values from 0 to 1, [K] or [n, K], one for each name in the property
         `attributes`; required if there are any. In a translator that draws noise, image r gets the
-        noise of sample first + r. images may be in a GPU's memory; out as in Generator.sample.
+        noise of sample first + r of the seed, or that of keys[r] as in `SampleRequest`. images may
+        be in a GPU's memory; out as in Generator.sample.
         Raises ArgumentError for another dtype or shape, ExecutionError.
         """
         inputs = image_input("images", images, self.input_shape)
@@ -68,6 +70,7 @@ class Translator(Engine):
             attributes,
             as_integer("seed", seed, 0, UINT64_MAX),
             as_integer("first", first, 0, UINT64_MAX),
+            as_keys(keys, inputs.rows),
             place.native,
         )
         return place.result(new)

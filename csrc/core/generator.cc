@@ -18,6 +18,7 @@ GraphInputs check_inputs(const Engine& engine, const SampleRequest& request) {
   GraphInputs inputs;
   inputs.seed = request.seed;
   inputs.first = request.first;
+  set_keys(request.keys, &inputs);
   set_labels(engine, request.labels, request.label_count, request.cycle, request.n, &inputs);
   set_truncation(engine, request.truncation, &inputs);
   set_noise(engine, request.noise, &inputs);
@@ -114,7 +115,8 @@ void Generator::decode(const DecodeRequest& request, void* images, const Cancel&
   GraphInputs inputs;
   inputs.seed = request.seed.value_or(0);
   inputs.first = request.first;
-  if (!request.seed) inputs.noise = 0.0f;
+  set_keys(request.keys, &inputs);
+  if (!request.seed && !request.keys) inputs.noise = 0.0f;
   set_labels(engine(), request.labels, request.label_count, false, request.n, &inputs);
   set_truncation(engine(), request.truncation, &inputs);
   LatentSource source;
@@ -197,6 +199,7 @@ Stream Generator::stream(const SampleRequest& request, size_t prefetch) const {
   if (request.mu || request.logvar) {
     throw ArgumentError("mu and logvar: expected null, because a stream samples from the prior");
   }
+  if (request.keys) throw ArgumentError("keys: expected none for a stream");
   if (request.image_memory != Memory::kHost) {
     throw ArgumentError("image_memory: expected kHost for a stream, got kDevice");
   }

@@ -63,6 +63,15 @@ void run_padded(Backend* backend, const Manifest& manifest, size_t instance, con
 
 void run_image_rows(Backend* backend, const Manifest& manifest, size_t instance,
                     const RowCall& call, size_t offset, size_t count, size_t batch, Team* team) {
+  if (call.inputs.keys && backend->noise_from() != NoiseFrom::kCaller) {
+    // All rows of a run have one seed.
+    for_each_series(call.inputs, offset, count, [&](size_t begin, size_t series, SampleKey key) {
+      RowCall part = call;
+      part.inputs = inputs_of_series(call.inputs, offset + begin, key);
+      run_image_rows(backend, manifest, instance, part, offset + begin, series, batch, team);
+    });
+    return;
+  }
   const RowCall rest = skip_rows(call, offset);
   if (backend->fixed_batch() && count != batch && !backend->copies()) {
     run_padded(backend, manifest, instance, rest, offset, count, batch);

@@ -34,13 +34,14 @@ void check_scale(const char* name, float value, bool is_input, const std::string
                       std::to_string(value));
 }
 
-void bind_labels(const GraphInputs& inputs, uint64_t classes, uint64_t offset, size_t rows,
-                 RunArguments* arguments) {
+void bind_labels(const GraphInputs& inputs, uint64_t classes, uint64_t offset, size_t count,
+                 size_t rows, RunArguments* arguments) {
   std::vector<int64_t>& labels = scratch().labels;
-  labels.resize(rows);
-  for (size_t row = 0; row < rows; ++row) {
-    const uint64_t sample = inputs.first + offset + row;
-    labels[row] = inputs.labels ? inputs.labels[(sample - inputs.label_origin) % inputs.label_count]
+  labels.assign(rows, 0);
+  for (size_t row = 0; row < count; ++row) {
+    const uint64_t sample = inputs.key(offset + row).index;
+    const uint64_t place = inputs.cycle ? sample : inputs.begin + offset + row;
+    labels[row] = inputs.labels ? inputs.labels[place % inputs.label_count]
                                 : static_cast<int64_t>(sample % classes);
   }
   arguments->inputs.push_back({io::kLabel, labels.data()});
@@ -59,16 +60,18 @@ void bind_attributes(const GraphInputs& inputs, size_t width, uint64_t offset, s
 }
 
 // Draws the noise of the layers, for a backend that does not draw it itself.
-void bind_layers(const Manifest& manifest, const GraphInputs& inputs, uint64_t offset, size_t rows,
-                 RunArguments* arguments) {
+void bind_layers(const Manifest& manifest, const GraphInputs& inputs, uint64_t offset, size_t count,
+                 size_t rows, RunArguments* arguments) {
   std::vector<std::vector<float>>& layers = scratch().layers;
   if (layers.size() < manifest.layer_noise.size()) layers.resize(manifest.layer_noise.size());
   for (size_t i = 0; i < manifest.layer_noise.size(); ++i) {
     const LayerNoise& layer = manifest.layer_noise[i];
     layers[i].assign(rows * layer.width, 0.0f);
     if (inputs.noise != 0.0f) {
-      const NoiseKey key{inputs.seed, inputs.first + offset, layer.stream};
-      fill_normal(key, rows, layer.width, layers[i].data());
+      for_each_series(inputs, offset, count, [&](size_t begin, size_t series, SampleKey key) {
+        fill_normal({key.seed, key.index, layer.stream}, series, layer.width,
+                    layers[i].data() + begin * layer.width);
+      });
     }
     arguments->inputs.push_back({io::layer_noise(layer.stream), layers[i].data()});
   }
@@ -96,7 +99,22 @@ void set_labels(const Engine& engine, const int64_t* labels, size_t count, bool 
   }
   inputs->labels = labels;
   inputs->label_count = count;
-  inputs->label_origin = cycle ? 0 : inputs->first;
+  inputs->cycle = cycle;
+}
+
+GraphInputs inputs_of_series(const GraphInputs& inputs, uint64_t begin, const SampleKey& key) {
+  GraphInputs series = inputs;
+  series.keys = nullptr;
+  series.seed = key.seed;
+  series.first = key.index - begin;
+  return series;
+}
+
+void set_keys(const SampleKey* keys, GraphInputs* inputs) {
+  if (keys && (inputs->seed != 0 || inputs->first != 0)) {
+    throw ArgumentError("keys: expected none beside seed or first");
+  }
+  inputs->keys = keys;
 }
 
 void set_truncation(const Engine& engine, float truncation, GraphInputs* inputs) {
@@ -113,7 +131,7 @@ void bind_inputs(const Manifest& manifest, const Backend& backend, const GraphIn
                  uint64_t offset, size_t count, size_t rows, RunArguments* arguments) {
   Scratch& s = scratch();
   if (manifest.condition_classes != 0) {
-    bind_labels(inputs, manifest.condition_classes, offset, rows, arguments);
+    bind_labels(inputs, manifest.condition_classes, offset, count, rows, arguments);
   }
   if (!manifest.condition_names.empty()) {
     bind_attributes(inputs, manifest.condition_names.size(), offset, count, rows, arguments);
@@ -127,7 +145,7 @@ void bind_inputs(const Manifest& manifest, const Backend& backend, const GraphIn
     arguments->inputs.push_back({io::kNoise, &s.noise});
   }
   if (backend.noise_from() == NoiseFrom::kCaller) {
-    bind_layers(manifest, inputs, offset, rows, arguments);
+    bind_layers(manifest, inputs, offset, count, rows, arguments);
     return;
   }
   if (has_mixture_input(manifest)) {

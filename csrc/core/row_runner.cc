@@ -83,30 +83,37 @@ void bind_source(const LatentSource& source, uint64_t offset, size_t count, size
 }
 
 // Draws the latents of the call's rows from `offset` on, if row `from` of the source does not give
-// them, and binds them.
+// them, and binds them. The rows of padding are zeros.
 void bind_latent(const Manifest& manifest, const LatentSource& source, uint64_t from,
                  const GraphInputs& inputs, uint64_t offset, size_t count, size_t rows,
                  RunArguments* arguments) {
   using Kind = LatentSource::Kind;
   Scratch& s = scratch();
   const size_t width = manifest.latent_width;
-  const NoiseKey key{inputs.seed, inputs.first + offset, manifest.latent_stream};
   float* latent = nullptr;
   if (source.memory == Memory::kDevice) {
     latent = const_cast<float*>(source.mu) + from * width;
   } else if (source.kind == Kind::kLatent) {
     latent = gather_rows(source.mu, false, from, count, rows, width, &s.latent);
   } else {
+    const bool posterior = source.kind == Kind::kPosterior;
+    const float *mu = nullptr, *logvar = nullptr;
+    if (posterior) {
+      mu = gather_rows(source.mu, source.shared, from, count, count, width, &s.mu);
+      logvar = gather_rows(source.logvar, source.shared, from, count, count, width, &s.logvar);
+    }
     s.latent.resize(rows * width);
     latent = s.latent.data();
-    if (source.kind == Kind::kPrior) {
-      fill_normal(key, rows, width, latent);
-    } else {
-      const float* mu = gather_rows(source.mu, source.shared, from, count, rows, width, &s.mu);
-      const float* logvar =
-          gather_rows(source.logvar, source.shared, from, count, rows, width, &s.logvar);
-      reparametrized_sample(mu, logvar, key, rows, width, latent);
-    }
+    std::fill(latent + count * width, latent + rows * width, 0.0f);
+    for_each_series(inputs, offset, count, [&](size_t begin, size_t series, SampleKey sample) {
+      const NoiseKey key{sample.seed, sample.index, manifest.latent_stream};
+      const size_t at = begin * width;
+      if (posterior) {
+        reparametrized_sample(mu + at, logvar + at, key, series, width, latent + at);
+      } else {
+        fill_normal(key, series, width, latent + at);
+      }
+    });
   }
   arguments->inputs = {{input_name(manifest), latent, source.memory}};
 }
@@ -132,6 +139,16 @@ void run_rows(Engine* engine, size_t instance, const LatentSource& source,
               const Images& images, Team* team) {
   const Manifest& manifest = engine->manifest();
   Backend& backend = engine->backend();
+  const size_t bytes = manifest.image.bytes();
+  if (inputs.keys && backend.noise_from() != NoiseFrom::kCaller) {
+    // All rows of a run have one seed.
+    for_each_series(inputs, offset, count, [&](size_t begin, size_t series, SampleKey key) {
+      const uint64_t row = offset + begin;
+      run_rows(engine, instance, source, inputs_of_series(inputs, row, key), row, series, batch,
+               {static_cast<unsigned char*>(images.data) + begin * bytes, images.memory}, team);
+    });
+    return;
+  }
   RunArguments arguments;
   arguments.rows = backend.fixed_batch() ? batch : count;
   arguments.count = count;
@@ -143,7 +160,10 @@ void run_rows(Engine* engine, size_t instance, const LatentSource& source,
     // The same latents for all backends.
     std::vector<float>& latents = scratch().mixture;
     latents.resize(count * manifest.latent_width);
-    sample_mixture(manifest, inputs.seed, inputs.first + offset, count, latents.data());
+    for_each_series(inputs, offset, count, [&](size_t begin, size_t series, SampleKey key) {
+      sample_mixture(manifest, key.seed, key.index, series,
+                     latents.data() + begin * manifest.latent_width);
+    });
     LatentSource given;
     given.kind = LatentSource::Kind::kLatent;
     given.mu = latents.data();
@@ -152,7 +172,6 @@ void run_rows(Engine* engine, size_t instance, const LatentSource& source,
     bind_latents(manifest, from, source, offset, inputs, offset, count, &arguments);
   }
   bind_inputs(manifest, backend, inputs, offset, count, arguments.rows, &arguments);
-  const size_t bytes = manifest.image.bytes();
   void* target = images.data;
   if (arguments.rows != count && !backend.copies()) {
     scratch().images.resize(arguments.rows * bytes);

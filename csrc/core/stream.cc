@@ -27,6 +27,7 @@ Stream::State::~State() { drop(&work_.get()); }
 Stream::State::Pending Stream::State::create_batch(uint64_t index) {
   GraphInputs inputs = inputs_;
   inputs.first += index;
+  inputs.begin += index;
   Batch batch;
   batch.first = inputs.first;
   batch.rows = static_cast<size_t>(std::min<uint64_t>(batch_, n_ - index));

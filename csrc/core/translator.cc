@@ -24,6 +24,7 @@ void Translator::translate(const TranslateRequest& request, void* translated,
   GraphInputs inputs;
   inputs.seed = request.seed;
   inputs.first = request.first;
+  set_keys(request.keys, &inputs);
   inputs.attributes = request.attributes;
   inputs.shared_attributes = request.shared;
   if (request.attributes) {

@@ -32,6 +32,18 @@ class Input {
   py::array_t<T, py::array::c_style> host_;
 };
 
+// Reads keys [n, 2] of samples, or None. The returned array keeps them alive.
+using Keys = py::array_t<uint64_t, py::array::c_style>;
+
+template <typename Request>
+Keys read_keys(const py::object& keys, Request* request) {
+  if (keys.is_none()) return {};
+  auto values = keys.cast<Keys>();
+  static_assert(sizeof(SampleKey) == 2 * sizeof(uint64_t));
+  request->keys = reinterpret_cast<const SampleKey*>(values.data());
+  return values;
+}
+
 // Destination of an output: an array, (address, whether it is in device memory), or None for a new
 // array. The caller has checked the array.
 class Target {

@@ -79,7 +79,8 @@ struct ParsedRequest {
   explicit ParsedRequest(const py::object& from)
       : mu(read_rows(from, "mu")),
         logvar(read_rows(from, "logvar")),
-        labels(read_labels(from, &request)) {
+        labels(read_labels(from, &request)),
+        keys(read_keys(from.attr("keys"), &request)) {
     request.n = field<uint64_t>(from, "n");
     request.seed = field<uint64_t>(from, "seed");
     request.first = field<uint64_t>(from, "first");
@@ -99,6 +100,7 @@ struct ParsedRequest {
   const std::optional<Input<float>> mu;
   const std::optional<Input<float>> logvar;
   const Labels labels;
+  const Keys keys;
 };
 
 py::object sample(const Generator& self, const py::object& from, const py::object& out) {
@@ -121,6 +123,7 @@ py::object decode(const Generator& self, const py::object& from, const py::objec
   request.first = field<uint64_t>(from, "first");
   request.truncation = field<float>(from, "truncation");
   const Labels labels = read_labels(from, &request);
+  const Keys keys = read_keys(from.attr("keys"), &request);
   const Target target =
       image_target(out, "latents", self.manifest().image, {static_cast<py::ssize_t>(request.n)});
   request.image_memory = target.memory;

@@ -6,13 +6,14 @@ namespace zoo::python {
 namespace {
 
 py::object translate(const Translator& self, const py::object& images, const py::object& attributes,
-                     uint64_t seed, uint64_t first, const py::object& out) {
+                     uint64_t seed, uint64_t first, const py::object& keys, const py::object& out) {
   const Input<uint8_t> input(images);
   TranslateRequest request;
   request.images = input.data;
   request.n = input.rows;
   request.seed = seed;
   request.first = first;
+  const Keys kept = read_keys(keys, &request);
   Floats values;
   if (!attributes.is_none()) {
     values = attributes.cast<Floats>();
@@ -31,7 +32,8 @@ py::object translate(const Translator& self, const py::object& images, const py:
 void bind_translator(py::module_& module) {
   bind_engine<Translator>(module, "Translator")
       .def("translate", &translate, py::arg("images"), py::arg("attributes") = py::none(),
-           py::arg("seed") = 0, py::arg("first") = 0, py::arg("out") = py::none());
+           py::arg("seed") = 0, py::arg("first") = 0, py::arg("keys") = py::none(),
+           py::arg("out") = py::none());
 }
 
 }  // namespace zoo::python

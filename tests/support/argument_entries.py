@@ -48,6 +48,7 @@ def latent_entries(engine: runtime.Generator) -> dict[str, Entry]:
     some = [*bad_values.INTEGERS, 0]
     drawn = {**run, **batch, **labels, **scales, "noise": bad_values.NUMBERS}
     drawn |= {"cycle": bad_values.FLAGS, "prior": bad_values.TEXTS}
+    keys = {"keys": bad_values.keys(3)}
     # One row for all is good where there are several.
     around = [value for value in of_latents if value is not None]
     spread = [value for value in around if not np.array_equal(value, np.full((3, width), -np.inf))]
@@ -56,7 +57,7 @@ def latent_entries(engine: runtime.Generator) -> dict[str, Entry]:
         "Generator.sample": Entry(
             engine.sample,
             {"n": 3},
-            {"n": [*some, 2**40, 2**62, 2**63], **drawn, "mu": [], "logvar": [], **out},
+            {"n": [*some, 2**40, 2**62, 2**63], **drawn, **keys, "mu": [], "logvar": [], **out},
         ),
         "Generator.sample of a posterior": Entry(
             engine.sample, {"n": 3, **posterior}, {"mu": around, "logvar": spread}
@@ -70,6 +71,7 @@ def latent_entries(engine: runtime.Generator) -> dict[str, Entry]:
                 "first": run["first"],
                 **labels,
                 **scales,
+                **keys,
                 **out,
             },
         ),
@@ -89,7 +91,7 @@ def latent_entries(engine: runtime.Generator) -> dict[str, Entry]:
         "Generator.stream": Entry(
             engine.stream,
             {"n": 3},
-            {"n": [*some, 2**64], **drawn, "mu": [latents], "logvar": [latents], **out},
+            {"n": [*some, 2**64], **drawn, **keys, "mu": [latents], "logvar": [latents], **out},
         ),
         "Generator.stream of a posterior": Entry(
             engine.stream, {"n": 3, **posterior}, {"mu": [latents], "logvar": [latents]}
@@ -136,6 +138,7 @@ def image_entries(engines: dict[str, Any]) -> dict[str, Entry]:
                 "attributes": bad_values.arrays(np.float32, expected.shape),
                 "seed": bad_values.INTEGERS,
                 "first": [*bad_values.INTEGERS, 2**64 - 2],
+                "keys": bad_values.keys(3),
                 "out": bad_values.outs((3, *translator.image_shape), np.uint8),
             },
         ),

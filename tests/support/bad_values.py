@@ -127,6 +127,17 @@ def paths(folder: Path, engine: Path) -> list[Any]:
     ]
 
 
+def keys(rows: int) -> list[Any]:
+    """Values that are no keys of `rows` images; integers of any type would be."""
+    values = [*arrays(np.uint64, (rows, 2)), np.full((rows, 2), -1)]
+    return [value for value in values if value is not None and not _are_keys(value, rows)]
+
+
+def _are_keys(value: Any, rows: int) -> bool:
+    plain = type(value) is np.ndarray and value.shape == (rows, 2) and value.dtype.kind in "iu"
+    return plain and not (value < 0).any()
+
+
 def arrays(dtype: type, shape: tuple[int, ...]) -> list[Any]:
     """For an argument of this shape and dtype: float32, or uint8."""
     good = np.zeros(shape, dtype)

@@ -47,6 +47,10 @@ struct SampleRequest {
   // multiplied by `noise`. Finite and at least 0; must be 1 for other generators.
   float truncation = 1.0f;
   float noise = 1.0f;
+
+  // n keys in place of seed and first, which must then be 0: image r is image keys[r].index of the
+  // run with the seed keys[r].seed. So requests of several callers can be one.
+  const SampleKey* keys = nullptr;
 };
 
 // Images of latents [n, latent_width], which must be finite. Row r is image first + r of the run.
@@ -64,6 +68,8 @@ struct DecodeRequest {
   const int64_t* labels = nullptr;  // as in SampleRequest, without cycle
   size_t label_count = 0;
   float truncation = 1.0f;
+
+  const SampleKey* keys = nullptr;  // n of them, in place of seed and first
 };
 
 // Images along the paths from latents a to b, [rows, latent_width], both ends included.

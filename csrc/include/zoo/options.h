@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -17,6 +18,12 @@ enum class Memory { kHost, kDevice };
 struct Memories {
   Memory in = Memory::kHost;
   Memory out = Memory::kHost;
+};
+
+// What the noise of an image is a function of: a seed, and the index of the image in its run.
+struct SampleKey {
+  uint64_t seed = 0;
+  uint64_t index = 0;
 };
 
 struct Options {

@@ -23,6 +23,8 @@ struct TranslateRequest {
   uint64_t first = 0;
 
   Memories memory;  // of the images; attributes are in host memory
+
+  const SampleKey* keys = nullptr;  // n of them, in place of seed and first, which must then be 0
 };
 
 class ZOO_API Translator : public LoadedEngine {
