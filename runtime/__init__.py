@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runtime import cuda, errors, manifest, noise, ops
+    from runtime.batcher import Batcher, BatcherStatistics
     from runtime.classifier import Classifier
     from runtime.device_array import DeviceArray, to_device
     from runtime.encoder import Encoder
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 # A program that makes one image should not import all of it: names are imported when they are used.
 _MODULES = ("cuda", "errors", "manifest", "noise", "ops")
 _PLACES = {
+    "Batcher": "batcher",
+    "BatcherStatistics": "batcher",
     "Classifier": "classifier",
     "DecodeRequest": "requests",
     "DeviceArray": "device_array",
@@ -86,6 +89,8 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "Batcher",
+    "BatcherStatistics",
     "Classifier",
     "DecodeRequest",
     "DeviceArray",

@@ -46,4 +46,16 @@ class OutOfMemoryError(ExecutionError, MemoryError):
 
 
 class ClosedError(Error):
-    """The engine or the stream was closed before."""
+    """The engine, the stream or the batcher was closed before."""
+
+
+class CancelledError(Error):
+    """The request of a batcher was cancelled."""
+
+
+class BusyError(Error):
+    """A batcher has too many requests."""
+
+
+class DeadlineError(Error, TimeoutError):
+    """The deadline of a request has passed."""

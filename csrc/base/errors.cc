@@ -16,5 +16,7 @@ ExecutionError::~ExecutionError() = default;
 OutOfMemoryError::~OutOfMemoryError() = default;
 ClosedError::~ClosedError() = default;
 CancelledError::~CancelledError() = default;
+BusyError::~BusyError() = default;
+DeadlineError::~DeadlineError() = default;
 
 }  // namespace zoo

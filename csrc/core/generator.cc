@@ -4,9 +4,8 @@
 
 #include "base/checks.h"
 #include "core/inputs.h"
-#include "core/row_runner.h"
+#include "core/requests.h"
 #include "core/stream_state.h"
-#include "format/roles.h"
 #include "ops/batched_interpolate.h"
 
 namespace zoo {
@@ -14,81 +13,14 @@ namespace {
 
 constexpr size_t kDefaultStreamBatch = 64;
 
-GraphInputs check_inputs(const Engine& engine, const SampleRequest& request) {
-  GraphInputs inputs;
-  inputs.seed = request.seed;
-  inputs.first = request.first;
-  set_keys(request.keys, &inputs);
-  set_labels(engine, request.labels, request.label_count, request.cycle, request.n, &inputs);
-  set_truncation(engine, request.truncation, &inputs);
-  set_noise(engine, request.noise, &inputs);
-  return inputs;
-}
-
-void check_not_synthesis(const Engine& engine) {
-  if (has_trait(engine.manifest(), kDrawsLatent)) return;
-  throw ArgumentError("'" + engine.path() + "' is a synthesis network: it decodes styles and " +
-                      "has no prior to sample from");
-}
-
-void check_prior(const Engine& engine) {
-  check_not_synthesis(engine);
-  if (engine.manifest().prior != "none") return;
-  throw ArgumentError("'" + engine.path() + "' is an autoencoder's decoder: it has no prior to " +
-                      "sample from; give mu and logvar, or decode latents");
-}
-
-// Returns the source of latents without a posterior.
-LatentSource prior_source(const Engine& engine, Prior prior) {
-  check_prior(engine);
-  LatentSource source;
-  if (prior == Prior::kNormal) return source;
-  if (engine.manifest().mixture.empty()) {
-    throw ArgumentError("prior: '" + engine.path() + "' has no mixture, expected normal");
-  }
-  source.kind = LatentSource::Kind::kMixture;
-  return source;
-}
-
 }  // namespace
 
 Generator::Generator(const std::string& path, const Options& options)
     : LoadedEngine(path, options, {"generator", "synthesis"}) {}
 
 void Generator::sample(const SampleRequest& request, void* images, const Cancel& cancel) const {
-  check_range(request.n, request.first, manifest().image.bytes());
-  check_not_synthesis(engine());
-  if ((request.mu == nullptr) != (request.logvar == nullptr)) {
-    throw ArgumentError("mu and logvar: expected both or neither");
-  }
   engine().check_memory("images", images, request.image_memory);
-  const bool on_host = request.latent_memory == Memory::kHost;
-  LatentSource source;
-  if (!request.mu) {
-    source = prior_source(engine(), request.prior);
-  } else {
-    if (request.prior != Prior::kNormal) {
-      throw ArgumentError("prior: expected normal, because mu and logvar replace the prior");
-    }
-    const size_t rows = request.shared ? 1 : request.n;
-    if (on_host) {
-      check_finite("mu", request.mu, rows, manifest().latent_width);
-      check_finite("logvar", request.logvar, rows, manifest().latent_width, true);
-    } else if (request.shared) {
-      throw ArgumentError("mu and logvar: one row for all images must be in the host's memory");
-    } else if (engine().backend().noise_from() != NoiseFrom::kBackend) {
-      throw ArgumentError("mu and logvar: expected memory of the host, because the graph of '" +
-                          engine().path() + "' does not draw the latent");
-    }
-    engine().check_memory("mu", request.mu, request.latent_memory);
-    engine().check_memory("logvar", request.logvar, request.latent_memory);
-    source.memory = request.latent_memory;
-    source.kind = LatentSource::Kind::kPosterior;
-    source.mu = request.mu;
-    source.logvar = request.logvar;
-    source.shared = request.shared;
-  }
-  const GraphInputs inputs = check_inputs(engine(), request);
+  const auto [source, inputs] = check_request(&engine(), request, manifest().image.bytes());
   const size_t rows = engine().prepare(request.n, request.batch);
   const Images out{images, request.image_memory};
   engine().pool().run(generate_job(&engine(), source, inputs, request.n, rows, out), cancel);
@@ -98,31 +30,16 @@ std::vector<uint8_t> Generator::sample(uint64_t n, uint64_t seed, uint64_t first
   if (manifest().image.type != ImageType::kUint8) {
     throw ArgumentError("this engine generates float images: use sample(request, images)");
   }
-  check_range(n, first, manifest().image.bytes());
-  check_prior(engine());
+  const SampleRequest request{n, seed, first};
+  check_request(&engine(), request, manifest().image.bytes());
   std::vector<uint8_t> images(n * manifest().image.bytes());
-  sample({n, seed, first}, images.data());
+  sample(request, images.data());
   return images;
 }
 
 void Generator::decode(const DecodeRequest& request, void* images, const Cancel& cancel) const {
-  check_range(request.n, request.first, manifest().image.bytes());
-  if (request.latent_memory == Memory::kHost) {
-    check_finite("latents", request.latents, request.n, manifest().latent_width);
-  }
-  engine().check_memory("latents", request.latents, request.latent_memory);
   engine().check_memory("images", images, request.image_memory);
-  GraphInputs inputs;
-  inputs.seed = request.seed.value_or(0);
-  inputs.first = request.first;
-  set_keys(request.keys, &inputs);
-  if (!request.seed && !request.keys) inputs.noise = 0.0f;
-  set_labels(engine(), request.labels, request.label_count, false, request.n, &inputs);
-  set_truncation(engine(), request.truncation, &inputs);
-  LatentSource source;
-  source.kind = LatentSource::Kind::kLatent;
-  source.mu = request.latents;
-  source.memory = request.latent_memory;
+  const auto [source, inputs] = check_request(&engine(), request);
   const size_t rows = engine().prepare(request.n, 0);
   const Images out{images, request.image_memory};
   engine().pool().run(generate_job(&engine(), source, inputs, request.n, rows, out), cancel);
@@ -193,9 +110,6 @@ Stream Generator::stream(uint64_t n, uint64_t seed, uint64_t first, size_t batch
 }
 
 Stream Generator::stream(const SampleRequest& request, size_t prefetch) const {
-  // The images need not fit in memory: only a few batches are held at a time.
-  check_range(request.n, request.first, /*image_bytes=*/1);
-  const LatentSource source = prior_source(engine(), request.prior);
   if (request.mu || request.logvar) {
     throw ArgumentError("mu and logvar: expected null, because a stream samples from the prior");
   }
@@ -203,7 +117,8 @@ Stream Generator::stream(const SampleRequest& request, size_t prefetch) const {
   if (request.image_memory != Memory::kHost) {
     throw ArgumentError("image_memory: expected kHost for a stream, got kDevice");
   }
-  const GraphInputs inputs = check_inputs(engine(), request);
+  // The images need not fit in memory: only a few batches are held at a time.
+  const auto [source, inputs] = check_request(&engine(), request, /*image_bytes=*/1);
   SampleRequest batched = request;
   if (batched.batch == 0) {
     batched.batch = std::min<size_t>(kDefaultStreamBatch, manifest().batch_max);

@@ -39,10 +39,7 @@ void bind_labels(const GraphInputs& inputs, uint64_t classes, uint64_t offset, s
   std::vector<int64_t>& labels = scratch().labels;
   labels.assign(rows, 0);
   for (size_t row = 0; row < count; ++row) {
-    const uint64_t sample = inputs.key(offset + row).index;
-    const uint64_t place = inputs.cycle ? sample : inputs.begin + offset + row;
-    labels[row] = inputs.labels ? inputs.labels[place % inputs.label_count]
-                                : static_cast<int64_t>(sample % classes);
+    labels[row] = label_of_row(inputs, classes, offset + row);
   }
   arguments->inputs.push_back({io::kLabel, labels.data()});
 }
@@ -100,6 +97,12 @@ void set_labels(const Engine& engine, const int64_t* labels, size_t count, bool 
   inputs->labels = labels;
   inputs->label_count = count;
   inputs->cycle = cycle;
+}
+
+int64_t label_of_row(const GraphInputs& inputs, uint64_t classes, uint64_t row) {
+  const uint64_t sample = inputs.key(row).index;
+  if (!inputs.labels) return static_cast<int64_t>(sample % classes);
+  return inputs.labels[(inputs.cycle ? sample : inputs.begin + row) % inputs.label_count];
 }
 
 GraphInputs inputs_of_series(const GraphInputs& inputs, uint64_t begin, const SampleKey& key) {

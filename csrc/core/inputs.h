@@ -47,6 +47,9 @@ void for_each_series(const GraphInputs& inputs, uint64_t offset, size_t count, c
 // Returns the inputs of a series of rows that begins at row `begin`, without keys.
 GraphInputs inputs_of_series(const GraphInputs& inputs, uint64_t begin, const SampleKey& key);
 
+// Returns the class of a row, of `classes` of them.
+int64_t label_of_row(const GraphInputs& inputs, uint64_t classes, uint64_t row);
+
 // Throws ArgumentError for keys beside a seed or first.
 void set_keys(const SampleKey* keys, GraphInputs* inputs);
 

@@ -31,6 +31,9 @@ auto without_gil(const Body& body) {
   }
 }
 
+// Returns an exception of this library as the one that Python raises for it.
+py::object to_python(const std::exception_ptr& error);
+
 // For new_array: throw OutOfMemoryError if the size of an array overflows, and for Python's
 // MemoryError.
 void check_array_size(const char* argument, const std::vector<py::ssize_t>& shape, size_t item);

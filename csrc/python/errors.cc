@@ -17,6 +17,19 @@ void set_error(const char* name, const std::string& message) {
   PyErr_SetObject(error_class(name).ptr(), text(message).ptr());
 }
 
+// Raises an exception of this library, or of memory, in Python; rethrows any other.
+void raise_own(const std::exception_ptr& pointer) {
+  try {
+    std::rethrow_exception(pointer);
+  } catch (const Error& error) {
+    set_error(error.name(), error.what());
+  } catch (const std::bad_alloc&) {
+    set_error("OutOfMemoryError", "the host is out of memory");
+  } catch (const std::length_error&) {
+    set_error("OutOfMemoryError", "the result does not fit in the memory of the host");
+  }
+}
+
 py::str own_string(PyObject* string) {
   if (!string) throw py::error_already_set();
   return py::reinterpret_steal<py::str>(string);
@@ -53,18 +66,19 @@ bool signal_raised() {
   return PyErr_CheckSignals() != 0;
 }
 
+py::object to_python(const std::exception_ptr& error) {
+  try {
+    raise_own(error);
+  } catch (const std::exception& other) {
+    return error_class("Error")(text(other.what()));
+  }
+  return py::error_already_set().value();
+}
+
 void bind_errors(py::module_&) {
   // NOLINTNEXTLINE(performance-unnecessary-value-param): the signature that pybind11 requires
   py::register_exception_translator([](std::exception_ptr pointer) {
-    try {
-      if (pointer) std::rethrow_exception(pointer);
-    } catch (const Error& error) {
-      set_error(error.name(), error.what());
-    } catch (const std::bad_alloc&) {
-      set_error("OutOfMemoryError", "the host is out of memory");
-    } catch (const std::length_error&) {
-      set_error("OutOfMemoryError", "the result does not fit in the memory of the host");
-    }
+    if (pointer) raise_own(pointer);
   });
 }
 

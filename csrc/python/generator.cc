@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "python/arrays.h"
+#include "python/requests.h"
 
 namespace zoo::python {
 namespace {
@@ -50,61 +50,8 @@ class PyStream {
   std::optional<Stream::Batch> pending_;  // for the next call; guarded by the GIL
 };
 
-// Reads a field of a request (runtime/requests.py).
-template <typename T>
-T field(const py::object& request, const char* name) {
-  return request.attr(name).cast<T>();
-}
-
-// Reads the labels of a request unless they are None. The returned array keeps them alive.
-template <typename Request>
-Labels read_labels(const py::object& from, Request* request) {
-  const py::object labels = from.attr("labels");
-  if (labels.is_none()) return {};
-  auto values = labels.cast<Labels>();
-  request->labels = values.data();
-  request->label_count = static_cast<size_t>(values.size());
-  return values;
-}
-
-// Reads an input of a request (runtime/_placement.py) unless it is None.
-std::optional<Input<float>> read_rows(const py::object& request, const char* name) {
-  const py::object rows = request.attr(name);
-  if (rows.is_none()) return std::nullopt;
-  return Input<float>(rows.attr("native"));
-}
-
-// A SampleRequest of Python without the destination of the images. Keeps its arrays alive.
-struct ParsedRequest {
-  explicit ParsedRequest(const py::object& from)
-      : mu(read_rows(from, "mu")),
-        logvar(read_rows(from, "logvar")),
-        labels(read_labels(from, &request)),
-        keys(read_keys(from.attr("keys"), &request)) {
-    request.n = field<uint64_t>(from, "n");
-    request.seed = field<uint64_t>(from, "seed");
-    request.first = field<uint64_t>(from, "first");
-    request.batch = field<size_t>(from, "batch");
-    request.cycle = field<bool>(from, "cycle");
-    request.truncation = field<float>(from, "truncation");
-    request.noise = field<float>(from, "noise");
-    request.prior = field<bool>(from, "prior") ? Prior::kMixture : Prior::kNormal;
-    if (!mu) return;
-    request.mu = mu->data;
-    request.logvar = logvar->data;
-    request.latent_memory = mu->memory;
-    request.shared = mu->memory == Memory::kHost && mu->rows == 1;
-  }
-
-  SampleRequest request;
-  const std::optional<Input<float>> mu;
-  const std::optional<Input<float>> logvar;
-  const Labels labels;
-  const Keys keys;
-};
-
 py::object sample(const Generator& self, const py::object& from, const py::object& out) {
-  ParsedRequest parsed(from);
+  ParsedSample parsed(from);
   SampleRequest& request = parsed.request;
   const Target target =
       image_target(out, "n", self.manifest().image, {static_cast<py::ssize_t>(request.n)});
@@ -114,16 +61,8 @@ py::object sample(const Generator& self, const py::object& from, const py::objec
 }
 
 py::object decode(const Generator& self, const py::object& from, const py::object& out) {
-  const Input<float> latents = *read_rows(from, "latents");
-  DecodeRequest request;
-  request.latents = latents.data;
-  request.n = latents.rows;
-  request.latent_memory = latents.memory;
-  request.seed = field<std::optional<uint64_t>>(from, "seed");
-  request.first = field<uint64_t>(from, "first");
-  request.truncation = field<float>(from, "truncation");
-  const Labels labels = read_labels(from, &request);
-  const Keys keys = read_keys(from.attr("keys"), &request);
+  ParsedDecode parsed(from);
+  DecodeRequest& request = parsed.request;
   const Target target =
       image_target(out, "latents", self.manifest().image, {static_cast<py::ssize_t>(request.n)});
   request.image_memory = target.memory;
@@ -150,7 +89,7 @@ py::object interpolate(const Generator& self, const py::object& from, const py::
 }
 
 Owned<PyStream> stream(const Generator& self, const py::object& from) {
-  const ParsedRequest parsed(from);
+  const ParsedSample parsed(from);
   // Without the GIL: this may compile a graph for seconds, or call a plan loader in Python.
   return without_gil([&] {
     return Owned<PyStream>(new PyStream(self.stream(parsed.request), self.manifest().image));

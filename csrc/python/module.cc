@@ -10,6 +10,7 @@ void bind_cuda(py::module_& module);
 void bind_plans(py::module_& module);
 void bind_device_arrays(py::module_& module);
 void bind_generator(py::module_& module);
+void bind_batcher(py::module_& module);
 void bind_encoder(py::module_& module);
 void bind_mapping(py::module_& module);
 void bind_translator(py::module_& module);
@@ -28,6 +29,7 @@ PYBIND11_MODULE(_runtime, module) {
   zoo::python::bind_plans(module);
   zoo::python::bind_device_arrays(module);
   zoo::python::bind_generator(module);
+  zoo::python::bind_batcher(module);
   zoo::python::bind_encoder(module);
   zoo::python::bind_mapping(module);
   zoo::python::bind_translator(module);

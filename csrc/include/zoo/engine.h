@@ -1,6 +1,7 @@
 // Includes all public headers.
 #pragma once
 
+#include "zoo/batcher.h"
 #include "zoo/classifier.h"
 #include "zoo/encoder.h"
 #include "zoo/errors.h"

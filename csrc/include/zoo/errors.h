@@ -47,8 +47,12 @@ ZOO_DECLARE_ERROR(ExecutionError, Error);
 ZOO_DECLARE_ERROR(OutOfMemoryError, ExecutionError);
 // The stream was closed, or another thread is ending the process.
 ZOO_DECLARE_ERROR(ClosedError, Error);
-// The caller's cancellation function returned true.
+// The caller's cancellation function returned true, or a batcher's request was cancelled.
 ZOO_DECLARE_ERROR(CancelledError, Error);
+// A batcher has too many requests.
+ZOO_DECLARE_ERROR(BusyError, Error);
+// The deadline of a request has passed.
+ZOO_DECLARE_ERROR(DeadlineError, Error);
 
 #undef ZOO_DECLARE_ERROR
 

@@ -12,6 +12,7 @@
 
 namespace zoo {
 
+class Batcher;
 class Engine;
 class Stream;
 
@@ -121,6 +122,9 @@ class ZOO_API Generator : public LoadedEngine {
   Stream stream(const SampleRequest& request, size_t prefetch = 0) const;
   Stream stream(uint64_t n, uint64_t seed = 0, uint64_t first = 0, size_t batch = 0,
                 size_t prefetch = 0) const;
+
+ private:
+  friend class Batcher;
 };
 
 class ZOO_API Stream {
