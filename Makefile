@@ -52,7 +52,7 @@ docs: ## build the documentation into build/docs: the guides, and the reference 
 	@$(SETUP) test
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
 
-gallery: ## install everything and draw every figure of docs/gallery.md
+gallery: ## install everything and draw every figure of docs/gallery.md and docs/course.md
 	@$(SETUP) bench
 	@scripts/fashion-mnist.sh
 	@$(BIN)/python scripts/gallery.py

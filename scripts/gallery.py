@@ -1,4 +1,4 @@
-"""Draws every figure of docs/gallery.md: `make gallery`.
+"""Draws every figure of docs/gallery.md and docs/course.md: `make gallery`.
 
 Pictures come from the shipped engines through the commands of the zoo, curves from the results of
 `python -m benchmarks.autoencoders` and `python -m benchmarks.translators`.
@@ -7,15 +7,15 @@ Pictures come from the shipped engines through the commands of the zoo, curves f
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import gallery_gans
 import numpy as np
+from course.commands import command
+from course.figures import draw_all as draw_course
 from matplotlib.figure import Figure
 
 from runtime import Encoder, Generator
@@ -30,12 +30,6 @@ OUT = ROOT / "docs" / "gallery"
 RESULTS = ROOT / "benchmarks" / "results"
 CLOTHES = "fashion-mnist"
 COLUMNS = 10
-
-
-def command(name: str, *args: object) -> None:
-    """Run `python -m zoo.NAME ARGS…` in this process."""
-    print(f"zoo.{name}", *args, file=sys.stderr)
-    import_module(f"zoo.{name}").main(list(map(str, args)), standalone_mode=False)
 
 
 def study(name: str) -> dict[str, Any]:
@@ -317,6 +311,7 @@ def main() -> None:
             "--out", OUT / "edits.png",
         )  # fmt: skip
         gallery_gans.draw_all(command, OUT, clothes)
+    draw_course()
 
 
 if __name__ == "__main__":

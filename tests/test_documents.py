@@ -38,3 +38,24 @@ def test_the_function_of_every_command_is_in_the_reference() -> None:
     }
     assert len(modules) > 15
     assert {module for module in modules if f":: {module}" not in reference} == set()
+
+
+TEST = re.compile(r"\[`(test_\w+)`\]\(([^)]+)\)")
+
+
+def test_the_tests_that_the_course_names_exist() -> None:
+    page = ROOT / "docs" / "course.md"
+    named = TEST.findall(page.read_text("utf-8"))
+    assert len(named) > 40
+    missing = [
+        name
+        for name, file in named
+        if f"def {name}(" not in (page.parent / file).read_text("utf-8")
+    ]
+    assert missing == []
+
+
+def test_the_course_shows_every_model() -> None:
+    page = (ROOT / "docs" / "course.md").read_text("utf-8")
+    recipes = (ROOT / "zoo" / "recipes").glob("*.toml")
+    assert [name for name in sorted(path.stem for path in recipes) if f"`{name}`" not in page] == []

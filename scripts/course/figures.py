@@ -1,0 +1,31 @@
+"""The table of figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from . import (
+    by_command,
+    graph,
+    tangent_gaussians,
+    translation,
+)
+
+OUT = Path(__file__).resolve().parents[2] / "docs" / "gallery"
+
+FIGURES: dict[str, Callable[[Path], None]] = {
+    "translation.png": translation.draw,
+    "neighbour-graph.png": graph.draw,
+    "tangent-gaussians.png": tangent_gaussians.draw,
+    "posterior.png": by_command.draw_posterior,
+    "faces.gif": by_command.draw_faces,
+    "smile-glasses.png": by_command.draw_attributes,
+}
+"""Function that draws each file, in the order of docs/course.md."""
+
+
+def draw_all() -> None:
+    """Draw all figures."""
+    for name, draw in FIGURES.items():
+        draw(OUT / name)
