@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -156,8 +157,14 @@ def collapse(settings: dict[str, Any]) -> dict[str, Any]:
     """Train the perceptron GAN with and without the R1 penalty; return each epoch's measures."""
     rows = []
     for r1 in (0.0, 1.0):
-        overrides = {"adversarial": {"r1": r1}, "epochs": settings["epochs"] or 15}
-        recipe = load_recipe(FOLDER / "gan.toml", overrides)
+        recipe = load_recipe(FOLDER / "gan.toml")
+        recipe = replace(
+            recipe,
+            epochs=settings["epochs"] or 15,
+            epoch_images=0,
+            learning_rate=2e-4,
+            adversarial={"loss": "nonsaturating", "r1": r1},
+        )
         entry = registry.get("gan")
         torch.manual_seed(recipe.seed)
         model, loaded = entry.make(recipe.model), sets.load(recipe.data)

@@ -45,15 +45,18 @@ def test_numbers_are_those_of_the_recipe(name: str) -> None:
     recipe, _ = shipped(name)
     options, row = make_options(recipe.adversarial), RECIPES[name]
     every = f", every {options.r1_every} steps" if options.r1_every > 1 else ""
-    penalty = f"R1, γ = {options.r1:g}{every}" if options.r1 else "none"
+    kinds = "R1 and R2" if options.r2 else "R1"
+    penalty = f"{kinds}, γ = {options.r1:g}{every}" if options.r1 else "none"
+    assert options.r2 in (0, options.r1)
     assert not options.gradient_penalty and options.discriminator == "paper"
+    length = f" of {recipe.epoch_images:,} images" if recipe.epoch_images else ""
     rate = recipe.learning_rate
     expected = {
         "loss": options.loss,
         "penalty": penalty,
         "β₁, β₂": f"{options.beta1:g}, {options.beta2:g}",
         "learning rates of G, D": f"{rate:g}, {rate * options.discriminator_rate:g}",
-        "batch × epochs": f"{recipe.batch_size} × {recipe.epochs}",
+        "batch × epochs": f"{recipe.batch_size} × {recipe.epochs}" + length,
     }
     assert {column: row[column] for column in expected} == expected
     assert recipe.precision == "bf16" and recipe.ema_decay and recipe.schedule == "linear"
