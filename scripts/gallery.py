@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gallery_counterfactuals
 import gallery_gans
 import numpy as np
 from course.commands import command
@@ -311,6 +312,7 @@ def main() -> None:
             "--out", OUT / "edits.png",
         )  # fmt: skip
         gallery_gans.draw_all(command, OUT, clothes)
+        gallery_counterfactuals.draw_edits(OUT / "counterfactuals.png")
     draw_course()
 
 

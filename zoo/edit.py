@@ -57,7 +57,12 @@ def main(evaluate: str | None, **options: Any) -> None:
     --evaluate flips each attribute of every image of --data, and measures with the
     CLASSIFIER how often that succeeds and how often other attributes change. For a
     generator without an encoder it edits the first -n samples of seed 0 [1,000], whose
-    attributes are those that the CLASSIFIER sees.
+    attributes are those that the CLASSIFIER sees, or with --data faces the first -n
+    faces [16], after inverting them as zoo.invert does (needs PyTorch).
+
+    Edits of the first -n drawn faces [200] are also scored against the truth, which is
+    the face drawn with only that attribute changed: edits take if 80 % of the pixels
+    that should change are nearer to the truth than to the original.
     """
     from zoo.applications import edits
 

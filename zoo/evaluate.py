@@ -18,6 +18,12 @@ from zoo.cli import COUNT, UINT64, Command, engine_options
 @click.option(
     "-n", "--count", type=COUNT, metavar="N", help="Images [10,000; of a translator all]."
 )
+@click.option(
+    "--split",
+    type=click.Choice(["test", "validation"]),
+    default="test",
+    help="Held-out images to compare with or to translate.",
+)
 @click.option("--seed", type=UINT64, default=0, help="Seed of the samples or corruptions.")
 @click.option("--seeds", type=COUNT, metavar="N", help="Number of seeds, for intervals.  [3]")
 @click.option(
@@ -63,7 +69,8 @@ def main(engine: str, **options: Any) -> None:
     mean absolute difference, next to those of its input, and as sets by FID and KID;
     if the data has attributes, also by whether these are preserved. A translator
     between attributes (StarGAN) is measured by how often its edits succeed and what
-    else they change.
+    else they change; for drawn faces (--data faces) also against the truth, which is
+    the face drawn with only that attribute changed.
 
     A conditional generator makes images of all classes in turn; label accuracy is the
     share that the network assigns to the requested class.

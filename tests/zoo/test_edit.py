@@ -315,7 +315,9 @@ def test_evaluation_by_hand(
     best = report["attributes"][0]
     pattern = rf"{best['name']} +{best['added']} +{best['added_success']:.1%} .*"
     assert re.fullmatch(pattern, lines[2]), lines
-    assert lines[-2].startswith("mean ") and lines[-1] == "report.json"
+    assert lines[-3].startswith("mean ") and lines[-1] == "report.json"
+    assert lines[-2].startswith("edits are not scored against the truth: fashion-mnist has none")
+    assert report["counterfactuals"]["effects"] == []
 
 
 def test_attributes_of_a_data_set_come_before_classes(fashion_mnist: DataSet) -> None:

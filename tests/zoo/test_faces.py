@@ -16,7 +16,7 @@ from PIL import Image
 
 import shell
 from zoo import data
-from zoo.data import avatars, faces
+from zoo.data import avatars, drawing, faces
 from zoo.errors import DataError, OutputError
 
 MANY = 2_000
@@ -265,7 +265,7 @@ def test_a_script_without_a_main_guard(
 
 
 def test_a_worker_that_dies_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faces.sys, "executable", "/bin/false")
+    monkeypatch.setattr(drawing.sys, "executable", "/bin/false")
     with pytest.raises(DataError, match="a process that draws faces has failed: exit code 1"):
         faces.make(0, 300, processes=2)
 

@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime import Classifier, Generator
-from zoo.applications import editing, points
+from zoo.applications import editing, inverting, points
 from zoo.applications import editing_pictures as pictures
+from zoo.data import counterfactuals
 from zoo.engines import has_encoder, open_encoder, open_generator, resolve
 from zoo.errors import ConfigError
-from zoo.evaluation import editing_quality
+from zoo.evaluation import editing_quality, face_edits
 from zoo.evaluation.editing_quality import Effect
+from zoo.evaluation.face_edits import Truth
 from zoo.images import atomic, sinks
 from zoo.inference import inputs
 from zoo.inference.inputs import open_source, report_skipped
@@ -27,6 +29,9 @@ from zoo.tables import align_columns
 
 STRIP_STEPS = 8
 SAMPLES = 1000
+FACES, INVERTED = 200, 16
+"""Default numbers of drawn faces that are scored against the truth, with an encoder and without."""
+
 LOW, HIGH = -2.0, 2.0
 
 
@@ -119,11 +124,12 @@ def _evaluate(
     name, encodes = Path(generator.path).name, has_encoder(Path(generator.path))
     if data is None and encodes:
         raise ConfigError("--evaluate requires --data SET")
-    if data is not None and not encodes:
+    if data is not None and not encodes and not counterfactuals.are_drawn(data):
         raise ConfigError(
-            f"--data: {name} has no encoder to read images; omit --data to edit samples"
+            f"--data: {name} has no encoder to read images; omit --data to edit samples, or give "
+            "faces, of which some are inverted"
         )
-    if not encodes and generator.prior == "none":
+    if data is None and generator.prior == "none":
         raise ConfigError(f"--evaluate: {name} has neither an encoder nor a prior to sample from")
     if not (math.isfinite(amount) and amount > 0):
         raise ConfigError(f"--amount: expected a finite α above 0, got {amount}")
@@ -138,19 +144,36 @@ def _evaluate(
             )
         source = None
         if data is not None:
-            source = open_source((), data, split, generator.image_shape, resize, limit=count)
+            limit = count if encodes else count or INVERTED
+            source = open_source((), data, split, generator.image_shape, resize, limit=limit)
             report_skipped(source)
         names = editing_quality.shared_attributes(directions, classifier.names, source)
         total = (count or SAMPLES) if source is None else source.total or 0
         progress = stack.enter_context(Progress(total))
+        truth = Truth(
+            "samples", total, reason="nobody drew these; --data faces inverts drawn faces"
+        )
         if source is None:
             blocks = editing_quality.sample_blocks(
                 generator, names, classifier, total, 0, progress.advance
             )
         else:
-            encoder = stack.enter_context(open_encoder(generator, **options))
+            encoder: editing_quality.Embedder = (
+                stack.enter_context(open_encoder(generator, **options))
+                if encodes
+                else inverting.Inverter(generator, **options)
+            )
             blocks = editing_quality.encode_blocks(source, names, encoder, progress.advance)
         effects = editing_quality.evaluate(blocks, names, generator, classifier, directions, amount)
+        if data is not None and source is not None and source.data is not None:
+            chosen = {attribute: directions[attribute] for attribute in names}
+            rows = min(total, count or FACES)
+            edited = editing_quality.edit_blocks(
+                generator, encoder, source.data, split, rows, chosen, amount
+            )
+            truth = face_edits.measure(
+                edited, data, split, rows, _decide(classifier), classifier.names
+            )
         document = {
             "engine": name,
             "classifier": Path(evaluate).name,
@@ -158,6 +181,7 @@ def _evaluate(
             "images": total,
             "amount": amount,
             **editing_quality.summary(effects),
+            "counterfactuals": truth.document(),
         }
     if report is not None:
         with atomic.replace_file(report) as temporary:
@@ -166,7 +190,12 @@ def _evaluate(
         f"{total:,} images of {document['data']}, edited by α = ±{amount:g}, "
         f"judged by {Path(evaluate).name}"
     )
-    return [summary, *_table(effects, document["mean"]), *([] if report is None else [report])]
+    lines = [summary, *_table(effects, document["mean"]), *truth.lines()]
+    return lines if report is None else [*lines, report]
+
+
+def _decide(classifier: Classifier) -> face_edits.Judge:
+    return lambda images: classifier.classify(images) > 0.5
 
 
 def _table(effects: list[Effect], mean: dict[str, float | None]) -> list[str]:

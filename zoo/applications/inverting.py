@@ -21,14 +21,17 @@ from zoo.images.text import shorten
 from zoo.inference.inputs import report
 from zoo.progress import Progress, number_of_images
 
+STARTS, STEPS = 48, 800
+"""Default numbers of starting points per image, and of steps from the best one."""
+
 
 def invert_images(
     images: tuple[str, ...],
     engine: str,
     *,
     label: str | None = None,
-    starts: int = 48,
-    steps: int = 800,
+    starts: int = STARTS,
+    steps: int = STEPS,
     seed: int = 0,
     out: str = "inverted.png",
     save: str | None = None,
@@ -49,7 +52,9 @@ def invert_images(
         conditioning = conditions.parse(generator, label, None, None, None)
         decoding = conditioning.interpolation_options()
         originals, names = _read_originals(generator, images, seed, resize, decoding)
-        latents = _invert(generator, conditioning, originals, starts, steps, seed, threads, options)
+        latents = find_latents(
+            generator, originals, conditioning, starts, steps, seed, threads, **options
+        )
         decoded = generator.decode(latents, **decoding)
     quality = psnr(originals, decoded)
     labels = [f"{value:.1f} dB" for value in quality]
@@ -101,16 +106,44 @@ def _read_originals(
     return np.concatenate(parts), names
 
 
-def _invert(
+class Inverter:
+    """Encoder of an engine that has none: inverts images, each only once.
+
+    `options` are those of runtime.Generator. Needs PyTorch.
+    """
+
+    def __init__(self, generator: Generator, **options: Any) -> None:
+        self._generator, self._options = generator, options
+        self._conditions = conditions.parse(generator, None, None, None, None)
+        self._latents: dict[bytes, NDArray[np.float32]] = {}
+
+    def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the latents [n, D] of images uint8 [n, H, W, C]. Raises as `find_latents`."""
+        keys = [image.tobytes() for image in images]
+        new = {key: image for key, image in zip(keys, images, strict=True)}
+        new = {key: image for key, image in new.items() if key not in self._latents}
+        if new:
+            latents = find_latents(
+                self._generator, np.stack([*new.values()]), self._conditions, **self._options
+            )
+            self._latents.update(zip(new, latents, strict=True))
+        return np.stack([self._latents[key] for key in keys])
+
+
+def find_latents(
     generator: Generator,
-    conditioning: Conditions,
     images: NDArray[np.uint8],
-    starts: int,
-    steps: int,
-    seed: int,
-    threads: int | None,
-    options: dict[str, Any],
+    conditioning: Conditions,
+    starts: int = STARTS,
+    steps: int = STEPS,
+    seed: int = 0,
+    threads: int | None = None,
+    **options: Any,
 ) -> NDArray[np.float32]:
+    """Return the latents [n, D] that reproduce images uint8 [n, H, W, C].
+
+    `options` are those of runtime.Generator. Raises as `invert_images`.
+    """
     # These import PyTorch.
     from zoo.applications.inversion import invert
     from zoo.applications.spaces import open_space

@@ -167,6 +167,31 @@ _FRAMES: tuple[Choice, ...] = ((1, ("#262e33", "#25557c", "#3c4f5c", "#7a1f3d"),
 _BACKGROUNDS: tuple[Choice, ...] = (
     (1, ("#dce9f5", "#f5e1e6", "#e2f1e1", "#f6efd9", "#e7e1f4", "#e4e6ea"), ()),
 )
+TABLES: dict[str, tuple[Choice, ...]] = {
+    "top": _TOPS,
+    "accessories": _GLASSES,
+    "facialHair": _FACIAL_HAIR,
+    "mouth": _MOUTH,
+    "eyes": _EYES,
+    "eyebrows": _BROWS,
+    "clothes": _CLOTHES,
+    "hair": _HAIR,
+    "skin": _SKIN,
+    "fabric": _FABRICS,
+    "hat": _FABRICS,
+    "frame": _FRAMES,
+    "background": _BACKGROUNDS,
+}
+"""Choices of each draw, in the order of drawing: the parts of a face, then its colours."""
+
+_PARTS = ("top", "accessories", "facialHair", "mouth", "eyes", "eyebrows", "clothes")
+_SHOWN = {
+    name: {variant: shown for _, variants, shown in choices for variant in variants}
+    for name, choices in TABLES.items()
+}
+
+Draws = dict[str, str]
+"""Variant of each draw, by the names of `TABLES`."""
 
 
 @dataclass(frozen=True)
@@ -183,48 +208,79 @@ class Face:
 
 def describe(seed: int, index: int) -> Face:
     """Choose the parts of face `index` of `seed`, both of 64 bits."""
+    return assemble(draw(seed, index))
+
+
+def draw(seed: int, index: int) -> Draws:
+    """Draw the variants of face `index` of `seed`, including those that its picture hides."""
     # NumPy guarantees the raw stream of this bit generator across versions.
     words = iter(np.random.Philox(key=seed + (index << 64)).random_raw(32).tolist())
-    shown: set[str] = set()
 
-    def draw(choices: tuple[Choice, ...]) -> str:
+    def choose(choices: tuple[Choice, ...]) -> str:
         # With the high half of a word the bias is below 1e-7.
         place = (next(words) >> 32) % sum(weight for weight, _, _ in choices)
         pick = next(words) >> 32
-        for weight, variants, attributes in choices:
+        for weight, variants, _ in choices:
             if place < weight:
-                shown.update(attributes)
                 return variants[pick % len(variants)]
             place -= weight
         raise AssertionError("a weight was drawn beyond the last choice")
 
-    parts = {
-        "top": draw(_TOPS),
-        "accessories": draw(_GLASSES),
-        "facialHair": draw(_FACIAL_HAIR),
-        "mouth": draw(_MOUTH),
-        "eyes": draw(_EYES),
-        "eyebrows": draw(_BROWS),
-        "clothes": draw(_CLOTHES),
+    return {name: choose(choices) for name, choices in TABLES.items()}
+
+
+def variants(name: str) -> list[str]:
+    """Return all variants of a draw."""
+    return list(_SHOWN[name])
+
+
+def hidden(draws: Draws) -> frozenset[str]:
+    """Return the names of the draws that do not influence the picture.
+
+    A hijab hides facial hair, sunglasses the eyes; the colours of hair, hats and frames are hidden
+    if nothing has them. The colour of hair is also that of facial hair.
+    """
+    top, glasses = _SHOWN["top"][draws["top"]], draws["accessories"]
+    names = set()
+    if draws["top"] == "hijab":
+        names.add("facialHair")
+    if "Sunglasses" in _SHOWN["accessories"][glasses]:
+        names.add("eyes")
+    if not glasses:
+        names.add("frame")
+    if not {"Wearing_Hat", "Wearing_Headscarf"} & set(top):
+        names.add("hat")
+    if set(top) & set(_COVERED) and ("facialHair" in names or not draws["facialHair"]):
+        names.add("hair")
+    return frozenset(names)
+
+
+def assemble(draws: Draws) -> Face:
+    """Return the face of given draws."""
+    unseen = hidden(draws)
+    shown = {
+        attribute
+        for name, variant in draws.items()
+        if name not in unseen
+        for attribute in _SHOWN[name][variant]
     }
-    hair = draw(_HAIR)
-    colours = {
-        "skin": draw(_SKIN),
-        "hair": hair,
-        "facialHair": hair,
-        "clothes": draw(_FABRICS),
-        "hat": draw(_FABRICS),
-        "accessories": draw(_FRAMES),
-        "background": draw(_BACKGROUNDS),
-    }
-    if parts["top"] == "hijab":
-        parts["facialHair"] = ""
-        shown -= {"Beard", "Mustache"}
     if shown & set(_COVERED):
-        shown -= {name for _, _, names in _HAIR for name in names}
-    if "Sunglasses" in shown:
+        # The beard may still show the colour.
+        shown -= set(_SHOWN["hair"][draws["hair"]])
+    parts = {name: draws[name] for name in _PARTS}
+    if "facialHair" in unseen:
+        parts["facialHair"] = ""
+    if "eyes" in unseen:
         parts["eyes"] = "default"
-        shown -= {name for _, _, names in _EYES for name in names}
+    colours = {
+        "skin": draws["skin"],
+        "hair": draws["hair"],
+        "facialHair": draws["hair"],
+        "clothes": draws["fabric"],
+        "hat": draws["hat"],
+        "accessories": draws["frame"],
+        "background": draws["background"],
+    }
     options: dict[str, object] = {"seed": "zoo"}
     for part, variant in parts.items():
         options[f"{part}Probability"] = 100 if variant else 0

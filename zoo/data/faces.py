@@ -5,23 +5,18 @@ Avataaars by Pablo Stanley, assembled by DiceBear and rendered by LunaSVG (see N
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import signal
-import subprocess
-import sys
-import tempfile
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import ExitStack, closing
-from importlib import metadata, resources
+from collections.abc import Generator
+from contextlib import closing
+from importlib import metadata
+from itertools import tee
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from zoo import cache
-from zoo.data.avatars import ATTRIBUTES, VERSION, Face, describe
+from zoo.data.avatars import ATTRIBUTES, VERSION, describe
+from zoo.data.drawing import Renderer, block_length, draw_blocks, missing_package
 from zoo.data.sets import DataSet, Split
 from zoo.errors import DataError, OutputError
 from zoo.images.arrays import open_archive
@@ -38,12 +33,6 @@ SIZE = 64
 """Side of the images, in pixels."""
 
 _PACKAGES = ("dicebear-core", "dicebear-styles", "pylunasvg")
-_VIEW = ('viewBox="0 0 280 280"', 'viewBox="24 0 232 232"')
-"""View box of a drawing, and its replacement, which shows the head larger."""
-
-_BLOCK = 128
-_BLOCK_BYTES = 2**22
-"""Limits of the number of faces, and of their size in bytes, that a process draws at a time."""
 
 
 def load() -> DataSet:
@@ -105,7 +94,7 @@ def versions() -> str:
     try:
         parts = [f"{name}{metadata.version(name)}" for name in _PACKAGES]
     except metadata.PackageNotFoundError as error:
-        raise _missing_package(str(error.name)) from error
+        raise missing_package(str(error.name)) from error
     return "-".join([f"v{VERSION}", *parts])
 
 
@@ -159,119 +148,14 @@ def stream(
 def _stream(
     first: int, count: int, step: int, size: int, seed: int, processes: int
 ) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
-    with ExitStack() as stack:
-        sources: list[Iterator[np.ndarray]] = []
-        workers = min(processes, -(-count // _block_length(size)))
-        if workers == 1:
-            sources.append(_draw(_blocks(first, count, step, size), size, seed))
-        else:
-            for k in range(workers):
-                worker = stack.enter_context(_Worker(first, count, step, size, seed, k, workers))
-                sources.append(worker.read(_blocks(first, count, step, size, k, workers), size))
-        for index, block in enumerate(_blocks(first, count, step, size)):
-            rows = [describe(seed, face).row() for face in block]
-            yield next(sources[index % workers]), np.stack(rows)
-
-
-def _block_length(size: int) -> int:
-    return min(max(_BLOCK_BYTES // (3 * size * size), 1), _BLOCK)
-
-
-def _blocks(
-    first: int, count: int, step: int, size: int, k: int = 0, workers: int = 1
-) -> Iterator[range]:
-    """Yield the indices of each block of worker k."""
-    length, indices = _block_length(size), range(first, first + count * step, step)
-    for start in range(k * length, count, workers * length):
-        yield indices[start : start + length]
-
-
-def _draw(blocks: Iterable[range], size: int, seed: int) -> Iterator[np.ndarray]:
-    renderer = Renderer()
-    for block in blocks:
-        yield np.stack([renderer.render(describe(seed, index), size) for index in block])
-
-
-class Renderer:
-    """Renderer of faces at any size. Raises `DataError` if its packages are missing."""
-
-    def __init__(self) -> None:
-        try:
-            import pylunasvg
-            from dicebear import Avatar, Style
-
-            text = resources.files("dicebear_styles").joinpath("avataaars.json").read_text("utf-8")
-        except ImportError as error:
-            raise _missing_package(error.name or str(error)) from error
-        self._style = Style(json.loads(text))
-        self._avatar: Any = Avatar
-        self._document: Any = pylunasvg.Document
-
-    def render(self, face: Face, size: int) -> np.ndarray:
-        """Draw one face, uint8 [size, size, 3]."""
-        svg = self._avatar(self._style, face.options).to_string().replace(*_VIEW, 1)
-        bitmap = self._document.loadFromData(svg).renderToBitmap(size, size)
-        # BGRA, with A = 255 everywhere since the background fills the picture.
-        return np.array(bitmap)[..., 2::-1]
-
-
-class _Worker:
-    """Process that draws blocks k, k + workers, … and writes them to its stdout.
-
-    A process of multiprocessing would run the caller's main script again (spawn), or copy locks
-    held by its threads (fork).
-    """
-
-    def __init__(self, *share: int) -> None:
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
-        program = "from zoo.data import faces; faces.work()"
-        self._stderr = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", program, *map(str, share)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env=os.environ | {"PYTHONPATH": path},
-        )
-
-    def read(self, blocks: Iterable[range], size: int) -> Iterator[np.ndarray]:
-        """Yield the images of each block."""
-        assert self._process.stdout is not None
-        for block in blocks:
-            shape = len(block), size, size, 3
-            content = self._process.stdout.read(math.prod(shape))
-            if len(content) < math.prod(shape):
-                self._process.wait()
-                self._stderr.seek(0)
-                lines = self._stderr.read().decode(errors="replace").strip().splitlines()
-                reason = lines[-1] if lines else f"exit code {self._process.returncode}"
-                raise DataError(f"a process that draws faces has failed: {reason}")
-            yield np.frombuffer(content, np.uint8).reshape(shape)
-
-    def __enter__(self) -> _Worker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-        self._stderr.close()
-
-
-def work() -> None:
-    """Run a worker process: draw the blocks given by the arguments to stdout."""
-    # The parent process handles Ctrl-C, and ends its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    first, count, step, size, seed, k, workers = map(int, sys.argv[1:])
-    for images in _draw(_blocks(first, count, step, size, k, workers), size, seed):
-        sys.stdout.buffer.write(images.tobytes())
-        sys.stdout.buffer.flush()
-
-
-def _missing_package(name: str) -> DataError:
-    return DataError(f"drawing faces needs {name}: pip install 'generator-zoo[faces]'")
+    length, indices = block_length(size), range(first, first + count * step, step)
+    starts = range(0, count, length)
+    blocks, drawn = tee(
+        [describe(seed, index) for index in indices[start : start + length]] for start in starts
+    )
+    with closing(draw_blocks(drawn, size, min(processes, len(starts)))) as pictures:
+        for images, block in zip(pictures, blocks, strict=True):
+            yield images, np.stack([face.row() for face in block])
 
 
 def _check(name: str, value: int, low: int, high: int) -> None:

@@ -12,10 +12,10 @@ import numpy as np
 
 from zoo import corruption
 from zoo.data import DataSet, Split
-from zoo.data.domains import Domains, domain_names, read_domains
+from zoo.data.domains import Domains, Table, domain_names, read_domains
 from zoo.data.pairs import make_pairs
 from zoo.errors import ConfigError
-from zoo.evaluation import domain_quality
+from zoo.evaluation import domain_quality, face_edits
 from zoo.evaluation.attributes import AttributeJudge
 from zoo.evaluation.features import BATCH, Images
 from zoo.evaluation.report import Metric
@@ -41,44 +41,45 @@ class Case:
     changes: Callable[[Any, int, AttributeJudge], list[Metric]] | None = None
 
 
-def list_cases(translator: Any, data: DataSet) -> list[Case]:
-    """List the test cases of a translator, by its manifest.
+def list_cases(translator: Any, data: DataSet, part: str = "test") -> list[Case]:
+    """List the test cases of a translator, by its manifest, on images of a split.
 
     Raises `ConfigError` for a translator without a known task, or data that do not fit.
     """
     document, name = translator.manifest, Path(translator.path).name
     if domain_names(translator):
-        return [_domain_case(read_domains(translator), data)]
+        return [_domain_case(read_domains(translator), data, part)]
     task = document.get("task", "")
     if task in PAIRS:
         config = document.get("training", {}).get("config", {})
-        return [_pair_case(data, task, config.get("direction", "AtoB"))]
+        return [_pair_case(data, part, task, config.get("direction", "AtoB"))]
     if task == "colorization":
-        return [_corruption_case("grey", translator, data, grey=True)]
+        return [_corruption_case("grey", translator, data, part, grey=True)]
     specs = document.get("corruption") or []
     if not specs:
         raise ConfigError(
             f"{name} has neither a known task nor a corruption in its manifest to evaluate it on"
         )
     return [
-        _corruption_case(spec, translator, data, corrupt=corruption.parse(spec)) for spec in specs
+        _corruption_case(spec, translator, data, part, corrupt=corruption.parse(spec))
+        for spec in specs
     ]
 
 
-def _corruption_case(name: str, translator: Any, data: DataSet, **options: Any) -> Case:
+def _corruption_case(name: str, translator: Any, data: DataSet, part: str, **options: Any) -> Case:
     prepare = Preparation(translator, **options)
 
     def blocks(model: Any, count: int, seed: int) -> Iterator[TranslatedBlock]:
-        return translate(model, split_source(data, "test", count), prepare, seed)
+        return translate(model, split_source(data, part, count), prepare, seed)
 
     return Case(name, blocks)
 
 
-def _pair_case(data: DataSet, task: str, direction: str) -> Case:
-    make_pairs(_first(data, 1), task, direction)
+def _pair_case(data: DataSet, part: str, task: str, direction: str) -> Case:
+    make_pairs(_first(data, part, 1), task, direction)
 
     def blocks(model: Any, count: int, seed: int) -> Iterator[TranslatedBlock]:
-        test = make_pairs(_first(data, count), task, direction).test
+        test = make_pairs(_first(data, part, count), task, direction).test
         inputs, images = test.inputs, test.images
         assert inputs is not None
         return _translate_batches(
@@ -105,43 +106,77 @@ def _translate_batches(
         yield TranslatedBlock(names, inputs[rows], outputs, truth, None, seconds)
 
 
-def _first(data: DataSet, count: int) -> DataSet:
-    """Return the first test images and one training image, since inputs are computed for all."""
+def _first(data: DataSet, part: str, count: int) -> DataSet:
+    """Return the first images of a split as test images, and one training image.
 
-    def part(split: Split, rows: int) -> Split:
+    Inputs are computed for all images of a data set.
+    """
+
+    def take(split: Split, rows: int) -> Split:
         inputs = None if split.inputs is None else split.inputs[:rows]
         return Split(split.images[:rows], inputs=inputs)
 
-    train, validation = part(data.train, 1), part(data.validation, 1)
-    test = part(data.test, count)
+    train, validation = take(data.train, 1), take(data.validation, 1)
+    test = take(data.parts[part], count)
     return DataSet(data.name, train, test, data.classes, validation=validation)
 
 
-def _domain_case(domains: Domains, data: DataSet) -> Case:
+def _domain_case(domains: Domains, data: DataSet, part: str) -> Case:
     """Give every image the attributes of another one of its batch, as in training."""
-    if data.test.attributes is None:
-        raise ConfigError(f"{data.name} has no attributes to change")
-    own = data.test.attributes[:, domains.columns(data.attributes)] > 0
-    images = data.test.images
-
-    def run(model: Any, rows: Images, targets: Any) -> Images:
-        outputs: Images = model.translate(rows, attributes=targets.astype(np.float32))
-        return outputs
+    images, own = data.parts[part].images, _own_domains(domains, data, part)
 
     def blocks(model: Any, count: int, seed: int) -> Iterator[TranslatedBlock]:
         return _translate_batches(
-            lambda rows: run(model, images[rows], domains.permute(own[rows])), count, images
+            lambda rows: _run(model, images[rows], domains.permute(own[rows])), count, images
         )
 
     def changes(model: Any, count: int, judge: AttributeJudge) -> list[Metric]:
         starts = range(0, count, BATCH)
         pairs = ((images[s : s + BATCH], own[s : s + BATCH]) for s in starts)
         effects = domain_quality.evaluate(
-            pairs, domains, lambda rows, targets: run(model, rows, targets), judge, judge.names
+            pairs, domains, lambda rows, targets: _run(model, rows, targets), judge, judge.names
         )
         return _effect_metrics(effects, judge)
 
     return Case("other attributes", blocks, keeps=False, changes=changes)
+
+
+def edit_domains(
+    translator: Any, data: DataSet, part: str, count: int
+) -> Iterator[face_edits.Block]:
+    """Yield the first images of a split, with edits of every domain that is visible in them."""
+    domains, images = read_domains(translator), data.parts[part].images
+    own = _own_domains(domains, data, part)
+    for start in range(0, count, face_edits.BLOCK):
+        rows = slice(start, min(start + face_edits.BLOCK, count))
+        yield face_edits.Block(
+            images[rows],
+            images[rows],
+            [
+                face_edits.Change(
+                    edit.name,
+                    edit.rows,
+                    edit.targets[:, domains.names.index(edit.name)],
+                    _run(translator, images[rows][edit.rows], edit.targets),
+                )
+                for edit in domains.edits(own[rows])
+                if len(edit.rows)
+            ],
+        )
+
+
+def _own_domains(domains: Domains, data: DataSet, part: str) -> Table:
+    """Return the attributes `domains.seen` of the images of a split. Raises ConfigError."""
+    attributes = data.parts[part].attributes
+    if attributes is None:
+        raise ConfigError(f"{data.name} has no attributes to change")
+    own: Table = attributes[:, domains.columns(data.attributes)] > 0
+    return own
+
+
+def _run(translator: Any, images: Images, targets: Table) -> Images:
+    outputs: Images = translator.translate(images, attributes=targets.astype(np.float32))
+    return outputs
 
 
 def _effect_metrics(

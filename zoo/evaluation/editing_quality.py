@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from runtime import Classifier, Encoder, Generator, noise
+from runtime import Classifier, Generator, noise
+from zoo.data import DataSet
 from zoo.errors import ConfigError
+from zoo.evaluation import face_edits
 from zoo.inference.inputs import Source
 
 Block = tuple[NDArray[np.float32], NDArray[np.bool_]]
 """Latents [k, D], and the attributes of their images, bool [k, A]."""
 
 _ROWS = 250
+_EDITED = 32
+
+
+class Embedder(Protocol):
+    """Encoder, or another way to get latents [k, D] of images uint8 [k, H, W, C]."""
+
+    def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the latents of images."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +123,7 @@ def _label_names(source: Source) -> list[str]:
 def encode_blocks(
     source: Source,
     names: Sequence[str],
-    encoder: Encoder,
+    encoder: Embedder,
     seen: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Block]:
     """Yield the encoder's μ of the images of `source`, and their attributes by the data's labels.
@@ -128,6 +138,34 @@ def encode_blocks(
         yield encoder.embed(images), has
         first += len(images)
         seen(len(images))
+
+
+def edit_blocks(
+    generator: Generator,
+    encoder: Embedder,
+    data: DataSet,
+    split: str,
+    count: int,
+    directions: Mapping[str, ArrayLike],
+    amount: float = 1.0,
+) -> Iterator[face_edits.Block]:
+    """Yield the first `count` images of a split, with every attribute of `directions` flipped.
+
+    The base of an edit is the reconstruction. Images with an attribute are moved by -`amount` along
+    its direction, others by +`amount`.
+    """
+    part = data.parts[split]
+    assert part.attributes is not None
+    columns = [data.attributes.index(name) for name in directions]
+    for start in range(0, count, _EDITED):
+        rows = slice(start, min(start + _EDITED, count))
+        latents, has = encoder.embed(part.images[rows]), part.attributes[rows][:, columns] > 0
+        changes = []
+        for (name, direction), own in zip(directions.items(), has.T, strict=True):
+            signs = np.where(own, -amount, amount).astype(np.float32)[:, None]
+            moved = generator.decode(latents + signs * np.asarray(direction, np.float32))
+            changes.append(face_edits.Change(name, np.arange(len(own)), ~own, moved))
+        yield face_edits.Block(part.images[rows], generator.decode(latents), changes)
 
 
 def sample_blocks(

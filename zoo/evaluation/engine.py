@@ -12,12 +12,14 @@ from typing import Any
 from runtime import Generator, Translator, manifest
 from zoo import data as sets
 from zoo.data import DataSet
+from zoo.data.domains import domain_names
 from zoo.engines import ONNX, find, open_generator, open_translator, resolve
 from zoo.errors import ConfigError, TrainingError
+from zoo.evaluation import face_edits, output, references, sampling, translators
 from zoo.evaluation import features as networks
-from zoo.evaluation import output, references, sampling, translators
 from zoo.evaluation.attributes import AttributeJudge, shipped_judge
-from zoo.evaluation.cases import list_cases
+from zoo.evaluation.cases import edit_domains, list_cases
+from zoo.evaluation.face_edits import Truth
 from zoo.evaluation.features import FeatureNetwork
 from zoo.evaluation.output import Pair
 from zoo.evaluation.report import Report, over_seeds
@@ -44,6 +46,7 @@ class _Request:
     model: Path | None
     metrics: list[str] | None
     prior: str
+    split: str
     verbose: bool
 
 
@@ -58,6 +61,7 @@ def evaluate_engine(
     weights: Path | None = None,
     metrics: str | None = None,
     prior: str = "normal",
+    split: str = "test",
     run_dir: Path | None = None,
     no_model: bool = False,
     out: str | None = None,
@@ -95,7 +99,7 @@ def evaluate_engine(
     seeds = seeds or SEEDS
     if seed + seeds > 2**64:
         raise ConfigError(f"seed: expected {seeds} seeds below 2^64, got {seed} and the following")
-    request = _Request(count, seed, seeds, model, chosen, prior, verbose)
+    request = _Request(count, seed, seeds, model, chosen, prior, split, verbose)
     started = time.monotonic()
     opener: Any = open_generator if role == "generator" else open_translator
     measure = _measure_generator if role == "generator" else _measure_translator
@@ -107,12 +111,15 @@ def evaluate_engine(
         network = networks.load(features or networks.default_name(channels), weights, height)
         judge = stack.enter_context(shipped_judge(loaded))
         pairs = measure(opened, loaded, network, judge, request)
+        truth = _score_edits(opened, name, loaded, judge, request) if domain_names(opened) else None
     lines = [line for pair in pairs for line in (*output.text(pair, network), "")]
+    if truth is not None:
+        lines += [*truth.lines(), ""]
     if (note := output.note(document)) is not None:
         lines.append(f"note: {note}")
     lines.append(f"{time.monotonic() - started:.0f} s")
     if out is not None:
-        output.write(out, pairs, document, network)
+        output.write(out, pairs, document, network, truth)
         lines.append(out)
     return lines
 
@@ -127,7 +134,7 @@ def _measure_generator(
     count = request.count or SAMPLES
     seeds = range(request.seed, request.seed + request.seeds)
     samples = [sampling.sample_engine(generator, count, seed, request.prior) for seed in seeds]
-    reference = references.choose(data, count)
+    reference = references.choose(data, count, part=request.split)
     yardstick = Yardstick(network, reference, judge, request.metrics)
     model = _load_model(sampling.TorchGenerator, request.model)
     labels = sampling.labels(generator.manifest, count)
@@ -160,8 +167,8 @@ def _measure_translator(
 ) -> list[Pair]:
     if request.metrics is not None:
         raise ConfigError("--metrics requires a generator")
-    yardstick = translators.make_yardstick(network, data, request.count, judge)
-    cases = list_cases(translator, data)
+    yardstick = translators.make_yardstick(network, data, request.count, judge, request.split)
+    cases = list_cases(translator, data, request.split)
     name = Path(translator.path).name
     model = _load_model(lambda path: sampling.TorchTranslator(path, translator), request.model)
     count, pairs = len(yardstick.reference.floor), []
@@ -175,6 +182,28 @@ def _measure_translator(
             ]
             pairs.append((reports[0], reports[1] if model else None))
     return pairs
+
+
+def _score_edits(
+    translator: Translator,
+    name: str,
+    data: DataSet,
+    judge: AttributeJudge | None,
+    request: _Request,
+) -> Truth:
+    """Score the edits of a translator between domains against the truth."""
+    count = request.count or len(data.parts[request.split])
+    blocks = edit_domains(translator, data, request.split, count)
+    with Progress(count, request.verbose) as progress:
+        return face_edits.measure(
+            blocks,
+            name,
+            request.split,
+            count,
+            judge,
+            judge.names if judge else (),
+            progress.advance,
+        )
 
 
 _TORCH = "PyTorch"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from zoo.evaluation.face_edits import Truth
 from zoo.evaluation.features import FeatureNetwork
 from zoo.evaluation.report import Report, compare, lines
 from zoo.images.atomic import replace_file
@@ -42,8 +43,14 @@ def _seeds(report: Report) -> str:
     return f"each of seeds {report.seed} to {last} (± 95 %; differences within it are none)"
 
 
-def write(path: str, pairs: list[Pair], manifest: dict[str, Any], network: FeatureNetwork) -> None:
-    """Write reports as a JSON document, atomically. Raises `OutputError`."""
+def write(
+    path: str,
+    pairs: list[Pair],
+    manifest: dict[str, Any],
+    network: FeatureNetwork,
+    truth: Truth | None = None,
+) -> None:
+    """Write reports, and scores of edits against the truth, as JSON. Raises `OutputError`."""
     document = {
         "model": manifest["model"],
         "role": manifest["role"],
@@ -55,6 +62,7 @@ def write(path: str, pairs: list[Pair], manifest: dict[str, Any], network: Featu
         },
         "note": note(manifest),
         "reports": [_entry(*pair) for pair in pairs],
+        **({} if truth is None else {"counterfactuals": truth.document()}),
     }
     with replace_file(path) as temporary:
         temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", "utf-8")

@@ -22,27 +22,33 @@ METRICS = ("fid", "kid", "manifolds")
 """Groups of metrics for the set of outputs."""
 
 
-def select(data: DataSet, count: int | None) -> Reference:
-    """Select test images to translate, which are also the `floor`, and as many training images.
+def select(data: DataSet, count: int | None, part: str = "test") -> Reference:
+    """Select images of a split to translate, which are also the `floor`, and training images.
 
-    Their number is `count`, or that of all test images. Raises `DataError` if there are too few.
+    Their number is `count`, or that of all images. Raises `DataError` if there are too few.
     """
-    most = min(len(data.test), largest(data))
+    most = min(len(data.parts[part]), largest(data, part))
     if count is not None and count > most:
-        raise DataError(f"n: {data.name} has {most:,} test images to translate, got {count:,}")
+        raise DataError(f"n: {data.name} has {most:,} {part} images to translate, got {count:,}")
     chosen = count or most
     random = np.random.default_rng(0)
     train = np.sort(random.permutation(len(data.train))[:chosen])
     none = np.zeros(0, np.int64)
-    return Reference(Selection(data, none, train), Selection(data, np.arange(chosen), none))
+    return Reference(
+        Selection(data, none, train, part), Selection(data, np.arange(chosen), none, part)
+    )
 
 
 def make_yardstick(
-    network: FeatureNetwork, data: DataSet, count: int | None, judge: AttributeJudge | None
+    network: FeatureNetwork,
+    data: DataSet,
+    count: int | None,
+    judge: AttributeJudge | None,
+    part: str = "test",
 ) -> Yardstick:
-    """Return the yardstick for the set of a translator's outputs."""
+    """Return the yardstick for the set of a translator's outputs, made from images of a split."""
     names = [*METRICS, *(["attributes"] if judge else [])]
-    return Yardstick(network, select(data, count), judge, names)
+    return Yardstick(network, select(data, count, part), judge, names)
 
 
 def evaluate(
@@ -53,7 +59,7 @@ def evaluate(
     seed: int = 0,
     seen: Callable[[int], None] | None = None,
 ) -> Report:
-    """Translate the test images of a yardstick from `make_yardstick`, and report metrics.
+    """Translate the images of a yardstick from `make_yardstick`, and report metrics.
 
     Args:
         translator: a runtime.Translator or a compatible object.

@@ -1,0 +1,175 @@
+"""Rendering of drawn faces, in this process or in several."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import ExitStack, suppress
+from functools import cache
+from importlib import resources
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.data.avatars import Face
+from zoo.errors import DataError
+
+_VIEW = ('viewBox="0 0 280 280"', 'viewBox="24 0 232 232"')
+"""View box of a drawing, and its replacement, which shows the head larger."""
+
+_BLOCK = 128
+_BLOCK_BYTES = 2**22
+"""Limits of the number of faces, and of their size in bytes, that a process draws at a time."""
+
+
+class Renderer:
+    """Renderer of faces at any size. Raises `DataError` if its packages are missing."""
+
+    def __init__(self) -> None:
+        try:
+            import pylunasvg
+            from dicebear import Avatar
+
+            self._style = _load_style()
+        except ImportError as error:
+            raise missing_package(error.name or str(error)) from error
+        self._avatar: Any = Avatar
+        self._document: Any = pylunasvg.Document
+
+    def render(self, face: Face, size: int) -> np.ndarray:
+        """Draw one face, uint8 [size, size, 3]."""
+        svg = self._avatar(self._style, face.options).to_string().replace(*_VIEW, 1)
+        bitmap = self._document.loadFromData(svg).renderToBitmap(size, size)
+        # BGRA, with A = 255 everywhere since the background fills the picture.
+        return np.array(bitmap)[..., 2::-1]
+
+
+@cache
+def _load_style() -> Any:
+    from dicebear import Style
+
+    text = resources.files("dicebear_styles").joinpath("avataaars.json").read_text("utf-8")
+    return Style(json.loads(text))
+
+
+def missing_package(name: str) -> DataError:
+    """Return the error for a missing package."""
+    return DataError(f"drawing faces needs {name}: pip install 'generator-zoo[faces]'")
+
+
+def block_length(size: int) -> int:
+    """Return the number of faces that a process draws at a time."""
+    return min(max(_BLOCK_BYTES // (3 * size * size), 1), _BLOCK)
+
+
+def draw(faces: Sequence[Face], size: int, processes: int | None = None) -> np.ndarray:
+    """Draw faces, uint8 [n, size, size, 3], with one process per core by default."""
+    length = block_length(size)
+    blocks = [faces[start : start + length] for start in range(0, len(faces), length)]
+    images = list(draw_blocks(blocks, size, min(processes or os.cpu_count() or 1, len(blocks))))
+    return np.concatenate(images) if images else np.empty((0, size, size, 3), np.uint8)
+
+
+def draw_blocks(
+    blocks: Iterable[Sequence[Face]], size: int, processes: int
+) -> Generator[np.ndarray, None, None]:
+    """Yield the images uint8 [n, size, size, 3] of blocks of faces; close it when done."""
+    if processes <= 1:
+        renderer = Renderer()
+        for block in blocks:
+            yield np.stack([renderer.render(face, size) for face in block])
+        return
+    with ExitStack() as stack:
+        workers = [stack.enter_context(_Worker(size)) for _ in range(processes)]
+        pending: deque[tuple[_Worker, int]] = deque()
+        for block, worker in zip(blocks, cycle(workers), strict=False):
+            images = None
+            if len(pending) == processes:
+                # The oldest block is this worker's.
+                images = worker.receive(pending.popleft()[1])
+            worker.send(block)
+            pending.append((worker, len(block)))
+            if images is not None:
+                yield images
+        for worker, count in pending:
+            yield worker.receive(count)
+
+
+class _Worker:
+    """Process that draws blocks of faces.
+
+    A process of multiprocessing would run the caller's main script again (spawn), or copy locks
+    held by its threads (fork).
+    """
+
+    def __init__(self, size: int) -> None:
+        root = str(Path(__file__).resolve().parents[2])
+        path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+        program = "from zoo.data import drawing; drawing.work()"
+        self._size = size
+        self._stderr = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", program, str(size)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env=os.environ | {"PYTHONPATH": path},
+        )
+
+    def send(self, block: Sequence[Face]) -> None:
+        """Begin to draw a block, after the images of the one before have been received."""
+        assert self._process.stdin is not None
+        line = json.dumps([face.options for face in block]) + "\n"
+        try:
+            self._process.stdin.write(line.encode())
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._failure() from None
+
+    def receive(self, count: int) -> np.ndarray:
+        """Return the `count` images of the block that was sent."""
+        assert self._process.stdout is not None
+        shape = count, self._size, self._size, 3
+        content = self._process.stdout.read(math.prod(shape))
+        if len(content) < math.prod(shape):
+            raise self._failure()
+        return np.frombuffer(content, np.uint8).reshape(shape)
+
+    def _failure(self) -> DataError:
+        self._process.wait()
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        reason = lines[-1] if lines else f"exit code {self._process.returncode}"
+        return DataError(f"a process that draws faces has failed: {reason}")
+
+    def __enter__(self) -> _Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._stderr):
+            if stream is not None:
+                with suppress(BrokenPipeError):
+                    stream.close()
+
+
+def work() -> None:
+    """Run a worker process: draw blocks, each a line of options in JSON, to stdout."""
+    # The parent process handles Ctrl-C, and ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    size, renderer = int(sys.argv[1]), Renderer()
+    for line in sys.stdin:
+        for options in json.loads(line):
+            image = renderer.render(Face(options, frozenset()), size)
+            sys.stdout.buffer.write(image.tobytes())
+        sys.stdout.buffer.flush()
