@@ -17,7 +17,7 @@ from zoo.evaluation.counterfactual import Scored, compare
 from zoo.evaluation.face_edits import Block, Pictures
 from zoo.images.rows import Row, draw
 
-FACES = 100
+FACES = 60
 LABELS = ("original", "edited", "truth", "pixels")
 RIGHT, MISSED, SPILLED = (60, 160, 90), (200, 30, 40), (240, 150, 20)
 EDITED_BY = {
@@ -55,7 +55,7 @@ def mark_pixels(pictures: Pictures) -> NDArray[np.uint8]:
 
 
 def draw_edits(path: Path) -> None:
-    """Draw a good and a bad edit of each attribute: the 9th and the 1st decile of right pixels."""
+    """Draw a good and a bad edit of each attribute: the 9th and 1st decile of right pixels."""
     rows = []
     with Classifier(engine_path("face-attributes.onnx")) as classifier:
         for engine, names in EDITED_BY.items():
@@ -71,7 +71,7 @@ def draw_edits(path: Path) -> None:
                 own = [edit for edit in edits if edit[0].name == name]
                 own.sort(key=lambda edit: edit[0].score.right)
                 rows.append(_row(engine, name, own[9 * len(own) // 10], own[len(own) // 10]))
-    title = "Edits of held-out faces beside the truth: one that takes, and one that does not"
+    title = "Edits of held-out faces beside the truth: good ones, and bad ones on the right"
     picture = draw(rows, title, 2 * len(LABELS))
     picture.quantize(128).save(path, optimize=True)
 

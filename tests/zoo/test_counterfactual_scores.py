@@ -30,8 +30,8 @@ def image(*levels: int) -> Images:
 
 def test_pixels_by_hand() -> None:
     original = image(100, 100, 100, 100, 100, 100)
-    answer = image(200, 200, 200, 100, 100, 110)
-    edited = image(200, 151, 149, 100, 117, 116)
+    answer = image(250, 250, 250, 100, 100, 110)
+    edited = image(250, 176, 174, 100, 117, 116)
     wanted, right, close, spilled = compare(original, original, edited, answer)
     assert wanted.tolist() == [[True, True, True, False, False, False]]
     assert right.tolist() == [[True, True, False, False, False, False]]
