@@ -29,6 +29,8 @@ KINDS = {
 }
 """A, B and C of A - B + C, by whether they have each attribute."""
 
+WANTED = "sunglasses, no long hair"
+
 NOISE = 0.25
 """Half the range of the uniform noise that is added to the result, as in the paper."""
 
@@ -60,7 +62,8 @@ def draw(path: Path) -> None:
         columns = [classifier.names.index(name) for name in ATTRIBUTES]
         made = classifier.classify(generator.decode(results))[:, columns] > 0.5
         share = (made == (True, False)).all(1).mean()
-        print(f"{share:.0%} of {TRIALS} results have sunglasses and no long hair")
+        chance = (has == (True, False)).all(1).mean()
+        print(f"{share:.0%} of {TRIALS} results have {WANTED}, and {chance:.0%} of samples")
 
         rows = []
         for (name, _), chosen in zip(KINDS.items(), trials[0], strict=True):
@@ -68,7 +71,9 @@ def draw(path: Path) -> None:
             tiles = list(generator.decode(np.concatenate([latents[chosen], mean])))
             sign = "-" if name.startswith("no sunglasses, long") else "+"
             rows.append(Row(f"{sign} {name}", tiles, ["", "", "", "mean"]))
-        around = results[0] + random.uniform(-NOISE, NOISE, (7, len(results[0])))
+        around = results[0] + random.uniform(-NOISE, NOISE, (3, len(results[0])))
         tiles = list(generator.decode(np.stack([results[0], *around]).astype(np.float32)))
-        rows.append(Row("= sunglasses, no long hair", tiles[:4], ["result", "", "", ""]))
-    charts.reduce_colours(draw_rows(rows, "dcgan-faces: arithmetic of latents", 4), path)
+        rows.append(Row(f"= {WANTED}", tiles, ["result", "", "", ""]))
+    charts.reduce_colours(
+        draw_rows(rows, "dcgan-faces: arithmetic of latents", 4), path, colours=192
+    )

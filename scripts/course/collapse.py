@@ -13,7 +13,7 @@ from zoo.images.rows import draw as draw_rows
 from zoo.training.metrics import read_metrics
 
 from . import charts
-from .commands import command
+from .commands import train
 
 EPOCHS = 3
 COLUMNS = 12
@@ -34,10 +34,7 @@ def draw(path: Path) -> None:
     for r1, name in ((0, "without a penalty"), (1, "R1 penalty, γ = 1")):
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "run"
-            command(
-                "train", "gan", "--epochs", EPOCHS, "--set", f"adversarial.r1={r1}",
-                "--threads", 1, "--quiet", "--out", out,
-            )  # fmt: skip
+            train("gan", out, "--epochs", EPOCHS, "--set", f"adversarial.r1={r1}")
             lines = read_metrics(out / "metrics.jsonl")
             for epoch in range(1, EPOCHS + 1):
                 sheet = np.asarray(Image.open(out / "pictures" / f"epoch-{epoch:03d}.png"))

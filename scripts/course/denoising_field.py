@@ -16,10 +16,15 @@ from scipy.special import softmax
 from torch import Tensor, nn
 
 from . import charts
-from .tangent_gaussians import spiral
 
 NOISE = 0.25
 """σ, the standard deviation of the noise that is added to the data."""
+
+
+def wave(count: int, seed: int) -> np.ndarray:
+    """Return points [count, 2] on a period and a half of a sine."""
+    across = np.random.default_rng(seed).uniform(-2, 2, count)
+    return np.stack([across, np.sin(0.75 * np.pi * across)], axis=1)
 
 
 def best_reconstruction(places: np.ndarray, points: np.ndarray, noise: float) -> np.ndarray:
@@ -56,25 +61,25 @@ def reconstruct(network: nn.Module, places: np.ndarray) -> np.ndarray:
 
 def draw(path: Path) -> None:
     """Draw r(x̃) - x̃ on a lattice, as learned and as it is best."""
-    points = spiral(1000, seed=0)
+    points = wave(1000, seed=0)
     network = train(points, NOISE)
-    side = np.linspace(-2.2, 2.2, 23)
+    side = np.linspace(-2.4, 2.4, 25)
     places = np.stack(np.meshgrid(side, side), axis=2).reshape(-1, 2)
     learned = reconstruct(network, places) - places
     best = best_reconstruction(places, points, NOISE) - places
     near = np.linalg.norm(best, axis=1) < 3 * NOISE
     error = np.square(learned - best)[near].sum() / np.square(best)[near].sum()
     print(f"error of the field within 3σ of the data: {error:.1%} of its square")
-    figure, (panels,) = charts.canvas(9, 4.6, 1, 2, sharey=True)
+    figure, (panels,) = charts.canvas(10, 4.2, 1, 2)
     for axes, arrows, title in (
-        (panels[0], learned, "learned: g(f(x̃)) − x̃"),
-        (panels[1], best, "exact: σ² ∇ log p(x̃)"),
+        (panels[0], learned, "learned: g(f(x + n)) − (x + n)"),
+        (panels[1], best, "best: E[x | x + n] − (x + n)"),
     ):
         axes.plot(*points.T, ".", color=charts.RED, ms=2, zorder=0)
         axes.quiver(
             *places[near].T, *arrows[near].T, color=charts.BLUE, angles="xy",
             scale_units="xy", scale=1.6, width=0.004,
         )  # fmt: skip
-        axes.set(title=title, xlabel="x₁", aspect="equal", xlim=(-2.4, 2.4), ylim=(-2.4, 2.4))
+        axes.set(title=title, xlabel="x₁", aspect="equal", xlim=(-2.6, 2.6), ylim=(-1.9, 1.9))
     panels[0].set_ylabel("x₂")
     charts.save(figure, path)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from . import (
     by_command,
+    denoising_field,
+    gan_1d,
     graph,
     tangent_gaussians,
     translation,
@@ -15,12 +17,14 @@ from . import (
 OUT = Path(__file__).resolve().parents[2] / "docs" / "gallery"
 
 FIGURES: dict[str, Callable[[Path], None]] = {
+    "denoising-field.png": denoising_field.draw,
     "translation.png": translation.draw,
     "neighbour-graph.png": graph.draw,
     "tangent-gaussians.png": tangent_gaussians.draw,
     "posterior.png": by_command.draw_posterior,
     "faces.gif": by_command.draw_faces,
     "smile-glasses.png": by_command.draw_attributes,
+    "gan-1d.png": gan_1d.draw_densities,
 }
 """Function that draws each file, in the order of docs/course.md."""
 

@@ -1,5 +1,7 @@
 """A GAN on the line, where p_data, p_G and the best discriminator are known.
 
+The generator is G(z) = a·z + b with z ~ N(0, 1), so that p_G is N(b, a²); D is a perceptron.
+
 Goodfellow et al. 2014 (arXiv:1406.2661): the game of equation 1, the best discriminator of
 proposition 1, the Jensen-Shannon divergence of theorem 1, and figure 1.
 """
@@ -28,13 +30,13 @@ LINE = np.linspace(-3.5, 3.5, 701)
 """Places x at which densities and D(x) are computed."""
 
 SPACING = LINE[1] - LINE[0]
-STEPS = 3000
-UPDATES = 3
+STEPS = 1200
+UPDATES = 5
 """k, updates of the discriminator before one of the generator."""
 
 BATCH = 256
-KNOWN = 20_000
-"""Number of noise values, evenly spaced, from which p_G and the averages are computed."""
+QUANTILES = torch.special.ndtri((torch.arange(10_000) + 0.5) / 10_000)[:, None]
+"""Even quantiles of N(0, 1), over which averages are taken."""
 
 
 def optimal_discriminator(p_data: np.ndarray, p_g: np.ndarray) -> np.ndarray:
@@ -63,35 +65,16 @@ def divergence_from_value(real_scores: Tensor, fake_scores: Tensor) -> float:
     return (float(value) + math.log(4)) / 2
 
 
-def density(samples: np.ndarray) -> np.ndarray:
-    """Return the density of many samples at the places of LINE, by a smoothed histogram."""
-    edges = np.append(LINE, LINE[-1] + SPACING) - SPACING / 2
-    counts, _ = np.histogram(samples, edges)
-    window = np.hanning(13)
-    smooth = np.convolve(counts, window / window.sum(), mode="same")
-    return smooth / (len(samples) * SPACING)
-
-
 def normal_density(mean: float, deviation: float) -> np.ndarray:
     """Return the density of N(mean, deviation²) at the places of LINE."""
     standard = (LINE - mean) / deviation
     return np.exp(-(standard**2) / 2) / (deviation * math.sqrt(2 * math.pi))
 
 
-def data(count: int) -> Tensor:
-    """Draw from p_data, [count, 1]."""
-    return MEAN + DEVIATION * torch.randn(count, 1)
-
-
-def noise(count: int) -> Tensor:
-    """Draw z from the uniform distribution on [-1, 1], [count, 1]."""
-    return 2 * torch.rand(count, 1) - 1
-
-
-def perceptron(activation: type[nn.Module]) -> nn.Sequential:
-    """Return a network from one number to one number."""
+def make_discriminator() -> nn.Sequential:
+    """Return D, from numbers [N, 1] to logits [N, 1]."""
     return nn.Sequential(
-        nn.Linear(1, 32), activation(), nn.Linear(32, 32), activation(), nn.Linear(32, 1)
+        nn.Linear(1, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 1)
     )
 
 
@@ -107,14 +90,16 @@ def train_discriminator(
 
 @dataclass(frozen=True)
 class State:
-    """State of the game after `step` updates of G.
+    """State of the game after `step` updates of G(z) = `slope`·z + `shift`.
 
-    `made` is G(z) for even z, `scores` are D(x) on LINE, `bound` is the divergence by V(D, G),
-    `exact` that of the densities, `real` and `fake` are the means of D(x) and D(G(z)).
+    `p_g` is its density and `scores` are D(x), both on LINE; `bound` is the divergence by V(D, G),
+    `exact` that of the densities; `real` and `fake` are the means of D(x) and D(G(z)).
     """
 
     step: int
-    made: np.ndarray
+    slope: float
+    shift: float
+    p_g: np.ndarray
     scores: np.ndarray
     bound: float
     exact: float
@@ -122,26 +107,22 @@ class State:
     fake: float
 
 
-def even_noise() -> Tensor:
-    """Return KNOWN evenly spaced values of z, [KNOWN, 1]."""
-    return (2 * (torch.arange(KNOWN) + 0.5) / KNOWN - 1)[:, None]
-
-
 @torch.no_grad()
-def observe(step: int, generator: nn.Module, discriminator: nn.Module) -> State:
-    """Return the state of the game, with averages over even quantiles of data and noise."""
-    made = generator(even_noise())
-    shares = (torch.arange(KNOWN) + 0.5) / KNOWN
-    real_scores = discriminator(MEAN + DEVIATION * torch.special.ndtri(shares)[:, None])
-    fake_scores = discriminator(made)
+def observe(step: int, generator: nn.Linear, discriminator: nn.Module) -> State:
+    """Return the state of the game."""
+    real_scores = discriminator(MEAN + DEVIATION * QUANTILES)
+    fake_scores = discriminator(generator(QUANTILES))
+    slope, shift = float(generator.weight), float(generator.bias)
+    p_g = normal_density(shift, abs(slope))
     places = torch.tensor(LINE, dtype=torch.float32)[:, None]
-    p_data, p_g = normal_density(MEAN, DEVIATION), density(made.numpy().ravel())
     return State(
         step,
-        made.numpy().ravel(),
+        slope,
+        shift,
+        p_g,
         torch.sigmoid(discriminator(places)).numpy().ravel(),
         divergence_from_value(real_scores, fake_scores),
-        jensen_shannon(p_data, p_g, SPACING),
+        jensen_shannon(normal_density(MEAN, DEVIATION), p_g, SPACING),
         float(torch.sigmoid(real_scores).mean()),
         float(torch.sigmoid(fake_scores).mean()),
     )
@@ -154,25 +135,33 @@ def play(seed: int = 0) -> tuple[State, ...]:
     The first two are those before the first update of G, with D untrained and D trained for long.
     """
     torch.manual_seed(seed)
-    generator, discriminator = perceptron(nn.Tanh), perceptron(nn.Tanh)
+    generator, discriminator = nn.Linear(1, 1), make_discriminator()
     with torch.no_grad():
-        generator[-1].bias.fill_(-1.5)  # begin beside the data
+        generator.weight.fill_(0.4)
+        generator.bias.fill_(-1.5)  # begin beside the data
     optimizers = [
-        torch.optim.Adam(network.parameters(), 3e-3, (0.5, 0.99))
-        for network in (discriminator, generator)
+        torch.optim.Adam(network.parameters(), rate, (0.5, 0.99))
+        for network, rate in ((discriminator, 5e-3), (generator, 1e-2))
     ]
     schedules = [
         torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / STEPS)
         for optimizer in optimizers
     ]
+
+    def update_discriminator() -> None:
+        real = MEAN + DEVIATION * torch.randn(BATCH, 1)
+        fake = generator(torch.randn(BATCH, 1))
+        train_discriminator(discriminator, optimizers[0], real, fake)
+
     states = [observe(0, generator, discriminator)]
-    for _ in range(400):
-        train_discriminator(discriminator, optimizers[0], data(BATCH), generator(noise(BATCH)))
+    for _ in range(300):
+        update_discriminator()
     states.append(observe(0, generator, discriminator))
     for step in range(1, STEPS + 1):
         for _ in range(UPDATES):
-            train_discriminator(discriminator, optimizers[0], data(BATCH), generator(noise(BATCH)))
-        loss = GAMES["nonsaturating"].generator(discriminator(generator(noise(BATCH))))
+            update_discriminator()
+        scores = discriminator(generator(torch.randn(BATCH, 1)))
+        loss = GAMES["nonsaturating"].generator(scores)
         optimizers[1].zero_grad()
         loss.backward()
         optimizers[1].step()
@@ -196,31 +185,30 @@ def draw_densities(path: Path) -> None:
     figure, axes = charts.canvas(10, 3.8, 2, 4, gridspec_kw={"height_ratios": [4, 1]}, sharex="row")
     p_data = normal_density(MEAN, DEVIATION)
     for (title, state), top, bottom in zip(panels, *axes, strict=True):
-        p_g = density(state.made)
         top.plot(LINE, p_data, ":", color="black", lw=2, label="p_data")
-        top.plot(LINE, p_g, color=GREEN, lw=2, label="p_G")
+        top.plot(LINE, state.p_g, color=GREEN, lw=2, label="p_G")
         top.plot(LINE, state.scores, "--", color=BLUE, lw=2, label="D(x)")
-        top.plot(LINE, optimal_discriminator(p_data, p_g), color=GREY, lw=1, label="best D(x)")
+        top.plot(
+            LINE, optimal_discriminator(p_data, state.p_g), color=GREY, lw=1, label="best D(x)"
+        )
         top.set(title=title, xlim=(-3.5, 3.5), ylim=(0, 1.6))
         top.set_xlabel("x", labelpad=1)
-        _draw_arrows(bottom, state.made)
+        _draw_arrows(bottom, state)
     axes[0, 0].set_ylabel("density, probability")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     charts.save(figure, path)
 
 
-def _draw_arrows(axes: Any, made: np.ndarray) -> None:
+def _draw_arrows(axes: Any, state: State) -> None:
     """Draw lines from even z, below, to G(z), above."""
-    axes.set(xlim=(-3.5, 3.5), ylim=(0, 1), xticks=[-2, 0, 2], yticks=[])
-    axes.spines[["left", "bottom"]].set_visible(False)
-    axes.tick_params(length=0, labelbottom=False)
-    for height, label in ((1, "G(z)"), (0, "z")):
-        axes.plot([-3.5, 3.5], [height, height], color="black", lw=1, clip_on=False)
-        axes.text(-3.4, height - 0.08 if height else 0.08, label, va="top" if height else "bottom")
-    for share in np.linspace(0, 1, 13):
-        row = min(int(share * len(made)), len(made) - 1)
+    axes.set(xlim=(-3.5, 3.5), ylim=(0, 1), xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    for height, label, side in ((1, "G(z)", "top"), (0, "z", "bottom")):
+        axes.axhline(height, color="black", lw=1, clip_on=False)
+        axes.text(-3.4, abs(height - 0.08), label, va=side)
+    for z in np.linspace(-2, 2, 13):
         axes.annotate(
-            "", (made[row], 1), (2 * (2 * share - 1), 0),
+            "", (state.slope * z + state.shift, 1), (z, 0),
             arrowprops={"arrowstyle": "->", "color": GREEN, "lw": 0.8},
         )  # fmt: skip
 
@@ -234,10 +222,10 @@ def draw_convergence(path: Path) -> None:
     left.plot(steps, [state.fake for state in states], color=charts.RED, label="mean D(G(z))")
     left.axhline(0.5, color=GREY, ls="--", lw=1)
     left.set(xlabel="updates of G", ylabel="probability of being real", ylim=(0, 1))
-    right.plot(steps, [state.exact for state in states], color="black", lw=1, label="exact")
+    right.plot(steps, [state.exact for state in states], color="#c8c8c8", lw=6, label="exact")
     right.plot(steps, [state.bound for state in states], color=BLUE, label="(V(D, G) + log 4) / 2")
     right.axhline(math.log(2), color=GREY, ls="--", lw=1)
-    right.text(steps[-1], math.log(2), "log 2, nothing in common", ha="right", va="top", color=GREY)
+    right.text(steps[-1], 0.68, "log 2: nothing in common", ha="right", va="top", color=GREY)
     right.set(xlabel="updates of G", ylabel="JSD(p_data ‖ p_G), nats")
     for axes in (left, right):
         axes.grid(alpha=0.25)

@@ -16,7 +16,7 @@ from zoo import data
 from zoo.training.metrics import read_metrics
 
 from . import charts
-from .commands import command
+from .commands import train
 
 SEEN = 72_000
 """Images that each run is trained on, with repetitions."""
@@ -45,10 +45,7 @@ def measure(count: int) -> list[dict[str, Any]]:
         write_subset(subset, count)
         recipe.write_text(RECIPE.format(epochs=EPOCHS, images=SEEN // EPOCHS), encoding="utf-8")
         out = Path(folder) / "run"
-        command(
-            "train", "gan", "--recipe", recipe, "--data", subset,
-            "--threads", 1, "--quiet", "--out", out,
-        )  # fmt: skip
+        train("gan", out, "--recipe", recipe, "--data", subset)
         return read_metrics(out / "metrics.jsonl")
 
 

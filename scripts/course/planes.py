@@ -21,8 +21,7 @@ from zoo.images.convert import to_pillow
 from zoo.models.weights import load_run
 from zoo.training.task import to_unit_range
 
-from . import charts
-from .commands import command
+from . import charts, commands
 
 SIDE = 11
 """Decoded images along a side of the plane."""
@@ -51,10 +50,7 @@ def train(name: str, epochs: int, *settings: str) -> Plane:
     options = [part for setting in settings for part in ("--set", setting)]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
-        command(
-            "train", name, "--latent", 2, "--epochs", epochs, *options,
-            "--threads", 1, "--quiet", "--out", out,
-        )  # fmt: skip
+        commands.train(name, out, "--latent", 2, "--epochs", epochs, *options)
         model, _ = load_run(out)
     return Plane(model, embed(model, data.load("fashion-mnist").test.images))
 
@@ -71,7 +67,7 @@ def embed(model: nn.Module, images: np.ndarray) -> np.ndarray:
 
 def autoencoder() -> Plane:
     """Return the plane of an undercomplete autoencoder."""
-    return train("undercomplete-ae", 8, "hidden=[256, 64]")
+    return train("undercomplete-ae", 6, "hidden=[256, 64]")
 
 
 def variational() -> Plane:

@@ -51,7 +51,7 @@ def test_value_of_the_best_discriminator_is_the_divergence() -> None:
 
 def test_discriminator_learns_the_best_one() -> None:
     torch.manual_seed(0)
-    discriminator = gan_1d.perceptron(nn.Tanh)
+    discriminator = gan_1d.make_discriminator()
     optimizer = torch.optim.Adam(discriminator.parameters(), 1e-2)
     for _ in range(400):
         real, fake = 1 + 0.6 * torch.randn(512, 1), 0.8 * torch.randn(512, 1)
@@ -66,7 +66,16 @@ def test_discriminator_learns_the_best_one() -> None:
     assert gan_1d.optimal_discriminator(np.zeros(1), np.zeros(1)) == 0.5
 
 
-def test_density_of_samples() -> None:
-    samples = MADE.ppf((np.arange(gan_1d.KNOWN) + 0.5) / gan_1d.KNOWN)
-    np.testing.assert_allclose(gan_1d.density(samples), MADE.pdf(LINE), atol=5e-3)
-    np.testing.assert_allclose(gan_1d.normal_density(0.0, 0.8), MADE.pdf(LINE), atol=1e-12)
+def test_states_are_those_of_the_densities() -> None:
+    torch.manual_seed(0)
+    generator, discriminator = nn.Linear(1, 1), gan_1d.make_discriminator()
+    with torch.no_grad():
+        generator.weight.fill_(-0.8)
+        generator.bias.zero_()
+    state = gan_1d.observe(7, generator, discriminator)
+    np.testing.assert_allclose(state.p_g, MADE.pdf(LINE), atol=1e-6)
+    assert state.exact == pytest.approx(divergence(), abs=1e-5)
+    assert state.bound < state.exact
+    for one, mean in ((DATA, state.real), (MADE, state.fake)):
+        by_density = (one.pdf(LINE) * state.scores).sum() * SPACING
+        assert mean == pytest.approx(by_density, abs=1e-3)
