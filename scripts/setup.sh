@@ -123,8 +123,8 @@ fi
 
 case $job in
   sample) extras= covered_by="test bench" ;;
-  test) extras=openvino,train,export,apps,faces,evaluate,tensorrt-rtx,test,docs covered_by=bench ;;
-  bench) extras=openvino,train,export,apps,faces,evaluate,tensorrt-rtx,test,docs,bench covered_by= ;;
+  test) extras=openvino,train,export,apps,serve,faces,evaluate,tensorrt-rtx,test,docs covered_by=bench ;;
+  bench) extras=openvino,train,export,apps,serve,faces,evaluate,tensorrt-rtx,test,docs,bench covered_by= ;;
   build) extras= covered_by="sample test bench" ;;
   lint) extras= covered_by= ;;
   *) die "unknown job: $job" ;;

@@ -1,0 +1,1 @@
+"""The service of `python -m zoo.serve`: images of generators over HTTP."""

@@ -1,0 +1,205 @@
+"""The application: routes, errors, limits, and what every answer has."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import runtime
+from runtime.errors import ArgumentError, BusyError, ClosedError, DeadlineError
+from zoo.serving import openapi
+from zoo.serving.metrics import Metrics
+from zoo.serving.models import Model
+from zoo.serving.parameters import RequestError
+from zoo.serving.sampling import Sampler
+
+SAMPLE = "/v1/models/{name}/sample"
+_ROUTES = ("/v1/models", "/v1/models/{name}", SAMPLE, "/healthz", "/readyz", "/metrics")
+
+_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of a service.
+
+    images: of the largest answer; body: bytes of the largest request; seconds: after which a
+    request that has not begun is given up (None: never); key: what clients must send.
+    """
+
+    images: int = 65536
+    body: int = 2**20
+    seconds: float | None = 30.0
+    key: str | None = None
+
+
+def make_app(models: Mapping[str, Model], limits: Limits) -> FastAPI:
+    """Make the application of these models; it closes them when it is shut down."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        for model in models.values():
+            await model.close()
+
+    app = FastAPI(
+        title="generator-zoo",
+        version=runtime.__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    metrics = Metrics(models)
+
+    @app.get("/v1/models")
+    async def list_models() -> dict[str, Any]:
+        """Describe all models."""
+        return {"models": [model.describe() for model in models.values()]}
+
+    @app.get("/v1/models/{name}")
+    async def describe_model(name: str) -> dict[str, Any]:
+        """Describe a model, with the manifest of its file."""
+        if name not in models:
+            raise RequestError(f"no model {name!r}", 404)
+        return {**models[name].describe(), "manifest": models[name].manifest}
+
+    @app.get("/healthz")
+    async def check_health() -> dict[str, str]:
+        """Answer while the process lives."""
+        return {"status": "alive"}
+
+    @app.get("/readyz")
+    async def check_readiness() -> dict[str, str]:
+        """Answer while requests are accepted."""
+        return {"status": "ready"}
+
+    @app.get("/metrics", response_class=PlainTextResponse)
+    async def show_metrics() -> Response:
+        """Return the metrics in the text format of Prometheus."""
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    sampler = Sampler(models, limits.images, limits.seconds)
+
+    async def sample(request: Request) -> Response:
+        return await sampler(request)
+
+    # Not an endpoint of FastAPI, whose checks would take as long as an image.
+    app.router.add_route(SAMPLE, sample, methods=["GET", "POST"])
+    app.openapi = lambda: openapi.describe(app, limits.images)  # type: ignore[method-assign]
+    for kind in (RequestError, runtime.errors.Error, HTTPException, MemoryError):
+        app.add_exception_handler(kind, answer_error)
+    app.add_middleware(Gate, limits=limits, metrics=metrics)
+    return app
+
+
+async def answer_error(_: Request, error: Exception) -> Response:
+    """Return every error as `{"error": …}`."""
+    headers: dict[str, str] = {}
+    if isinstance(error, RequestError):
+        status = error.status
+    elif isinstance(error, HTTPException):
+        status, headers = error.status_code, dict(error.headers or {})
+    elif isinstance(error, ArgumentError):
+        status = 400
+    elif isinstance(error, BusyError):
+        status, headers = 429, {"Retry-After": "1"}
+    elif isinstance(error, DeadlineError):
+        status, headers = 503, {"Retry-After": "1"}
+    elif isinstance(error, ClosedError):
+        status = 503
+    else:
+        status = 500
+    detail = error.detail if isinstance(error, HTTPException) else str(error)
+    return JSONResponse({"error": detail}, status, {**headers, "Cache-Control": "no-store"})
+
+
+class Gate:
+    """What all requests pass: the key, the limit of the body, metrics, and headers of answers."""
+
+    def __init__(self, app: ASGIApp, limits: Limits, metrics: Metrics) -> None:
+        self._app, self._limits, self._metrics = app, limits, metrics
+        self._key = None if limits.key is None else limits.key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+            await send(message)
+
+        try:
+            refusal = self._refusal(scope)
+            if refusal is not None:
+                await refusal(scope, receive, answer)
+                return
+            await self._app(scope, self._limited(receive), answer)
+        finally:
+            route = _route(scope["path"])
+            self._metrics.requests.labels(route, str(status)).inc()
+            self._metrics.seconds.labels(route).observe(time.perf_counter() - began)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = dict(scope["headers"])
+        open_to_all = scope["path"] in ("/healthz", "/readyz")
+        if self._key is not None and not open_to_all:
+            given = headers.get(b"authorization", b"").removeprefix(b"Bearer ")
+            if not hmac.compare_digest(given, self._key):
+                return _refuse("expected the header Authorization: Bearer KEY", 401)
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > self._limits.body:
+            return _refuse(f"the body: expected at most {self._limits.body} bytes", 413)
+        return None
+
+    def _limited(self, receive: Receive) -> Receive:
+        """Return a body that ends with an error beyond the limit, whatever its headers say."""
+        size = 0
+
+        async def limited() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self._limits.body:
+                raise RequestError(f"the body: expected at most {self._limits.body} bytes", 413)
+            return message
+
+        return limited
+
+
+def _route(path: str) -> str:
+    """Return what the metrics call the route of a path: a few names, whatever clients ask for."""
+    if path in _ROUTES:
+        return path
+    parts = path.split("/")
+    if path.startswith("/v1/models/") and len(parts) <= 5:
+        route = "/".join([*parts[:3], "{name}", *parts[4:]])
+        return route if route in _ROUTES else "other"
+    return "other"
+
+
+def _refuse(error: str, status: int) -> Response:
+    headers = {"Cache-Control": "no-store"}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse({"error": error}, status, headers)
