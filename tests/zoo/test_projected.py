@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -24,7 +27,7 @@ from zoo.training.adversarial import AdversarialTask
 from zoo.training.adversarial_options import make_options
 from zoo.training.games import GAMES, level_term
 from zoo.training.projected import ProjectedDiscriminator
-from zoo.training.projected.game import ProjectedInput, _Examples, _penalty
+from zoo.training.projected.game import ProjectedInput, _Examples, _penalty, _update_generator
 from zoo.training.projected.heads import ColourHead, Head, Logits, PatchHead
 from zoo.training.projected.network import CHANNELS, TAPS, FrozenNetwork, RandomMixing
 from zoo.training.recipe import Recipe
@@ -223,6 +226,29 @@ def test_penalty_of_linear_heads() -> None:
     found = float(_penalty(linear, shown, options, 0, update).detach())
     norms = [w.numel() * float(w.double().square().sum()) for w in linear.weights]
     assert found == pytest.approx(norms[0] + 0.5 * norms[1], rel=1e-5)
+
+
+def test_the_weight_of_the_heads_of_pixels_is_the_generators() -> None:
+    torch.manual_seed(0)
+    model: Any = SimpleNamespace(projected=Linear())
+    game = GAMES["pairs"]
+    shown = [
+        _Examples(
+            torch.zeros(5),
+            ProjectedInput(torch.zeros(5, 3, 8, 8)),
+            [torch.randn(5, *w.shape) for w in model.projected.weights],
+        )
+        for _ in range(2)
+    ]
+    real, fake = (model.projected.judge(each.maps) for each in shown)
+    expected = [float(game.generator(f, r)) for f, r in zip(fake, real, strict=True)]
+    for weight in (1.0, 3.0):
+        options = make_options(OPTIONS | {"pixel_weight": weight, "adversarial_weight": 0.5})
+        task: Any = SimpleNamespace(options=options, generator_extra=lambda *_: {})
+        update: Any = Mock(autocast=nullcontext)
+        terms = _update_generator(task, model, Batch(torch.zeros(5, 3, 8, 8)), update, *shown)
+        total = 0.5 * (expected[0] + weight * expected[1])
+        assert float(terms["generator_loss"]) == pytest.approx(total, rel=1e-5)
 
 
 def test_annealing_goes_by_the_same_factor_every_image() -> None:

@@ -34,7 +34,9 @@ class Options:
     `discriminator` is one of `DISCRIMINATORS`. The penalties of a projected one are on its feature
     maps, normalised for their size; `pixel_penalty` multiplies the penalty on pixels. Over the
     first `anneal_images`, γ of R1 and R2 changes geometrically to `penalty_end` times its initial
-    value, and `pixel_penalty` to `pixel_penalty_end`.
+    value, and `pixel_penalty` to `pixel_penalty_end`. `pixel_weight` multiplies the part of the
+    heads of pixels in the generator's loss, whose gradients may be ten times smaller than those
+    through the frozen network, which hardly sees colours.
     """
 
     loss: str = "nonsaturating"
@@ -55,6 +57,7 @@ class Options:
     penalty_end: float = 1.0
     pixel_penalty: float = 1.0
     pixel_penalty_end: float = 1.0
+    pixel_weight: float = 1.0
     fid_images: int = 2000
 
     def __post_init__(self) -> None:
@@ -66,6 +69,7 @@ class Options:
         check_numbers(self, "adversarial_weight", "anneal_images", "fid_images")
         check_numbers(self, "discriminator_rate", "penalty_end", positive=True)
         check_numbers(self, "pixel_penalty", "pixel_penalty_end", positive=True)
+        check_numbers(self, "pixel_weight")
         if self.discriminator == "projected" and (self.gradient_penalty or self.drift):
             raise ConfigError(
                 "a projected discriminator has no gradient_penalty and no drift: "

@@ -140,8 +140,10 @@ def _update_generator(
         fake_scores = discriminator.judge(fake.maps, fake.judged.condition)
         extra = task.generator_extra(model, batch, fake.raw)
     game = GAMES[options.loss]
+    weights = [options.pixel_weight if pixels else 1.0 for pixels in discriminator.sees_pixels()]
     losses = [
-        game.generator(f.float(), r.float()) for r, f in zip(real_scores, fake_scores, strict=True)
+        weight * game.generator(f.float(), r.float())
+        for weight, r, f in zip(weights, real_scores, fake_scores, strict=True)
     ]
     loss = options.adversarial_weight * torch.stack(losses).sum() + sum(extra.values())
     update(loss, 1)
