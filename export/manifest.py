@@ -16,6 +16,7 @@ from export.checkpoint import Checkpoint, LatentCheckpoint
 from export.modules import ImageFormat, noise_widths
 from export.options import Weights
 from export.statistics import LatentStatistics
+from zoo.data import SOURCES
 from zoo.models.generators import FIRST_LAYER_STREAM
 from zoo.plans import DIGEST
 
@@ -28,6 +29,9 @@ MIXTURE_SCHEMA = 3
 """Schema of files with a learned prior."""
 
 _BLANK = "0" * 64
+
+FOLDER_KINDS = ("pairs", *SOURCES)
+"""What may stand before the folder in the name of a data set, as in `mnist:FOLDER`."""
 
 NOISE = {"algorithm": "philox4x32-10", "transform": "box-muller"}
 MAX_BATCH = 4096
@@ -138,9 +142,13 @@ def _strip_folders(value: Any) -> Any:
         return {key: _strip_folders(entry) for key, entry in value.items()}
     if isinstance(value, list):
         return [_strip_folders(entry) for entry in value]
-    if isinstance(value, str) and os.path.isabs(value):
-        return os.path.basename(value.rstrip("/"))
-    return value
+    if not isinstance(value, str):
+        return value
+    # `mnist:FOLDER` and `pairs:FOLDER` contain a path.
+    kind, colon, path = value.partition(":")
+    if os.path.isabs(value) or kind not in FOLDER_KINDS:
+        kind, colon, path = "", "", value
+    return kind + colon + (os.path.basename(path.rstrip("/")) if os.path.isabs(path) else path)
 
 
 def installed_version(distribution: str) -> str:

@@ -19,6 +19,13 @@ _SIZE = Integer(8, 4096, "an integer from 8 to 4096")
 @click.option("--first", type=UINT64, default=0, metavar="K", help="Index of the first face.")
 @click.option("--seed", type=UINT64, default=0, help="Seed of the run.")
 @click.option("--size", type=_SIZE, default=64, help="Side of the pictures, in pixels.")
+@click.option(
+    "--style",
+    default="avataaars",
+    metavar="NAME",
+    help="Drawing style: avataaars, lorelei, open-peeps or pixel-art.",
+    show_default=True,
+)
 @click.option("-v", "--verbose", is_flag=True, help="Say more on stderr.")
 def main(out: str, **options: Any) -> None:
     """Draw faces --first … --first + n - 1 of the run with this --seed, in CelebA's layout.
@@ -27,7 +34,7 @@ def main(out: str, **options: Any) -> None:
     list_attr_celeba.txt, and the split in list_eval_partition.txt: faces with
     index i % 10 == 9 are held out. `--data DIR` reads it. Face i of a seed is the
     same drawing for any -n and --first; the data set `faces` is faces 0 … 19999
-    of seed 0.
+    of seed 0 in the style avataaars, and each other style is a data set of its own.
     """
     from zoo.data.face_folder import draw_faces
 

@@ -20,6 +20,7 @@ from zoo.cli import COUNT, Command
 @click.option("--batch-size", type=COUNT, help="Images per step, over all processes.")
 @click.option("--learning-rate", type=float, help="Peak learning rate.")
 @click.option("--precision", metavar="NAME", help="fp32, bf16 or fp16 (mixed).")
+@click.option("--mirror/--no-mirror", default=None, help="Flip every second image sideways.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of the run.")
 @click.option("--latent", type=COUNT, help="Width of the latent vector.")
 @click.option("--beta", type=float, help="Weight of the KL term.")

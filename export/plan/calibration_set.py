@@ -71,6 +71,7 @@ def load_images(
 def _load(name: str, count: int, size: int, channels: int) -> NDArray[np.uint8]:
     from zoo import data
 
+    name = data.find_named(name) or name
     if name == "faces" and (size, channels) == (64, 3):
         from zoo.data import faces
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zoo.data import faces
+from zoo.data import faces, find_named
 from zoo.models import registry
 from zoo.training.recipe import FOLDER, Recipe, load_recipe
 
@@ -16,7 +16,7 @@ def shipped(name: str, size: str = "cpu") -> tuple[Recipe, dict[str, Any]]:
         "fashion-mnist": {"image_size": 28, "channels": 1},
         "faces": {"image_size": 64, "channels": 3},
     }
-    options = {**shapes[recipe.data], **recipe.model}
+    options = {**shapes[find_named(recipe.data) or ""], **recipe.model}
     if "attributes" in registry.get(name).options():
         options["attributes"] = faces.ATTRIBUTES
     if "classes" in registry.get(name).options():

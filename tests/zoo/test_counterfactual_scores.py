@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 import runtime
 from zoo import data, engine_path
-from zoo.data import avatars, counterfactuals, drawing
+from zoo.data import counterfactuals, drawing
+from zoo.data.styles import AVATAAARS
 from zoo.errors import DataError
 from zoo.evaluation import counterfactual, face_edits
 from zoo.evaluation.counterfactual import THRESHOLD, Score, Scored, compare, score, summarise
@@ -175,7 +176,7 @@ COUNT = 20
 @pytest.fixture(scope="module")
 def originals() -> Images:
     places = [counterfactuals.locate("test", row) for row in range(COUNT)]
-    return drawing.draw([avatars.describe(*place) for place in places], 64)
+    return drawing.draw([AVATAAARS.describe(*place) for place in places], 64)
 
 
 def edit_faces(originals: Images, editor: str) -> dict[str, counterfactual.Effect]:
@@ -184,8 +185,8 @@ def edit_faces(originals: Images, editor: str) -> dict[str, counterfactual.Effec
     for name in NAMES:
         edited, values = originals.copy(), []
         for row in range(COUNT):
-            draws = avatars.draw(*counterfactuals.locate("test", row))
-            values.append(name not in avatars.assemble(draws).attributes)
+            draws = AVATAAARS.draw(*counterfactuals.locate("test", row))
+            values.append(name not in AVATAAARS.assemble(draws).attributes)
             answers = counterfactuals.answers(draws, name, values[-1])
             if editor == "perfect" and answers:
                 edited[row] = renderer.render(answers[-1], 64)
@@ -250,7 +251,7 @@ def test_another_face_is_no_edit(originals: Images) -> None:
 
 
 def test_edits_that_cannot_be_seen_do_not_count(idle: dict[str, counterfactual.Effect]) -> None:
-    described = [avatars.describe(*counterfactuals.locate("test", row)) for row in range(COUNT)]
+    described = [AVATAAARS.describe(*counterfactuals.locate("test", row)) for row in range(COUNT)]
     covered = {"Bald", "Wearing_Hat", "Wearing_Headscarf"}
     hair = sum(not covered & face.attributes for face in described)
     eyes = sum("Sunglasses" not in face.attributes for face in described)
@@ -270,7 +271,7 @@ def test_other_data_have_no_truth() -> None:
 
 def test_small_faces_are_those_of_the_data_set() -> None:
     whole = data.load("faces").test.images[4:5]
-    face = avatars.describe(*counterfactuals.locate("test", 4))
+    face = AVATAAARS.describe(*counterfactuals.locate("test", 4))
     assert np.array_equal(face_edits.draw([face], 64), whole)
     assert np.array_equal(
         face_edits.draw([face], 32), data.resize(data.Split(whole), 32, None).images

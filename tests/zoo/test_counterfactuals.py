@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from zoo import data
-from zoo.data import avatars, counterfactuals, drawing
-from zoo.data.avatars import ATTRIBUTES, Draws
+from zoo.data import counterfactuals, drawing
+from zoo.data.styles import AVATAAARS, Draws, Face
 from zoo.errors import DataError
+
+ATTRIBUTES = AVATAAARS.attributes
 
 HAIR = ("Black_Hair", "Brown_Hair", "Blond_Hair", "Red_Hair", "Pink_Hair", "Gray_Hair")
 
@@ -23,11 +25,11 @@ def face(**changes: str) -> Draws:
         **{"skin": "#edb98a", "fabric": "#929598", "hat": "#ff488e", "frame": "#262e33"},
         "background": "#e4e6ea",
     }
-    assert plain.keys() == avatars.TABLES.keys() and changes.keys() <= plain.keys()
+    assert plain.keys() == AVATAAARS.tables.keys() and changes.keys() <= plain.keys()
     return plain | changes
 
 
-def options_of(answers: list[avatars.Face], name: str) -> set[str]:
+def options_of(answers: list[Face], name: str) -> set[str]:
     """Return the values that DiceBear's option takes among the answers."""
     return {"".join(answer.options.get(name, [])) for answer in answers}  # type: ignore[call-overload]
 
@@ -41,7 +43,7 @@ def test_glasses() -> None:
     }
     assert len(answers) == 3 * 4 and len(options_of(answers, "accessoriesColor")) == 4
     (without,) = counterfactuals.answers(face(accessories="round"), "Eyeglasses", False)
-    assert without.attributes == avatars.assemble(face()).attributes
+    assert without.attributes == AVATAAARS.assemble(face()).attributes
     # The frame keeps its colour. The eyes behind sunglasses are unknown, but not remarkable.
     answers = counterfactuals.answers(face(accessories="kurt", eyes="wink"), "Eyeglasses", True)
     assert len(answers) == 3 * 2 and options_of(answers, "accessoriesColor") == {"#262e33"}
@@ -63,11 +65,11 @@ def test_colours_of_hair() -> None:
     (draws,) = (face(facialHair="beardLight"),)
     for name in HAIR[1:]:
         answers = counterfactuals.answers(draws, name, True)
-        shown = {choice[2][0]: set(choice[1]) for choice in avatars.TABLES["hair"]}
+        shown = {choice[2][0]: set(choice[1]) for choice in AVATAAARS.tables["hair"]}
         assert options_of(answers, "hairColor") == shown[name]
         for answer in answers:
             assert answer.options["hairColor"] == answer.options["facialHairColor"]
-            assert answer.attributes ^ avatars.assemble(draws).attributes == {"Black_Hair", name}
+            assert answer.attributes ^ AVATAAARS.assemble(draws).attributes == {"Black_Hair", name}
     assert len(counterfactuals.answers(draws, "Black_Hair", False)) == 10
 
 
@@ -102,17 +104,18 @@ def test_answers_keep_what_the_picture_shows() -> None:
     """They differ in the carrier only, and change no more attributes than its best variant."""
     possible = 0
     for index, name in itertools.product(range(25), ATTRIBUTES):
-        draws = avatars.draw(5, index)
-        own = avatars.assemble(draws)
+        draws = AVATAAARS.draw(5, index)
+        own = AVATAAARS.assemble(draws)
         value = name not in own.attributes
         answers = counterfactuals.answers(draws, name, value)
         (carrier,) = (
             draw
-            for draw, choices in avatars.TABLES.items()
+            for draw, choices in AVATAAARS.tables.items()
             if any(name in shown for _, _, shown in choices)
         )
         alone = [
-            avatars.assemble(draws | {carrier: variant}) for variant in avatars.variants(carrier)
+            AVATAAARS.assemble(draws | {carrier: variant})
+            for variant in AVATAAARS.variants(carrier)
         ]
         fewest = [
             len(face.attributes ^ own.attributes)
@@ -133,8 +136,8 @@ def test_answers_keep_what_the_picture_shows() -> None:
 
 def test_a_reversed_change_leads_back() -> None:
     for index in range(40):
-        draws = avatars.draw(6, index)
-        own = avatars.assemble(draws)
+        draws = AVATAAARS.draw(6, index)
+        own = AVATAAARS.assemble(draws)
         if "Sunglasses" not in own.attributes and not draws["accessories"]:
             changed = draws | {"accessories": "round"}
             (back,) = counterfactuals.answers(changed, "Eyeglasses", False)
@@ -143,22 +146,22 @@ def test_a_reversed_change_leads_back() -> None:
 
 def test_known_draws_are_described() -> None:
     for index in range(50):
-        draws = avatars.draw(7, index)
-        assert avatars.assemble(draws) == avatars.describe(7, index)
-        assert draws.keys() == avatars.TABLES.keys()
+        draws = AVATAAARS.draw(7, index)
+        assert AVATAAARS.assemble(draws) == AVATAAARS.describe(7, index)
+        assert draws.keys() == AVATAAARS.tables.keys()
 
 
 def test_hidden_draws_do_not_influence_the_picture() -> None:
     renderer = drawing.Renderer()
     seen = set()
-    for draws in [face(top="hijab"), *(avatars.draw(8, index) for index in range(12))]:
-        picture = renderer.render(avatars.assemble(draws), 64)
-        for name in avatars.TABLES:
-            for variant in avatars.variants(name)[:3]:
-                changed = avatars.assemble(draws | {name: variant})
+    for draws in [face(top="hijab"), *(AVATAAARS.draw(8, index) for index in range(12))]:
+        picture = renderer.render(AVATAAARS.assemble(draws), 64)
+        for name in AVATAAARS.tables:
+            for variant in AVATAAARS.variants(name)[:3]:
+                changed = AVATAAARS.assemble(draws | {name: variant})
                 same = np.array_equal(renderer.render(changed, 64), picture)
-                if name in avatars.hidden(draws):
-                    assert same and changed.attributes == avatars.assemble(draws).attributes
+                if name in AVATAAARS.hidden(draws):
+                    assert same and changed.attributes == AVATAAARS.assemble(draws).attributes
                     seen.add(name)
     assert seen == {"facialHair", "eyes", "frame", "hat", "hair"}
 
@@ -171,7 +174,7 @@ def test_rows_of_the_data_set() -> None:
         ("test", [0, 1, 1_999]),
     ):
         places = [counterfactuals.locate(split, row) for row in rows]
-        images = drawing.draw([avatars.describe(*place) for place in places], 64)
+        images = drawing.draw([AVATAAARS.describe(*place) for place in places], 64)
         assert np.array_equal(images, faces.parts[split].images[rows]), split
     assert counterfactuals.locate("train", 18_000) == (0, 20_000)
     assert counterfactuals.are_drawn("faces") and counterfactuals.are_drawn("faces:20")
@@ -181,7 +184,7 @@ def test_rows_of_the_data_set() -> None:
 
 
 def test_drawing_in_processes_is_the_same() -> None:
-    faces = [avatars.describe(9, index) for index in range(300)]
+    faces = [AVATAAARS.describe(9, index) for index in range(300)]
     images = drawing.draw(faces, 32, processes=2)
     assert images.shape == (300, 32, 32, 3)
     assert np.array_equal(images, drawing.draw(faces, 32, processes=1))

@@ -158,6 +158,59 @@ def test_checksums_are_sha256() -> None:
         assert all(len(bytes.fromhex(digest)) == 32 for digest in source.sha256.values())
 
 
+@pytest.mark.parametrize("form", ["plain", "gz", "dots"])
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_set_in_a_folder_that_is_given(
+    nowhere: Path, images: np.ndarray, name: str, form: str
+) -> None:
+    folder = nowhere / "mine"
+    write_set(folder, images, compress=form == "gz")
+    for file in list(folder.iterdir()) if form == "dots" else []:
+        file.rename(folder / file.name.replace("-idx", ".idx"))
+    loaded = data.load(f"{name}:{folder}")
+    assert loaded.name == name and loaded.classes == sources.SOURCES[name].classes
+    assert np.array_equal(loaded.seen.images[..., 0], images)
+    assert np.array_equal(loaded.test.labels, np.arange(len(images)) % 10)  # type: ignore[arg-type]
+    assert data.load(f"{name}:{folder}", size=10, channels=3).train.images.shape[1:] == (10, 10, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("no folder", "mnist:.*mine: there is no such folder"),
+        ("no test", r"mine has no t10k-images-idx3-ubyte\.gz, t10k-labels-idx1-ubyte\.gz \(with"),
+        ("labels", "train-images-idx3-ubyte and train-labels-idx1-ubyte: 20 images but labels"),
+        ("swapped", "mine/train-images-idx3-ubyte"),
+        ("cut", "mine/train-images-idx3-ubyte is shorter than its header says"),
+        ("class", "10 classes but a label 11"),
+    ],
+)
+def test_bad_folder_of_a_set(nowhere: Path, images: np.ndarray, change: str, message: str) -> None:
+    folder = nowhere / "mine"
+    if change != "no folder":
+        write_set(folder, images, compress=False)
+    train, labels = folder / "train-images-idx3-ubyte", folder / "train-labels-idx1-ubyte"
+    if change == "no test":
+        for file in folder.glob("t10k-*"):
+            file.unlink()
+    elif change == "labels":
+        labels.write_bytes(idx_bytes(np.zeros(19, np.uint8)))
+    elif change == "swapped":
+        train.write_bytes(labels.read_bytes())
+    elif change == "cut":
+        train.write_bytes(train.read_bytes()[:-1])
+    elif change == "class":
+        labels.write_bytes(idx_bytes(np.full(20, 11, np.uint8)))
+    with pytest.raises(DataError, match=message) as caught:
+        data.load(f"mnist:{folder}")
+    assert "\n" not in str(caught.value)
+
+
+def test_empty_name_of_a_folder() -> None:
+    with pytest.raises(DataError, match="mnist:: expected mnist:FOLDER"):
+        data.load("mnist:")
+
+
 # Folders and .npz
 
 

@@ -10,6 +10,7 @@ import pytest
 from zoo.applications.domains import DomainTranslator
 from zoo.data import faces
 from zoo.data.domains import Domains, Table, domain_names, read_domains
+from zoo.data.styles import AVATAAARS
 from zoo.errors import ConfigError
 from zoo.evaluation import domain_quality
 
@@ -23,9 +24,7 @@ GLASSES, SUNGLASSES = DOMAINS.names.index("Eyeglasses"), len(DOMAINS.names)
 @pytest.fixture(scope="module")
 def own() -> Table:
     """Attributes of 500 faces, without drawing them."""
-    from zoo.data.avatars import describe
-
-    table = np.stack([describe(0, index).row() for index in range(500)])
+    table = np.stack([AVATAAARS.row(AVATAAARS.describe(0, index)) for index in range(500)])
     found: Table = table[:, DOMAINS.columns(faces.ATTRIBUTES)] > 0
     return found
 

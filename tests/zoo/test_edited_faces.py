@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 import runtime
 from zoo import data, edit, engine_path, evaluate
 from zoo.applications import inverting
-from zoo.data import avatars, counterfactuals, drawing
+from zoo.data import counterfactuals, drawing
+from zoo.data.styles import AVATAAARS
 from zoo.evaluation import cases, editing_quality
 from zoo.evaluation.counterfactual import score
 
@@ -52,13 +53,13 @@ def test_domains_against_the_truth(tmp_path: Path) -> None:
         names = translator.manifest["condition"]["names"]
         assert set(effects) == {*names, "all"}
         own = split.attributes[:12] > 0  # type: ignore[index]
-        column = list(avatars.ATTRIBUTES).index("Smiling")
-        domains = own[:, [list(avatars.ATTRIBUTES).index(name) for name in names]]
+        column = list(AVATAAARS.attributes).index("Smiling")
+        domains = own[:, [list(AVATAAARS.attributes).index(name) for name in names]]
         for row in range(12):
             target = domains[row : row + 1].astype(np.float32)
             target[0, names.index("Smiling")] = not own[row, column]
             edited = translator.translate(images[row : row + 1], attributes=target)[0]
-            draws = avatars.draw(*counterfactuals.locate("validation", row))
+            draws = AVATAAARS.draw(*counterfactuals.locate("validation", row))
             answers = counterfactuals.answers(draws, "Smiling", not own[row, column])
             found = score(images[row], images[row], edited, drawing.draw(answers, 64))
             if found is not None:

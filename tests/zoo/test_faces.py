@@ -16,7 +16,8 @@ from PIL import Image
 
 import shell
 from zoo import data
-from zoo.data import avatars, drawing, faces
+from zoo.data import drawing, faces
+from zoo.data.styles import AVATAAARS
 from zoo.errors import DataError, OutputError
 
 MANY = 2_000
@@ -70,7 +71,7 @@ def test_a_face_depends_on_seed_and_index_alone(drawn: tuple[np.ndarray, np.ndar
 def test_nothing_is_transparent() -> None:
     renderer = faces.Renderer()
     for index in range(20):
-        face = avatars.describe(3, index)
+        face = AVATAAARS.describe(3, index)
         (background,) = face.options["backgroundColor"]  # type: ignore[misc]
         picture = renderer.render(face, 64)
         # The lower corners are never covered by hair and seldom by a hijab; one suffices.
@@ -92,7 +93,7 @@ def test_attributes_are_neither_rare_nor_common(drawn: tuple[np.ndarray, np.ndar
     attributes = drawn[1]
     assert attributes.shape == (MANY, len(faces.ATTRIBUTES)) and attributes.dtype == np.int8
     assert len(faces.ATTRIBUTES) >= 20 and set(np.unique(attributes)) == {-1, 1}
-    rows = [avatars.describe(0, index).row() for index in range(20_000)]
+    rows = [AVATAAARS.row(AVATAAARS.describe(0, index)) for index in range(20_000)]
     shares = dict(zip(faces.ATTRIBUTES, (np.stack(rows) > 0).mean(0), strict=True))
     assert {name: share for name, share in shares.items() if not 0.1 <= share <= 0.6} == {}
 
@@ -116,13 +117,13 @@ def test_attributes_that_exclude_each_other(drawn: tuple[np.ndarray, np.ndarray]
     ):
         assert not (columns[one] & columns[other]).any(), (one, other)
     for index in range(MANY):
-        face = avatars.describe(0, index)
+        face = AVATAAARS.describe(0, index)
         if face.options.get("topVariant") == ["hijab"]:
             assert face.options["facialHairProbability"] == 0
 
 
 def test_other_attributes_are_independent() -> None:
-    rows = np.stack([avatars.describe(0, index).row() for index in range(5_000)])
+    rows = np.stack([AVATAAARS.row(AVATAAARS.describe(0, index)) for index in range(5_000)])
     columns = dict(zip(faces.ATTRIBUTES, rows.T, strict=True))
     for one, other in (
         ("Smiling", "Eyeglasses"),

@@ -1,4 +1,4 @@
-"""Data sets of any number of drawn faces, mapped into memory: `faces:COUNT`."""
+"""Data sets of any number of drawn faces: mapped into memory, or drawn during training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from zoo import data
-from zoo.data import faces, mapped_faces
+from zoo.data import drawing, drawn_names, faces, mapped_faces
 from zoo.errors import DataError, OutputError
 
 
@@ -98,15 +98,79 @@ def test_folder_that_cannot_be_written(cache: Path) -> None:
 
 def test_interrupted_drawing_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data.load("faces")
-    monkeypatch.setattr(faces, "_BLOCK", 8)
-    stream = faces.stream
+    monkeypatch.setattr(drawing, "_BLOCK", 8)
+    draw = faces.draw_indices
 
     def broken(*arguments: object, **options: object) -> object:
-        blocks = stream(*arguments, **options)  # type: ignore[arg-type]
+        blocks = draw(*arguments, **options)  # type: ignore[arg-type]
         yield next(blocks)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(faces, "stream", broken)
+    monkeypatch.setattr(faces, "draw_indices", broken)
     with pytest.raises(KeyboardInterrupt):
         data.load("faces:30")
     assert not list(cache.iterdir())
+
+
+# Other seeds
+
+
+def test_faces_of_another_seed(cache: Path) -> None:
+    found = data.load("faces:12@5")
+    drawn = faces.make(0, 12, seed=5)
+    assert np.array_equal(found.train.images, drawn[0])
+    assert np.array_equal(found.train.attributes, drawn[1])  # type: ignore[arg-type]
+    assert np.array_equal(found.test.images, data.load("faces").test.images)
+    assert len(data.load("faces@5").train) == 36
+    assert np.array_equal(data.load("faces:12").train.images[:9], faces.make(0, 9)[0])
+    assert data.find_named("faces:12@5") == "faces" and data.find_named("faces:endless") == "faces"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("faces:12@", "expected faces:COUNT@SEED, a seed from 0"),
+        ("faces@-1", "a seed from 0"),
+        ("faces:12@18446744073709551616", "a seed from 0"),
+        ("faces:12@2", "seed 2 draws faces to measure with"),
+        ("faces:endless@3", "seed 3 draws faces to measure with"),
+        ("faces:Endless", "or faces:endless"),
+    ],
+)
+def test_names_that_are_none(name: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        drawn_names.parse(name)
+
+
+def test_reference_faces_are_of_a_seed_of_their_own(cache: Path) -> None:
+    found = mapped_faces.reference(12, 64)
+    assert np.array_equal(found.images, faces.make(0, 12, seed=drawn_names.REFERENCE_SEED)[0])
+
+
+# Endless
+
+
+@pytest.mark.parametrize(("name", "seed"), [("faces:endless", 0), ("faces:endless@5", 5)])
+def test_endless_faces_continue_the_set(cache: Path, name: str, seed: int) -> None:
+    """Image k is training image k of a large set, from any position, and never a held-out one."""
+    endless = data.load(name)
+    assert endless.summary().startswith(f"{name}: endless training, 6 validation and 4 test")
+    whole = data.load(f"faces:60@{seed}").train
+    assert np.array_equal(endless.train.images, whole.images[:36])
+    assert endless.stream is not None
+    for first, step, count in ((0, 1, 8), (31, 2, 5)):
+        stream = endless.stream(first, step, count)
+        for start in range(first, first + 2 * step * count, step * count):
+            rows = slice(start, start + step * count, step)
+            block = next(stream)
+            assert np.array_equal(block.images, whole.images[rows])
+            assert np.array_equal(block.attributes, whole.attributes[rows])  # type: ignore[index,arg-type]
+        stream.close()
+
+
+def test_endless_faces_of_another_shape(cache: Path) -> None:
+    grey = data.load("faces:endless", size=16, channels=1)
+    assert grey.stream is not None
+    stream = grey.stream(0, 1, 3)
+    assert np.array_equal(next(stream).images, grey.train.images[:3])
+    stream.close()

@@ -184,8 +184,8 @@ def _threshold(
 def _training_set(pair: Pair) -> str:
     """Return the named data set in the engine's manifest. Raises ConfigError."""
     name = pair.decoder().manifest.get("training", {}).get("data")
-    if name in data.SOURCES or name == "faces":
-        return str(name)
+    if (named := data.find_named(str(name))) is not None:
+        return named
     reason = f"was trained on {name}, not a named data set" if name else "does not name its own"
     raise ConfigError(f"--normal: expected a file, a folder or a data set; {pair.title} {reason}")
 

@@ -1,6 +1,6 @@
 """Counterfactuals of drawn faces: the same face with one attribute changed.
 
-A drawn face is a function of its draws (`zoo.data.avatars`), so the right answer to an edit is
+A drawn face is a function of its draws (`zoo.data.styles`), so the right answer to an edit is
 known exactly. In the terms of Pearl, "Causality" (2nd ed. 2009), section 7.1: the draw that carries
 the attribute is set to another variant, and all others stay. Several faces are right, for there are
 several pairs of glasses, and several values of what the picture of the original hides.
@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from itertools import product
 
-from zoo.data import avatars, faces, mapped_faces
-from zoo.data.avatars import TABLES, Draws, Face
+from zoo.data import drawn_names, faces
+from zoo.data.styles import AVATAAARS, Draws, Face
 from zoo.errors import DataError
 
 _CARRIERS = {
     attribute: name
-    for name, choices in TABLES.items()
+    for name, choices in AVATAAARS.tables.items()
     for _, _, shown in choices
     for attribute in shown
 }
@@ -38,18 +38,18 @@ def answers(draws: Draws, attribute: str, value: bool) -> list[Face]:
     attribute, or one that the face has already (or does not have).
     """
     if attribute not in _CARRIERS:
-        known = ", ".join(avatars.ATTRIBUTES)
+        known = ", ".join(AVATAAARS.attributes)
         raise DataError(f"there is no attribute {attribute!r}; attributes: {known}")
-    own = avatars.assemble(draws).attributes
+    own = AVATAAARS.assemble(draws).attributes
     if (attribute in own) == value:
         raise DataError(f"{attribute}: the face {'has' if value else 'lacks'} it already")
-    carrier, unknown = _CARRIERS[attribute], avatars.hidden(draws)
+    carrier, unknown = _CARRIERS[attribute], AVATAAARS.hidden(draws)
     found: dict[int, list[Face]] = {}
-    for variant in avatars.variants(carrier):
+    for variant in AVATAAARS.variants(carrier):
         changed = draws | {carrier: variant}
-        shown = sorted(unknown - avatars.hidden(changed) - {carrier})
-        for values in product(*map(avatars.variants, shown)):
-            face = avatars.assemble(changed | dict(zip(shown, values, strict=True)))
+        shown = sorted(unknown - AVATAAARS.hidden(changed) - {carrier})
+        for values in product(*map(AVATAAARS.variants, shown)):
+            face = AVATAAARS.assemble(changed | dict(zip(shown, values, strict=True)))
             if (attribute in face.attributes) == value:
                 others = len(face.attributes ^ own) - 1
                 found.setdefault(others, []).append(face)
@@ -57,8 +57,11 @@ def answers(draws: Draws, attribute: str, value: bool) -> list[Face]:
 
 
 def are_drawn(data: str) -> bool:
-    """Return True for the names of data sets of drawn faces, whose answers are known."""
-    return data == "faces" or data.startswith(mapped_faces.PREFIX)
+    """Return True for the names of data sets of drawn faces whose answers are known."""
+    if not drawn_names.is_drawn(data):
+        return False
+    name = drawn_names.parse(data)
+    return name.style is AVATAAARS and not name.seed
 
 
 def locate(split: str, row: int) -> tuple[int, int]:

@@ -20,11 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from zoo.data.avatars import Face
+from zoo.data.styles import AVATAAARS, STYLES, Face, Style
 from zoo.errors import DataError
-
-_VIEW = ('viewBox="0 0 280 280"', 'viewBox="24 0 232 232"')
-"""View box of a drawing, and its replacement, which shows the head larger."""
 
 _BLOCK = 128
 _BLOCK_BYTES = 2**22
@@ -32,33 +29,37 @@ _BLOCK_BYTES = 2**22
 
 
 class Renderer:
-    """Renderer of faces at any size. Raises `DataError` if its packages are missing."""
+    """Renderer of faces of a style at any size. Raises `DataError` if its packages are missing."""
 
-    def __init__(self) -> None:
+    def __init__(self, style: Style = AVATAAARS) -> None:
         try:
+            import dicebear
             import pylunasvg
-            from dicebear import Avatar
 
-            self._style = _load_style()
+            self._style, size = _load_style(style.definition)
         except ImportError as error:
             raise missing_package(error.name or str(error)) from error
-        self._avatar: Any = Avatar
+        self._avatar: Any = dicebear.Avatar
+        whole = f"0 0 {size[0]} {size[1]}"
+        self._view = [f'viewBox="{box}"' for box in (whole, style.view or whole)]
         self._document: Any = pylunasvg.Document
 
     def render(self, face: Face, size: int) -> np.ndarray:
         """Draw one face, uint8 [size, size, 3]."""
-        svg = self._avatar(self._style, face.options).to_string().replace(*_VIEW, 1)
+        svg = self._avatar(self._style, face.options).to_string().replace(*self._view, 1)
         bitmap = self._document.loadFromData(svg).renderToBitmap(size, size)
         # BGRA, with A = 255 everywhere since the background fills the picture.
         return np.array(bitmap)[..., 2::-1]
 
 
 @cache
-def _load_style() -> Any:
-    from dicebear import Style
+def _load_style(definition: str) -> tuple[Any, tuple[int, int]]:
+    """Return a style of DiceBear, and the width and height of its drawings."""
+    import dicebear
 
-    text = resources.files("dicebear_styles").joinpath("avataaars.json").read_text("utf-8")
-    return Style(json.loads(text))
+    text = resources.files("dicebear_styles").joinpath(f"{definition}.json").read_text("utf-8")
+    document = json.loads(text)
+    return dicebear.Style(document), (document["canvas"]["width"], document["canvas"]["height"])
 
 
 def missing_package(name: str) -> DataError:
@@ -71,29 +72,43 @@ def block_length(size: int) -> int:
     return min(max(_BLOCK_BYTES // (3 * size * size), 1), _BLOCK)
 
 
-def draw(faces: Sequence[Face], size: int, processes: int | None = None) -> np.ndarray:
+def draw(
+    faces: Sequence[Face], size: int, processes: int | None = None, style: Style = AVATAAARS
+) -> np.ndarray:
     """Draw faces, uint8 [n, size, size, 3], with one process per core by default."""
     length = block_length(size)
     blocks = [faces[start : start + length] for start in range(0, len(faces), length)]
-    images = list(draw_blocks(blocks, size, min(processes or os.cpu_count() or 1, len(blocks))))
+    images = list(draw_blocks(blocks, size, count_workers(processes, len(blocks)), style))
     return np.concatenate(images) if images else np.empty((0, size, size, 3), np.uint8)
 
 
+def count_workers(processes: int | None, blocks: int) -> int:
+    """Return the number of processes for drawing blocks, by default one per core.
+
+    It is 0 if this process can draw them as fast itself.
+    """
+    workers = min(processes or os.cpu_count() or 1, blocks)
+    return workers if workers > 1 else 0
+
+
 def draw_blocks(
-    blocks: Iterable[Sequence[Face]], size: int, processes: int
+    blocks: Iterable[Sequence[Face]], size: int, workers: int, style: Style = AVATAAARS
 ) -> Generator[np.ndarray, None, None]:
-    """Yield the images uint8 [n, size, size, 3] of blocks of faces; close it when done."""
-    if processes <= 1:
-        renderer = Renderer()
+    """Yield the images uint8 [n, size, size, 3] of blocks of faces; close it when done.
+
+    Every one of the `workers`, which are processes, is a block ahead. With 0 this process draws.
+    """
+    if not workers:
+        renderer = Renderer(style)
         for block in blocks:
             yield np.stack([renderer.render(face, size) for face in block])
         return
     with ExitStack() as stack:
-        workers = [stack.enter_context(_Worker(size)) for _ in range(processes)]
+        processes = [stack.enter_context(_Worker(size, style)) for _ in range(workers)]
         pending: deque[tuple[_Worker, int]] = deque()
-        for block, worker in zip(blocks, cycle(workers), strict=False):
+        for block, worker in zip(blocks, cycle(processes), strict=False):
             images = None
-            if len(pending) == processes:
+            if len(pending) == workers:
                 # The oldest block is this worker's.
                 images = worker.receive(pending.popleft()[1])
             worker.send(block)
@@ -111,14 +126,14 @@ class _Worker:
     held by its threads (fork).
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, style: Style) -> None:
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
         program = "from zoo.data import drawing; drawing.work()"
         self._size = size
         self._stderr = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", program, str(size)],
+            [sys.executable, "-P", "-c", program, style.name, str(size)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -167,7 +182,7 @@ def work() -> None:
     """Run a worker process: draw blocks, each a line of options in JSON, to stdout."""
     # The parent process handles Ctrl-C, and ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    size, renderer = int(sys.argv[1]), Renderer()
+    renderer, size = Renderer(STYLES[sys.argv[1]]), int(sys.argv[2])
     for line in sys.stdin:
         for options in json.loads(line):
             image = renderer.render(Face(options, frozenset()), size)

@@ -8,23 +8,34 @@ from pathlib import Path
 from PIL import Image
 
 from zoo.data import celeba, faces
-from zoo.errors import OutputError
+from zoo.data.styles import AVATAAARS, STYLES
+from zoo.errors import ConfigError, OutputError
 from zoo.images.atomic import replace_folder
 from zoo.progress import Progress, rate
 
 
 def draw_faces(
-    out: str, count: int = 200, first: int = 0, seed: int = 0, size: int = 64, verbose: bool = False
+    out: str,
+    count: int = 200,
+    first: int = 0,
+    seed: int = 0,
+    size: int = 64,
+    style: str = AVATAAARS.definition,
+    verbose: bool = False,
 ) -> str:
-    """Draw faces `first` … `first + count - 1` of a seed into the folder `out`.
+    """Draw faces `first` … `first + count - 1` of a seed and style into the folder `out`.
 
-    Returns a summary line. Raises OutputError, and the errors of zoo.data.faces.
+    Returns a summary line. Raises OutputError, ConfigError for an unknown style, and the errors of
+    zoo.data.faces.
     """
+    styles = {known.definition: known for known in STYLES.values()}
+    if style not in styles:
+        raise ConfigError(f"style must be one of {', '.join(styles)}, got {style!r}")
     if Path(out).is_dir() and any(Path(out).iterdir()):
         raise OutputError(f"cannot write {out}: the folder is not empty")
-    lines = [str(count), " ".join(faces.ATTRIBUTES)]
+    lines = [str(count), " ".join(styles[style].attributes)]
     parts: list[str] = []
-    blocks = faces.stream(first, count, size, seed)
+    blocks = faces.stream(first, count, size, seed, style=styles[style])
     with (
         closing(blocks),
         replace_folder(out) as folder,

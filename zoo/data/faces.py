@@ -5,8 +5,7 @@ Avataaars by Pablo Stanley, assembled by DiceBear and rendered by LunaSVG (see N
 
 from __future__ import annotations
 
-import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from importlib import metadata
 from itertools import tee
@@ -15,13 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from zoo import cache
-from zoo.data.avatars import ATTRIBUTES, VERSION, describe
-from zoo.data.drawing import Renderer, block_length, draw_blocks, missing_package
+from zoo.data.drawing import Renderer, block_length, count_workers, draw_blocks, missing_package
 from zoo.data.sets import DataSet, Split
+from zoo.data.styles import AVATAAARS, Face, Style
 from zoo.errors import DataError, OutputError
 from zoo.images.arrays import open_archive
 from zoo.images.atomic import check_free_space, lock_output, replace_file
 from zoo.progress import Progress
+
+ATTRIBUTES = AVATAAARS.attributes
+"""Attributes of `faces`."""
 
 COUNT = 20_000
 """Faces of seed 0 in the data set `faces`; face i is held out for the test iff i % 10 == 9."""
@@ -89,13 +91,13 @@ def _read_cached(path: Path, count: int) -> tuple[np.ndarray, np.ndarray] | None
     return (images, attributes) if (images.shape, attributes.shape) == expected else None
 
 
-def versions() -> str:
+def versions(style: Style = AVATAAARS) -> str:
     """Return the versions that drawings depend on, as part of a file name."""
     try:
         parts = [f"{name}{metadata.version(name)}" for name in _PACKAGES]
     except metadata.PackageNotFoundError as error:
         raise missing_package(str(error.name)) from error
-    return "-".join([f"v{VERSION}", *parts])
+    return "-".join([f"v{style.version}", *parts])
 
 
 def make(
@@ -105,17 +107,18 @@ def make(
     seed: int = 0,
     processes: int | None = None,
     verbose: bool = False,
+    style: Style = AVATAAARS,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw faces `first` … `first + count - 1` of `seed`, a pure function of seed and index.
 
     Returns images uint8 [count, size, size, 3] and their attributes int8 [count, K], +1 and -1 in
-    the order of `ATTRIBUTES`. `processes` (default: one per core) never changes the result.
-    `verbose` shows progress even if stderr is not a terminal. Raises `DataError` if the packages
-    of the extra `faces` are missing, or an argument is out of range.
+    the order of the style's `attributes`. `processes` (default: one per core) never changes the
+    result. `verbose` shows progress even if stderr is not a terminal. Raises `DataError` if the
+    packages of the extra `faces` are missing, or an argument is out of range.
     """
-    blocks = stream(first, count, size, seed, processes)
+    blocks = stream(first, count, size, seed, processes, style=style)
     images = np.empty((count, size, size, 3), np.uint8)
-    attributes = np.empty((count, len(ATTRIBUTES)), np.int8)
+    attributes = np.empty((count, len(style.attributes)), np.int8)
     with closing(blocks), Progress(count, verbose) as progress:
         for block in blocks:
             rows = slice(progress.done, progress.done + len(block[0]))
@@ -131,6 +134,7 @@ def stream(
     seed: int = 0,
     processes: int | None = None,
     step: int = 1,
+    style: Style = AVATAAARS,
 ) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
     """Yield the faces of `make` in blocks, in constant memory; close the generator when done.
 
@@ -141,21 +145,27 @@ def stream(
     _check("first", first, 0, 2**64 - count * step)
     _check("size", size, 8, 4096)
     _check("seed", seed, 0, 2**64 - 1)
-    versions()
-    return _stream(first, count, step, size, seed, processes or os.cpu_count() or 1)
-
-
-def _stream(
-    first: int, count: int, step: int, size: int, seed: int, processes: int
-) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
     length, indices = block_length(size), range(first, first + count * step, step)
     starts = range(0, count, length)
-    blocks, drawn = tee(
-        [describe(seed, index) for index in indices[start : start + length]] for start in starts
-    )
-    with closing(draw_blocks(drawn, size, min(processes, len(starts)))) as pictures:
+    blocks = (indices[start : start + length] for start in starts)
+    return draw_indices(blocks, size, seed, count_workers(processes, len(starts)), style)
+
+
+def draw_indices(
+    blocks: Iterable[Iterable[int]], size: int, seed: int, workers: int, style: Style = AVATAAARS
+) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
+    """Yield the images and attributes of blocks of faces, as `zoo.data.drawing.draw_blocks`."""
+    versions(style)
+    drawn, described = tee([style.describe(seed, index) for index in block] for block in blocks)
+    return _with_attributes(draw_blocks(drawn, size, workers, style), described, style)
+
+
+def _with_attributes(
+    pictures: Generator[np.ndarray, None, None], blocks: Iterable[list[Face]], style: Style
+) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
+    with closing(pictures):
         for images, block in zip(pictures, blocks, strict=True):
-            yield images, np.stack([face.row() for face in block])
+            yield images, np.stack([style.row(face) for face in block])
 
 
 def _check(name: str, value: int, low: int, high: int) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -98,6 +100,10 @@ class Split:
         return len(self.images)
 
 
+Stream = Callable[[int, int, int], Generator[Split, None, None]]
+"""Source of training images without end, called with (first, step, count)."""
+
+
 @dataclass(frozen=True)
 class DataSet:
     """Named data set with training, validation and test splits.
@@ -105,7 +111,9 @@ class DataSet:
     `classes` names the labels, `attributes` the columns of the splits' attributes. `skipped` has
     (path, reason) of each picture that could not be read. `validation` is used to choose epochs and
     options, so that the test images are not; `BY_SEED` takes the share `VALIDATION` of the training
-    images, by a fixed seed.
+    images, by a fixed seed. A data set with a `stream` is endless: `stream(first, step, count)`
+    yields training images `first`, `first + step`, …, `count` at a time, and `train` has the first
+    of them.
     """
 
     name: str
@@ -115,6 +123,7 @@ class DataSet:
     attributes: list[str] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     validation: Split = BY_SEED
+    stream: Stream | None = None
 
     def __post_init__(self) -> None:
         if self.validation is BY_SEED:
@@ -154,8 +163,9 @@ class DataSet:
 
     def summary(self) -> str:
         """Return a line with the name, the number of images per split, and their size."""
+        training = "endless" if self.stream else f"{len(self.train):,}"
         return (
-            f"{self.name}: {len(self.train):,} training, {len(self.validation):,} validation and "
+            f"{self.name}: {training} training, {len(self.validation):,} validation and "
             f"{len(self.test):,} test images, "
             f"{self.image_size}×{self.image_size}×{self.channels}"
         )
@@ -187,7 +197,8 @@ class DataSet:
     def mapped(self, change: Callable[[Split], Split]) -> DataSet:
         """Return the data set with `change` applied to every split."""
         train, validation, test = map(change, self.parts.values())
-        return replace(self, train=train, validation=validation, test=test)
+        stream = self.stream and partial(_map_stream, self.stream, change)
+        return replace(self, train=train, validation=validation, test=test, stream=stream)
 
     def without(self, names: Sequence[str]) -> DataSet:
         """Return the data set without these classes in the training and validation splits.
@@ -214,6 +225,13 @@ class DataSet:
             raise DataError(f"{self.name} has no training images without {', '.join(names)}")
         kept = _take(self.validation, validation) if len(validation) else BY_SEED
         return replace(self, train=_take(self.train, train), validation=kept)
+
+
+def _map_stream(
+    stream: Stream, change: Callable[[Split], Split], first: int, step: int, count: int
+) -> Generator[Split, None, None]:
+    with closing(stream(first, step, count)) as blocks:
+        yield from map(change, blocks)
 
 
 def as_nhwc(images: np.ndarray, source: object) -> np.ndarray:

@@ -126,9 +126,28 @@ def locate(source: Source, download: bool = True) -> list[Path]:
     )
 
 
+def locate_in(source: Source, folder: Path) -> list[Path]:
+    """Return the four files of a data set in a folder, compressed or plain.
+
+    Raises `DataError`, with the missing names, unless all are there.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{source.name}:{folder}: there is no such folder")
+    files = {name: _find_file(folder / name) for name in source.sha256}
+    missing = [name for name, file in files.items() if file is None]
+    if missing:
+        raise DataError(
+            f"{folder} has no {', '.join(missing)} (with or without .gz), needed for {source.name}"
+        )
+    return [file for file in files.values() if file is not None]
+
+
 def _find_file(path: Path) -> Path | None:
+    """Return a file of this name, without .gz, or with a dot before `idx`."""
     plain = path.with_suffix("")
-    return next((file for file in (path, plain) if file.is_file()), None)
+    dotted = plain.with_name(plain.name.replace("-idx", ".idx"))
+    files = (path, plain, Path(f"{dotted}.gz"), dotted)
+    return next((file for file in files if file.is_file()), None)
 
 
 def fetch(source: Source, name: str, folder: Path) -> Path:

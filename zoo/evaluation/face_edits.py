@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data import avatars, counterfactuals, drawing, faces
-from zoo.data.avatars import Draws, Face
+from zoo.data import counterfactuals, drawing, faces
 from zoo.data.domains import Table
 from zoo.data.sets import Split, resize
+from zoo.data.styles import AVATAAARS, Draws, Face
 from zoo.evaluation import counterfactual
 from zoo.evaluation.counterfactual import Effect, Images, Scored
 
@@ -109,7 +109,7 @@ def score(
     first = 0
     for block in blocks:
         rows = range(first, first + len(block.originals))
-        draws = [avatars.draw(*counterfactuals.locate(split, row)) for row in rows]
+        draws = [AVATAAARS.draw(*counterfactuals.locate(split, row)) for row in rows]
         yield from _score(block, draws, first, judge, judged)
         first += len(rows)
 
@@ -117,7 +117,7 @@ def score(
 def _score(
     block: Block, draws: Sequence[Draws], first: int, judge: Judge, judged: Sequence[str]
 ) -> Iterator[tuple[Scored, Pictures]]:
-    own = [_attributes(avatars.assemble(face), judged) for face in draws]
+    own = [_attributes(AVATAAARS.assemble(face), judged) for face in draws]
     before = judge(block.bases)
     for change, drawn in zip(block.changes, _draw_answers(block, draws), strict=True):
         column, after = judged.index(change.attribute), judge(change.images)

@@ -8,13 +8,12 @@ import math
 import signal
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
@@ -27,10 +26,11 @@ from zoo.host import Interrupt, catch_interrupt, memory_errors
 from zoo.images.atomic import check_name, lock_output, replace_file
 from zoo.models.tensors import load_module, save_tensors
 from zoo.training import checkpoint, curves
+from zoo.training.batches import Batches
 from zoo.training.metrics import MetricsWriter
 from zoo.training.pictures import save_picture
 from zoo.training.recipe import Recipe, from_dict, to_dict
-from zoo.training.task import Task, load_rows
+from zoo.training.task import Task
 from zoo.training.updates import PROJECTED, Updater, average_buffers, copy_from_first
 
 
@@ -72,19 +72,17 @@ class Trainer:
         if recipe.precision == "fp16" and self.device.type == "cpu":
             raise ConfigError("precision fp16 needs a GPU; use bf16 or fp32 on a CPU")
         shares = self.accelerator.num_processes
-        self.steps_per_pass = len(data.train) // recipe.batch_size
-        self.steps_per_epoch = self.steps_per_pass
-        if recipe.epoch_images:
-            self.steps_per_epoch = max(1, recipe.epoch_images // recipe.batch_size)
         if recipe.batch_size % shares:
             raise ConfigError(
                 f"batch size {recipe.batch_size} must be a multiple of the {shares} processes"
             )
-        if self.steps_per_pass == 0:
+        if len(data.train) < recipe.batch_size:
             raise ConfigError(
                 f"batch size must be at most the {len(data.train)} training images, "
                 f"got {recipe.batch_size}"
             )
+        images = recipe.epoch_images or len(data.train)
+        self.steps_per_epoch = max(1, images // recipe.batch_size)
         self.steps = self.steps_per_epoch * recipe.epochs
         torch.backends.cudnn.deterministic = True
         task.equip(model)
@@ -103,7 +101,8 @@ class Trainer:
         self.update = Updater(
             self.accelerator, self.optimizers, recipe.gradient_clip, average=not task.wrapped
         )
-        self.rows = load_rows(data.train, self.device)
+        share = self.accelerator.process_index
+        self.batches = Batches(data, recipe, self.device, share, shares)
         self.progress = Progress()
         self.metrics: dict[str, float] = {}
         self.speed = 0.0
@@ -156,14 +155,15 @@ class Trainer:
                     self._report(writer, started, complete=False)
                     break
         finally:
+            self.batches.close()
             if writer:
                 writer.close()
         return None
 
     def one_step(self) -> dict[str, float]:
         """Take the first update and return its losses, without writing anything."""
-        with memory_errors(self.recipe.batch_size):
-            return self._step(self._select_rows(self._shuffle(0)))
+        with memory_errors(self.recipe.batch_size), closing(self.batches):
+            return self._step()
 
     def close(self) -> None:
         """Wait for the other processes of the run and disconnect from them.
@@ -216,21 +216,9 @@ class Trainer:
             with replace_file(self.out / "preparation.jsonl") as temporary:
                 temporary.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
-    def _shuffle(self, number: int) -> np.ndarray:
-        """Return the order of the training images in a pass, a function of seed and `number`."""
-        key = np.array([self.recipe.seed, number], np.uint64)
-        return np.random.Generator(np.random.Philox(key=key)).permutation(len(self.rows))
-
-    def _select_rows(self, order: np.ndarray) -> np.ndarray:
-        """Return the image indices of the next step, given the order of its pass."""
-        start = self.progress.step % self.steps_per_pass * self.recipe.batch_size
-        return order[start : start + self.recipe.batch_size]
-
     def _train_epoch(self, interrupt: Interrupt, started: float, max_seconds: float) -> bool:
         """Run the remaining steps of the epoch; return False if interrupted."""
         done = self.progress.step - self.progress.epoch * self.steps_per_epoch
-        passed = self.progress.step // self.steps_per_pass
-        order = self._shuffle(passed)
         self.wrapped.train()
         began = time.monotonic()
         with tqdm(
@@ -244,10 +232,7 @@ class Trainer:
             for batch in range(done, self.steps_per_epoch):
                 if self._any_process(bool(interrupt) or time.monotonic() - started >= max_seconds):
                     return False
-                if self.progress.step // self.steps_per_pass != passed:
-                    passed = self.progress.step // self.steps_per_pass
-                    order = self._shuffle(passed)
-                losses = self._step(self._select_rows(order))
+                losses = self._step()
                 for name, value in losses.items():
                     self.progress.sums[name] = self.progress.sums.get(name, 0.0) + value
                 self.progress.step += 1
@@ -257,12 +242,11 @@ class Trainer:
                 self.speed = images / (time.monotonic() - began)
         return True
 
-    def _step(self, rows: np.ndarray) -> dict[str, float]:
-        """Update the model on the images of these rows; return this process's losses."""
+    def _step(self) -> dict[str, float]:
+        """Update the model on the next batch; return this process's losses."""
         self.update.step = self.progress.step
         self.update.set_learning_rate(self.recipe.learning_rate_at(self.progress.step, self.steps))
-        share = rows[self.accelerator.process_index :: self.accelerator.num_processes]
-        batch = self.rows[torch.from_numpy(np.ascontiguousarray(share)).to(self.device)]
+        batch = self.batches(self.progress.step)
         losses = self.task.step(self.wrapped, batch, self.update)
         if not self.task.wrapped:
             average_buffers(self.model, self.accelerator)

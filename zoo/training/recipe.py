@@ -36,7 +36,8 @@ class Recipe:
     weights, which are the ones evaluated and shipped (0: no averaging). `gradient_clip` limits the
     norm of the gradient (0: no limit). `exclude` names classes that are left out of training.
     `epoch_images` is the number of images per epoch, after which the model is evaluated (0: one
-    pass over the data). `model` overrides fields of the model's config, `adversarial` those of
+    pass over the data). `mirror` flips every training image sideways with probability ½, anew in
+    every pass. `model` overrides fields of the model's config, `adversarial` those of
     `zoo.training.adversarial_options.Options`. `size` is "cpu" for the file as it is, or "gpu" to
     apply its table of that name.
     """
@@ -51,6 +52,7 @@ class Recipe:
     weight_decay: float = 0.0
     ema_decay: float = 0.0
     gradient_clip: float = 0.0
+    mirror: bool = False
     precision: str = "fp32"
     seed: int = 0
     size: str = "cpu"
@@ -84,6 +86,8 @@ class Recipe:
                 f"schedule must be one of {', '.join(SCHEDULES)}, got {self.schedule!r}"
             )
         tables = (self.model, self.adversarial)
+        if type(self.mirror) is not bool:
+            raise ConfigError(f"mirror must be true or false, got {self.mirror!r}")
         if not isinstance(self.data, str) or not all(isinstance(t, dict) for t in tables):
             raise ConfigError("data must be a name or a path, and model and adversarial tables")
         if not isinstance(self.exclude, list) or not all(isinstance(c, str) for c in self.exclude):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -55,6 +55,16 @@ class Batch:
     def __getitem__(self, rows: slice | Tensor) -> Batch:
         tables = (self.labels, self.attributes, self.inputs)
         return Batch(self.levels[rows], *(None if t is None else t[rows] for t in tables))
+
+    def mirror(self, chosen: Tensor) -> Batch:
+        """Return the batch with the chosen images (bool [N]) and their inputs flipped sideways."""
+        at = chosen[:, None, None, None]
+
+        def flip(levels: Tensor) -> Tensor:
+            return torch.where(at, levels.flip(2), levels)
+
+        inputs = None if self.inputs is None else flip(self.inputs)
+        return replace(self, levels=flip(self.levels), inputs=inputs)
 
     def split(self, parts: int) -> list[Batch]:
         """Split the batch into equal parts, dropping the remainder.
