@@ -37,7 +37,7 @@ def draw(path: Path) -> None:
         decoded = pair.decoder().decode(on_latents.centres)
     on_pixels = kmeans(pixels(clothes.test.images), CLUSTERS)
     means = np.rint(255 * on_pixels.centres).astype(np.uint8).reshape(decoded.shape)
-    figure, (panels,) = charts.canvas(10, 5.6, 1, 2, sharey=True)
+    figure, (panels,) = charts.canvas(10, 5.3, 1, 2, sharey=True)
     for axes, clusters, centres, name in (
         (panels[0], on_pixels, means, "pixels"),
         (panels[1], on_latents, decoded, "latents of vae"),
@@ -56,7 +56,7 @@ def draw(path: Path) -> None:
                 box_alignment=(0.5, 1), annotation_clip=False,
             )  # fmt: skip
         title = f"k-means on {name}: accuracy {scores.accuracy:.2f}, NMI {scores.nmi:.2f}"
-        axes.set_title(title, fontsize=11)
+        axes.set_title(title)
         axes.set_xlabel("centres of the clusters", labelpad=42)
         charts.hide_ticks(axes)
     panels[0].set_yticks(range(len(clothes.classes)), clothes.classes)

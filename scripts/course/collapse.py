@@ -13,9 +13,12 @@ from zoo.images.rows import draw as draw_rows
 from zoo.training.metrics import read_metrics
 
 from . import charts
-from .commands import train
+from .commands import train, write_recipe
 
 EPOCHS = 3
+IMAGES = 15_000
+"""Images of an epoch."""
+
 COLUMNS = 12
 
 
@@ -33,8 +36,10 @@ def draw(path: Path) -> None:
     rows = []
     for r1, name in ((0, "without a penalty"), (1, "R1 penalty, γ = 1")):
         with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder) / "run"
-            train("gan", out, "--epochs", EPOCHS, "--set", f"adversarial.r1={r1}")
+            out, recipe = Path(folder) / "run", Path(folder) / "recipe.toml"
+            write_recipe(recipe, "gan", IMAGES)
+            options = ("--set", f"adversarial.r1={r1}", "--set", "adversarial.fid_images=1000")
+            train("gan", out, "--recipe", recipe, "--epochs", EPOCHS, *options)
             lines = read_metrics(out / "metrics.jsonl")
             for epoch in range(1, EPOCHS + 1):
                 sheet = np.asarray(Image.open(out / "pictures" / f"epoch-{epoch:03d}.png"))
@@ -45,7 +50,8 @@ def draw(path: Path) -> None:
 
 
 def _heading(name: str, line: dict[str, float]) -> str:
+    shown, classes = IMAGES * line["epoch"], 10 * line["modes"]
     return (
-        f"{name}, epoch {line['epoch']}: {10 * line['modes']:.0f} of 10 classes, samples "
+        f"{name}, after {shown:,} images: {classes:.0f} of 10 classes, samples "
         f"{line['pair_distance']:.2f} times as far apart as real images"
     )

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import (
+    arithmetic,
     by_command,
+    clusters,
     denoising_field,
     gan_1d,
     graph,
+    planes,
     tangent_gaussians,
     translation,
 )
@@ -21,10 +24,13 @@ FIGURES: dict[str, Callable[[Path], None]] = {
     "translation.png": translation.draw,
     "neighbour-graph.png": graph.draw,
     "tangent-gaussians.png": tangent_gaussians.draw,
+    "plane-gaps.png": planes.draw_gaps,
+    "kmeans.png": clusters.draw,
     "posterior.png": by_command.draw_posterior,
     "faces.gif": by_command.draw_faces,
     "smile-glasses.png": by_command.draw_attributes,
     "gan-1d.png": gan_1d.draw_densities,
+    "arithmetic.png": arithmetic.draw,
 }
 """Function that draws each file, in the order of docs/course.md."""
 

@@ -16,12 +16,12 @@ from zoo import data
 from zoo.training.metrics import read_metrics
 
 from . import charts
-from .commands import train
+from .commands import train, write_recipe
 
-SEEN = 72_000
+SEEN = 30_000
 """Images that each run is trained on, with repetitions."""
 
-EPOCHS = 12
+EPOCHS = 10
 """Number of measurements."""
 
 COUNTS = (500, 50_000)
@@ -43,23 +43,12 @@ def measure(count: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         subset, recipe = Path(folder) / "subset.npz", Path(folder) / "recipe.toml"
         write_subset(subset, count)
-        recipe.write_text(RECIPE.format(epochs=EPOCHS, images=SEEN // EPOCHS), encoding="utf-8")
+        write_recipe(recipe, "gan", SEEN // EPOCHS)
         out = Path(folder) / "run"
-        train("gan", out, "--recipe", recipe, "--data", subset)
+        settings = ("r1=0.1", "r1_every=8", "fid_images=0")
+        options = [part for name in settings for part in ("--set", f"adversarial.{name}")]
+        train("gan", out, "--recipe", recipe, "--data", subset, "--epochs", EPOCHS, *options)
         return read_metrics(out / "metrics.jsonl")
-
-
-RECIPE = """
-epochs = {epochs}
-epoch_images = {images}
-batch_size = 128
-learning_rate = 2e-4
-schedule = "constant"
-ema_decay = 0.999
-precision = "bf16"
-model = {{ widths = [256, 512], discriminator_widths = [512, 256], dropout = 0.0 }}
-adversarial = {{ fid_images = 0, r1 = 0.1, r1_every = 8 }}
-"""
 
 
 def draw(path: Path) -> None:

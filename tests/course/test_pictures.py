@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,22 @@ import torch
 from PIL import Image
 
 from repository import ROOT
-from scripts.course import arithmetic, charts, clusters, collapse, graph, planes
+from scripts.course import (
+    arithmetic,
+    charts,
+    clusters,
+    collapse,
+    commands,
+    graph,
+    overfitting,
+    planes,
+)
 from scripts.course.figures import FIGURES
+from zoo import data
 from zoo.applications.clustering import Clusters
 from zoo.models import registry
 from zoo.training.pictures import draw_grid
+from zoo.training.recipe import FOLDER, load_recipe
 
 PAGE = (ROOT / "docs" / "course.md").read_text("utf-8")
 
@@ -91,3 +103,19 @@ def test_planes_are_embedded_and_decoded_by_their_models(name: str) -> None:
     with torch.no_grad():
         decoded = model.decoder(expected[:3])[:, 0].numpy()
     assert np.abs(plane.decode(plane.latents[:3])[..., 0] - 255 * decoded).max() <= 0.51
+
+
+def test_recipes_with_other_epochs(tmp_path: Path) -> None:
+    commands.write_recipe(tmp_path / "gan.toml", "gan", 500)
+    written = load_recipe(tmp_path / "gan.toml")
+    assert written.epoch_images == 500
+    assert replace(written, epoch_images=0) == load_recipe(FOLDER / "gan.toml")
+
+
+def test_few_images_are_held_against_the_same_others(
+    tmp_path: Path, fashion_mnist: data.DataSet
+) -> None:
+    overfitting.write_subset(tmp_path / "few.npz", 20)
+    few = data.load(str(tmp_path / "few.npz"))
+    np.testing.assert_array_equal(few.train.images, fashion_mnist.train.images[:20])
+    np.testing.assert_array_equal(few.validation.images, fashion_mnist.validation.images)
