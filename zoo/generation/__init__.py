@@ -1,0 +1,1 @@
+"""Data sets of generated images in shards: the work of `python -m zoo.generate`."""
