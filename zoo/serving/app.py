@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,8 @@ from zoo.serving.sampling import Sampler
 SAMPLE = "/v1/models/{name}/sample"
 _ROUTES = ("/v1/models", "/v1/models/{name}", SAMPLE, "/healthz", "/readyz", "/metrics")
 
+_METHODS = ("GET", "HEAD", "POST")
+_EXPECTED = (RequestError, runtime.errors.Error, HTTPException, MemoryError)
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -94,17 +97,11 @@ def make_app(models: Mapping[str, Model], limits: Limits) -> FastAPI:
         """Return the metrics in the text format of Prometheus."""
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    sampler = Sampler(models, limits.images, limits.seconds)
-
-    async def sample(request: Request) -> Response:
-        return await sampler(request)
-
-    # Not an endpoint of FastAPI, whose checks would take as long as an image.
-    app.router.add_route(SAMPLE, sample, methods=["GET", "POST"])
     app.openapi = lambda: openapi.describe(app, limits.images)  # type: ignore[method-assign]
-    for kind in (RequestError, runtime.errors.Error, HTTPException, MemoryError):
+    for kind in _EXPECTED:
         app.add_exception_handler(kind, answer_error)
-    app.add_middleware(Gate, limits=limits, metrics=metrics)
+    endpoints = {SAMPLE: Sampler(models, limits.images, limits.seconds)}
+    app.add_middleware(Gate, limits=limits, metrics=metrics, endpoints=endpoints)
     return app
 
 
@@ -125,22 +122,36 @@ async def answer_error(_: Request, error: Exception) -> Response:
         status = 503
     else:
         status = 500
-    detail = error.detail if isinstance(error, HTTPException) else str(error)
+    if isinstance(error, HTTPException):
+        detail = error.detail
+    else:
+        detail = str(error) if isinstance(error, _EXPECTED) else "an error of the service"
     return JSONResponse({"error": detail}, status, {**headers, "Cache-Control": "no-store"})
 
 
-class Gate:
-    """What all requests pass: the key, the limit of the body, metrics, and headers of answers."""
+Endpoint = Callable[[Request, str], Awaitable[Response]]
+"""Answers a request for what a model computes; raises the errors of `answer_error`."""
 
-    def __init__(self, app: ASGIApp, limits: Limits, metrics: Metrics) -> None:
+
+class Gate:
+    """What all requests pass: the key, the limit of the body, metrics, and headers of answers.
+
+    endpoints: those of `/v1/models/{name}/…` by route. They are called from here, since the routing
+    and the checks of FastAPI take as long as an image.
+    """
+
+    def __init__(
+        self, app: ASGIApp, limits: Limits, metrics: Metrics, endpoints: Mapping[str, Endpoint]
+    ) -> None:
         self._app, self._limits, self._metrics = app, limits, metrics
+        self._endpoints = endpoints
         self._key = None if limits.key is None else limits.key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        began, status, route = time.perf_counter(), 500, _route(scope["path"])
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -154,11 +165,14 @@ class Gate:
             if refusal is not None:
                 await refusal(scope, receive, answer)
                 return
-            await self._app(scope, self._limited(receive), answer)
+            endpoint, receive = self._endpoints.get(route), self._limited(receive)
+            if endpoint is None:
+                await self._app(scope, receive, answer)
+            else:
+                response = await _call(endpoint, Request(scope, receive))
+                await response(scope, receive, answer)
         finally:
-            route = _route(scope["path"])
-            self._metrics.requests.labels(route, str(status)).inc()
-            self._metrics.seconds.labels(route).observe(time.perf_counter() - began)
+            self._metrics.count(route, status, time.perf_counter() - began)
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = dict(scope["headers"])
@@ -185,6 +199,19 @@ class Gate:
             return message
 
         return limited
+
+
+async def _call(endpoint: Endpoint, request: Request) -> Response:
+    """Call the endpoint of a model, and turn its errors into answers."""
+    if request.method not in _METHODS:
+        error: Exception = HTTPException(405, headers={"Allow": ", ".join(_METHODS)})
+        return await answer_error(request, error)
+    try:
+        return await endpoint(request, request.scope["path"].split("/")[3])
+    except Exception as error:
+        if not isinstance(error, _EXPECTED):
+            logging.getLogger("uvicorn.error").exception("an endpoint has failed")
+        return await answer_error(request, error)
 
 
 def _route(path: str) -> str:

@@ -38,6 +38,17 @@ class Metrics:
             registry=self.registry,
         )
         self.registry.register(_Batchers(models))
+        self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+
+    def count(self, route: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        key = route, status
+        if key not in self._known:
+            counted = self.requests.labels(route, str(status)), self.seconds.labels(route)
+            self._known[key] = counted
+        counter, histogram = self._known[key]
+        counter.inc()
+        histogram.observe(seconds)
 
 
 class _Batchers:

@@ -104,10 +104,11 @@ class Sampler:
         self._parameters = parameters(most)
         self._seconds = seconds
 
-    async def __call__(self, request: Request) -> Response:
-        model = self._models.get(request.path_params["name"])
+    async def __call__(self, request: Request, name: str) -> Response:
+        """Answer a request for images of a model. Raises RequestError, runtime.errors.Error."""
+        model = self._models.get(name)
         if model is None:
-            raise RequestError(f"no model {request.path_params['name']!r}", 404)
+            raise RequestError(f"no model {name!r}", 404)
         values = read_all(self._parameters, await read_values(request))
         fixed = values["seed"] is not None
         if not fixed:
