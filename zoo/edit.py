@@ -58,7 +58,7 @@ def main(evaluate: str | None, **options: Any) -> None:
     CLASSIFIER how often that succeeds and how often other attributes change. For a
     generator without an encoder it edits the first -n samples of seed 0 [1,000], whose
     attributes are those that the CLASSIFIER sees, or with --data faces the first -n
-    faces [16], after inverting them as zoo.invert does (needs PyTorch).
+    faces [16], after inverting them like zoo.invert (needs PyTorch).
 
     Edits of the first -n drawn faces [200] are also scored against the truth, which is
     the face drawn with only that attribute changed: edits take if 80 % of the pixels

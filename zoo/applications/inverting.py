@@ -109,6 +109,7 @@ def _read_originals(
 class Inverter:
     """Encoder of an engine that has none: inverts images, each only once.
 
+    To invert many, it takes a quarter of the starts and half of the steps of `invert_images`.
     `options` are those of runtime.Generator. Needs PyTorch.
     """
 
@@ -124,7 +125,12 @@ class Inverter:
         new = {key: image for key, image in new.items() if key not in self._latents}
         if new:
             latents = find_latents(
-                self._generator, np.stack([*new.values()]), self._conditions, **self._options
+                self._generator,
+                np.stack([*new.values()]),
+                self._conditions,
+                STARTS // 4,
+                STEPS // 2,
+                **self._options,
             )
             self._latents.update(zip(new, latents, strict=True))
         return np.stack([self._latents[key] for key in keys])
