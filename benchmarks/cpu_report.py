@@ -62,6 +62,40 @@ def _cell(rows: list[Row], model: str, precision: str, batch: int) -> str:
     return f"{rate(ours):,.0f} ({rate(ours) / rate(peer):.2f}×)"
 
 
+def tabulate_ratios(report: Report) -> str:
+    """Return the Markdown of a second table, or nothing: eager PyTorch, and the ceilings.
+
+    The times as fast as PyTorch eager in fp32 at batch 1, in fp32 and in the fastest precision, and
+    the share of the ceiling of a core that the layers of products reach, by precision.
+    """
+    shares: dict[str, dict[str, float]] = {}
+    for entry in report["limits"]:
+        if layers := entry.get("layers"):
+            work = sum(layer["operations"] for layer in layers)
+            seconds = sum(layer["seconds"] for layer in layers)
+            share = work / seconds / entry["operations_per_second"]
+            shares.setdefault(entry["model"], {})[entry["precision"]] = share
+    rows = report["rows"]
+    lines = []
+    for model in dict.fromkeys(row["model"] for row in rows):
+        of = {"model": model, "batch": 1}
+        eager = [row for row in rows if row["key"] == "torch" and {**row, **of} == row]
+        ours = {kind: fastest(rows, {**of, "precision": kind}, ours=True) for kind in PRECISIONS}
+        rates = {kind: rate(row) for kind, row in ours.items() if row is not None}
+        if not (eager and "images_per_second" in eager[0] and "fp32" in rates):
+            continue
+        times = (rates["fp32"] / rate(eager[0]), max(rates.values()) / rate(eager[0]))
+        cells = [f"{ratio:.1f}×" for ratio in times]
+        for kind in ("fp32", "bf16"):
+            share = shares.get(model, {}).get(kind)
+            cells.append("–" if share is None else f"{share:.0%}")
+        lines.append(f"| `{model}` | {' | '.join(cells)} |")
+    if not lines:
+        return ""
+    head = "| model | over eager, fp32 | over eager, best | of the ceiling, fp32 | bf16 |"
+    return "\n".join(["", "", head, "|---|---:|---:|---:|---:|", *lines])
+
+
 def only_generators(report: Report) -> Report:
     """Return the report without the encoders, classifiers and translators."""
     return {**report, "rows": [row for row in report["rows"] if row["role"] == "generator"]}
@@ -110,7 +144,8 @@ def main(files: tuple[Path, ...], write: bool) -> None:
     tables, generators = [], []
     for file in files:
         report = json.loads(file.read_text("utf-8"))
-        tables.append(tabulate(report) + explain_missing(report["rows"]))
+        text = tabulate(report) + tabulate_ratios(report) + explain_missing(report["rows"])
+        tables.append(text)
         generators.append(tabulate(only_generators(report)))
         pictures = {
             file.with_suffix(".png"): cpu_pictures.draw_ratios,

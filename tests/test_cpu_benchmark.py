@@ -95,6 +95,14 @@ def test_the_table_compares_with_the_fastest_peer_of_equal_precision(
     assert "- `vae`, OpenVINO fp32, batch 1: images differ by 9 levels" in missing
 
 
+def test_the_second_table_has_eager_pytorch_and_the_ceilings(report: dict[str, Any]) -> None:
+    lines = cpu_report.tabulate_ratios(report).splitlines()
+    assert [line for line in lines if line.startswith("| `")] == [
+        "| `vae` | 5.0× | 5.0× | 50% | – |"
+    ]
+    assert cpu_report.tabulate_ratios({**report, "rows": []}) == ""
+
+
 def test_the_console_shows_ratios_and_refusals(report: dict[str, Any]) -> None:
     lines = cpu_results.table(report["rows"], "vae").splitlines()
     ours = next(line for line in lines if line.startswith("generator-zoo fp32      1"))
