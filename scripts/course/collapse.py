@@ -16,7 +16,7 @@ from . import charts
 from .commands import train, write_recipe
 
 EPOCHS = 3
-IMAGES = 15_000
+IMAGES = 10_000
 """Images of an epoch."""
 
 COLUMNS = 12

@@ -13,6 +13,7 @@ from . import (
     gan_1d,
     graph,
     planes,
+    slices,
     tangent_gaussians,
     translation,
 )
@@ -24,12 +25,14 @@ FIGURES: dict[str, Callable[[Path], None]] = {
     "translation.png": translation.draw,
     "neighbour-graph.png": graph.draw,
     "tangent-gaussians.png": tangent_gaussians.draw,
-    "plane-gaps.png": planes.draw_gaps,
+    "plane-gaps.png": planes.draw,
     "kmeans.png": clusters.draw,
+    "slices.png": slices.draw,
     "posterior.png": by_command.draw_posterior,
     "faces.gif": by_command.draw_faces,
     "smile-glasses.png": by_command.draw_attributes,
     "gan-1d.png": gan_1d.draw_densities,
+    "gan-convergence.png": gan_1d.draw_convergence,
     "arithmetic.png": arithmetic.draw,
 }
 """Function that draws each file, in the order of docs/course.md."""

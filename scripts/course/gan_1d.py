@@ -222,7 +222,7 @@ def draw_convergence(path: Path) -> None:
     left.plot(steps, [state.fake for state in states], color=charts.RED, label="mean D(G(z))")
     left.axhline(0.5, color=GREY, ls="--", lw=1)
     left.set(xlabel="updates of G", ylabel="probability of being real", ylim=(0, 1))
-    right.plot(steps, [state.exact for state in states], color="#c8c8c8", lw=6, label="exact")
+    right.plot(steps, [state.exact for state in states], color="black", lw=1, label="exact")
     right.plot(steps, [state.bound for state in states], color=BLUE, label="(V(D, G) + log 4) / 2")
     right.axhline(math.log(2), color=GREY, ls="--", lw=1)
     right.text(steps[-1], 0.68, "log 2: nothing in common", ha="right", va="top", color=GREY)

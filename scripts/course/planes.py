@@ -1,11 +1,7 @@
-"""Latent planes: an autoencoder and a VAE with two latent values each.
-
-What the decoders make of every place follows figure 4 of Kingma & Welling 2013 (arXiv:1312.6114).
-"""
+"""The latent plane of an autoencoder with two latent values, and places off its clusters."""
 
 from __future__ import annotations
 
-import functools
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,14 +13,10 @@ from matplotlib.lines import Line2D
 from torch import nn
 
 from zoo import data
-from zoo.images.convert import to_pillow
 from zoo.models.weights import load_run
 from zoo.training.task import to_unit_range
 
 from . import charts, commands
-
-SIDE = 11
-"""Decoded images along a side of the plane."""
 
 OFF = 4
 """Number of places far from all latents that are decoded."""
@@ -44,35 +36,24 @@ class Plane(NamedTuple):
         return levels.permute(0, 2, 3, 1).numpy()
 
 
-@functools.cache
-def train(name: str, epochs: int, *settings: str) -> Plane:
-    """Train a model by its recipe, with two latent values and other `settings`."""
-    options = [part for setting in settings for part in ("--set", setting)]
+def train(epochs: int = 6) -> Plane:
+    """Train an undercomplete autoencoder with two latent values."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
-        commands.train(name, out, "--latent", 2, "--epochs", epochs, *options)
+        options = ("--latent", 2, "--set", "hidden=[256, 64]", "--epochs", epochs)
+        commands.train("undercomplete-ae", out, *options)
         model, _ = load_run(out)
     return Plane(model, embed(model, data.load("fashion-mnist").test.images))
 
 
 @torch.no_grad()
 def embed(model: nn.Module, images: np.ndarray) -> np.ndarray:
-    """Return h, or μ of a VAE, of images uint8 [n, H, W, C]: float32 [n, 2]."""
+    """Return h of images uint8 [n, H, W, C]: float32 [n, 2]."""
     parts = []
     for start in range(0, len(images), 500):
-        encoded = model.encoder(to_unit_range(torch.tensor(images[start : start + 500])))
-        parts.append((encoded[0] if isinstance(encoded, tuple) else encoded).numpy())
+        block = to_unit_range(torch.tensor(images[start : start + 500]))
+        parts.append(model.encoder(block).numpy())
     return np.concatenate(parts)
-
-
-def autoencoder() -> Plane:
-    """Return the plane of an undercomplete autoencoder."""
-    return train("undercomplete-ae", 6, "hidden=[256, 64]")
-
-
-def variational() -> Plane:
-    """Return the plane of a VAE."""
-    return train("vae", 3, "widths=[32, 16]", "encoder_widths=[16, 32]", "encoder_blocks=0")
 
 
 def bounds(latents: np.ndarray) -> np.ndarray:
@@ -104,9 +85,9 @@ def find_gaps(latents: np.ndarray, count: int = OFF) -> np.ndarray:
     return low + np.array(chosen) * (high - low)
 
 
-def draw_gaps(path: Path) -> None:
+def draw(path: Path) -> None:
     """Draw the autoencoder's latents, and what it decodes at places among them and away."""
-    plane = autoencoder()
+    plane = train()
     clothes = data.load("fashion-mnist")
     labels = np.asarray(clothes.test.labels)
     low, high = bounds(plane.latents)
@@ -129,39 +110,6 @@ def draw_gaps(path: Path) -> None:
     )  # fmt: skip
     _legend(figure, clothes.classes)
     charts.save(figure, path)
-
-
-def draw_latents(path: Path) -> None:
-    """Draw the latents of both models side by side."""
-    clothes = data.load("fashion-mnist")
-    figure, (panels,) = charts.canvas(9, 4.2, 1, 2)
-    for axes, plane, title in (
-        (panels[0], autoencoder(), "autoencoder, h"),
-        (panels[1], variational(), "VAE, μ"),
-    ):
-        _scatter(axes, plane.latents, np.asarray(clothes.test.labels))
-        low, high = np.quantile(plane.latents, (0.002, 0.998), axis=0)
-        axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), title=title)
-        axes.set_xlabel("latent value 0")
-    panels[0].set_ylabel("latent value 1")
-    _legend(figure, clothes.classes)
-    charts.save(figure, path)
-
-
-def draw_decoded(path: Path) -> None:
-    """Draw what both decoders make of a lattice: within `bounds`, and within ±2 for the VAE."""
-    planes = autoencoder(), variational()
-    ends = bounds(planes[0].latents), np.array([[-2.0, -2.0], [2.0, 2.0]])
-    halves = []
-    for plane, (low, high) in zip(planes, ends, strict=True):
-        steps = np.linspace(0, 1, SIDE)
-        across, up = np.meshgrid(steps, steps[::-1])
-        places = low + np.stack([across, up], axis=2) * (high - low)
-        images = plane.decode(places.reshape(-1, 2)).reshape(SIDE, SIDE, 28, 28)
-        halves.append(images.transpose(0, 2, 1, 3).reshape(28 * SIDE, 28 * SIDE))
-    gap = np.full((28 * SIDE, 16), 255, np.uint8)
-    sheet = np.concatenate([halves[0], gap, halves[1]], axis=1)
-    to_pillow(sheet[..., None]).quantize(16).save(path, optimize=True)
 
 
 def _scatter(axes: Any, latents: np.ndarray, labels: np.ndarray) -> None:
