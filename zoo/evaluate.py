@@ -27,10 +27,12 @@ from zoo.cli import COUNT, UINT64, Command, engine_options
 @click.option("--seed", type=UINT64, default=0, help="Seed of the samples or corruptions.")
 @click.option("--seeds", type=COUNT, metavar="N", help="Number of seeds, for intervals.  [3]")
 @click.option(
+    "--network",
     "--features",
+    "features",
     metavar="NETWORK",
-    help="fashion-classifier, efficientnet-lite0, inception, or a classifier engine with features "
-    "[by the number of channels].",
+    help="in-domain (by the data: fashion-classifier or face-features), efficientnet-lite0, "
+    "inception, or a classifier engine with features [by the number of channels].",
 )
 @click.option(
     "--weights", type=click.Path(path_type=Path), help="pt_inception-2015-12-05.pth, for inception."
@@ -80,6 +82,8 @@ def main(engine: str, **options: Any) -> None:
     between seeds are not reported as different.
 
     The floor next to every number is the same number for as many other real images.
+    With --network in-domain, drawn faces are compared with 50,000 faces of another seed,
+    of which no model has seen any.
     Distances can be compared only for the same network and the same number of images.
     Published FIDs use Inception: --features inception --weights
     pt_inception-2015-12-05.pth (for colour or grey images; the file is published with

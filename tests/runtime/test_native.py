@@ -41,7 +41,7 @@ ENCODERS = [
     "vae",
     "vae-faces",
 ]
-CLASSIFIERS = ["face-attributes", "fashion-classifier", "stargan.classifier"]
+CLASSIFIERS = ["face-attributes", "face-features", "fashion-classifier", "stargan.classifier"]
 TRANSLATORS = [
     "colorization-ae",
     "denoising-ae",

@@ -197,9 +197,13 @@ def test_inception_of_bad_files(
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("inceptoin", ConfigError, "expected fashion-classifier, efficientnet-lite0, inception"),
-        ("face-attributes.onnx", ConfigError, "expected a classifier of classes"),
-        ("vae.onnx", ConfigError, "expected a classifier of classes, got the generator of vae"),
+        (
+            "inceptoin",
+            ConfigError,
+            "expected fashion-classifier, face-features, efficientnet-lite0",
+        ),
+        ("face-attributes.onnx", ConfigError, "expected a graph with the output features"),
+        ("vae.onnx", ConfigError, "expected a classifier, got the generator of vae"),
         ("gone.onnx", EngineNotFoundError, "no such file"),
     ],
 )
@@ -219,3 +223,26 @@ def test_damaged_engine(tmp_path: Path) -> None:
     (tmp_path / "short.onnx").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(EngineFileError):
         features.load(str(tmp_path / "short.onnx"))
+
+
+def test_face_features_are_the_models() -> None:
+    from zoo.models.weights import load_engine
+
+    network = features.load("face-features")
+    model = load_engine(engine_path("face-features.onnx"))[0]
+    images = np.array(load("faces").test.images[:300])
+    found, probabilities = network(images)
+    x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    with torch.no_grad():
+        assert np.allclose(found, model.features(x).numpy(), atol=1e-3)  # type: ignore[operator]
+    assert found.shape == (300, 1024) and probabilities is None and network.classes == ()
+
+
+def test_network_of_the_domain(fashion_mnist: DataSet, toy: DataSet) -> None:
+    faces = load("faces")
+    assert features.choose_name("in-domain", fashion_mnist) == "fashion-classifier"
+    assert features.choose_name("in-domain", faces) == "face-features"
+    assert features.choose_name(None, faces) == "efficientnet-lite0"
+    assert features.choose_name("inception", toy) == "inception"
+    with pytest.raises(ConfigError, match="features in-domain: there is no network for toy"):
+        features.choose_name("in-domain", toy)

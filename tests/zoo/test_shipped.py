@@ -91,7 +91,7 @@ def test_manifests_tell_the_training(entry: registry.ModelEntry) -> None:
         document = runtime.manifest.read(WEIGHTS / file)
         training = document["training"]
         assert document["model"] == entry.name and document["role"] == role
-        assert training["data"] in ("fashion-mnist", "faces")
+        assert data.find_named(training["data"]) in ("fashion-mnist", "faces")
         whole = training["recipe"]["epochs"]
         # Of an adversarial run the best epoch is shipped, if by other measurements than today's.
         best = make_task(entry).best is not None
@@ -309,6 +309,18 @@ def test_face_attributes_are_judged_right(faces: DataSet) -> None:
     assert faces.test.attributes is not None
     right = ((scores > 0.5) == (faces.test.attributes > 0)).mean(0)
     assert right.mean() > 0.97 and right.min() > 0.9
+
+
+def test_face_features_know_the_attributes(faces: DataSet) -> None:
+    with runtime.Classifier(engine_path("face-features.onnx")) as classifier:
+        assert classifier.names == faces.attributes and classifier.kind == "multilabel"
+        scores = classifier.classify(faces.test.images)
+    assert faces.test.attributes is not None
+    right = ((scores > 0.5) == (faces.test.attributes > 0)).mean(0)
+    assert right.mean() > 0.99 and right.min() > 0.97
+    judge = runtime.manifest.read(WEIGHTS / "face-attributes.onnx")["training"]
+    training = runtime.manifest.read(WEIGHTS / "face-features.onnx")["training"]
+    assert training["data"] != judge["data"]
 
 
 def test_fashion_classifier_is_right(fashion_mnist: DataSet) -> None:

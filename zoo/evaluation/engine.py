@@ -11,8 +11,9 @@ from typing import Any
 
 from runtime import Generator, Translator, manifest
 from zoo import data as sets
-from zoo.data import DataSet
+from zoo.data import DataSet, find_named
 from zoo.data.domains import domain_names
+from zoo.data.styles import AVATAAARS
 from zoo.engines import ONNX, find, open_generator, open_translator, resolve
 from zoo.errors import ConfigError, TrainingError
 from zoo.evaluation import face_edits, output, references, sampling, translators
@@ -87,9 +88,12 @@ def evaluate_engine(
     role = document["role"]
     if role not in ("generator", "translator"):
         raise ConfigError(f"{engine}: expected a generator or a translator, got the {role}")
-    name = data or str(document["training"]["data"])
-    if data is None and name not in sets.NAMES:
-        raise ConfigError(f"{engine} was trained on {name}, not a named data set: give --data")
+    trained_on = str(document["training"]["data"])
+    name = data or find_named(trained_on)
+    if name is None:
+        raise ConfigError(
+            f"{engine} was trained on {trained_on}, not a named data set: give --data"
+        )
     chosen = None if metrics is None else [part.strip() for part in metrics.split(",")]
     model = None if no_model or prior != "normal" else run_dir or _find_weights(path, document)
     if role != "generator" and seeds is not None:
@@ -108,7 +112,7 @@ def evaluate_engine(
         height, _, channels = opened.image_shape
         loaded = sets.load(name, height, channels)
         report_skipped(loaded)
-        network = networks.load(features or networks.default_name(channels), weights, height)
+        network = networks.load(networks.choose_name(features, loaded), weights, height)
         judge = stack.enter_context(shipped_judge(loaded))
         pairs = measure(opened, loaded, network, judge, request)
         truth = _score_edits(opened, name, loaded, judge, request) if domain_names(opened) else None
@@ -134,7 +138,11 @@ def _measure_generator(
     count = request.count or SAMPLES
     seeds = range(request.seed, request.seed + request.seeds)
     samples = [sampling.sample_engine(generator, count, seed, request.prior) for seed in seeds]
-    reference = references.choose(data, count, part=request.split)
+    drawn = network.name == networks.FACES and find_named(data.name) == AVATAAARS.name
+    if drawn and request.split == "test":
+        reference = references.choose_drawn(data, count)
+    else:
+        reference = references.choose(data, count, part=request.split)
     yardstick = Yardstick(network, reference, judge, request.metrics)
     model = _load_model(sampling.TorchGenerator, request.model)
     labels = sampling.labels(generator.manifest, count)
@@ -142,7 +150,8 @@ def _measure_generator(
     if model is not None:
         sets.append((_TORCH, [model.images(count, seed) for seed in seeds]))
     reports = []
-    with Progress(count * (2 + len(seeds) * len(sets)), request.verbose) as progress:
+    total = len(reference.real) + count * (1 + len(seeds) * len(sets))
+    with Progress(total, request.verbose) as progress:
         yardstick.prepare(progress.advance)
         for title, of_seeds in sets:
             seed_reports = []
@@ -153,7 +162,11 @@ def _measure_generator(
                 if labels is not None:
                     accuracy = yardstick.label_accuracy(measured, labels)
                     metrics = metrics if accuracy is None else (*metrics, accuracy)
-                seed_reports.append(Report(title, str(reference.real), count, seed, metrics))
+                seed_reports.append(
+                    Report(
+                        title, str(reference.real), count, seed, metrics, details=yardstick.details
+                    )
+                )
             reports.append(over_seeds(seed_reports))
     return [(reports[0], reports[1] if model else None)]
 

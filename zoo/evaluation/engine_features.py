@@ -22,7 +22,9 @@ OUTPUTS = ["features", "scores"]
 
 
 class EngineFeatures(FeatureNetwork):
-    """Feature network in a classifier engine of the kind "classes" with the output `features`.
+    """Feature network in a classifier engine with the output `features`.
+
+    The scores of a classifier of classes are its probabilities; those of attributes are not used.
 
     engine: its file, or a shipped name; threads: per run (None: one per core). Raises the errors of
     `zoo.engines.resolve` and `runtime.manifest.verify`, and `ConfigError` for another engine.
@@ -33,10 +35,9 @@ class EngineFeatures(FeatureNetwork):
 
         path = resolve(engine)
         document = manifest.verify(path)
-        kind = document.get("scores", {}).get("kind")
-        if document["role"] != "classifier" or kind != "classes":
+        if document["role"] != "classifier":
             raise ConfigError(
-                f"features {engine}: expected a classifier of classes, got the {document['role']} "
+                f"features {engine}: expected a classifier, got the {document['role']} "
                 f"of {document['model']}"
             )
         options = onnxruntime.SessionOptions()
@@ -55,15 +56,16 @@ class EngineFeatures(FeatureNetwork):
         self.name = str(document["model"])
         self.identity = file_identity(path)
         self.width = int(outputs["features"].shape[1])
-        self.classes = tuple(document["scores"]["names"])
+        scores = document["scores"]
+        self.classes = tuple(scores["names"]) if scores["kind"] == "classes" else ()
         self._size, self._channels = int(image["height"]), int(image["channels"])
         self.input = f"{self._size}×{self._size}×{self._channels}, a frame cut off, else resized"
 
-    def _measure(self, images: Images) -> tuple[Features, Probabilities]:
+    def _measure(self, images: Images) -> tuple[Features, Probabilities | None]:
         fitted = fit(images, self._size, self._channels, FRAME)
         parts = [
             self._session.run(OUTPUTS, {"image": np.ascontiguousarray(fitted[row : row + BATCH])})
             for row in range(0, len(fitted), BATCH)
         ]
         features, scores = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return features, scores
+        return features, scores if self.classes else None

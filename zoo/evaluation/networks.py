@@ -21,9 +21,13 @@ Features = NDArray[np.float32]
 Probabilities = NDArray[np.float32]
 
 FASHION = "fashion-classifier"
+FACES = "face-features"
 EFFICIENTNET = "efficientnet-lite0"
 INCEPTION = "inception"
-NAMES = (FASHION, EFFICIENTNET, INCEPTION)
+IN_DOMAIN = "in-domain"
+"""Name of the shipped network trained on data of the same kind as those measured."""
+
+NAMES = (FASHION, FACES, EFFICIENTNET, INCEPTION)
 """Named feature networks; any classifier engine with features can be used too."""
 
 BATCH = 250

@@ -20,6 +20,7 @@ def text(pair: Pair, network: FeatureNetwork) -> list[str]:
     return [
         f"{report.subject}: {report.count:,} images, {_seeds(report)}, against {report.against}",
         f"network {network}: images of {network.input}",
+        *([report.details] if report.details else []),
         *lines(report, other),
     ]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data import DataSet, Split
+from zoo.data import DataSet, Split, drawn_names, mapped_faces, resize
+from zoo.data.faces import versions
 from zoo.errors import DataError
 from zoo.evaluation.features import BATCH
 
@@ -21,12 +22,16 @@ LEAST = 10
 
 @dataclass(frozen=True)
 class Selection:
-    """Set of images from two splits of a data set, `part` ("test" or "validation") and "train"."""
+    """Set of images from two splits of a data set, `part` ("test" or "validation") and "train".
+
+    `key` identifies the images if what networks say about them is to be cached.
+    """
 
     data: DataSet
     held_out: NDArray[np.int64]
     train: NDArray[np.int64]
     part: str = "test"
+    key: str = ""
 
     def __len__(self) -> int:
         return len(self.held_out) + len(self.train)
@@ -62,7 +67,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Reference:
-    """`real` images to compare with, and as many others for the `floor`.
+    """`real` images to compare with, and others for the `floor`.
 
     The floor is the score of a perfect generator, but also of one that copies its training images.
     """
@@ -77,9 +82,37 @@ def _concatenate(tables: list[tuple[Any, NDArray[np.int64]]]) -> Any:
     return np.concatenate([table[rows] for table, rows in tables])
 
 
+def _check_count(count: int) -> None:
+    if count < LEAST:
+        raise DataError(f"n: expected at least {LEAST} images, got {count}")
+
+
 def largest(data: DataSet, part: str = "test") -> int:
     """Return the largest number of images that can be compared with as many others."""
     return min((len(data.parts[part]) + len(data.train)) // 2, len(data.train))
+
+
+def choose_drawn(data: DataSet, count: int) -> Reference:
+    """Choose the reference faces, and `count` training images of `data` as the floor.
+
+    `data` are drawn faces of any number. Raises as `zoo.data.mapped_faces.reference`, and
+    `DataError` for too few images, or more than `data` has to train on.
+    """
+    _check_count(count)
+    if count > len(data.train):
+        raise DataError(
+            f"n: {data.name} has {len(data.train):,} training images to compare with the "
+            f"reference, got {count:,}"
+        )
+    size, rows = drawn_names.REFERENCE, np.arange(drawn_names.REFERENCE)
+    test = resize(mapped_faces.reference(size, data.image_size), None, data.channels)
+    reference = replace(data, name=f"faces of seed {drawn_names.REFERENCE_SEED}", test=test)
+    key = f"{versions()}, {data.image_size} px, {data.channels} channels"
+    none = np.zeros(0, np.int64)
+    return Reference(
+        Selection(reference, rows, none, key=f"{size} of {reference.name}, {key}"),
+        Selection(data, none, rows[:count], key=f"{count} of {data.name}, {key}"),
+    )
 
 
 def choose(data: DataSet, count: int, seed: int = 0, part: str = "test") -> Reference:
@@ -88,8 +121,7 @@ def choose(data: DataSet, count: int, seed: int = 0, part: str = "test") -> Refe
     The real ones come from `part`, and if that is too small also from the training images; the
     others are training images. Raises `DataError` if the data set is too small.
     """
-    if count < LEAST:
-        raise DataError(f"n: expected at least {LEAST} images, got {count}")
+    _check_count(count)
     most, held_out = largest(data, part), data.parts[part]
     if count > most:
         raise DataError(

@@ -41,7 +41,8 @@ class Metric:
 class Report:
     """Metrics of `count` images of a `subject`, compared with `against`.
 
-    They are means over `seeds` seeds, from `seed` on, with `count` images each.
+    They are means over `seeds` seeds, from `seed` on, with `count` images each. `details` are
+    parameters of the metrics.
     """
 
     subject: str
@@ -50,6 +51,7 @@ class Report:
     seed: int
     metrics: tuple[Metric, ...]
     seeds: int = 1
+    details: str = ""
 
     def __getitem__(self, name: str) -> float:
         """Return the value of a metric by name. Raises KeyError."""

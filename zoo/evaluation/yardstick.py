@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +12,7 @@ from zoo.errors import ConfigError, DataError
 from zoo.evaluation import manifolds, modes
 from zoo.evaluation.attributes import AttributeJudge
 from zoo.evaluation.features import INCEPTION, FeatureNetwork, Images
+from zoo.evaluation.measured import Measured, load_or_measure
 from zoo.evaluation.references import Reference, Selection
 from zoo.evaluation.report import Metric
 
@@ -20,27 +20,6 @@ METRICS = ("fid", "kid", "is", "manifolds", "modes", "attributes")
 """Groups of metrics, as named in --metrics."""
 
 Seen = Callable[[int], None]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Network outputs for n images.
-
-    features: float32 [n, F]; probabilities: float32 [n, K] of the network's classes, or None;
-    attributes: bool [n, A] by the judge, or None.
-    """
-
-    features: NDArray[np.float32]
-    probabilities: NDArray[np.float32] | None
-    attributes: NDArray[np.bool_] | None
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-    @property
-    def classes(self) -> NDArray[np.int64] | None:
-        """Most probable class of each image, [n], or None."""
-        return None if self.probabilities is None else self.probabilities.argmax(1)
 
 
 class Yardstick:
@@ -115,14 +94,22 @@ class Yardstick:
     def prepare(self, seen: Seen | None = None) -> None:
         """Measure the real images now instead of on first use."""
         self._measured = tuple(
-            self.measure(part.batches(), len(part), seen)
-            for part in (self.reference.real, self.reference.floor)
+            self._measure_real(part, seen) for part in (self.reference.real, self.reference.floor)
         )
 
     @cached_property
     def _measured(self) -> tuple[Measured, ...]:
         parts: tuple[Selection, ...] = (self.reference.real, self.reference.floor)
-        return tuple(self.measure(part.batches(), len(part)) for part in parts)
+        return tuple(map(self._measure_real, parts))
+
+    def _measure_real(self, part: Selection, seen: Seen | None = None) -> Measured:
+        def measure() -> Measured:
+            return self.measure(part.batches(), len(part), seen)
+
+        if not part.key:
+            return measure()
+        judge = self.judge if "attributes" in self.names else None
+        return load_or_measure(part.key, f"{self.network}, {judge}", measure)
 
     @property
     def real(self) -> Measured:
@@ -171,9 +158,21 @@ class Yardstick:
             return None
         return 1 / float(np.square(self.real.features, dtype=np.float64).sum(1).mean())
 
+    @property
+    def details(self) -> str:
+        """Parameters of the metrics that their names leave out."""
+        parts = []
+        if "kid" in self.names:
+            gamma = self._gamma or 1 / self.network.width
+            parts.append(f"KID with the kernel (γ x·y + 1)³, γ = {gamma:.3g}")
+        if "manifolds" in self.names and len(self.floor) < len(self.real):
+            count = f"{len(self.floor):,}"
+            parts.append(f"precision, recall, density and coverage with {count} of the real images")
+        return "; ".join(parts)
+
     @cached_property
     def _manifold(self) -> manifolds.Manifold:
-        return manifolds.Manifold(self.real.features)
+        return manifolds.Manifold(self.real.features[: len(self.floor)])
 
     def _values(self, images: Measured) -> dict[str, tuple[float, float | None]]:
         values: dict[str, tuple[float, float | None]] = {}

@@ -69,3 +69,9 @@ class AttributeClassifier(Classifier):
         loss = F.binary_cross_entropy_with_logits(logits, (attributes > 0).float())
         accuracy = ((logits > 0) == (attributes > 0)).float().mean()
         return {"loss": loss, "accuracy": accuracy.detach()}
+
+
+class AttributeFeatures(AttributeClassifier):
+    """Classifier of attributes whose engine also outputs the features, which measure generators."""
+
+    exposes_features = True

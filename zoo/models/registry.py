@@ -81,6 +81,18 @@ def _pix2pix(name: str, summary: str) -> ModelEntry:
     return ModelEntry(name, summary, paper, *places, "zoo.training.pairs:PairTask", ("translator",))
 
 
+def _attributes(name: str, summary: str, model: str) -> ModelEntry:
+    paper = Paper(
+        title="Deep Learning Face Attributes in the Wild",
+        authors="Liu, Luo, Wang & Tang",
+        year=2015,
+        url="https://arxiv.org/abs/1411.7766",
+    )
+    module, task = "zoo.models.attribute_classifier", "zoo.training.classification:AttributeTask"
+    places = f"{module}:{model}", f"{module}:ClassifierConfig"
+    return ModelEntry(name, summary, paper, *places, task, ("classifier",))
+
+
 _DENSE = "autoencoder:DenseConfig"
 _SPARSE = "sparse_ae:SparseAE", "sparse_ae:SparseConfig"
 
@@ -184,19 +196,15 @@ MODELS = {
             "vae:VAEConfig",
             "zoo.training.elbo:ElboTask",
         ),
-        ModelEntry(
+        _attributes(
             "face-attributes",
             "convolutional classifier of the attributes of a face",
-            Paper(
-                title="Deep Learning Face Attributes in the Wild",
-                authors="Liu, Luo, Wang & Tang",
-                year=2015,
-                url="https://arxiv.org/abs/1411.7766",
-            ),
-            "zoo.models.attribute_classifier:AttributeClassifier",
-            "zoo.models.attribute_classifier:ClassifierConfig",
-            "zoo.training.classification:AttributeTask",
-            ("classifier",),
+            "AttributeClassifier",
+        ),
+        _attributes(
+            "face-features",
+            "classifier of the attributes of a face, whose features measure generators",
+            "AttributeFeatures",
         ),
         ModelEntry(
             "fashion-classifier",
