@@ -9,6 +9,7 @@ from . import (
     arithmetic,
     by_command,
     clusters,
+    collapse,
     denoising_field,
     gan_1d,
     graph,
@@ -33,6 +34,7 @@ FIGURES: dict[str, Callable[[Path], None]] = {
     "smile-glasses.png": by_command.draw_attributes,
     "gan-1d.png": gan_1d.draw_densities,
     "gan-convergence.png": gan_1d.draw_convergence,
+    "collapse.png": collapse.draw,
     "arithmetic.png": arithmetic.draw,
 }
 """Function that draws each file, in the order of docs/course.md."""

@@ -26,7 +26,6 @@ from scripts.course.figures import FIGURES
 from zoo import data
 from zoo.applications.clustering import Clusters
 from zoo.models import registry
-from zoo.training.pictures import draw_grid
 from zoo.training.recipe import FOLDER, load_recipe
 
 PAGE = (ROOT / "docs" / "course.md").read_text("utf-8")
@@ -65,10 +64,12 @@ def test_clusters_are_matched_with_classes() -> None:
     np.testing.assert_array_equal(shares, [[0.75, 0.25, 0], [0, 1, 0], [0, 0, 1]])
 
 
-def test_sheets_of_a_run_are_cut_into_their_images() -> None:
-    images = np.random.default_rng(0).integers(0, 256, (23, 28, 28, 1), np.uint8)
-    sheet = draw_grid(images.transpose(0, 3, 1, 2) / 255, 10)
-    np.testing.assert_array_equal(collapse.cut(sheet, 28, 23), images)
+def test_collapse_is_drawn_without_and_with_the_penalty() -> None:
+    runs = collapse.read_runs()
+    assert list(runs) == [0, 1]
+    for rows in runs.values():
+        assert [row["epoch"] for row in rows] == list(range(1, 11))
+    assert all(row["modes"] < 1 for row in runs[0]) and runs[1][-1]["modes"] == 1
 
 
 def test_arithmetic_of_latents() -> None:
