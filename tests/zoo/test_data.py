@@ -207,7 +207,7 @@ def test_bad_folder_of_a_set(nowhere: Path, images: np.ndarray, change: str, mes
 
 
 def test_empty_name_of_a_folder() -> None:
-    with pytest.raises(DataError, match="mnist:: expected mnist:FOLDER"):
+    with pytest.raises(DataError, match="mnist: expected mnist:FOLDER"):
         data.load("mnist:")
 
 
