@@ -7,8 +7,6 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from zoo.training.recipe import FOLDER
-
 
 def command(name: str, *args: object) -> None:
     """Run `python -m zoo.NAME ARGS…` in this process."""
@@ -24,9 +22,3 @@ def train(name: str, out: Path, *args: object) -> None:
     options = ["--threads", "1", "--quiet", "--out", str(out), *map(str, args)]
     print("zoo.train", name, *options, file=sys.stderr)
     subprocess.run([sys.executable, "-m", "zoo.train", name, *options], check=True)
-
-
-def write_recipe(path: Path, name: str, epoch_images: int) -> None:
-    """Write the shipped recipe of a model with other epochs: of that many images."""
-    recipe = (FOLDER / f"{name}.toml").read_text(encoding="utf-8")
-    path.write_text(f"epoch_images = {epoch_images}\n{recipe}", encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +15,13 @@ from scripts.course import (
     charts,
     clusters,
     collapse,
-    commands,
     graph,
-    overfitting,
     planes,
     slices,
 )
 from scripts.course.figures import FIGURES
-from zoo import data
 from zoo.applications.clustering import Clusters
 from zoo.models import registry
-from zoo.training.recipe import FOLDER, load_recipe
 
 PAGE = (ROOT / "docs" / "course.md").read_text("utf-8")
 
@@ -116,19 +111,3 @@ def test_a_slice_goes_through_three_latents() -> None:
         (3, 0): 3 * a - b - c,
     }.items():
         np.testing.assert_allclose(plane[row, column], expected, atol=1e-6)
-
-
-def test_recipes_with_other_epochs(tmp_path: Path) -> None:
-    commands.write_recipe(tmp_path / "gan.toml", "gan", 500)
-    written = load_recipe(tmp_path / "gan.toml")
-    assert written.epoch_images == 500
-    assert replace(written, epoch_images=0) == load_recipe(FOLDER / "gan.toml")
-
-
-def test_few_images_are_held_against_the_same_others(
-    tmp_path: Path, fashion_mnist: data.DataSet
-) -> None:
-    overfitting.write_subset(tmp_path / "few.npz", 20)
-    few = data.load(str(tmp_path / "few.npz"))
-    np.testing.assert_array_equal(few.train.images, fashion_mnist.train.images[:20])
-    np.testing.assert_array_equal(few.validation.images, fashion_mnist.validation.images)
