@@ -47,12 +47,11 @@ STAIR = (
     {"inference"},
     {"models"},
     {"evaluation"},
-    {"training", "applications"},
+    {"training", "applications", "serving", "generation"},
 )
 """Layers of zoo, from the bottom up; the commands are on top.
 
-A module imports from the layers below and from its own folder. Training and applications are
-independent.
+A module imports from the layers below and from its own folder. Those of one layer are independent.
 """
 
 
