@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import struct
 import zlib
-from contextlib import suppress
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_deflate: ModuleType = zlib
-with suppress(ImportError):
-    from isal import isal_zlib as _deflate
+
+def _choose_compressor() -> Any:
+    try:
+        from isal import isal_zlib
+    except ImportError:
+        return zlib
+    return isal_zlib
+
+
+_deflate = _choose_compressor()
 
 COMPRESSOR: str = _deflate.__name__.rpartition(".")[2]
 """What compresses: the bytes of a file depend on it, the image does not."""

@@ -97,7 +97,7 @@ def make_app(models: Mapping[str, Model], limits: Limits) -> FastAPI:
         """Return the metrics in the text format of Prometheus."""
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    app.openapi = lambda: openapi.describe(app, limits.images)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi.describe(app, limits.images)
     for kind in _EXPECTED:
         app.add_exception_handler(kind, answer_error)
     endpoints = {SAMPLE: Sampler(models, limits.images, limits.seconds)}
