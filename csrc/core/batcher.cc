@@ -267,7 +267,7 @@ struct Batcher::State {
   std::vector<std::thread> threads;
 };
 
-Batcher::Batcher(Generator generator, const BatcherOptions& options) {
+Batcher::Batcher(const Generator& generator, const BatcherOptions& options) {
   if (options.images == 0) throw ArgumentError("images: expected at least 1, got 0");
   if (options.queue == 0) throw ArgumentError("queue: expected at least 1, got 0");
   if (!(options.delay >= 0.0 && options.delay <= 3600.0)) {

@@ -39,7 +39,7 @@ class ZOO_API Batcher {
   using Done = std::function<void(std::exception_ptr)>;
 
   // The generator may be used elsewhere at the same time. Throws ArgumentError for invalid options.
-  explicit Batcher(Generator generator, const BatcherOptions& options = {});
+  explicit Batcher(const Generator& generator, const BatcherOptions& options = {});
   // Calls close().
   ~Batcher();
   Batcher(const Batcher&) = delete;
