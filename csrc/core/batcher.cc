@@ -125,6 +125,7 @@ struct Batcher::State {
   }
 
   void submit(const PendingPointer& pending) {
+    if (process != getpid()) throw ClosedError("the batcher belongs to the parent process");
     const std::lock_guard<std::mutex> lock(mutex);
     if (closed) throw ClosedError("the batcher was closed");
     // A request with more images than may wait is accepted if it waits alone.
@@ -315,7 +316,6 @@ uint64_t Batcher::sample(const SampleRequest& request, void* images, Done done,
   const auto pending =
       make_pending(check_request(engine, request, engine->manifest().image.bytes()), request.n,
                    images, std::move(done), deadline);
-  if (state_->process != getpid()) throw ClosedError("the batcher belongs to the parent process");
   state_->submit(pending);
   return pending->number;
 }
@@ -325,7 +325,6 @@ uint64_t Batcher::decode(const DecodeRequest& request, void* images, Done done,
   check_on_host(request.latent_memory, request.image_memory);
   const auto pending = make_pending(check_request(state_->engine.get(), request), request.n, images,
                                     std::move(done), deadline);
-  if (state_->process != getpid()) throw ClosedError("the batcher belongs to the parent process");
   state_->submit(pending);
   return pending->number;
 }

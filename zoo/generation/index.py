@@ -10,8 +10,7 @@ from typing import Any
 
 from zoo.errors import OutputError
 from zoo.generation.plan import Plan
-
-_BLOCK = 2**20
+from zoo.images.reading import sha256
 
 
 def path_of_part(folder: Path, part: tuple[int, int]) -> Path:
@@ -67,12 +66,7 @@ def digest(path: Path) -> tuple[str, int]:
         parts = [(name, *digest(path / name)) for name in names]
         text = "".join(f"{name} {content}\n" for name, content, _ in parts)
         return hashlib.sha256(text.encode()).hexdigest(), sum(size for _, _, size in parts)
-    hasher, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            hasher.update(block)
-            size += len(block)
-    return hasher.hexdigest(), size
+    return sha256(path), path.stat().st_size
 
 
 def differences(plan: Plan, shard: int, entry: dict[str, Any]) -> list[str]:

@@ -13,7 +13,6 @@ from zoo.errors import ConfigError, DataError, OutputError
 from zoo.generation import index
 from zoo.generation.plan import Plan, parse_part, shards_of_part
 from zoo.generation.pool import make_shards
-from zoo.generation.worker import remove_leftovers
 from zoo.images.atomic import check_name
 from zoo.images.reading import sha256
 from zoo.optional import require
@@ -60,7 +59,6 @@ def generate(
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot write {out}: {error.strerror}") from error
-        remove_leftovers(folder)
     entries = index.read(folder)
     wrong = {shard: index.check(plan, folder, shard, entries) for shard in shards}
     missing = [shard for shard in shards if wrong[shard]]
@@ -79,7 +77,6 @@ def generate(
                 index.append(path, entry)
                 progress.advance(int(entry["count"]))
         seconds = progress.seconds
-    remove_leftovers(folder)
     kept = len(shards) - len(missing)
     return (
         f"{out}: {_shards(len(missing))} made, {kept:,} kept; {number_of_images(images)}, "

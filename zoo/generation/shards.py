@@ -129,8 +129,7 @@ def write_npy(path: Path, blocks: Iterable[Block], count: int) -> None:
 
 
 def write_png(path: Path, blocks: Iterable[Block], count: int) -> None:
-    """Write a folder of INDEX.png, and `images.jsonl` with a line for each."""
-    path.mkdir()
+    """Write INDEX.png into a folder, and `images.jsonl` with a line for each."""
     with (path / "images.jsonl").open("w", encoding="utf-8") as lines:
         for block in blocks:
             for row, image in enumerate(block.images):

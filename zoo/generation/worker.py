@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +19,7 @@ from zoo.generation import index
 from zoo.generation.plan import Plan
 from zoo.generation.shards import WRITERS, Block
 from zoo.images import png
+from zoo.images.atomic import replace_file, replace_folder
 
 _ROWS = 256
 
@@ -36,16 +35,13 @@ class Maker:
         """Write a shard, which appears whole, and return its entry of the index."""
         plan = self.plan
         target = self.folder / plan.name(shard)
-        temporary = self.folder / _temporary_name(plan.name(shard))
-        try:
+        if target.is_dir():
+            # `replace_folder` would keep files that are not in the new shard.
+            shutil.rmtree(target)
+        replace = replace_folder if plan.format == "png" else replace_file
+        with replace(target) as temporary:
             WRITERS[plan.format](temporary, self._blocks(shard), plan.rows(shard)[1])
             sha256, size = index.digest(temporary)
-            if target.is_dir():
-                shutil.rmtree(target)
-            os.replace(temporary, target)
-        except BaseException:
-            _remove(temporary)
-            raise
         return {
             **plan.entry(shard),
             "sha256": sha256,
@@ -75,24 +71,6 @@ class Maker:
                 ]
                 own = np.array(places, np.int64) if labels is None else labels[places]
             yield Block(images, plan.seed, start, own, tuple(generator.classes))
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _temporary_name(name: str) -> str:
-    return f".{name}.{socket.gethostname()}.{os.getpid()}.part"
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what killed processes of this machine have left of their shards."""
-    for path in folder.glob(f".*.{socket.gethostname()}.*.part"):
-        if not Path("/proc", path.name.rsplit(".", 2)[-2]).exists():
-            _remove(path)
 
 
 def work() -> None:
