@@ -200,12 +200,13 @@ class AdversarialTask:
             fake_scores = self.score(model, fake, batch).float()
             extra = self.discriminator_extra(model, batch, real, fake)
         loss = GAMES[options.loss].discriminator(real_scores, fake_scores)
-        if update.step % options.r1_every == 0:
-            seen = update.step * len(batch) * options.discriminator_steps
-            for name, shown, weight in (("r1", real, options.r1), ("r2", fake, options.r2)):
-                if weight:
-                    penalty = r1_penalty(lambda images: self.score(model, images, batch), shown)
-                    extra[name] = options.anneal(weight, seen) * options.r1_every / 2 * penalty
+        extra |= options.penalty_terms(
+            update.step,
+            len(batch),
+            lambda shown, _: r1_penalty(lambda images: self.score(model, images, batch), shown),
+            real,
+            fake,
+        )
         if options.gradient_penalty:
             penalty = gradient_penalty(lambda images: self.score(model, images, batch), real, fake)
             extra["gradient_penalty"] = penalty * options.gradient_penalty

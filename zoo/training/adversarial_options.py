@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -90,6 +91,24 @@ class Options:
     def pixel_penalty_at(self, seen: int) -> float:
         """Return the factor of the penalty on pixels after `seen` images."""
         return self._interpolate(self.pixel_penalty, self.pixel_penalty_end, seen)
+
+    def penalty_terms(
+        self, step: int, images: int, penalise: Callable[[Any, int], Any], real: Any, fake: Any
+    ) -> dict[str, Any]:
+        """Return the weighted terms `r1` and `r2` of the discriminator's loss in a step.
+
+        `images` is the number of images of a discriminator update, and `penalise(shown, seen)` the
+        penalty on what is shown as real or as generated, after `seen` images. There are no terms in
+        the steps between those of `r1_every`.
+        """
+        if step % self.r1_every:
+            return {}
+        seen = step * images * self.discriminator_steps
+        return {
+            name: self.anneal(weight, seen) * self.r1_every / 2 * penalise(shown, seen)
+            for name, shown, weight in (("r1", real, self.r1), ("r2", fake, self.r2))
+            if weight
+        }
 
     def _interpolate(self, start: float, end: float, seen: int) -> float:
         if not self.anneal_images:

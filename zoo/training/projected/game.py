@@ -109,12 +109,13 @@ def _update_discriminator(
     loss = torch.stack([game.discriminator(r, f) for r, f in heads]).sum()
     if options.level:
         extra["level"] = options.level * torch.stack([level_term(r, f) for r, f in heads]).sum()
-    if update.step % options.r1_every == 0:
-        seen = update.step * len(batch) * options.discriminator_steps
-        for name, shown, weight in (("r1", real, options.r1), ("r2", fake, options.r2)):
-            if weight:
-                penalty = _penalty(discriminator, shown, options, seen, update)
-                extra[name] = options.anneal(weight, seen) * options.r1_every / 2 * penalty
+    extra |= options.penalty_terms(
+        update.step,
+        len(batch),
+        lambda shown, seen: _penalty(discriminator, shown, options, seen, update),
+        real,
+        fake,
+    )
     loss = loss + torch.stack(list(extra.values())).sum() if extra else loss
     update(loss, 0)
     with torch.no_grad():
