@@ -6,22 +6,20 @@ import json
 import math
 import os
 import signal
-import subprocess
 import sys
-import tempfile
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import cache
 from importlib import resources
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from zoo.data.styles import AVATAAARS, STYLES, Face, Style
 from zoo.errors import DataError
+from zoo.processes import PipedProcess
 
 _BLOCK = 128
 _BLOCK_BYTES = 2**22
@@ -120,39 +118,22 @@ def draw_blocks(
 
 
 class _Worker:
-    """Process that draws blocks of faces.
-
-    A process of multiprocessing would run the caller's main script again (spawn), or copy locks
-    held by its threads (fork).
-    """
+    """Process that draws blocks of faces."""
 
     def __init__(self, size: int, style: Style) -> None:
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
         program = "from zoo.data import drawing; drawing.work()"
         self._size = size
-        self._stderr = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", program, style.name, str(size)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env=os.environ | {"PYTHONPATH": path},
-        )
+        self._process = PipedProcess(program, style.name, str(size))
 
     def send(self, block: Sequence[Face]) -> None:
         """Begin to draw a block, after the images of the one before have been received."""
-        assert self._process.stdin is not None
-        line = json.dumps([face.options for face in block]) + "\n"
         try:
-            self._process.stdin.write(line.encode())
-            self._process.stdin.flush()
+            self._process.send_line(json.dumps([face.options for face in block]))
         except BrokenPipeError:
             raise self._failure() from None
 
     def receive(self, count: int) -> np.ndarray:
         """Return the `count` images of the block that was sent."""
-        assert self._process.stdout is not None
         shape = count, self._size, self._size, 3
         content = self._process.stdout.read(math.prod(shape))
         if len(content) < math.prod(shape):
@@ -160,22 +141,13 @@ class _Worker:
         return np.frombuffer(content, np.uint8).reshape(shape)
 
     def _failure(self) -> DataError:
-        self._process.wait()
-        self._stderr.seek(0)
-        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
-        reason = lines[-1] if lines else f"exit code {self._process.returncode}"
-        return DataError(f"a process that draws faces has failed: {reason}")
+        return DataError(f"a process that draws faces has failed: {self._process.reason()}")
 
     def __enter__(self) -> _Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._stderr):
-            if stream is not None:
-                with suppress(BrokenPipeError):
-                    stream.close()
+        self._process.close()
 
 
 def work() -> None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
-import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Generator, Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import OutputError
 from zoo.generation.plan import Plan
+from zoo.processes import PipedProcess
 
 TRIES = 3
 """How often a shard is begun whose worker dies."""
@@ -25,23 +23,12 @@ class Worker:
     """A process of `zoo.generation.worker`."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
-        self._stderr = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", "from zoo.generation import worker; worker.work()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            text=True,
-            env=os.environ | {"PYTHONPATH": path},
-        )
+        self.process = PipedProcess("from zoo.generation import worker; worker.work()")
         self._send(json.dumps({"plan": asdict(plan), "folder": str(folder)}))
 
     def make(self, shard: int) -> dict[str, Any] | None:
         """Make a shard, and return its entry; None if the process has died. Raises OutputError."""
         self._send(str(shard))
-        assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
             return None
@@ -51,32 +38,10 @@ class Worker:
         entry: dict[str, Any] = answer["entry"]
         return entry
 
-    def reason(self) -> str:
-        """Return why the process has ended."""
-        status = self.process.wait()
-        self._stderr.seek(0)
-        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"exit status {status}"
-
-    def close(self) -> None:
-        """End the process."""
-        self.process.kill()
-        self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                try:
-                    stream.close()
-                except BrokenPipeError:
-                    continue
-        self._stderr.close()
-
     def _send(self, line: str) -> None:
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(line + "\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            return  # make() sees that the process has ended
+        # That the process has ended, make() sees.
+        with suppress(BrokenPipeError):
+            self.process.send_line(line)
 
 
 def make_shards(
@@ -114,9 +79,9 @@ def make_shards(
                         break
                     if stop.is_set():
                         return
-                    reason = worker.reason()
+                    reason = worker.process.reason()
                     running.remove(worker)
-                    worker.close()
+                    worker.process.close()
                     worker = None
                     if attempt == TRIES - 1:
                         raise OutputError(f"a process that makes shards has failed: {reason}")
@@ -125,7 +90,7 @@ def make_shards(
         finally:
             if worker is not None and not stop.is_set():
                 running.remove(worker)
-                worker.close()
+                worker.process.close()
 
     threads = [threading.Thread(target=run, daemon=True) for _ in range(min(workers, count))]
     for thread in threads:
@@ -143,4 +108,4 @@ def make_shards(
         for thread in threads:
             thread.join()
         for worker in running:
-            worker.close()
+            worker.process.close()
