@@ -38,7 +38,17 @@ WITH_PYTORCH = {
 MODULES = {module_name(file): file for file in FILES}
 
 STAIR = (
-    {"cache", "console", "errors", "host", "optional", "processes", "progress", "signals", "tables"},
+    {
+        "cache",
+        "console",
+        "errors",
+        "host",
+        "optional",
+        "processes",
+        "progress",
+        "signals",
+        "tables",
+    },
     {"images"},
     {"corruption"},
     {"data"},
