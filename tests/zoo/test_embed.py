@@ -102,7 +102,7 @@ def test_parquet_has_row_groups_of_bounded_size(tmp_path: Path) -> None:
             write(rows, [str(start + i) for i in range(len(rows))], None)
     file = parquet.ParquetFile(path)
     sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
-    assert len(sizes) == 3 and max(sizes) < 70_000 and sum(sizes) == len(values)
+    assert len(sizes) == 9 and max(sizes) < 20_000 and sum(sizes) == len(values)
     np.testing.assert_array_equal(file.read()["z2"].to_numpy(), values[:, 2])
 
 

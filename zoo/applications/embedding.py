@@ -28,8 +28,8 @@ Labels = NDArray[np.int64]
 
 FORMATS = (".npz", ".parquet")
 
-_ROW_GROUP = 65_536
-_ROW_GROUP_VALUES = 2**22
+_ROW_GROUP = 16_384
+_ROW_GROUP_VALUES = 2**20
 
 
 Write = Callable[[Latents, Sequence[str], Labels | None], None]
