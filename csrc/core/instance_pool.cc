@@ -21,6 +21,10 @@ constexpr auto kPoll = std::chrono::milliseconds(50);
 // that an instance needs for eight small images. Longer than the time between two calls in a loop.
 constexpr auto kSpin = std::chrono::microseconds(50);
 
+// Time for which an instance is kept for a thread that will soon wait for the next job. Short, as
+// the thread may not come; long against the time between two calls in a loop.
+constexpr auto kKeep = std::chrono::milliseconds(1);
+
 struct Pools {
   std::mutex mutex;
   std::set<InstancePool*> all;
@@ -113,25 +117,29 @@ void InstancePool::submit(const std::shared_ptr<Job>& job) {
   wake(job->chunks_);
 }
 
+// Number of idle instances for the workers.
+size_t InstancePool::count_available() const {
+  const bool keep = !idle_.empty() && kept_until_ > Clock::now();
+  return idle_.size() - (keep ? 1 : 0);
+}
+
 // Makes the workers look at the queue, as many as there are chunks and idle instances. Those that
 // spin need no waking.
 void InstancePool::wake(size_t chunks) {
   ++news_;
-  const size_t wanted = std::min(chunks, idle_.size());
+  const size_t wanted = std::min(chunks, count_available());
   for (size_t i = spinning_workers_; i < wanted; ++i) wake_.notify_one();
 }
 
-// A thread that spins must not keep one that works from a core.
-bool InstancePool::may_spin() const { return spinning_ + (instances_ - idle_.size()) < cores_; }
-
-// Waits for a short time until done(), with the lock released meanwhile.
+// Waits for a short time until done(), with the lock released meanwhile. A thread that spins must
+// not keep one that works from a core, also if that one begins later.
 template <typename Done>
 void InstancePool::spin(const Done& done, Lock* lock) {
-  if (!may_spin()) return;
+  if (spinning_ + working_ >= cores_) return;
   ++spinning_;
   lock->unlock();
   const auto end = Clock::now() + kSpin;
-  while (!done() && Clock::now() < end) {
+  while (!done() && spinning_ + working_ <= cores_ && Clock::now() < end) {
     for (int i = 0; i < 16; ++i) pause();
   }
   lock->lock();
@@ -149,6 +157,7 @@ size_t InstancePool::take(Job* job) {
 void InstancePool::execute(Job* job, size_t chunk, Lock* lock) {
   const size_t instance = idle_.back();
   idle_.pop_back();
+  ++working_;
   std::exception_ptr error;
   const bool first = !used_;
   used_ = true;
@@ -161,6 +170,7 @@ void InstancePool::execute(Job* job, size_t chunk, Lock* lock) {
   if (first) stop_at_exit();
   lock->lock();
   idle_.push_back(instance);
+  --working_;
   if (stopped_) returned_.notify_all();
   if (error && !job->error_) {
     job->error_ = error;
@@ -202,7 +212,7 @@ std::shared_ptr<Job> InstancePool::next_job(size_t* chunk) {
 void InstancePool::worker() {
   Lock lock(mutex_);
   const auto has_work = [this] {
-    return stopped_ || (!(queue_.empty() && helped_.empty()) && !idle_.empty());
+    return stopped_ || (!(queue_.empty() && helped_.empty()) && count_available() != 0);
   };
   bool busy = false;  // a moment ago
   while (true) {
@@ -212,12 +222,18 @@ void InstancePool::worker() {
       spin([this, seen] { return news_ != seen; }, &lock);
       --spinning_workers_;
     }
-    wake_.wait(lock, has_work);
+    while (!has_work()) {
+      if (queue_.empty() || idle_.empty()) {
+        wake_.wait(lock);
+      } else {
+        wake_.wait_until(lock, kept_until_);
+      }
+    }
     if (stopped_) return;
     size_t chunk = 0;
     const std::shared_ptr<Job> job = next_job(&chunk);
     // Several calls may have counted on the same worker that was spinning.
-    if (!queue_.empty() && idle_.size() > 1) wake(1);
+    if (!queue_.empty() && count_available() > 1) wake(1);
     execute(job.get(), chunk, &lock);
     busy = true;
   }
@@ -248,13 +264,39 @@ void InstancePool::finish_alone(Job* job, Lock* lock) {
   while (job->next_ != job->chunks_) execute(job, job->next_++, lock);
 }
 
-bool InstancePool::join(const std::shared_ptr<Job>& job, const Cancel& cancel) {
+// Lets a thread that waits for a job run chunks of the queue. Returns true when it is time to poll
+// for cancellation.
+bool InstancePool::help(const Job* job, Lock* lock) {
+  kept_until_ = {};
+  const auto end = Clock::now() + kPoll;
+  while (job->unfinished_ != 0 && !stopped_ && !idle_.empty() && !queue_.empty()) {
+    size_t chunk = 0;
+    const std::shared_ptr<Job> other = next_job(&chunk);
+    execute(other.get(), chunk, lock);
+    if (Clock::now() > end) return true;
+  }
+  return false;
+}
+
+bool InstancePool::join_next(const std::shared_ptr<Job>& job, const Cancel& cancel, bool soon) {
+  // Workers that leave a core to the caller go ahead of it without its help.
+  const bool helps = instances_ >= cores_;
+  const bool joined = join(job, cancel, helps);
+  if (helps && soon) {
+    const Lock lock(mutex_);
+    kept_until_ = Clock::now() + kKeep;
+  }
+  return joined;
+}
+
+bool InstancePool::join(const std::shared_ptr<Job>& job, const Cancel& cancel, bool helps) {
   Lock lock(mutex_);
   const auto finished = [&job] { return job->unfinished_ == 0; };
-  if (!finished()) spin(finished, &lock);
   while (true) {
+    const bool poll = helps && help(job.get(), &lock);
+    if (!poll && !finished()) spin(finished, &lock);
     if (stopped_ && !finished()) finish_alone(job.get(), &lock);
-    if (job->done_.wait_for(lock, kPoll, finished)) break;
+    if (poll ? finished() : job->done_.wait_for(lock, kPoll, finished)) break;
     if (!cancel) continue;
     lock.unlock();
     const bool stop = cancel();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -58,7 +59,15 @@ class InstancePool {
 
   // Blocks until the job is done, and rethrows the first error of its chunks. Returns false if
   // cancel returns true before; the job then continues, as it does if cancel throws.
-  bool join(const std::shared_ptr<Job>& job, const Cancel& cancel);
+  bool join(const std::shared_ptr<Job>& job, const Cancel& cancel) {
+    return join(job, cancel, /*helps=*/false);
+  }
+
+  // As join, for a thread that takes the results of one submitted job after the other. Where the
+  // instances need all cores, it works on the queue while it waits, since to put it to sleep and to
+  // wake it takes as long as a small job. soon: it is likely to return within a millisecond, for
+  // which an instance is kept for it.
+  bool join_next(const std::shared_ptr<Job>& job, const Cancel& cancel, bool soon);
 
   // Waits for a job that must not outlive the call: when it returns or throws, no chunk is running
   // any more. Throws CancelledError if cancel returns true, and rethrows what cancel throws.
@@ -79,10 +88,12 @@ class InstancePool {
   void start();
   void stop(std::thread::id by);
   void worker();
-  bool may_spin() const;
   template <typename Done>
   void spin(const Done& done, Lock* lock);
+  size_t count_available() const;
   void wake(size_t chunks);
+  bool join(const std::shared_ptr<Job>& job, const Cancel& cancel, bool helps);
+  bool help(const Job* job, Lock* lock);
   size_t take(Job* job);
   void work_on(Job* job, Lock* lock);
   static void remove(const Job* job, std::deque<std::shared_ptr<Job>>* jobs);
@@ -100,8 +111,12 @@ class InstancePool {
   std::deque<std::shared_ptr<Job>> helped_;  // jobs whose first chunk is running and can be helped
   std::vector<size_t> idle_;                 // numbers of the instances not in use
   std::atomic<uint64_t> news_{0};  // changes when workers have a reason to look at the queue
-  size_t spinning_ = 0;            // threads that spin, and those of them that are workers
+  // Threads that run a chunk, threads that spin, and the workers of these. Changed under the mutex;
+  // a thread that spins reads the first two without it.
+  std::atomic<size_t> working_{0};
+  std::atomic<size_t> spinning_{0};
   size_t spinning_workers_ = 0;
+  std::chrono::steady_clock::time_point kept_until_;  // an instance is kept for a caller
   bool used_ = false;
   bool stopped_ = false;
   std::thread::id stopped_by_;  // the thread that ends the process; no thread's id: the destructor

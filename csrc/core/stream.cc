@@ -6,6 +6,14 @@
 #include "zoo/errors.h"
 
 namespace zoo {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Consumers that take less time for a batch are expected back so soon again.
+constexpr auto kSoon = std::chrono::milliseconds(1);
+
+}  // namespace
 
 Stream::State::State(std::shared_ptr<Engine> engine, const SampleRequest& request,
                      const LatentSource& source, const GraphInputs& inputs, size_t prefetch)
@@ -65,6 +73,7 @@ bool Stream::State::pop(Work* work, Batch* batch, const Cancel& cancel) {
     if (work->queue.empty()) throw;
   }
   if (work->queue.empty()) return false;
+  const bool soon = Clock::now() - work->returned < kSoon;
   bool stopped = false;
   const auto stop = [&] {
     stopped = true;  // stays true if cancel throws
@@ -72,7 +81,7 @@ bool Stream::State::pop(Work* work, Batch* batch, const Cancel& cancel) {
   };
   try {
     // After a cancellation the batch goes on, for the next call.
-    if (!engine_->pool().join(work->queue.front().job, stop)) {
+    if (!engine_->pool().join_next(work->queue.front().job, stop, soon)) {
       if (closed_) throw ClosedError("the stream was closed");
       throw CancelledError("cancelled by the caller");
     }
@@ -89,6 +98,7 @@ bool Stream::State::pop(Work* work, Batch* batch, const Cancel& cancel) {
   } catch (const std::exception&) {
     // Thrown again by the call that finds the queue empty.
   }
+  work->returned = Clock::now();
   return true;
 }
 

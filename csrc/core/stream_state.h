@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -36,6 +37,7 @@ struct Stream::State {
     std::mutex mutex;  // one consumer at a time
     std::atomic<std::thread::id> consumer{};
     std::deque<Pending> queue;
+    std::chrono::steady_clock::time_point returned;  // when the last next() returned
   };
 
   bool pop(Work* work, Batch* batch, const Cancel& cancel);

@@ -120,6 +120,62 @@ void idle_instances_help() {
   }
 }
 
+void who_waits_for_the_next_job_works() {
+  // Where the workers leave it a core, the caller only waits.
+  InstancePool pool(2, /*cores=*/2);
+  InstancePool roomy(2, /*cores=*/4);
+  const auto caller = std::this_thread::get_id();
+  for (InstancePool* each : {&pool, &roomy}) {
+    std::atomic<int> mine{0};
+    std::vector<std::shared_ptr<Job>> jobs;
+    for (int i = 0; i < 40; ++i) {
+      const auto pair = std::make_shared<std::atomic<int>>(0);
+      const auto work = [&mine, caller, pair](size_t, size_t) {
+        mine += std::this_thread::get_id() == caller;
+        for (++*pair; *pair < 2;) std::this_thread::yield();
+      };
+      for (int twin = 0; twin < 2; ++twin) jobs.push_back(std::make_shared<Job>(1, work));
+    }
+    for (size_t i = 0; i < jobs.size(); i += 2) {
+      for (size_t twin = i; twin < i + 2; ++twin) each->submit(jobs[twin]);
+      for (size_t twin = i; twin < i + 2; ++twin) {
+        CHECK(each->join_next(jobs[twin], {}, /*soon=*/true));
+      }
+    }
+    CHECK((mine > 0) == (each == &pool));
+  }
+  // A caller that is expected but does not come back keeps the instance for a moment only.
+  std::atomic<int> begun{0};
+  const auto both = [&begun](size_t, size_t) {
+    for (++begun; begun < 2;) std::this_thread::yield();
+  };
+  const auto last = std::make_shared<Job>(1, [](size_t, size_t) {});
+  pool.submit(last);
+  CHECK(pool.join_next(last, {}, /*soon=*/true));
+  const auto job = std::make_shared<Job>(2, both);
+  pool.submit(job);
+  while (begun < 2) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  CHECK(pool.join(job, {}));
+}
+
+void who_waits_is_asked_for_cancellation_and_gets_its_own_errors() {
+  InstancePool pool(1, /*cores=*/1);
+  std::atomic<bool> go{false};
+  const auto slow = [&go](size_t, size_t) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(go ? 0 : 10));
+  };
+  const auto ahead = std::make_shared<Job>(1000, slow);
+  const auto bad = std::make_shared<Job>(
+      1, [](size_t, size_t) { throw zoo::ExecutionError("the graph failed"); });
+  const auto good = std::make_shared<Job>(1, [](size_t, size_t) {});
+  for (const auto& job : {ahead, bad, good}) pool.submit(job);
+  CHECK(!pool.join_next(ahead, [] { return true; }, /*soon=*/true));
+  go = true;
+  CHECK(pool.join_next(good, {}, /*soon=*/false));
+  THROWS(pool.join_next(bad, {}, /*soon=*/false), zoo::ExecutionError, "failed");
+  CHECK(pool.join_next(ahead, {}, /*soon=*/false));
+}
+
 void first_error_comes_out() {
   InstancePool pool(2);
   for (const size_t chunks : {1u, 50u}) {
@@ -267,6 +323,8 @@ int main() {
   the_caller_works_too();
   several_callers_find_all_instances();
   idle_instances_help();
+  who_waits_for_the_next_job_works();
+  who_waits_is_asked_for_cancellation_and_gets_its_own_errors();
   first_error_comes_out();
   cancellation_drops_the_rest();
   a_throwing_cancel_ends_the_job();
