@@ -82,15 +82,19 @@ def configure(build: Path, repository: Path, run: Run, options: Mapping[str, obj
     run(["cmake", "-S", repository, "-B", build, "-G", "Ninja", *definitions])
 
 
-def ctest(build: Path, run: Run, *arguments: str) -> dict[str | None, str | None]:
+def ctest(build: Path, repository: Path, run: Run, *arguments: str) -> dict[str | None, str | None]:
     """Run the tests in a folder, which must all pass; what became of each, by its name."""
     report = build / "report.xml"
+    suppressions = repository / "csrc" / "tests" / "thread_sanitizer.supp"
     report.unlink(missing_ok=True)
     run(
         [*without_address_randomisation(), "ctest", "--output-on-failure", "--no-tests=error"]
         + ["--output-junit", report, *arguments],
         cwd=build,
-        env={"ASAN_OPTIONS": "detect_leaks=1", "TSAN_OPTIONS": "halt_on_error=1"},
+        env={
+            "ASAN_OPTIONS": "detect_leaks=1",
+            "TSAN_OPTIONS": f"halt_on_error=1:suppressions={suppressions}",
+        },
     )
     cases = ElementTree.parse(report).iter("testcase")
     return {case.get("name"): case.get("status") for case in cases}
@@ -136,7 +140,7 @@ def test_cpp(
     for program in programs:
         assert symbol is None or symbol.encode() in program.read_bytes(), program
 
-    states = ctest(build, run)
+    states = ctest(build, repository, run)
     assert len(states) >= len(programs) >= 6
     # TensorRT's headers are installed with the tests; CUDA's come with its compiler.
     for name in ("plugins", "native_plan_fake", "native_plan_wheel", "native_plan_system"):
@@ -155,5 +159,5 @@ def test_with_a_real_tensorrt(build: Path, repository: Path, run: Run) -> None:
     configure(build, repository, run, options)
     targets = ["registry_test", "native_plan_test", "host_cuda", "zoo_tensorrt"]
     run(["cmake", "--build", build, "--parallel", "2", "--target", *targets])
-    states = ctest(build, run, "--tests-regex", "^(registry|real_tensorrt)$")
+    states = ctest(build, repository, run, "--tests-regex", "^(registry|real_tensorrt)$")
     assert states == {"registry": "run", "real_tensorrt": "run"}
