@@ -21,6 +21,11 @@ from zoo.cli import COUNT, Command
 )
 @click.option("--host", default="127.0.0.1", help="Address to listen at; 0.0.0.0 is all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, help="0: any free one.")
+@click.option(
+    "--grpc-port",
+    type=click.IntRange(0, 65535),
+    help="Port of KServe v2 over gRPC; 0: any free one.  [none]",
+)
 @click.option("--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:N.")
 @click.option("--backend", default="auto", metavar="NAME", help="Backend of the engines.")
 @click.option("--precision", default="fp32", metavar="NAME", help="fp32, bf16 or int8.")
@@ -52,7 +57,8 @@ def main(**options: Any) -> None:
     """Answer requests for images until the process is told to end (Ctrl-C, SIGTERM).
 
     GET or POST /v1/models/NAME/sample?n=64&seed=7 gives the same images as zoo.sample.
-    /openapi.json describes all routes; /metrics is for Prometheus. What was accepted
+    /openapi.json describes these routes; /v2 is the Open Inference Protocol (KServe v2),
+    with --grpc-port over gRPC too; /metrics is for Prometheus. What was accepted
     is completed before the process ends.
     """
     from zoo.serving.server import serve

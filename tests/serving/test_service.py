@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +16,13 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from prometheus_client.parser import text_string_to_metric_families
 
 from runtime import Generator
+from services import metrics, serving
 from zoo import engine_path
 from zoo.images import png
 
 ENGINES = ("vae", "cgan", "stylegan")
-
-
-@contextmanager
-def serving(*options: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
-    command = [sys.executable, "-m", "zoo.serve", "--port", "0", "--instances", "1", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        url = process.stdout.readline().split()[0]
-        with httpx.Client(base_url=url, timeout=120) as client:
-            for _ in range(600):
-                try:
-                    if client.get("/readyz").status_code == 200:
-                        break
-                except httpx.ConnectError:
-                    time.sleep(0.1)
-            yield client, process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +46,6 @@ def local() -> Iterator[dict[str, Generator]]:
 def images_of(answer: httpx.Response) -> np.ndarray:
     assert answer.status_code == 200, answer.text
     return np.load(io.BytesIO(answer.content))
-
-
-def metrics(client: httpx.Client) -> dict[tuple[str, tuple[str, ...]], float]:
-    families = text_string_to_metric_families(client.get("/metrics").text)
-    return {
-        (sample.name, tuple(sorted(sample.labels.values()))): sample.value
-        for family in families
-        for sample in family.samples
-    }
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

@@ -18,9 +18,10 @@ def _choose_compressor() -> Any:
     return isal_zlib
 
 
-_deflate = _choose_compressor()
+fast_zlib = _choose_compressor()
+"""The module `isal_zlib`, or `zlib`."""
 
-COMPRESSOR: str = _deflate.__name__.rpartition(".")[2]
+COMPRESSOR: str = fast_zlib.__name__.rpartition(".")[2]
 """What compresses: the bytes of a file depend on it, the image does not."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -37,7 +38,7 @@ def encode(image: NDArray[np.uint8]) -> bytes:
     rows = np.zeros((height, 1 + width * channels), np.uint8)
     rows[:, 1:] = image.reshape(height, -1)
     header = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0)
-    content = _deflate.compress(rows.data, 1)
+    content = fast_zlib.compress(rows.data, 1)
     return b"".join(
         (_SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", content), _chunk(b"IEND", b""))
     )

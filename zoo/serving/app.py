@@ -6,7 +6,7 @@ import hmac
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,18 +18,22 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import runtime
-from runtime.errors import ArgumentError, BusyError, ClosedError, DeadlineError
+from runtime.errors import BusyError, DeadlineError
 from zoo.serving import openapi
+from zoo.serving.errors import EXPECTED, explain
+from zoo.serving.kserve import rest
+from zoo.serving.kserve.inference import Repository
 from zoo.serving.metrics import Metrics
 from zoo.serving.models import Model
 from zoo.serving.parameters import RequestError
 from zoo.serving.sampling import Sampler
 
 SAMPLE = "/v1/models/{name}/sample"
-_ROUTES = ("/v1/models", "/v1/models/{name}", SAMPLE, "/healthz", "/readyz", "/metrics")
+_ROUTES = frozenset(
+    ("/v1/models", "/v1/models/{name}", SAMPLE, "/healthz", "/readyz", "/metrics", *rest.ROUTES)
+)
 
 _METHODS = ("GET", "HEAD", "POST")
-_EXPECTED = (RequestError, runtime.errors.Error, HTTPException, MemoryError)
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -52,12 +56,23 @@ class Limits:
     key: str | None = None
 
 
-def make_app(models: Mapping[str, Model], limits: Limits) -> FastAPI:
-    """Make the application of these models; it closes them when it is shut down."""
+def make_app(
+    models: Mapping[str, Model], limits: Limits, grpc_address: str | None = None
+) -> FastAPI:
+    """Make the application of these models; it closes them when it is shut down.
+
+    grpc_address: where gRPC is served too, while the application runs.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with AsyncExitStack() as stack:
+            if grpc_address is not None:
+                from zoo.serving.kserve import rpc
+
+                server = rpc.serve(grpc_address, repository, limits.body, limits.key, metrics)
+                await stack.enter_async_context(server)
+            yield
         for model in models.values():
             await model.close()
 
@@ -69,6 +84,8 @@ def make_app(models: Mapping[str, Model], limits: Limits) -> FastAPI:
         redoc_url=None,
     )
     metrics = Metrics(models)
+    repository = Repository(models, limits.images, limits.seconds)
+    app.router.routes.extend(rest.routes(repository))
 
     @app.get("/v1/models")
     async def list_models() -> dict[str, Any]:
@@ -98,34 +115,25 @@ def make_app(models: Mapping[str, Model], limits: Limits) -> FastAPI:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     app.openapi = lambda: openapi.describe(app, limits.images)
-    for kind in _EXPECTED:
+    for kind in EXPECTED:
         app.add_exception_handler(kind, answer_error)
-    endpoints = {SAMPLE: Sampler(models, limits.images, limits.seconds)}
+    infer = rest.Infer(repository, limits.body)
+    endpoints = {
+        SAMPLE: Sampler(models, limits.images, limits.seconds),
+        **dict.fromkeys(rest.INFER, infer),
+    }
     app.add_middleware(Gate, limits=limits, metrics=metrics, endpoints=endpoints)
     return app
 
 
 async def answer_error(_: Request, error: Exception) -> Response:
     """Return every error as `{"error": …}`."""
+    status, detail = explain(error)
     headers: dict[str, str] = {}
-    if isinstance(error, RequestError):
-        status = error.status
-    elif isinstance(error, HTTPException):
-        status, headers = error.status_code, dict(error.headers or {})
-    elif isinstance(error, ArgumentError):
-        status = 400
-    elif isinstance(error, BusyError):
-        status, headers = 429, {"Retry-After": "1"}
-    elif isinstance(error, DeadlineError):
-        status, headers = 503, {"Retry-After": "1"}
-    elif isinstance(error, ClosedError):
-        status = 503
-    else:
-        status = 500
     if isinstance(error, HTTPException):
-        detail = error.detail
-    else:
-        detail = str(error) if isinstance(error, _EXPECTED) else "an error of the service"
+        headers = dict(error.headers or {})
+    elif isinstance(error, (BusyError, DeadlineError)):
+        headers = {"Retry-After": "1"}
     return JSONResponse({"error": detail}, status, {**headers, "Cache-Control": "no-store"})
 
 
@@ -136,8 +144,8 @@ Endpoint = Callable[[Request, str], Awaitable[Response]]
 class Gate:
     """What all requests pass: the key, the limit of the body, metrics, and headers of answers.
 
-    endpoints: those of `/v1/models/{name}/…` by route. They are called from here, since the routing
-    and the checks of FastAPI take as long as an image.
+    endpoints: those of `/v1/models/{name}/…` and `/v2/models/{name}/…` by route. They are called
+    from here, since the routing and the checks of FastAPI take as long as an image.
     """
 
     def __init__(
@@ -176,7 +184,7 @@ class Gate:
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = dict(scope["headers"])
-        open_to_all = scope["path"] in ("/healthz", "/readyz")
+        open_to_all = scope["path"] in ("/healthz", "/readyz", *rest.OPEN)
         if self._key is not None and not open_to_all:
             given = headers.get(b"authorization", b"").removeprefix(b"Bearer ")
             if not hmac.compare_digest(given, self._key):
@@ -209,7 +217,7 @@ async def _call(endpoint: Endpoint, request: Request) -> Response:
     try:
         return await endpoint(request, request.scope["path"].split("/")[3])
     except Exception as error:
-        if not isinstance(error, _EXPECTED):
+        if not isinstance(error, EXPECTED):
             logging.getLogger("uvicorn.error").exception("an endpoint has failed")
         return await answer_error(request, error)
 
@@ -219,8 +227,11 @@ def _route(path: str) -> str:
     if path in _ROUTES:
         return path
     parts = path.split("/")
-    if path.startswith("/v1/models/") and len(parts) <= 5:
-        route = "/".join([*parts[:3], "{name}", *parts[4:]])
+    if path.startswith(("/v1/models/", "/v2/models/")):
+        parts[3] = "{name}"
+        if len(parts) > 5 and parts[4] == "versions":
+            parts[5] = "{version}"
+        route = "/".join(parts)
         return route if route in _ROUTES else "other"
     return "other"
 

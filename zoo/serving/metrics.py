@@ -38,9 +38,9 @@ class Metrics:
             registry=self.registry,
         )
         self.registry.register(_Batchers(models))
-        self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._known: dict[tuple[str, int | str], tuple[Counter, Histogram]] = {}
 
-    def count(self, route: str, status: int, seconds: float) -> None:
+    def count(self, route: str, status: int | str, seconds: float) -> None:
         """Count a request."""
         key = route, status
         if key not in self._known:

@@ -56,7 +56,7 @@ def integer(low: int, high: int) -> Callable[[Any], int]:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise ValueError(f"expected an integer from {low} to {high}, got {_show(value)}")
+            raise ValueError(f"expected an integer from {low} to {high}, got {show(value)}")
         return value
 
     return parse
@@ -71,7 +71,7 @@ def number(low: float, high: float) -> Callable[[Any], float]:
         except (TypeError, ValueError, OverflowError):
             real = math.nan
         if not low <= real <= high:
-            raise ValueError(f"expected a number from {low:g} to {high:g}, got {_show(value)}")
+            raise ValueError(f"expected a number from {low:g} to {high:g}, got {show(value)}")
         return real
 
     return parse
@@ -82,7 +82,7 @@ def choice(*names: str) -> Callable[[Any], str]:
 
     def parse(value: Any) -> str:
         if value not in names:
-            raise ValueError(f"expected {', '.join(names)}, got {_show(value)}")
+            raise ValueError(f"expected {', '.join(names)}, got {show(value)}")
         return str(value)
 
     return parse
@@ -94,7 +94,7 @@ def labels(value: Any) -> list[int | str]:
     if isinstance(values, int) and not isinstance(values, bool):
         values = [values]
     if not isinstance(values, list) or not values:
-        raise ValueError(f"expected classes by number or name, got {_show(value)}")
+        raise ValueError(f"expected classes by number or name, got {show(value)}")
     return [_label(each) for each in values]
 
 
@@ -103,10 +103,11 @@ def _label(value: Any) -> int | str:
         return int(value) if re.fullmatch("[0-9]{1,9}", value) else value
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    raise ValueError(f"expected classes by number or name, got {_show(value)}")
+    raise ValueError(f"expected classes by number or name, got {show(value)}")
 
 
-def _show(value: Any) -> str:
+def show(value: Any) -> str:
+    """Return a value as a short text of JSON, for a message."""
     text = json.dumps(value, ensure_ascii=True, default=str)
     return text if len(text) <= 60 else f"{text[:57]}…"
 
@@ -116,7 +117,5 @@ def read_all(parameters: tuple[Parameter, ...], values: Mapping[str, Any]) -> di
     known = {parameter.name for parameter in parameters}
     for name in values:
         if name not in known:
-            raise RequestError(
-                f"unknown parameter {_show(name)}; known: {', '.join(sorted(known))}"
-            )
+            raise RequestError(f"unknown parameter {show(name)}; known: {', '.join(sorted(known))}")
     return {parameter.name: parameter.read(values) for parameter in parameters}

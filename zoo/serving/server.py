@@ -27,6 +27,7 @@ def serve(
     most: int,
     timeout: float,
     key_file: Path | None,
+    grpc_port: int | None,
 ) -> None:
     """Serve engines until SIGINT or SIGTERM; the arguments are the options of `zoo.serve`.
 
@@ -35,6 +36,9 @@ def serve(
     """
     for package in ("fastapi", "uvicorn", "prometheus_client"):
         require(package, "serve")
+    if grpc_port is not None:
+        require("grpc", "serve")
+        require("google.protobuf", "serve")
     import uvicorn
 
     from zoo.serving.app import Limits, make_app
@@ -47,16 +51,18 @@ def serve(
     }
     limits = Limits(images=most, seconds=timeout, key=_read_key(key_file))
     listener = _listen(host, port)
+    grpc_address = None if grpc_port is None else _find_address(host, grpc_port, listener)
     models = load(engines, options, BatchOptions(batch, delay / 1000, queue))
     config = uvicorn.Config(
-        make_app(models, limits),
+        make_app(models, limits, grpc_address),
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=60,
     )
-    name = f"[{host}]" if ":" in host else host
-    click.echo(f"http://{name}:{listener.getsockname()[1]}  {' '.join(models)}")
+    click.echo(f"http://{_join(host, listener)}  {' '.join(models)}")
+    if grpc_address is not None:
+        click.echo(f"grpc://{grpc_address}")
     uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -81,3 +87,16 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise ConfigError(f"cannot listen at {host}:{port}: {error.strerror}") from error
     return listener
+
+
+def _find_address(host: str, port: int, http: socket.socket) -> str:
+    """Return the address for gRPC, which opens its socket itself. Raises ConfigError."""
+    if port != 0 and port == http.getsockname()[1]:
+        raise ConfigError(f"--grpc-port: expected another port than --port, got {port}")
+    with _listen(host, port) as probe:
+        return _join(host, probe)
+
+
+def _join(host: str, listener: socket.socket) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return f"{name}:{listener.getsockname()[1]}"
