@@ -54,7 +54,7 @@ STAIR = (
     {"data"},
     {"plans"},
     {"engines"},
-    {"inference"},
+    {"inference", "web"},
     {"models"},
     {"evaluation"},
     {"training", "applications", "serving", "generation"},

@@ -1,0 +1,96 @@
+"""A browser, and the page in both of its modes."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from zoo.web.site import write_site
+
+ENGINES = ("vae", "vae-faces", "cgan", "stylegan", "stargan", "inpainting-ae", "denoising-ae")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.fail("these tests need Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve static files, as `python -m http.server` does; yield the address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the static page."""
+    folder = tmp_path_factory.mktemp("web") / "site"
+    write_site(ENGINES, str(folder))
+    with served(folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[str]:
+    """The address of the page of a service."""
+    engines = [word for name in ENGINES for word in ("--engine", name)]
+    command = [sys.executable, "-m", "zoo.serve", "--port", "0", "--instances", "1", *engines]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[0] + "/"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A window, in which nothing fails unseen and nothing comes from elsewhere."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda line: line.type == "error" and problems.append(line.text))
+    page.on(
+        "request",
+        lambda request: (
+            request.url.startswith(("http://127.0.0.1", "blob:", "data:"))
+            or problems.append(request.url)
+        ),
+    )
+    yield page
+    context.close()
+    expected = getattr(page, "expected_problems", ())
+    assert [p for p in problems if not any(part in p for part in expected)] == []

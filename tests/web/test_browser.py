@@ -1,0 +1,257 @@
+"""The page in Chromium, without a server and with one: its images are those of the runtime."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page
+
+from pages import canvas, difference, download, grid_images, in_address, open_page, problem, settle
+from runtime import Encoder, Generator, Translator, noise
+from zoo import engine_path
+from zoo.applications import editing, style_mixing
+from zoo.engines import open_halves
+
+pytestmark = pytest.mark.long
+
+LARGE = "figure.large canvas"
+
+
+@pytest.fixture(params=["site"])
+def address(request: pytest.FixtureRequest) -> str:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def vae() -> Iterator[Generator]:
+    with Generator(engine_path("vae.onnx"), instances=1) as generator:
+        yield generator
+
+
+@pytest.fixture(scope="module")
+def faces() -> Iterator[Generator]:
+    with Generator(engine_path("vae-faces.onnx"), instances=1) as generator:
+        yield generator
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "options"),
+    [
+        ("vae", {"n": 9, "seed": 7}, {}),
+        ("vae", {"n": 4, "seed": 2**64 - 3, "first": 2**40 + 5}, {}),
+        ("vae", {"n": 4, "prior": "mixture"}, {"prior": "mixture"}),
+        ("cgan", {"n": 16, "first": 3}, {}),
+        ("cgan", {"n": 4, "label": 8}, {"labels": 8}),
+        ("stylegan", {"n": 4, "truncation": 0.5, "noise": 0.3}, {"truncation": 0.5, "noise": 0.3}),
+    ],
+)
+def test_samples(
+    page: Page, address: str, name: str, state: dict[str, int], options: dict[str, float]
+) -> None:
+    open_page(page, address, model=name, **state)
+    assert problem(page) == ""
+    n, seed, first = state["n"], state.get("seed", 0), state.get("first", 0)
+    with Generator(engine_path(name), instances=1) as generator:
+        expected = generator.sample(n, seed=seed, first=first, **options)
+        images = grid_images(download(page, "#png"), n, generator.image_shape)
+    assert difference(images, expected) <= 1
+    assert page.locator(".cell").count() == n
+    assert "images/s" in page.locator("#status").inner_text()
+    with Image.open(io.BytesIO(download(page, "#gif"))) as gif:
+        assert gif.n_frames == n
+
+
+def latents(seed: int, *indices: int, width: int = 32) -> np.ndarray:
+    return np.concatenate([noise.normals(seed, index, 1, width) for index in indices])
+
+
+def test_dragging_over_a_plane(page: Page, address: str, vae: Generator) -> None:
+    open_page(page, address, model="vae", view="plane", seed=3, index=5)
+    h, u, v = latents(3, 5, 6, 7)
+    assert difference(canvas(page, LARGE), vae.decode(h[None])[0]) <= 1
+    box = page.locator(".pad").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    for share in (0.6, 0.7, 0.75):
+        page.mouse.move(box["x"] + share * box["width"], box["y"] + 0.25 * box["height"])
+    page.mouse.up()
+    settle(page)
+    page.wait_for_timeout(400)
+    get = "name => new URLSearchParams(location.hash.slice(1)).get(name)"
+    x, y = (float(page.evaluate(get, name)) for name in "xy")
+    assert abs(x - 1) < 0.02 and abs(y + 1) < 0.02
+    point = (h + x * u + y * v) / np.sqrt(1 + x * x + y * y)
+    assert difference(canvas(page, LARGE), vae.decode(point[None].astype(np.float32))[0]) <= 2
+    # The map below: its middle image is the image itself.
+    tile = canvas(page, ".map")[3 * 28 : 4 * 28, 3 * 28 : 4 * 28]
+    assert difference(tile, vae.decode(h[None])[0]) <= 1
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowDown")
+    settle(page)
+    assert "x 0.10, y 0.50" in page.locator("figure.large").inner_text()
+
+
+def test_between_four_corners(page: Page, address: str, vae: Generator) -> None:
+    open_page(page, address, model="vae", view="corners", seed=1, corners="4,9,2,7", cx=1, cy=0)
+    assert difference(canvas(page, LARGE), vae.sample(1, seed=1, first=9)[0]) <= 1
+    page.locator(".knob").focus()
+    for _ in range(20):
+        page.keyboard.press("ArrowLeft")
+    settle(page)
+    two = latents(1, 4, 9).sum(0) / np.sqrt(2)
+    assert difference(canvas(page, LARGE), vae.decode(two[None])[0]) <= 1
+    with Image.open(io.BytesIO(download(page, "#gif"))) as gif:
+        assert gif.n_frames == 32 and gif.size == (252, 252)
+
+
+def test_attributes(page: Page, address: str, faces: Generator) -> None:
+    open_page(page, address, model="vae-faces", view="edit", seed=2)
+    page.get_by_label("Smiling", exact=True).focus()
+    for _ in range(15):
+        page.keyboard.press("ArrowRight")
+    settle(page)
+    h = latents(2, 0, width=64)
+    edited = editing.edit(h, editing.load_directions(faces), {"Smiling": 1.5})
+    assert difference(canvas(page, "figure:nth-child(2) canvas"), faces.decode(edited)[0]) <= 1
+    assert difference(canvas(page, "figure:nth-child(1) canvas"), faces.decode(h)[0]) <= 1
+    in_address(page, "edits=Smiling%3A1.5")
+    page.get_by_role("button", name="Reset").click()
+    settle(page)
+    assert difference(canvas(page, "figure:nth-child(2) canvas"), faces.decode(h)[0]) <= 1
+
+
+def test_classes_of_one_latent(page: Page, address: str) -> None:
+    open_page(page, address, model="cgan", view="edit", seed=2)
+    with Generator(engine_path("cgan"), instances=1) as generator:
+        h = latents(2, 0, width=64)
+        bag = generator.decode(h, labels="Bag")[0]
+    assert difference(canvas(page, ".classes .cell:nth-child(9) canvas"), bag) <= 1
+    page.locator(".classes .cell:nth-child(9)").click()
+    settle(page)
+    assert difference(canvas(page, LARGE), bag) <= 1
+
+
+def test_mixed_styles(page: Page, address: str) -> None:
+    open_page(page, address, model="stylegan", view="mix", seed=4, other=3, layers="1100110000")
+    with Generator(engine_path("stylegan"), instances=1) as generator:
+        mapping, synthesis = open_halves(generator)
+        a, b = style_mixing.styles(mapping, latents(4, 0, 3, width=64), 1.0)
+        rows = [
+            style_mixing.mix(a[None], b[None], 10, layers)
+            for layers in ((), (0, 1, 4, 5), range(10))
+        ]
+        expected = synthesis.decode(np.concatenate(rows))
+        mapping.close()
+        synthesis.close()
+    for k in range(3):
+        got = canvas(page, f"figure:nth-child({k + 1}) canvas")
+        assert difference(got, expected[k]) <= 1
+    page.get_by_role("button", name="1 · 4×4").click()
+    settle(page)
+    in_address(page, "layers=0100110000")
+
+
+@pytest.fixture
+def face(tmp_path: Path, faces: Generator) -> tuple[Path, np.ndarray]:
+    image = faces.sample(1, seed=99)[0]
+    Image.fromarray(image).save(tmp_path / "face.png")
+    return tmp_path / "face.png", image
+
+
+def test_a_picture_is_reconstructed_and_edited(
+    page: Page, address: str, faces: Generator, face: tuple[Path, np.ndarray]
+) -> None:
+    path, image = face
+    open_page(page, address, model="vae-faces", view="picture")
+    page.locator("input[type=file]").set_input_files(path)
+    in_address(page, "from=picture")
+    settle(page)
+    with Encoder(engine_path("vae-faces.encoder.onnx"), instances=1) as encoder:
+        mu = encoder.embed(image[None])
+    assert difference(canvas(page, "figure:nth-child(1) canvas"), image) == 0
+    assert difference(canvas(page, "figure:nth-child(2) canvas"), faces.decode(mu)[0]) <= 1
+    page.get_by_role("button", name="Explore around it").click()
+    settle(page)
+    assert difference(canvas(page, LARGE), faces.decode(mu)[0]) <= 1
+    # The latent is part of the link.
+    in_address(page, "view=plane")
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    settle(page)
+    assert difference(canvas(page, LARGE), faces.decode(mu)[0]) <= 1
+
+
+DROP = """([bytes, name, type]) => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([Uint8Array.from(bytes)], name, { type }));
+  for (const kind of ["dragover", "drop"]) {
+    const options = { dataTransfer: transfer, bubbles: true, cancelable: true };
+    window.dispatchEvent(new DragEvent(kind, options));
+  }
+}"""
+
+
+def test_a_dropped_picture_is_completed(
+    page: Page, address: str, face: tuple[Path, np.ndarray]
+) -> None:
+    path, image = face
+    open_page(page, address, model="inpainting-ae")
+    page.evaluate(DROP, [list(path.read_bytes()), "face.png", "image/png"])
+    in_address(page, "from=picture")
+    settle(page)
+    shown = canvas(page, "figure:nth-child(1) canvas")
+    hidden = np.all(shown == 0, axis=-1) & ~np.all(image == 0, axis=-1)
+    assert hidden[22:42, 22:42].mean() > 0.9 and not hidden[:20].any()
+    box = page.locator("figure:nth-child(1) canvas").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 20, box["y"] + 20, steps=5)
+    page.mouse.up()
+    settle(page)
+    shown = canvas(page, "figure:nth-child(1) canvas")
+    mask = np.where(np.all(shown == 0, axis=-1) & ~np.all(image == 0, axis=-1), 0, 255)
+    assert (mask[3] == 0).mean() > 0.8
+    known = mask[..., None].astype(np.uint8)
+    with Translator(engine_path("inpainting-ae"), instances=1) as translator:
+        whole = np.concatenate([np.where(known, image, 0).astype(np.uint8), known], -1)
+        expected = translator.translate(whole[None])[0]
+    got = canvas(page, "figure:nth-child(2) canvas")
+    # Pixels of the face that are black may count as hidden here, and not in the page.
+    assert np.mean(np.abs(got.astype(int) - expected.astype(int)) > 1) < 0.01
+
+
+def test_noise_is_removed(page: Page, address: str, vae: Generator) -> None:
+    open_page(page, address, model="denoising-ae", seed=6, level=0.3, **{"from": "vae"})
+    from zoo import corruption
+
+    noisy = corruption.parse("gaussian:0.3").apply(vae.sample(1, seed=6), seed=6)
+    with Translator(engine_path("denoising-ae"), instances=1) as translator:
+        expected = translator.translate(noisy)[0]
+    assert difference(canvas(page, "figure:nth-child(1) canvas"), noisy[0]) <= 1
+    assert difference(canvas(page, "figure:nth-child(2) canvas"), expected) <= 2
+
+
+def test_domains_keep_the_other_attributes(
+    page: Page, address: str, face: tuple[Path, np.ndarray]
+) -> None:
+    from zoo.applications.domains import open_domain_translator
+    from zoo.engines import open_translator
+
+    path, image = face
+    open_page(page, address, model="stargan", to="Pink_Hair,Eyeglasses")
+    page.locator("input[type=file]").set_input_files(path)
+    in_address(page, "from=picture")
+    settle(page)
+    with open_translator("stargan") as translator:
+        with open_domain_translator(translator, "Pink_Hair,Eyeglasses") as domains:
+            expected = domains.translate(image[None])[0]
+    assert difference(canvas(page, "figure:nth-child(2) canvas"), expected) <= 1

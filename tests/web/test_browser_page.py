@@ -1,0 +1,155 @@
+"""The page as a page: errors in words, keyboard, narrow screens, links, progress."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, Page, Route
+
+from pages import canvas, difference, in_address, open_page, problem, settle
+from runtime import Generator
+from zoo import engine_path
+
+pytestmark = pytest.mark.long
+
+VIEWS = [
+    ("vae", "samples"),
+    ("vae-faces", "plane"),
+    ("cgan", "corners"),
+    ("vae-faces", "edit"),
+    ("stylegan", "mix"),
+    ("inpainting-ae", "picture"),
+]
+
+
+@pytest.fixture(params=["site"])
+def address(request: pytest.FixtureRequest) -> str:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.mark.parametrize(("model", "view"), VIEWS)
+def test_narrow_screens(page: Page, site: str, model: str, view: str) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    open_page(page, site, model=model, view=view)
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 360 and problem(page) == ""
+
+
+def test_every_control_has_a_name(page: Page, address: str) -> None:
+    for model, view in VIEWS:
+        open_page(page, address, model=model, view=view)
+        unnamed = page.evaluate(
+            """() => [...document.querySelectorAll("button, input, select, canvas, [role=slider]")]
+              .filter((element) => element.offsetParent && !element.labels?.length
+                && !element.getAttribute("aria-label") && !element.textContent.trim()
+                && !element.closest("[aria-label], [aria-hidden]"))
+              .map((element) => element.outerHTML)"""
+        )
+        assert unnamed == []
+
+
+def test_tabs_by_keyboard(page: Page, address: str) -> None:
+    open_page(page, address, model="vae")
+    page.locator("#tab-samples").focus()
+    page.keyboard.press("ArrowRight")
+    settle(page)
+    assert "view=plane" in page.url
+    assert page.evaluate("document.activeElement.id") == "tab-plane"
+    page.go_back()
+    settle(page)
+    assert page.locator("#tab-samples").get_attribute("aria-selected") == "true"
+
+
+def test_a_link_has_everything(page: Page, address: str) -> None:
+    open_page(page, address, model="cgan", n=4, seed=5)
+    page.get_by_label("Seed", exact=True).fill("123456789012345")
+    page.get_by_label("Class", exact=True).select_option("Bag")
+    settle(page)
+    in_address(page, "label=8")
+    link, before = page.url, canvas(page, ".cell:nth-child(3) canvas")
+    page.goto("about:blank")
+    page.goto(link)
+    settle(page)
+    assert difference(canvas(page, ".cell:nth-child(3) canvas"), before) == 0
+    with Generator(engine_path("cgan"), instances=1) as generator:
+        expected = generator.sample(3, seed=123456789012345, labels="Bag")[2]
+    assert difference(before, expected) <= 1
+
+
+def test_a_seed_that_is_none(page: Page, site: str) -> None:
+    open_page(page, site, model="vae", n=1, seed=4)
+    for text in ("-1", "18446744073709551616", "abc", ""):
+        page.get_by_label("Seed", exact=True).fill(text)
+        assert page.get_by_text("Expected an integer from 0 to").is_visible()
+    page.get_by_label("Seed", exact=True).fill("18446744073709551615")
+    settle(page)
+    assert not page.get_by_text("Expected an integer from 0 to").is_visible()
+
+
+DROP_TEXT = """() => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File(["no picture"], "notes.txt", { type: "text/plain" }));
+  window.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, cancelable: true }));
+}"""
+
+
+def test_what_is_no_picture(page: Page, address: str) -> None:
+    open_page(page, address, model="stargan")
+    page.evaluate(DROP_TEXT)
+    page.wait_for_selector("#problem:not([hidden])")
+    assert "notes.txt is not a picture that this browser can read." in problem(page)
+    open_page(page, address, model="cgan")
+    page.evaluate(DROP_TEXT)
+    assert problem(page).startswith("cgan takes no pictures. Models that do: ")
+
+
+def test_an_engine_that_cannot_be_loaded(page: Page, site: str) -> None:
+    page.expected_problems = ("404", "Failed to load")  # type: ignore[attr-defined]
+    page.route("**/cgan.onnx", lambda route: route.fulfill(status=404))
+    open_page(page, site, model="cgan")
+    assert "cgan.onnx cannot be loaded: the server answered 404." in problem(page)
+    page.unroute("**/cgan.onnx")
+    page.get_by_role("button", name="Try again").click()
+    page.wait_for_selector("#problem", state="hidden")
+    settle(page)
+    assert page.locator(".cell").count() == 16
+
+
+def test_a_damaged_engine(page: Page, site: str) -> None:
+    page.route("**/cgan.onnx", lambda route: route.fulfill(body=b"\x00" * 100))
+    open_page(page, site, model="cgan")
+    assert "cgan.onnx is damaged: expected" in problem(page)
+
+
+def test_progress_is_shown(page: Page, site: str) -> None:
+    def later(route: Route) -> None:
+        page.wait_for_timeout(500)
+        route.continue_()
+
+    page.route("**/vae.onnx", later)
+    page.goto(f"{site}#model=vae")
+    page.wait_for_selector("#loading:not([hidden])")
+    assert "MB" in page.locator("#loading").inner_text() or page.locator("#loading").is_visible()
+    settle(page)
+    assert not page.locator("#loading").is_visible()
+
+
+def test_a_service_that_is_gone(page: Page, service: str) -> None:
+    page.expected_problems = ("Failed to load",)  # type: ignore[attr-defined]
+    open_page(page, service, model="vae")
+    page.route("**/v1/**", lambda route: route.abort())
+    page.get_by_label("Seed", exact=True).fill("77")
+    page.wait_for_selector("#problem:not([hidden])")
+    assert "The service does not answer: is it still running?" in problem(page)
+
+
+def test_light_and_dark(browser: Browser, site: str) -> None:
+    context = browser.new_context(color_scheme="dark")
+    page = context.new_page()
+    page.goto(site)
+    colour = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(colour)
+    page.get_by_label("Light or dark").click()
+    assert page.evaluate(colour) != dark
+    page.reload()
+    assert page.evaluate(colour) != dark
+    context.close()
