@@ -74,6 +74,13 @@ def cmake_dir() -> Path:
     return Path(_native.own_folder()) / "cmake"
 
 
+def pkg_config_dir() -> Path:
+    """Return the folder for PKG_CONFIG_PATH, with `zoo` (the C API) and `zoo-cpp` (the C++ API)."""
+    from pathlib import Path
+
+    return Path(_native.own_folder()) / "pkgconfig"
+
+
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"runtime.{name}")
@@ -113,5 +120,6 @@ __all__ = [
     "measure_layers",
     "noise",
     "ops",
+    "pkg_config_dir",
     "to_device",
 ]

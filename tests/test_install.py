@@ -69,11 +69,13 @@ def test_the_wheel_has_everything_and_nothing_else(unpacked: Path, repository: P
         for source in (repository / package).rglob("*"):
             if source.is_file() and "__pycache__" not in source.parts:
                 assert str(source.relative_to(repository)) in files
-    for header in (repository / "csrc" / "include" / "zoo").glob("*.h"):
-        assert f"runtime/include/zoo/{header.name}" in files
+    headers = repository / "csrc" / "include"
+    for header in headers.rglob("*.h"):
+        assert f"runtime/include/{header.relative_to(headers)}" in files
     series = ".".join(version("generator-zoo").split(".")[:2])
     assert {"runtime/lib/libzoo.so", f"runtime/lib/libzoo.so.{series}"} <= files
-    assert "runtime/lib/libzoo_openvino.so" in files
+    assert {"runtime/lib/libzoo_c.so.1", "runtime/lib/libzoo_openvino.so"} <= files
+    assert {"runtime/lib/pkgconfig/zoo.pc", "runtime/lib/pkgconfig/zoo-cpp.pc"} <= files
     assert "runtime/lib/cmake/zoo/zooConfig.cmake" in files
     assert any(re.fullmatch(r"runtime/_runtime\..+\.so", name) for name in files)
     assert {"zoo/weights/vae.onnx", "zoo/weights/vae.encoder.onnx"} <= files
@@ -93,7 +95,7 @@ def test_the_libraries_can_be_moved_and_need_only_the_system(unpacked: Path, run
     )
     libraries = sorted(unpacked.glob("runtime/**/*.so*"))
     names = {library.name.split(".")[0] for library in libraries}
-    cpu = {"_runtime", "libzoo", "libzoo_openvino"}
+    cpu = {"_runtime", "libzoo", "libzoo_c", "libzoo_openvino"}
     gpu = {"libzoo_cuda", "libzoo_plugins", "libzoo_tensorrt"}
     assert names == cpu | (gpu if shutil.which("nvcc") else set())
     for library in libraries:
@@ -106,8 +108,8 @@ def test_the_libraries_can_be_moved_and_need_only_the_system(unpacked: Path, run
 
 
 def test_no_file_names_the_build_folder(unpacked: Path, repository: Path) -> None:
-    scripts = list(unpacked.glob("runtime/lib/cmake/**/*.cmake"))
-    assert scripts
+    scripts = [*unpacked.glob("runtime/lib/cmake/**/*.cmake"), *unpacked.rglob("*.pc")]
+    assert len(scripts) > 4
     for script in scripts:
         assert str(repository) not in script.read_text(), script
 

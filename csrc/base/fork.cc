@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/wait.h"
+
 namespace zoo {
 namespace {
 
@@ -87,7 +89,7 @@ ForkGuard::ForkGuard() {
     std::this_thread::sleep_for(kExitDelay);
     lock.lock();
   }
-  here.changed.wait(lock, [&] { return !here.forking; });
+  wait_until_true(here.changed, lock, [&] { return !here.forking; });
   ++here.inside;
 }
 

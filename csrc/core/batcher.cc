@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/fork.h"
+#include "base/wait.h"
 #include "core/requests.h"
 
 namespace zoo {
@@ -232,7 +233,7 @@ struct Batcher::State {
       }
       if (queue.empty()) {
         if (closed) return;
-        changed.wait(lock);
+        changed.wait_for(lock, kLookAgain);
         continue;
       }
       const auto begin = queue.front()->arrived + delay;

@@ -8,6 +8,7 @@
 
 #include "base/fork.h"
 #include "base/pause.h"
+#include "base/wait.h"
 #include "zoo/errors.h"
 
 namespace zoo {
@@ -96,7 +97,7 @@ void InstancePool::stop(std::thread::id by) {
   threads_.clear();
   // Callers that run a single chunk in their own thread still use an instance.
   Lock lock(mutex_);
-  returned_.wait(lock, [this] { return idle_.size() == instances_; });
+  wait_until_true(returned_, lock, [this] { return idle_.size() == instances_; });
 }
 
 void InstancePool::stop_all() {
@@ -224,7 +225,7 @@ void InstancePool::worker() {
     }
     while (!has_work()) {
       if (queue_.empty() || idle_.empty()) {
-        wake_.wait(lock);
+        wake_.wait_for(lock, kLookAgain);
       } else {
         wake_.wait_until(lock, kept_until_);
       }
@@ -255,7 +256,7 @@ void InstancePool::work_on(Job* job, Lock* lock) {
 void InstancePool::finish_alone(Job* job, Lock* lock) {
   if (std::this_thread::get_id() != stopped_by_) {
     drop(job);
-    job->done_.wait(*lock, [job] { return job->unfinished_ == 0; });
+    wait_until_true(job->done_, *lock, [job] { return job->unfinished_ == 0; });
     lock->unlock();
     std::this_thread::sleep_for(kExitDelay);
     throw ClosedError("the process is exiting");
@@ -319,7 +320,7 @@ void InstancePool::wait(const std::shared_ptr<Job>& job, const Cancel& cancel) t
 void InstancePool::abandon(const std::shared_ptr<Job>& job) {
   Lock lock(mutex_);
   drop(job.get());
-  job->done_.wait(lock, [&job] { return job->unfinished_ == 0; });
+  wait_until_true(job->done_, lock, [&job] { return job->unfinished_ == 0; });
 }
 
 void InstancePool::run(const std::shared_ptr<Job>& job, const Cancel& cancel) {

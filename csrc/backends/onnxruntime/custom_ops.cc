@@ -51,3 +51,9 @@ extern "C" ZOO_API OrtStatus* RegisterCustomOps(OrtSessionOptions* options,
     return api->CreateStatus(ORT_FAIL, error.what());
   }
 }
+
+// The same under a name that no other library has, for programs that are linked to this one:
+// OrtApi::RegisterCustomOpsUsingFunction.
+extern "C" ZOO_API OrtStatus* zoo_register_custom_ops(OrtSessionOptions* options,
+                                                      const OrtApiBase* base)
+    __attribute__((alias("RegisterCustomOps")));
