@@ -155,6 +155,8 @@ def test_what_is_said_of_the_service(channel: grpc.Channel) -> None:
     assert fields(call(channel, "ServerReady")) == {1: [1]}
     assert fields(call(channel, "ServerMetadata"))[1] == [b"generator-zoo"]
     assert fields(call(channel, "ModelReady", message({1: "vae"}))) == {1: [1]}
+    for asked in ({1: "nothing"}, {1: "vae", 2: "2"}):
+        assert fields(call(channel, "ModelReady", message(asked))) == {}
     index = [fields(each) for each in fields(call(channel, "RepositoryIndex"))[1]]
     assert [each[1][0].decode() for each in index] == list(ENGINES)
     assert all(each[3] == [b"READY"] for each in index)
@@ -229,7 +231,7 @@ def test_errors(channel: grpc.Channel) -> None:
     ):
         failed = failure(channel, "ModelInfer", content)
         assert failed[0] == code and words in failed[1], failed
-    for method in ("ModelReady", "ModelMetadata", "ModelConfig", "ModelStatistics"):
+    for method in ("ModelMetadata", "ModelConfig", "ModelStatistics"):
         assert failure(channel, method, message({1: "nothing"}))[0] == missing
         assert failure(channel, method, b"\xff")[0] == invalid
     assert failure(channel, "RepositoryModelLoad")[0] == grpc.StatusCode.UNIMPLEMENTED

@@ -180,6 +180,10 @@ class Repository:
             raise RequestError(f"no version {show(version)} of {name}; it has {VERSION}", 404)
         return served
 
+    def has(self, name: str, version: str = "") -> bool:
+        """Return True if there is such a model."""
+        return name in self._served and version in ("", VERSION)
+
     def metadata(self) -> dict[str, Any]:
         """Return what the service says of itself."""
         return {

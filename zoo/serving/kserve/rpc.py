@@ -67,7 +67,7 @@ class Rpc(grpc.GenericRpcHandler):
         simple: dict[str, Callable[[Any], dict[str, Any]]] = {
             "ServerLive": lambda _: {"live": True},
             "ServerReady": lambda _: {"ready": True},
-            "ModelReady": lambda asked: {"ready": bool(self._find(asked))},
+            "ModelReady": lambda asked: {"ready": repository.has(asked.name, asked.version)},
             "ServerMetadata": lambda _: repository.metadata(),
             "ModelMetadata": lambda asked: self._find(asked).metadata(),
             "ModelConfig": lambda asked: {"config": self._find(asked).config()},
