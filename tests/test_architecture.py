@@ -57,7 +57,8 @@ STAIR = (
     {"inference", "web"},
     {"models"},
     {"evaluation"},
-    {"training", "applications", "serving", "generation"},
+    {"training", "applications", "generation"},
+    {"serving"},
 )
 """Layers of zoo, from the bottom up; the commands are on top.
 

@@ -86,7 +86,12 @@ def encoder_path(engine: Path, **options: Any) -> Path:
 
 def has_encoder(engine: Path) -> bool:
     """Return True if there is an encoder next to a generator."""
-    return _sibling(engine, "encoder").is_file()
+    return has_sibling(engine, "encoder")
+
+
+def has_sibling(engine: Path, role: str) -> bool:
+    """Return True if there is an engine of another role of the model next to its main file."""
+    return _sibling(engine, role).is_file()
 
 
 def _sibling(engine: Path, role: str) -> Path:

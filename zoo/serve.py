@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zoo.cli import COUNT, Command
+from zoo.cli import COUNT, Command, Integer
 
 
 @click.command(cls=Command)
@@ -41,6 +41,12 @@ from zoo.cli import COUNT, Command
 @click.option("--queue", type=COUNT, default=4096, help="Most images that wait for a model.")
 @click.option("--most", type=COUNT, default=65536, help="Most images of an answer.")
 @click.option(
+    "--body",
+    type=Integer(1, 2**31, "1 to 2147483648 bytes"),
+    default=2**24,
+    help="Most bytes of a request with pictures.",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
     default=30.0,
@@ -56,9 +62,11 @@ from zoo.cli import COUNT, Command
 def main(**options: Any) -> None:
     """Answer requests for images until the process is told to end (Ctrl-C, SIGTERM).
 
-    GET or POST /v1/models/NAME/sample?n=64&seed=7 gives the same images as zoo.sample.
-    /openapi.json describes these routes; /v2 is the Open Inference Protocol (KServe v2),
-    with --grpc-port over gRPC too; /metrics is for Prometheus. What was accepted
+    GET or POST /v1/models/NAME/sample?n=64&seed=7 gives the same images as zoo.sample;
+    interpolate, decode, encode, reconstruct, translate, edit and mix those of the other
+    commands, for models that have what they need. /openapi.json describes these routes;
+    /v2 is the Open Inference Protocol (KServe v2), with --grpc-port over gRPC too;
+    /metrics is for Prometheus. What was accepted
     is completed before the process ends.
     """
     from zoo.serving.server import serve

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import httpx
@@ -135,7 +136,7 @@ BAD = [
     ("vae", {"seed": 2**64}, "seed: expected an integer"),
     ("vae", {"seed": "9" * 5000}, "seed: expected an integer"),
     ("vae", {"n": 2, "first": 2**64 - 1}, "first: "),
-    ("vae", {"format": "gif"}, "format: expected png, grid, npy, npz, raw, got"),
+    ("vae", {"format": "gif"}, "format: expected png, grid, npy, npz, raw, multipart, got"),
     ("vae", {"n": 2, "format": "png"}, "format: png is of one image"),
     ("vae", {"n": 5000, "format": "grid"}, "format: a grid has at most 4096 images"),
     ("vae", {"labels": "3"}, "labels: expected none"),
@@ -286,16 +287,21 @@ def test_a_key(tmp_path: Path) -> None:
 
 def test_a_service_that_is_ended_completes_what_it_accepted(local: dict[str, Generator]) -> None:
     options = ("--engine", "stylegan", "--backend", "native")
+    begun = Barrier(5)
     with serving(*options) as (client, process), ThreadPoolExecutor(4) as threads:
         url = "/v1/models/stylegan/sample?n=2000&format=raw&seed="
-        calls = [threads.submit(client.get, f"{url}{seed}") for seed in range(4)]
-        while metrics(client)["zoo_images_total", ("stylegan",)] == 0:
-            time.sleep(0.01)
+
+        def ask(seed: int) -> bytes:
+            with client.stream("GET", f"{url}{seed}") as answer:
+                assert answer.status_code == 200
+                begun.wait()
+                return answer.read()
+
+        calls = [threads.submit(ask, seed) for seed in range(4)]
+        begun.wait()
         process.send_signal(signal.SIGTERM)
         for seed, call in enumerate(calls):
-            answer = call.result()
-            assert answer.status_code == 200
-            assert answer.content == local["stylegan"].sample(2000, seed=seed).tobytes()
+            assert call.result() == local["stylegan"].sample(2000, seed=seed).tobytes()
         assert process.wait(60) in (0, 128 + signal.SIGTERM, -signal.SIGTERM)
 
 
@@ -315,7 +321,7 @@ def test_too_many_images_are_refused() -> None:
     [
         (("--engine", "nothing.onnx"), "engine 'nothing.onnx': no such file"),
         (("--engine", "vae", "--engine", "vae.onnx"), "two engines have the name vae"),
-        (("--engine", "vae.encoder"), "has the role encoder, expected generator"),
+        (("--engine", "vae.encoder"), "has the role encoder, expected generator or translator"),
         (("--engine", "vae", "--precision", "fp8"), "precision"),
         (("--engine", "vae", "--key-file", "/nothing"), "cannot read the key in /nothing"),
         (("--engine", "vae", "--host", "203.0.113.1"), "cannot listen at 203.0.113.1:0"),

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from runtime import Generator
 from zoo.applications import editing
 from zoo.applications.points import Point
+from zoo.errors import ConfigError
 from zoo.images import atomic, grid, sinks
 from zoo.images.grid import tile_label
 
@@ -22,6 +23,7 @@ Latents = NDArray[np.float32]
 _ROWS = 256
 _COLUMNS = 16
 _RECONSTRUCTION = "reconstruction"
+_LOW, _HIGH, _STRIP_STEPS = -2.0, 2.0, 8
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,26 @@ class Plan:
     def count(self) -> int:
         """Number of images per latent."""
         return len(self.labels) * len(self.labels[0])
+
+
+def choose_plan(
+    directions: Mapping[str, ArrayLike],
+    amounts: Mapping[str, float],
+    names: Sequence[str],
+    low: float | None,
+    high: float | None,
+    steps: int | None,
+) -> Plan:
+    """Plan strips for `names`, or else the edit by `amounts` with `steps` on the way to it.
+
+    Raises ConfigError for `low` and `high` without `names`, and as `plan_strips`.
+    """
+    if not names and (low is not None or high is not None):
+        raise ConfigError("--from and --to require --strip")
+    if names:
+        ends = (_LOW if low is None else low, _HIGH if high is None else high)
+        return plan_strips(directions, amounts, names, *ends, steps or _STRIP_STEPS)
+    return plan_walk(directions, amounts, steps) if steps else plan_edit(directions, amounts)
 
 
 def plan_edit(directions: Mapping[str, ArrayLike], amounts: Mapping[str, float]) -> Plan:

@@ -27,12 +27,9 @@ from zoo.inference.inputs import open_source, report_skipped
 from zoo.progress import Progress
 from zoo.tables import align_columns
 
-STRIP_STEPS = 8
 SAMPLES = 1000
 FACES, INVERTED = 200, 16
 """Default numbers of drawn faces that are scored against the truth, with an encoder and without."""
-
-LOW, HIGH = -2.0, 2.0
 
 
 def edit_images(
@@ -66,17 +63,9 @@ def edit_images(
         sinks.check(out, 1, overwrite)
         amounts = editing.parse(add, directions)
         editing.check(directions, [*amounts, *strip])
-        if not strip and (low is not None or high is not None):
-            raise ConfigError("--from and --to require --strip")
+        plan = pictures.choose_plan(directions, amounts, strip, low, high, steps)
         if not images:
             raise ConfigError("no IMAGES given")
-        if strip:
-            ends = (LOW if low is None else low, HIGH if high is None else high)
-            plan = pictures.plan_strips(directions, amounts, strip, *ends, steps or STRIP_STEPS)
-        elif steps:
-            plan = pictures.plan_walk(directions, amounts, steps)
-        else:
-            plan = pictures.plan_edit(directions, amounts)
         skipped: list[tuple[str, str]] = []
         sources = points.read(generator, images, seed, resize, skipped, **options)
         inputs.report(skipped)

@@ -5,11 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from runtime import ops
 from zoo.applications import conditions, points
 from zoo.engines import open_generator
 from zoo.images import sinks
 
 _COLUMNS = 16
+
+
+def path(ends: ArrayLike, steps: int, mode: str = "linear") -> NDArray[np.float32]:
+    """Return the latents on the path through `ends` [p, D], all of them included.
+
+    There are `steps` from each point to the next: float32 [(p - 1) · steps + 1, D], or [1, D] for a
+    single point. mode is "linear" or "spherical", as in runtime.InterpolateRequest. Raises
+    runtime.errors.ArgumentError.
+    """
+    ends = np.asarray(ends, np.float32)
+    if len(ends) == 1:
+        return ends
+    parts = ops.batched_interpolate(ends[:-1], ends[1:], np.arange(steps + 1) / steps, mode)
+    inner = parts[:, :-1].reshape(-1, ends.shape[1])
+    return np.concatenate([inner, parts[-1, -1:]])
 
 
 def interpolate_images(

@@ -46,14 +46,14 @@ def mix_styles(
     summary line. Raises ConfigError, DataError, OutputError, and the errors of
     zoo.engines.open_generator and open_halves.
     """
-    names = None if bands is None else _parse(bands)
+    names = None if bands is None else parse_bands(bands)
     drawn = Path(out).suffix.lower() != ".npy"
     if drawn:
         atomic.check_suffix(out, ".png", "expected a .png (the grid) or an .npy")
     else:
         atomic.check_file(out)
     with open_generator(engine, **options) as generator:
-        chosen, layers = _select_bands(generator, names), generator.style_layers
+        chosen, layers = select_bands(generator, names), generator.style_layers
         conditioning = conditions.parse(generator, None, None, truncation, None)
         top, left = (points.read(generator, texts, seed, **options) for texts in (across, down))
         shape = len(chosen), len(left), len(top), *generator.image_shape
@@ -81,8 +81,8 @@ def mix_styles(
     return f"{progress.total:,} images, {styles_of} styles of {len(top)} in {len(left)}: {out}"
 
 
-def _parse(text: str) -> list[str]:
-    """Parse unique names of bands."""
+def parse_bands(text: str) -> list[str]:
+    """Parse unique names of bands, as in `coarse,fine`. Raises ConfigError."""
     names = [part.strip() for part in text.split(",")]
     if not set(names) <= set(BANDS) or len(set(names)) < len(names):
         raise ConfigError(
@@ -91,8 +91,8 @@ def _parse(text: str) -> list[str]:
     return names
 
 
-def _select_bands(generator: Generator, names: list[str] | None) -> list[Band]:
-    """Return the bands of these names, or all available ones for None."""
+def select_bands(generator: Generator, names: list[str] | None) -> list[Band]:
+    """Return the bands of these names, or all available ones for None. Raises ConfigError."""
     layers, name = generator.style_layers, Path(generator.path).name
     if not layers:
         role = generator.manifest["role"]

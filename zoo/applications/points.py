@@ -61,7 +61,7 @@ def read(
     names: list[str] = []
     for text in texts:
         if is_sample(text):
-            points.append(_sample_point(generator, text, seed))
+            points.append(sample_point(generator, text, seed))
             continue
         if text.startswith("latent:") and not os.path.exists(text):
             points += _read_stored(generator, text)
@@ -97,7 +97,11 @@ def is_sample(text: str) -> bool:
     return text.partition(":")[0] in ("seed", "sample") and not os.path.exists(text)
 
 
-def _sample_point(generator: Generator, text: str, seed: int) -> Point:
+def sample_point(generator: Generator, text: str, seed: int) -> Point:
+    """Return the point of `seed:K`, or of `sample:I` of a seed.
+
+    Raises ConfigError for another number, and without a prior to sample.
+    """
     kind, _, number = text.partition(":")
     key = int(number) if number.isdecimal() and len(number) <= 20 else -1
     if not 0 <= key < 2**64:

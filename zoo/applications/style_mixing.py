@@ -24,10 +24,10 @@ BANDS = tuple(_STARTS)
 
 @dataclass(frozen=True)
 class Band:
-    """Consecutive layers of the network, counted from 0, whose styles are replaced together."""
+    """Layers of the network, counted from 0, whose styles are replaced together."""
 
     name: str
-    layers: range
+    layers: Sequence[int]
 
     @property
     def sides(self) -> str:

@@ -73,7 +73,7 @@ def translate_images(
             raise ConfigError("nothing to do: expected --out, --grid, or a truth to compare with")
         task: str = translator.manifest.get("task", "")
         quality = Quality(colour=task in COLOURING) if known else None
-        with _hints(prepare, task):
+        with hints(prepare, task):
             masks, truths = _companions(translator, mask, truth, selection.resize)
             # Masks and truths in an array are matched by index, so no image may be skipped.
             strict = selection.strict or any(other.ordered for other in (masks, truths) if other)
@@ -148,14 +148,19 @@ def _count_images(source: Source, first: int) -> int:
 
 
 @contextmanager
-def _hints(prepare: Preparation, task: str) -> Iterator[None]:
-    """Append to an error about the images' mode the option that accepts such images."""
+def hints(
+    prepare: Preparation, task: str, opaque: str = "--mask PATH or --holes"
+) -> Iterator[None]:
+    """Append to an error about the images' mode the option that accepts such images.
+
+    opaque: the options for pictures without holes.
+    """
     try:
         yield
     except DataError as error:
         hint = ""
         if prepare.takes_alpha:
-            hint = "; opaque pictures need --mask PATH or --holes"
+            hint = f"; opaque pictures need {opaque}"
         elif task in COLOURING and not prepare.grey:
             hint = "; --grey takes colour pictures"
         elif task == "edges" and not prepare.edges:

@@ -24,7 +24,9 @@ from numpy.typing import NDArray
 from zoo.errors import DataError
 from zoo.images.reading import check_regular, data_errors
 
-_NPY = b"\x93NUMPY"
+NPY = b"\x93NUMPY"
+"""The first bytes of an `.npy` file."""
+
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _GZIP = b"\x1f\x8b"
 
@@ -142,7 +144,7 @@ def is_array(path: Path) -> bool:
             start = file.read(6)
     if not start:
         raise DataError(f"{path} is empty")
-    return start.startswith((_NPY, *_ZIP, _GZIP)) or _is_idx(start)
+    return start.startswith((NPY, *_ZIP, _GZIP)) or _is_idx(start)
 
 
 @contextmanager
@@ -166,7 +168,7 @@ def open_array(path: Path, name: str = "images") -> Iterator[ArrayFile]:
             elif start.startswith(_GZIP):
                 unpacked = cast(IO[bytes], stack.enter_context(gzip.GzipFile(fileobj=file)))
                 array = _open_idx(path, unpacked, size * _MAX_DEFLATE_RATIO, exact=False)
-            elif start.startswith(_NPY):
+            elif start.startswith(NPY):
                 array = _open_npy(path, file, size)
             elif start.startswith(b"\0\0"):
                 array = _open_idx(path, file, size, exact=True)
@@ -189,6 +191,15 @@ def read(path: Path, name: str = "images") -> NDArray[Any]:
     """Read the whole array of a file, found as by `open_array`. Raises DataError."""
     with open_array(path, name) as array:
         return _read_all(array)
+
+
+def read_npy(content: bytes, name: str) -> NDArray[Any]:
+    """Return the array in the content of an `.npy` file, called `name` in errors: DataError."""
+    path = Path(name)
+    with data_errors(path):
+        if not content.startswith(NPY):
+            raise DataError(f"{name} is not an .npy file")
+        return _read_all(_open_npy(path, io.BytesIO(content), len(content)))
 
 
 def map_array(path: Path) -> NDArray[Any]:

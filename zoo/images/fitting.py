@@ -29,15 +29,30 @@ def read_picture(path: Path, shape: Shape, resize: bool) -> Images:
     is composed on `zoo.images.pictures.BACKGROUND`. Raises DataError.
     """
     with pictures.open_picture(path) as file:
-        described = file.mode
-        if described in ("1", "L", "RGB", "P") and file.has_transparency_data:
-            described += " with transparency"
-        if not resize and sorted(file.size) != sorted(shape[:2]):
-            # Fail before decoding, which is slow for a large picture.
-            raise _mismatch_error(path, shape, file.size, described)
-        picture = pictures.apply_orientation(file)
+        return _read(file, path, shape, resize)
+
+
+def read_encoded(
+    content: bytes, name: str, formats: tuple[str, ...], shape: Shape, resize: bool
+) -> Images:
+    """Read the content of a picture file as `read_picture`, if it has one of Pillow's `formats`.
+
+    Errors call it `name`.
+    """
+    with pictures.open_encoded(content, name, formats) as file:
+        return _read(file, name, shape, resize)
+
+
+def _read(file: Image, source: object, shape: Shape, resize: bool) -> Images:
+    described = file.mode
+    if described in ("1", "L", "RGB", "P") and file.has_transparency_data:
+        described += " with transparency"
+    if not resize and sorted(file.size) != sorted(shape[:2]):
+        # Fail before decoding, which is slow for a large picture.
+        raise _mismatch_error(source, shape, file.size, described)
+    picture = pictures.apply_orientation(file)
     if not resize and not _matches(picture.size, described, shape):
-        raise _mismatch_error(path, shape, picture.size, described)
+        raise _mismatch_error(source, shape, picture.size, described)
     return _fit_picture(picture, shape)
 
 
@@ -70,7 +85,7 @@ def _fit_picture(picture: Image, shape: Shape) -> Images:
 
 
 def from_array(
-    array: NDArray[np.generic], source: Path, shape: Shape, resize: bool, got: str | None = None
+    array: NDArray[np.generic], source: object, shape: Shape, resize: bool, got: str | None = None
 ) -> Images:
     """Convert an array of images to uint8 [n, H, W, C] of exactly `shape`.
 
@@ -98,7 +113,7 @@ def batch_shape(shape: tuple[int, ...], image: Shape) -> tuple[int, ...]:
     return shape
 
 
-def _as_uint8(array: NDArray[np.generic], source: Path, problem: str) -> Images:
+def _as_uint8(array: NDArray[np.generic], source: object, problem: str) -> Images:
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array, dtype=np.uint8)
     if array.dtype.kind != "f":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 import warnings
@@ -115,6 +116,25 @@ def open_picture(path: Path) -> Iterator[Image]:
                     raise DataError(f"{path} is EPS, which is not supported: it is a program")
         except UnidentifiedImageError:
             raise DataError(f"{path} is not a picture, .npy, .npz or IDX file") from None
+        with picture:
+            yield picture
+
+
+@contextmanager
+def open_encoded(content: bytes, name: str, formats: tuple[str, ...]) -> Iterator[Image]:
+    """Open the content of a picture file as `open_picture` does, if it has one of these formats.
+
+    Errors call it `name`.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    with data_errors(Path(name)):
+        try:
+            with _suppress_warnings():
+                picture = Image.open(io.BytesIO(content), formats=formats)
+        except UnidentifiedImageError:
+            expected = f"{', '.join(formats[:-1])} or {formats[-1]}"
+            raise DataError(f"{name}: expected a picture of {expected}") from None
         with picture:
             yield picture
 

@@ -32,7 +32,7 @@ class Pair:
                 if plans.is_built(Path(self.encoder.path)):
                     beside = beside.with_suffix(plans.SUFFIX)
                 self.generator = stack.enter_context(open_generator(str(beside), **options))
-                _check(self.encoder, self.generator)
+                check_pair(self.encoder, self.generator)
             self._open = stack.pop_all()
 
     @property
@@ -71,7 +71,8 @@ def find_generator(encoder: Path) -> Path:
     return same if same.is_file() else same.with_suffix(ONNX)
 
 
-def _check(encoder: Encoder, generator: Generator) -> None:
+def check_pair(encoder: Encoder, generator: Generator) -> None:
+    """Raise ConfigError for an encoder of another latent width or image shape."""
     for name in ("latent_width", "image_shape"):
         ours, theirs = getattr(encoder, name), getattr(generator, name)
         if ours != theirs:

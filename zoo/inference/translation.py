@@ -168,18 +168,33 @@ def translate(
             continue
         position = index - len(names)
         hiding = masks.load(names, position) if masks else None
-        inputs = prepare.apply(images, seed, position, hiding)
-        known = images if prepare.knows_truth else None
-        started = time.perf_counter()
-        outputs = translator.translate(inputs, **_noise_arguments(translator, seed, position))
-        seconds = time.perf_counter() - started
-        yield TranslatedBlock(
-            names,
-            inputs,
-            outputs,
-            truths.load(names, position) if truths else known,
-            inputs[..., -1] == 0 if translator.alpha else None,
-            seconds,
+        truth = truths.load(names, position) if truths else None
+        yield translate_block(
+            translator, prepare, Block(images, names), seed, position, hiding, truth
         )
     if index <= first:
         raise DataError(f"first must be below the number of images, {index}, got {first}")
+
+
+def translate_block(
+    translator: Any,
+    preparation: Preparation,
+    block: Block,
+    seed: int,
+    first: int,
+    masks: Images | None = None,
+    truths: Images | None = None,
+) -> TranslatedBlock:
+    """Translate images `first`, first + 1, … of the run with `seed`.
+
+    masks: [k, H, W, 1], 255 where hidden; truths: [k, *image_shape] if known. Raises the errors of
+    `Preparation.apply` and the translator.
+    """
+    inputs = preparation.apply(block.images, seed, first, masks)
+    if truths is None and preparation.knows_truth:
+        truths = block.images
+    started = time.perf_counter()
+    outputs = translator.translate(inputs, **_noise_arguments(translator, seed, first))
+    seconds = time.perf_counter() - started
+    hidden = inputs[..., -1] == 0 if translator.alpha else None
+    return TranslatedBlock(block.names, inputs, outputs, truths, hidden, seconds)

@@ -7,13 +7,12 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,37 +22,22 @@ from zoo.serving import openapi
 from zoo.serving.errors import EXPECTED, explain
 from zoo.serving.kserve import rest
 from zoo.serving.kserve.inference import Repository
+from zoo.serving.limits import SMALL_BODY, Limits
 from zoo.serving.metrics import Metrics
-from zoo.serving.models import Model
+from zoo.serving.models import GeneratorModel, Model
 from zoo.serving.parameters import RequestError
-from zoo.serving.sampling import Sampler
+from zoo.serving.route import ModelEndpoint
+from zoo.serving.routes import ROUTES, routes_of
 
-SAMPLE = "/v1/models/{name}/sample"
-_ROUTES = frozenset(
-    ("/v1/models", "/v1/models/{name}", SAMPLE, "/healthz", "/readyz", "/metrics", *rest.ROUTES)
-)
+_OTHER_ROUTES = ("/v1/models", "/v1/models/{name}", "/healthz", "/readyz", "/metrics")
+_NAMES = frozenset((*_OTHER_ROUTES, *(route.path for route in ROUTES), *rest.ROUTES))
 
-_METHODS = ("GET", "HEAD", "POST")
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits of a service.
-
-    images: of the largest answer; body: bytes of the largest request; seconds: after which a
-    request that has not begun is given up (None: never); key: what clients must send.
-    """
-
-    images: int = 65536
-    body: int = 2**20
-    seconds: float | None = 30.0
-    key: str | None = None
 
 
 def make_app(
@@ -70,7 +54,7 @@ def make_app(
             if grpc_address is not None:
                 from zoo.serving.kserve import rpc
 
-                server = rpc.serve(grpc_address, repository, limits.body, limits.key, metrics)
+                server = rpc.serve(grpc_address, repository, SMALL_BODY, limits.key, metrics)
                 await stack.enter_async_context(server)
             yield
         for model in models.values():
@@ -84,20 +68,23 @@ def make_app(
         redoc_url=None,
     )
     metrics = Metrics(models)
-    repository = Repository(models, limits.images, limits.seconds)
+    generators = {
+        name: model for name, model in models.items() if isinstance(model, GeneratorModel)
+    }
+    repository = Repository(generators, limits.images, limits.seconds)
     app.router.routes.extend(rest.routes(repository))
 
     @app.get("/v1/models")
     async def list_models() -> dict[str, Any]:
         """Describe all models."""
-        return {"models": [model.describe() for model in models.values()]}
+        return {"models": [_describe(model) for model in models.values()]}
 
     @app.get("/v1/models/{name}")
     async def describe_model(name: str) -> dict[str, Any]:
         """Describe a model, with the manifest of its file."""
         if name not in models:
             raise RequestError(f"no model {name!r}", 404)
-        return {**models[name].describe(), "manifest": models[name].manifest}
+        return {**_describe(models[name]), "manifest": models[name].manifest}
 
     @app.get("/healthz")
     async def check_health() -> dict[str, str]:
@@ -114,16 +101,20 @@ def make_app(
         """Return the metrics in the text format of Prometheus."""
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    app.openapi = lambda: openapi.describe(app, limits.images)
+    app.openapi = lambda: openapi.describe(app, models, limits)
     for kind in EXPECTED:
         app.add_exception_handler(kind, answer_error)
-    infer = rest.Infer(repository, limits.body)
-    endpoints = {
-        SAMPLE: Sampler(models, limits.images, limits.seconds),
-        **dict.fromkeys(rest.INFER, infer),
+    endpoints: dict[str, Endpoint] = {
+        **{route.path: ModelEndpoint(route, models, limits, routes_of) for route in ROUTES},
+        **dict.fromkeys(rest.INFER, rest.Infer(repository, SMALL_BODY)),
     }
-    app.add_middleware(Gate, limits=limits, metrics=metrics, endpoints=endpoints)
+    bodies = {route.path: route.largest_body(limits) for route in ROUTES}
+    app.add_middleware(Gate, key=limits.key, metrics=metrics, endpoints=endpoints, bodies=bodies)
     return app
+
+
+def _describe(model: Model) -> dict[str, Any]:
+    return {**model.describe(), "routes": routes_of(model)}
 
 
 async def answer_error(_: Request, error: Exception) -> Response:
@@ -145,15 +136,20 @@ class Gate:
     """What all requests pass: the key, the limit of the body, metrics, and headers of answers.
 
     endpoints: those of `/v1/models/{name}/…` and `/v2/models/{name}/…` by route. They are called
-    from here, since the routing and the checks of FastAPI take as long as an image.
+    from here, since the routing and the checks of FastAPI take as long as an image. bodies: by
+    route, bytes of the largest body, where it is not SMALL_BODY.
     """
 
     def __init__(
-        self, app: ASGIApp, limits: Limits, metrics: Metrics, endpoints: Mapping[str, Endpoint]
+        self,
+        app: ASGIApp,
+        key: str | None,
+        metrics: Metrics,
+        endpoints: Mapping[str, Endpoint],
+        bodies: Mapping[str, int],
     ) -> None:
-        self._app, self._limits, self._metrics = app, limits, metrics
-        self._endpoints = endpoints
-        self._key = None if limits.key is None else limits.key.encode()
+        self._app, self._metrics, self._endpoints, self._bodies = app, metrics, endpoints, bodies
+        self._key = None if key is None else key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -169,11 +165,12 @@ class Gate:
             await send(message)
 
         try:
-            refusal = self._refusal(scope)
+            most = self._bodies.get(route, SMALL_BODY)
+            refusal = self._refusal(scope, most)
             if refusal is not None:
                 await refusal(scope, receive, answer)
                 return
-            endpoint, receive = self._endpoints.get(route), self._limited(receive)
+            endpoint, receive = self._endpoints.get(route), _limited(receive, most)
             if endpoint is None:
                 await self._app(scope, receive, answer)
             else:
@@ -182,7 +179,7 @@ class Gate:
         finally:
             self._metrics.count(route, status, time.perf_counter() - began)
 
-    def _refusal(self, scope: Scope) -> Response | None:
+    def _refusal(self, scope: Scope, most: int) -> Response | None:
         headers = dict(scope["headers"])
         open_to_all = scope["path"] in ("/healthz", "/readyz", *rest.OPEN)
         if self._key is not None and not open_to_all:
@@ -190,32 +187,32 @@ class Gate:
             if not hmac.compare_digest(given, self._key):
                 return _refuse("expected the header Authorization: Bearer KEY", 401)
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self._limits.body:
-            return _refuse(f"the body: expected at most {self._limits.body} bytes", 413)
+        if not length.isdigit() or int(length) > most:
+            return _refuse(f"the body: expected at most {most} bytes", 413)
         return None
 
-    def _limited(self, receive: Receive) -> Receive:
-        """Return a body that ends with an error beyond the limit, whatever its headers say."""
-        size = 0
 
-        async def limited() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > self._limits.body:
-                raise RequestError(f"the body: expected at most {self._limits.body} bytes", 413)
-            return message
+def _limited(receive: Receive, most: int) -> Receive:
+    """Return a body that ends with an error beyond the limit, whatever its headers say."""
+    size = 0
 
-        return limited
+    async def limited() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > most:
+            raise RequestError(f"the body: expected at most {most} bytes", 413)
+        return message
+
+    return limited
 
 
 async def _call(endpoint: Endpoint, request: Request) -> Response:
     """Call the endpoint of a model, and turn its errors into answers."""
-    if request.method not in _METHODS:
-        error: Exception = HTTPException(405, headers={"Allow": ", ".join(_METHODS)})
-        return await answer_error(request, error)
     try:
         return await endpoint(request, request.scope["path"].split("/")[3])
+    except ClientDisconnect:
+        return Response(status_code=499)
     except Exception as error:
         if not isinstance(error, EXPECTED):
             logging.getLogger("uvicorn.error").exception("an endpoint has failed")
@@ -224,7 +221,7 @@ async def _call(endpoint: Endpoint, request: Request) -> Response:
 
 def _route(path: str) -> str:
     """Return what the metrics call the route of a path: a few names, whatever clients ask for."""
-    if path in _ROUTES:
+    if path in _NAMES:
         return path
     parts = path.split("/")
     if path.startswith(("/v1/models/", "/v2/models/")):
@@ -232,7 +229,7 @@ def _route(path: str) -> str:
         if len(parts) > 5 and parts[4] == "versions":
             parts[5] = "{version}"
         route = "/".join(parts)
-        return route if route in _ROUTES else "other"
+        return route if route in _NAMES else "other"
     return "other"
 
 

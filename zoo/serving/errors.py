@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.exceptions import HTTPException
 
 from runtime.errors import ArgumentError, BusyError, ClosedError, DeadlineError, Error
+from zoo.errors import ZooError
 from zoo.serving.parameters import RequestError
 
-EXPECTED = (RequestError, Error, HTTPException, MemoryError)
+EXPECTED = (ZooError, Error, HTTPException, MemoryError)
 """Errors that say something to clients; any other is a bug."""
 
-_STATUS = ((ArgumentError, 400), (BusyError, 429), (DeadlineError, 503), (ClosedError, 503))
+_STATUS = (
+    (ArgumentError, 400),
+    (ZooError, 400),
+    (BusyError, 429),
+    (DeadlineError, 503),
+    (ClosedError, 503),
+)
+
+_OPTION = re.compile(r"--(?=[a-z])")
 
 
 def explain(error: Exception) -> tuple[int, str]:
@@ -20,4 +31,7 @@ def explain(error: Exception) -> tuple[int, str]:
     if isinstance(error, RequestError):
         return error.status, str(error)
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    return status, str(error) if isinstance(error, EXPECTED) else "an error of the service"
+    if not isinstance(error, EXPECTED):
+        return status, "an error of the service"
+    # What commands call --resize is the parameter resize here.
+    return status, _OPTION.sub("", str(error))

@@ -1,20 +1,22 @@
-"""The engines of a service, each with its batcher."""
+"""The engines of a service: each with those beside it, a batcher, and threads."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime import Batcher, Generator
+from runtime import Batcher, Classifier, Encoder, Generator, Mapping
 from zoo import engines
+from zoo.applications.domains import open_classifier
+from zoo.data.domains import domain_names, read_domains
 from zoo.errors import ConfigError
 from zoo.images.reading import sha256
-
-ROLES = ("generator",)
-"""Roles of engines that are served."""
+from zoo.inference.pairs import check_pair
+from zoo.serving.pool import Pool
 
 
 @dataclass(frozen=True)
@@ -27,46 +29,121 @@ class BatchOptions:
 
 
 class Model:
-    """A served engine: `identity` changes with whatever its images depend on."""
+    """A served engine: `identity` changes with whatever its answers depend on."""
 
-    def __init__(self, name: str, path: Path, options: dict[str, Any], batch: BatchOptions) -> None:
+    def __init__(
+        self, name: str, engine: Any, options: dict[str, Any], batch: BatchOptions
+    ) -> None:
         self.name = name
-        self.generator = Generator(path, **options)
-        self.batcher = Batcher(self.generator, batch.images, batch.delay, batch.queue)
         self.batch = batch
-        self.manifest = self.generator.manifest
+        self.manifest: dict[str, Any] = engine.manifest
+        self.backend: str = engine.backend
         self.precision = str(options.get("precision", "fp32"))
-        parts = (sha256(path), self.generator.backend, self.precision)
-        self.identity = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+        self.pool = Pool(engine.instances, batch.queue)
+        self._open = ExitStack()
+        self._files: list[str] = []
+        self._own(engine)
+
+    def _own(self, engine: Any) -> Any:
+        """Close an engine with the model, whose answers depend on its file."""
+        self._files.append(sha256(engine.path))
+        return self._open.enter_context(engine)
+
+    @property
+    def identity(self) -> str:
+        """Name of these files, computed in this way."""
+        parts = (*self._files, self.backend, self.precision)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     def describe(self) -> dict[str, Any]:
         """Return what clients see of the model."""
-        generator = self.generator
-        height, width, channels = generator.image_shape
         return {
             "name": self.name,
             "role": self.manifest["role"],
             "model": self.manifest["model"],
-            "image": {"height": height, "width": width, "channels": channels},
-            "latent": {"width": generator.latent_width, "priors": generator.priors},
-            "classes": generator.classes or generator.class_count,
-            "styles": generator.style_layers,
-            "backend": generator.backend,
+            "image": _describe_image(self.manifest["image"]),
+            "backend": self.backend,
             "precision": self.precision,
             "identity": self.identity,
         }
 
     async def close(self) -> None:
-        """Complete what was accepted, then release the engine."""
+        """Complete what was accepted, then release the engines."""
+        await self.pool.close()
+        self._open.close()
+
+
+class GeneratorModel(Model):
+    """A generator, with its encoder, and the halves of a style-based one, if they lie beside it."""
+
+    def __init__(self, name: str, path: Path, options: dict[str, Any], batch: BatchOptions) -> None:
+        self.generator = engines.open_generator(str(path), **options)
+        super().__init__(name, self.generator, options, batch)
+        self.batcher = Batcher(self.generator, batch.images, batch.delay, batch.queue)
+        self.directions: dict[str, list[float]] = self.manifest.get("directions") or {}
+        self.encoder: Encoder | None = None
+        self.halves: tuple[Mapping, Generator] | None = None
+        if engines.has_encoder(path):
+            self.encoder = self._own(engines.open_encoder(self.generator, **options))
+            check_pair(self.encoder, self.generator)
+        if all(engines.has_sibling(path, role) for role in ("mapping", "synthesis")):
+            mapping, synthesis = engines.open_halves(self.generator, **options)
+            self.halves = self._own(mapping), self._own(synthesis)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what clients see of the model."""
+        generator = self.generator
+        return {
+            **super().describe(),
+            "latent": {"width": generator.latent_width, "priors": generator.priors},
+            "classes": generator.classes or generator.class_count,
+            "styles": generator.style_layers,
+            "attributes": list(self.directions),
+        }
+
+    async def close(self) -> None:
+        """Complete what was accepted, then release the engines."""
         await self.batcher.close()
-        self.generator.close()
+        await super().close()
+
+
+class TranslatorModel(Model):
+    """A translator, with the classifier of domains if one lies beside it."""
+
+    def __init__(self, name: str, path: Path, options: dict[str, Any], batch: BatchOptions) -> None:
+        self.translator = engines.open_translator(str(path), **options)
+        super().__init__(name, self.translator, options, batch)
+        self.classifier: Classifier | None = None
+        if domain_names(self.translator):
+            classifier = self._open.enter_context(open_classifier(self.translator, **options))
+            self._files.append(sha256(classifier.path))
+            self.classifier = classifier
+
+    def describe(self) -> dict[str, Any]:
+        """Return what clients see of the model."""
+        domains = read_domains(self.translator) if self.classifier else None
+        return {
+            **super().describe(),
+            "task": self.manifest.get("task"),
+            "input": {**_describe_image(self.manifest["input"]), "alpha": self.translator.alpha},
+            "domains": list(domains.names) if domains else [],
+            "groups": [list(group) for group in domains.groups] if domains else [],
+        }
+
+
+def _describe_image(image: dict[str, Any]) -> dict[str, int]:
+    return {side: image[side] for side in ("height", "width", "channels")}
+
+
+ROLES = {"generator": GeneratorModel, "translator": TranslatorModel}
+"""How the engines of each role are served."""
 
 
 def load(names: Sequence[str], options: dict[str, Any], batch: BatchOptions) -> dict[str, Model]:
     """Load engines, by path or as shipped; a model is named after its file.
 
-    Raises ConfigError for two of one name, or an engine that draws no images; the errors of
-    runtime.Generator.
+    Raises ConfigError for two of one name, or an engine of another role than `ROLES`; the errors of
+    the runtime.
     """
     from runtime import manifest
 
@@ -79,5 +156,5 @@ def load(names: Sequence[str], options: dict[str, Any], batch: BatchOptions) -> 
             raise ConfigError(f"{path.name} has the role {role}, expected {' or '.join(ROLES)}")
         if name in models:
             raise ConfigError(f"two engines have the name {name}")
-        models[name] = Model(name, path, options, batch)
+        models[name] = ROLES[role](name, path, options, batch)
     return models

@@ -25,6 +25,7 @@ def serve(
     delay: float,
     queue: int,
     most: int,
+    body: int,
     timeout: float,
     key_file: Path | None,
     grpc_port: int | None,
@@ -34,14 +35,15 @@ def serve(
     Raises ConfigError, also if the address cannot be listened at, and the errors of
     runtime.Generator.
     """
-    for package in ("fastapi", "uvicorn", "prometheus_client"):
+    for package in ("fastapi", "uvicorn", "prometheus_client", "python_multipart"):
         require(package, "serve")
     if grpc_port is not None:
         require("grpc", "serve")
         require("google.protobuf", "serve")
     import uvicorn
 
-    from zoo.serving.app import Limits, make_app
+    from zoo.serving.app import make_app
+    from zoo.serving.limits import Limits
 
     options = {
         "device": device,
@@ -49,7 +51,7 @@ def serve(
         "precision": precision,
         "instances": instances,
     }
-    limits = Limits(images=most, seconds=timeout, key=_read_key(key_file))
+    limits = Limits(most, body, timeout, _read_key(key_file))
     listener = _listen(host, port)
     grpc_address = None if grpc_port is None else _find_address(host, grpc_port, listener)
     models = load(engines, options, BatchOptions(batch, delay / 1000, queue))

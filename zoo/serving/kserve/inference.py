@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import runtime
 from zoo.serving.kserve import signatures
 from zoo.serving.kserve.tensors import TensorData, TensorSpec, read
-from zoo.serving.models import Model
+from zoo.serving.models import GeneratorModel
 from zoo.serving.parameters import RequestError, read_all, show
 
 VERSION = "1"
@@ -59,7 +59,7 @@ class Counts:
 class Served:
     """A model of the protocol, with its statistics."""
 
-    def __init__(self, model: Model, most: int) -> None:
+    def __init__(self, model: GeneratorModel, most: int) -> None:
         self.model = model
         self.signature = signatures.describe(model)
         self._inputs = {spec.name: spec for spec in self.signature.inputs}
@@ -167,7 +167,9 @@ class Served:
 class Repository:
     """All models of a service. most: rows of the largest request; seconds: a request's limit."""
 
-    def __init__(self, models: Mapping[str, Model], most: int, seconds: float | None) -> None:
+    def __init__(
+        self, models: Mapping[str, GeneratorModel], most: int, seconds: float | None
+    ) -> None:
         self.seconds = seconds
         self._served = {name: Served(model, most) for name, model in models.items()}
 

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from zoo.serving.kserve import bodies, coding
 from zoo.serving.kserve.inference import Repository, Served
-from zoo.serving.sampling import BLOCK
+from zoo.serving.pool import BLOCK
 
 _MODEL = "/v2/models/{name}"
 _VERSION = "/v2/models/{name}/versions/{version}"

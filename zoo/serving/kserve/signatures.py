@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from runtime import DecodeRequest, SampleRequest
 from zoo.serving import sampling
 from zoo.serving.kserve.tensors import TensorSpec
-from zoo.serving.models import Model
+from zoo.serving.models import GeneratorModel
 from zoo.serving.parameters import Parameter
 
 Values = Mapping[str, Any]
@@ -30,7 +30,7 @@ class Signature:
     run: Run
 
 
-def _describe_generator(model: Model) -> Signature:
+def _describe_generator(model: GeneratorModel) -> Signature:
     """Images by seed and index: a row is an image, and the same image in every request."""
     generator = model.generator
     if not generator.priors:
@@ -53,7 +53,7 @@ def _describe_generator(model: Model) -> Signature:
     return Signature(tuple(inputs), _images(model), options, run)
 
 
-def _describe_decoder(model: Model) -> Signature:
+def _describe_decoder(model: GeneratorModel) -> Signature:
     """Images of latents, by a decoder that has no prior."""
 
     async def run(values: Values, chosen: Values, seconds: float | None) -> NDArray[Any]:
@@ -63,13 +63,13 @@ def _describe_decoder(model: Model) -> Signature:
     return Signature((latents,), _images(model), (), run)
 
 
-def _images(model: Model) -> TensorSpec:
+def _images(model: GeneratorModel) -> TensorSpec:
     return TensorSpec("images", "UINT8", (-1, *model.generator.image_shape))
 
 
-_ROLES: dict[str, Callable[[Model], Signature]] = {"generator": _describe_generator}
+_ROLES: dict[str, Callable[[GeneratorModel], Signature]] = {"generator": _describe_generator}
 
 
-def describe(model: Model) -> Signature:
+def describe(model: GeneratorModel) -> Signature:
     """Return the signature of a model."""
     return _ROLES[model.manifest["role"]](model)

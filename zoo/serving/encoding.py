@@ -1,0 +1,76 @@
+"""`encode` and `reconstruct`: latents of pictures, and pictures of these."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime import DecodeRequest
+from zoo.serving import answers
+from zoo.serving.answers import Answer
+from zoo.serving.decoding import resize
+from zoo.serving.inputs import pictures
+from zoo.serving.limits import Limits
+from zoo.serving.models import GeneratorModel, Model
+from zoo.serving.parameters import Parameter, Values
+from zoo.serving.pool import BLOCK
+from zoo.serving.route import Route
+from zoo.serving.uploads import Images, read_images
+
+
+def _parameters(most: int) -> tuple[Parameter, ...]:
+    return pictures("images", "Pictures, or an array of them.", required=True), resize()
+
+
+async def _read(model: GeneratorModel, values: Values, limits: Limits) -> Images:
+    return await read_images(model, values, model.generator.image_shape, limits)
+
+
+async def _encode(model: GeneratorModel, values: Values, limits: Limits) -> Answer:
+    assert model.encoder is not None
+    images, encode = await _read(model, values, limits), model.encoder.encode
+    pairs = (np.stack(encode(part), axis=1) for part in _split(images))
+    blocks = model.pool.blocks(len(images), limits.seconds, pairs)
+    count, width = len(images), model.generator.latent_width
+    return Answer((count, 2, width), blocks, {"X-Zoo-Shape": f"{count},{width}"})
+
+
+async def _reconstruct(model: GeneratorModel, values: Values, limits: Limits) -> Answer:
+    assert model.encoder is not None
+    images, embed = await _read(model, values, limits), model.encoder.embed
+
+    async def decode() -> AsyncGenerator[NDArray[np.uint8], None]:
+        encoded = model.pool.blocks(len(images), limits.seconds, map(embed, _split(images)))
+        async for latents in encoded:
+            yield await model.batcher.decode(DecodeRequest(latents), limits.seconds)
+
+    return Answer((len(images), *model.generator.image_shape), decode())
+
+
+def _split(images: Images) -> Iterator[Images]:
+    return (images[begin : begin + BLOCK] for begin in range(0, len(images), BLOCK))
+
+
+def _encodes(model: Model) -> bool:
+    return isinstance(model, GeneratorModel) and model.encoder is not None
+
+
+ENCODE = Route(
+    "encode",
+    "Latents of pictures",
+    _parameters,
+    _encodes,
+    _encode,
+    array="images",
+    formats=answers.LATENTS,
+)
+RECONSTRUCT = Route(
+    "reconstruct",
+    "Pictures, encoded and decoded",
+    _parameters,
+    _encodes,
+    _reconstruct,
+    array="images",
+)

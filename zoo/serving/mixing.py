@@ -1,0 +1,93 @@
+"""`mix`: images with the styles of two points, by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from zoo.applications import mixing, style_mixing
+from zoo.applications.style_mixing import BANDS, Band
+from zoo.serving.answers import Answer
+from zoo.serving.decoding import check_count, read_points, seed_of_samples
+from zoo.serving.inputs import points
+from zoo.serving.limits import Limits
+from zoo.serving.models import GeneratorModel, Model
+from zoo.serving.parameters import Parameter, RequestError, Values, show, words
+from zoo.serving.route import Route
+from zoo.serving.sampling import truncation
+
+
+def _parameters(most: int) -> tuple[Parameter, ...]:
+    each = "each seed:K, sample:I or a latent"
+    one = {"type": "integer", "minimum": 0}
+    return (
+        points("across", f"Sources B, which provide the styles of a band, {each}.", required=True),
+        points("down", f"Sources A, which provide all other styles, {each}.", required=True),
+        words("bands", f"Some of {', '.join(BANDS)}; by default all that the model has."),
+        Parameter(
+            "layers",
+            _parse_layers,
+            {"oneOf": [one, {"type": "array", "minItems": 1, "items": one}]},
+            "Layers of one band of your own, in the place of bands.",
+            query={"type": "string", "pattern": "^[0-9]{1,9}(,[0-9]{1,9})*$"},
+        ),
+        seed_of_samples(),
+        truncation(None),
+    )
+
+
+def _parse_layers(value: Any) -> list[int]:
+    values = value
+    if isinstance(value, str):
+        values = [int(part) if part.isdecimal() else part for part in value.split(",")]
+    elif isinstance(value, int):
+        values = [value]
+    whole = isinstance(values, list) and all(isinstance(each, int) for each in values)
+    if not whole or not values or any(isinstance(each, bool) for each in values):
+        raise ValueError(f"expected numbers of layers, got {show(value)}")
+    return sorted(set(values))
+
+
+async def _mix(model: GeneratorModel, values: Values, limits: Limits) -> Answer:
+    assert model.halves is not None
+    mapping, synthesis = model.halves
+    layers = model.generator.style_layers
+    chosen = _bands(model, values)
+    across = await read_points(model, values, limits, "across")
+    down = await read_points(model, values, limits, "down")
+    count = len(chosen) * len(down) * len(across)
+    check_count(count, limits)
+    styles = await model.pool.run(
+        len(down) + len(across),
+        limits.seconds,
+        partial(style_mixing.styles, mapping, np.concatenate([down, across]), values["truncation"]),
+    )
+    a, b = styles[: len(down)], styles[len(down) :]
+
+    images = style_mixing.mix_pairs(synthesis, a, b, layers, chosen)
+    blocks = model.pool.blocks(count, limits.seconds, images)
+    return Answer((count, *model.generator.image_shape), blocks)
+
+
+def _bands(model: GeneratorModel, values: Values) -> Sequence[Band]:
+    """Return the bands of a request. Raises RequestError and ConfigError."""
+    bands, own = values["bands"], values["layers"]
+    if own is None:
+        names = None if bands is None else mixing.parse_bands(",".join(bands))
+        return mixing.select_bands(model.generator, names)
+    if bands is not None:
+        raise RequestError("bands and layers: expected one of them, got both")
+    layers = model.generator.style_layers
+    if own[0] < 0 or own[-1] >= layers:
+        raise RequestError(f"layers: expected numbers from 0 to {layers - 1}, got {show(own)}")
+    return [Band("layers", own)]
+
+
+def _mixes(model: Model) -> bool:
+    return isinstance(model, GeneratorModel) and model.halves is not None
+
+
+MIX = Route("mix", "Images with the styles of two points", _parameters, _mixes, _mix)
