@@ -32,6 +32,7 @@ WITH_PYTORCH = {
     "zoo.evaluation.elbo",
     "zoo.evaluation.inception",
     "zoo.evaluation.scores",
+    "zoo.generation.dataset",
 }
 """Modules that import PyTorch, and that others import in the functions that need them."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +73,20 @@ def check_prior(generator: Generator, prior: str) -> None:
     if prior != "normal" and prior not in generator.priors:
         name = Path(generator.path).name
         raise ConfigError(f"{name} has no learned prior; use --prior normal")
+
+
+def parse_label(text: str, names: Sequence[str] = ()) -> int | str:
+    """Return the class that a text means: one of the names, else an integer, else the text itself.
+
+    runtime.Generator refuses classes that do not exist.
+    """
+    number = text not in names and re.fullmatch("-?[0-9]{1,18}", text)
+    return int(text) if number else text
+
+
+def split_labels(text: str, names: Sequence[str] = ()) -> list[int | str]:
+    """Return the classes of a text `A,B,…`, each as `parse_label` does."""
+    return [parse_label(part.strip(), names) for part in text.split(",")]
 
 
 def encoder_path(engine: Path, **options: Any) -> Path:

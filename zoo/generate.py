@@ -37,7 +37,8 @@ class Number(click.ParamType):
 )
 @click.option("--shard-size", type=COUNT, default=10_000, help="Images of a shard.")
 @click.option("--part", metavar="I/N", help="Only shards I, I + N, I + 2 N, …, I from 0.")
-@click.option("--workers", type=COUNT, help="Processes.  [a core each]")
+@click.option("--workers", type=COUNT, help="Processes, or actors of Ray.  [a core each]")
+@click.option("--ray", metavar="ADDRESS", help="Work on a Ray cluster: HOST:PORT, or local.")
 @click.option("--labels", metavar="A,B,…", help="Images of these classes in turn.")
 @click.option(
     "--prior",
@@ -55,7 +56,7 @@ def main(engine: str, out: str, **options: Any) -> None:
     A shard appears whole, and then a line in index.jsonl says what it holds, its
     SHA-256, and what made it. The same command again makes only what is missing or
     damaged, byte for byte as before. Machines that share nothing but a folder divide
-    the work by --part 0/3, 1/3 and 2/3.
+    the work by --part 0/3, 1/3 and 2/3, or are a cluster of Ray.
     """
     from zoo.generation.run import generate
 

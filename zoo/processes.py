@@ -7,6 +7,7 @@ its threads (fork).
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,7 +45,9 @@ class PipedProcess:
         status = self._process.wait()
         self._stderr.seek(0)
         lines = self._stderr.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"exit code {status}"
+        if lines:
+            return lines[-1]
+        return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
 
     def kill(self) -> None:
         """End the process at once; other threads may use it, and find that it has ended."""

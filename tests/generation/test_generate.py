@@ -2,51 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-import os
-import signal
 import subprocess
 import sys
 import tarfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from runtime import Generator
+from shards import contents, make, read_png
 from zoo import engine_path
-from zoo.generation.run import generate
-
-SIZE = 40
 
 
 @pytest.fixture(scope="module")
 def cgan() -> Iterator[Generator]:
     with Generator(engine_path("cgan.onnx"), instances=1) as generator:
         yield generator
-
-
-def make(out: Path, count: int = 100, **options: Any) -> str:
-    options = {"shard_size": SIZE, "seed": 5, "first": 7, "workers": 1, **options}
-    return generate("cgan", str(out), count=count, **options)
-
-
-def contents(folder: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.startswith("index")
-    }
-
-
-def read_png(content: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(content)))[:, :, None]
 
 
 def test_webdataset(tmp_path: Path, cgan: Generator) -> None:
@@ -171,58 +145,6 @@ def test_an_index_with_a_torn_line(tmp_path: Path) -> None:
     assert "1 shard made, 2 kept" in make(tmp_path / "set")
     assert len(index.read_text().splitlines()) == 4
     assert "0 shards made, 3 kept" in make(tmp_path / "set")
-
-
-def start(out: Path, workers: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "zoo.generate", "--engine", "cgan", "-n", "24e2"]
-    command += ["--shard-size", "100", "--workers", str(workers), "--out", str(out)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-
-
-def wait_for(condition: Any, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
-def children(process: subprocess.Popen[bytes]) -> list[int]:
-    listed = Path(f"/proc/{process.pid}/task").glob("*/children")
-    return [int(pid) for path in listed for pid in path.read_text().split()]
-
-
-def test_killed_at_any_moment(tmp_path: Path) -> None:
-    """Of the run, or of its workers, nothing but the shards in progress is lost."""
-    generate("cgan", str(tmp_path / "whole"), count=2400, shard_size=100, workers=1)
-    whole, out = contents(tmp_path / "whole"), tmp_path / "set"
-    for made in (1, 6):
-        run = start(out, workers=2)
-        wait_for(lambda made=made: len(list(out.glob("*.tar"))) > made)
-        workers = children(run)
-        run.kill()
-        run.wait()
-        # They end by themselves, when nobody reads what they write.
-        wait_for(lambda workers=workers: not any(Path(f"/proc/{p}").exists() for p in workers))
-        kept = contents(out)
-        assert {name: whole[name] for name in kept if name.endswith(".tar")} == {
-            name: digest for name, digest in kept.items() if name.endswith(".tar")
-        }
-    run = start(out, workers=2)
-    count = len(list(out.glob("*.tar")))
-    wait_for(lambda: len(list(out.glob("*.tar"))) > count)
-    os.kill(children(run)[0], signal.SIGKILL)
-    assert run.wait(120) == 0, run.stderr.read() if run.stderr else ""
-    assert contents(out) == whole
-
-
-def test_interrupted(tmp_path: Path) -> None:
-    run = start(tmp_path / "set", workers=2)
-    wait_for(lambda: list((tmp_path / "set").glob("*.tar")))
-    workers = children(run)
-    run.send_signal(signal.SIGINT)
-    assert run.wait(60) == 130
-    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
-    assert run.stderr is not None and run.stderr.read().strip() == b"interrupted"
 
 
 @pytest.mark.parametrize(

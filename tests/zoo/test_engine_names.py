@@ -66,3 +66,12 @@ def test_what_tensorrt_needs_is_said(here: Path, monkeypatch: pytest.MonkeyPatch
         engines.resolve("vae.plan")
     assert "TensorRT is not installed: pip install 'generator-zoo[export,gpu]'" in str(raised.value)
     assert not plans.is_built(Path("vae.plan"))
+
+
+def test_classes_as_text() -> None:
+    """A number is a number unless a class is called so; blanks around commas do not count."""
+    assert engines.split_labels("Bag, 3,-1 ,ankle boot") == ["Bag", 3, -1, "ankle boot"]
+    assert engines.split_labels("7,8", ["nine", "8"]) == [7, "8"]
+    assert engines.split_labels("0,,") == [0, "", ""]
+    for text in ("1.5", "٣", "0x1", "9" * 5000, "--1", "1e3"):
+        assert engines.parse_label(text) == text

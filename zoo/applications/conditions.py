@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime import Generator, noise
 from zoo.applications import style_mixing
-from zoo.engines import open_halves
+from zoo.engines import open_halves, parse_label, split_labels
 from zoo.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -82,7 +82,10 @@ def parse(
         if not generator.class_count:
             option = "--label" if labels is None else "--labels"
             raise ConfigError(f"{option}: {name} is not conditional and has no classes")
-        classes = _parse_labels(label, labels, generator.classes)
+        names = generator.classes
+        classes = (
+            split_labels(labels, names) if labels is not None else [parse_label(str(label), names)]
+        )
     layers = generator.style_layers
     if truncation is not None and not layers:
         raise ConfigError(f"--truncation: {name} is not style-based")
@@ -95,17 +98,6 @@ def parse(
     if mix is not None and not 1 <= mix < layers:
         raise ConfigError(f"--mix: expected a layer from 1 to {layers - 1}, got {mix}")
     return Conditions(classes, truncation, mix)
-
-
-def _parse_labels(label: str | None, labels: str | None, names: list[str]) -> list[int | str]:
-    texts = [label] if label is not None else [part.strip() for part in str(labels).split(",")]
-    if not all(texts):
-        raise ConfigError(f"--labels: expected classes separated by commas, got {labels!r}")
-    classes: list[int | str] = []
-    for text in map(str, texts):
-        number = text not in names and text.removeprefix("-").isdecimal()
-        classes.append(int(text) if number else text)
-    return classes
 
 
 def mix_samples(

@@ -1,4 +1,4 @@
-"""What a run generates: its images, divided into shards."""
+"""What a run generates: the images of a source, divided into shards."""
 
 from __future__ import annotations
 
@@ -8,36 +8,32 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from zoo.errors import ConfigError
-
-UINT64_MAX = 2**64 - 1
+from zoo.generation.source import UINT64_MAX, Source
 
 SUFFIXES = {"webdataset": ".tar", "parquet": ".parquet", "npy": ".npy", "png": ""}
 """Formats of shards, and what their names end with; shards of PNG files are folders."""
 
+MOST_SHARDS = 10_000_000
+"""More files than one folder should have; their names have eight digits."""
+
 
 @dataclass(frozen=True)
-class Plan:
-    """Images `first` … `first + count - 1` of a seed, in shards of `shard_size`.
+class Plan(Source):
+    """Images `first` … `first + count - 1` of a source, in shards of `shard_size`."""
 
-    engine: path of the file; digest: its SHA-256; labels: classes that the images have in turn;
-    options: those of runtime.Generator.
-    """
-
-    engine: str
-    digest: str
     count: int
-    seed: int
     first: int
     format: str
     shard_size: int
-    labels: list[int] | None
-    prior: str
-    truncation: float
-    options: dict[str, Any]
 
     def __post_init__(self) -> None:
         if self.first > UINT64_MAX - self.count + 1:
             raise ConfigError("--first: the indices of all images must be below 2**64")
+        if self.shards > MOST_SHARDS:
+            raise ConfigError(
+                f"--shard-size: {self.shard_size:,} images would give {self.shards:,} shards, "
+                f"expected at most {MOST_SHARDS:,}"
+            )
 
     @property
     def shards(self) -> int:
@@ -74,6 +70,11 @@ class Plan:
     def to_json(self) -> str:
         """Return the plan as one line."""
         return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """Return the plan of a line."""
+        return cls(**json.loads(text))
 
 
 def parse_part(text: str | None) -> tuple[int, int]:

@@ -5,32 +5,35 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import OutputError
 from zoo.generation.plan import Plan
+from zoo.generation.worker import remove_leftovers
 from zoo.processes import PipedProcess
 
 TRIES = 3
 """How often a shard is begun whose worker dies."""
 
 
-class Worker:
-    """A process of `zoo.generation.worker`."""
+class WorkerProcess:
+    """A process of `zoo.generation.worker`; `shard` is what it makes, or made last."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
+        self.shard: int | None = None
         self.process = PipedProcess("from zoo.generation import worker; worker.work()")
-        self._send(json.dumps({"plan": asdict(plan), "folder": str(folder)}))
+        self._send(plan.to_json())
+        self._send(json.dumps(str(folder)))
 
     def make(self, shard: int) -> dict[str, Any] | None:
         """Make a shard, and return its entry; None if the process has died. Raises OutputError."""
+        self.shard = shard
         self._send(str(shard))
         line = self.process.stdout.readline()
-        if not line:
+        if not line.endswith(b"\n"):
             return None
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
@@ -45,20 +48,19 @@ class Worker:
 
 
 def make_shards(
-    plan: Plan, folder: Path, shards: Iterable[int], workers: int
+    plan: Plan, folder: Path, shards: Sequence[int], workers: int
 ) -> Generator[dict[str, Any], None, None]:
     """Make shards with that many processes, and yield their entries as they are done.
 
-    A worker that dies is replaced, and its shard begun again. Raises OutputError.
+    A worker that dies is replaced, and its shard begun again. What is unfinished at the end is
+    removed. Raises OutputError.
     """
-    todo: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-    count = 0
+    todo: queue.SimpleQueue[int] = queue.SimpleQueue()
     for shard in shards:
         todo.put(shard)
-        count += 1
     done: queue.SimpleQueue[dict[str, Any] | BaseException] = queue.SimpleQueue()
     stop = threading.Event()
-    running: list[Worker] = []
+    running: list[WorkerProcess] = []
 
     def run() -> None:
         worker = None
@@ -68,10 +70,9 @@ def make_shards(
                     shard = todo.get_nowait()
                 except queue.Empty:
                     return
-                assert shard is not None
                 for attempt in range(TRIES):
                     if worker is None:
-                        worker = Worker(plan, folder)
+                        worker = WorkerProcess(plan, folder)
                         running.append(worker)
                     entry = worker.make(shard)
                     if entry is not None:
@@ -84,6 +85,7 @@ def make_shards(
                     worker.process.close()
                     worker = None
                     if attempt == TRIES - 1:
+                        remove_leftovers(plan, folder, shard)
                         raise OutputError(f"a process that makes shards has failed: {reason}")
         except BaseException as error:
             done.put(error)
@@ -92,11 +94,11 @@ def make_shards(
                 running.remove(worker)
                 worker.process.close()
 
-    threads = [threading.Thread(target=run, daemon=True) for _ in range(min(workers, count))]
+    threads = [threading.Thread(target=run, daemon=True) for _ in range(min(workers, len(shards)))]
     for thread in threads:
         thread.start()
     try:
-        for _ in range(count):
+        for _ in shards:
             entry = done.get()
             if isinstance(entry, BaseException):
                 raise entry
@@ -109,3 +111,5 @@ def make_shards(
             thread.join()
         for worker in running:
             worker.process.close()
+            if worker.shard is not None:
+                remove_leftovers(plan, folder, worker.shard)

@@ -7,14 +7,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from runtime import Generator
-from zoo.engines import check_prior, resolve
-from zoo.errors import ConfigError, DataError, OutputError
-from zoo.generation import index
+from zoo.errors import DataError, OutputError
+from zoo.generation import index, pool, ray_actors
 from zoo.generation.plan import Plan, parse_part, shards_of_part
-from zoo.generation.pool import make_shards
-from zoo.images.atomic import check_name
-from zoo.images.reading import sha256
+from zoo.generation.source import open_source
+from zoo.images.atomic import check_folder, check_name, lock_output
 from zoo.optional import require
 from zoo.progress import Progress, number_of_images, rate
 
@@ -30,6 +27,7 @@ def generate(
     shard_size: int = 10_000,
     part: str | None = None,
     workers: int | None = None,
+    ray: str | None = None,
     labels: str | None = None,
     prior: str = "normal",
     truncation: float = 1.0,
@@ -47,41 +45,52 @@ def generate(
     OutputError, and the errors of runtime.Generator.
     """
     check_name(out)
-    folder, share = Path(out), parse_part(part)
+    folder, share = Path(os.path.abspath(out)), parse_part(part)
     if format == "parquet":
         require("pyarrow")
-    plan = _make_plan(
-        engine, options, count, seed, first, format, shard_size, labels, prior, truncation
-    )
+    source = open_source(engine, seed, labels, prior, truncation, **options)
+    plan = Plan(**vars(source), count=count, first=first, format=format, shard_size=shard_size)
     shards = list(shards_of_part(plan, share))
-    if not verify:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot write {out}: {error.strerror}") from error
-    entries = index.read(folder)
-    wrong = {shard: index.check(plan, folder, shard, entries) for shard in shards}
-    missing = [shard for shard in shards if wrong[shard]]
-    if not (verify or overwrite):
-        _check_same_run(plan, out, entries)
     if verify:
-        if missing:
-            listed = "; ".join(f"{plan.name(shard)} {wrong[shard]}" for shard in missing[:10])
-            raise DataError(f"{out}: {len(missing):,} of {len(shards):,} shards: {listed}")
+        if wrong := _find_wrong(plan, folder, shards, index.read(folder)):
+            listed = "; ".join(f"{plan.name(shard)} {wrong[shard]}" for shard in list(wrong)[:10])
+            raise DataError(f"{out}: {len(wrong):,} of {len(shards):,} shards: {listed}")
         return f"{out}: {_shards(len(shards))} as they should be"
-    images = sum(plan.rows(shard)[1] for shard in missing)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {out}: {error.strerror}") from error
+    check_folder(out, overwrite=True)
     path = index.path_of_part(folder, share)
-    with Progress(images, verbose) as progress:
-        with closing(make_shards(plan, folder, missing, workers or _workers(plan))) as made:
+    # Two runs of the same part would do the same work.
+    with lock_output(path):
+        entries = index.read(folder)
+        if not overwrite:
+            _check_same_run(plan, out, entries)
+        missing = list(_find_wrong(plan, folder, shards, entries))
+        images = sum(plan.rows(shard)[1] for shard in missing)
+        if ray is None:
+            made = pool.make_shards(plan, folder, missing, workers or _workers(plan))
+        else:
+            made = ray_actors.make_shards(plan, folder, missing, workers, ray)
+        with Progress(images, verbose) as progress, closing(made):
             for entry in made:
                 index.append(path, entry)
                 progress.advance(int(entry["count"]))
-        seconds = progress.seconds
+            seconds = progress.seconds
     kept = len(shards) - len(missing)
     return (
         f"{out}: {_shards(len(missing))} made, {kept:,} kept; {number_of_images(images)}, "
         f"{rate(images, seconds)}"
     )
+
+
+def _find_wrong(
+    plan: Plan, folder: Path, shards: list[int], entries: dict[int, dict[str, Any]]
+) -> dict[int, str]:
+    """Return what is wrong, by shard, with those that are not there as planned."""
+    checks = ((shard, index.check(plan, folder, shard, entries)) for shard in shards)
+    return {shard: problem for shard, problem in checks if problem}
 
 
 def _check_same_run(plan: Plan, out: str, entries: dict[int, dict[str, Any]]) -> None:
@@ -96,56 +105,9 @@ def _check_same_run(plan: Plan, out: str, entries: dict[int, dict[str, Any]]) ->
             )
 
 
-def _make_plan(
-    engine: str,
-    options: dict[str, Any],
-    count: int,
-    seed: int,
-    first: int,
-    format: str,
-    shard_size: int,
-    labels: str | None,
-    prior: str,
-    truncation: float,
-) -> Plan:
-    path = resolve(engine, **options)
-    options = {name: value for name, value in options.items() if value is not None}
-    options.setdefault("instances", 1)
-    # Opened here so that a wrong option is reported before any work.
-    with Generator(path, **options) as generator:
-        check_prior(generator, prior)
-        if generator.manifest["image"]["dtype"] != "uint8":
-            raise ConfigError(f"{path.name} generates floats, expected uint8 images")
-        classes = generator._classes.parse(None if labels is None else _split(labels))
-        generator.sample(
-            1, labels=classes, cycle=classes is not None, prior=prior, truncation=truncation
-        )
-    return Plan(
-        str(path),
-        sha256(path),
-        count,
-        seed,
-        first,
-        format,
-        shard_size,
-        None if classes is None else classes.tolist(),
-        prior,
-        truncation,
-        options,
-    )
-
-
-def _split(labels: str) -> list[int | str]:
-    """Return the classes of `--labels A,B,…`, by number or name."""
-    parts = [part.strip() for part in labels.split(",")]
-    return [int(part) if part.isdecimal() else part for part in parts]
-
-
 def _workers(plan: Plan) -> int:
     """A worker for each core, or one that keeps a GPU busy."""
-    if str(plan.options.get("device", "auto")).startswith("cuda") or plan.engine.endswith(".plan"):
-        return 1
-    return len(os.sched_getaffinity(0))
+    return 1 if plan.uses_gpu else len(os.sched_getaffinity(0))
 
 
 def _shards(count: int) -> str:

@@ -7,41 +7,44 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import runtime
-from runtime import Generator
-from zoo.errors import ZooError
+from zoo.errors import OutputError, ZooError, is_out_of_memory
 from zoo.generation import index
 from zoo.generation.plan import Plan
 from zoo.generation.shards import WRITERS, Block
 from zoo.images import png
-from zoo.images.atomic import replace_file, replace_folder
+from zoo.images.atomic import lock_output, replace_file, replace_folder
 
 _ROWS = 256
 
 
 class Maker:
-    """Maker of the shards of a plan in a folder."""
+    """Maker of the shards of a plan in a folder. Raises as `Source.open`."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
         self.plan, self.folder = plan, folder
-        self.generator = Generator(plan.engine, **plan.options)
+        self.generator = plan.open()
 
     def make(self, shard: int) -> dict[str, object]:
-        """Write a shard, which appears whole, and return its entry of the index."""
+        """Write a shard, which appears whole, and return its entry of the index.
+
+        Waits while another process writes the shard, such as one that a killed run has left: it
+        writes the same bytes.
+        """
         plan = self.plan
         target = self.folder / plan.name(shard)
-        if target.is_dir():
-            # `replace_folder` would keep files that are not in the new shard.
-            shutil.rmtree(target)
-        replace = replace_folder if plan.format == "png" else replace_file
-        with replace(target) as temporary:
-            WRITERS[plan.format](temporary, self._blocks(shard), plan.rows(shard)[1])
-            sha256, size = index.digest(temporary)
+        with lock_output(_lock_name(target), wait=True):
+            if target.is_dir():
+                # `replace_folder` would keep files that are not in the new shard.
+                shutil.rmtree(target)
+            replace = replace_folder if plan.format == "png" else replace_file
+            with replace(target) as temporary:
+                WRITERS[plan.format](temporary, self._blocks(shard), plan.rows(shard)[1])
+                sha256, size = index.digest(temporary)
         return {
             **plan.entry(shard),
             "sha256": sha256,
@@ -52,38 +55,52 @@ class Maker:
         }
 
     def _blocks(self, shard: int) -> Iterator[Block]:
-        plan, generator = self.plan, self.generator
-        first, count = plan.rows(shard)
-        classes = generator.class_count
-        options: dict[str, Any] = {"prior": plan.prior, "truncation": plan.truncation}
-        labels = None if plan.labels is None else np.array(plan.labels, np.int64)
+        first, count = self.plan.rows(shard)
         for begin in range(0, count, _ROWS):
             rows = min(_ROWS, count - begin)
-            start = first + begin
-            images = generator.sample(
-                rows, plan.seed, start, labels=labels, cycle=labels is not None, **options
-            )
-            own = None
-            if classes:
-                places = [
-                    (start + row) % (classes if labels is None else len(labels))
-                    for row in range(rows)
-                ]
-                own = np.array(places, np.int64) if labels is None else labels[places]
-            yield Block(images, plan.seed, start, own, tuple(generator.classes))
+            yield self.plan.block(self.generator, first + begin, rows)
+
+
+def _lock_name(target: Path) -> Path:
+    """Return what is locked while a shard is made; the shard itself may be replaced by another."""
+    return target.with_name(f"{target.name}.shard")
+
+
+def remove_leftovers(plan: Plan, folder: Path, shard: int) -> None:
+    """Remove the unfinished files of a shard whose process was killed, unless another makes it."""
+    target = folder / plan.name(shard)
+    with suppress(OutputError), lock_output(_lock_name(target)), lock_output(target):
+        pass
+
+
+class Worker:
+    """Maker of shards that returns errors as lines, for a process that another one watches."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.plan, self.folder = plan, folder
+        self._maker: Maker | None = None
+
+    def make(self, shard: int) -> dict[str, Any]:
+        """Make a shard, and return {"entry": its entry} or {"error": what went wrong}."""
+        try:
+            # Opened here, so that errors of the engine are answers, too.
+            self._maker = self._maker or Maker(self.plan, self.folder)
+            return {"entry": self._maker.make(shard)}
+        except (OSError, MemoryError, ZooError, runtime.errors.Error) as error:
+            if isinstance(error, OutputError):
+                return {"error": str(error)}
+            reason = getattr(error, "strerror", None) or str(error)
+            if is_out_of_memory(error):
+                reason = "out of memory"
+            return {"error": f"{self.folder / self.plan.name(shard)}: {reason}"}
 
 
 def work() -> None:
-    """Run the process: a plan and a folder on the first line, then a shard on each."""
+    """Run the process: a plan on the first line, a folder on the next, then a shard on each."""
     # The parent process handles Ctrl-C, and ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    start = json.loads(sys.stdin.readline())
-    maker = Maker(Plan(**start["plan"]), Path(start["folder"]))
+    plan = Plan.from_json(sys.stdin.readline())
+    worker = Worker(plan, Path(json.loads(sys.stdin.readline())))
     for line in sys.stdin:
-        try:
-            answer: dict[str, Any] = {"entry": maker.make(int(line))}
-        except (OSError, ZooError, runtime.errors.Error) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            answer = {"error": f"{maker.folder / maker.plan.name(int(line))}: {reason}"}
-        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.write(json.dumps(worker.make(int(line))) + "\n")
         sys.stdout.flush()

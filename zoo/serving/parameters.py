@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from zoo.engines import parse_label, split_labels
 from zoo.errors import ZooError
 
 UINT64_MAX = 2**64 - 1
@@ -143,10 +144,10 @@ def classes(description: str) -> Parameter:
 
 
 def _labels(value: Any) -> list[int | str]:
-    values = value.split(",") if isinstance(value, str) else value
-    if isinstance(values, int) and not isinstance(values, bool):
-        values = [values]
-    if not isinstance(values, list) or not values:
+    if isinstance(value, str):
+        return split_labels(value)
+    values = value if isinstance(value, list) else [value]
+    if not values:
         raise ValueError(f"expected classes by number or name, got {show(value)}")
     return [label(each) for each in values]
 
@@ -154,7 +155,7 @@ def _labels(value: Any) -> list[int | str]:
 def label(value: Any) -> int | str:
     """Parse a class, by number or name."""
     if isinstance(value, str):
-        return int(value) if re.fullmatch("[0-9]{1,9}", value) else value
+        return parse_label(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise ValueError(f"expected classes by number or name, got {show(value)}")
