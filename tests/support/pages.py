@@ -9,11 +9,21 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Page
 
+_FOLLOW = """text => new Promise((resolve) => {
+  if (location.hash === `#${text}`) return resolve();
+  addEventListener("hashchange", () => resolve(), { once: true });
+  location.hash = text;
+})"""
+
 
 def open_page(page: Page, address: str, **state: object) -> None:
-    """Open the page with a state, as a permalink does, and wait until it has drawn it."""
-    page.goto("about:blank")
-    page.goto(f"{address}#{urlencode(state)}")
+    """Show a state, as a permalink does, and wait until the page has drawn it."""
+    text = urlencode(state)
+    if page.url.startswith(address):
+        # The page follows its address; engines that are loaded stay so.
+        page.evaluate(_FOLLOW, text)
+    else:
+        page.goto(f"{address}#{text}")
     settle(page)
 
 

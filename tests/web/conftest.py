@@ -74,13 +74,10 @@ def service() -> Iterator[str]:
         process.wait()
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A window, in which nothing fails unseen and nothing comes from elsewhere."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    page = context.new_page()
-    page.set_default_timeout(60_000)
+def _watch(page: Page) -> list[str]:
+    """Collect what fails unseen in a window, and requests to other hosts."""
     problems: list[str] = []
+    page.set_default_timeout(240_000)
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda line: line.type == "error" and problems.append(line.text))
     page.on(
@@ -90,7 +87,33 @@ def page(browser: Browser) -> Iterator[Page]:
             or problems.append(request.url)
         ),
     )
+    return problems
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A new window. `page.expected_problems` may be parts of errors on its console."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    problems = _watch(page)
     yield page
     context.close()
     expected = getattr(page, "expected_problems", ())
     assert [p for p in problems if not any(part in p for part in expected)] == []
+
+
+@pytest.fixture(scope="session", params=["site", "service"])
+def address(request: pytest.FixtureRequest) -> str:
+    """The address of the page, without a service and with one."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def window(browser: Browser, address: str) -> Iterator[Page]:
+    """A window for many tests, which open the page once: engines stay loaded."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    problems = _watch(page)
+    yield page
+    context.close()
+    assert problems == []

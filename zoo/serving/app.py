@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import runtime
 from runtime.errors import BusyError, DeadlineError
-from zoo.serving import openapi
+from zoo.serving import openapi, page
 from zoo.serving.errors import EXPECTED, explain
 from zoo.serving.kserve import rest
 from zoo.serving.kserve.inference import Repository
@@ -38,6 +38,7 @@ _HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
+_PAGE_HEADERS = [*{**dict(_HEADERS), **dict(page.HEADERS)}.items()]
 
 
 def make_app(
@@ -109,6 +110,7 @@ def make_app(
         **dict.fromkeys(rest.INFER, rest.Infer(repository, SMALL_BODY)),
     }
     bodies = {route.path: route.largest_body(limits) for route in ROUTES}
+    page.add_page(app)
     app.add_middleware(Gate, key=limits.key, metrics=metrics, endpoints=endpoints, bodies=bodies)
     return app
 
@@ -161,7 +163,8 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+                more = _PAGE_HEADERS if page.is_page(scope["path"]) else _HEADERS
+                message["headers"] = [*message.get("headers", ()), *more]
             await send(message)
 
         try:
@@ -182,7 +185,7 @@ class Gate:
     def _refusal(self, scope: Scope, most: int) -> Response | None:
         headers = dict(scope["headers"])
         open_to_all = scope["path"] in ("/healthz", "/readyz", *rest.OPEN)
-        if self._key is not None and not open_to_all:
+        if self._key is not None and not (open_to_all or page.is_page(scope["path"])):
             given = headers.get(b"authorization", b"").removeprefix(b"Bearer ")
             if not hmac.compare_digest(given, self._key):
                 return _refuse("expected the header Authorization: Bearer KEY", 401)
@@ -221,6 +224,8 @@ async def _call(endpoint: Endpoint, request: Request) -> Response:
 
 def _route(path: str) -> str:
     """Return what the metrics call the route of a path: a few names, whatever clients ask for."""
+    if page.is_page(path):
+        return page.ROUTE
     if path in _NAMES:
         return path
     parts = path.split("/")
