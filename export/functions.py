@@ -43,14 +43,15 @@ def _function(
 def normals(mu: Value, seed: Value, first: Value, stream: Value) -> Value:
     """Write the noise contract: float [N, D], row r being sample `first + r` of `seed`.
 
-    Counter = (element // 4, stream, low and high word of the sample), key = seed.
+    If seed and first have N elements, row r is sample first[r] of seed[r]. Counter = (element // 4,
+    stream, low and high word of the sample), key = seed.
     """
     tape = mu.tape
     one = tape.constant([1], "int")
     rows, width = mu.shape(0), mu.shape(1)
     blocks = (width + 3) >> 2
     zero, step = tape.constant(0, "int"), tape.constant(1, "int")
-    row = tape.op("Range", zero, rows.take(0), step)
+    row = tape.op("Range", zero, rows.take(0), step) * first.shape(0).equal(1).cast("int")
     block = tape.op("Range", zero, blocks.take(0), step)
 
     first_low, first_high = integers.words(first)
@@ -61,7 +62,7 @@ def normals(mu: Value, seed: Value, first: Value, stream: Value) -> Value:
     plane = tape.concat(one, rows, blocks, axis=0)
     even = tape.concat(block.expand(plane), sample_low.expand(plane), axis=0)
     odd = tape.concat((stream & integers.WORD).expand(plane), sample_high.expand(plane), axis=0)
-    key = tape.concat(*integers.words(seed), axis=0).unsqueeze(1, 2)
+    key = tape.concat(*(word.unsqueeze(0, 2) for word in integers.words(seed)), axis=0)
     even, odd = integers.philox(even, odd, key)
 
     lanes = tape.concat(*(n.unsqueeze(1) for n in floats.box_muller(even, odd)), axis=1)
@@ -72,11 +73,11 @@ def normals(mu: Value, seed: Value, first: Value, stream: Value) -> Value:
 
 
 def reparametrized_sample(opset: int) -> FunctionProto:
-    """Write zoo::ReparametrizedSample(mu[N,D], logvar[N,D], seed[1], first[1]; stream=0) -> h[N,D].
+    """Write zoo::ReparametrizedSample(mu[N,D], logvar[N,D], seed[K], first[K]; stream=0) -> h[N,D].
 
-    h = mu + exp(logvar/2) * eps (Kingma & Welling 2013, section 2.4), bit-exact with
-    `csrc/ops/reparametrized_sample.h`. `seed` and `first` are int64 with unsigned 64-bit patterns.
-    `opset` is the version of the standard operators in the model.
+    K is 1 or N (see `normals`). h = mu + exp(logvar/2) * eps (Kingma & Welling 2013, section 2.4),
+    bit-exact with `csrc/ops/reparametrized_sample.h`. `seed` and `first` are int64 with unsigned
+    64-bit patterns. `opset` is the version of the standard operators in the model.
     """
     tape = Tape()
     mu, logvar = tape.input("mu", "float"), tape.input("logvar", "float")
@@ -88,7 +89,8 @@ def reparametrized_sample(opset: int) -> FunctionProto:
         ["mu", "logvar", "seed", "first"],
         tape,
         opset,
-        "h = mu + exp(logvar/2) * normal(seed, first + row, stream, element)",
+        "h = mu + exp(logvar/2) * normal(seed, first + row, stream, element)"
+        ", with seed[row] and first[row] if these have an element for each row",
         defaults={"stream": 0},
     )
 

@@ -69,6 +69,7 @@ def build(graph: Any, optimize: bool = True) -> ModelProto:
     model = program.model_proto
     strip_metadata(model)
     attach_functions(model, graph)
+    free_keys(model)
     name_tensors(model)
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -156,6 +157,13 @@ def attach_functions(model: ModelProto, graph: Any) -> None:
     known = {entry.domain for entry in model.opset_import}
     if used and functions.DOMAIN not in known:
         model.opset_import.append(onnx.helper.make_opsetid(functions.DOMAIN, functions.VERSION))
+
+
+def free_keys(model: ModelProto) -> None:
+    """Let seed and first have an element for each row: their length is K, 1 or N."""
+    for value in model.graph.input:
+        if value.name in ("seed", "first"):
+            value.type.tensor_type.shape.dim[0].dim_param = "K"
 
 
 def read_attribute(node: NodeProto, name: str, default: Any = None) -> Any:

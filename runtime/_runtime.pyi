@@ -21,7 +21,11 @@ def stop_pools() -> None: ...
 def normals(seed: int, first: int, rows: int, width: int, stream: int) -> _Floats: ...
 def philox(counter: NDArray[np.uint32], key: NDArray[np.uint32]) -> NDArray[np.uint32]: ...
 def reparametrized_sample(
-    mu: _Floats, logvar: _Floats, seed: int, first: int, stream: int
+    mu: _Floats,
+    logvar: _Floats,
+    seed: NDArray[np.uint64],
+    first: NDArray[np.uint64],
+    stream: int,
 ) -> _Floats: ...
 def batched_interpolate(a: _Floats, b: _Floats, t: _Floats, spherical: bool) -> _Floats: ...
 def native_isas(precision: str) -> list[str]: ...
@@ -34,6 +38,7 @@ def cuda_sample(
     logvar: int,
     seed: int,
     first: int,
+    per_row: bool,
     noise_stream: int,
     rows: int,
     width: int,

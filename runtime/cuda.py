@@ -88,16 +88,19 @@ def reparametrized_sample(
 ) -> None:
     """out = mu + exp(logvar / 2) · ε, row r with the noise of sample key[1] + r.
 
-    out: [N, D]; key: 64-bit integers [2], the seed and the index of row 0's sample, read from
-    device memory when the kernel runs; mu, logvar: float32 [N, D], None for 0. `stream` numbers
-    the model's noise inputs. Raises ArgumentError, ExecutionError, and the errors of `devices`.
+    out: [N, D]; key: 64-bit integers [2], the seed and the index of row 0's sample, or [2, N], the
+    seeds and the indices of all rows, read from device memory when the kernel runs; mu, logvar:
+    float32 [N, D], None for 0. `stream` numbers the model's noise inputs. Raises ArgumentError,
+    ExecutionError, and the errors of `devices`.
     """
     target = _array("out", out, tuple(_REALS), (None, None)).check_writable("out")
     means, logvars = (
         None if value is None else _array(name, value, _FLOAT, target.shape)
         for name, value in (("mu", mu), ("logvar", logvar))
     )
-    seed = _array("key", key, _KEY, (2,))
+    view = read_interface("key", key)
+    per_row = view is not None and len(view.shape) == 2
+    seed = _array("key", key, _KEY, (2, target.shape[0]) if per_row else (2,))
     stream, queue = as_integer("stream", stream, 0, 2**32 - 1), _as_queue(queue)
     _check_one_device(out=target, key=seed, mu=means, logvar=logvars)
     rows, width = target.shape
@@ -105,7 +108,8 @@ def reparametrized_sample(
         means.address if means else 0,
         logvars.address if logvars else 0,
         seed.address,
-        seed.address + 8,
+        seed.address + 8 * (rows if per_row else 1),
+        per_row,
         stream,
         rows,
         width,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from runtime._arguments import UINT64_MAX, as_floats, as_integer, describe
+from runtime._arguments import UINT64_MAX, as_floats, as_integer, as_keys, describe
 from runtime._library import native
 from runtime.errors import ArgumentError, BackendUnavailableError
 
@@ -16,23 +16,38 @@ if TYPE_CHECKING:
 
 
 def reparametrized_sample(
-    mu: ArrayLike, logvar: ArrayLike, seed: int, first: int, stream: int = 0
+    mu: ArrayLike,
+    logvar: ArrayLike,
+    seed: int = 0,
+    first: int = 0,
+    stream: int = 0,
+    *,
+    keys: ArrayLike | None = None,
 ) -> NDArray[np.float32]:
     """h = mu + exp(logvar / 2) · ε, row r with the noise of sample first + r.
 
     mu, logvar: [N, D] → float32[N, D]. A log-variance of -inf switches the noise
-    off. Kingma & Welling 2013, section 2.4. Raises ArgumentError.
+    off. keys, uint64 [N, 2], take the place of seed and first: row r has the noise of
+    sample keys[r, 1] of the seed keys[r, 0]. Kingma & Welling 2013, section 2.4.
+    Raises ArgumentError.
     """
     mu = as_floats("mu", mu, (None, None))
     logvar = as_floats("logvar", logvar, mu.shape)
-    first = as_integer("first", first, 0, UINT64_MAX)
+    seed, first = (
+        as_integer(name, value, 0, UINT64_MAX) for name, value in (("seed", seed), ("first", first))
+    )
+    words = as_keys(keys, len(mu))
+    if words is None:
+        words = np.array([[seed, first]], np.uint64)
+    elif seed or first:
+        raise ArgumentError("keys: expected none beside seed or first")
     if first + len(mu) - 1 > UINT64_MAX:
         raise ArgumentError(f"first: sample indices have 64 bits, got {first} for {len(mu)} rows")
     return native.reparametrized_sample(
         mu,
         logvar,
-        as_integer("seed", seed, 0, UINT64_MAX),
-        first,
+        words[:, 0],
+        words[:, 1],
         as_integer("stream", stream, 0, 2**32 - 1),
     )
 

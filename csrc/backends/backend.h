@@ -42,6 +42,7 @@ struct RunArguments {
   // With a backend that copies (Backend::copies): the rows that the caller has in the main input
   // (or in the operands of the latent) and in the outputs, if fewer than the run; 0: all.
   size_t count = 0;
+  size_t keys = 1;  // elements of seed and first: one, or one for each row
   std::vector<Binding> inputs;
   std::vector<Binding> outputs;
 };
@@ -64,12 +65,22 @@ enum class NoiseFrom {
   kBackend,  // inputs: seed and first; for the latent nothing (prior), mu and logvar, or "latent"
 };
 
+// Whether a graph draws noise, and whether each row may have a key of its own: in older engines all
+// rows have one.
+struct GraphNoise {
+  bool draws = false;
+  bool row_keys = false;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
 
   // kCaller for a graph without noise.
   virtual NoiseFrom noise_from() const = 0;
+
+  // Returns true if seed and first may have an element for each row.
+  virtual bool takes_row_keys() const { return false; }
 
   // Returns true if runs must have a size that was passed to prepare().
   virtual bool fixed_batch() const = 0;

@@ -63,8 +63,7 @@ void run_padded(Backend* backend, const Manifest& manifest, size_t instance, con
 
 void run_image_rows(Backend* backend, const Manifest& manifest, size_t instance,
                     const RowCall& call, size_t offset, size_t count, size_t batch, Team* team) {
-  if (call.inputs.keys && backend->noise_from() != NoiseFrom::kCaller) {
-    // All rows of a run have one seed.
+  if (call.inputs.keys && needs_series(*backend)) {
     for_each_series(call.inputs, offset, count, [&](size_t begin, size_t series, SampleKey key) {
       RowCall part = call;
       part.inputs = inputs_of_series(call.inputs, offset + begin, key);

@@ -13,7 +13,7 @@ namespace zoo {
 namespace {
 
 struct Scratch {
-  int64_t key[2];
+  std::vector<uint64_t> keys;
   float truncation;
   float noise;
   float mixture;
@@ -156,10 +156,15 @@ void bind_inputs(const Manifest& manifest, const Backend& backend, const GraphIn
     s.mixture = 0.0f;
     arguments->inputs.push_back({io::kMixture, &s.mixture});
   }
-  s.key[0] = static_cast<int64_t>(inputs.seed);
-  s.key[1] = static_cast<int64_t>(inputs.first + offset);
-  arguments->inputs.push_back({io::kSeed, &s.key[0]});
-  arguments->inputs.push_back({io::kFirst, &s.key[1]});
+  arguments->keys = inputs.keys ? rows : 1;
+  s.keys.resize(2 * arguments->keys);
+  for (size_t row = 0; row < arguments->keys; ++row) {
+    const SampleKey key = inputs.key(offset + std::min(row, count - 1));
+    s.keys[row] = key.seed;
+    s.keys[arguments->keys + row] = key.index;
+  }
+  arguments->inputs.push_back({io::kSeed, s.keys.data()});
+  arguments->inputs.push_back({io::kFirst, s.keys.data() + arguments->keys});
 }
 
 }  // namespace zoo

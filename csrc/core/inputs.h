@@ -44,6 +44,11 @@ void for_each_series(const GraphInputs& inputs, uint64_t offset, size_t count, c
   }
 }
 
+// Returns true if all rows of a run must be of one series.
+inline bool needs_series(const Backend& backend) {
+  return backend.noise_from() != NoiseFrom::kCaller && !backend.takes_row_keys();
+}
+
 // Returns the inputs of a series of rows that begins at row `begin`, without keys.
 GraphInputs inputs_of_series(const GraphInputs& inputs, uint64_t begin, const SampleKey& key);
 

@@ -140,8 +140,7 @@ void run_rows(Engine* engine, size_t instance, const LatentSource& source,
   const Manifest& manifest = engine->manifest();
   Backend& backend = engine->backend();
   const size_t bytes = manifest.image.bytes();
-  if (inputs.keys && backend.noise_from() != NoiseFrom::kCaller) {
-    // All rows of a run have one seed.
+  if (inputs.keys && needs_series(backend)) {
     for_each_series(inputs, offset, count, [&](size_t begin, size_t series, SampleKey key) {
       const uint64_t row = offset + begin;
       run_rows(engine, instance, source, inputs_of_series(inputs, row, key), row, series, batch,

@@ -57,8 +57,10 @@ inline bool is_scale(const std::string& name) {
   return name == io::kTruncation || name == io::kNoise || name == io::kMixture;
 }
 
-// Returns type and shape of an input or output in a run of `rows` rows.
-inline TensorInfo tensor_info(const std::string& name, const Manifest& manifest, size_t rows) {
+// Returns type and shape of an input or output in a run of `rows` rows, whose noise has one key or
+// one for each row.
+inline TensorInfo tensor_info(const std::string& name, const Manifest& manifest, size_t rows,
+                              size_t keys = 1) {
   const auto n = static_cast<int64_t>(rows);
   const auto floats = [n](size_t width) {
     return TensorInfo{TensorType::kFloat32, {n, static_cast<int64_t>(width)}};
@@ -69,7 +71,9 @@ inline TensorInfo tensor_info(const std::string& name, const Manifest& manifest,
   if (name == io::kStyles) return floats(manifest.style_mean.size());
   if (name == io::kAttributes) return floats(manifest.condition_names.size());
   if (name == io::kLabel) return {TensorType::kInt64, {n}};
-  if (name == io::kSeed || name == io::kFirst) return {TensorType::kInt64, {1}};
+  if (name == io::kSeed || name == io::kFirst) {
+    return {TensorType::kInt64, {static_cast<int64_t>(keys)}};
+  }
   if (is_scale(name)) return {TensorType::kFloat32, {1}};
   for (const LayerNoise& layer : manifest.layer_noise) {
     if (name == io::layer_noise(layer.stream)) return floats(layer.width);

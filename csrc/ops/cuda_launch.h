@@ -51,9 +51,8 @@ const char* with_type(Real real, void* h, const Call& call) {
 }
 
 // The operators, one source each.
-const char* launch_sample(const float* mu, const float* logvar, const uint64_t* seed,
-                          const uint64_t* first, uint32_t noise_stream, size_t rows, size_t width,
-                          Real real, void* h, void* stream);
+const char* launch_sample(const float* mu, const float* logvar, const NoiseKeys& keys, size_t rows,
+                          size_t width, Real real, void* h, void* stream);
 const char* launch_advance(uint64_t* first, uint64_t samples, void* stream);
 const char* launch_interpolate(const float* a, const float* b, const float* t, Interpolation mode,
                                size_t rows, size_t steps, size_t width, Real real, void* h,

@@ -36,12 +36,10 @@ struct CudaOps {
   const char* (*leave_device)();
   // Index of the device that owns this memory; -1 for host memory.
   const char* (*device_of)(const void* memory, int* index);
-  // h[rows, width] of type `real`; the prior if mu and logvar are null. seed and first, the index
-  // of the sample in row 0, are in device memory, so that a graph can be replayed for other
-  // batches.
-  const char* (*reparametrized_sample)(const float* mu, const float* logvar, const uint64_t* seed,
-                                       const uint64_t* first, uint32_t noise_stream, size_t rows,
-                                       size_t width, Real real, void* h, void* stream);
+  // h[rows, width] of type `real`; the prior if mu and logvar are null. The keys are in device
+  // memory, so that a graph can be replayed for other batches.
+  const char* (*reparametrized_sample)(const float* mu, const float* logvar, const NoiseKeys& keys,
+                                       size_t rows, size_t width, Real real, void* h, void* stream);
   // *first += samples, for the next replay.
   const char* (*advance)(uint64_t* first, uint64_t samples, void* stream);
   // h[rows, steps, width] of type `real`.

@@ -22,15 +22,21 @@ constexpr size_t kBlocksPerPass = 64;
 
 // A structure of arrays, so that the compiler vectorises over blocks.
 struct Pass {
+  uint64_t seed[kBlocksPerPass];
   uint64_t sample[kBlocksPerPass];
   uint32_t block[kBlocksPerPass];
   float lane[4][kBlocksPerPass];
 };
 
-ZOO_HD void normal_pass(NoiseKey key, Pass* pass) {
+// One seed for all rows is known before the loop, which keeps it in a register.
+template <bool PerRow>
+ZOO_HD void normal_pass(const NoiseKeys& keys, Pass* pass) {
+  const uint64_t seed = *keys.seed;
+  const uint32_t stream = keys.stream;
 #pragma omp simd
   for (size_t i = 0; i < kBlocksPerPass; ++i) {
-    const Normal4 n = normal4(noise_block(key.seed, pass->sample[i], key.stream, pass->block[i]));
+    const Normal4 n = normal4(
+        noise_block(PerRow ? pass->seed[i] : seed, pass->sample[i], stream, pass->block[i]));
     pass->lane[0][i] = n.x;
     pass->lane[1][i] = n.y;
     pass->lane[2][i] = n.z;
@@ -39,7 +45,8 @@ ZOO_HD void normal_pass(NoiseKey key, Pass* pass) {
 }
 
 // Fills eps[rows, width] in row-major order, a pass at a time.
-ZOO_HD void fill_body(NoiseKey key, size_t rows, size_t width, float* eps) {
+template <bool PerRow>
+ZOO_HD void fill_body(const NoiseKeys& keys, size_t rows, size_t width, float* eps) {
   const size_t blocks_per_row = (width + 3) / 4;
   const size_t total = rows * blocks_per_row;
   Pass pass;
@@ -50,14 +57,17 @@ ZOO_HD void fill_body(NoiseKey key, size_t rows, size_t width, float* eps) {
     const size_t start_row = row;
     const size_t start_block = block;
     for (size_t i = 0; i < kBlocksPerPass; ++i) {
-      pass.sample[i] = key.first + row;
+      // The last pass goes beyond the last row, which has no key.
+      const size_t known = std::min(row, rows - 1);
+      if (PerRow) pass.seed[i] = keys.seed_of(known);
+      pass.sample[i] = keys.sample_of(PerRow ? known : row);
       pass.block[i] = static_cast<uint32_t>(block);
       if (++block == blocks_per_row) {
         block = 0;
         ++row;
       }
     }
-    normal_pass(key, &pass);
+    normal_pass<PerRow>(keys, &pass);
     row = start_row;
     block = start_block;
     for (size_t i = 0; i < count; ++i) {
@@ -73,6 +83,14 @@ ZOO_HD void fill_body(NoiseKey key, size_t rows, size_t width, float* eps) {
   }
 }
 
+ZOO_HD void fill(const NoiseKeys& keys, size_t rows, size_t width, float* eps) {
+  if (keys.per_row) {
+    fill_body<true>(keys, rows, width, eps);
+  } else {
+    fill_body<false>(keys, rows, width, eps);
+  }
+}
+
 ZOO_HD void reparametrize_body(const float* mu, const float* logvar, size_t count, float* h) {
 #pragma omp simd
   for (size_t i = 0; i < count; ++i) h[i] = reparametrize(mu[i], logvar[i], h[i]);
@@ -80,27 +98,27 @@ ZOO_HD void reparametrize_body(const float* mu, const float* logvar, size_t coun
 
 struct Kernels {
   const char* isa;
-  void (*fill)(NoiseKey, size_t, size_t, float*);
+  void (*fill)(const NoiseKeys&, size_t, size_t, float*);
   void (*reparametrize)(const float*, const float*, size_t, float*);
 };
 
-void fill_baseline(NoiseKey key, size_t rows, size_t width, float* eps) {
-  fill_body(key, rows, width, eps);
+void fill_baseline(const NoiseKeys& keys, size_t rows, size_t width, float* eps) {
+  fill(keys, rows, width, eps);
 }
 void reparametrize_baseline(const float* mu, const float* logvar, size_t count, float* h) {
   reparametrize_body(mu, logvar, count, h);
 }
 
 #ifdef ZOO_X86_KERNELS
-ZOO_TARGET_AVX2 void fill_avx2(NoiseKey key, size_t rows, size_t width, float* eps) {
-  fill_body(key, rows, width, eps);
+ZOO_TARGET_AVX2 void fill_avx2(const NoiseKeys& keys, size_t rows, size_t width, float* eps) {
+  fill(keys, rows, width, eps);
 }
 ZOO_TARGET_AVX2 void reparametrize_avx2(const float* mu, const float* logvar, size_t count,
                                         float* h) {
   reparametrize_body(mu, logvar, count, h);
 }
-ZOO_TARGET_AVX512 void fill_avx512(NoiseKey key, size_t rows, size_t width, float* eps) {
-  fill_body(key, rows, width, eps);
+ZOO_TARGET_AVX512 void fill_avx512(const NoiseKeys& keys, size_t rows, size_t width, float* eps) {
+  fill(keys, rows, width, eps);
 }
 ZOO_TARGET_AVX512 void reparametrize_avx512(const float* mu, const float* logvar, size_t count,
                                             float* h) {
@@ -137,14 +155,24 @@ const Kernels& kernels() { return *chosen_kernels().load(std::memory_order_relax
 
 }  // namespace
 
+void fill_normal(const NoiseKeys& keys, size_t rows, size_t width, float* eps) {
+  if (rows != 0 && width != 0) kernels().fill(keys, rows, width, eps);
+}
+
 void fill_normal(NoiseKey key, size_t rows, size_t width, float* eps) {
-  if (rows != 0 && width != 0) kernels().fill(key, rows, width, eps);
+  fill_normal(NoiseKeys{&key.seed, &key.first, false, key.stream}, rows, width, eps);
+}
+
+void reparametrized_sample(const float* mu, const float* logvar, const NoiseKeys& keys, size_t rows,
+                           size_t width, float* h) {
+  fill_normal(keys, rows, width, h);
+  kernels().reparametrize(mu, logvar, rows * width, h);
 }
 
 void reparametrized_sample(const float* mu, const float* logvar, NoiseKey key, size_t rows,
                            size_t width, float* h) {
-  fill_normal(key, rows, width, h);
-  kernels().reparametrize(mu, logvar, rows * width, h);
+  const NoiseKeys keys{&key.seed, &key.first, false, key.stream};
+  reparametrized_sample(mu, logvar, keys, rows, width, h);
 }
 
 const char* noise_kernel_isa() { return kernels().isa; }

@@ -40,14 +40,13 @@ const char* launch_as(const SampleArguments<Out>& arguments, cudaStream_t stream
 
 }  // namespace
 
-const char* launch_sample(const float* mu, const float* logvar, const uint64_t* seed,
-                          const uint64_t* first, uint32_t noise_stream, size_t rows, size_t width,
-                          Real real, void* h, void* stream) {
+const char* launch_sample(const float* mu, const float* logvar, const NoiseKeys& keys, size_t rows,
+                          size_t width, Real real, void* h, void* stream) {
   if (rows == 0 || width == 0) return nullptr;
   auto* queue = static_cast<cudaStream_t>(stream);
   return with_type(real, h, [&](auto* out) {
     using Out = std::remove_pointer_t<decltype(out)>;
-    return launch_as<Out>({mu, logvar, seed, first, noise_stream, rows, width, out}, queue);
+    return launch_as<Out>({mu, logvar, keys, rows, width, out}, queue);
   });
 }
 

@@ -12,11 +12,9 @@ namespace zoo {
 
 template <typename Out>
 struct SampleArguments {
-  const float* mu;        // [rows, width], or null for 0
-  const float* logvar;    // [rows, width], or null for 0
-  const uint64_t* seed;   // in device memory, like first
-  const uint64_t* first;  // index of the sample in row 0
-  uint32_t stream;
+  const float* mu;      // [rows, width], or null for 0
+  const float* logvar;  // [rows, width], or null for 0
+  NoiseKeys keys;
   size_t rows;
   size_t width;
   Out* h;  // [rows, width]
@@ -50,8 +48,8 @@ ZOO_HD void sample_thread(const SampleArguments<Out>& arguments, Index thread) {
   ZOO_UNROLL(2)
   for (size_t block = 0; block < kLanes / 4; ++block) {
     const Normal4 eps =
-        normal4(noise_block(*arguments.seed, *arguments.first + row, arguments.stream,
-                            static_cast<uint32_t>(element / 4 + block)));
+        normal4(noise_block(arguments.keys.seed_of(row), arguments.keys.sample_of(row),
+                            arguments.keys.stream, static_cast<uint32_t>(element / 4 + block)));
     values[4 * block] = eps.x;
     values[4 * block + 1] = eps.y;
     values[4 * block + 2] = eps.z;

@@ -1,4 +1,4 @@
-// ReparametrizedSample(mu[N,D], logvar[N,D], seed[1], first[1]) -> h[N,D], see
+// ReparametrizedSample(mu[N,D], logvar[N,D], seed[K], first[K]) -> h[N,D], K = 1 or N, see
 // ops/reparametrized_sample.h. Fields: stream and output_type.
 
 #include <stdexcept>
@@ -34,19 +34,24 @@ class SamplePlugin final : public Plugin {
 
   void check_shapes(const nvinfer1::PluginTensorDesc* in) const override {
     const nvinfer1::Dims &mu = in[0].dims, &logvar = in[1].dims;
-    if (mu.nbDims == 2 && logvar.nbDims == 2 && mu.d[0] == logvar.d[0] && mu.d[1] == logvar.d[1]) {
-      return;
+    if (mu.nbDims != 2 || logvar.nbDims != 2 || mu.d[0] != logvar.d[0] || mu.d[1] != logvar.d[1]) {
+      throw std::invalid_argument("mu and logvar: expected the same shape [N, D]");
     }
-    throw std::invalid_argument("mu and logvar: expected the same shape [N, D]");
+    const nvinfer1::Dims &seed = in[2].dims, &first = in[3].dims;
+    const bool same = seed.nbDims == 1 && first.nbDims == 1 && seed.d[0] == first.d[0];
+    if (!same || (seed.d[0] != 1 && seed.d[0] != mu.d[0])) {
+      throw std::invalid_argument("seed and first: expected the shape [1] or [N]");
+    }
   }
 
   const char* launch(const nvinfer1::PluginTensorDesc* in, const void* const* inputs, void* output,
                      cudaStream_t stream) const override {
-    return launch_sample(
-        static_cast<const float*>(inputs[0]), static_cast<const float*>(inputs[1]),
-        static_cast<const uint64_t*>(inputs[2]), static_cast<const uint64_t*>(inputs[3]),
-        static_cast<uint32_t>(attribute("stream")), static_cast<size_t>(in[0].dims.d[0]),
-        static_cast<size_t>(in[0].dims.d[1]), output_type(), output, stream);
+    const NoiseKeys keys{static_cast<const uint64_t*>(inputs[2]),
+                         static_cast<const uint64_t*>(inputs[3]), in[2].dims.d[0] != 1,
+                         static_cast<uint32_t>(attribute("stream"))};
+    return launch_sample(static_cast<const float*>(inputs[0]), static_cast<const float*>(inputs[1]),
+                         keys, static_cast<size_t>(in[0].dims.d[0]),
+                         static_cast<size_t>(in[0].dims.d[1]), output_type(), output, stream);
   }
 };
 

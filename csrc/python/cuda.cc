@@ -34,13 +34,15 @@ void on_device_of(uintptr_t memory, const Call& call) {
   });
 }
 
-void sample(uintptr_t mu, uintptr_t logvar, uintptr_t seed, uintptr_t first, uint32_t noise_stream,
-            size_t rows, size_t width, int32_t real, uintptr_t h, uintptr_t stream) {
+void sample(uintptr_t mu, uintptr_t logvar, uintptr_t seed, uintptr_t first, bool per_row,
+            uint32_t noise_stream, size_t rows, size_t width, int32_t real, uintptr_t h,
+            uintptr_t stream) {
+  const NoiseKeys keys{pointer<const uint64_t>(seed), pointer<const uint64_t>(first), per_row,
+                       noise_stream};
   on_device_of(h, [&](const CudaOps& ops) {
-    return ops.reparametrized_sample(pointer<const float>(mu), pointer<const float>(logvar),
-                                     pointer<const uint64_t>(seed), pointer<const uint64_t>(first),
-                                     noise_stream, rows, width, static_cast<Real>(real),
-                                     pointer<void>(h), pointer<void>(stream));
+    return ops.reparametrized_sample(pointer<const float>(mu), pointer<const float>(logvar), keys,
+                                     rows, width, static_cast<Real>(real), pointer<void>(h),
+                                     pointer<void>(stream));
   });
 }
 

@@ -32,15 +32,18 @@ py::array_t<uint32_t> philox(const py::array_t<uint32_t, py::array::c_style>& co
   return out;
 }
 
-py::array_t<float> sample(const Floats& mu, const Floats& logvar, uint64_t seed, uint64_t first,
-                          uint32_t stream) {
+using Words = py::array_t<uint64_t, py::array::c_style>;
+
+py::array_t<float> sample(const Floats& mu, const Floats& logvar, const Words& seed,
+                          const Words& first, uint32_t stream) {
   const auto rows = static_cast<size_t>(mu.shape(0));
   const auto width = static_cast<size_t>(mu.shape(1));
   auto h = new_array<float>("mu", make_shape({rows, width}));
   float* out = h.mutable_data();
   const float* m = mu.data();
   const float* v = logvar.data();
-  without_gil([&] { reparametrized_sample(m, v, {seed, first, stream}, rows, width, out); });
+  const NoiseKeys keys{seed.data(), first.data(), seed.size() != 1, stream};
+  without_gil([&] { reparametrized_sample(m, v, keys, rows, width, out); });
   return h;
 }
 

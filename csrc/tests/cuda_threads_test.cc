@@ -70,28 +70,27 @@ void overflow() {
 constexpr uint8_t kUntouched = 0xa5;
 
 template <typename Out, bool Vector, typename Index>
-void sample_case(size_t rows, size_t width, bool with_mu, bool with_logvar) {
-  const zoo::NoiseKey key{0x123456789abcdefull, (uint64_t{1} << 32) - 2, 3};
+void sample_case(size_t rows, size_t width, bool with_mu, bool with_logvar, bool per_row) {
+  std::vector<uint64_t> seeds, firsts;
+  for (size_t row = 0; row < (per_row ? rows : 1); ++row) {
+    seeds.push_back(0x123456789abcdefull * (row + 1));
+    firsts.push_back((uint64_t{1} << 32) - 2 + 5 * row);
+  }
+  const zoo::NoiseKeys keys{seeds.data(), firsts.data(), per_row, 3};
   std::vector<float> mu(rows * width), logvar(rows * width), expected(rows * width);
   for (size_t i = 0; i < mu.size(); ++i) {
     mu[i] = with_mu ? std::sin(static_cast<float>(i)) : 0.0f;
     logvar[i] = with_logvar ? std::cos(static_cast<float>(i)) * 3 : 0.0f;
   }
   if (with_logvar && width > 2) logvar[2] = -INFINITY;
-  zoo::reparametrized_sample(mu.data(), logvar.data(), key, rows, width, expected.data());
+  zoo::reparametrized_sample(mu.data(), logvar.data(), keys, rows, width, expected.data());
   // Aligned like device memory, with 16 more bytes, which must not be written.
   const size_t bytes = rows * width * sizeof(Out);
   std::vector<zoo::SamplePack<Out>> memory(bytes / 16 + 2);
   std::memset(static_cast<void*>(memory.data()), kUntouched, memory.size() * 16);
   Out* h = memory[0].values;
-  const zoo::SampleArguments<Out> arguments{with_mu ? mu.data() : nullptr,
-                                            with_logvar ? logvar.data() : nullptr,
-                                            &key.seed,
-                                            &key.first,
-                                            key.stream,
-                                            rows,
-                                            width,
-                                            h};
+  const zoo::SampleArguments<Out> arguments{
+      with_mu ? mu.data() : nullptr, with_logvar ? logvar.data() : nullptr, keys, rows, width, h};
   const size_t threads = zoo::sample_threads<Out>(rows, width);
   // Backwards, because the order must not matter.
   for (size_t thread = threads; thread-- > 0;) {
@@ -115,11 +114,13 @@ void samples() {
     for (const size_t width : {1, 3, 4, 5, 8, 9, 64, 100, 1568}) {
       for (const bool with_mu : {false, true}) {
         for (const bool with_logvar : {false, true}) {
-          sample_case<Out, false, uint32_t>(rows, width, with_mu, with_logvar);
-          sample_case<Out, false, uint64_t>(rows, width, with_mu, with_logvar);
-          if (width % zoo::kSampleLanes<Out> == 0) {
-            sample_case<Out, true, uint32_t>(rows, width, with_mu, with_logvar);
-            sample_case<Out, true, uint64_t>(rows, width, with_mu, with_logvar);
+          for (const bool per_row : {false, true}) {
+            sample_case<Out, false, uint32_t>(rows, width, with_mu, with_logvar, per_row);
+            sample_case<Out, false, uint64_t>(rows, width, with_mu, with_logvar, per_row);
+            if (width % zoo::kSampleLanes<Out> == 0) {
+              sample_case<Out, true, uint32_t>(rows, width, with_mu, with_logvar, per_row);
+              sample_case<Out, true, uint64_t>(rows, width, with_mu, with_logvar, per_row);
+            }
           }
         }
       }

@@ -106,7 +106,8 @@ const char* device_of(const void* memory, int* index) {
 
 template <typename Out>
 const char* sample_as(const SampleArguments<Out>& arguments, void* stream) {
-  std::vector<Extent> extents{extent(arguments.seed, 1), extent(arguments.first, 1),
+  const size_t keys = arguments.keys.per_row ? arguments.rows : 1;
+  std::vector<Extent> extents{extent(arguments.keys.seed, keys), extent(arguments.keys.first, keys),
                               extent(arguments.h, arguments.rows, arguments.width)};
   if (arguments.mu) extents.push_back(extent(arguments.mu, arguments.rows, arguments.width));
   if (arguments.logvar)
@@ -117,13 +118,12 @@ const char* sample_as(const SampleArguments<Out>& arguments, void* stream) {
   });
 }
 
-const char* sample(const float* mu, const float* logvar, const uint64_t* seed,
-                   const uint64_t* first, uint32_t noise_stream, size_t rows, size_t width,
-                   Real real, void* h, void* stream) {
+const char* sample(const float* mu, const float* logvar, const NoiseKeys& keys, size_t rows,
+                   size_t width, Real real, void* h, void* stream) {
   if (rows == 0 || width == 0) return nullptr;
   return host_cuda::with_type(real, h, [&](auto* out) {
     using Out = std::remove_pointer_t<decltype(out)>;
-    return sample_as<Out>({mu, logvar, seed, first, noise_stream, rows, width, out}, stream);
+    return sample_as<Out>({mu, logvar, keys, rows, width, out}, stream);
   });
 }
 

@@ -33,12 +33,11 @@ void store_as(Real real, const std::vector<float>& values, void* out) {
 }  // namespace
 
 // These replace the launches of the CUDA kernels.
-const char* launch_sample(const float* mu, const float* logvar, const uint64_t* seed,
-                          const uint64_t* first, uint32_t noise_stream, size_t rows, size_t width,
-                          Real real, void* h, void*) {
+const char* launch_sample(const float* mu, const float* logvar, const NoiseKeys& keys, size_t rows,
+                          size_t width, Real real, void* h, void*) {
   if (next_failure) return next_failure;
   std::vector<float> values(rows * width);
-  reparametrized_sample(mu, logvar, {*seed, *first, noise_stream}, rows, width, values.data());
+  reparametrized_sample(mu, logvar, keys, rows, width, values.data());
   store_as(real, values, h);
   return nullptr;
 }
@@ -310,6 +309,30 @@ void computes(int32_t real) {
     }
     CHECK(equal);
   }
+
+  // With a key for each row.
+  const uint64_t seeds[] = {7, 1, ~uint64_t{0}}, firsts[] = {5, ~uint64_t{0}, 6};
+  zoo::reparametrized_sample(mu.data(), logvar.data(),
+                             zoo::NoiseKeys{seeds, firsts, true, static_cast<uint32_t>(stream)},
+                             rows, width, expected.data());
+  nvinfer1::PluginTensorDesc keyed[] = {in[0], in[1], tensor({3}, DataType::kINT64),
+                                        tensor({3}, DataType::kINT64)};
+  const void* keyed_inputs[] = {mu.data(), logvar.data(), seeds, firsts};
+  std::vector<Out> keyed_h(rows * width);
+  void* keyed_outputs[] = {keyed_h.data()};
+  auto* runtime = runtime_part(original);
+  CHECK(runtime->onShapeChange(keyed, 4, nullptr, 1) == 0);
+  CHECK(runtime->enqueue(keyed, nullptr, keyed_inputs, keyed_outputs, nullptr, nullptr) == 0);
+  bool same = true;
+  for (size_t i = 0; i < keyed_h.size(); ++i) {
+    const Out rounded = zoo::from_float<Out>(expected[i]);
+    same = same && std::memcmp(&keyed_h[i], &rounded, sizeof(Out)) == 0;
+  }
+  CHECK(same);
+  keyed[3] = tensor({1}, DataType::kINT64);
+  CHECK(runtime->onShapeChange(keyed, 4, nullptr, 1) != 0 && reported("[1] or [N]"));
+  keyed[2] = keyed[3] = tensor({2}, DataType::kINT64);
+  CHECK(runtime->onShapeChange(keyed, 4, nullptr, 1) != 0 && reported("[1] or [N]"));
 
   const int32_t spherical = 1;
   const auto between =

@@ -35,7 +35,7 @@ def philox(even: Value, odd: Value, key: Value) -> tuple[Value, Value]:
     Args:
         even: int [2, …], words x and z of the counters.
         odd: int [2, …], words y and w.
-        key: int [2, 1, …], the two words of the key.
+        key: int [2, …], the two words of the keys.
 
     Returns:
         The words (x, z) and (y, w) of the outputs, in the same shapes.

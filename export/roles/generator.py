@@ -44,7 +44,7 @@ from zoo.data import DataSet
 
 
 class GeneratorGraph(nn.Module):
-    """(mu [N,D], logvar [N,D], seed [1], first [1]) -> image."""
+    """(mu [N,D], logvar [N,D], seed [K], first [K]) -> image."""
 
     inputs: tuple[str, ...] = ("mu", "logvar", "seed", "first")
     outputs = ("image",)
@@ -64,7 +64,7 @@ class GeneratorGraph(nn.Module):
 
 
 class ConditionalGraph(GeneratorGraph):
-    """(mu [N,D], logvar [N,D], seed [1], first [1], label int64 [N]) -> image."""
+    """(mu [N,D], logvar [N,D], seed [K], first [K], label int64 [N]) -> image."""
 
     inputs = (*GeneratorGraph.inputs, "label")
 

@@ -57,7 +57,7 @@ from zoo.data import DataSet
 
 
 class SynthesisGraph(nn.Module):
-    """(latent [N,layers*W], seed [1], first [1], noise [1]) -> image."""
+    """(latent [N,layers*W], seed [K], first [K], noise [1]) -> image."""
 
     inputs = ("latent", "seed", "first", "noise")
     outputs = ("image",)

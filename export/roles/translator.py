@@ -88,7 +88,7 @@ class DomainsGraph(TranslatorGraph):
 
 
 class NoisyTranslatorGraph(TranslatorGraph):
-    """(input uint8 [N,H,W,C'], seed [1], first [1]) -> image uint8 [N,H,W,C]."""
+    """(input uint8 [N,H,W,C'], seed [K], first [K]) -> image uint8 [N,H,W,C]."""
 
     inputs = ("input", "seed", "first")
 

@@ -69,15 +69,15 @@ def sampler(stream: int | None = None, **settings: Any) -> Session:
     rows = [
         helper.make_tensor_value_info(n, TensorProto.FLOAT, ["N", "D"]) for n in ("mu", "logvar")
     ]
-    words = [helper.make_tensor_value_info(n, TensorProto.INT64, [1]) for n in ("seed", "first")]
+    words = [helper.make_tensor_value_info(n, TensorProto.INT64, ["K"]) for n in ("seed", "first")]
     output = helper.make_tensor_value_info("h", TensorProto.FLOAT, ["N", "D"])
     graph = helper.make_graph([node], "sampler", rows + words, [output])
     return session(graph, functions.reparametrized_sample(OPSET), **settings)
 
 
-def word(value: int) -> NDArray[np.int64]:
-    """Return the int64 tensor with the bits of an unsigned 64-bit number."""
-    return np.array([value if value < 2**63 else value - 2**64], np.int64)
+def words(*values: int) -> NDArray[np.int64]:
+    """Return the int64 tensor with the bits of unsigned 64-bit numbers."""
+    return np.array(values, np.uint64).view(np.int64)
 
 
 def draw(
@@ -94,8 +94,8 @@ def draw(
     inputs = {
         "mu": zeros if mu is None else mu,
         "logvar": zeros if logvar is None else logvar,
-        "seed": word(seed),
-        "first": word(first),
+        "seed": words(seed),
+        "first": words(first),
     }
     (result,) = body.run(None, inputs)
     assert result.dtype == np.float32 and result.shape == (rows, width)
@@ -183,6 +183,38 @@ def test_noise_follows_the_contract(body: Session, seed: int, first: int, width:
     expected = noise_oracle.normals(seed, first, 6, width)
     np.testing.assert_allclose(got, expected, rtol=1e-6, atol=0)
     assert_same_bits(got, reference.normals(seed, first, 6, width))
+
+
+@pytest.mark.parametrize("width", [1, 4, 7, 64])
+@pytest.mark.parametrize("native", [False, True])
+def test_each_row_may_have_a_key_of_its_own(native: bool, width: int) -> None:
+    """Row r is that of a run of its own, for keys in any order and at the ends of both ranges."""
+    keys = [*BOUNDARIES, *((2**64 - 1 - seed, first) for seed, first in BOUNDARIES), (1, 2), (1, 2)]
+    seeds, firsts = zip(*keys, strict=True)
+    zeros = np.zeros((len(keys), width), np.float32)
+    settings = {"library": str(runtime.ops.ops_library())} if native else {}
+    feed = {"mu": zeros, "logvar": zeros, "seed": words(*seeds), "first": words(*firsts)}
+    got = sampler(5, **settings).run(None, feed)[0]
+    rows = [reference.normals(seed, first, 1, width, 5) for seed, first in keys]
+    assert_same_bits(got, np.concatenate(rows))
+    assert_same_bits(runtime.ops.reparametrized_sample(zeros, zeros, stream=5, keys=keys), got)
+
+
+BAD_KEYS = [(3, 3), (2, 2), (0, 0)]
+
+
+# The body broadcasts seed or first alone.
+@pytest.mark.parametrize(
+    ("native", "seeds", "firsts"),
+    [*((False, *lengths) for lengths in BAD_KEYS)]
+    + [*((True, *lengths) for lengths in [*BAD_KEYS, (4, 1), (1, 4)])],
+)
+def test_keys_must_be_one_or_those_of_all_rows(native: bool, seeds: int, firsts: int) -> None:
+    settings = {"library": str(runtime.ops.ops_library())} if native else {}
+    zeros = np.zeros((4, 8), np.float32)
+    feed = {"seed": words(*range(seeds)), "first": words(*range(firsts))}
+    with pytest.raises(Exception, match=r"ReparametrizedSample|broadcast|[Ss]hape|dimension"):
+        sampler(**settings).run(None, {"mu": zeros, "logvar": zeros, **feed})
 
 
 @pytest.mark.parametrize("stream", [0, 1, 77, 2**31, 2**32 - 1])

@@ -291,6 +291,29 @@ def test_exported_engines_make_the_images_of_the_model(
             assert np.abs(got - expected).max() <= 0.5 + 5e-2
 
 
+def test_rows_of_exported_engines_may_have_keys_of_their_own(exported: tuple[Path, Any]) -> None:
+    """In one run of plain ONNX Runtime and in ours, the noise of the layers included."""
+    path = exported[0] / "stylegan.onnx"
+    keys = np.array(
+        [(SEED, FIRST), (2**64 - 1, 7), (3, 2**64 - 1), (SEED, FIRST), (0, 0)], np.uint64
+    )
+    zeros = np.zeros((len(keys), 16), np.float32)
+    scales = {name: np.ones(1, np.float32) for name in ("truncation", "noise")}
+    seeds, firsts = (np.ascontiguousarray(column).view(np.int64) for column in keys.T)
+    feed = {"mu": zeros, "logvar": zeros, "seed": seeds, "first": firsts, **scales}
+    session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (stock,) = session.run(None, feed)
+    for row in range(len(keys)):
+        alone = {name: value[row : row + 1] for name, value in feed.items()} | scales
+        assert np.array_equal(session.run(None, alone)[0][0], stock[row])
+    for backend in ANY_GRAPH:
+        with runtime.Generator(path, backend=backend) as generator:
+            images = generator.sample(len(keys), keys=keys)
+            assert np.abs(images.astype(int) - stock.astype(int)).max() <= 1
+            for row, (seed, first) in enumerate(keys.tolist()):
+                assert np.array_equal(images[row], generator.sample(1, seed, first)[0])
+
+
 def test_only_the_mean_image_is_named_mean(exported: tuple[Path, Any]) -> None:
     """Programs find the mean image by its name, which the exporter also gives to other means."""
     names = {"": ["mean"], ".mapping": ["styles"], ".synthesis": ["mean"]}

@@ -54,6 +54,18 @@ def test_images_do_not_depend_on_the_request(plan: Plan) -> None:
         check_requests(generator, whole, parts, first=100)
 
 
+@pytest.mark.parametrize("name", ["vae.onnx", "stylegan.onnx"])
+def test_rows_of_any_seeds_share_a_run(name: str, plan: Plan, device: HostCuda) -> None:
+    keys = [(7, 3), (7, 4), (2**64 - 1, 2**64 - 1), (0, 2**40), (7, 3), *((i, i) for i in range(7))]
+    with runtime.Generator(plan(name), instances=1) as generator:
+        generator.sample(16)
+        device.reset()
+        images = generator.sample(len(keys), keys=keys)
+        assert device.counter("launches") == 1
+        for image, (seed, first) in zip(images, keys, strict=True):
+            np.testing.assert_array_equal(image, generator.sample(1, seed, first)[0])
+
+
 def test_graphs_are_replayed(plan: Plan, tensorrt: FakeTensorRT, device: HostCuda) -> None:
     """TensorRT is called once outside and once inside a graph; a run copies only a key up."""
     with runtime.Generator(plan("vae.onnx"), instances=1) as generator:

@@ -150,9 +150,11 @@ def test_options_of_the_provider(provider: HostOnnxRuntime) -> None:
         assert got == expected | {"use_tf32": tf32}
 
 
-def test_interpolation_in_a_graph(tmp_path: Path) -> None:
-    """The operator that no shipped engine has."""
-    width = 12
+def write_halves(path: Path, keys: list[int | str]) -> None:
+    """Write a generator of latents of 12 whose images are the sigmoid of h / 2.
+
+    It has both operators; keys: the shape of seed and first.
+    """
     graph = Graph(7)
     operands = ["mu", "logvar", "seed", "first"]
     graph.add("ReparametrizedSample", operands, "h", domain="zoo", stream=0)
@@ -164,19 +166,44 @@ def test_interpolation_in_a_graph(tmp_path: Path) -> None:
     graph.add("Sigmoid", ["square"], "bright")
     graph.levels_of("bright", "image", (0, 2, 3, 1))
     noise = {**NOISE, "streams": {"latent": 0}}
-    latent = {"width": width, "prior": "normal"}
-    rows = {name: (TensorProto.FLOAT, ["n", width]) for name in ("mu", "logvar")}
-    keys = {name: (TensorProto.INT64, [1]) for name in ("seed", "first")}
-    path = tmp_path / "between.onnx"
+    latent = {"width": 12, "prior": "normal"}
+    inputs: dict[str, Any] = {
+        **{name: (TensorProto.FLOAT, ["n", 12]) for name in ("mu", "logvar")},
+        **{name: (TensorProto.INT64, keys) for name in ("seed", "first")},
+    }
     document = manifest("generator", (2, 2, 3), latent=latent, noise=noise)
     image = {"image": (TensorProto.UINT8, ["n", 2, 2, 3])}
-    graph.save(path, document, rows | keys, image, "zoo")
+    graph.save(path, document, inputs, image, "zoo")
+
+
+def test_interpolation_in_a_graph(tmp_path: Path) -> None:
+    """The operator that no shipped engine has."""
+    path = tmp_path / "halves.onnx"
+    write_halves(path, [1])
     with runtime.Generator(path, device="cuda") as generator:
         images = generator.sample(40, seed=5, first=3)
     # a + (b - a) / 4 of h and -h is h / 2.
-    half = runtime.noise.normals(5, 3, 40, width).astype(np.float64) / 2
+    half = runtime.noise.normals(5, 3, 40, 12).astype(np.float64) / 2
     levels = np.round(255 / (1 + np.exp(-half))).reshape(-1, 3, 2, 2).transpose(0, 2, 3, 1)
     assert np.abs(images.astype(int) - levels).max() <= 1
+
+
+@pytest.mark.parametrize("shape", [["k"], [1]])
+def test_rows_of_any_seeds_share_a_run_where_the_engine_allows_it(
+    shape: list[int | str], tmp_path: Path, devices: HostCuda
+) -> None:
+    path = tmp_path / "halves.onnx"
+    write_halves(path, shape)
+    keys = [(7, 3), (7, 4), (2**64 - 1, 2**64 - 1), (0, 2**40), (7, 3), *((i, i) for i in range(7))]
+    with runtime.Generator(path, device="cuda", instances=1) as generator:
+        for size in (1, 16):
+            generator.sample(size)
+        devices.reset()
+        images = generator.sample(len(keys), keys=keys)
+        # One series has two rows.
+        assert devices.counter("launches") == (1 if shape == ["k"] else len(keys) - 1)
+        for image, (seed, first) in zip(images, keys, strict=True):
+            np.testing.assert_array_equal(image, generator.sample(1, seed, first)[0])
 
 
 @pytest.mark.parametrize("n", [5, 17])

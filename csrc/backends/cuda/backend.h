@@ -17,8 +17,9 @@ class CudaBackend : public Backend {
   ~CudaBackend() override;
 
   NoiseFrom noise_from() const override {
-    return draws_ ? NoiseFrom::kBackend : NoiseFrom::kCaller;
+    return noise_.draws ? NoiseFrom::kBackend : NoiseFrom::kCaller;
   }
+  bool takes_row_keys() const override { return noise_.row_keys; }
   bool fixed_batch() const override { return true; }
   bool copies() const override { return true; }
   void prepare(size_t rows) override;
@@ -39,7 +40,7 @@ class CudaBackend : public Backend {
   size_t instances() const { return instances_.size(); }
 
   const int device_;
-  bool draws_ = false;  // whether the graph has noise: the latent, or in layers
+  GraphNoise noise_;
 
  private:
   struct Instance {

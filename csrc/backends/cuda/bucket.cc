@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ops/reparametrized_sample.h"
+
 namespace zoo {
 
 size_t CudaBucket::reserve(size_t bytes) {
@@ -21,6 +23,17 @@ void CudaBucket::allocate(size_t inputs_end) {
   device_ = allocate_device_memory(end_);
   in_ = allocate_pinned_memory(std::max(inputs_end, size_t{1}));
   out_ = allocate_pinned_memory(outputs_end_ - outputs_begin_);
+}
+
+void CudaBucket::stage_keys(const RunArguments& arguments, size_t count) {
+  auto* const seeds = reinterpret_cast<uint64_t*>(in_.bytes());
+  const auto* seed = static_cast<const uint64_t*>(require_input(arguments, io::kSeed).data);
+  const auto* first = static_cast<const uint64_t*>(require_input(arguments, io::kFirst).data);
+  for (size_t row = 0; row < count; ++row) {
+    const NoiseKeys keys{seed, first, arguments.keys != 1, 0};
+    seeds[row] = keys.seed_of(row);
+    seeds[count + row] = keys.sample_of(row);
+  }
 }
 
 void CudaBucket::enqueue_download() {

@@ -46,6 +46,10 @@ class CudaBucket {
   // Allocates what has been reserved. in_ gets the length inputs_end.
   void allocate(size_t inputs_end);
 
+  // Writes `count` seeds and as many indices of samples to the beginning of in_: those of the rows,
+  // or the key of row 0.
+  void stage_keys(const RunArguments& arguments, size_t count);
+
   // Enqueues the copy of all outputs to out_.
   void enqueue_download();
 

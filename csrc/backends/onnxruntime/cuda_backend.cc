@@ -28,7 +28,7 @@ class OnnxRuntimeCudaBackend : public CudaBackend {
     const OnDevice current(device_);
     for (size_t i = 0; i < instances(); ++i) sessions_.push_back({open(i), false});
     const Ort::Session& session = sessions_.front().any->session;
-    draws_ = graph_draws(session, config_.path, manifest_);
+    noise_ = find_noise(session, config_.path, manifest_);
     batch_axis_ = batch_axis_name(session);
   }
 
@@ -70,7 +70,7 @@ class OnnxRuntimeCudaBackend : public CudaBackend {
     if (!own) sessions.shared = true;
     const std::shared_ptr<CudaSession>& session = own ? own : sessions.any;
     auto bucket = std::make_unique<SessionBucket>(manifest_, session, stream(instance), device_,
-                                                  rows, draws_);
+                                                  rows, noise_);
     const std::string no_graph = bucket->prepare(/*graph=*/own != nullptr);
     const std::lock_guard<std::mutex> lock(no_graph_mutex_);
     if (no_graph_.empty()) no_graph_ = own ? no_graph : session->no_graph;

@@ -9,6 +9,7 @@
 
 #include "backends/onnxruntime/ort_api.h"
 #include "ops/batched_interpolate.h"
+#include "ops/reparametrized_sample.h"
 
 namespace zoo {
 
@@ -68,20 +69,29 @@ struct SampleOperands {
         shape(mu.GetTensorTypeAndShapeInfo().GetShape()) {
     require(shape.size() == 2 && logvar.GetTensorTypeAndShapeInfo().GetShape() == shape,
             "ReparametrizedSample: mu and logvar must both be [N, D]");
-    for (const auto& key : {seed, first}) {
-      require(key.GetTensorTypeAndShapeInfo().GetElementCount() == 1,
-              "ReparametrizedSample: seed and first must have one element");
-    }
+    const size_t keys = seed.GetTensorTypeAndShapeInfo().GetElementCount();
+    require(first.GetTensorTypeAndShapeInfo().GetElementCount() == keys &&
+                (keys == 1 || keys == rows()),
+            "ReparametrizedSample: seed and first must both have one element, or one for each row");
+    per_row = keys != 1;
   }
 
   size_t rows() const { return static_cast<size_t>(shape[0]); }
   size_t width() const { return static_cast<size_t>(shape[1]); }
+
+  NoiseKeys keys(uint32_t stream) const {
+    const auto data = [](const Ort::ConstValue& value) {
+      return reinterpret_cast<const uint64_t*>(value.GetTensorData<int64_t>());
+    };
+    return {data(seed), data(first), per_row, stream};
+  }
 
   const Ort::ConstValue mu;
   const Ort::ConstValue logvar;
   const Ort::ConstValue seed;
   const Ort::ConstValue first;
   const OrtShape shape;
+  bool per_row = false;
 };
 
 struct InterpolateOperands {

@@ -1,7 +1,6 @@
 // The two operators on the CPU, for our own sessions and, through RegisterCustomOps, for those of
 // other programs.
 #include "backends/onnxruntime/custom_op_kinds.h"
-#include "ops/reparametrized_sample.h"
 #include "zoo/export.h"
 
 namespace zoo {
@@ -10,14 +9,9 @@ namespace {
 struct Cpu {
   static constexpr const char* kProvider = "CPUExecutionProvider";
 
-  static uint64_t read_uint64(const Ort::ConstValue& value) {
-    return static_cast<uint64_t>(*value.GetTensorData<int64_t>());
-  }
-
   static void run(const Ort::KernelContext&, const SampleOperands& in, uint32_t stream, float* h) {
-    const NoiseKey key{read_uint64(in.seed), read_uint64(in.first), stream};
-    reparametrized_sample(in.mu.GetTensorData<float>(), in.logvar.GetTensorData<float>(), key,
-                          in.rows(), in.width(), h);
+    reparametrized_sample(in.mu.GetTensorData<float>(), in.logvar.GetTensorData<float>(),
+                          in.keys(stream), in.rows(), in.width(), h);
   }
 
   static void run(const Ort::KernelContext&, const InterpolateOperands& in, Interpolation mode,

@@ -14,16 +14,11 @@ void check_launch(const char* failure) {
 struct Cuda {
   static constexpr const char* kProvider = "CUDAExecutionProvider";
 
-  static const uint64_t* uint64_data(const Ort::ConstValue& value) {
-    return reinterpret_cast<const uint64_t*>(value.GetTensorData<int64_t>());
-  }
-
   static void run(const Ort::KernelContext& context, const SampleOperands& in, uint32_t stream,
                   float* h) {
     check_launch(cuda_ops().reparametrized_sample(
-        in.mu.GetTensorData<float>(), in.logvar.GetTensorData<float>(), uint64_data(in.seed),
-        uint64_data(in.first), stream, in.rows(), in.width(), Real::kFloat32, h,
-        context.GetGPUComputeStream()));
+        in.mu.GetTensorData<float>(), in.logvar.GetTensorData<float>(), in.keys(stream), in.rows(),
+        in.width(), Real::kFloat32, h, context.GetGPUComputeStream()));
   }
 
   static void run(const Ort::KernelContext& context, const InterpolateOperands& in,

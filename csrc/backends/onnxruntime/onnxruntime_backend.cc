@@ -14,8 +14,7 @@ class OnnxRuntimeBackend : public Backend {
       : manifest_(*config.manifest),
         session_(open_session(config.graph)),
         memory_(Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault)) {
-    const bool draws = graph_draws(session_, config.path, manifest_);
-    noise_from_ = draws ? NoiseFrom::kGraph : NoiseFrom::kCaller;
+    noise_ = find_noise(session_, config.path, manifest_);
   }
 
   ~OnnxRuntimeBackend() override {
@@ -23,7 +22,10 @@ class OnnxRuntimeBackend : public Backend {
     session_ = Ort::Session(nullptr);
   }
 
-  NoiseFrom noise_from() const override { return noise_from_; }
+  NoiseFrom noise_from() const override {
+    return noise_.draws ? NoiseFrom::kGraph : NoiseFrom::kCaller;
+  }
+  bool takes_row_keys() const override { return noise_.row_keys; }
   bool fixed_batch() const override { return false; }
   void prepare(size_t) override {}
 
@@ -32,8 +34,8 @@ class OnnxRuntimeBackend : public Backend {
     std::vector<const char*> output_names;
     std::vector<Ort::Value> inputs;
     std::vector<Ort::Value> outputs;
-    bind(arguments.inputs, arguments.rows, &input_names, &inputs);
-    bind(arguments.outputs, arguments.rows, &output_names, &outputs);
+    bind(arguments.inputs, arguments, &input_names, &inputs);
+    bind(arguments.outputs, arguments, &output_names, &outputs);
     const ForkGuard guard;
     session_.Run(Ort::RunOptions{nullptr}, input_names.data(), inputs.data(), inputs.size(),
                  output_names.data(), outputs.data(), outputs.size());
@@ -52,10 +54,10 @@ class OnnxRuntimeBackend : public Backend {
     return Ort::Session(ort_environment(), graph.data(), graph.size(), options);
   }
 
-  void bind(const std::vector<Binding>& bindings, size_t rows, std::vector<const char*>* names,
-            std::vector<Ort::Value>* values) const {
+  void bind(const std::vector<Binding>& bindings, const RunArguments& run,
+            std::vector<const char*>* names, std::vector<Ort::Value>* values) const {
     for (const Binding& binding : bindings) {
-      const TensorInfo info = tensor_info(binding.name, manifest_, rows);
+      const TensorInfo info = tensor_info(binding.name, manifest_, run.rows, run.keys);
       names->push_back(binding.name.c_str());
       values->push_back(Ort::Value::CreateTensor(memory_, binding.data, info.bytes(),
                                                  info.shape.data(), info.shape.size(),
@@ -66,7 +68,7 @@ class OnnxRuntimeBackend : public Backend {
   const Manifest& manifest_;
   Ort::Session session_;
   Ort::MemoryInfo memory_;
-  NoiseFrom noise_from_ = NoiseFrom::kCaller;
+  GraphNoise noise_;
 };
 
 }  // namespace

@@ -118,22 +118,25 @@ GraphTensor graph_tensor(Ort::AllocatedStringPtr name, const Ort::TypeInfo& type
 
 }  // namespace
 
-bool graph_draws(const Ort::Session& session, const std::string& path, const Manifest& manifest) {
+GraphNoise find_noise(const Ort::Session& session, const std::string& path,
+                      const Manifest& manifest) {
   Ort::AllocatorWithDefaultOptions allocator;
   std::vector<GraphTensor> inputs;
   std::vector<GraphTensor> outputs;
-  bool draws = false;
+  GraphNoise noise;
   for (size_t i = 0; i < session.GetInputCount(); ++i) {
     inputs.push_back(
         graph_tensor(session.GetInputNameAllocated(i, allocator), session.GetInputTypeInfo(i)));
-    draws = draws || inputs.back().name == io::kSeed;
+    if (inputs.back().name != io::kSeed) continue;
+    noise.draws = true;
+    noise.row_keys = inputs.back().shape == std::vector<int64_t>{-1};
   }
   for (size_t i = 0; i < session.GetOutputCount(); ++i) {
     outputs.push_back(
         graph_tensor(session.GetOutputNameAllocated(i, allocator), session.GetOutputTypeInfo(i)));
   }
-  check_tensors(path, manifest, draws, inputs, outputs);
-  return draws;
+  check_tensors(path, manifest, noise.draws, inputs, outputs);
+  return noise;
 }
 
 }  // namespace zoo

@@ -12,6 +12,7 @@
 
 #include <string>
 
+#include "backends/backend.h"
 #include "format/tensors.h"
 
 namespace zoo {
@@ -27,9 +28,9 @@ const Ort::Env& ort_environment();
 
 ONNXTensorElementDataType ort_element_type(TensorType type);
 
-// Checks the inputs and outputs of a session against the manifest, and returns true if its graph
-// has the noise operator. Throws EngineFileError.
-bool graph_draws(const Ort::Session& session, const std::string& path, const Manifest& manifest);
+// Checks the inputs and outputs of a session against the manifest. Throws EngineFileError.
+GraphNoise find_noise(const Ort::Session& session, const std::string& path,
+                      const Manifest& manifest);
 
 // The domain "zoo" with both operators, on the CPU and on CUDA. Never destroyed.
 OrtCustomOpDomain* custom_op_domain();

@@ -35,18 +35,20 @@ std::vector<unsigned char> make_input(const std::string& name, const TensorInfo&
 }  // namespace
 
 SessionBucket::SessionBucket(const Manifest& manifest, std::shared_ptr<CudaSession> session,
-                             const CudaStream& stream, int device, size_t rows, bool draws)
+                             const CudaStream& stream, int device, size_t rows, GraphNoise noise)
     : CudaBucket(rows, stream),
       manifest_(manifest),
       session_(std::move(session)),
-      device_number_(device) {
-  lay_out(draws);
+      device_number_(device),
+      noise_(noise),
+      keys_(noise.row_keys ? rows : 1) {
+  lay_out();
   allocate(outputs_begin_);
 }
 
-void SessionBucket::lay_out(bool draws) {
-  has_key_ = draws;
-  if (has_key_) {
+void SessionBucket::lay_out() {
+  const bool draws = noise_.draws;
+  if (draws) {
     const size_t bytes = info(io::kSeed).bytes();
     const size_t seed = reserve(2 * bytes);
     bound_.push_back({io::kSeed, seed, bytes});
@@ -101,13 +103,7 @@ void SessionBucket::enqueue_inputs(const RunArguments& arguments) {
       end = part.offset;
     }
   }
-  if (has_key_) {
-    const auto stage = [&](const char* name, size_t offset) {
-      std::memcpy(in_.bytes() + offset, require_input(arguments, name).data, sizeof(uint64_t));
-    };
-    stage(io::kSeed, 0);
-    stage(io::kFirst, sizeof(uint64_t));
-  }
+  if (noise_.draws) stage_keys(arguments, keys_);
   if (end != 0) check_cuda(cuda_ops().copy(device_.get(), in_.get(), end, stream_.get()));
   enqueue_copies(device_rows, device_.bytes(), stream_);
   enqueue_operands(arguments);

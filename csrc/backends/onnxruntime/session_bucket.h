@@ -17,7 +17,7 @@ class SessionBucket : public CudaBucket {
   // draws: the graph has the noise operator. The stream must outlive the bucket. Throws
   // OutOfMemoryError, ExecutionError.
   SessionBucket(const Manifest& manifest, std::shared_ptr<CudaSession> session,
-                const CudaStream& stream, int device, size_t rows, bool draws);
+                const CudaStream& stream, int device, size_t rows, GraphNoise noise);
 
   // Runs the session once, to allocate memory and load kernels, and if `graph` captures a run as a
   // CUDA graph. Returns the reason if it cannot be captured correctly, else "". Throws
@@ -29,9 +29,11 @@ class SessionBucket : public CudaBucket {
   enum class Operands { kUnknown, kPrior, kPosterior, kLatent };
 
   void enqueue(const RunArguments& arguments) override;
-  TensorInfo info(const std::string& name) const { return tensor_info(name, manifest_, rows_); }
+  TensorInfo info(const std::string& name) const {
+    return tensor_info(name, manifest_, rows_, keys_);
+  }
   Part reserve_input(const std::string& name) { return reserve_tensor(name, info(name).bytes()); }
-  void lay_out(bool draws);
+  void lay_out();
   Ort::IoBinding bind() const;
   void enqueue_inputs(const RunArguments& arguments);
   void enqueue_operands(const RunArguments& arguments);
@@ -43,12 +45,13 @@ class SessionBucket : public CudaBucket {
   const Manifest& manifest_;
   const std::shared_ptr<CudaSession> session_;
   const int device_number_;
+  const GraphNoise noise_;
+  const size_t keys_;  // elements of seed and of first
 
   // Layout of the device memory: the inputs that every run copies, from the key of the noise to the
   // main input; mu and logvar, if the graph draws the latent; the outputs.
   std::vector<Part> copied_;
   std::vector<Part> bound_;  // seed, first, mu, logvar
-  bool has_key_ = false;
   size_t latent_bytes_ = 0;  // of mu and of logvar; 0 if the graph does not draw the latent
   size_t mu_ = 0;
   size_t logvar_ = 0;

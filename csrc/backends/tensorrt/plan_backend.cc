@@ -95,7 +95,8 @@ class PlanBackend : public CudaBackend {
       : CudaBackend(check_device(config), config.instances),
         manifest_(*config.manifest),
         path_(config.path) {
-    draws_ = !manifest_.layer_noise.empty() || has_trait(manifest_, kDrawsLatent);
+    noise_ = {!manifest_.layer_noise.empty() || has_trait(manifest_, kDrawsLatent),
+              /*row_keys=*/true};
     const OnDevice current(device_);
     engine_ = open_plan(path_, manifest_);
     check_tensors(path_, manifest_, *engine_);

@@ -52,7 +52,7 @@ void PlanBucket::lay_out_inputs() {
     }
   }
   has_key_ = has_trait(manifest_, kDrawsLatent) || !layers_.empty();
-  if (has_key_) reserve(2 * sizeof(uint64_t));
+  if (has_key_) reserve(2 * rows_ * sizeof(uint64_t));
   for (const PlanTensor& input : copied) {
     copied_.push_back(reserve_tensor(input.name, input.bytes(rows_)));
   }
@@ -78,10 +78,7 @@ PlanBucket::Latent PlanBucket::stage_inputs(const RunArguments& arguments,
       std::memcpy(in_.bytes() + offset, binding.data, bytes);
     }
   };
-  if (has_key_) {
-    stage(0, require_input(arguments, io::kSeed), sizeof(uint64_t));
-    stage(sizeof(uint64_t), require_input(arguments, io::kFirst), sizeof(uint64_t));
-  }
+  if (has_key_) stage_keys(arguments, rows_);
   for (const Part& part : copied_) {
     stage(part.offset, require_input(arguments, part.name), part.bytes);
   }
@@ -108,8 +105,8 @@ void PlanBucket::enqueue_work(const Work& work) {
   const auto* key = reinterpret_cast<const uint64_t*>(device);
   const auto draw = [&](const float* mu, const float* logvar, uint32_t noise_stream, size_t width,
                         size_t offset) {
-    check_cuda(ops.reparametrized_sample(mu, logvar, key, key + 1, noise_stream, rows_, width,
-                                         Real::kFloat32, device + offset, stream));
+    check_cuda(ops.reparametrized_sample(mu, logvar, {key, key + rows_, true, noise_stream}, rows_,
+                                         width, Real::kFloat32, device + offset, stream));
   };
   const auto copy = [&](void* to, const void* from, size_t bytes) {
     if (bytes != 0) check_cuda(ops.copy(to, from, bytes, stream));
