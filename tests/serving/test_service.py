@@ -321,7 +321,7 @@ def test_too_many_images_are_refused() -> None:
     [
         (("--engine", "nothing.onnx"), "engine 'nothing.onnx': no such file"),
         (("--engine", "vae", "--engine", "vae.onnx"), "two engines have the name vae"),
-        (("--engine", "vae.encoder"), "has the role encoder, expected generator or translator"),
+        (("--engine", "stylegan.mapping"), "has the role mapping, expected generator or"),
         (("--engine", "vae", "--precision", "fp8"), "precision"),
         (("--engine", "vae", "--key-file", "/nothing"), "cannot read the key in /nothing"),
         (("--engine", "vae", "--host", "203.0.113.1"), "cannot listen at 203.0.113.1:0"),

@@ -24,7 +24,7 @@ from zoo.serving.kserve import rest
 from zoo.serving.kserve.inference import Repository
 from zoo.serving.limits import SMALL_BODY, Limits
 from zoo.serving.metrics import Metrics
-from zoo.serving.models import GeneratorModel, Model
+from zoo.serving.models import Model
 from zoo.serving.parameters import RequestError
 from zoo.serving.route import ModelEndpoint
 from zoo.serving.routes import ROUTES, routes_of
@@ -55,7 +55,7 @@ def make_app(
             if grpc_address is not None:
                 from zoo.serving.kserve import rpc
 
-                server = rpc.serve(grpc_address, repository, SMALL_BODY, limits.key, metrics)
+                server = rpc.serve(grpc_address, repository, limits.body, limits.key, metrics)
                 await stack.enter_async_context(server)
             yield
         for model in models.values():
@@ -69,10 +69,7 @@ def make_app(
         redoc_url=None,
     )
     metrics = Metrics(models)
-    generators = {
-        name: model for name, model in models.items() if isinstance(model, GeneratorModel)
-    }
-    repository = Repository(generators, limits.images, limits.seconds)
+    repository = Repository(models, limits.images, limits.seconds)
     app.router.routes.extend(rest.routes(repository))
 
     @app.get("/v1/models")
@@ -107,9 +104,12 @@ def make_app(
         app.add_exception_handler(kind, answer_error)
     endpoints: dict[str, Endpoint] = {
         **{route.path: ModelEndpoint(route, models, limits, routes_of) for route in ROUTES},
-        **dict.fromkeys(rest.INFER, rest.Infer(repository, SMALL_BODY)),
+        **dict.fromkeys(rest.INFER, rest.Infer(repository, limits.body)),
     }
-    bodies = {route.path: route.largest_body(limits) for route in ROUTES}
+    bodies = {
+        **{route.path: route.largest_body(limits) for route in ROUTES},
+        **dict.fromkeys(rest.INFER, limits.body),
+    }
     page.add_page(app)
     app.add_middleware(Gate, key=limits.key, metrics=metrics, endpoints=endpoints, bodies=bodies)
     return app

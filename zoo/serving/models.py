@@ -131,11 +131,41 @@ class TranslatorModel(Model):
         }
 
 
+class EncoderModel(Model):
+    """An encoder by itself."""
+
+    def __init__(self, name: str, path: Path, options: dict[str, Any], batch: BatchOptions) -> None:
+        self.encoder = Encoder(path, **options)
+        super().__init__(name, self.encoder, options, batch)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what clients see of the model."""
+        return {**super().describe(), "latent": {"width": self.encoder.latent_width}}
+
+
+class ClassifierModel(Model):
+    """A classifier by itself."""
+
+    def __init__(self, name: str, path: Path, options: dict[str, Any], batch: BatchOptions) -> None:
+        self.classifier = Classifier(path, **options)
+        super().__init__(name, self.classifier, options, batch)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what clients see of the model."""
+        scores = {"kind": self.classifier.kind, "names": self.classifier.names}
+        return {**super().describe(), "scores": scores}
+
+
 def _describe_image(image: dict[str, Any]) -> dict[str, int]:
     return {side: image[side] for side in ("height", "width", "channels")}
 
 
-ROLES = {"generator": GeneratorModel, "translator": TranslatorModel}
+ROLES = {
+    "generator": GeneratorModel,
+    "translator": TranslatorModel,
+    "encoder": EncoderModel,
+    "classifier": ClassifierModel,
+}
 """How the engines of each role are served."""
 
 

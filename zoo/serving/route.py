@@ -113,7 +113,8 @@ class ModelEndpoint:
             raise RequestError(f"no model {name!r}", 404)
         if not route.serves(model):
             known = ", ".join(self._routes_of(model))
-            raise RequestError(f"{name} has no route {route.name}, only {known}", 404)
+            only = f"only {known}" if known else "none below /v1"
+            raise RequestError(f"{name} has no route {route.name}, {only}", 404)
         for each in self._pictures:
             if each in request.query_params:
                 raise RequestError(f"{each}: expected in the body of a POST, not in the query")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import runtime
 from zoo.serving.kserve import signatures
 from zoo.serving.kserve.tensors import TensorData, TensorSpec, read
-from zoo.serving.models import GeneratorModel
+from zoo.serving.models import GeneratorModel, Model
 from zoo.serving.parameters import RequestError, read_all, show
 
 VERSION = "1"
@@ -59,7 +59,7 @@ class Counts:
 class Served:
     """A model of the protocol, with its statistics."""
 
-    def __init__(self, model: GeneratorModel, most: int) -> None:
+    def __init__(self, model: Model, most: int) -> None:
         self.model = model
         self.signature = signatures.describe(model)
         self._inputs = {spec.name: spec for spec in self.signature.inputs}
@@ -135,28 +135,33 @@ class Served:
                 "dims": list(spec.shape[1:]),
             }
 
-        delay = round(self.model.batch.delay * 1e6)
-        return {
+        config = {
             "name": self.model.name,
             "platform": "zoo",
-            "backend": self.model.generator.backend,
+            "backend": self.model.backend,
             "max_batch_size": self._most,
             "input": [
                 {**listed(spec), "optional": spec.optional} for spec in self.signature.inputs
             ],
             "output": [listed(self.output)],
-            "dynamic_batching": {"max_queue_delay_microseconds": delay},
         }
+        if isinstance(self.model, GeneratorModel):
+            delay = round(self.model.batch.delay * 1e6)
+            config["dynamic_batching"] = {"max_queue_delay_microseconds": delay}
+        return config
 
     def statistics(self) -> dict[str, Any]:
         """Return the number of requests of this protocol, and of all images and runs."""
-        counts = self.model.batcher.statistics()
+        images, runs = self.model.pool.images, self.succeeded.count
+        if isinstance(self.model, GeneratorModel):
+            counts = self.model.batcher.statistics()
+            images, runs = counts.images, counts.runs
         return {
             "name": self.model.name,
             "version": VERSION,
             "last_inference": self.last,
-            "inference_count": counts.images,
-            "execution_count": counts.runs,
+            "inference_count": images,
+            "execution_count": runs,
             "inference_stats": {
                 "success": {"count": self.succeeded.count, "ns": self.succeeded.ns},
                 "fail": {"count": self.failed.count, "ns": self.failed.ns},
@@ -167,9 +172,7 @@ class Served:
 class Repository:
     """All models of a service. most: rows of the largest request; seconds: a request's limit."""
 
-    def __init__(
-        self, models: Mapping[str, GeneratorModel], most: int, seconds: float | None
-    ) -> None:
+    def __init__(self, models: Mapping[str, Model], most: int, seconds: float | None) -> None:
         self.seconds = seconds
         self._served = {name: Served(model, most) for name, model in models.items()}
 

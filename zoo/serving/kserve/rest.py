@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
@@ -12,8 +12,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from zoo.serving.kserve import bodies, coding
-from zoo.serving.kserve.inference import Repository, Served
+from zoo.serving.kserve.inference import InferRequest, Repository, Served
 from zoo.serving.pool import BLOCK
+from zoo.serving.route import while_connected
 
 _MODEL = "/v2/models/{name}"
 _VERSION = "/v2/models/{name}/versions/{version}"
@@ -104,25 +105,27 @@ class Infer:
         asked, binary = await _beside(
             len(body), bodies.read_request, body, headers.get(bodies.HEADER)
         )
-        work = served.infer(asked, self._repository.seconds)
-        output = await (work if asked.rows <= BLOCK else _while_connected(request, work))
-        if output is None:
-            return Response(status_code=499)
+        work = self._respond(served, asked, binary, headers.get("Accept-Encoding"))
+        return await (work if asked.rows <= BLOCK else while_connected(request, work))
+
+    async def _respond(
+        self, served: Served, asked: InferRequest, binary: bool, accepted: str | None
+    ) -> Response:
+        output = await served.infer(asked, self._repository.seconds)
         content, length = await _beside(
             output.nbytes, bodies.write_answer, served, asked, output, binary
         )
-        own = {"Cache-Control": "no-store"}
+        headers = {"Cache-Control": "no-store"}
         if length is not None:
-            own[bodies.HEADER] = str(length)
-        accepted = headers.get("Accept-Encoding")
+            headers[bodies.HEADER] = str(length)
         if accepted is not None and len(content) >= coding.SMALLEST:
-            own["Vary"] = "Accept-Encoding"
+            headers["Vary"] = "Accept-Encoding"
             chosen = coding.choose(accepted)
             if chosen is not None:
                 content = await _beside(len(content), coding.deflate, content, chosen)
-                own["Content-Encoding"] = chosen
+                headers["Content-Encoding"] = chosen
         media = "application/json" if length is None else "application/octet-stream"
-        return Response(content, media_type=media, headers=own)
+        return Response(content, media_type=media, headers=headers)
 
 
 async def _beside(size: int, function: Callable[..., _T], *values: Any) -> _T:
@@ -130,19 +133,3 @@ async def _beside(size: int, function: Callable[..., _T], *values: Any) -> _T:
     if size < _AT_ONCE:
         return function(*values)
     return await asyncio.to_thread(function, *values)
-
-
-async def _while_connected(request: Request, work: Coroutine[Any, Any, _T]) -> _T | None:
-    """Return the result of some work, or None if the client goes away, which cancels it."""
-    task, gone = asyncio.create_task(work), asyncio.create_task(_disconnected(request))
-    try:
-        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
-        return await task if task.done() else None
-    finally:
-        task.cancel()
-        gone.cancel()
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
