@@ -21,12 +21,13 @@ VIEWS = [
 ]
 
 
-@pytest.mark.parametrize(("model", "view"), VIEWS)
-def test_narrow_screens(page: Page, site: str, model: str, view: str) -> None:
-    page.set_viewport_size({"width": 360, "height": 740})
-    open_page(page, site, model=model, view=view)
-    width = page.evaluate("document.documentElement.scrollWidth")
-    assert width <= 360 and problem(page) == ""
+def test_narrow_screens(window: Page, address: str) -> None:
+    window.set_viewport_size({"width": 360, "height": 740})
+    for model, view in VIEWS:
+        open_page(window, address, model=model, view=view)
+        width = window.evaluate("document.documentElement.scrollWidth")
+        assert width <= 360 and problem(window) == "", (model, view)
+    window.set_viewport_size({"width": 1280, "height": 900})
 
 
 def test_every_control_has_a_name(window: Page, address: str) -> None:
