@@ -150,3 +150,22 @@ def test_light_and_dark(browser: Browser, site: str) -> None:
     page.reload()
     assert page.evaluate(colour) != dark
     context.close()
+
+
+def test_a_service_that_asks_for_its_key(page: Page, service: str) -> None:
+    page.expected_problems = ("401",)  # type: ignore[attr-defined]
+
+    def check(route: Route) -> None:
+        if route.request.headers.get("authorization") == "Bearer a key":
+            route.continue_()
+        else:
+            route.fulfill(status=401, body='{"error": "expected the header"}')
+
+    page.route("**/v1/**", check)
+    page.goto(f"{service}#model=vae&n=4")
+    for text in ("wrong", "a key"):
+        page.get_by_label("Key of the service").fill(text)
+        page.get_by_role("button", name="Continue").click()
+    page.wait_for_selector(".cell:nth-child(4)")
+    settle(page)
+    assert problem(page) == "" and page.locator(".cell").count() == 4
