@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Model:
         self._files.append(sha256(engine.path))
         return self._open.enter_context(engine)
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """Name of these files, computed in this way."""
         parts = (*self._files, self.backend, self.precision)

@@ -29,6 +29,8 @@ FOREVER = "public, max-age=31536000, immutable"
 _QUICK = 2**18
 """Bytes of images that are encoded at once; more are encoded in another thread."""
 
+_JSON = json.JSONEncoder(default=lambda array: array.tolist())
+
 _LISTED = {
     "png": "png (one image)",
     "grid": "grid (a PNG of all)",
@@ -100,6 +102,7 @@ class ModelEndpoint:
     ) -> None:
         self._route, self._models, self._limits = route, models, limits
         self._routes_of = routes_of
+        self._served = {name: model for name, model in models.items() if route.serves(model)}
         self._parameters = route.all_parameters(limits.images)
         self._methods, self._pictures = route.methods, route.pictures
 
@@ -108,13 +111,9 @@ class ModelEndpoint:
         route = self._route
         if request.method not in self._methods:
             raise HTTPException(405, headers={"Allow": ", ".join(self._methods)})
-        model = self._models.get(name)
+        model = self._served.get(name)
         if model is None:
-            raise RequestError(f"no model {name!r}", 404)
-        if not route.serves(model):
-            known = ", ".join(self._routes_of(model))
-            only = f"only {known}" if known else "none below /v1"
-            raise RequestError(f"{name} has no route {route.name}, {only}", 404)
+            raise self._missing(name)
         for each in self._pictures:
             if each in request.query_params:
                 raise RequestError(f"{each}: expected in the body of a POST, not in the query")
@@ -130,6 +129,13 @@ class ModelEndpoint:
                 return Response(status_code=304, headers=headers)
         work = self._respond(model, values, headers)
         return await (while_connected(request, work) if route.watched(values) else work)
+
+    def _missing(self, name: str) -> RequestError:
+        if name not in self._models:
+            return RequestError(f"no model {name!r}", 404)
+        known = ", ".join(self._routes_of(self._models[name]))
+        only = f"only {known}" if known else "none below /v1"
+        return RequestError(f"{name} has no route {self._route.name}, {only}", 404)
 
     async def _respond(self, model: Model, values: Values, headers: dict[str, str]) -> Response:
         answer = await self._route.answer(model, values, self._limits)
@@ -188,8 +194,7 @@ async def _encode(encode: Callable[[NDArray[Any]], bytes], rows: NDArray[Any]) -
 def _tag(model: Model, route: Route, values: Values) -> str:
     """Return the entity tag: answers are a function of the model and the values alone."""
     parts = [model.identity, route.name, png.COMPRESSOR, *(values[name] for name in sorted(values))]
-    text = json.dumps(parts, default=lambda array: array.tolist())
-    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+    return f'"{hashlib.sha256(_JSON.encode(parts).encode()).hexdigest()[:32]}"'
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
