@@ -168,8 +168,11 @@ def test_what_is_counted(service: Service) -> None:
 def test_other_routes_of_an_encoder(service: Service) -> None:
     client, _ = service
     models = {each["name"]: each for each in client.get("/v1/models").json()["models"]}
-    assert models["vae.encoder"]["routes"] == [] == models["fashion-classifier"]["routes"]
+    assert models["vae.encoder"]["routes"] == ["encode"]
+    assert models["fashion-classifier"]["routes"] == []
     assert models["vae.encoder"]["latent"] == {"width": 32}
     assert len(models["fashion-classifier"]["scores"]["names"]) == 10
-    answer = client.get("/v1/models/vae.encoder/sample")
-    assert answer.status_code == 404 and "has no route sample" in answer.json()["error"]
+    for name, others in (("vae.encoder", "only encode"), ("fashion-classifier", "none below /v1")):
+        answer = client.get(f"/v1/models/{name}/sample")
+        assert answer.status_code == 404
+        assert f"has no route sample, {others}" in answer.json()["error"]

@@ -28,7 +28,7 @@ from zoo.inference.inputs import Selection
 from zoo.inference.latents import reconstruct
 
 ENGINES = (
-    *("vae", "cgan", "stylegan", "linear-ae", "vae-faces"),
+    *("vae", "cgan", "stylegan", "linear-ae", "vae-faces", "vae.encoder"),
     *("denoising-ae", "inpainting-ae", "colorization-ae", "pix2pix-edges", "stargan"),
 )
 
@@ -146,6 +146,8 @@ def test_encode(client: httpx.Client, garments: Images) -> None:
     assert np.array_equal(array(client.post(url, params={"format": "npy"}, **npy(garments))), mu)
     archive = array(client.post(url, params={"format": "npz"}, **npy(garments)))
     assert np.array_equal(archive["latents"], mu) and np.array_equal(archive["logvar"], logvar)
+    alone = client.post("/v1/models/vae.encoder/encode", params={"format": "npy"}, **npy(garments))
+    assert np.array_equal(array(alone), mu)
     raw = client.post(url, params={"format": "raw"}, **npy(garments))
     assert raw.content == mu.tobytes() and raw.headers["X-Zoo-Shape"] == f"5,{mu.shape[1]}"
     plain = client.post("/v1/models/linear-ae/encode", json={"images": encoded(garments)}).json()
@@ -372,6 +374,7 @@ def test_models_say_their_routes(client: httpx.Client) -> None:
     assert routes["linear-ae"] == decoding | encoding
     assert routes["stylegan"] == {"sample", "edit", "mix"} | decoding
     assert routes["vae-faces"] == {"sample", "edit"} | decoding | encoding
+    assert routes["vae.encoder"] == {"encode"}
     assert routes["denoising-ae"] == {"translate"}
     assert routes["stargan"] == {"translate", "edit"}
     for name, known in routes.items():

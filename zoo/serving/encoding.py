@@ -13,7 +13,7 @@ from zoo.serving.answers import Answer
 from zoo.serving.decoding import resize
 from zoo.serving.inputs import pictures
 from zoo.serving.limits import Limits
-from zoo.serving.models import GeneratorModel, Model
+from zoo.serving.models import EncoderModel, GeneratorModel, Model
 from zoo.serving.parameters import Parameter, Values
 from zoo.serving.pool import BLOCK
 from zoo.serving.route import Route
@@ -24,22 +24,20 @@ def _parameters(most: int) -> tuple[Parameter, ...]:
     return pictures("images", "Pictures, or an array of them.", required=True), resize()
 
 
-async def _read(model: GeneratorModel, values: Values, limits: Limits) -> Images:
-    return await read_images(model, values, model.generator.image_shape, limits)
-
-
-async def _encode(model: GeneratorModel, values: Values, limits: Limits) -> Answer:
-    assert model.encoder is not None
-    images, encode = await _read(model, values, limits), model.encoder.encode
-    pairs = (np.stack(encode(part), axis=1) for part in _split(images))
+async def _encode(model: GeneratorModel | EncoderModel, values: Values, limits: Limits) -> Answer:
+    encoder = model.encoder
+    assert encoder is not None
+    images = await read_images(model, values, encoder.image_shape, limits)
+    pairs = (np.stack(encoder.encode(part), axis=1) for part in _split(images))
     blocks = model.pool.blocks(len(images), limits.seconds, pairs)
-    count, width = len(images), model.generator.latent_width
+    count, width = len(images), encoder.latent_width
     return Answer((count, 2, width), blocks, {"X-Zoo-Shape": f"{count},{width}"})
 
 
 async def _reconstruct(model: GeneratorModel, values: Values, limits: Limits) -> Answer:
     assert model.encoder is not None
-    images, embed = await _read(model, values, limits), model.encoder.embed
+    images = await read_images(model, values, model.generator.image_shape, limits)
+    embed = model.encoder.embed
 
     async def decode() -> AsyncGenerator[NDArray[np.uint8], None]:
         encoded = model.pool.blocks(len(images), limits.seconds, map(embed, _split(images)))
@@ -54,6 +52,10 @@ def _split(images: Images) -> Iterator[Images]:
 
 
 def _encodes(model: Model) -> bool:
+    return isinstance(model, EncoderModel) or _reconstructs(model)
+
+
+def _reconstructs(model: Model) -> bool:
     return isinstance(model, GeneratorModel) and model.encoder is not None
 
 
@@ -70,7 +72,7 @@ RECONSTRUCT = Route(
     "reconstruct",
     "Pictures, encoded and decoded",
     _parameters,
-    _encodes,
+    _reconstructs,
     _reconstruct,
     array="images",
 )
