@@ -38,7 +38,7 @@ def bigan(path: Path, clothes: DataSet, seed: int = 0) -> None:
         Row("x, test images", list(images), [clothes.classes[labels[row]] for row in rows]),
         Row("G(E(x))", list(copies), blank),
     ]
-    draw(parts, "bigan: an encoder that was never told to copy", 2 * COLUMNS).save(path)
+    draw(parts, "bigan: samples, and reconstructions", 2 * COLUMNS).save(path)
 
 
 def styles(command: Callable[..., None], out: Path) -> None:

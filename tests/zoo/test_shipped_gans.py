@@ -127,7 +127,7 @@ def test_truncation_costs_variety() -> None:
 
 
 def test_bigan_encodes_what_an_image_shows(clothes: Callable[[int], DataSet]) -> None:
-    """G(E(x)) is not trained to equal x: it has x's class and is closer to x than to others."""
+    """G(E(x)) has x's class and is closer to x than to other images, and E finds the latents."""
     test = clothes(28).test
     path = engine_path("bigan.onnx")
     with (
@@ -139,8 +139,8 @@ def test_bigan_encodes_what_an_image_shows(clothes: Callable[[int], DataSet]) ->
         same = classifier.classify(copies).argmax(1) == test.labels
         latents = runtime.noise.normals(0, 0, 2000, generator.latent_width)
         found = encoder.embed(generator.decode(latents))
-    # One in ten by chance.
-    assert same.mean() > 0.5
+    # One in ten by chance, and 93 % of the images themselves.
+    assert same.mean() > 0.75
     assert psnr(test.images, copies).mean() > psnr(test.images[::-1], copies).mean() + 3
     assert np.corrcoef(latents.ravel(), found.ravel())[0, 1] > 0.3
 
