@@ -6,6 +6,7 @@ import base64
 import email
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -392,3 +393,32 @@ def test_models_say_their_routes(client: httpx.Client) -> None:
         for route in known:
             path = document[f"/v1/models/{{name}}/{route}"]["post"]["parameters"][0]
             assert name in path["schema"]["enum"]
+
+
+def test_many_clients_of_all_routes_get_their_own_answers(
+    client: httpx.Client, garments: Images, faces: Images
+) -> None:
+    """Requests side by side are answered as one after the other."""
+    few, coloured = npy(garments), {"images": encoded(faces), "format": "raw"}
+    requests: list[tuple[str, dict[str, Any]]] = [
+        ("vae/interpolate?points=seed:1,seed:2&steps=40&format=raw", {}),
+        ("cgan/decode?format=raw", npy(noise.normals(1, 0, 70, 64))),
+        ("vae/encode?format=raw", few),
+        ("linear-ae/reconstruct?format=raw", few),
+        ("denoising-ae/translate?corrupt=gaussian:0.3&seed=1&format=raw", few),
+        ("denoising-ae/translate?corrupt=gaussian:0.3&seed=2&format=raw", few),
+        ("vae-faces/edit", {"json": {**coloured, "strip": attribute(client)}}),
+        ("stylegan/mix?across=seed:1,seed:2&down=seed:3,seed:4&format=raw", {}),
+        ("stylegan/sample?n=20&seed=3&format=raw", {}),
+    ]
+
+    def ask(index: int) -> bytes:
+        path, sent = requests[index]
+        answer = client.post(f"/v1/models/{path}", **sent)
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+    alone = [ask(index) for index in range(len(requests))]
+    order = np.random.default_rng(3).integers(0, len(requests), 90).tolist()
+    with ThreadPoolExecutor(12) as threads:
+        assert list(threads.map(ask, order)) == [alone[index] for index in order]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import socket
 import struct
 import time
 import zlib
@@ -240,6 +241,21 @@ def test_bodies_are_limited(client: httpx.Client) -> None:
     check(client.post(RECONSTRUCT, content=large, headers={"Content-Type": ARRAY}), 413, "1048576")
     pieces = (large[:1000] for _ in range(1100))
     check(client.post(RECONSTRUCT, content=pieces, headers={"Content-Type": ARRAY}), 413, "1048576")
+
+
+def test_bodies_that_end_early(client: httpx.Client) -> None:
+    host, port = str(client.base_url.host), int(client.base_url.port or 0)
+    for kind in (ARRAY, "application/json", "multipart/form-data; boundary=b"):
+        head = f"POST {RECONSTRUCT} HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\n"
+        with socket.create_connection((host, port)) as connection:
+            connection.sendall(f"{head}Content-Length: 1000\r\n\r\n--b".encode())
+    key = "zoo_requests_total", ("/v1/models/{name}/reconstruct", "499")
+    for _ in range(100):
+        if metrics(client).get(key, 0) == 3:
+            break
+        time.sleep(0.05)
+    assert metrics(client)[key] == 3
+    assert client.post(RECONSTRUCT, files={"images": PNG}).status_code == 200
 
 
 def test_what_is_refused_is_never_decoded(client: httpx.Client) -> None:
