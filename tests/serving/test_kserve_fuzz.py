@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import json
 import random
@@ -21,7 +22,7 @@ from zoo import engine_path
 
 CLIENT_ERRORS = range(400, 500)
 REFUSED = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND)
-GROWTH = 48 * 2**20
+GROWTH = 8 * 2**20
 """Bytes of memory that may be added after the first tenth of the requests."""
 
 ODD: tuple[Any, ...] = (
@@ -76,11 +77,11 @@ def change_document(chance: random.Random, document: Any) -> None:
         case 1 if isinstance(node, dict):
             node[chance.choice(("shape", "data", "name", "other"))] = node.pop(key)
         case 2 if isinstance(node, list):
-            node.insert(key, chance.choice((node[key], *ODD)))
+            node.insert(key, copy.deepcopy(chance.choice((node[key], *ODD))))
         case 3 if isinstance(node[key], int) and not isinstance(node[key], bool):
             node[key] += chance.choice((-8, -1, 1, 8))
         case _:
-            node[key] = chance.choice(ODD)
+            node[key] = copy.deepcopy(chance.choice(ODD))
 
 
 def change_bytes(chance: random.Random, content: bytes) -> bytes:
