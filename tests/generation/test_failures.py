@@ -179,7 +179,7 @@ def test_a_folder_without_permission(tmp_path: Path, whole: dict[str, str]) -> N
 def test_workers_without_memory(tmp_path: Path, whole: dict[str, str]) -> None:
     """Wherever memory ends, at the start, in the engine or in a shard, the run says so."""
     said = []
-    for megabytes in (64, 95, 115):
+    for megabytes in (64, 95):
         program = (
             "import resource, sys\n"
             f"limit = ({megabytes} << 20,) * 2\n"

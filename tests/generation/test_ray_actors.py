@@ -92,9 +92,10 @@ def test_a_folder_that_is_not_shared(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", FakeRay(room=1))
-    words = "--ray there:1: there is no cluster: nobody listens at there:1"
-    with pytest.raises(ConfigError, match=words):
-        make(tmp_path / "set", ray="there:1")
+    refused = {"127.0.0.1:1": "Connection refused", "auto": "nobody listens at auto"}
+    for address, words in refused.items():
+        with pytest.raises(ConfigError, match=f"--ray {address}: there is no cluster: .*{words}"):
+            make(tmp_path / "set", ray=address)
     ray = FakeRay(room=1)
     ray.resources = {"memory": 1.0}
     with pytest.raises(ConfigError, match="--ray local: the cluster has no CPU"):

@@ -46,9 +46,9 @@ def start(out: Path, *options: object, **process: Any) -> subprocess.Popen[bytes
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **process)
 
 
-def error_of(run: subprocess.Popen[bytes]) -> str:
+def error_of(run: subprocess.Popen[bytes], seconds: float = 600) -> str:
     """Wait for a run, and return its error, which must be one line with exit code 2; "" if none."""
-    _, said = run.communicate(timeout=120)
+    _, said = run.communicate(timeout=seconds)
     text = said.decode()
     assert (run.returncode, text.count("\n")) in {(0, 0), (2, 1)}, (run.returncode, text)
     assert text == "" or text.startswith("error: "), text

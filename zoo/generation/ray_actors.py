@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections import Counter, deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -124,17 +125,31 @@ def _layout(ray: Any, plan: Plan, workers: int | None, address: str) -> tuple[in
     return count, min(1.0, room * 10_000 // count / 10_000) if plan.uses_gpu else 0.0
 
 
+def _check_address(address: str) -> None:
+    """Raise ConfigError if nothing listens at HOST:PORT, where Ray would try for minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if not (host and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"--ray {address}: there is no cluster: {reason}") from error
+
+
 @contextmanager
 def _connection(ray: Any, address: str) -> Iterator[None]:
     """Connect to a cluster, unless this process is connected to one. Raises ConfigError."""
     if ray.is_initialized():
         yield
         return
+    _check_address(address)
     # Ray reports the use of a cluster that is started here to its makers, unless told not to.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    # Some errors of ray.init have no class of their own.
+    except Exception as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"--ray {address}: there is no cluster: {reason}") from error
     try:
