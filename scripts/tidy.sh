@@ -15,7 +15,7 @@ folder=$(dirname "$build")
 mkdir -p build/tidy
 ninja -C "$folder" -t compdb >build/tidy/compile_commands.json
 sources() {
-  grep -oE '"file": "[^"]+csrc/(base|format|core|backends|ops|plugins|python)/[^"]+\.cc"' \
+  grep -oE '"file": "[^"]+csrc/(base|c|format|core|backends|ops|plugins|python)/[^"]+\.cc"' \
     build/tidy/compile_commands.json | sed -E 's/.*(csrc\/[^"]+)"/\1/' | grep -vE 'kernels_(avx|neon)' | sort -u
 }
 sources | xargs -P "$(nproc)" -n 4 "$bin/clang-tidy" -p build/tidy --quiet 2> >(grep -vE 'warnings? generated|Processing file' >&2)
