@@ -270,19 +270,20 @@ def test_what_is_refused_is_never_decoded(client: httpx.Client) -> None:
 
 
 def test_a_client_that_goes_away_stops_its_work() -> None:
-    images = saved_array(np.zeros((1300, 64, 64, 3), np.uint8))
+    images = saved_array(np.zeros((5000, 64, 64, 3), np.uint8))
     sent = {"content": images, "headers": {"Content-Type": ARRAY}}
-    with serving("--engine", "inpainting-ae") as (client, _):
+    options = ("--instances", "1", "--body", str(2**26))
+    with serving("--engine", "inpainting-ae", *options) as (client, _):
         url = "/v1/models/inpainting-ae/translate?corrupt=holes&format=npz"
         with pytest.raises(httpx.ReadTimeout):
-            client.post(url, **sent, timeout=1)
+            client.post(url, **sent, timeout=httpx.Timeout(30, read=0.2))
         for _ in range(100):
             after = metrics(client)
             if after["zoo_cancelled_requests_total", ("inpainting-ae",)]:
                 break
             time.sleep(0.05)
         assert after["zoo_cancelled_requests_total", ("inpainting-ae",)] == 1
-        assert after["zoo_pooled_images_total", ("inpainting-ae",)] < 1300
+        assert after["zoo_pooled_images_total", ("inpainting-ae",)] < 5000
         assert after["zoo_waiting_images", ("inpainting-ae",)] == 0
         small = {"images": [TEXT] * 3, "corrupt": "holes", "resize": True}
         assert client.post(url.partition("?")[0], json=small).status_code == 200

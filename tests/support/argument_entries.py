@@ -171,7 +171,13 @@ def operator_entries() -> dict[str, Entry]:
         "ops.reparametrized_sample": Entry(
             ops.reparametrized_sample,
             {"mu": row, "logvar": row, "seed": 0, "first": 0},
-            {"mu": narrow, "logvar": finite, **numbers, "first": [*bad_values.INTEGERS, 2**64 - 2]},
+            {
+                "mu": narrow,
+                "logvar": finite,
+                **numbers,
+                "first": [*bad_values.INTEGERS, 2**64 - 2],
+                "keys": bad_values.keys(3),
+            },
         ),
         "ops.batched_interpolate": Entry(
             ops.batched_interpolate,
