@@ -22,10 +22,6 @@ constexpr auto kPoll = std::chrono::milliseconds(50);
 // that an instance needs for eight small images. Longer than the time between two calls in a loop.
 constexpr auto kSpin = std::chrono::microseconds(50);
 
-// Time for which an instance is kept for a thread that will soon wait for the next job. Short, as
-// the thread may not come; long against the time between two calls in a loop.
-constexpr auto kKeep = std::chrono::milliseconds(1);
-
 struct Pools {
   std::mutex mutex;
   std::set<InstancePool*> all;
@@ -285,7 +281,7 @@ bool InstancePool::join_next(const std::shared_ptr<Job>& job, const Cancel& canc
   const bool joined = join(job, cancel, helps);
   if (helps && soon) {
     const Lock lock(mutex_);
-    kept_until_ = Clock::now() + kKeep;
+    kept_until_ = Clock::now() + kSoon;
   }
   return joined;
 }

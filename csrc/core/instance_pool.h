@@ -55,6 +55,10 @@ class InstancePool {
 
   size_t instances() const { return instances_; }
 
+  // Short, as a thread that is expected may not come; long against the time between two calls in a
+  // loop.
+  static constexpr std::chrono::milliseconds kSoon{1};
+
   void submit(const std::shared_ptr<Job>& job);
 
   // Blocks until the job is done, and rethrows the first error of its chunks. Returns false if
@@ -65,8 +69,8 @@ class InstancePool {
 
   // As join, for a thread that takes the results of one submitted job after the other. Where the
   // instances need all cores, it works on the queue while it waits, since to put it to sleep and to
-  // wake it takes as long as a small job. soon: it is likely to return within a millisecond, for
-  // which an instance is kept for it.
+  // wake it takes as long as a small job. soon: it is likely to return within kSoon, for which an
+  // instance is kept for it.
   bool join_next(const std::shared_ptr<Job>& job, const Cancel& cancel, bool soon);
 
   // Waits for a job that must not outlive the call: when it returns or throws, no chunk is running

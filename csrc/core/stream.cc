@@ -10,9 +10,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Consumers that take less time for a batch are expected back so soon again.
-constexpr auto kSoon = std::chrono::milliseconds(1);
-
 }  // namespace
 
 Stream::State::State(std::shared_ptr<Engine> engine, const SampleRequest& request,
@@ -73,7 +70,8 @@ bool Stream::State::pop(Work* work, Batch* batch, const Cancel& cancel) {
     if (work->queue.empty()) throw;
   }
   if (work->queue.empty()) return false;
-  const bool soon = Clock::now() - work->returned < kSoon;
+  // A consumer that took less time for the last batch is expected back as soon again.
+  const bool soon = Clock::now() - work->returned < InstancePool::kSoon;
   bool stopped = false;
   const auto stop = [&] {
     stopped = true;  // stays true if cancel throws

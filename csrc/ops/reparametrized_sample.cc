@@ -151,6 +151,8 @@ std::atomic<const Kernels*>& chosen_kernels() {
   return chosen;
 }
 
+NoiseKeys keys_of(const NoiseKey& key) { return {&key.seed, &key.first, false, key.stream}; }
+
 const Kernels& kernels() { return *chosen_kernels().load(std::memory_order_relaxed); }
 
 }  // namespace
@@ -160,7 +162,7 @@ void fill_normal(const NoiseKeys& keys, size_t rows, size_t width, float* eps) {
 }
 
 void fill_normal(NoiseKey key, size_t rows, size_t width, float* eps) {
-  fill_normal(NoiseKeys{&key.seed, &key.first, false, key.stream}, rows, width, eps);
+  fill_normal(keys_of(key), rows, width, eps);
 }
 
 void reparametrized_sample(const float* mu, const float* logvar, const NoiseKeys& keys, size_t rows,
@@ -171,8 +173,7 @@ void reparametrized_sample(const float* mu, const float* logvar, const NoiseKeys
 
 void reparametrized_sample(const float* mu, const float* logvar, NoiseKey key, size_t rows,
                            size_t width, float* h) {
-  const NoiseKeys keys{&key.seed, &key.first, false, key.stream};
-  reparametrized_sample(mu, logvar, keys, rows, width, h);
+  reparametrized_sample(mu, logvar, keys_of(key), rows, width, h);
 }
 
 const char* noise_kernel_isa() { return kernels().isa; }

@@ -21,8 +21,7 @@ import pytest
 
 from open_inference import fields, grpc_answer, grpc_request, keys, message
 from runtime import Generator
-from services import metrics, serving
-from zoo import engine_path
+from services import engine_options, metrics, open_local, serving
 
 ENGINES = ("vae", "cgan", "stylegan")
 SERVICE = "/inference.GRPCInferenceService/"
@@ -48,8 +47,11 @@ def serving_grpc(
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[tuple[grpc.Channel, httpx.Client]]:
-    engines = [word for name in ENGINES for word in ("--engine", f"{name}.onnx")]
-    with serving_grpc(*engines, "--backend", "native", "--most", "20000") as (channel, client, _):
+    with serving_grpc(*engine_options(ENGINES), "--backend", "native", "--most", "20000") as (
+        channel,
+        client,
+        _,
+    ):
         yield channel, client
 
 
@@ -60,13 +62,8 @@ def channel(service: tuple[grpc.Channel, httpx.Client]) -> grpc.Channel:
 
 @pytest.fixture(scope="module")
 def local() -> Iterator[dict[str, Generator]]:
-    opened = {
-        name: Generator(engine_path(f"{name}.onnx"), backend="native", instances=1)
-        for name in ENGINES
-    }
-    yield opened
-    for generator in opened.values():
-        generator.close()
+    with open_local(ENGINES) as generators:
+        yield generators
 
 
 def call(channel: grpc.Channel, method: str, content: bytes = b"", **options: Any) -> bytes:

@@ -12,7 +12,7 @@ import pytest
 
 from open_inference import answered, body, fields, grpc_answer, grpc_request, keys, message
 from runtime import Classifier, Encoder, Generator, Translator
-from services import metrics, serving
+from services import engine_options, metrics, serving
 from zoo import engine_path
 
 NAMES = (
@@ -31,8 +31,7 @@ Service = tuple[httpx.Client, grpc.Channel]
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    engines = [word for name in NAMES for word in ("--engine", f"{name}.onnx")]
-    options = (*engines, "--backend", "native", "--most", "1000", "--grpc-port", "0")
+    options = (*engine_options(NAMES), "--backend", "native", "--most", "1000", "--grpc-port", "0")
     with serving(*options) as (client, process):
         assert process.stdout is not None
         address = process.stdout.readline().strip().removeprefix("grpc://")

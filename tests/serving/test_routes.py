@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from runtime import Classifier, Encoder, Generator, Translator, noise
-from services import serving
+from services import engine_options, serving
 from zoo import corruption, engine_path
 from zoo.applications.domains import DomainTranslator
 from zoo.applications.edits import edit_images
@@ -38,8 +38,7 @@ Images = np.ndarray
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    engines = [word for name in ENGINES for word in ("--engine", f"{name}.onnx")]
-    with serving(*engines, "--most", "5000") as (client, _):
+    with serving(*engine_options(ENGINES), "--most", "5000") as (client, _):
         yield client
 
 

@@ -19,8 +19,7 @@ import pytest
 from PIL import Image
 
 from runtime import Generator
-from services import metrics, serving
-from zoo import engine_path
+from services import engine_options, metrics, open_local, serving
 from zoo.images import png
 
 ENGINES = ("vae", "cgan", "stylegan")
@@ -28,20 +27,14 @@ ENGINES = ("vae", "cgan", "stylegan")
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    engines = [word for name in ENGINES for word in ("--engine", f"{name}.onnx")]
-    with serving(*engines, "--backend", "native", "--most", "20000") as (client, _):
+    with serving(*engine_options(ENGINES), "--backend", "native", "--most", "20000") as (client, _):
         yield client
 
 
 @pytest.fixture(scope="module")
 def local() -> Iterator[dict[str, Generator]]:
-    opened = {
-        name: Generator(engine_path(f"{name}.onnx"), backend="native", instances=1)
-        for name in ENGINES
-    }
-    yield opened
-    for generator in opened.values():
-        generator.close()
+    with open_local(ENGINES) as generators:
+        yield generators
 
 
 def images_of(answer: httpx.Response) -> np.ndarray:

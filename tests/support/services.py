@@ -5,11 +5,31 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
+
+from runtime import Generator
+from zoo import engine_path
+
+
+def engine_options(names: Iterable[str]) -> list[str]:
+    """Return the options of zoo.serve that name these engines."""
+    return [word for name in names for word in ("--engine", f"{name}.onnx")]
+
+
+@contextmanager
+def open_local(names: Iterable[str]) -> Iterator[dict[str, Generator]]:
+    """Open generators in this process, to compare a service's images with."""
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(
+                Generator(engine_path(f"{name}.onnx"), backend="native", instances=1)
+            )
+            for name in names
+        }
 
 
 @contextmanager

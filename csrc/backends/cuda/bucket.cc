@@ -26,11 +26,12 @@ void CudaBucket::allocate(size_t inputs_end) {
 }
 
 void CudaBucket::stage_keys(const RunArguments& arguments, size_t count) {
+  const auto words = [&](const char* name) {
+    return static_cast<const uint64_t*>(require_input(arguments, name).data);
+  };
+  const NoiseKeys keys{words(io::kSeed), words(io::kFirst), arguments.keys != 1, 0};
   auto* const seeds = reinterpret_cast<uint64_t*>(in_.bytes());
-  const auto* seed = static_cast<const uint64_t*>(require_input(arguments, io::kSeed).data);
-  const auto* first = static_cast<const uint64_t*>(require_input(arguments, io::kFirst).data);
   for (size_t row = 0; row < count; ++row) {
-    const NoiseKeys keys{seed, first, arguments.keys != 1, 0};
     seeds[row] = keys.seed_of(row);
     seeds[count + row] = keys.sample_of(row);
   }
