@@ -257,8 +257,7 @@ def test_manifests_of_exported_engines(exported: tuple[Path, Any]) -> None:
         for role in ("", ".mapping", ".synthesis")
     }
     assert all(document["schema"] == 2 for document in documents.values())
-    widths = (16, 16, 64, 64)
-    layers = [{"stream": stream, "width": width} for stream, width in enumerate(widths, 1)]
+    layers = [{"stream": 1, "width": 16 + 16 + 64 + 64}]
     assert documents[""]["noise"]["streams"] == {"latent": 0, "layers": layers}
     assert documents[".synthesis"]["noise"]["streams"] == {"layers": layers}
     assert documents[".synthesis"]["latent"] == {"width": 64, "prior": "none"}

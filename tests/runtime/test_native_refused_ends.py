@@ -15,7 +15,8 @@ import runtime
 from native_engines import Engine, classifier, encoder, generator, translator, write
 from native_graphs import ROWS, Network, Value
 from native_refusals import CONVOLUTION, UNKNOWN, Build, refused, unknown
-from native_styles import learned, mapped, sampled, style_layer, truncated
+from native_styles import layer_noise, learned, mapped, sampled, style_layer, truncated
+from runtime.errors import BackendUnavailableError
 
 
 @pytest.mark.parametrize("perm", [[0, 3, 2, 1], [0, 3, 1, 2]], ids=str)
@@ -147,7 +148,8 @@ def with_styles(change: str) -> Build:
     def build(graph: Network, path: Path) -> Engine:
         w = mapped(graph, sampled(graph, 6), 6, 1)
         styles, mean = truncated(graph, w, 0.7, 1)
-        x = style_layer(graph, learned(graph, 16, 4, 4, ROWS), styles, 0, 0.2, 1.0)
+        noise = layer_noise(graph, [16, 20], 1.0, shared=True)[0]
+        x = style_layer(graph, learned(graph, 16, 4, 4, ROWS), styles, 0, 0.2, noise)
 
         def first(op: str, operand: str = "") -> Any:
             """The first node of that operator, or that has that operand."""
@@ -159,6 +161,12 @@ def with_styles(change: str) -> Build:
             first("Add", scaled.output[0]).input[0] = graph.drawn(6)[0]
         elif change == "noise":
             first("Reshape").input[1] = graph.number([-1, 16, 1, 1], np.int64)
+        elif change == "parts":
+            first("Split").input[1] = graph.number([20, 16], np.int64)
+        elif change == "negative":
+            first("Split").input[1] = graph.number([-16, 52], np.int64)
+        elif change == "rows":
+            first("Split").attribute[0].i = 0
         elif change == "strength":
             first("Mul", first("Reshape").output[0]).input[1] = graph.drawn(4, 4)[0]
         else:
@@ -182,6 +190,22 @@ def with_styles(change: str) -> Build:
 def test_styles(change: str, message: str, tmp_path: Path) -> None:
     """Another mean, noise for each channel, a strength for each pixel, a gain of the norm's own."""
     refused(tmp_path / "small.onnx", with_styles(change), message)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("parts", "reads noise whose size does not match the map"),
+        ("negative", "is no noise of a layer"),
+        ("rows", "is no noise of a layer"),
+    ],
+)
+def test_parts_of_noise(change: str, message: str, tmp_path: Path) -> None:
+    """A part of another size, one of negative size, and parts of the batch: no runtime has them."""
+    path = tmp_path / "small.onnx"
+    engine = with_styles(change)(Network(1), path)
+    with pytest.raises(BackendUnavailableError, match=message):
+        engine.open(path, backend="native")
 
 
 @pytest.mark.parametrize(("mean", "logvar"), [(1.0, 0.0), (0.0, 2.0)])

@@ -152,6 +152,17 @@ class Network(Graph):
         seen = x.numbers.each(lambda values: values.reshape(len(values), *shape))
         return self.node("Reshape", [x.name, axes], seen)
 
+    def split(self, x: Value, widths: Sequence[int]) -> list[Value]:
+        """The parts of x [N, sum of widths], in order."""
+        names = [f"part_{len(self.nodes)}_{index}" for index in range(len(widths))]
+        self.add("Split", [x.name, self.number(widths, np.int64)], names[0], axis=1)
+        self.nodes[-1].output.extend(names[1:])
+        ends = np.cumsum(widths)
+        return [
+            Value(name, x.numbers.each(lambda all_, start=end - w, end=end: all_[:, start:end]))
+            for name, w, end in zip(names, widths, ends, strict=True)
+        ]
+
     def flat(self, x: Value) -> Value:
         return self.reshape(x, int(np.prod(x.numbers.shape[1:])))
 

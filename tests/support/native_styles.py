@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -58,16 +59,21 @@ def blurred(graph: Network, x: Value, bias: bool) -> Value:
     return graph.node("Conv", [x.name, *names], layers.blur(x.numbers, w, b), **options)
 
 
-def style_layer(
-    graph: Network, x: Value, styles: Value, number: int, slope: float, noise: float
-) -> Value:
-    """x with noise of stream `number` + 1, rectified, normalised, in the style of its layer."""
+def layer_noise(graph: Network, widths: Sequence[int], scale: float, shared: bool) -> list[Value]:
+    """Noise times the input `noise`, for each layer from a stream of its own, or all from one."""
     graph.inputs["noise"] = (TensorProto.FLOAT, [1])
-    height, width = x.sides
-    drawn = graph.normals(number + 1, height * width)
-    scaled = layers.scale(drawn.numbers, float(np.float32(noise)))
-    drawn = graph.node("Mul", [drawn.name, "noise"], scaled)
-    drawn = graph.reshape(drawn, 1, height, width)
+    streams = enumerate([sum(widths)] if shared else widths, 1)
+    drawn = [graph.normals(stream, width) for stream, width in streams]
+    factor = float(np.float32(scale))
+    scaled = [graph.node("Mul", [x.name, "noise"], layers.scale(x.numbers, factor)) for x in drawn]
+    return graph.split(scaled[0], widths) if shared else scaled
+
+
+def style_layer(
+    graph: Network, x: Value, styles: Value, number: int, slope: float, noise: Value
+) -> Value:
+    """x with noise, rectified, normalised, in the style of layer `number`."""
+    drawn = graph.reshape(noise, 1, *x.sides)
     strength, factors = graph.drawn(x.channels, 1, 1, deviation=0.3)
     weighted = graph.node("Mul", [drawn.name, strength], layers.scale(drawn.numbers, factors))
     y = graph.rectify(graph.add_up(x, weighted), slope)

@@ -21,6 +21,7 @@ from zoo.training.task import Batch
 GROWN = 430
 LAYERS = 6
 WIDTHS = (16, 16, 64, 64, 256, 256)
+"""Number of noise samples of each layer, in the order in which the stream has them."""
 
 
 @pytest.fixture
@@ -109,14 +110,14 @@ def test_mapping(generator: Any) -> None:
 
 
 def test_protocol(generator: Any) -> None:
-    assert generator.layers == LAYERS and generator.noise_widths == WIDTHS
+    assert generator.layers == LAYERS and generator.noise_widths == (sum(WIDTHS),)
     assert generator.bounded is False and generator.style_mean.shape == (10,)
     z, noise = rows(3, 8), Recorded(3)
     whole = generator(z, noise=noise)
     assert whole.shape == (3, 3, 16, 16)
     styles = generator.mix(generator.mapping(z))
     torch.testing.assert_close(generator.synthesis(styles, Recorded(3)), whole)
-    assert noise.asked == [(FIRST_LAYER_STREAM + i, w) for i, w in enumerate(WIDTHS)]
+    assert noise.asked == [(FIRST_LAYER_STREAM, sum(WIDTHS))]
 
 
 def test_truncation(generator: Any) -> None:
@@ -198,7 +199,7 @@ def test_image_is_a_function_of_latent_and_noise(generator: Any) -> None:
 
 
 def test_noise_of_the_contract(generator: Any) -> None:
-    """Image i of a seed takes its noise from streams 1, 2, … of (seed, i), in any batch."""
+    """Image i of a seed takes its noise from stream 1 of (seed, i), in any batch."""
     z = rows(4, 8)
 
     def source(first: int, count: int) -> Any:
@@ -209,6 +210,20 @@ def test_noise_of_the_contract(generator: Any) -> None:
     whole = generator(z, noise=source(0, 4))
     parts = [generator(z[i : i + 2], noise=source(i, 2)) for i in (0, 2)]
     torch.testing.assert_close(torch.cat(parts), whole)
+
+
+def test_layers_share_the_noise_in_order(generator: Any) -> None:
+    """Each layer gets its part of the stream, whatever resolution the network has grown to."""
+    shared = rows(3, sum(WIDTHS), seed=5)
+    expected = shared.split(WIDTHS, 1)
+    for seen, layers in ((0, 2), (GROWN, LAYERS)):
+        model, got = make("stylegan", seen).generator, []
+        keep = got.append
+        for layer in model.synthesis.layers:
+            layer.register_forward_pre_hook(lambda _, given, keep=keep: keep(given[2]))
+        model(rows(3, 8), noise=lambda stream, width: shared[:, :width])
+        assert len(got) == layers
+        assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=False))
 
 
 def test_noise_strengths_are_learned_from_zero() -> None:
@@ -231,7 +246,7 @@ def test_folded_generator_is_the_same_function(generator: Any) -> None:
         expected = generator(z, truncation, noise)
         torch.testing.assert_close(plain(z, truncation, noise), expected, rtol=1e-9, atol=1e-11)
     torch.testing.assert_close(plain.mapping(z), generator.mapping(z), rtol=1e-9, atol=1e-12)
-    assert plain.layers == LAYERS and plain.noise_widths == WIDTHS
+    assert plain.layers == LAYERS and plain.noise_widths == (sum(WIDTHS),)
     assert torch.equal(plain.style_mean, generator.style_mean)
     names = {type(module).__name__ for module in plain.modules()}
     assert not {name for name in names if "Equalised" in name or "sampled" in name}

@@ -80,7 +80,7 @@ def _class(generator: Generator, conditioning: Conditions) -> int:
 def _style_space(generator: Generator, options: dict[str, Any]) -> Space:
     path = Path(generator.path)
     synthesis: Any = load_synthesis(path).requires_grad_(False)
-    layers = len(generator.manifest["noise"]["streams"]["layers"])
+    layers = len(synthesis.layers)
 
     def decode(w: Tensor) -> Tensor:
         images: Tensor = synthesis(w[:, None].expand(-1, layers, -1), no_noise(w))

@@ -53,10 +53,10 @@ class StyleGenerator(Protocol):
     """A generator in two parts (Karras et al. 2019, arXiv:1812.04948).
 
     `mapping` takes latents [N, D] to w [N, W]; `synthesis` takes one w for each of its `layers`,
-    [N, layers, W], and a noise source, to images. Layer l draws `noise_widths[l]` numbers from
-    stream `FIRST_LAYER_STREAM + l`. `style_mean` [W] is the mean of w over the prior, the centre of
-    truncation. Calling it runs both parts on latents [N, D] with truncation ψ and noise (default:
-    PyTorch's).
+    [N, layers, W], and a noise source, to images. Its layers share the stream `FIRST_LAYER_STREAM`
+    of `noise_widths[0]` numbers, first layer first. `style_mean` [W] is the mean of w over the
+    prior, the centre of truncation. Calling it runs both parts on latents [N, D] with truncation ψ
+    and noise (default: PyTorch's).
     """
 
     bounded: bool

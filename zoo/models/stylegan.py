@@ -112,11 +112,16 @@ class FoldedSynthesis(nn.Module):
 def run_layers(
     constant: Tensor, layers: nn.ModuleList, styles: Tensor, noise: NoiseSource
 ) -> list[Tensor]:
-    """Return the feature maps after each layer, starting from the constant."""
+    """Return the feature maps after each layer, starting from the constant.
+
+    The layers share one noise stream, drawn once: a stock runtime inlines the noise function, some
+    400 nodes, for every call.
+    """
+    widths = [noise_width(index) for index in range(len(layers))]
+    numbers = noise(FIRST_LAYER_STREAM, sum(widths)).split(widths, 1)
     x, maps = constant, []
     for index, layer in enumerate(layers):
-        numbers = noise(FIRST_LAYER_STREAM + index, noise_width(index))
-        x = layer(x, styles[:, index], numbers)
+        x = layer(x, styles[:, index], numbers[index])
         maps.append(x)
     return maps
 
@@ -137,7 +142,7 @@ class Generator(nn.Module):
         self.mapping, self.synthesis = mapping, synthesis
         self.register_buffer("style_mean", style_mean)
         self.layers = len(synthesis.get_submodule("layers"))
-        self.noise_widths = tuple(map(noise_width, range(self.layers)))
+        self.noise_widths = (sum(map(noise_width, range(self.layers))),)
 
     def forward(
         self, latents: Tensor, truncation: float | Tensor = 1.0, noise: NoiseSource | None = None

@@ -47,6 +47,17 @@ struct Run {
   size_t first;  // row of the tensors that corresponds to image 0
 };
 
+// Numbers of a noise tensor, floats [N, stride], that belong to a layer: those from `first` on.
+struct NoisePart {
+  size_t tensor = kNone;  // kNone: no noise
+  size_t first = 0;
+  size_t stride = 0;
+
+  const float* of(const Run& run, size_t image) const {
+    return static_cast<const float*>(run.inputs[tensor]) + (run.first + image) * stride + first;
+  }
+};
+
 // Executable form of an operator, with the places of its maps fixed.
 class Step {
  public:

@@ -159,7 +159,6 @@ bool Lowering::has_axes(const Node& node, const std::vector<int64_t>& axes) cons
 }
 
 bool Lowering::draws_standard(const Node& drawn) const {
-  if (drawn.op != "ReparametrizedSample" || drawn.inputs.size() < 2) return false;
   return std::all_of(drawn.inputs.begin(), drawn.inputs.begin() + 2, [&](std::string_view value) {
     const Node* const spread = producer(value, "Expand");
     const Constant* const constant = graph.constant(spread ? spread->inputs.front() : value);
@@ -169,11 +168,44 @@ bool Lowering::draws_standard(const Node& drawn) const {
   });
 }
 
-bool Lowering::has_noise(uint32_t stream, size_t width) const {
+std::optional<NoisePart> Lowering::layer_noise(std::string_view value, size_t width,
+                                               const Node& reader, bool* scaled) {
+  NoisePart part{kNone, 0, width};
+  size_t part_width = width;
+  if (const Node* const split = producer(value, "Split")) {
+    const Constant* const sizes =
+        split->inputs.size() == 2 ? graph.constant(split->inputs[1]) : nullptr;
+    if (!sizes || sizes->integers.size() != split->outputs.size() ||
+        split->integer("axis", 0) != 1) {
+      return std::nullopt;
+    }
+    part.stride = 0;
+    for (size_t i = 0; i < split->outputs.size(); ++i) {
+      const auto size = static_cast<size_t>(sizes->integers[i]);
+      if (sizes->integers[i] < 0 || size > kNone - part.stride) return std::nullopt;
+      if (split->outputs[i] == value) {
+        part.first = part.stride;
+        part_width = size;
+      }
+      part.stride += size;
+    }
+    value = split->inputs[0];
+  }
+  const Node* const product = scaled ? producer(value, "Mul") : nullptr;
+  if (scaled) *scaled = product && product->inputs[1] == io::kNoise;
+  if (product) value = product->inputs[0];
+  const Node* const drawn = producer(value, "ReparametrizedSample");
+  if (!drawn || (product && !*scaled) || !draws_standard(*drawn)) return std::nullopt;
+  const auto stream = static_cast<uint32_t>(drawn->integer("stream", 0));
   const auto& layers = manifest.layer_noise;
-  return std::any_of(layers.begin(), layers.end(), [&](const LayerNoise& layer) {
-    return layer.stream == stream && layer.width == width;
+  const bool known = std::any_of(layers.begin(), layers.end(), [&](const LayerNoise& layer) {
+    return layer.stream == stream && layer.width == part.stride;
   });
+  if (!known || part_width != width) {
+    refuse(reader, "reads noise whose size does not match the map");
+  }
+  part.tensor = network.input(io::layer_noise(stream));
+  return part;
 }
 
 size_t Lowering::encode(const Node& node, size_t operand, Products* products) {

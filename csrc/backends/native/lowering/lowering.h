@@ -97,10 +97,12 @@ class Lowering {
   const float* bias(const Node& node, size_t outputs) const;
   // Returns true if an Unsqueeze inserts these axes.
   bool has_axes(const Node& node, const std::vector<int64_t>& axes) const;
-  // Returns true if a node draws noise with mean 0 and variance 1.
-  bool draws_standard(const Node& drawn) const;
-  // Returns true if the manifest has a layer with `width` noise values from a random stream.
-  bool has_noise(uint32_t stream, size_t width) const;
+  // Returns the noise of a layer with `width` numbers per image: the value is drawn from a stream
+  // of the manifest, multiplied by the input `noise` if `scaled` is not null, or a part that a
+  // Split takes of that. Sets `*scaled` to whether it is multiplied. Returns nothing for other
+  // values, and for noise of another mean or variance; refuses `reader` for another width.
+  std::optional<NoisePart> layer_noise(std::string_view value, size_t width, const Node& reader,
+                                       bool* scaled);
   // Encodes the operand of a layer that computes `node` as bytes, which `products` then expects,
   // and returns the result. Returns the operand itself if it has no range, is wide, or sums would
   // not fit.
@@ -112,6 +114,9 @@ class Lowering {
   Activation activation(std::string_view* value);
 
  private:
+  // Returns true if a node draws noise with mean 0 and variance 1.
+  bool draws_standard(const Node& drawn) const;
+
   std::map<std::string_view, size_t> values_;
   std::map<std::tuple<size_t, float, float>, size_t> encoded_;  // by value and range
   std::set<const Node*> taken_;

@@ -92,22 +92,16 @@ void match_noise(Lowering* lowering, const Node& product, InstanceNorm* layer) {
   const Shape& shape = layer->shape;
   const Constant* const factors = lowering->floats(product.inputs[1], shape.channels);
   const Node* const view = lowering->producer(product.inputs[0], "Reshape");
-  const Node* drawn = view ? lowering->graph.producer(view->inputs[0]) : nullptr;
-  if (drawn && drawn->op == "Mul" && drawn->inputs[1] == io::kNoise) {
-    drawn = lowering->graph.producer(drawn->inputs[0]);
-    layer->noise_scale = lowering->network.input(io::kNoise);
-  }
-  if (!factors || !is_of_channels(*factors, shape.channels) || !drawn ||
-      !lowering->draws_standard(*drawn) || !is_view_of_pixels(*lowering, *view, shape)) {
-    Lowering::refuse(product, "is no noise of a layer");
-  }
+  bool scaled = false;
+  const auto noise = factors && is_of_channels(*factors, shape.channels) && view &&
+                             is_view_of_pixels(*lowering, *view, shape)
+                         ? lowering->layer_noise(view->inputs[0], shape.pixels(), product, &scaled)
+                         : std::nullopt;
+  if (!noise) Lowering::refuse(product, "is no noise of a layer");
   layer->strength.assign(factors->floats.begin(), factors->floats.end());
   layer->strength.resize(shape.blocks() * kBlock, 0.0f);
-  const auto stream = static_cast<uint32_t>(drawn->integer("stream", 0));
-  if (!lowering->has_noise(stream, shape.pixels())) {
-    Lowering::refuse(product, "adds noise whose size does not match the map");
-  }
-  layer->noise = lowering->network.input(io::layer_noise(stream));
+  layer->noise = *noise;
+  if (scaled) layer->noise_scale = lowering->network.input(io::kNoise);
 }
 
 // Matches the style of a layer: w, or the layer's row of it.

@@ -113,16 +113,14 @@ bool match_dropout(Lowering& lowering, const Node& node) {
   const Node* const greater = cast ? lowering.producer(cast->inputs.front(), "Greater") : nullptr;
   const Constant* const threshold = greater ? lowering.scalar(*greater, 1) : nullptr;
   const Node* const view = threshold ? lowering.producer(greater->inputs[0], "Reshape") : nullptr;
-  const Node* const drawn =
-      view ? lowering.producer(view->inputs[0], "ReparametrizedSample") : nullptr;
-  if (!drawn || !lowering.draws_standard(*drawn) || lowering.is_wide(*input)) return false;
-  auto dropout = std::make_unique<Dropout>();
-  const auto stream = static_cast<uint32_t>(drawn->integer("stream", 0));
+  if (!view || lowering.is_wide(*input)) return false;
   const Shape shape = lowering.shape(*input);
-  if (!lowering.has_noise(stream, shape.channels * shape.pixels())) {
-    Lowering::refuse(*greater, "compares noise whose size does not match the map");
-  }
-  dropout->noise = lowering.network.input(io::layer_noise(stream));
+  const auto noise =
+      lowering.layer_noise(view->inputs[0], shape.channels * shape.pixels(), *greater,
+                           /*scaled=*/nullptr);
+  if (!noise) return false;
+  auto dropout = std::make_unique<Dropout>();
+  dropout->noise = *noise;
   dropout->factor = factor->floats[0];
   dropout->threshold = threshold->floats[0];
   for (const Node* const each : {product, cast, greater, view}) lowering.take(*each);

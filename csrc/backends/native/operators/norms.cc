@@ -89,10 +89,7 @@ class PlacedInstanceNorm : public Step {
     call.end_slope = norm_.end_slope;
     call.epsilon = norm_.epsilon;
     for (size_t n = image; n < image + count; ++n) {
-      if (norm_.noise != kNone) {
-        call.noise =
-            static_cast<const float*>(run.inputs[norm_.noise]) + (run.first + n) * shape.pixels();
-      }
+      if (norm_.noise.tensor != kNone) call.noise = norm_.noise.of(run, n);
       for (size_t block = blocks.first; block < blocks.last; ++block) {
         run_block(run, n, block, &call);
       }

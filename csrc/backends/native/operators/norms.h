@@ -34,7 +34,7 @@ struct InstanceNorm : Operator {
   Floats strength;  // of the noise; empty: no noise
   Floats scale;
   Floats shift;
-  size_t noise = kNone;        // tensor: floats [N, H · W]
+  NoisePart noise;             // one number per pixel
   size_t noise_scale = kNone;  // tensor: one float; kNone: 1
   float slope = 1.0f;
   float end_slope = 1.0f;

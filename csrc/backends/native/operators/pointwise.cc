@@ -36,9 +36,8 @@ class PlacedDropout : public Step {
   void run(const Run& run, size_t image, size_t count) const override {
     const Shape& shape = out_.shape;
     const size_t pixels = shape.pixels();
-    const auto* const noise = static_cast<const float*>(run.inputs[dropout_.noise]);
     for (size_t n = image; n < image + count; ++n) {
-      const float* const drawn = noise + (run.first + n) * shape.channels * pixels;
+      const float* const drawn = dropout_.noise.of(run, n);
       for (size_t block = 0; block < shape.blocks(); ++block) {
         const size_t channels = std::min(kBlock, shape.channels - block * kBlock);
         for (size_t p = 0; p < pixels; ++p) {

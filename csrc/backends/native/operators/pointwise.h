@@ -25,7 +25,7 @@ struct Combine : Operator {
 
 // Dropout: x · factor where the noise exceeds the threshold, else 0.
 struct Dropout : Operator {
-  size_t noise;  // tensor: floats [N, C · H · W]
+  NoisePart noise;  // C · H · W numbers
   float factor;
   float threshold;
 
