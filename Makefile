@@ -15,7 +15,7 @@ TEST_DATA = scripts/fashion-mnist.sh && $(BIN)/python -c 'from zoo import data; 
 CXX_FILES = $(shell find csrc -name '*.cc' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
 
 .DEFAULT_GOAL := help
-.PHONY: help sample test test-long test-gpu bench bench-gpu gallery docs lint tidy format wheel dist sanitize fuzz clean distclean
+.PHONY: help sample test test-long test-gpu bench bench-gpu gallery docs lint tidy format wheel dist sanitize fuzz soak clean distclean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,8 +29,8 @@ test: ## install everything, get Fashion-MNIST and run all tests but the long on
 	@$(TEST_DATA)
 	@$(PYTEST) -m "not long" $(PYTEST_ARGS)
 
-test-long: ## the same for the tests that repeat in more cases what the others hold
-	@$(SETUP) test
+test-long: ## the same for the tests that repeat in more cases what the others hold, and on a cluster of Ray
+	@$(SETUP) long
 	@$(TEST_DATA)
 	@$(PYTEST) -m long $(PYTEST_ARGS)
 
@@ -89,6 +89,10 @@ dist: ## build what is published into dist/: wheels of the weights and, for each
 fuzz: ## build and run the fuzzers of engine files for FUZZ_SECONDS (60)
 	@$(SETUP) test
 	@scripts/fuzz.sh $(or $(FUZZ_SECONDS),60) $(or $(FUZZ_SEED),1) $(FUZZ_FILES)
+
+soak: ## put the service under load for half an hour and compare every answer (SOAK_ARGS)
+	@$(SETUP) test
+	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
 
 sanitize: ## build and run the C++ tests with AddressSanitizer and ThreadSanitizer
 	@$(SETUP) test

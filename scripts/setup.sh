@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Creates the virtual environment and installs what one job needs.
 #
-#   scripts/setup.sh sample|test|bench|gpu|lint|build
+#   scripts/setup.sh sample|test|long|bench|gpu|lint|build
 #
 # sample  the package with both CPU backends (no PyTorch)
 # test    also everything for training, export and the tests
+# long    also Ray, for the tests on a cluster
 # bench   also the peers of the benchmarks
 # gpu     also, on a machine with an NVIDIA driver, the packages that use its GPU
 # lint    the linters only
@@ -16,7 +17,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-job=${1:?usage: scripts/setup.sh sample|test|bench|gpu|lint|build}
+job=${1:?usage: scripts/setup.sh sample|test|long|bench|gpu|lint|build}
 python=${PYTHON:-python3}
 venv=${VENV:-.venv}
 stamps=$venv/.stamps
@@ -118,6 +119,17 @@ if [ "$job" = gpu ]; then
       echo "  $package cannot be installed ($log): what needs it is left out"
     fi
   done
+  exit
+fi
+
+# 79 MB for three tests, so not for all who run the others.
+if [ "$job" = long ]; then
+  "$0" test
+  requirements=$(hash_of constraints.txt scripts/setup.sh)
+  if ! is_done long "$requirements"; then
+    pip_install "Installing Ray" ray
+    mark long "$requirements"
+  fi
   exit
 fi
 

@@ -1,6 +1,6 @@
 """`zoo.generate --ray` on a cluster of three nodes, of which one is lost, and an actor killed.
 
-Needs the extra `ray`, which `make test` does not install: .venv/bin/pip install '.[ray]'.
+Needs Ray, which `make test-long` installs and `make test` does not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from shards import contents, error_of, wait_for
 from zoo.generation.run import generate
 
-pytest.importorskip("ray", reason="needs the extra ray")
+pytest.importorskip("ray", reason="needs Ray (make test-long)")
 
 import ray
 from ray.cluster_utils import Cluster
