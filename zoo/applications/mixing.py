@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from runtime import Generator
 from zoo.applications import conditions, points, style_mixing
-from zoo.applications.points import Point
+from zoo.applications.conditions import Conditions
 from zoo.applications.style_mixing import BANDS, Band
 from zoo.engines import open_generator, open_halves
 from zoo.errors import ConfigError
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 
 Images = NDArray[np.uint8]
+Source = tuple[str, Images]
+"""Name of a point, and its image [H, W, C]."""
 
 
 def mix_styles(
@@ -58,7 +60,7 @@ def mix_styles(
         top, left = (points.read(generator, texts, seed, **options) for texts in (across, down))
         shape = len(chosen), len(left), len(top), *generator.image_shape
         if drawn:
-            _check_picture(shape)
+            check_table(shape)
         mapping, synthesis = open_halves(generator, **options)
         with mapping, synthesis, Progress(len(chosen) * len(left) * len(top)) as progress:
             latents = [point.latent for point in (*left, *top)]
@@ -69,10 +71,11 @@ def mix_styles(
             )
             if drawn:
                 alone = style_mixing.mix(styles, styles, layers, ())
-                own = list(zip((*left, *top), synthesis.decode(alone), strict=True))
-                title = f"{Path(generator.path).name}  ·  seed {seed}{conditioning.title()}"
+                labels = [point.name for point in (*left, *top)]
+                own = list(zip(labels, synthesis.decode(alone), strict=True))
+                title = table_title(generator, seed, conditioning)
                 mixed = np.concatenate(list(blocks)).reshape(shape)
-                picture = _picture(title, chosen, own[: len(left)], own[len(left) :], mixed)
+                picture = draw_table(title, chosen, own[: len(left)], own[len(left) :], mixed)
                 with atomic.replace_file(out) as temporary:
                     picture.save(temporary, format="PNG")
             else:
@@ -109,7 +112,7 @@ def select_bands(generator: Generator, names: list[str] | None) -> list[Band]:
     return [available[band] for band in names or available]
 
 
-def _check_picture(shape: tuple[int, ...]) -> None:
+def check_table(shape: tuple[int, ...]) -> None:
     """Raise OutputError if mixed images [bands, d, k, H, W, C] are too large for a picture."""
     bands, down, across, height, width, channels = shape
     mode_of(channels)
@@ -122,25 +125,32 @@ def _report_progress(blocks: Iterator[Images], progress: Progress) -> Iterator[I
         yield block
 
 
-def _picture(
+def table_title(generator: Generator, seed: int, conditioning: Conditions) -> str:
+    """Return the title of a table: the engine, the seed of `sample:I`, and the conditions."""
+    return f"{Path(generator.path).name}  ·  seed {seed}{conditioning.title()}"
+
+
+def draw_table(
     title: str,
     bands: Sequence[Band],
-    left: Sequence[tuple[Point, Images]],
-    top: Sequence[tuple[Point, Images]],
+    left: Sequence[Source],
+    top: Sequence[Source],
     mixed: Images,
 ) -> Image:
-    """Draw sources B in a row on top, and for each band a part with sources A on the left."""
-    b_labels = [shorten(point.name) for point, _ in top]
+    """Draw sources B in a row on top, and for each band a part with sources A on the left.
+
+    mixed: uint8 [bands, d, k, H, W, C], d and k the numbers of sources `left` (A) and `top` (B).
+    """
+    b_labels = [shorten(name) for name, _ in top]
     blank = np.full(mixed.shape[3:], 255, np.uint8)
     parts = [rows.Row("sources B", [blank, *(image for _, image in top)], ["", *b_labels])]
     for band, of_band in zip(bands, mixed, strict=True):
         tiles: list[Images] = []
         labels: list[str] = []
-        for (point, image), images in zip(left, of_band, strict=True):
+        for (name, image), images in zip(left, of_band, strict=True):
             tiles += [image, *images]
-            labels += [shorten(point.name), *[""] * len(images)]
-        heading = f"sources A with the {band.name} styles of B ({band.sides})"
-        parts.append(rows.Row(heading, tiles, labels))
+            labels += [shorten(name), *[""] * len(images)]
+        parts.append(rows.Row(f"sources A with {band.title}", tiles, labels))
     return rows.draw(parts, title, 1 + len(top))
 
 

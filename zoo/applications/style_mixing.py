@@ -38,6 +38,13 @@ class Band:
             return first
         return f"{first} {'and' if ends[1] - ends[0] == 1 else 'to'} {last}"
 
+    @property
+    def title(self) -> str:
+        """What is taken from sources B: `the coarse styles of B (4×4 and 8×8)`."""
+        if self.name in BANDS:
+            return f"the {self.name} styles of B ({self.sides})"
+        return f"the styles of B in layers {', '.join(map(str, self.layers))}"
+
 
 def bands(layers: int) -> list[Band]:
     """Return the bands of a network with `layers` layers, two per resolution from 4×4 on.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -15,6 +15,9 @@ from numpy.typing import DTypeLike, NDArray
 from zoo.images import png
 from zoo.images.npy import write_header
 from zoo.serving.parameters import RequestError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Images = NDArray[np.uint8]
 
@@ -31,13 +34,15 @@ class Answer:
 
     blocks: arrays whose rows are, in order, those of an array of `shape`: images uint8
     [n, H, W, C], or μ and log σ² of images, float32 [n, 2, D]. headers: of the answer; of_row:
-    those of a row that is sent as a part of its own.
+    those of a row that is sent as a part of its own; draw: the picture of all images that the
+    format `grid` is, where the images side by side would not say what they are.
     """
 
     shape: tuple[int, ...]
     blocks: AsyncGenerator[NDArray[Any], None]
     headers: Mapping[str, str] = field(default_factory=dict)
     of_row: Callable[[int], Mapping[str, str]] = lambda row: {"X-Zoo-Index": str(row)}
+    draw: Callable[[Images], Awaitable[Image]] | None = None
 
 
 @dataclass(frozen=True)

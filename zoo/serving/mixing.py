@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo.applications import mixing, style_mixing
+from zoo.applications.conditions import Conditions
 from zoo.applications.style_mixing import BANDS, Band
 from zoo.serving.answers import Answer
 from zoo.serving.decoding import check_count, read_points, seed_of_samples
-from zoo.serving.inputs import points
+from zoo.serving.inputs import Point, points
 from zoo.serving.limits import Limits
 from zoo.serving.models import GeneratorModel, Model
 from zoo.serving.parameters import Parameter, RequestError, Values, show, words
 from zoo.serving.route import Route
 from zoo.serving.sampling import truncation
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 def _parameters(most: int) -> tuple[Parameter, ...]:
@@ -69,7 +75,28 @@ async def _mix(model: GeneratorModel, values: Values, limits: Limits) -> Answer:
 
     images = style_mixing.mix_pairs(synthesis, a, b, layers, chosen)
     blocks = model.pool.blocks(count, limits.seconds, images)
-    return Answer((count, *model.generator.image_shape), blocks)
+    shape = len(chosen), len(down), len(across), *model.generator.image_shape
+    if values["format"] in (None, "grid"):
+        mixing.check_table(shape)
+
+    async def draw(mixed: NDArray[np.uint8]) -> Image:
+        alone = style_mixing.mix(styles, styles, layers, ())
+        own = await model.pool.run(len(alone), None, synthesis.decode, alone)
+        names = [_name(point) for point in (*values["down"], *values["across"])]
+        sources = list(zip(names, own, strict=True))
+        title = mixing.table_title(
+            model.generator, values["seed"], Conditions(truncation=values["truncation"])
+        )
+        left, top = sources[: len(down)], sources[len(down) :]
+        return await asyncio.to_thread(
+            mixing.draw_table, title, chosen, left, top, mixed.reshape(shape)
+        )
+
+    return Answer((count, *shape[3:]), blocks, draw=draw)
+
+
+def _name(point: Point) -> str:
+    return point if isinstance(point, str) else "latent"
 
 
 def _bands(model: GeneratorModel, values: Values) -> Sequence[Band]:

@@ -150,7 +150,11 @@ class ModelEndpoint:
         async with aclosing(answer.blocks) as blocks:
             parts = [block async for block in blocks]
         rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        content = await _encode(format.encode, rows)
+        if answer.draw is not None and format is formats.get("grid"):
+            picture = np.asarray(await answer.draw(rows))
+            content = await _encode(png.encode, picture)
+        else:
+            content = await _encode(format.encode, rows)
         return Response(content, media_type=format.media, headers=headers)
 
 
