@@ -45,6 +45,10 @@ def test_files_of_the_page_need_no_key(client: TestClient, path: str) -> None:
     assert "unsafe" not in answer.headers["content-security-policy"]
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "no-cache"
+    # The page is isolated from others: it may share memory between threads.
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+    assert answer.headers["cross-origin-embedder-policy"] == "require-corp"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
     assert client.head(path).status_code == 200
 
 

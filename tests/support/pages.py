@@ -9,6 +9,17 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Page
 
+VIEWS = [
+    ("vae", "samples"),
+    ("vae-faces", "plane"),
+    ("cgan", "corners"),
+    ("vae-faces", "edit"),
+    ("stylegan", "mix"),
+    ("inpainting-ae", "picture"),
+    ("cgan", "picture"),
+]
+"""Models and views that have all kinds of controls between them."""
+
 _FOLLOW = """text => new Promise((resolve) => {
   if (location.hash === `#${text}`) return resolve();
   addEventListener("hashchange", () => resolve(), { once: true });
@@ -27,10 +38,30 @@ def open_page(page: Page, address: str, **state: object) -> None:
     settle(page)
 
 
+_DROP = """([bytes, name, type]) => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([Uint8Array.from(bytes)], name, { type }));
+  for (const kind of ["dragover", "drop"]) {
+    const options = { dataTransfer: transfer, bubbles: true, cancelable: true };
+    window.dispatchEvent(new DragEvent(kind, options));
+  }
+}"""
+
+
+def drop(page: Page, content: bytes, name: str, kind: str = "image/png") -> None:
+    """Drop a file on the page."""
+    page.evaluate(_DROP, [list(content), name, kind])
+
+
 def settle(page: Page) -> None:
     """Wait until the page has drawn its newest state."""
     ready = "#stage[aria-busy=false], #problem:not([hidden])"
     page.wait_for_selector(ready, state="attached")
+
+
+def said(page: Page, part: str) -> None:
+    """Wait until screen readers are told a text with this part."""
+    page.locator("#announcer").filter(has_text=part).wait_for(state="attached")
 
 
 def in_address(page: Page, part: str) -> None:

@@ -18,7 +18,16 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from zoo.web.site import write_site
 
-ENGINES = ("vae", "vae-faces", "cgan", "stylegan", "stargan", "inpainting-ae", "denoising-ae")
+ENGINES = (
+    "vae",
+    "vae-faces",
+    "gan",
+    "cgan",
+    "stylegan",
+    "stargan",
+    "inpainting-ae",
+    "denoising-ae",
+)
 
 
 @pytest.fixture(scope="session")

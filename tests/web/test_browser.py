@@ -11,7 +11,17 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
-from pages import canvas, difference, download, grid_images, in_address, open_page, problem, settle
+from pages import (
+    canvas,
+    difference,
+    download,
+    drop,
+    grid_images,
+    in_address,
+    open_page,
+    problem,
+    settle,
+)
 from runtime import Encoder, Generator, Translator, noise
 from zoo import engine_path
 from zoo.applications import editing, style_mixing
@@ -61,6 +71,16 @@ def test_samples(
         assert gif.n_frames == n
 
 
+def gif_frames(content: bytes) -> np.ndarray:
+    """The frames [n, H, W, 3] of an animation, as Pillow reads them."""
+    frames = []
+    with Image.open(io.BytesIO(content)) as gif:
+        for index in range(gif.n_frames):
+            gif.seek(index)
+            frames.append(np.asarray(gif.convert("RGB")))
+    return np.stack(frames)
+
+
 def latents(seed: int, *indices: int, width: int = 32) -> np.ndarray:
     return np.concatenate([noise.normals(seed, index, 1, width) for index in indices])
 
@@ -102,8 +122,13 @@ def test_between_four_corners(window: Page, address: str, vae: Generator) -> Non
     settle(window)
     two = latents(1, 4, 9).sum(0) / np.sqrt(2)
     assert difference(canvas(window, LARGE), vae.decode(two[None])[0]) <= 1
-    with Image.open(io.BytesIO(download(window, "#gif"))) as gif:
-        assert gif.n_frames == 32 and gif.size == (252, 252)
+    frames = gif_frames(download(window, "#gif"))
+    assert frames.shape == (32, 252, 252, 3)
+    # Around the sides: corner, eight steps, corner, and in the middle between them.
+    corners = vae.decode(latents(1, 4, 9, 7, 2))
+    for k, corner in enumerate(corners):
+        assert difference(frames[8 * k, ::9, ::9], corner) <= 1
+    assert difference(frames[4, ::9, ::9], vae.decode(two[None])[0]) <= 1
 
 
 def test_attributes(window: Page, address: str, faces: Generator) -> None:
@@ -148,6 +173,15 @@ def test_mixed_styles(window: Page, address: str) -> None:
     for k in range(3):
         got = canvas(window, f"figure:nth-child({k + 1}) canvas")
         assert difference(got, expected[k]) <= 1
+    # The styles of the chosen layers go to those of the other image and back.
+    frames = gif_frames(download(window, "#gif"))[:, ::4, ::4].astype(int)
+    assert frames.shape == (24, 64, 64, 3)
+    for k, image in ((0, expected[0]), (12, expected[1])):
+        assert np.abs(frames[k] - image).mean() < 8
+    np.testing.assert_array_equal(frames[6], frames[18])
+    assert (
+        np.abs(frames[6] - frames[0]).mean() > 0.5 and np.abs(frames[6] - frames[12]).mean() > 0.5
+    )
     window.get_by_role("button", name="1 · 4×4").click()
     settle(window)
     in_address(window, "layers=0100110000")
@@ -185,22 +219,12 @@ def test_a_picture_is_reconstructed_and_edited(
     assert difference(canvas(window, LARGE), faces.decode(mu)[0]) <= 1
 
 
-DROP = """([bytes, name, type]) => {
-  const transfer = new DataTransfer();
-  transfer.items.add(new File([Uint8Array.from(bytes)], name, { type }));
-  for (const kind of ["dragover", "drop"]) {
-    const options = { dataTransfer: transfer, bubbles: true, cancelable: true };
-    window.dispatchEvent(new DragEvent(kind, options));
-  }
-}"""
-
-
 def test_a_dropped_picture_is_completed(
     window: Page, address: str, face: tuple[Path, np.ndarray]
 ) -> None:
     path, image = face
     open_page(window, address, model="inpainting-ae")
-    window.evaluate(DROP, [list(path.read_bytes()), "face.png", "image/png"])
+    drop(window, path.read_bytes(), path.name)
     in_address(window, "from=picture")
     settle(window)
     shown = canvas(window, "figure:nth-child(1) canvas")

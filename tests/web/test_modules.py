@@ -66,8 +66,8 @@ def test_what_each_model_can_do() -> None:
     views = evaluate(["models"], body, manifests=manifests())
     assert views["vae"] == ["samples", "plane", "corners", "picture"]
     assert views["vae-faces"] == ["samples", "plane", "corners", "edit", "picture"]
-    assert views["stylegan"] == ["samples", "plane", "corners", "edit", "mix"]
-    assert views["cgan"] == ["samples", "plane", "corners", "edit"]
+    assert views["stylegan"] == ["samples", "plane", "corners", "edit", "mix", "picture"]
+    assert views["cgan"] == ["samples", "plane", "corners", "edit", "picture"]
     assert views["linear-ae"] == ["plane", "corners", "picture"]
     assert views["stargan"] == views["inpainting-ae"] == ["picture"]
     assert not {"fashion-classifier", "vae.encoder"} & set(views) and len(views) > 20

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from zoo.web import INDEX, PAGE
+from zoo.web import INDEX, ISOLATION, PAGE
 
 ROUTE = "/"
 """What metrics call the page's files."""
@@ -19,6 +19,7 @@ HEADERS = [
         b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
     (b"cache-control", b"no-cache"),
+    *((name.lower().encode(), value.encode()) for name, value in ISOLATION.items()),
 ]
 """Headers of the page's files, in the place of those that forbid everything."""
 

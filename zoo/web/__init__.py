@@ -14,3 +14,9 @@ POLICY = (
     "form-action 'none'"
 )
 """Content security policy of the static page, which runs WebAssembly in a worker."""
+
+ISOLATION = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+}
+"""Headers that let a page share memory between threads (`crossOriginIsolated`)."""

@@ -11,7 +11,7 @@ from runtime import manifest
 from zoo import engines
 from zoo.errors import ConfigError
 from zoo.images import atomic
-from zoo.web import INDEX, PAGE, POLICY, onnxruntime_web
+from zoo.web import INDEX, ISOLATION, PAGE, POLICY, onnxruntime_web
 
 ROLES = ("generator", "translator")
 """Roles of engines that a page shows; it uses the others as companions of these."""
@@ -40,6 +40,7 @@ def write_site(
         for part in PARTS:
             (folder / part).mkdir()
         (folder / "index.html").write_text(_document(), "utf-8")
+        (folder / "_headers").write_text(_headers(), "utf-8")
         for source in PAGE.iterdir():
             shutil.copyfile(source, folder / "page" / source.name)
         sizes = {name: (library / name).stat().st_size for name in onnxruntime_web.FILES}
@@ -92,6 +93,20 @@ def _document() -> str:
     policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}" />'
     text = text.replace('data-source="server"', 'data-source="local"')
     return text.replace('<meta charset="utf-8" />', f'<meta charset="utf-8" />\n    {policy}')
+
+
+def _headers() -> str:
+    """Return the file `_headers`, which hosts such as Netlify and Cloudflare Pages obey."""
+    lines = [f"  {name}: {value}" for name, value in ISOLATION.items()]
+    return "\n".join(
+        [
+            "# Headers that let the page compute with several threads; without them it takes one.",
+            "# Some hosts read this file. Others set the headers in their configuration.",
+            "/*",
+            *lines,
+            "",
+        ]
+    )
 
 
 def _write_json(path: Path, document: object) -> None:

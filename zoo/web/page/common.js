@@ -52,12 +52,12 @@ export function addPrior(controls, app) {
   controls.add(root, () => root.set(app.state.prior));
 }
 
-/** Class and truncation. `all`: image i may have class i mod K. */
-export function addConditions(controls, app, all = false) {
+/** Class and truncation. `all` is what no class in particular is called, if that is a choice. */
+export function addConditions(controls, app, all = "") {
   const { model, state } = app;
   if (model.classCount) {
     const names = model.classes.map((name, k) => [String(k), name]);
-    if (all) names.unshift(["-1", "all, in turn"]);
+    if (all) names.unshift(["-1", all]);
     const value = () => String(all ? app.state.label : Math.max(0, app.state.label));
     const root = choice("Class", names, value(), (label) => app.set({ label: Number(label) }));
     controls.add(root, () => root.set(value()));

@@ -132,6 +132,14 @@ export const next = (value, step = 1n, name = "Next image") => ({
 
 export const randomSeed = () => BigInt(crypto.getRandomValues(new Uint32Array(1))[0] % 1000000);
 
+let pending;
+
+/** Let screen readers say a text; of several in a moment, the last. */
+export function announce(text) {
+  clearTimeout(pending);
+  pending = setTimeout(() => (document.getElementById("announcer").textContent = text), 150);
+}
+
 /** Offer bytes for download. */
 export function save(blob, name) {
   const link = el("a", { href: URL.createObjectURL(blob), download: name });

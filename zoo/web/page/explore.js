@@ -36,7 +36,7 @@ export function planeView(app) {
     points,
     key: ({ state: { seed, index, latent, prior, axes, label, truncation } }) =>
       [seed, index, latent, prior, axes, label, truncation],
-    path: (t) => [1.3 * Math.cos(t), 1.3 * Math.sin(t)],
+    path: (t) => [1.3 * Math.cos(2 * Math.PI * t), 1.3 * Math.sin(2 * Math.PI * t)],
     help: "Drag over the map, or move the point with the arrow keys. The middle is the image itself.",
   });
 }
@@ -62,9 +62,15 @@ export function cornersView(app) {
     move: (cx, cy) => app.set({ cx, cy }),
     points,
     key: ({ state: { seed, corners, prior, label, truncation } }) => [seed, corners, prior, label, truncation],
-    path: (t) => [0.5 + 0.5 * Math.cos(t), 0.5 + 0.5 * Math.sin(t)],
+    path: alongTheSides,
     help: "Drag between the four images of the corners.",
   });
+}
+
+/** From each corner to the next, clockwise from the top left, t from 0 to 1. */
+function alongTheSides(t) {
+  const side = Math.floor(4 * t), way = 4 * t - side;
+  return [[way, 0], [1, way], [1 - way, 1], [0, 1 - way]][side];
 }
 
 function explore(app, controls, { label, range, at, move, points, key, path, help }) {
@@ -95,7 +101,7 @@ function explore(app, controls, { label, range, at, move, points, key, path, hel
   }
 
   async function frames(signal) {
-    const steps = Array.from({ length: FRAMES }, (_, k) => point(...path((2 * Math.PI * k) / FRAMES)));
+    const steps = Array.from({ length: FRAMES }, (_, k) => point(...path(k / FRAMES)));
     return animate(await decode(app, stack(steps), signal));
   }
 

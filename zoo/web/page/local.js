@@ -1,15 +1,19 @@
 // Engines in this browser: onnxruntime-web (WebAssembly, in a worker) runs the engine files.
 
 import { decide, targetsOf } from "./domains.js";
+import { join } from "./images.js";
 import { describeAll } from "./models.js";
 
 const ORT = new URL("../ort/", import.meta.url).href;
 const ENGINES = new URL("../engines/", import.meta.url).href;
 const BATCH = 16;
 const MOST_SESSIONS = 8;
+const MOST_THREADS = 4;
+/** Threads share memory, which browsers allow where the server sends the headers of docs/page.md. */
+const THREADS = crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, MOST_THREADS) : 1;
 
 export class Source {
-  where = "in this browser";
+  where = `in this browser${THREADS > 1 ? `, ${THREADS} threads` : ""}`;
 
   /** `report({label, loaded, total})` is called while files are loaded, `report(null)` after. */
   constructor(report) {
@@ -116,27 +120,35 @@ export class Source {
     return decide(model.domains, scores.subarray(0, model.domains.seen.length));
   }
 
-  /** The images of latents a and b, and of a with the styles of b in the layers that are true. */
-  async mix(model, a, b, layers, truncation) {
+  /** The images of a latent, with the styles of each of the others in the layers that are true. */
+  async mix(model, a, others, layers, truncation, signal) {
+    const parts = [];
+    for (let begin = 0; begin < others.length; begin += BATCH) {
+      signal.throwIfAborted();
+      parts.push(await this.mixRows(model, a, others.slice(begin, begin + BATCH), layers, truncation));
+    }
+    return join(parts);
+  }
+
+  async mixRows(model, a, others, layers, truncation) {
     const mapping = await this.open(model.files.mapping);
     const synthesis = await this.open(model.files.synthesis);
-    const filled = Math.max(2, this.manifestOf(model, "mapping").batch?.min ?? 1);
+    const count = others.length;
+    const filled = Math.max(count + 1, this.manifestOf(model, "mapping").batch?.min ?? 1);
     const latents = new Float32Array(filled * model.width);
-    latents.set(a);
-    latents.set(b, model.width);
+    [a, ...others].forEach((latent, row) => latents.set(latent, row * model.width));
     const mapped = Object.values(
       await this.run(mapping, { latent: ["float32", latents, [filled, model.width]] }),
     )[0];
     const mean = model.styleMean, size = mean.length;
     const style = (row) => mean.map((value, i) => value + truncation * (mapped[row * size + i] - value));
-    const [ofA, ofB] = [style(0), style(1)];
-    const rows = Math.max(3, this.manifestOf(model, "synthesis").batch?.min ?? 1);
+    const ofA = style(0);
+    const rows = Math.max(count, this.manifestOf(model, "synthesis").batch?.min ?? 1);
     const width = model.layers * size;
     const styles = new Float32Array(rows * width);
-    for (let layer = 0; layer < model.layers; ++layer) {
-      styles.set(ofA, layer * size);
-      styles.set(layers[layer] ? ofB : ofA, width + layer * size);
-      styles.set(ofB, 2 * width + layer * size);
+    for (let row = 0; row < count; ++row) {
+      const ofOther = style(row + 1);
+      layers.forEach((on, layer) => styles.set(on ? ofOther : ofA, row * width + layer * size));
     }
     const { image } = await this.run(synthesis, {
       latent: ["float32", styles, [rows, width]],
@@ -145,7 +157,7 @@ export class Source {
       noise: float(0),
     });
     const { height, width: across, channels } = model.image;
-    return { count: 3, height, width: across, channels, data: image.slice(0, 3 * height * across * channels) };
+    return { count, height, width: across, channels, data: image.slice(0, count * height * across * channels) };
   }
 
   manifestOf(model, role) {
@@ -195,7 +207,7 @@ export class Source {
     ]);
     ort.env.wasm.wasmBinary = binary.buffer;
     ort.env.wasm.wasmPaths = ORT;
-    ort.env.wasm.numThreads = 1;
+    ort.env.wasm.numThreads = THREADS;
     // In a worker: loading stylegan would freeze the page for seconds.
     ort.env.wasm.proxy = true;
     this.tensor = ort.Tensor;

@@ -1,6 +1,6 @@
 // The page: models, views, the state in the address, and what is drawn when it changes.
 
-import { el, save } from "./dom.js";
+import { announce, el, save } from "./dom.js";
 import { About, Loading, Problem, Tabs } from "./parts.js";
 import { editView } from "./edit.js";
 import { cornersView, planeView } from "./explore.js";
@@ -74,6 +74,7 @@ class App {
     if (state.label >= (this.model.classCount ?? 0)) state.label = -1;
     find("model").value = state.model;
     document.title = `${state.model} · generator-zoo`;
+    const inside = ["stage", "controls"].some((id) => find(id).contains(document.activeElement));
     this.about.show(this.model);
     this.tabs.show(this.model.views.map((view) => [view, VIEWS[view][0]]), state.view);
     this.view = VIEWS[state.view][1](this);
@@ -82,6 +83,8 @@ class App {
     find("stage").setAttribute("aria-labelledby", `tab-${state.view}`);
     find("help").textContent = this.view.help;
     find("gif").hidden = !this.view.frames;
+    // What had the focus is gone: keys go on from the images.
+    if (inside) find("stage").focus({ preventScroll: true });
     this.running?.abort();
     this.draw();
   }
@@ -144,8 +147,13 @@ class App {
     const seconds = Math.max(performance.now() - began, 0.1) / 1000;
     const rate = Math.round(count / seconds).toLocaleString("en");
     const images = count === 1 ? "1 image" : `${count} images`;
-    find("status").textContent = `${images} in ${Math.round(seconds * 1000)} ms · ${rate} images/s`;
+    this.say(`${images} in ${Math.round(seconds * 1000)} ms · ${rate} images/s`);
     return result;
+  }
+
+  /** Show a text below the images. */
+  say(text) {
+    find("status").textContent = text;
   }
 
   writeAddress() {
@@ -179,7 +187,8 @@ class App {
     history.replaceState(null, "", `#${encode(this.state)}`);
     try {
       await navigator.clipboard.writeText(location.href);
-      find("status").textContent = "The link is in the clipboard.";
+      this.say("The link is in the clipboard.");
+      announce("The link is in the clipboard.");
     } catch {
       throw new Error("The browser does not allow copying: the link is the address of this page.");
     }
@@ -187,12 +196,6 @@ class App {
 
   /** Take a picture that was dropped or pasted. */
   takePicture(file) {
-    if (!this.model.views.includes("picture")) {
-      const others = [...this.models.values()].filter((model) => model.views.includes("picture"));
-      const names = others.map((model) => model.name).join(", ") || "none here";
-      problem.show(`${this.model.name} takes no pictures. Models that do: ${names}.`);
-      return;
-    }
     this.file = file;
     this.set({ view: "picture", from: "picture", latent: "", mask: "" }, true);
   }

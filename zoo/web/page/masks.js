@@ -1,4 +1,4 @@
-// Masks of pixels, one byte 0 or 1 each: painted with a pointer, and packed for permalinks.
+// Masks of pixels, one byte 0 or 1 each, and their text in permalinks.
 
 /** A hole in the middle of a picture, a third of each side. */
 export function defaultMask(height, width) {
@@ -26,43 +26,4 @@ export function unpackMask(text, size) {
   } catch {
     return null;
   }
-}
-
-/**
- * Let a pointer paint on a canvas that shows a mask's pixels. `begin()` returns {bits, on, radius,
- * height, width}; `change(bits)` is called with new bits while the pointer moves.
- */
-export function paint(canvas, begin, change) {
-  let brush = null, before = null;
-  const dab = (event) => {
-    const { bits, on, radius, height, width } = brush;
-    const box = canvas.getBoundingClientRect();
-    const to = [((event.clientX - box.left) / box.width) * width, ((event.clientY - box.top) / box.height) * height];
-    const from = before ?? to;
-    const steps = Math.max(1, Math.ceil(2 * Math.hypot(to[0] - from[0], to[1] - from[1])));
-    for (let step = 0; step <= steps; ++step) {
-      const [x, y] = from.map((value, k) => value + ((to[k] - value) * step) / steps);
-      for (let row = Math.floor(y - radius); row <= y + radius; ++row) {
-        for (let column = Math.floor(x - radius); column <= x + radius; ++column) {
-          const inside = row >= 0 && row < height && column >= 0 && column < width;
-          const near = Math.hypot(column + 0.5 - x, row + 0.5 - y) <= radius + 0.25;
-          if (inside && near) bits[row * width + column] = Number(on);
-        }
-      }
-    }
-    before = to;
-    change(bits);
-  };
-  canvas.classList.add("paint");
-  canvas.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0) return;
-    brush = begin();
-    brush.bits = Uint8Array.from(brush.bits);
-    before = null;
-    canvas.setPointerCapture(event.pointerId);
-    dab(event);
-    event.preventDefault();
-  });
-  canvas.addEventListener("pointermove", (event) => brush && dab(event));
-  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (brush = null));
 }

@@ -2,10 +2,12 @@
 
 import { addBase, addConditions, baseLatent, Controls } from "./common.js";
 import { button, el, figure, next, picture, toggle, wordField } from "./dom.js";
-import { draw, single } from "./images.js";
-import { sampleLatent } from "./latents.js";
+import { animate, draw, join, single } from "./images.js";
+import { blend, sampleLatent } from "./latents.js";
 import { bands } from "./models.js";
 import { parseWord } from "./state.js";
+
+const FRAMES = 24;
 
 export function mixView(app) {
   const { model } = app;
@@ -42,10 +44,23 @@ export function mixView(app) {
   async function render(signal) {
     const { seed, other: index, truncation } = app.state;
     const b = sampleLatent(model, seed, index);
-    shown = await app.timed(3, () => app.source.mix(model, baseLatent(app), b, chosen(), truncation, signal));
+    const mix = (of, others) => app.source.mix(model, of, others, chosen(), truncation, signal);
+    const a = baseLatent(app);
+    shown = await app.timed(3, async () => join([await mix(a, [a, b]), await mix(b, [b])]));
     canvases.forEach((canvas, row) => draw(canvas, shown, row));
   }
 
+  /** The styles of the chosen layers from the image's own to the other's, and back. */
+  async function frames(signal) {
+    const { seed, other: index, truncation } = app.state;
+    const ends = [baseLatent(app), sampleLatent(model, seed, index)];
+    const way = Array.from({ length: FRAMES }, (_, k) => {
+      const angle = (Math.PI / 4) * (1 - Math.cos((2 * Math.PI * k) / FRAMES));
+      return blend(model, ends, [Math.cos(angle), Math.sin(angle)]);
+    });
+    return animate(await app.source.mix(model, ends[0], way, chosen(), truncation, signal));
+  }
+
   const help = "Coarse layers shape the face, fine ones its colours. The layers draw no noise here.";
-  return { controls, stage, render, png: () => single(shown, 1), help };
+  return { controls, stage, render, png: () => single(shown, 1), frames, help };
 }

@@ -64,7 +64,7 @@ export function describe(name, manifest, files) {
     "corners",
     ...(edits ? ["edit"] : []),
     ...(model.mixes ? ["mix"] : []),
-    ...(model.encodes ? ["picture"] : []),
+    "picture",
   ];
   model.kind = `Generator, ${model.width} latent values`;
   return model;

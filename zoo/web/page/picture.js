@@ -1,10 +1,10 @@
-// View: a picture through an encoder and a generator, or through a translator.
+// View: a picture through a generator, or through a translator.
 
-import { addSeed, baseLatent, Controls, decode } from "./common.js";
+import { addSeed, Controls } from "./common.js";
 import { button, choice, el, figure, next, picture, wordField } from "./dom.js";
 import { draw, join, single, withChannels } from "./images.js";
-import { pack, unpack } from "./latents.js";
 import { readPicture } from "./pictures.js";
+import { reconstructor } from "./reconstruct.js";
 import { parseWord } from "./state.js";
 import { HELP, translator } from "./tasks.js";
 
@@ -37,7 +37,7 @@ export function pictureView(app) {
   });
 
   const canvases = [picture("The picture"), picture("The result")];
-  const captions = [el("span", {}, "Picture"), el("span", {}, model.translates ? "Result" : "Reconstruction")];
+  const captions = [el("span", {}, "Picture"), el("span", {}, model.translates ? "Result" : "Nearest image")];
   const stage = el("div", {}, el("div", { className: "pair" },
     ...canvases.map((canvas, k) => figure(captions[k], canvas, "large"))));
   let shown = null;
@@ -59,7 +59,10 @@ export function pictureView(app) {
     return withChannels(join(parts), channels);
   }
 
-  const step = model.translates ? translator(app, controls, canvases[0], captions[0]) : encoder(app, stage);
+  const own = () => from() === OWN;
+  const step = model.translates
+    ? translator(app, controls, canvases[0], captions[0])
+    : reconstructor(app, controls, stage, canvases[1], captions[1], own);
 
   async function render(signal) {
     const image = await source(signal);
@@ -68,14 +71,29 @@ export function pictureView(app) {
     stage.classList.toggle("empty", empty);
     if (empty) return;
     if (result.input) draw(canvases[0], result.input);
-    canvases[0].parentElement.hidden = !result.input;
-    draw(canvases[1], result.output);
+    canvases[0].closest("figure").hidden = !result.input;
+    canvases[1].closest("figure").hidden = !result.output;
     shown = result.output;
+    if (shown) draw(canvases[1], shown);
   }
 
-  const help = model.translates ? HELP[model.task] ?? "" :
-    "The encoder finds the latent of the picture; the generator makes the picture of the latent.";
-  return { controls, stage, render, png: () => single(shown), help };
+  const help = model.translates ? HELP[model.task] ?? "" : model.encodes
+    ? "The encoder finds the latent of the picture; the generator makes the picture of the latent. A search finds a nearer one."
+    : "The latent whose image is nearest to the picture is searched: some thousand images are made.";
+  const png = () => {
+    if (!shown) throw new Error("There is nothing to save yet.");
+    return single(shown);
+  };
+  return {
+    controls,
+    stage,
+    render,
+    png,
+    help,
+    get supersede() {
+      return step.searching;
+    },
+  };
 }
 
 /** Reader of a file as an image of one size, once for each file. */
@@ -87,18 +105,5 @@ function bySize(file, height, width) {
       last = file();
     }
     return image;
-  };
-}
-
-/** Reconstruct: the latent is part of the permalink, the picture is not. */
-function encoder(app, stage) {
-  const { model } = app;
-  const go = (view, text) => button(text, () => app.set({ view, x: 0, y: 0 }), { className: "quiet" });
-  stage.append(el("div", { className: "row centre" },
-    model.views.includes("edit") ? go("edit", "Edit it") : null, go("plane", "Explore around it")));
-  return async (image, signal) => {
-    if (image) app.state.latent = pack(await app.source.encode(model, image, signal));
-    else if (!unpack(app.state.latent, model.width)) return null;
-    return { input: image, output: await decode(app, baseLatent(app), signal) };
   };
 }

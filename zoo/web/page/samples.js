@@ -1,7 +1,7 @@
 // View: images of a seed, in a grid.
 
 import { addConditions, addPrior, addSeed, Controls } from "./common.js";
-import { el, slider, wordField } from "./dom.js";
+import { announce, el, slider, wordField } from "./dom.js";
 import { animate, draw, drawGrid, gridColumns, join } from "./images.js";
 import { MOST_IMAGES, parseWord } from "./state.js";
 
@@ -29,7 +29,7 @@ export function samples(app) {
   const first = wordField("First index", app.state.first, parseWord, (value) => app.set({ first: value }));
   controls.add(first, () => first.set(app.state.first));
   addPrior(controls, app);
-  addConditions(controls, app, true);
+  addConditions(controls, app, "all, in turn");
   if (app.model.layers) {
     const noise = slider("Noise of the layers", {
       min: 0,
@@ -74,6 +74,7 @@ export function samples(app) {
     );
     signal.throwIfAborted();
     shown = join(parts);
+    announce(`${n} images of seed ${app.state.seed}`);
   }
 
   function png() {

@@ -76,19 +76,15 @@ export class Source {
     return this.images(`/${model.name}/translate`, query, array(images), signal);
   }
 
-  /** The images of latents a and b, and of a with the styles of b in the layers that are true. */
-  async mix(model, a, b, layers, truncation, signal) {
-    const both = [[...a], [...b]];
+  /** The images of a latent, with the styles of each of the others in the layers that are true. */
+  async mix(model, a, others, layers, truncation, signal) {
     const chosen = layers.flatMap((on, layer) => (on ? [layer] : []));
-    const values = { across: both, down: both, layers: chosen.length ? chosen : [0], truncation };
+    // The service asks for at least one layer.
+    const across = chosen.length ? others : others.map(() => a);
+    const values = { across: across.map((each) => [...each]), down: [[...a]], truncation };
+    values.layers = chosen.length ? chosen : [0];
     const body = new Blob([JSON.stringify(values)], { type: "application/json" });
-    // Rows: a with a, a with b, b with a, b with b.
-    const all = await this.images(`/${model.name}/mix`, { format: "raw" }, body, signal);
-    const size = all.data.length / all.count;
-    const rows = [0, chosen.length ? 1 : 0, 3];
-    const data = new Uint8Array(rows.length * size);
-    rows.forEach((row, k) => data.set(all.data.subarray(row * size, (row + 1) * size), k * size));
-    return { ...all, count: rows.length, data };
+    return this.images(`/${model.name}/mix`, { format: "raw" }, body, signal);
   }
 
   async images(path, query, body, signal) {

@@ -3,18 +3,19 @@
 import { button, choice, el, slider, toggle } from "./dom.js";
 import { choices, parseRequest, writeRequest } from "./domains.js";
 import { withChannels } from "./images.js";
-import { defaultMask, packMask, paint, unpackMask } from "./masks.js";
+import { defaultMask, packMask, unpackMask } from "./masks.js";
+import { paint } from "./paint.js";
 import { corrupt, edges, withHoles } from "./pictures.js";
 
 const BRUSH = 3;
 const KEEP = "keep";
 
 export const HELP = {
-  inpainting: "Paint over the picture: what is hidden is filled.",
+  inpainting: "Paint over the picture: what is hidden is filled. By keyboard: arrow keys move the brush, Space sets it down.",
   denoising: "Noise is added to the picture, and removed again.",
   colorization: "The picture is made grey, and coloured again.",
   colour: "The picture is made grey, and coloured again.",
-  edges: "Draw on the lines, or erase them: the face follows.",
+  edges: "Draw on the lines, or erase them: the face follows. By keyboard: arrow keys move the pen, Space sets it down.",
   domains: "The other attributes of the face are kept.",
 };
 
@@ -82,7 +83,8 @@ function holes(app, controls, canvas, caption) {
   const { height, width } = app.model.input;
   const mask = () => unpackMask(app.state.mask, height * width) ?? defaultMask(height, width);
   const begin = () => ({ bits: mask(), on: true, radius: BRUSH, height, width });
-  paint(canvas, begin, (bits) => app.set({ mask: packMask(bits) }));
+  const change = (bits) => app.set({ mask: packMask(bits) });
+  paint(canvas, { label: "Picture with holes", words: ["hole", "picture"], begin, change });
   controls.add(el("div", { className: "row" },
     button("Whole again", () => app.set({ mask: packMask(new Uint8Array(height * width)) }), { className: "quiet" }),
     button("Hole in the middle", () => app.set({ mask: "" }), { className: "quiet" })));
@@ -99,7 +101,8 @@ function lines(app, controls, canvas, caption) {
     button("Lines of the picture", () => app.set({ mask: "" }), { className: "quiet" })));
   const bits = () => drawn ?? new Uint8Array(height * width);
   const begin = () => ({ bits: bits(), on: !erase, radius: erase ? 2 : 0.5, height, width });
-  paint(canvas, begin, (bits) => app.set({ mask: packMask(bits) }));
+  const change = (bits) => app.set({ mask: packMask(bits) });
+  paint(canvas, { label: "Lines", words: ["line", "empty"], begin, change });
   return (image) => {
     const own = unpackMask(app.state.mask, height * width);
     if (!own && !image) return null;
