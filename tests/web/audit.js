@@ -56,7 +56,7 @@ function faint() {
   let seen = 0;
   for (const element of document.querySelectorAll("body *")) {
     const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-    if (!(own || element.matches("input, select")) || !element.checkVisibility()) continue;
+    if (!(own || element.matches("input:not([type=range]), select")) || !element.checkVisibility()) continue;
     if (element.closest(".unseen, .skip, noscript, option, optgroup")) continue;
     const behind = [];
     for (let each = element; each; each = each.parentElement) behind.unshift(getComputedStyle(each).backgroundColor);

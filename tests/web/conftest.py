@@ -46,10 +46,21 @@ class _Quiet(SimpleHTTPRequestHandler):
         pass
 
 
+class _Configured(_Quiet):
+    """Obeys the file `_headers`: a line `/*`, and below it the headers of all files."""
+
+    def end_headers(self) -> None:
+        lines = (Path(self.directory) / "_headers").read_text("utf-8").splitlines()
+        for line in lines[lines.index("/*") + 1 :]:
+            name, value = line.split(":")
+            self.send_header(name.strip(), value.strip())
+        super().end_headers()
+
+
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
+def served(folder: Path, handler: type[_Quiet] = _Quiet) -> Iterator[str]:
     """Serve static files, as `python -m http.server` does; yield the address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -61,11 +72,23 @@ def served(folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the static page."""
+def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("web") / "site"
     write_site(ENGINES, str(folder))
-    with served(folder) as address:
+    return folder
+
+
+@pytest.fixture(scope="session")
+def site(site_folder: Path) -> Iterator[str]:
+    """The address of the static page."""
+    with served(site_folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def isolated_site(site_folder: Path) -> Iterator[str]:
+    """The address of the static page on a host that obeys its `_headers`."""
+    with served(site_folder, _Configured) as address:
         yield address
 
 

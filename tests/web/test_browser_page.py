@@ -85,6 +85,21 @@ def test_a_damaged_engine(page: Page, site: str) -> None:
     assert "cgan.onnx is damaged: expected" in problem(page)
 
 
+def test_threads_where_the_host_allows_them(page: Page, site: str, isolated_site: str) -> None:
+    open_page(page, site, model="cgan", n=20, seed=3)
+    assert page.locator("#where").inner_text() == "in this browser"
+    open_page(page, isolated_site, model="cgan", n=20, seed=3)
+    assert page.evaluate("crossOriginIsolated") and problem(page) == ""
+    threads = min(page.evaluate("navigator.hardwareConcurrency"), 4)
+    expected = f"in this browser, {threads} threads" if threads > 1 else "in this browser"
+    assert page.locator("#where").inner_text() == expected
+    with Generator(engine_path("cgan"), instances=1) as generator:
+        images = generator.sample(20, seed=3)
+    for row in (0, 19):
+        got = canvas(page, f".cell:nth-child({row + 1}) canvas")
+        assert difference(got, images[row]) <= 1
+
+
 def test_progress_is_shown(page: Page, site: str) -> None:
     def later(route: Route) -> None:
         page.wait_for_timeout(500)

@@ -82,6 +82,7 @@ class App {
     find("stage").replaceChildren(this.view.stage);
     find("stage").setAttribute("aria-labelledby", `tab-${state.view}`);
     find("help").textContent = this.view.help;
+    this.say("");
     find("gif").hidden = !this.view.frames;
     // What had the focus is gone: keys go on from the images.
     if (inside) find("stage").focus({ preventScroll: true });

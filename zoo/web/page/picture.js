@@ -66,6 +66,12 @@ export function pictureView(app) {
 
   async function render(signal) {
     const image = await source(signal);
+    if (image && !model.translates) {
+      // A search takes a while.
+      stage.classList.remove("empty");
+      canvases[0].closest("figure").hidden = false;
+      draw(canvases[0], image);
+    }
     const result = await step(image, signal);
     const empty = !image && !result;
     stage.classList.toggle("empty", empty);
@@ -79,7 +85,7 @@ export function pictureView(app) {
 
   const help = model.translates ? HELP[model.task] ?? "" : model.encodes
     ? "The encoder finds the latent of the picture; the generator makes the picture of the latent. A search finds a nearer one."
-    : "The latent whose image is nearest to the picture is searched: some thousand images are made.";
+    : "A search finds the latent whose image is nearest to the picture, among some thousand.";
   const png = () => {
     if (!shown) throw new Error("There is nothing to save yet.");
     return single(shown);
