@@ -30,7 +30,9 @@ export class Tabs {
       }),
     );
     this.root.replaceChildren(...tabs);
-    if (focused) this.root.querySelector("[aria-selected=true]").focus();
+    const selected = this.root.querySelector("[aria-selected=true]");
+    selected.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (focused) selected.focus();
   }
 }
 
