@@ -51,6 +51,17 @@ class Integer(click.ParamType):
         return number
 
 
+class Real(click.FloatRange):
+    """Floating-point range that refuses NaN, which is in every range of click."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Convert `value` to a float. Raises click.BadParameter."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"expected a number, got {value}", param, ctx)
+        return number
+
+
 UINT64 = Integer(0, 2**64 - 1, "an integer of 64 bits, 0 to 2**64 - 1")
 """Seeds and sample indices."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zoo.cli import COUNT, Command, Integer
+from zoo.cli import COUNT, Command, Integer, Real
 
 
 @click.command(cls=Command)
@@ -33,7 +33,7 @@ from zoo.cli import COUNT, Command, Integer
 @click.option("--batch", type=COUNT, default=64, help="Most images of a run.")
 @click.option(
     "--delay",
-    type=click.FloatRange(0, 1000),
+    type=Real(0, 1000),
     default=0.0,
     metavar="MS",
     help="Milliseconds that images wait for others at most.",
@@ -48,7 +48,7 @@ from zoo.cli import COUNT, Command, Integer
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(0, min_open=True),
+    type=Real(0, min_open=True),
     default=30.0,
     metavar="S",
     help="Seconds after which a waiting request is given up.",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zoo.cli import COUNT, Command
+from zoo.cli import COUNT, Command, Real
 
 
 @click.command(cls=Command)
@@ -33,7 +33,7 @@ from zoo.cli import COUNT, Command
 )
 @click.option("--exclude", multiple=True, metavar="CLASS", help="Train without this class.")
 @click.option("--image-size", type=COUNT, help="Resize the images to this side, in pixels.")
-@click.option("--max-seconds", type=click.FloatRange(min=0), help="Stop after this time.")
+@click.option("--max-seconds", type=Real(min=0), help="Stop after this time.")
 @click.option("--threads", type=COUNT, help="CPU threads.")
 @click.option("--cpu", is_flag=True, help="Train on the CPU, even if there is a GPU.")
 @click.option("--resume", is_flag=True, help="Resume the run in --out.")

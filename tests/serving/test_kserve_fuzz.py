@@ -226,10 +226,10 @@ def fuzz_grpc(service: Service, generator: Generator, count: int, seed: int) -> 
 
 def read_message(content: bytes) -> dict[str, Any]:
     """Return the inputs of a message that was answered."""
-    message = fields(content)
+    message = texts(content)
     tensors: dict[str, Any] = {}
     for index, encoded in enumerate(message[5]):
-        each = fields(encoded)
+        each = texts(encoded)
         datatype = each[2][-1].decode()
         if 7 in message:
             values: Any = message[7][index]
@@ -239,6 +239,15 @@ def read_message(content: bytes) -> dict[str, Any]:
             values = contents[number] if datatype == "BYTES" else unpack(contents[number])
         tensors[each[1][-1].decode()] = column(datatype, values)
     return tensors
+
+
+def texts(content: bytes) -> dict[int, list[bytes]]:
+    """Return the fields of a message that have a length; an integer in their place is skipped."""
+    kept = {
+        number: [each for each in values if isinstance(each, bytes)]
+        for number, values in fields(content).items()
+    }
+    return {number: values for number, values in kept.items() if values}
 
 
 def unpack(parts: list[Any]) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from PIL import Image
 
 from runtime import Generator
 from services import engine_options, metrics, open_local, serving
+from shards import wait_for
 from zoo.images import png
 
 ENGINES = ("vae", "cgan", "stylegan")
@@ -282,7 +284,7 @@ def test_a_service_that_is_ended_completes_what_it_accepted(local: dict[str, Gen
     options = ("--engine", "stylegan", "--backend", "native")
     begun = Barrier(5)
     with serving(*options) as (client, process), ThreadPoolExecutor(4) as threads:
-        url = "/v1/models/stylegan/sample?n=2000&format=raw&seed="
+        url = "/v1/models/stylegan/sample?n=800&format=raw&seed="
 
         def ask(seed: int) -> bytes:
             with client.stream("GET", f"{url}{seed}") as answer:
@@ -294,7 +296,7 @@ def test_a_service_that_is_ended_completes_what_it_accepted(local: dict[str, Gen
         begun.wait()
         process.send_signal(signal.SIGTERM)
         for seed, call in enumerate(calls):
-            assert call.result() == local["stylegan"].sample(2000, seed=seed).tobytes()
+            assert call.result() == local["stylegan"].sample(800, seed=seed).tobytes()
         assert process.wait(60) in (0, 128 + signal.SIGTERM, -signal.SIGTERM)
 
 
@@ -318,6 +320,8 @@ def test_too_many_images_are_refused() -> None:
         (("--engine", "vae", "--precision", "fp8"), "precision"),
         (("--engine", "vae", "--key-file", "/nothing"), "cannot read the key in /nothing"),
         (("--engine", "vae", "--host", "203.0.113.1"), "cannot listen at 203.0.113.1:0"),
+        (("--engine", "vae", "--host", ""), "--host: expected an address"),
+        (("--engine", "vae", "--timeout", "nan"), "'--timeout': expected a number, got nan"),
         ((), "engine"),
     ],
 )
@@ -326,3 +330,30 @@ def test_a_command_that_cannot_serve(options: tuple[str, ...], message: str) -> 
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     assert done.stderr.startswith("error: ") and message in done.stderr
+
+
+@pytest.mark.parametrize("options", [("--port",), ("--port", "0", "--grpc-port")])
+def test_services_of_one_port_that_start_at_once(options: tuple[str, ...]) -> None:
+    """One serves; each of the others ends with a line that says why."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-m", "zoo.serve", "--engine", "vae", *options, port]
+    pipe = subprocess.PIPE
+    services = [subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) for _ in range(3)]
+    try:
+        wait_for(lambda: sum(each.poll() is None for each in services) == 1, 120)
+        (serving_one,) = (each for each in services if each.poll() is None)
+        assert serving_one.stdout is not None
+        url = serving_one.stdout.readline().split()[0]
+        wait_for(lambda: httpx.get(f"{url}/readyz", timeout=60).status_code == 200)
+        services.remove(serving_one)
+        serving_one.terminate()
+        assert serving_one.wait(60) == 128 + signal.SIGTERM
+        for each in services:
+            said = each.communicate()[1].splitlines()
+            assert each.returncode == 2
+            assert said[-1].startswith(f"error: cannot listen at 127.0.0.1:{port}: ")
+            assert "Traceback" not in said[0]
+    finally:
+        for each in services:
+            each.kill()

@@ -98,7 +98,11 @@ def message(fields: Mapping[int, Any]) -> bytes:
 
 
 def fields(content: bytes) -> dict[int, list[Any]]:
-    """Return the fields of a message of integers and of what has a length."""
+    """Return the fields of a message of integers and of what has a length.
+
+    No message of the protocol has numbers of a fixed size by themselves, so they are skipped, as
+    what a reader does not know.
+    """
     result: dict[int, list[Any]] = {}
     at = 0
 
@@ -121,7 +125,8 @@ def fields(content: bytes) -> dict[int, list[Any]]:
         else:
             length = varint() if kind == 2 else {1: 8, 5: 4}[kind]
             value, at = content[at : at + length], at + length
-        result.setdefault(tag >> 3, []).append(value)
+        if kind in (0, 2):
+            result.setdefault(tag >> 3, []).append(value)
     return result
 
 

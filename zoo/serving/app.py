@@ -6,7 +6,7 @@ import hmac
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -46,18 +46,15 @@ def make_app(
 ) -> FastAPI:
     """Make the application of these models; it closes them when it is shut down.
 
-    grpc_address: where gRPC is served too, while the application runs.
+    grpc_address: where gRPC is served too, by `app.state.rpc`, which must be started before the
+    application, and is stopped with it.
     """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            if grpc_address is not None:
-                from zoo.serving.kserve import rpc
-
-                server = rpc.serve(grpc_address, repository, limits.body, limits.key, metrics)
-                await stack.enter_async_context(server)
-            yield
+        yield
+        if app.state.rpc is not None:
+            await app.state.rpc.stop()
         for model in models.values():
             await model.close()
 
@@ -70,6 +67,11 @@ def make_app(
     )
     metrics = Metrics(models)
     repository = Repository(models, limits.images, limits.seconds)
+    app.state.rpc = None
+    if grpc_address is not None:
+        from zoo.serving.kserve.rpc import RpcServer
+
+        app.state.rpc = RpcServer(grpc_address, repository, limits.body, limits.key, metrics)
     app.router.routes.extend(rest.routes(repository))
 
     @app.get("/v1/models")

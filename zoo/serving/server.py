@@ -12,6 +12,9 @@ from zoo.errors import ConfigError
 from zoo.optional import require
 from zoo.serving.models import BatchOptions, load
 
+BACKLOG = 2048
+"""Connections that wait to be accepted, as uvicorn has it."""
+
 
 def serve(
     engines: Sequence[str],
@@ -55,8 +58,17 @@ def serve(
     listener = _listen(host, port)
     grpc_address = None if grpc_port is None else _find_address(host, grpc_port, listener)
     models = load(engines, options, BatchOptions(batch, delay / 1000, queue))
+    app = make_app(models, limits, grpc_address)
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            # Not by the application, whose errors uvicorn prints as tracebacks.
+            if app.state.rpc is not None:
+                await app.state.rpc.start()
+            await super().startup(sockets)
+
     config = uvicorn.Config(
-        make_app(models, limits, grpc_address),
+        app,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -65,7 +77,7 @@ def serve(
     click.echo(f"http://{_join(host, listener)}  {' '.join(models)}")
     if grpc_address is not None:
         click.echo(f"grpc://{grpc_address}")
-    uvicorn.Server(config).run(sockets=[listener])
+    Server(config).run(sockets=[listener])
 
 
 def _read_key(path: Path | None) -> str | None:
@@ -81,11 +93,16 @@ def _read_key(path: Path | None) -> str | None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens, so that no other process can do so. Raises ConfigError."""
+    if not host:
+        raise ConfigError("--host: expected an address; 0.0.0.0 is all of IPv4, :: of IPv6 too")
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        # From now on, since what is only bound may be bound again; clients wait for the engines.
+        listener.listen(BACKLOG)
     except OSError as error:
         raise ConfigError(f"cannot listen at {host}:{port}: {error.strerror}") from error
     return listener

@@ -7,7 +7,6 @@ import hmac
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import grpc
@@ -16,6 +15,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message import DecodeError
 
 from runtime.errors import DeadlineError
+from zoo.errors import ConfigError
 from zoo.serving.errors import EXPECTED, explain
 from zoo.serving.kserve.inference import VERSION, InferRequest, Repository
 from zoo.serving.kserve.messages import HEALTH, INFERENCE
@@ -189,30 +189,38 @@ class Rpc(grpc.GenericRpcHandler):
         return encoded
 
 
-@asynccontextmanager
-async def serve(
-    address: str, repository: Repository, most: int, key: str | None, metrics: Metrics
-) -> AsyncIterator[None]:
-    """Serve at an address; on exit, complete what was accepted.
+class RpcServer:
+    """Serves at an address. most: bytes of the largest request."""
 
-    most: bytes of the largest request.
-    """
-    options = [
-        ("grpc.max_receive_message_length", most),
-        ("grpc.max_send_message_length", -1),
-        # Another process must not share the port.
-        ("grpc.so_reuseport", 0),
-    ]
-    server = grpc.aio.server(options=options)
-    rpc = Rpc(repository, key, metrics)
-    server.add_generic_rpc_handlers((rpc,))
-    server.add_insecure_port(address)
-    await server.start()
-    try:
-        yield
-    finally:
-        rpc.end()
-        await server.stop(GRACE)
+    def __init__(
+        self, address: str, repository: Repository, most: int, key: str | None, metrics: Metrics
+    ) -> None:
+        self._address, self._most = address, most
+        self._rpc = Rpc(repository, key, metrics)
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self) -> None:
+        """Begin to serve. Raises ConfigError if the address cannot be listened at."""
+        options = [
+            ("grpc.max_receive_message_length", self._most),
+            ("grpc.max_send_message_length", -1),
+            # Another process must not share the port.
+            ("grpc.so_reuseport", 0),
+        ]
+        server = grpc.aio.server(options=options)
+        server.add_generic_rpc_handlers((self._rpc,))
+        try:
+            server.add_insecure_port(self._address)
+        except RuntimeError as error:
+            raise ConfigError(f"cannot listen at {self._address}: it is in use") from error
+        await server.start()
+        self._server = server
+
+    async def stop(self) -> None:
+        """Complete what was accepted."""
+        self._rpc.end()
+        if self._server is not None:
+            await self._server.stop(GRACE)
 
 
 def _parse(kind: Any, content: bytes) -> Any:
