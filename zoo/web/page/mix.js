@@ -37,7 +37,7 @@ export function mixView(app) {
     chosen().forEach((on, k) => toggles[k].set(on)));
 
   const canvases = ["The image", "The mixed image", "The image that gives styles"].map(picture);
-  const captions = ["Image", "Mixed", "Styles of"];
+  const captions = ["Image", "Mixed", "Gives the styles"];
   const stage = el("div", { className: "trio" }, ...canvases.map((canvas, k) => figure(captions[k], canvas, "large")));
   let shown = null;
 
