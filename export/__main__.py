@@ -39,13 +39,18 @@ class BatchSizes(click.ParamType):
 
 
 @click.command(cls=Command)
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--out",
-    required=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Main file to write, FILE.onnx or FILE.plan; an encoder goes to FILE.encoder.onnx.",
+)
+@click.option(
+    "--triton",
+    type=click.Path(),
+    metavar="REPO",
+    help="Instead of --out: a model repository for Triton, with a model for each engine.",
 )
 @click.option(
     "--weights",
@@ -84,7 +89,7 @@ class BatchSizes(click.ParamType):
     default="fp32",
     metavar="NAME",
     help="Plans: fp32, tf32, fp16, bf16, int8 or fp8; .onnx files: fp32, or int8 to add the ranges "
-    "that int8 on CPUs needs.",
+    "that int8 on CPUs needs; --triton: fp32, bf16 or int8, in which .onnx engines run.",
 )
 @click.option(
     "--calibrate",
@@ -134,8 +139,14 @@ class BatchSizes(click.ParamType):
     ".onnx files: refuse int8 if it loses more [5].",
 )
 @click.pass_context
-def main(context: click.Context, source: Path, out: Path, **options: Any) -> None:
-    """Export SOURCE: the folder of a training run, its .safetensors file, or an engine.
+def main(
+    context: click.Context,
+    sources: tuple[Path, ...],
+    out: Path | None,
+    triton: str | None,
+    **options: Any,
+) -> None:
+    """Export SOURCES: the folder of a training run, its .safetensors file, or an engine.
 
     To .onnx: every file is compared with PyTorch, stock ONNX Runtime and the runtime of this
     package, row by row at several batch sizes. If one check fails, no file is kept.
@@ -148,7 +159,37 @@ def main(context: click.Context, source: Path, out: Path, **options: Any) -> Non
     To .onnx with --precision int8: the engine, or every file of the checkpoint's family, also gets
     the ranges of its activations, and the measured cost of int8. If it is too high, the file says
     so, and cannot be opened with that precision.
+
+    To --triton REPO: engine files and plans, any number of them, become models of a repository for
+    NVIDIA's Triton Inference Server.
     """
+    if (out is None) == (triton is None):
+        raise click.UsageError("expected --out FILE or --triton REPO", context)
+    if triton is not None:
+        _refuse_options(
+            context,
+            tuple(name for name in options if name != "precision"),
+            "does not apply to --triton",
+        )
+        _write_repository(triton, sources, options["precision"])
+        return
+    if len(sources) > 1:
+        raise click.UsageError(f"expected one SOURCE for --out, got {len(sources)}", context)
+    assert out is not None
+    _export_source(context, sources[0], out, options)
+
+
+def _write_repository(repository: str, engines: tuple[Path, ...], precision: str) -> None:
+    from export.triton.repository import write
+
+    for folder in write(repository, [str(engine) for engine in engines], precision):
+        click.echo(folder)
+
+
+def _export_source(
+    context: click.Context, source: Path, out: Path, options: dict[str, Any]
+) -> None:
+    """Write the engine files or plans of a source."""
     from zoo.engines import find, resolve
     from zoo.images.atomic import check_file
 
