@@ -3,7 +3,7 @@
 //
 // The error is a sum of squares, so the steps are those of Levenberg and Marquardt. The Jacobian is
 // of finite differences: an image for each value of the latent. On the GANs of the zoo, which have
-// 64, this reaches 10 to 20 dB more than CMA-ES with twice as many images.
+// 64, this reached 7 to 21 dB more than CMA-ES with more images in eight of nine cases.
 
 const SAMPLES = 1024;
 const KEPT = 4;
