@@ -47,11 +47,13 @@ struct Run {
   size_t first;  // row of the tensors that corresponds to image 0
 };
 
-// Numbers of a noise tensor, floats [N, stride], that belong to a layer: those from `first` on.
+// Numbers of a noise tensor, floats [N, stride], that belong to a layer: those from `first` on,
+// times the scale.
 struct NoisePart {
   size_t tensor = kNone;  // kNone: no noise
   size_t first = 0;
   size_t stride = 0;
+  size_t scale = kNone;  // tensor: one float; kNone: 1
 
   const float* of(const Run& run, size_t image) const {
     return static_cast<const float*>(run.inputs[tensor]) + (run.first + image) * stride + first;

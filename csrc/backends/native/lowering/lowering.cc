@@ -169,8 +169,9 @@ bool Lowering::draws_standard(const Node& drawn) const {
 }
 
 std::optional<NoisePart> Lowering::layer_noise(std::string_view value, size_t width,
-                                               const Node& reader, bool* scaled) {
-  NoisePart part{kNone, 0, width};
+                                               const Node& reader) {
+  NoisePart part;
+  part.stride = width;
   size_t part_width = width;
   if (const Node* const split = producer(value, "Split")) {
     const Constant* const sizes =
@@ -191,11 +192,11 @@ std::optional<NoisePart> Lowering::layer_noise(std::string_view value, size_t wi
     }
     value = split->inputs[0];
   }
-  const Node* const product = scaled ? producer(value, "Mul") : nullptr;
-  if (scaled) *scaled = product && product->inputs[1] == io::kNoise;
-  if (product) value = product->inputs[0];
+  const Node* const product = producer(value, "Mul");
+  const bool scaled = product && product->inputs[1] == io::kNoise;
+  if (scaled) value = product->inputs[0];
   const Node* const drawn = producer(value, "ReparametrizedSample");
-  if (!drawn || (product && !*scaled) || !draws_standard(*drawn)) return std::nullopt;
+  if (!drawn || !draws_standard(*drawn)) return std::nullopt;
   const auto stream = static_cast<uint32_t>(drawn->integer("stream", 0));
   const auto& layers = manifest.layer_noise;
   const bool known = std::any_of(layers.begin(), layers.end(), [&](const LayerNoise& layer) {
@@ -205,6 +206,7 @@ std::optional<NoisePart> Lowering::layer_noise(std::string_view value, size_t wi
     refuse(reader, "reads noise whose size does not match the map");
   }
   part.tensor = network.input(io::layer_noise(stream));
+  if (scaled) part.scale = network.input(io::kNoise);
   return part;
 }
 

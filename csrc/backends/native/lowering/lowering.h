@@ -98,11 +98,10 @@ class Lowering {
   // Returns true if an Unsqueeze inserts these axes.
   bool has_axes(const Node& node, const std::vector<int64_t>& axes) const;
   // Returns the noise of a layer with `width` numbers per image: the value is drawn from a stream
-  // of the manifest, multiplied by the input `noise` if `scaled` is not null, or a part that a
-  // Split takes of that. Sets `*scaled` to whether it is multiplied. Returns nothing for other
-  // values, and for noise of another mean or variance; refuses `reader` for another width.
-  std::optional<NoisePart> layer_noise(std::string_view value, size_t width, const Node& reader,
-                                       bool* scaled);
+  // of the manifest, may be multiplied by the input `noise`, and may be a part that a Split takes
+  // of that. Returns nothing for other values, and for noise of another mean or variance; refuses
+  // `reader` for another width.
+  std::optional<NoisePart> layer_noise(std::string_view value, size_t width, const Node& reader);
   // Encodes the operand of a layer that computes `node` as bytes, which `products` then expects,
   // and returns the result. Returns the operand itself if it has no range, is wide, or sums would
   // not fit.

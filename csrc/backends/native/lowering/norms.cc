@@ -92,16 +92,14 @@ void match_noise(Lowering* lowering, const Node& product, InstanceNorm* layer) {
   const Shape& shape = layer->shape;
   const Constant* const factors = lowering->floats(product.inputs[1], shape.channels);
   const Node* const view = lowering->producer(product.inputs[0], "Reshape");
-  bool scaled = false;
   const auto noise = factors && is_of_channels(*factors, shape.channels) && view &&
                              is_view_of_pixels(*lowering, *view, shape)
-                         ? lowering->layer_noise(view->inputs[0], shape.pixels(), product, &scaled)
+                         ? lowering->layer_noise(view->inputs[0], shape.pixels(), product)
                          : std::nullopt;
   if (!noise) Lowering::refuse(product, "is no noise of a layer");
   layer->strength.assign(factors->floats.begin(), factors->floats.end());
   layer->strength.resize(shape.blocks() * kBlock, 0.0f);
   layer->noise = *noise;
-  if (scaled) layer->noise_scale = lowering->network.input(io::kNoise);
 }
 
 // Matches the style of a layer: w, or the layer's row of it.

@@ -116,9 +116,8 @@ bool match_dropout(Lowering& lowering, const Node& node) {
   if (!view || lowering.is_wide(*input)) return false;
   const Shape shape = lowering.shape(*input);
   const auto noise =
-      lowering.layer_noise(view->inputs[0], shape.channels * shape.pixels(), *greater,
-                           /*scaled=*/nullptr);
-  if (!noise) return false;
+      lowering.layer_noise(view->inputs[0], shape.channels * shape.pixels(), *greater);
+  if (!noise || noise->scale != kNone) return false;
   auto dropout = std::make_unique<Dropout>();
   dropout->noise = *noise;
   dropout->factor = factor->floats[0];

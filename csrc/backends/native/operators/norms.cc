@@ -82,8 +82,8 @@ class PlacedInstanceNorm : public Step {
     call.height = shape.height;
     call.width = shape.width;
     call.noise_scale = 1.0f;
-    if (norm_.noise_scale != kNone) {
-      call.noise_scale = *static_cast<const float*>(run.inputs[norm_.noise_scale]);
+    if (norm_.noise.scale != kNone) {
+      call.noise_scale = *static_cast<const float*>(run.inputs[norm_.noise.scale]);
     }
     call.slope = norm_.slope;
     call.end_slope = norm_.end_slope;

@@ -34,8 +34,7 @@ struct InstanceNorm : Operator {
   Floats strength;  // of the noise; empty: no noise
   Floats scale;
   Floats shift;
-  NoisePart noise;             // one number per pixel
-  size_t noise_scale = kNone;  // tensor: one float; kNone: 1
+  NoisePart noise;  // one number per pixel
   float slope = 1.0f;
   float end_slope = 1.0f;
   float epsilon = 0.0f;
