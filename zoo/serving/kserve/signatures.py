@@ -40,19 +40,18 @@ class Signature:
 
 
 def _run_generator(model: GeneratorModel) -> Run:
-    """Images by seed and index: a row is an image, and the same image in every request."""
+    """Images by seed and index, the same in every request, or of latents if there is no prior."""
 
     async def run(values: Values, chosen: Values, seconds: float | None) -> NDArray[Any]:
+        if "latents" in values:
+            return await model.batcher.decode(DecodeRequest(values["latents"]), seconds)
         keys, labels = _join_keys(values), values.get("label")
         if isinstance(labels, np.ndarray):
             labels = labels.ravel()
         request = SampleRequest(len(keys), keys=keys, labels=labels, **chosen)
         return await model.batcher.sample(request, seconds)
 
-    async def decode(values: Values, chosen: Values, seconds: float | None) -> NDArray[Any]:
-        return await model.batcher.decode(DecodeRequest(values["latents"]), seconds)
-
-    return run if model.generator.priors else decode
+    return run
 
 
 def _run_encoder(model: EncoderModel) -> Run:
