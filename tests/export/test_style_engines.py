@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from oracles.noise import normals
 from runtime.errors import ArgumentError
 from shell import refuses, succeeds
 from small_inputs import STYLE, WIDTH, Style, close
+from zoo import engine_path
 from zoo.evaluation.sampling import TorchGenerator
 from zoo.models.folding import fold
 from zoo.models.generators import no_noise
@@ -248,6 +250,18 @@ def levels_of_pytorch(model: Any, latents: Any, truncation: float, scale: float)
         h = torch.from_numpy(latents.astype(np.float32))
         images = model.generator(h, truncation=truncation, noise=noise).clamp(0, 1)
     return 255 * images.permute(0, 2, 3, 1).numpy().astype(np.float64)
+
+
+@pytest.mark.parametrize("shipped", [False, True])
+def test_loaded_models_draw_the_noise_of_their_files(
+    exported: tuple[Path, Any], shipped: bool
+) -> None:
+    path = engine_path("stylegan.onnx") if shipped else exported[0] / "stylegan.onnx"
+    model = SimpleNamespace(generator=load_generator(path)[0])
+    with runtime.Generator(path, instances=1) as engine:
+        images = engine.sample(4, seed=SEED, first=FIRST)
+        z = normals(SEED, FIRST, 4, engine.latent_width)
+    assert np.abs(levels_of_pytorch(model, z, 1.0, 1.0) - images).max() <= 1
 
 
 def test_manifests_of_exported_engines(exported: tuple[Path, Any]) -> None:

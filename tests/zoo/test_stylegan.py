@@ -226,6 +226,18 @@ def test_layers_share_the_noise_in_order(generator: Any) -> None:
         assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=False))
 
 
+def test_layers_with_streams_of_their_own(generator: Any) -> None:
+    """As in earlier engine files: the layers get the samples of streams 1, 2, …."""
+    plain: Any = fold(generator)
+    plain.synthesis.noise_widths = WIDTHS
+    z, noise = rows(3, 8), Recorded(3)
+    images = plain(z, noise=noise)
+    streams = list(enumerate(WIDTHS, FIRST_LAYER_STREAM))
+    assert noise.asked == streams and plain.noise_widths == WIDTHS
+    joined = torch.cat([Recorded(3)(stream, width) for stream, width in streams], 1)
+    torch.testing.assert_close(images, generator(z, noise=lambda stream, width: joined))
+
+
 def test_noise_strengths_are_learned_from_zero() -> None:
     fresh: Any = registry.get("stylegan").make(SIZES | {"stable_images": 0, "fade_images": 0})
     z = torch.randn(2, 8)

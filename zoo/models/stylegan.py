@@ -8,6 +8,7 @@ discriminator is that of `zoo.models.progan` with a blur before downsampling.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -80,6 +81,7 @@ class Synthesis(nn.Module):
             for index, convolution in enumerate(convolutions)
         )
         self.to_rgb = nn.ModuleList(ToRGB(width, config.channels) for width in widths)
+        self.noise_widths = (sum(noise_widths(len(self.layers))),)
 
     def forward(self, styles: Tensor, noise: NoiseSource) -> Tensor:
         return enlarge(self.forward_stage(styles, noise), self.side)
@@ -87,7 +89,10 @@ class Synthesis(nn.Module):
     def forward_stage(self, styles: Tensor, noise: NoiseSource) -> Tensor:
         """Return the images at the current resolution."""
         level, alpha = self.growth.stage()
-        maps = run_layers(self.constant, self.layers[: 2 * level + 2], styles, noise)
+        layers = self.layers[: 2 * level + 2]
+        widths = noise_widths(len(layers))
+        drawn = noise(FIRST_LAYER_STREAM, sum(widths)).split(widths, 1)
+        maps = run_layers(self.constant, layers, styles, drawn)
         images: Tensor = self.to_rgb[level](maps[-1])
         return images if alpha == 1 else blend(self.to_rgb[level - 1](maps[-3]), images, alpha)
 
@@ -98,37 +103,44 @@ class Synthesis(nn.Module):
 
 
 class FoldedSynthesis(nn.Module):
-    """A fully grown `Synthesis` without its growing schedule."""
+    """A fully grown `Synthesis` without its growing schedule.
+
+    The layers share one noise stream, drawn once: a stock runtime inlines the noise function, some
+    400 nodes, for every call. In earlier engine files each layer has a stream of its own; then
+    `noise_widths` has all of their widths.
+    """
 
     def __init__(self, constant: nn.Parameter, layers: nn.ModuleList, to_rgb: nn.Module) -> None:
         super().__init__()
         self.constant, self.layers, self.to_rgb = constant, layers, to_rgb
+        self.noise_widths: tuple[int, ...] = (sum(noise_widths(len(layers))),)
 
     def forward(self, styles: Tensor, noise: NoiseSource) -> Tensor:
-        images: Tensor = self.to_rgb(run_layers(self.constant, self.layers, styles, noise)[-1])
+        streams = enumerate(self.noise_widths, FIRST_LAYER_STREAM)
+        drawn = [noise(stream, width) for stream, width in streams]
+        if len(drawn) == 1:
+            drawn = list(drawn[0].split(noise_widths(len(self.layers)), 1))
+        images: Tensor = self.to_rgb(run_layers(self.constant, self.layers, styles, drawn)[-1])
         return images
 
 
 def run_layers(
-    constant: Tensor, layers: nn.ModuleList, styles: Tensor, noise: NoiseSource
+    constant: Tensor, layers: nn.ModuleList, styles: Tensor, noise: Sequence[Tensor]
 ) -> list[Tensor]:
     """Return the feature maps after each layer, starting from the constant.
 
-    The layers share one noise stream, drawn once: a stock runtime inlines the noise function, some
-    400 nodes, for every call.
+    `noise` has the samples of each layer, [N, width].
     """
-    widths = [noise_width(index) for index in range(len(layers))]
-    numbers = noise(FIRST_LAYER_STREAM, sum(widths)).split(widths, 1)
     x, maps = constant, []
     for index, layer in enumerate(layers):
-        x = layer(x, styles[:, index], numbers[index])
+        x = layer(x, styles[:, index], noise[index])
         maps.append(x)
     return maps
 
 
-def noise_width(layer: int) -> int:
-    """Return the number of noise samples of a layer: one per pixel."""
-    return (SMALLEST << layer // 2) ** 2
+def noise_widths(layers: int) -> list[int]:
+    """Return the number of noise samples of each layer: one per pixel."""
+    return [(SMALLEST << layer // 2) ** 2 for layer in range(layers)]
 
 
 class Generator(nn.Module):
@@ -142,7 +154,12 @@ class Generator(nn.Module):
         self.mapping, self.synthesis = mapping, synthesis
         self.register_buffer("style_mean", style_mean)
         self.layers = len(synthesis.get_submodule("layers"))
-        self.noise_widths = (sum(map(noise_width, range(self.layers))),)
+
+    @property
+    def noise_widths(self) -> tuple[int, ...]:
+        """Numbers that each noise stream draws per image."""
+        widths: tuple[int, ...] = self.synthesis.noise_widths
+        return widths
 
     def forward(
         self, latents: Tensor, truncation: float | Tensor = 1.0, noise: NoiseSource | None = None

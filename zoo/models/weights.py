@@ -12,6 +12,8 @@ from torch import nn
 from zoo.errors import TrainingError
 from zoo.models import registry
 from zoo.models.folding import DISCRIMINATOR, fold, to_inference
+from zoo.models.generators import is_style_based
+from zoo.models.stylegan import FoldedSynthesis
 from zoo.models.tensors import load_module, load_tensors
 
 KEY = "config"
@@ -84,6 +86,7 @@ def load_engine(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         tensors = {_rename(name, "decoder", "generator"): tensors[name] for name in tensors}
         own = model.state_dict().items()
         tensors = {k: v for k, v in own if k.startswith(DISCRIMINATOR)} | tensors
+        _draw_as(model.generator, document)
     _fill(model, tensors, path)
     return model.eval(), config
 
@@ -105,6 +108,7 @@ def load_generator(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     model = registry.get(document["model"]).make(config["config"])
     network = fold(_get_generator(model, config, path))
     tensors = {_rename(name, "decoder", ""): value for name, value in _read_tensors(path).items()}
+    _draw_as(network, document)
     _fill(network, tensors, path)
     return network.eval(), config
 
@@ -120,6 +124,7 @@ def load_synthesis(path: Path) -> nn.Module:
     whole: Any = registry.get(document["model"]).make(_extract_config(document)["config"])
     network: nn.Module = fold(whole.generator.synthesis)
     tensors = {_rename(name, "synthesis", ""): value for name, value in _read_tensors(path).items()}
+    _draw_as(network, document)
     _fill(network, tensors, path)
     return network.eval()
 
@@ -180,6 +185,14 @@ def _fill(module: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> No
         if value.ndim == 0:
             matching[name] = value.expand_as(own[name])
     load_module(module, matching, path)
+
+
+def _draw_as(network: Any, document: dict[str, Any]) -> None:
+    """Let a style-based network draw the noise streams that its engine file draws."""
+    synthesis = network.synthesis if is_style_based(network) else network
+    if isinstance(synthesis, FoldedSynthesis):
+        streams = document["noise"]["streams"]["layers"]
+        synthesis.noise_widths = tuple(stream["width"] for stream in streams)
 
 
 def _rename(name: str, old: str, new: str) -> str:
