@@ -114,17 +114,20 @@ void InstancePool::submit(const std::shared_ptr<Job>& job) {
   wake(job->chunks_);
 }
 
+// Returns true if one of the idle instances is kept for a caller.
+bool InstancePool::is_kept() const { return !idle_.empty() && kept_until_ > Clock::now(); }
+
 // Number of idle instances for the workers.
-size_t InstancePool::count_available() const {
-  const bool keep = !idle_.empty() && kept_until_ > Clock::now();
-  return idle_.size() - (keep ? 1 : 0);
-}
+size_t InstancePool::count_available() const { return idle_.size() - (is_kept() ? 1 : 0); }
 
 // Makes the workers look at the queue, as many as there are chunks and idle instances. Those that
-// spin need no waking.
+// spin need no waking. Where chunks are left for an instance that is kept, one more waits until it
+// is not; that it does so for several calls spares most of them the waking.
 void InstancePool::wake(size_t chunks) {
   ++news_;
-  const size_t wanted = std::min(chunks, count_available());
+  const bool kept = is_kept();
+  size_t wanted = std::min(chunks, idle_.size() - (kept ? 1 : 0));
+  if (kept && wanted < chunks && watching_workers_ == 0) ++wanted;
   for (size_t i = spinning_workers_; i < wanted; ++i) wake_.notify_one();
 }
 
@@ -223,14 +226,19 @@ void InstancePool::worker() {
       if (queue_.empty() || idle_.empty()) {
         wake_.wait_for(lock, kLookAgain);
       } else {
+        ++watching_workers_;
         wake_.wait_until(lock, kept_until_);
+        --watching_workers_;
       }
     }
     if (stopped_) return;
     size_t chunk = 0;
     const std::shared_ptr<Job> job = next_job(&chunk);
-    // Several calls may have counted on the same worker that was spinning.
-    if (!queue_.empty() && count_available() > 1) wake(1);
+    // Several calls may have counted on the same worker that was spinning, or that waited for the
+    // instance that is kept.
+    if (!queue_.empty() && (count_available() > 1 || (is_kept() && watching_workers_ == 0))) {
+      wake(1);
+    }
     execute(job.get(), chunk, &lock);
     busy = true;
   }
@@ -279,9 +287,11 @@ bool InstancePool::join_next(const std::shared_ptr<Job>& job, const Cancel& canc
   // Workers that leave a core to the caller go ahead of it without its help.
   const bool helps = instances_ >= cores_;
   const bool joined = join(job, cancel, helps);
-  if (helps && soon) {
+  if (helps) {
     const Lock lock(mutex_);
-    kept_until_ = Clock::now() + kSoon;
+    if (soon) kept_until_ = Clock::now() + kSoon;
+    // The workers may have gone to sleep while this thread had an instance.
+    if (!queue_.empty()) wake(1);
   }
   return joined;
 }

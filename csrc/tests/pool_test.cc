@@ -144,18 +144,36 @@ void who_waits_for_the_next_job_works() {
     }
     CHECK((mine > 0) == (each == &pool));
   }
-  // A caller that is expected but does not come back keeps the instance for a moment only.
-  std::atomic<int> begun{0};
-  const auto both = [&begun](size_t, size_t) {
-    for (++begun; begun < 2;) std::this_thread::yield();
-  };
-  const auto last = std::make_shared<Job>(1, [](size_t, size_t) {});
-  pool.submit(last);
-  CHECK(pool.join_next(last, {}, /*soon=*/true));
-  const auto job = std::make_shared<Job>(2, both);
-  pool.submit(job);
-  while (begun < 2) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  CHECK(pool.join(job, {}));
+}
+
+// A caller that is expected but does not come back keeps an instance for a moment only, whether the
+// work is there when it leaves or comes later, and whether the workers sleep by then.
+void who_does_not_come_back_keeps_no_instance() {
+  InstancePool two(2, /*cores=*/2);
+  InstancePool one(1, /*cores=*/1);
+  for (int i = 0; i < 60; ++i) {
+    const auto pause = std::chrono::microseconds(i % 3 * 100);
+    for (InstancePool* pool : {&two, &one}) {
+      const size_t chunks = pool->instances();
+      std::atomic<size_t> begun{0};
+      const auto job = std::make_shared<Job>(chunks, [&begun, chunks](size_t, size_t) {
+        for (++begun; begun < chunks;) std::this_thread::yield();
+      });
+      const auto last = std::make_shared<Job>(1, [](size_t, size_t) {});
+      pool->submit(last);
+      if (i % 2 == 0) pool->submit(job);
+      CHECK(pool->join_next(last, {}, /*soon=*/i % 5 != 0));
+      std::this_thread::sleep_for(pause);
+      if (i % 2 == 1) pool->submit(job);
+      const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+      while (begun < chunks && std::chrono::steady_clock::now() < end) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      CHECK(begun == chunks);
+      begun = chunks;  // so that the pool can end
+      CHECK(pool->join(job, {}));
+    }
+  }
 }
 
 void who_waits_is_asked_for_cancellation_and_gets_its_own_errors() {
@@ -324,6 +342,7 @@ int main() {
   several_callers_find_all_instances();
   idle_instances_help();
   who_waits_for_the_next_job_works();
+  who_does_not_come_back_keeps_no_instance();
   who_waits_is_asked_for_cancellation_and_gets_its_own_errors();
   first_error_comes_out();
   cancellation_drops_the_rest();
