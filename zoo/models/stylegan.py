@@ -89,10 +89,10 @@ class Synthesis(nn.Module):
     def forward_stage(self, styles: Tensor, noise: NoiseSource) -> Tensor:
         """Return the images at the current resolution."""
         level, alpha = self.growth.stage()
-        layers = self.layers[: 2 * level + 2]
-        widths = noise_widths(len(layers))
-        drawn = noise(FIRST_LAYER_STREAM, sum(widths)).split(widths, 1)
-        maps = run_layers(self.constant, layers, styles, drawn)
+        # Drawn for all layers, so that a layer's noise stays the same while the network grows.
+        drawn = noise(FIRST_LAYER_STREAM, *self.noise_widths)
+        parts = drawn.split(noise_widths(len(self.layers)), 1)
+        maps = run_layers(self.constant, self.layers[: 2 * level + 2], styles, parts)
         images: Tensor = self.to_rgb[level](maps[-1])
         return images if alpha == 1 else blend(self.to_rgb[level - 1](maps[-3]), images, alpha)
 
