@@ -117,17 +117,20 @@ void InstancePool::submit(const std::shared_ptr<Job>& job) {
 // Returns true if one of the idle instances is kept for a caller.
 bool InstancePool::is_kept() const { return !idle_.empty() && kept_until_ > Clock::now(); }
 
+// Returns true if a worker will look at the queue soon, without being woken.
+bool InstancePool::is_attended() const { return spinning_workers_ + watching_workers_ != 0; }
+
 // Number of idle instances for the workers.
 size_t InstancePool::count_available() const { return idle_.size() - (is_kept() ? 1 : 0); }
 
 // Makes the workers look at the queue, as many as there are chunks and idle instances. Those that
-// spin need no waking. Where chunks are left for an instance that is kept, one more waits until it
-// is not; that it does so for several calls spares most of them the waking.
+// spin need no waking. Where chunks are left for an instance that is kept, one more may have to
+// wait until it is not.
 void InstancePool::wake(size_t chunks) {
   ++news_;
   const bool kept = is_kept();
   size_t wanted = std::min(chunks, idle_.size() - (kept ? 1 : 0));
-  if (kept && wanted < chunks && watching_workers_ == 0) ++wanted;
+  if (kept && wanted < chunks && !is_attended()) ++wanted;
   for (size_t i = spinning_workers_; i < wanted; ++i) wake_.notify_one();
 }
 
@@ -223,22 +226,20 @@ void InstancePool::worker() {
       --spinning_workers_;
     }
     while (!has_work()) {
-      if (queue_.empty() || idle_.empty()) {
+      if (queue_.empty() || watching_workers_ != 0) {
         wake_.wait_for(lock, kLookAgain);
       } else {
+        // A caller has an instance, or one is kept for it: it may go without telling anybody.
         ++watching_workers_;
-        wake_.wait_until(lock, kept_until_);
+        wake_.wait_for(lock, kSoon);
         --watching_workers_;
       }
     }
     if (stopped_) return;
     size_t chunk = 0;
     const std::shared_ptr<Job> job = next_job(&chunk);
-    // Several calls may have counted on the same worker that was spinning, or that waited for the
-    // instance that is kept.
-    if (!queue_.empty() && (count_available() > 1 || (is_kept() && watching_workers_ == 0))) {
-      wake(1);
-    }
+    // Several calls may have counted on the same worker.
+    if (!queue_.empty() && (count_available() > 1 || (is_kept() && !is_attended()))) wake(1);
     execute(job.get(), chunk, &lock);
     busy = true;
   }
@@ -291,7 +292,7 @@ bool InstancePool::join_next(const std::shared_ptr<Job>& job, const Cancel& canc
     const Lock lock(mutex_);
     if (soon) kept_until_ = Clock::now() + kSoon;
     // The workers may have gone to sleep while this thread had an instance.
-    if (!queue_.empty()) wake(1);
+    if (!queue_.empty() && !is_attended()) wake(1);
   }
   return joined;
 }

@@ -95,6 +95,7 @@ class InstancePool {
   template <typename Done>
   void spin(const Done& done, Lock* lock);
   bool is_kept() const;
+  bool is_attended() const;
   size_t count_available() const;
   void wake(size_t chunks);
   bool join(const std::shared_ptr<Job>& job, const Cancel& cancel, bool helps);
@@ -121,7 +122,7 @@ class InstancePool {
   std::atomic<size_t> working_{0};
   std::atomic<size_t> spinning_{0};
   size_t spinning_workers_ = 0;
-  size_t watching_workers_ = 0;                       // wait until the instance is kept no longer
+  size_t watching_workers_ = 0;                       // look at the queue now and then
   std::chrono::steady_clock::time_point kept_until_;  // an instance is kept for a caller
   bool used_ = false;
   bool stopped_ = false;
