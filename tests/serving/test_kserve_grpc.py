@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import subprocess
@@ -22,6 +23,9 @@ import pytest
 from open_inference import fields, grpc_answer, grpc_request, keys, message
 from runtime import Generator
 from services import engine_options, metrics, open_local, serving
+from zoo.serving.kserve.inference import Repository
+from zoo.serving.kserve.rpc_server import RpcServer
+from zoo.serving.metrics import Metrics
 
 ENGINES = ("vae", "cgan", "stylegan")
 SERVICE = "/inference.GRPCInferenceService/"
@@ -340,6 +344,36 @@ def test_a_service_that_is_ended_completes_what_it_accepted(local: dict[str, Gen
         watcher.join(60)
         assert states == [[1], [2]]
         assert process.wait(60) in (0, 128 + signal.SIGTERM, -signal.SIGTERM)
+
+
+def test_calls_that_wait_when_the_service_ends_are_refused() -> None:
+    """They have been received, but nobody has looked at them: they are not cancelled."""
+
+    async def serve(threads: ThreadPoolExecutor) -> list[grpc.StatusCode]:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+        server = RpcServer(address, Repository({}, 1, None), 1 << 20, None, Metrics({}))
+        await server.start()
+        with grpc.insecure_channel(address) as channel:
+
+            def ask(_: int = 0) -> grpc.StatusCode:
+                try:
+                    call(channel, "ServerMetadata")
+                except grpc.RpcError as error:
+                    assert "ends" in error.details()
+                    return error.code()
+                return grpc.StatusCode.OK
+
+            assert await asyncio.wrap_future(threads.submit(ask)) == grpc.StatusCode.OK
+            waiting = [threads.submit(ask) for _ in range(16)]
+            # The server computes something else for so long.
+            time.sleep(0.5)
+            await server.stop()
+            return list(await asyncio.gather(*map(asyncio.wrap_future, waiting)))
+
+    with ThreadPoolExecutor(16) as threads:
+        codes = asyncio.run(serve(threads))
+    assert set(codes) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}
 
 
 def test_a_port_that_cannot_be_had() -> None:

@@ -69,7 +69,7 @@ def make_app(
     repository = Repository(models, limits.images, limits.seconds)
     app.state.rpc = None
     if grpc_address is not None:
-        from zoo.serving.kserve.rpc import RpcServer
+        from zoo.serving.kserve.rpc_server import RpcServer
 
         app.state.rpc = RpcServer(grpc_address, repository, limits.body, limits.key, metrics)
     app.router.routes.extend(rest.routes(repository))

@@ -1,4 +1,4 @@
-"""The protocol over gRPC, with gRPC's health checking protocol."""
+"""The methods of the protocol over gRPC, with gRPC's health checking protocol."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message import DecodeError
 
 from runtime.errors import DeadlineError
-from zoo.errors import ConfigError
 from zoo.serving.errors import EXPECTED, explain
 from zoo.serving.kserve.inference import VERSION, InferRequest, Repository
 from zoo.serving.kserve.messages import HEALTH, INFERENCE
@@ -43,8 +42,8 @@ _CONTENTS = {
 }
 """Fields of InferTensorContents, by type of tensor."""
 
-GRACE = 60.0
-"""Seconds for the calls in progress when the service ends."""
+_TURN, _QUIET, _PATIENCE = 0.02, 3, 5.0
+"""A server is stopped after so many turns of so many seconds without a call, or after the third."""
 
 Context: TypeAlias = grpc.aio.ServicerContext
 Answer = Callable[[bytes, Context], Awaitable[bytes]]
@@ -64,6 +63,7 @@ class Rpc(grpc.GenericRpcHandler):
         self._key = None if key is None else f"Bearer {key}".encode()
         self._metrics = metrics
         self._ending = asyncio.Event()
+        self._called = 0
         simple: dict[str, Callable[[Any], dict[str, Any]]] = {
             "ServerLive": lambda _: {"live": True},
             "ServerReady": lambda _: {"ready": True},
@@ -86,19 +86,30 @@ class Rpc(grpc.GenericRpcHandler):
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """Return the handler of a call, or None for an unknown method."""
+        self._called += 1
         handler = self._handlers.get(details.method)
+        if self._ending.is_set() and handler and not details.method.startswith(f"/{_HEALTH}/"):
+            return _refuse(handler, grpc.StatusCode.UNAVAILABLE, "the service ends")
         if self._key is None or details.method.startswith(_OPEN) or handler is None:
             return handler
         sent = dict(details.invocation_metadata).get("authorization", "")
         if hmac.compare_digest(sent.encode() if isinstance(sent, str) else sent, self._key):
             return handler
-        if handler.response_streaming:
-            return grpc.stream_stream_rpc_method_handler(_refuse_stream)
-        return grpc.unary_unary_rpc_method_handler(_refuse)
+        expected = "expected the metadata authorization: Bearer KEY"
+        return _refuse(handler, grpc.StatusCode.UNAUTHENTICATED, expected)
 
-    def end(self) -> None:
-        """Tell those who watch that the service ends."""
+    async def end(self) -> None:
+        """Tell those who watch that the service ends, and refuse calls until no more come.
+
+        A server that is stopped cancels the calls that it has received and not yet looked at, and
+        their clients could not tell that from a call that was accepted and lost.
+        """
         self._ending.set()
+        until, quiet = time.monotonic() + _PATIENCE, 0
+        while quiet < _QUIET and time.monotonic() < until:
+            called = self._called
+            await asyncio.sleep(_TURN)
+            quiet = quiet + 1 if called == self._called else 0
 
     def _find(self, asked: Any) -> Any:
         return self._repository.find(asked.name, asked.version)
@@ -189,40 +200,6 @@ class Rpc(grpc.GenericRpcHandler):
         return encoded
 
 
-class RpcServer:
-    """Serves at an address. most: bytes of the largest request."""
-
-    def __init__(
-        self, address: str, repository: Repository, most: int, key: str | None, metrics: Metrics
-    ) -> None:
-        self._address, self._most = address, most
-        self._rpc = Rpc(repository, key, metrics)
-        self._server: grpc.aio.Server | None = None
-
-    async def start(self) -> None:
-        """Begin to serve. Raises ConfigError if the address cannot be listened at."""
-        options = [
-            ("grpc.max_receive_message_length", self._most),
-            ("grpc.max_send_message_length", -1),
-            # Another process must not share the port.
-            ("grpc.so_reuseport", 0),
-        ]
-        server = grpc.aio.server(options=options)
-        server.add_generic_rpc_handlers((self._rpc,))
-        try:
-            server.add_insecure_port(self._address)
-        except RuntimeError as error:
-            raise ConfigError(f"cannot listen at {self._address}: it is in use") from error
-        await server.start()
-        self._server = server
-
-    async def stop(self) -> None:
-        """Complete what was accepted."""
-        self._rpc.end()
-        if self._server is not None:
-            await self._server.stop(GRACE)
-
-
 def _parse(kind: Any, content: bytes) -> Any:
     try:
         return kind.FromString(content)
@@ -276,12 +253,18 @@ def _explain(error: Exception) -> tuple[grpc.StatusCode, str]:
     return _CODES.get(status, grpc.StatusCode.INTERNAL), message
 
 
-async def _refuse(_: bytes, context: Context) -> bytes:
-    await context.abort(
-        grpc.StatusCode.UNAUTHENTICATED, "expected the metadata authorization: Bearer KEY"
-    )
-    raise AssertionError("abort raises")
+def _refuse(
+    handler: grpc.RpcMethodHandler, code: grpc.StatusCode, words: str
+) -> grpc.RpcMethodHandler:
+    """Return a handler for the same method that refuses every call."""
 
+    async def refuse(_: Any, context: Context) -> bytes:
+        await context.abort(code, words)
+        raise AssertionError("abort raises")
 
-async def _refuse_stream(_: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
-    yield await _refuse(b"", context)
+    async def refuse_stream(_: Any, context: Context) -> AsyncIterator[bytes]:
+        yield await refuse(_, context)
+
+    if handler.response_streaming:
+        return grpc.stream_stream_rpc_method_handler(refuse_stream)
+    return grpc.unary_unary_rpc_method_handler(refuse)
