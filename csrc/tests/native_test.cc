@@ -353,6 +353,7 @@ std::vector<uint8_t> test_layers(const KernelSet& pair) {
   return all;
 }
 
+#ifndef __SANITIZE_THREAD__
 template <typename Unit>
 Kernels with_emulated_units(const Kernels& vectors) {
   static constexpr MatrixTiles kTiles = make_matrix_tiles<Unit>();
@@ -375,10 +376,15 @@ void test_squash() {
   }
   CHECK(worst < 3e-7);
 }
+#endif
 
 }  // namespace
 
 int main() {
+#ifdef __SANITIZE_THREAD__
+  // Threads share the parts of an image in the same way whatever the kernels.
+  test_layers({kernels("fp32"), kernels("fp32")});
+#else
   std::vector<std::vector<uint8_t>> results;
   for (const Kernels* const kernels : supported_kernels("fp32")) {
     CHECK(use_kernels(kernels->isa));
@@ -405,5 +411,6 @@ int main() {
       test_layers({*narrow, kernels("fp32"), bytes});
     }
   }
+#endif
   return zoo::test::report();
 }
