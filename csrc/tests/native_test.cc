@@ -385,7 +385,7 @@ int main() {
   // Threads share the parts of an image in the same way whatever the kernels.
   test_layers({kernels("fp32"), kernels("fp32")});
 #else
-  std::vector<std::vector<uint8_t>> results;
+  std::vector<std::vector<uint8_t> > results;
   for (const Kernels* const kernels : supported_kernels("fp32")) {
     CHECK(use_kernels(kernels->isa));
     test_squash();
