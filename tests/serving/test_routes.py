@@ -272,45 +272,6 @@ def test_mix(client: httpx.Client, tmp_path: Path) -> None:
     assert np.array_equal(all_of_b[0], all_of_b[2])
 
 
-def test_a_grid_of_mix_is_the_table_of_the_command(client: httpx.Client, tmp_path: Path) -> None:
-    out = tmp_path / "out.png"
-    across, down = ["sample:1", "seed:8"], ["sample:3", "sample:4", "sample:5"]
-    options = {"seed": 2, "truncation": 0.6}
-    mix_styles("stylegan", across, down, bands="coarse,fine", out=str(out), **options)
-    with Image.open(out) as picture:
-        expected = np.asarray(picture)
-    values = {"across": across, "down": down, "bands": ["coarse", "fine"], **options}
-    for format in ({"format": "grid"}, {}):
-        answer = client.post("/v1/models/stylegan/mix", json={**values, **format})
-        assert answer.status_code == 200, answer.text
-        assert answer.headers["X-Zoo-Shape"].startswith("12,")
-        with Image.open(io.BytesIO(answer.content)) as picture:
-            assert np.array_equal(np.asarray(picture), expected)
-    # A latent has no name, and layers of one's own no band; the images in the table are the same.
-    with Generator(engine_path("stylegan.onnx")) as generator:
-        latents = noise.normals(2, 1, 1, generator.latent_width).tolist()
-    values = {"across": latents, "down": down, "layers": [0, 5], **options}
-    url = "/v1/models/stylegan/mix"
-    answer = client.post(url, json={**values, "format": "grid"})
-    with Image.open(io.BytesIO(answer.content)) as picture:
-        table = np.asarray(picture)
-    for image in post(client, "stylegan/mix", **values):
-        assert contains(table, image)
-
-
-def contains(picture: np.ndarray, image: np.ndarray) -> bool:
-    """True if the image is somewhere in the picture, enlarged or not."""
-    for factor in (1, 2):
-        large = image.repeat(factor, 0).repeat(factor, 1)
-        height, width, _ = large.shape
-        found = np.all(picture == large[0, 0], axis=-1)
-        for top, left in zip(*np.nonzero(found), strict=True):
-            part = picture[top : top + height, left : left + width]
-            if part.shape == large.shape and np.array_equal(part, large):
-                return True
-    return False
-
-
 def test_translate(client: httpx.Client, garments: Images, tmp_path: Path) -> None:
     file, mask, out = (tmp_path / name for name in ("a.npy", "mask.png", "out.npy"))
     hidden = np.zeros((64, 64, 1), np.uint8)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +16,11 @@ from zoo.applications import editing
 from zoo.applications.points import Point
 from zoo.errors import ConfigError
 from zoo.images import atomic, grid, sinks
+from zoo.images.convert import mode_of
 from zoo.images.grid import tile_label
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Images = NDArray[np.uint8]
 Latents = NDArray[np.float32]
@@ -169,30 +174,61 @@ def _frames(blocks: Iterator[Images]) -> Iterator[Images]:
 
 
 def _write_grid(generator: Generator, points: Sequence[Point], plan: Plan, out: str) -> None:
-    originals = any(point.image is not None for point in points)
-    across = originals + plan.reconstruction + len(plan.labels[0])
-    columns = _columns(len(points) * len(plan.labels), across)
-    total = len(points) * len(plan.labels) * across
-    grid.plan(total, *generator.image_shape[:2], columns)
-    tiles: list[Images] = []
-    labels: list[str] = []
-    blank = np.full(generator.image_shape, 255, np.uint8)
+    check_grid(points, plan, generator.image_shape)
     with atomic.replace_file(out) as temporary:
         images = np.concatenate(list(_decode_blocks(generator, points, plan)))
-        for point, rows in zip(points, images, strict=True):
-            for row, row_labels in zip(rows, plan.labels, strict=True):
-                if originals:
-                    tiles.append(blank if point.image is None else point.image)
-                    labels.append("" if point.image is None else tile_label(point.name))
-                if plan.reconstruction:
-                    tiles.append(generator.decode(point.latent[None])[0])
-                    labels.append(
-                        tile_label(point.name) if point.image is None else _RECONSTRUCTION
-                    )
-                tiles += list(row)
-                labels += row_labels
-        title = f"{Path(generator.path).name}  ·  {plan.title}"
-        grid.draw(tiles, labels, title, columns).save(temporary, format="PNG")
+        latents = np.stack([point.latent for point in points])
+        unedited = [
+            generator.decode(latents[at : at + _ROWS]) for at in range(0, len(points), _ROWS)
+        ]
+        picture = draw_grid(
+            title_of(generator, plan), points, plan, images, np.concatenate(unedited)
+        )
+        picture.save(temporary, format="PNG")
+
+
+def title_of(generator: Generator, plan: Plan) -> str:
+    """Return the title of a grid of edits."""
+    return f"{Path(generator.path).name}  ·  {plan.title}"
+
+
+def check_grid(points: Sequence[Point], plan: Plan, shape: tuple[int, int, int]) -> None:
+    """Raise OutputError if edits of images [H, W, C] are too large for a picture."""
+    rows, across = len(points) * len(plan.labels), _across(points, plan)
+    mode_of(shape[2])
+    grid.plan(rows * across, *shape[:2], _columns(rows, across))
+
+
+def draw_grid(
+    title: str, points: Sequence[Point], plan: Plan, images: Images, reconstructions: Images
+) -> Image:
+    """Draw each point's picture, if any has one, its reconstruction, and its edits.
+
+    images: uint8 [n, R, S, H, W, C], the edits of the plan; reconstructions: of the n points,
+    uint8 [n, H, W, C]. Raises OutputError.
+    """
+    originals = any(point.image is not None for point in points)
+    tiles: list[Images] = []
+    labels: list[str] = []
+    blank = np.full_like(reconstructions[0], 255)
+    for point, unedited, rows in zip(points, reconstructions, images, strict=True):
+        for row, row_labels in zip(rows, plan.labels, strict=True):
+            if originals:
+                tiles.append(blank if point.image is None else point.image)
+                labels.append("" if point.image is None else tile_label(point.name))
+            if plan.reconstruction:
+                tiles.append(unedited)
+                labels.append(tile_label(point.name) if point.image is None else _RECONSTRUCTION)
+            tiles += list(row)
+            labels += row_labels
+    columns = _columns(len(points) * len(plan.labels), _across(points, plan))
+    return grid.draw(tiles, labels, title, columns)
+
+
+def _across(points: Sequence[Point], plan: Plan) -> int:
+    """Return the number of images in a row."""
+    originals = any(point.image is not None for point in points)
+    return originals + plan.reconstruction + len(plan.labels[0])
 
 
 def _columns(rows: int, across: int) -> int:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from runtime import ops
+from runtime import Generator, ops
 from zoo.applications import conditions, points
+from zoo.applications.conditions import Conditions
 from zoo.engines import open_generator
 from zoo.images import sinks
 
 _COLUMNS = 16
+_NAMED = 6
 
 
 def path(ends: ArrayLike, steps: int, mode: str = "linear") -> NDArray[np.float32]:
@@ -29,6 +32,29 @@ def path(ends: ArrayLike, steps: int, mode: str = "linear") -> NDArray[np.float3
     parts = ops.batched_interpolate(ends[:-1], ends[1:], np.arange(steps + 1) / steps, mode)
     inner = parts[:, :-1].reshape(-1, ends.shape[1])
     return np.concatenate([inner, parts[-1, -1:]])
+
+
+def run_of_path(
+    generator: Generator,
+    names: Sequence[str],
+    steps: int,
+    mode: str = "linear",
+    conditioning: Conditions | None = None,
+) -> sinks.Run:
+    """Return the run of the images on the path through points of these names, as it is drawn.
+
+    Each image is labelled with its place on the path, of which `steps` lead from point to point.
+    """
+    count = (len(names) - 1) * steps + 1
+    named = names if len(names) <= _NAMED else [*names[: _NAMED - 2], "...", names[-1]]
+    title = f"{Path(generator.path).name}  ·  {' to '.join(named)}  ·  {mode}"
+    return sinks.Run(
+        count,
+        generator.image_shape,
+        title=title + (conditioning.title() if conditioning else ""),
+        columns=min(count, _COLUMNS),
+        label=lambda i: f"{i}/{steps}",
+    )
 
 
 def interpolate_images(
@@ -56,15 +82,7 @@ def interpolate_images(
     with open_generator(engine, **options) as generator:
         conditioning = conditions.parse(generator, label, None, truncation, None)
         start, end = (points.read_one(generator, at, seed, resize, **options) for at in (a, b))
-        title = f"{Path(generator.path).name}  ·  {start.name} to {end.name}  ·  {mode}"
-        title += conditioning.title()
-        run = sinks.Run(
-            steps + 1,
-            generator.image_shape,
-            title=title,
-            columns=min(steps + 1, _COLUMNS),
-            label=lambda i: f"{i}/{steps}",
-        )
+        run = run_of_path(generator, [start.name, end.name], steps, mode, conditioning)
         with sinks.open_sink(out, run, overwrite) as write:
             ends = start.latent, end.latent
             write(generator.interpolate(*ends, steps, mode, **conditioning.interpolation_options()))

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime import Generator
 from zoo.engines import open_encoder, open_generator
 from zoo.evaluation import quality
 from zoo.images import atomic, grid
+from zoo.images.convert import mode_of
 from zoo.images.read import read_images
 from zoo.inference.inputs import report
 from zoo.inference.latents import reconstruct
 from zoo.progress import number_of_images
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Images = NDArray[np.uint8]
 
 _SHOWN = 64
 _COLUMNS = 16
@@ -45,14 +53,13 @@ def compare_reconstructions(
         report(skipped)
         originals, names = originals[:count], names[:count]
         reconstructions = reconstruct(encoder, generator, originals)
-        title = f"{Path(generator.path).name}  ·  originals above reconstructions"
+        title = title_of(generator)
     squared = quality.squared_error(originals, reconstructions)
     absolute = quality.absolute_error(originals, reconstructions)
     shown = min(len(originals), _SHOWN)
     with atomic.replace_file(out) as temporary:
-        pairs = [_pair(originals[i], reconstructions[i]) for i in range(shown)]
-        labels = [grid.tile_label(name) for name in names[:shown]]
-        grid.draw(pairs, labels, title, _COLUMNS).save(temporary, format="PNG")
+        picture = draw_pairs(title, names[:shown], originals[:shown], reconstructions[:shown])
+        picture.save(temporary, format="PNG")
     mean, worst, best = (
         quality.decibels(float(error)) for error in (squared.mean(), squared.max(), squared.min())
     )
@@ -63,7 +70,27 @@ def compare_reconstructions(
     return [summary, out + (f" (the first {shown})" if shown < len(originals) else "")]
 
 
-def _pair(original: NDArray[np.uint8], reconstruction: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def title_of(generator: Generator) -> str:
+    """Return the title of a picture of reconstructions."""
+    return f"{Path(generator.path).name}  ·  originals above reconstructions"
+
+
+def check_pairs(count: int, shape: tuple[int, int, int]) -> None:
+    """Raise OutputError if `count` pairs of images [H, W, C] are too large for a picture."""
+    height, width, channels = shape
+    mode_of(channels)
+    grid.plan(count, 2 * height + 1, width, _COLUMNS)
+
+
+def draw_pairs(
+    title: str, names: Sequence[str], originals: Images, reconstructions: Images
+) -> Image:
+    """Draw originals [n, H, W, C] uint8 above their reconstructions. Raises OutputError."""
+    pairs = [_pair(*pair) for pair in zip(originals, reconstructions, strict=True)]
+    return grid.draw(pairs, [grid.tile_label(name) for name in names], title, _COLUMNS)
+
+
+def _pair(original: Images, reconstruction: Images) -> Images:
     """Join both in one tile [2·H + 1, W, C], separated by a white line."""
     line = np.full((1, *original.shape[1:]), 255, np.uint8)
     return np.concatenate([original, line, reconstruction])

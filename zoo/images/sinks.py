@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from zoo.errors import OutputError
 from zoo.images import atomic, grid
 from zoo.images.convert import display_factor, mode_of, to_pillow
 from zoo.images.npy import write_header
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Images = NDArray[np.uint8]
 Write = Callable[[Images], None]
@@ -147,10 +150,15 @@ def png(path: str, run: Run) -> Iterator[Write]:
     with atomic.replace_file(path) as temporary:
         # Copied, since the caller may reuse the buffer of a block for the next one.
         yield lambda images: blocks.append(images.copy())
-        tiles = [tile for _, tile in run.lead] + [tile for block in blocks for tile in block]
-        labels = [label for label, _ in run.lead]
-        labels += [run.label(run.first + i) for i in range(run.count)]
-        grid.draw(tiles, labels, run.title, run.columns).save(temporary, format="PNG")
+        draw(run, [image for block in blocks for image in block]).save(temporary, format="PNG")
+
+
+def draw(run: Run, images: Sequence[Images] | Images) -> Image:
+    """Draw a labelled grid of the `lead` images and all samples. Raises OutputError."""
+    tiles = [*(tile for _, tile in run.lead), *images]
+    labels = [label for label, _ in run.lead]
+    labels += [run.label(run.first + i) for i in range(run.count)]
+    return grid.draw(tiles, labels, run.title, run.columns)
 
 
 @contextmanager

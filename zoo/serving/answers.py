@@ -29,20 +29,32 @@ MOST_GRID = 4096
 
 
 @dataclass(frozen=True)
+class Picture:
+    """The picture that the format `grid` is, where the command draws more than images side by side.
+
+    check: raises OutputError, before anything is computed, if it would be too large; draw: returns
+    the picture, given all images.
+    """
+
+    check: Callable[[], object]
+    draw: Callable[[Images], Awaitable[Image]]
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a route computes.
 
     blocks: arrays whose rows are, in order, those of an array of `shape`: images uint8
     [n, H, W, C], or μ and log σ² of images, float32 [n, 2, D]. headers: of the answer; of_row:
-    those of a row that is sent as a part of its own; draw: the picture of all images that the
-    format `grid` is, where the images side by side would not say what they are.
+    those of a row that is sent as a part of its own; picture: what the format `grid` is, if it is
+    not all images side by side.
     """
 
     shape: tuple[int, ...]
     blocks: AsyncGenerator[NDArray[Any], None]
     headers: Mapping[str, str] = field(default_factory=dict)
     of_row: Callable[[int], Mapping[str, str]] = lambda row: {"X-Zoo-Index": str(row)}
-    draw: Callable[[Images], Awaitable[Image]] | None = None
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True)

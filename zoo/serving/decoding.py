@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime import DecodeRequest
 from zoo.applications import interpolation
-from zoo.applications.points import sample_point
-from zoo.serving.answers import Answer
-from zoo.serving.inputs import Latents, Point, latents, pictures, points
+from zoo.applications.conditions import Conditions
+from zoo.applications.points import Point, sample_point
+from zoo.images import grid, sinks
+from zoo.serving.answers import Answer, Picture
+from zoo.serving.inputs import GivenPoint, Latents, latents, pictures, points
 from zoo.serving.limits import Limits
 from zoo.serving.models import GeneratorModel, Model
 from zoo.serving.parameters import (
@@ -30,7 +34,12 @@ from zoo.serving.parameters import (
 from zoo.serving.pool import BLOCK
 from zoo.serving.route import Route
 from zoo.serving.sampling import truncation
-from zoo.serving.uploads import read_images
+from zoo.serving.uploads import names_of, read_images
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Images = NDArray[np.uint8]
 
 MOST_STEPS = 100_000
 
@@ -46,23 +55,24 @@ def seed_of_samples() -> Parameter:
 
 
 def decode_rows(
-    model: GeneratorModel, request: DecodeRequest, limits: Limits, **headers: str
+    model: GeneratorModel, request: DecodeRequest, limits: Limits, picture: Picture | None = None
 ) -> Answer:
     """Return the answer with the images of a request, whose latents are [n, D].
 
-    Raises RequestError for too many of them.
+    picture: that of `Answer`. Raises RequestError for too many latents.
     """
     count = len(request.latents)
     check_count(count, limits)
     if isinstance(request.labels, list) and len(request.labels) not in (1, count):
         raise RequestError(f"labels: expected 1 or n = {count}, got {len(request.labels)}")
-    blocks = _decode_blocks(model, request, limits.seconds)
-    return Answer((count, *model.generator.image_shape), blocks, headers)
+    blocks = decode_blocks(model, request, limits.seconds)
+    return Answer((count, *model.generator.image_shape), blocks, picture=picture)
 
 
-async def _decode_blocks(
+async def decode_blocks(
     model: GeneratorModel, request: DecodeRequest, seconds: float | None
-) -> AsyncGenerator[NDArray[np.uint8], None]:
+) -> AsyncGenerator[Images, None]:
+    """Yield the images of a request, BLOCK at a time."""
     given = request.labels
     for begin in range(0, len(request.latents), BLOCK):
         rows = slice(begin, begin + BLOCK)
@@ -81,30 +91,37 @@ def check_count(count: int, limits: Limits) -> None:
 
 async def read_points(
     model: GeneratorModel, values: Values, limits: Limits, name: str = "points"
-) -> Latents:
-    """Return the points of the parameter `name`, then those of the pictures: float32 [p, D].
+) -> list[Point]:
+    """Return the points of the parameter `name`, then those of the pictures.
 
     Raises RequestError, ConfigError and DataError.
     """
-    rows = [_latent(model, point, values["seed"], name) for point in values[name]]
+    found = [_read_point(model, point, values["seed"], name) for point in values[name]]
     if values.get("images"):
         if model.encoder is None:
             raise RequestError(f"images: {model.name} has no encoder to read pictures")
         shape = model.generator.image_shape
         images = await read_images(model, values, shape, limits)
-        rows += list(await model.pool.run(len(images), limits.seconds, model.encoder.embed, images))
-    if not rows:
+        embed = model.encoder.embed
+        embedded = await model.pool.run(len(images), limits.seconds, embed, images)
+        found += map(Point, names_of(len(images)), embedded, images)
+    if not found:
         raise RequestError(f"{name}: expected seed:K, sample:I or a latent, got none")
-    return np.stack(rows)
+    return found
 
 
-def _latent(model: GeneratorModel, point: Point, seed: int, name: str) -> Latents:
+def stack(found: Sequence[Point]) -> Latents:
+    """Return the latents of points, float32 [p, D]."""
+    return np.stack([point.latent for point in found])
+
+
+def _read_point(model: GeneratorModel, point: GivenPoint, seed: int, name: str) -> Point:
     if isinstance(point, str):
-        return sample_point(model.generator, point, seed).latent
+        return sample_point(model.generator, point, seed)
     width = model.generator.latent_width
     if len(point) != width:
         raise RequestError(f"{name}: expected latents of {width} numbers, got {len(point)}")
-    return point
+    return Point("latent", point)
 
 
 def _decode_parameters(most: int) -> tuple[Parameter, ...]:
@@ -143,22 +160,30 @@ def _interpolate_parameters(most: int) -> tuple[Parameter, ...]:
             "Class of the images of a conditional model, by number or name.",
             query={"type": "string"},
         ),
-        truncation(),
+        truncation(None),
     )
 
 
 async def _interpolate(model: GeneratorModel, values: Values, limits: Limits) -> Answer:
     ends = await read_points(model, values, limits)
+    generator, steps, mode = model.generator, values["steps"], values["mode"]
     if len(ends) < 2:
         raise RequestError("points: expected at least two, got one")
-    check_count((len(ends) - 1) * values["steps"] + 1, limits)
-    way = interpolation.path(ends, values["steps"], values["mode"])
+    check_count((len(ends) - 1) * steps + 1, limits)
+    way = interpolation.path(stack(ends), steps, mode)
+    label, psi = values["label"], values["truncation"]
+    conditioning = Conditions(None if label is None else [label], psi)
     # All images have one class, as those of runtime.Generator.interpolate.
-    one = values["label"]
-    if one is None and model.generator.class_count:
-        one = 0
-    request = DecodeRequest(way, truncation=values["truncation"], labels=one)
-    return decode_rows(model, request, limits)
+    one = 0 if label is None and generator.class_count else label
+    names = [point.name for point in ends]
+    run = interpolation.run_of_path(generator, names, steps, mode, conditioning)
+
+    async def draw(images: Images) -> Image:
+        return await asyncio.to_thread(sinks.draw, run, images)
+
+    picture = Picture(partial(grid.plan, run.count, *run.shape[:2], run.columns), draw)
+    request = DecodeRequest(way, truncation=1.0 if psi is None else psi, labels=one)
+    return decode_rows(model, request, limits, picture)
 
 
 def _decodes(model: Model) -> bool:

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from runtime import DecodeRequest
 from zoo.applications import editing, editing_pictures
-from zoo.serving.answers import Answer
-from zoo.serving.decoding import check_count, decode_rows, read_points, resize, seed_of_samples
+from zoo.serving.answers import Answer, Picture
+from zoo.serving.decoding import (
+    check_count,
+    decode_blocks,
+    decode_rows,
+    read_points,
+    resize,
+    seed_of_samples,
+    stack,
+)
 from zoo.serving.inputs import parse_amounts, pictures, points
 from zoo.serving.limits import Limits
 from zoo.serving.models import GeneratorModel, Model, TranslatorModel
 from zoo.serving.parameters import Parameter, RequestError, Values, integer, number, words
 from zoo.serving.route import Route
 from zoo.serving.translating import text, translate
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Images = NDArray[np.uint8]
 
 _MOST_AMOUNT, _MOST_STEPS = 1e6, 4096
 
@@ -65,8 +83,22 @@ async def _edit(model: GeneratorModel | TranslatorModel, values: Values, limits:
     plan = editing_pictures.choose_plan(directions, amounts, names, *range_of_strip)
     start = await read_points(model, values, limits)
     check_count(len(start) * plan.count, limits)
-    latents = plan.apply(start)
-    return decode_rows(model, DecodeRequest(latents.reshape(-1, latents.shape[-1])), limits)
+    unedited = stack(start)
+    latents = plan.apply(unedited)
+    shape = model.generator.image_shape
+
+    async def draw(images: Images) -> Image:
+        decoded = decode_blocks(model, DecodeRequest(unedited), None)
+        reconstructions = np.concatenate([block async for block in decoded])
+        edits = images.reshape(*latents.shape[:-1], *shape)
+        title = editing_pictures.title_of(model.generator, plan)
+        return await asyncio.to_thread(
+            editing_pictures.draw_grid, title, start, plan, edits, reconstructions
+        )
+
+    picture = Picture(partial(editing_pictures.check_grid, start, plan, shape), draw)
+    request = DecodeRequest(latents.reshape(-1, latents.shape[-1]))
+    return decode_rows(model, request, limits, picture)
 
 
 async def _translate(model: TranslatorModel, values: Values, limits: Limits) -> Answer:

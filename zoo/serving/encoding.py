@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime import DecodeRequest
+from zoo.applications import reconstruction
 from zoo.serving import answers
-from zoo.serving.answers import Answer
+from zoo.serving.answers import Answer, Picture
 from zoo.serving.decoding import resize
 from zoo.serving.inputs import pictures
 from zoo.serving.limits import Limits
@@ -17,7 +21,10 @@ from zoo.serving.models import EncoderModel, GeneratorModel, Model
 from zoo.serving.parameters import Parameter, Values
 from zoo.serving.pool import BLOCK
 from zoo.serving.route import Route
-from zoo.serving.uploads import Images, read_images
+from zoo.serving.uploads import Images, names_of, read_images
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 def _parameters(most: int) -> tuple[Parameter, ...]:
@@ -44,7 +51,15 @@ async def _reconstruct(model: GeneratorModel, values: Values, limits: Limits) ->
         async for latents in encoded:
             yield await model.batcher.decode(DecodeRequest(latents), limits.seconds)
 
-    return Answer((len(images), *model.generator.image_shape), decode())
+    async def draw(reconstructions: Images) -> Image:
+        title, names = reconstruction.title_of(model.generator), names_of(len(images))
+        return await asyncio.to_thread(
+            reconstruction.draw_pairs, title, names, images, reconstructions
+        )
+
+    shape = len(images), *model.generator.image_shape
+    check = partial(reconstruction.check_pairs, len(images), model.generator.image_shape)
+    return Answer(shape, decode(), picture=Picture(check, draw))
 
 
 def _split(images: Images) -> Iterator[Images]:

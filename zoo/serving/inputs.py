@@ -15,7 +15,7 @@ from zoo.images import arrays
 from zoo.serving.parameters import Parameter, show
 
 Latents = NDArray[np.float32]
-Point = str | Latents
+GivenPoint = str | Latents
 """`seed:K` or `sample:I`, as in zoo.applications.points, or a latent [D]."""
 
 MOST_POINTS = 1024
@@ -70,7 +70,7 @@ def points(name: str, description: str, required: bool = False) -> Parameter:
     return Parameter(name, _parse_points, schema, description, [], required, query)
 
 
-def _parse_points(value: Any) -> list[Point]:
+def _parse_points(value: Any) -> list[GivenPoint]:
     values = value
     if isinstance(value, str):
         values = []
@@ -81,7 +81,7 @@ def _parse_points(value: Any) -> list[Point]:
     return [_parse_point(each) for each in values]
 
 
-def _parse_point(value: Any) -> Point:
+def _parse_point(value: Any) -> GivenPoint:
     if isinstance(value, str) and (_SAMPLE.fullmatch(value) or value[:1].isalpha()):
         if not _SAMPLE.fullmatch(value):
             raise ValueError(f"expected seed:K, sample:I or a latent, got {show(value)}")

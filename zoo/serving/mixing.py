@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from zoo.applications import mixing, style_mixing
 from zoo.applications.conditions import Conditions
 from zoo.applications.style_mixing import BANDS, Band
-from zoo.serving.answers import Answer
-from zoo.serving.decoding import check_count, read_points, seed_of_samples
-from zoo.serving.inputs import Point, points
+from zoo.serving.answers import Answer, Picture
+from zoo.serving.decoding import check_count, read_points, seed_of_samples, stack
+from zoo.serving.inputs import points
 from zoo.serving.limits import Limits
 from zoo.serving.models import GeneratorModel, Model
 from zoo.serving.parameters import Parameter, RequestError, Values, show, words
@@ -69,20 +69,18 @@ async def _mix(model: GeneratorModel, values: Values, limits: Limits) -> Answer:
     styles = await model.pool.run(
         len(down) + len(across),
         limits.seconds,
-        partial(style_mixing.styles, mapping, np.concatenate([down, across]), values["truncation"]),
+        partial(style_mixing.styles, mapping, stack([*down, *across]), values["truncation"]),
     )
     a, b = styles[: len(down)], styles[len(down) :]
 
     images = style_mixing.mix_pairs(synthesis, a, b, layers, chosen)
     blocks = model.pool.blocks(count, limits.seconds, images)
     shape = len(chosen), len(down), len(across), *model.generator.image_shape
-    if values["format"] in (None, "grid"):
-        mixing.check_table(shape)
 
     async def draw(mixed: NDArray[np.uint8]) -> Image:
         alone = style_mixing.mix(styles, styles, layers, ())
         own = await model.pool.run(len(alone), None, synthesis.decode, alone)
-        names = [_name(point) for point in (*values["down"], *values["across"])]
+        names = [point.name for point in (*down, *across)]
         sources = list(zip(names, own, strict=True))
         title = mixing.table_title(
             model.generator, values["seed"], Conditions(truncation=values["truncation"])
@@ -92,11 +90,8 @@ async def _mix(model: GeneratorModel, values: Values, limits: Limits) -> Answer:
             mixing.draw_table, title, chosen, left, top, mixed.reshape(shape)
         )
 
-    return Answer((count, *shape[3:]), blocks, draw=draw)
-
-
-def _name(point: Point) -> str:
-    return point if isinstance(point, str) else "latent"
+    picture = Picture(partial(mixing.check_table, shape), draw)
+    return Answer((count, *shape[3:]), blocks, picture=picture)
 
 
 def _bands(model: GeneratorModel, values: Values) -> Sequence[Band]:

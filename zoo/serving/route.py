@@ -33,7 +33,7 @@ _JSON = json.JSONEncoder(default=lambda array: array.tolist())
 
 _LISTED = {
     "png": "png (one image)",
-    "grid": "grid (a PNG of all)",
+    "grid": "grid (a PNG of all, labelled if the command labels them)",
     "multipart": "multipart (a PNG of each)",
 }
 
@@ -147,12 +147,14 @@ class ModelEndpoint:
         if isinstance(format, Streamed):
             return await _stream(answer, format, headers)
         format.check(count)
+        picture = answer.picture if format is formats.get("grid") else None
+        if picture is not None:
+            picture.check()
         async with aclosing(answer.blocks) as blocks:
             parts = [block async for block in blocks]
         rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        if answer.draw is not None and format is formats.get("grid"):
-            picture = np.asarray(await answer.draw(rows))
-            content = await _encode(png.encode, picture)
+        if picture is not None:
+            content = await _encode(png.encode, np.atleast_3d(np.asarray(await picture.draw(rows))))
         else:
             content = await _encode(format.encode, rows)
         return Response(content, media_type=format.media, headers=headers)

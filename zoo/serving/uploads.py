@@ -47,6 +47,11 @@ async def read_images(
     return await model.pool.run(len(files), limits.seconds, *decoded)
 
 
+def names_of(count: int) -> list[str]:
+    """Return names of pictures, whose files have none, for labels."""
+    return [f"picture {index}" for index in range(count)]
+
+
 def decode(files: Sequence[bytes], name: str, shape: Shape, resize: bool, most: int) -> Images:
     """Decode files of pictures, and of arrays [n, H, W, C], to uint8 [n, *shape].
 
