@@ -183,6 +183,18 @@ def test_mix(client: httpx.Client, tmp_path: Path) -> None:
     answer = client.post(url, json={**values, "format": "npy"})
     for image in np.load(io.BytesIO(answer.content)):
         assert place(table, image)
+    # Without a layer of B, the sources A stay as they are.
+    values = {"across": ["seed:1"], "down": down, "layers": [], "seed": 2}
+    answer = client.post(url, json={**values, "format": "npy"})
+    with Generator(engine_path("stylegan.onnx")) as generator:
+        latents = np.concatenate(
+            [noise.normals(2, k, 1, generator.latent_width) for k in (3, 4, 5)]
+        )
+        expected = generator.decode(latents)
+    images = np.load(io.BytesIO(answer.content))
+    # Both halves of the network are files of their own, which round differently.
+    assert np.abs(images.astype(int) - expected).max() <= 1
+    assert client.post(url, json=values).status_code == 200
 
 
 def place(picture: np.ndarray, image: np.ndarray) -> tuple[int, int] | None:

@@ -159,7 +159,12 @@ def test_classes_of_one_latent(window: Page, address: str) -> None:
 
 
 def test_mixed_styles(window: Page, address: str) -> None:
+    requests: list[str] = []
+    window.on("request", lambda request: requests.append(request.url))
     open_page(window, address, model="stylegan", view="mix", seed=4, other=3, layers="1100110000")
+    # A service is asked once for all three images; the static page asks nobody.
+    served = window.evaluate("document.documentElement.dataset.source") != "local"
+    assert sum("/mix?" in url for url in requests) == served
     with Generator(engine_path("stylegan"), instances=1) as generator:
         mapping, synthesis = open_halves(generator)
         a, b = style_mixing.styles(mapping, latents(4, 0, 3, width=64), 1.0)
@@ -185,6 +190,10 @@ def test_mixed_styles(window: Page, address: str) -> None:
     window.get_by_role("button", name="1 · 4×4").click()
     settle(window)
     in_address(window, "layers=0100110000")
+    # Without a layer, the mixed image is the image.
+    open_page(window, address, model="stylegan", view="mix", seed=4, other=3, layers="0000000000")
+    assert difference(canvas(window, "figure:nth-child(2) canvas"), expected[0]) <= 1
+    assert difference(canvas(window, "figure:nth-child(3) canvas"), expected[2]) <= 1
 
 
 @pytest.fixture

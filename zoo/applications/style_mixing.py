@@ -43,7 +43,8 @@ class Band:
         """What is taken from sources B: `the coarse styles of B (4×4 and 8×8)`."""
         if self.name in BANDS:
             return f"the {self.name} styles of B ({self.sides})"
-        return f"the styles of B in layers {', '.join(map(str, self.layers))}"
+        listed = ", ".join(map(str, self.layers))
+        return f"the styles of B in {f'layers {listed}' if listed else 'no layer'}"
 
 
 def bands(layers: int) -> list[Band]:

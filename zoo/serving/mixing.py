@@ -36,8 +36,8 @@ def _parameters(most: int) -> tuple[Parameter, ...]:
         Parameter(
             "layers",
             _parse_layers,
-            {"oneOf": [one, {"type": "array", "minItems": 1, "items": one}]},
-            "Layers of one band of your own, in the place of bands.",
+            {"oneOf": [one, {"type": "array", "items": one}]},
+            "Layers of one band of your own, or none, in the place of bands.",
             query={"type": "string", "pattern": "^[0-9]{1,9}(,[0-9]{1,9})*$"},
         ),
         seed_of_samples(),
@@ -52,7 +52,7 @@ def _parse_layers(value: Any) -> list[int]:
     elif isinstance(value, int):
         values = [value]
     whole = isinstance(values, list) and all(isinstance(each, int) for each in values)
-    if not whole or not values or any(isinstance(each, bool) for each in values):
+    if not whole or any(isinstance(each, bool) for each in values):
         raise ValueError(f"expected numbers of layers, got {show(value)}")
     return sorted(set(values))
 
@@ -103,7 +103,7 @@ def _bands(model: GeneratorModel, values: Values) -> Sequence[Band]:
     if bands is not None:
         raise RequestError("bands and layers: expected one of them, got both")
     layers = model.generator.style_layers
-    if own[0] < 0 or own[-1] >= layers:
+    if own and not 0 <= own[0] <= own[-1] < layers:
         raise RequestError(f"layers: expected numbers from 0 to {layers - 1}, got {show(own)}")
     return [Band("layers", own)]
 

@@ -120,36 +120,45 @@ export class Source {
     return decide(model.domains, scores.subarray(0, model.domains.seen.length));
   }
 
-  /** The images of a latent, with the styles of each of the others in the layers that are true. */
-  async mix(model, a, others, layers, truncation, signal) {
+  /** The image of each latent `down` with the styles of each one `across`, in the layers that are true. */
+  async mix(model, down, across, layers, truncation, signal) {
+    const styles = await this.styles(model, [...down, ...across], truncation, signal);
+    const [ofDown, ofAcross] = [styles.slice(0, down.length), styles.slice(down.length)];
+    const pairs = ofDown.flatMap((a) => ofAcross.map((b) => [a, b]));
     const parts = [];
-    for (let begin = 0; begin < others.length; begin += BATCH) {
+    for (let begin = 0; begin < pairs.length; begin += BATCH) {
       signal.throwIfAborted();
-      parts.push(await this.mixRows(model, a, others.slice(begin, begin + BATCH), layers, truncation));
+      parts.push(await this.mixPairs(model, pairs.slice(begin, begin + BATCH), layers));
     }
     return join(parts);
   }
 
-  async mixRows(model, a, others, layers, truncation) {
+  /** The truncated styles of latents. */
+  async styles(model, latents, truncation, signal) {
     const mapping = await this.open(model.files.mapping);
+    const mean = model.styleMean, size = mean.length, styles = [];
+    for (let begin = 0; begin < latents.length; begin += BATCH) {
+      signal.throwIfAborted();
+      const part = latents.slice(begin, begin + BATCH);
+      const rows = Math.max(part.length, this.manifestOf(model, "mapping").batch?.min ?? 1);
+      const latent = new Float32Array(rows * model.width);
+      part.forEach((each, row) => latent.set(each, row * model.width));
+      const outputs = await this.run(mapping, { latent: ["float32", latent, [rows, model.width]] });
+      const [mapped] = Object.values(outputs);
+      part.forEach((_, row) =>
+        styles.push(mean.map((value, i) => value + truncation * (mapped[row * size + i] - value))));
+    }
+    return styles;
+  }
+
+  async mixPairs(model, pairs, layers) {
     const synthesis = await this.open(model.files.synthesis);
-    const count = others.length;
-    const filled = Math.max(count + 1, this.manifestOf(model, "mapping").batch?.min ?? 1);
-    const latents = new Float32Array(filled * model.width);
-    [a, ...others].forEach((latent, row) => latents.set(latent, row * model.width));
-    const mapped = Object.values(
-      await this.run(mapping, { latent: ["float32", latents, [filled, model.width]] }),
-    )[0];
-    const mean = model.styleMean, size = mean.length;
-    const style = (row) => mean.map((value, i) => value + truncation * (mapped[row * size + i] - value));
-    const ofA = style(0);
+    const count = pairs.length, size = model.styleMean.length;
     const rows = Math.max(count, this.manifestOf(model, "synthesis").batch?.min ?? 1);
     const width = model.layers * size;
     const styles = new Float32Array(rows * width);
-    for (let row = 0; row < count; ++row) {
-      const ofOther = style(row + 1);
-      layers.forEach((on, layer) => styles.set(on ? ofOther : ofA, row * width + layer * size));
-    }
+    pairs.forEach(([a, b], row) =>
+      layers.forEach((on, layer) => styles.set(on ? b : a, row * width + layer * size)));
     const { image } = await this.run(synthesis, {
       latent: ["float32", styles, [rows, width]],
       seed: int64(0n),

@@ -2,7 +2,7 @@
 
 import { addBase, addConditions, baseLatent, Controls } from "./common.js";
 import { button, el, figure, next, picture, toggle, wordField } from "./dom.js";
-import { animate, draw, join, single } from "./images.js";
+import { animate, draw, single } from "./images.js";
 import { blend, sampleLatent } from "./latents.js";
 import { bands } from "./models.js";
 import { parseWord } from "./state.js";
@@ -44,10 +44,10 @@ export function mixView(app) {
   async function render(signal) {
     const { seed, other: index, truncation } = app.state;
     const b = sampleLatent(model, seed, index);
-    const mix = (of, others) => app.source.mix(model, of, others, chosen(), truncation, signal);
-    const a = baseLatent(app);
-    shown = await app.timed(3, async () => join([await mix(a, [a, b]), await mix(b, [b])]));
-    canvases.forEach((canvas, row) => draw(canvas, shown, row));
+    const pair = [baseLatent(app), b];
+    shown = await app.timed(3, () => app.source.mix(model, pair, pair, chosen(), truncation, signal));
+    // Of the four pairs, the other image with the styles of this one is not shown.
+    [0, 1, 3].forEach((row, k) => draw(canvases[k], shown, row));
   }
 
   /** The styles of the chosen layers from the image's own to the other's, and back. */
@@ -58,7 +58,7 @@ export function mixView(app) {
       const angle = (Math.PI / 4) * (1 - Math.cos((2 * Math.PI * k) / FRAMES));
       return blend(model, ends, [Math.cos(angle), Math.sin(angle)]);
     });
-    return animate(await app.source.mix(model, ends[0], way, chosen(), truncation, signal));
+    return animate(await app.source.mix(model, [ends[0]], way, chosen(), truncation, signal));
   }
 
   const help = "Coarse layers shape the face, fine ones its colours. The layers draw no noise here.";

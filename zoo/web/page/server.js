@@ -76,13 +76,10 @@ export class Source {
     return this.images(`/${model.name}/translate`, query, array(images), signal);
   }
 
-  /** The images of a latent, with the styles of each of the others in the layers that are true. */
-  async mix(model, a, others, layers, truncation, signal) {
-    const chosen = layers.flatMap((on, layer) => (on ? [layer] : []));
-    // The service asks for at least one layer.
-    const across = chosen.length ? others : others.map(() => a);
-    const values = { across: across.map((each) => [...each]), down: [[...a]], truncation };
-    values.layers = chosen.length ? chosen : [0];
+  /** The image of each latent `down` with the styles of each one `across`, in the layers that are true. */
+  async mix(model, down, across, layers, truncation, signal) {
+    const [a, b] = [down, across].map((latents) => latents.map((each) => [...each]));
+    const values = { down: a, across: b, truncation, layers: layers.flatMap((on, layer) => (on ? [layer] : [])) };
     const body = new Blob([JSON.stringify(values)], { type: "application/json" });
     return this.images(`/${model.name}/mix`, { format: "raw" }, body, signal);
   }
