@@ -23,6 +23,7 @@ import pytest
 from open_inference import fields, grpc_answer, grpc_request, keys, message
 from runtime import Generator
 from services import engine_options, metrics, open_local, serving
+from zoo.serving.errors import Explainer
 from zoo.serving.kserve.inference import Repository
 from zoo.serving.kserve.rpc_server import RpcServer
 from zoo.serving.metrics import Metrics
@@ -352,7 +353,8 @@ def test_calls_that_wait_when_the_service_ends_are_refused() -> None:
     async def serve(threads: ThreadPoolExecutor) -> list[grpc.StatusCode]:
         with socket.create_server(("127.0.0.1", 0)) as free:
             address = f"127.0.0.1:{free.getsockname()[1]}"
-        server = RpcServer(address, Repository({}, 1, None), 1 << 20, None, Metrics({}))
+        explain = Explainer([])
+        server = RpcServer(address, Repository({}, 1, None), explain, 1 << 20, None, Metrics({}))
         await server.start()
         with grpc.insecure_channel(address) as channel:
 

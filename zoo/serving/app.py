@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -19,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import runtime
 from runtime.errors import BusyError, DeadlineError
 from zoo.serving import openapi, page
-from zoo.serving.errors import EXPECTED, explain
+from zoo.serving.errors import EXPECTED, Explainer
 from zoo.serving.kserve import rest
 from zoo.serving.kserve.inference import Repository
 from zoo.serving.limits import SMALL_BODY, Limits
@@ -67,11 +68,14 @@ def make_app(
     )
     metrics = Metrics(models)
     repository = Repository(models, limits.images, limits.seconds)
+    explain = Explainer(file for model in models.values() for file in model.files)
     app.state.rpc = None
     if grpc_address is not None:
         from zoo.serving.kserve.rpc_server import RpcServer
 
-        app.state.rpc = RpcServer(grpc_address, repository, limits.body, limits.key, metrics)
+        app.state.rpc = RpcServer(
+            grpc_address, repository, explain, limits.body, limits.key, metrics
+        )
     app.router.routes.extend(rest.routes(repository))
 
     @app.get("/v1/models")
@@ -103,7 +107,7 @@ def make_app(
 
     app.openapi = lambda: openapi.describe(app, models, limits)
     for kind in EXPECTED:
-        app.add_exception_handler(kind, answer_error)
+        app.add_exception_handler(kind, partial(answer_error, explain))
     endpoints: dict[str, Endpoint] = {
         **{route.path: ModelEndpoint(route, models, limits, routes_of) for route in ROUTES},
         **dict.fromkeys(rest.INFER, rest.Infer(repository, limits.body)),
@@ -113,7 +117,14 @@ def make_app(
         **dict.fromkeys(rest.INFER, limits.body),
     }
     page.add_page(app)
-    app.add_middleware(Gate, key=limits.key, metrics=metrics, endpoints=endpoints, bodies=bodies)
+    app.add_middleware(
+        Gate,
+        key=limits.key,
+        metrics=metrics,
+        explain=explain,
+        endpoints=endpoints,
+        bodies=bodies,
+    )
     return app
 
 
@@ -121,7 +132,7 @@ def _describe(model: Model) -> dict[str, Any]:
     return {**model.describe(), "routes": routes_of(model)}
 
 
-async def answer_error(_: Request, error: Exception) -> Response:
+async def answer_error(explain: Explainer, _: Request, error: Exception) -> Response:
     """Return every error as `{"error": …}`."""
     status, detail = explain(error)
     headers: dict[str, str] = {}
@@ -149,10 +160,12 @@ class Gate:
         app: ASGIApp,
         key: str | None,
         metrics: Metrics,
+        explain: Explainer,
         endpoints: Mapping[str, Endpoint],
         bodies: Mapping[str, int],
     ) -> None:
         self._app, self._metrics, self._endpoints, self._bodies = app, metrics, endpoints, bodies
+        self._explain = explain
         self._key = None if key is None else key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -179,7 +192,7 @@ class Gate:
             if endpoint is None:
                 await self._app(scope, receive, answer)
             else:
-                response = await _call(endpoint, Request(scope, receive))
+                response = await _call(endpoint, Request(scope, receive), self._explain)
                 await response(scope, receive, answer)
         finally:
             self._metrics.count(route, status, time.perf_counter() - began)
@@ -212,7 +225,7 @@ def _limited(receive: Receive, most: int) -> Receive:
     return limited
 
 
-async def _call(endpoint: Endpoint, request: Request) -> Response:
+async def _call(endpoint: Endpoint, request: Request, explain: Explainer) -> Response:
     """Call the endpoint of a model, and turn its errors into answers."""
     try:
         return await endpoint(request, request.scope["path"].split("/")[3])
@@ -221,7 +234,7 @@ async def _call(endpoint: Endpoint, request: Request) -> Response:
     except Exception as error:
         if not isinstance(error, EXPECTED):
             logging.getLogger("uvicorn.error").exception("an endpoint has failed")
-        return await answer_error(request, error)
+        return await answer_error(explain, request, error)
 
 
 def _route(path: str) -> str:

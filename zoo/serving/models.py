@@ -42,18 +42,23 @@ class Model:
         self.precision = str(options.get("precision", "fp32"))
         self.pool = Pool(engine.instances, batch.queue)
         self._open = ExitStack()
-        self._files: list[str] = []
+        self.files: list[Path] = []
+        self._digests: list[str] = []
         self._own(engine)
 
     def _own(self, engine: Any) -> Any:
         """Close an engine with the model, whose answers depend on its file."""
-        self._files.append(sha256(engine.path))
+        self._note(engine.path)
         return self._open.enter_context(engine)
+
+    def _note(self, path: str) -> None:
+        self.files.append(Path(path))
+        self._digests.append(sha256(path))
 
     @cached_property
     def identity(self) -> str:
         """Name of these files, computed in this way."""
-        parts = (*self._files, self.backend, self.precision)
+        parts = (*self._digests, self.backend, self.precision)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     def describe(self) -> dict[str, Any]:
@@ -117,7 +122,7 @@ class TranslatorModel(Model):
         self.classifier: Classifier | None = None
         if domain_names(self.translator):
             classifier = self._open.enter_context(open_classifier(self.translator, **options))
-            self._files.append(sha256(classifier.path))
+            self._note(classifier.path)
             self.classifier = classifier
 
     def describe(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message import DecodeError
 
 from runtime.errors import DeadlineError
-from zoo.serving.errors import EXPECTED, explain
+from zoo.serving.errors import EXPECTED, Explainer
 from zoo.serving.kserve.inference import VERSION, InferRequest, Repository
 from zoo.serving.kserve.messages import HEALTH, INFERENCE
 from zoo.serving.kserve.tensors import TensorData
@@ -58,8 +58,11 @@ def check_deadline(context: Context, seconds: float | None) -> float | None:
 class Rpc(grpc.GenericRpcHandler):
     """Handlers of all methods. key: what clients must send as `authorization: Bearer KEY`."""
 
-    def __init__(self, repository: Repository, key: str | None, metrics: Metrics) -> None:
+    def __init__(
+        self, repository: Repository, explain: Explainer, key: str | None, metrics: Metrics
+    ) -> None:
         self._repository = repository
+        self._words = explain
         self._key = None if key is None else f"Bearer {key}".encode()
         self._metrics = metrics
         self._ending = asyncio.Event()
@@ -114,6 +117,15 @@ class Rpc(grpc.GenericRpcHandler):
     def _find(self, asked: Any) -> Any:
         return self._repository.find(asked.name, asked.version)
 
+    def _explain(self, error: Exception) -> tuple[grpc.StatusCode, str]:
+        """Return the code and the words for an error."""
+        if not isinstance(error, EXPECTED):
+            logging.getLogger("uvicorn.error").error("a method has failed", exc_info=error)
+        status, words = self._words(error)
+        if isinstance(error, DeadlineError):
+            return grpc.StatusCode.DEADLINE_EXCEEDED, words
+        return _CODES.get(status, grpc.StatusCode.INTERNAL), words
+
     def _unary(self, name: str, answer: Answer) -> grpc.RpcMethodHandler:
         """Return the handler of a method, with metrics, and errors as the status of the call."""
 
@@ -124,7 +136,7 @@ class Rpc(grpc.GenericRpcHandler):
                 code = grpc.StatusCode.OK
                 return result
             except Exception as error:
-                code, message = _explain(error)
+                code, message = self._explain(error)
                 await context.abort(code, message)
                 raise  # not reached: abort raises
             finally:
@@ -157,7 +169,7 @@ class Rpc(grpc.GenericRpcHandler):
             try:
                 answer.infer_response.CopyFrom(await self._compute(content, context))
             except Exception as error:
-                code, answer.error_message = _explain(error)
+                code, answer.error_message = self._explain(error)
             self._metrics.count("grpc ModelStreamInfer", code.name, time.perf_counter() - began)
             yield answer.SerializeToString()
 
@@ -186,7 +198,7 @@ class Rpc(grpc.GenericRpcHandler):
         try:
             asked = _parse(HEALTH["HealthCheckRequest"], content)
         except RequestError as error:
-            await context.abort(*_explain(error))
+            await context.abort(*self._explain(error))
         known = asked.service in ("", SERVICE)
         yield self._state("SERVING" if known else "SERVICE_UNKNOWN")
         await self._ending.wait()
@@ -241,16 +253,6 @@ def _refuse_parameters(tensor: Any, *known: str) -> None:
     for name in tensor.parameters:
         if name not in known:
             raise RequestError(f"{tensor.name[:60]}: unknown parameter {name[:60]}")
-
-
-def _explain(error: Exception) -> tuple[grpc.StatusCode, str]:
-    """Return the code and the words for an error."""
-    if not isinstance(error, EXPECTED):
-        logging.getLogger("uvicorn.error").error("a method has failed", exc_info=error)
-    if isinstance(error, DeadlineError):
-        return grpc.StatusCode.DEADLINE_EXCEEDED, str(error)
-    status, message = explain(error)
-    return _CODES.get(status, grpc.StatusCode.INTERNAL), message
 
 
 def _refuse(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc.aio
 
 from zoo.errors import ConfigError
+from zoo.serving.errors import Explainer
 from zoo.serving.kserve.inference import Repository
 from zoo.serving.kserve.rpc import Rpc
 from zoo.serving.metrics import Metrics
@@ -17,10 +18,16 @@ class RpcServer:
     """Serves at an address. most: bytes of the largest request."""
 
     def __init__(
-        self, address: str, repository: Repository, most: int, key: str | None, metrics: Metrics
+        self,
+        address: str,
+        repository: Repository,
+        explain: Explainer,
+        most: int,
+        key: str | None,
+        metrics: Metrics,
     ) -> None:
         self._address, self._most = address, most
-        self._rpc = Rpc(repository, key, metrics)
+        self._rpc = Rpc(repository, explain, key, metrics)
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> None:
