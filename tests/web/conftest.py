@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -39,6 +41,53 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+PATIENCE = 600
+"""Seconds after which a test's browser is ended."""
+
+
+@contextmanager
+def ended_after(seconds: float) -> Iterator[None]:
+    """End the browsers of this process after so many seconds, and fail with what they did in them.
+
+    Playwright waits without a limit for scripts and for the mouse, in a browser that gets no
+    processor, or that waits itself. Browsers are sessions of their own, which do not inherit the
+    priority of the tests' session.
+    """
+    said: list[str] = []
+
+    def end() -> None:
+        children = psutil.Process().children(recursive=True)
+        browsers = [each for each in children if "chrom" in each.name()]
+        used = sum(sum(each.cpu_times()[:2]) for each in browsers)
+        load = os.getloadavg()[0]
+        said.append(
+            f"the browser has not answered for {seconds:g} s, and has computed for {used:.0f} s "
+            f"since it began; {load:.1f} processes want {os.cpu_count()} cores"
+        )
+        for each in browsers:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+
+    timer = threading.Timer(seconds, end)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        if said:
+            pytest.fail(said[0])
+
+
+@pytest.fixture(autouse=True)
+def _limit(request: pytest.FixtureRequest) -> Iterator[None]:
+    if "browser" not in request.fixturenames:
+        yield
+        return
+    with ended_after(PATIENCE):
+        yield
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -50,6 +50,21 @@ def test_a_link_has_everything(window: Page, address: str) -> None:
     assert difference(before, expected) <= 1
 
 
+def test_a_link_that_is_followed_while_the_address_is_written(window: Page, address: str) -> None:
+    """The page writes its state a moment later than it changes, also after a link was followed."""
+    open_page(window, address, model="vae", n=1, seed=4)
+    in_address(window, "seed=4")
+    follow = """text => {
+      const before = location.hash;
+      location.hash = text;
+      history.replaceState(null, "", before);
+    }"""
+    window.evaluate(follow, "model=vae&n=1&seed=9")
+    in_address(window, "seed=9")
+    settle(window)
+    assert window.get_by_label("Seed", exact=True).input_value() == "9"
+
+
 def test_a_seed_that_is_none(page: Page, site: str) -> None:
     open_page(page, site, model="vae", n=1, seed=4)
     for text in ("-1", "18446744073709551616", "abc", ""):

@@ -42,8 +42,9 @@ class App {
     find("png").addEventListener("click", () => this.guard(() => this.png()));
     find("gif").addEventListener("click", () => this.guard(() => this.gif()));
     find("link").addEventListener("click", () => this.guard(() => this.copyLink()));
-    window.addEventListener("hashchange", () => {
-      this.state = decode(location.hash);
+    window.addEventListener("hashchange", ({ newURL }) => {
+      // Not that of `location`: a state that was to be written may have replaced it already.
+      this.state = decode(new URL(newURL).hash);
       this.mount();
     });
     this.mount();
