@@ -10,6 +10,9 @@ from typing import Any
 _PARTS = ("runtime/lib", "onnxruntime/capi", "openvino/libs", "nvidia")
 """Folders of libraries that C++ opens by itself, below an entry of sys.path."""
 
+_UNMAPPED = "failed to map segment"
+"""What the loader says of a library that is there, when memory ends."""
+
 
 def _import() -> ModuleType:
     try:
@@ -24,6 +27,8 @@ def _import() -> ModuleType:
         try:
             from runtime import _runtime
         except ImportError:
+            if _UNMAPPED in str(error):
+                raise ImportError(f"the compiled runtime cannot be loaded: {error}") from error
             raise ImportError(
                 f"the compiled runtime is missing ({error}); install the package: pip install ."
             ) from error

@@ -168,6 +168,9 @@ def _one_line(error: Exception) -> str | None:
     elif isinstance(error, ModuleNotFoundError) and _package(error) in _EXTRAS:
         extra = _EXTRAS[_package(error)]
         text = f"this needs {_package(error)}: pip install 'generator-zoo[{extra}]'"
+    elif isinstance(error, ImportError) and "failed to map segment" in str(error):
+        library = str(error).strip().splitlines()[-1]
+        text = f"{library}: out of memory, or its file system is mounted noexec"
     elif is_out_of_memory(error):
         text = f"out of memory: {error}" if str(error) else "out of memory"
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -58,6 +59,9 @@ def main(engine: str, out: str, **options: Any) -> None:
     damaged, byte for byte as before. Machines that share nothing but a folder divide
     the work by --part 0/3, 1/3 and 2/3, or are a cluster of Ray.
     """
+    # Nothing here multiplies matrices, and NumPy's library begins a thread for each core, in each
+    # worker, too; where there is no memory for them it ends the process as Ctrl-C does.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from zoo.generation.run import generate
 
     click.echo(generate(engine, out, **options))

@@ -12,6 +12,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,6 +190,53 @@ def test_workers_without_memory(tmp_path: Path, whole: dict[str, str]) -> None:
         said.append(error_of(run))
     assert any(said) and not any("Traceback" in text for text in said), said
     assert_completes(tmp_path / "set", whole)
+
+
+def test_a_run_without_memory_for_threads(
+    tmp_path: Path, whole: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second worker cannot be begun; the first one, which makes shards, is ended."""
+    begin, begun = threading.Thread.start, []
+
+    def fail(thread: threading.Thread) -> None:
+        if begun:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    with pytest.raises(OutputError, match="no further process can make shards: can't start"):
+        generate("cgan", str(tmp_path / "set"), count=2400, shard_size=100, workers=2)
+    assert len(begun) == 1 and not begun[0].is_alive()
+    assert contents(tmp_path / "set").items() <= whole.items(), "nothing unfinished is left"
+    assert_completes(tmp_path / "set", whole)
+
+
+def test_a_run_without_files(tmp_path: Path, whole: dict[str, str]) -> None:
+    """However many files may be open, the run completes, or one line says what it lacks."""
+    said = []
+    for most in range(8, 24, 3):
+        limit = f'ulimit -n {most}; exec "$@"'
+        run = start(tmp_path / "set", "--workers", 2, prefix=["sh", "-c", limit, "sh"])
+        said.append(error_of(run))
+    assert any("Too many open files" in text for text in said) and "" in said, said
+    assert_completes(tmp_path / "set", whole)
+
+
+def test_libraries_without_memory(tmp_path: Path) -> None:
+    """The loader finds a library, and no memory for it, as if memory were a little smaller."""
+    for module in ("numpy", "runtime._runtime", "isal"):
+        program = (
+            "import sys\n"
+            "class Finder:\n"
+            "    def find_spec(self, name, *_):\n"
+            f"        if name == {module!r}:\n"
+            "            raise ImportError('libx.so: failed to map segment from shared object')\n"
+            "sys.meta_path.insert(0, Finder())\n"
+        )
+        said = error_of(start(tmp_path / "set", env=injected(tmp_path, program)))
+        assert "libx.so: failed to map segment from shared object: out of memory" in said
+        assert "install" not in said and not (tmp_path / "set").exists()
 
 
 def test_clocks_that_jump(tmp_path: Path, whole: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ import io
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,11 @@ def read_png(content: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(content)))[:, :, None]
 
 
-def start(out: Path, *options: object, **process: Any) -> subprocess.Popen[bytes]:
-    """Start a run of 24 shards of 100 images."""
-    command = [sys.executable, "-m", "zoo.generate", "--engine", "cgan", "-n", "24e2"]
+def start(
+    out: Path, *options: object, prefix: Sequence[str] = (), **process: Any
+) -> subprocess.Popen[bytes]:
+    """Start a run of 24 shards of 100 images, by another program if a `prefix` names one."""
+    command = [*prefix, sys.executable, "-m", "zoo.generate", "--engine", "cgan", "-n", "24e2"]
     command += ["--shard-size", "100", "--out", str(out), *map(str, options)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **process)
 

@@ -20,11 +20,17 @@ TRIES = 3
 
 
 class WorkerProcess:
-    """A process of `zoo.generation.worker`; `shard` is what it makes, or made last."""
+    """A process of `zoo.generation.worker`; `shard` is what it makes, or made last.
+
+    Raises OutputError if it cannot be begun.
+    """
 
     def __init__(self, plan: Plan, folder: Path) -> None:
         self.shard: int | None = None
-        self.process = PipedProcess("from zoo.generation import worker; worker.work()")
+        try:
+            self.process = PipedProcess("from zoo.generation import worker; worker.work()")
+        except OSError as error:
+            raise _no_further(error.strerror or str(error)) from error
         self._send(plan.to_json())
         self._send(json.dumps(str(folder)))
 
@@ -45,6 +51,18 @@ class WorkerProcess:
         # That the process has ended, make() sees.
         with suppress(BrokenPipeError):
             self.process.send_line(line)
+
+
+def _start(thread: threading.Thread) -> None:
+    """Start a thread. Raises OutputError if there is no memory for it, or no process number."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise _no_further(str(error)) from error
+
+
+def _no_further(reason: str) -> OutputError:
+    return OutputError(f"no further process can make shards: {reason}")
 
 
 def make_shards(
@@ -94,10 +112,12 @@ def make_shards(
                 running.remove(worker)
                 worker.process.close()
 
-    threads = [threading.Thread(target=run, daemon=True) for _ in range(min(workers, len(shards)))]
-    for thread in threads:
-        thread.start()
+    threads: list[threading.Thread] = []
     try:
+        for _ in range(min(workers, len(shards))):
+            thread = threading.Thread(target=run, daemon=True)
+            _start(thread)
+            threads.append(thread)
         for _ in shards:
             entry = done.get()
             if isinstance(entry, BaseException):

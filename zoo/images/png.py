@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 def _choose_compressor() -> Any:
     try:
         from isal import isal_zlib
-    except ImportError:
+    except ModuleNotFoundError:
+        # Not for any ImportError: where memory ends, a library that is there cannot be loaded, and
+        # files made then would not have the bytes of others.
         return zlib
     return isal_zlib
 
