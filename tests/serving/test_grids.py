@@ -20,14 +20,16 @@ from zoo.applications.edits import edit_images
 from zoo.applications.interpolation import interpolate_images
 from zoo.applications.mixing import mix_styles
 from zoo.applications.reconstruction import compare_reconstructions
-from zoo.images import png
+from zoo.applications.translation import translate_images
+from zoo.images import grid, png
+from zoo.inference.inputs import Selection
 
 Images = np.ndarray
 
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    engines = engine_options(("vae", "cgan", "stylegan", "vae-faces"))
+    engines = engine_options(("vae", "cgan", "stylegan", "vae-faces", "denoising-ae", "stargan"))
     with serving(*engines, "--most", "5000") as (client, _):
         yield client
 
@@ -146,6 +148,38 @@ def test_edit(client: httpx.Client, tmp_path: Path) -> None:
             given = {**values, "points": points} | ({"images": encoded(images)} if images else {})
             drawn = ask(client, "vae-faces/edit", **given)
             assert np.array_equal(drawn, pixels(out)), (options, sources)
+
+
+def test_translate(client: httpx.Client, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    files = save_pictures(tmp_path / "pictures", "vae", 20)
+    for high, options in ((2, {}), (3, {"corrupt": "gaussian:0.3", "seed": 5})):
+        translate_images(
+            Selection(tuple(map(str, files))), "denoising-ae", grid=str(out), **options
+        )
+        drawn = ask(client, "denoising-ae/translate", images=encoded(files), **options)
+        assert np.array_equal(nameless(drawn, high), nameless(pixels(out), high))
+    faces, out = save_pictures(tmp_path / "faces", "vae-faces", 2), tmp_path / "out.npy"
+    translate_images(Selection(tuple(map(str, faces))), "stargan", to="Smiling", out=str(out))
+    values = {"images": encoded(faces), "to": "Smiling"}
+    for route in ("translate", "edit"):
+        drawn = ask(client, f"stargan/{route}", **values)
+        for face, output in zip(map(pixels, faces), np.load(out), strict=True):
+            (top, left), (below, same) = place(drawn, face), place(drawn, output)
+            assert below > top and left == same
+
+
+def nameless(picture: np.ndarray, high: int) -> np.ndarray:
+    """Return a picture of two rows of garments, each of `high` tiles, without title and names.
+
+    The service does not know where pictures are from.
+    """
+    layout = grid.plan(32 * high, 28, 28, 16)
+    picture = picture[grid.MARGIN + grid.TITLE_HEIGHT :].copy()
+    for row in range(0, layout.rows, high):
+        _, top = layout.corner(16 * row, layout.tile_height)
+        picture[top : top + grid.LABEL_HEIGHT] = 255
+    return picture
 
 
 def test_pictures_that_would_be_too_large_are_refused(client: httpx.Client) -> None:

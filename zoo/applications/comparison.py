@@ -16,14 +16,18 @@ COLUMNS = 16
 
 
 class Tiles:
-    """Collector of the first images of a run: inputs above outputs above the truth, if known."""
+    """Collector of the first images of a run: inputs above outputs above the truth, if known.
 
-    def __init__(self) -> None:
+    most: the number of images after which others are not collected.
+    """
+
+    def __init__(self, most: int = SHOWN) -> None:
+        self._most = most
         self._rows: list[list[tuple[Images, str]]] = []
 
     def add(self, block: TranslatedBlock) -> None:
-        """Add images until there are SHOWN."""
-        missing = SHOWN - len(self._rows)
+        """Add images until there are `most`."""
+        missing = self._most - len(self._rows)
         if missing <= 0:
             return
         inputs = display_inputs(block)

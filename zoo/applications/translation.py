@@ -14,6 +14,7 @@ from zoo import corruption
 from zoo.applications import domain_pictures
 from zoo.applications.comparison import SHOWN, Tiles
 from zoo.applications.domains import open_domain_translator
+from zoo.corruption import Corruption
 from zoo.data.domains import domain_names
 from zoo.engines import open_translator
 from zoo.errors import ConfigError, DataError
@@ -81,10 +82,7 @@ def translate_images(
             source = replace(selection, strict=strict, count=limit).open(prepare.source_shape)
             total = _count_images(source, first)
             _check_outputs(out, None, overwrite, total)
-            title = f"{Path(translator.path).name}  ·  {source.name}"
-            title += f"  ·  {damage}, seed {seed}" if damage else ""
-            title += f"  ·  {translator.title}" if to is not None else ""
-            title += "  ·  inputs above outputs" + (" above the truth" if known else "")
+            title = title_of(translator, source.name, damage, seed, to, known)
             blocks = translate(translator, source, prepare, seed, first, truths, masks)
             with _outputs(out, grid, translator.image_shape, overwrite, title) as consumers:
                 if quality is not None:
@@ -104,6 +102,16 @@ def translate_images(
             + (f": {written}" if written else "")
         )
     return [summary, *(quality.lines() if quality else [])]
+
+
+def title_of(
+    translator: Any, source: str, damage: Corruption | None, seed: int, to: str | None, known: bool
+) -> str:
+    """Return the title of a grid of translated images; known: their truth is in it."""
+    parts = [Path(translator.path).name, source]
+    parts += [f"{damage}, seed {seed}"] if damage else []
+    parts += [translator.title] if to is not None else []
+    return "  ·  ".join([*parts, "inputs above outputs" + (" above the truth" if known else "")])
 
 
 def _draw_all_domains(

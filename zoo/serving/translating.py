@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zoo import corruption
+from zoo.applications.comparison import COLUMNS, Tiles
 from zoo.applications.domains import DomainTranslator
-from zoo.applications.translation import hints
+from zoo.applications.translation import hints, title_of
 from zoo.data.domains import read_domains
+from zoo.images import grid
+from zoo.images.convert import mode_of
 from zoo.images.stream import Block
 from zoo.inference.translation import Preparation, translate_block
-from zoo.serving.answers import Answer
+from zoo.progress import number_of_images
+from zoo.serving.answers import Answer, Picture
 from zoo.serving.decoding import resize
 from zoo.serving.inputs import pictures
 from zoo.serving.limits import Limits
@@ -30,7 +34,10 @@ from zoo.serving.parameters import (
 )
 from zoo.serving.pool import BLOCK
 from zoo.serving.route import Route
-from zoo.serving.uploads import read_images
+from zoo.serving.uploads import Images, names_of, read_images
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 def _parameters(most: int) -> tuple[Parameter, ...]:
@@ -82,18 +89,39 @@ async def translate(model: TranslatorModel, values: Values, limits: Limits) -> A
             raise RequestError(f"masks: expected 1 or n = {count}, got {len(masks)}")
         masks = np.broadcast_to(masks, (count, height, width, 1))
 
-    def translated() -> Iterator[NDArray[np.uint8]]:
+    drawn = values["format"] in (None, "grid")
+    names, tiles = names_of(count), Tiles(count)
+
+    def translated() -> Iterator[Images]:
         for begin in range(0, count, BLOCK):
-            part = Block(images[begin : begin + BLOCK], [])
-            hiding = None if masks is None else masks[begin : begin + BLOCK]
+            rows = slice(begin, begin + BLOCK)
+            part = Block(images[rows], names[rows])
+            hiding = None if masks is None else masks[rows]
             done = translate_block(translator, prepare, part, seed, first + begin, hiding)
+            if drawn:
+                tiles.add(done)
             yield done.outputs
+
+    known = prepare.knows_truth
+    title = title_of(
+        translator, number_of_images(count), prepare.corrupt, seed, values["to"], known
+    )
+
+    def check() -> None:
+        height, width, channels = model.translator.image_shape
+        mode_of(channels)
+        grid.plan((3 if known else 2) * count, height, width, COLUMNS)
+
+    async def draw(_: Images) -> Image:
+        arranged, labels, columns = tiles.arrange()
+        return await asyncio.to_thread(grid.draw, arranged, labels, title, columns)
 
     return Answer(
         (count, *model.translator.image_shape),
         model.pool.blocks(count, limits.seconds, translated()),
         {"X-Zoo-Seed": str(seed), "X-Zoo-First": str(first)},
         lambda row: {"X-Zoo-Index": str(first + row)},
+        Picture(check, draw),
     )
 
 
