@@ -31,6 +31,7 @@ from zoo.cli import COUNT, UINT64, Command, engine_options
     help="Draw latents from N(0, I), or from the learned prior of a VAE.",
 )
 @click.option("--truncation", type=float, metavar="PSI", help="Move styles towards their mean.")
+@click.option("--noise", type=float, metavar="S", help="Scale of the noise in the layers.  [1]")
 @click.option("--mix", type=int, metavar="K", help="A second style from layer K on.")
 @click.option("--from", "source", metavar="IMAGE", help="Sample around this image.")
 @click.option(
@@ -54,8 +55,9 @@ def main(engine: str, **options: Any) -> None:
 
     A conditional engine makes image i of class i mod K by default; with --labels,
     element i of the list modulo its length. For a style-based engine, --truncation
-    below 1 moves images closer to the average and to one another; with --mix K the
-    layers from K on use the style of a second latent.
+    below 1 moves images closer to the average and to one another, --noise 0 leaves out
+    the noise of the layers, and with --mix K the layers from K on use the style of a
+    second latent.
     """
     from zoo.applications.sampling import sample_images
 

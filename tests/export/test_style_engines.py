@@ -173,6 +173,13 @@ def test_the_command_truncates(small: Small, tmp_path: Path) -> None:
     assert not close(got, small.style.sample(20, SEED, FIRST))
 
 
+@pytest.mark.parametrize("scale", [0, 0.5])
+def test_the_command_scales_the_noise(small: Small, tmp_path: Path, scale: float) -> None:
+    got = sampled(small, tmp_path, "--noise", scale, "--truncation", 0.5)
+    assert close(got, small.style.sample(20, SEED, FIRST, 0.5, scale=scale))
+    assert not close(got, small.style.sample(20, SEED, FIRST, 0.5))
+
+
 def test_the_command_walks_among_truncated_styles(small: Small, tmp_path: Path) -> None:
     walk = "interpolate", "seed:1", "seed:2", "--engine", small.path(), "--steps", 4
     succeeds(*walk, "--truncation", 0.5, "--out", "walk.npy", cwd=tmp_path)
@@ -203,6 +210,9 @@ def test_the_command_mixes_styles(small: Small, tmp_path: Path, truncation: floa
         (["--truncation", "-0.5"], "truncation: expected a finite number of at least 0, got -0.5"),
         (["--truncation", "nan"], "truncation: expected a finite number of at least 0, got nan"),
         (["--truncation", "some"], "'some' is not a valid float"),
+        (["--noise", "-0.5"], "--noise: expected a finite number of at least 0, got -0.5"),
+        (["--noise", "inf"], "--noise: expected a finite number of at least 0, got inf"),
+        (["--noise", "0", "--mix", "1"], "--noise cannot be combined with --mix"),
         (["--label", "0"], "--label: small.onnx is not conditional"),
     ],
 )

@@ -213,6 +213,7 @@ def test_the_command_walks_within_a_class(small: tuple[Path, Evaluate], tmp_path
         (["--labels", "hat,glove"], "got 'glove'"),
         (["--label", "0", "--labels", "1"], "--label and --labels: expected one of them"),
         (["--truncation", "0.5"], "--truncation: small.onnx is not style-based"),
+        (["--noise", "0.5"], "--noise: small.onnx is not style-based"),
         (["--mix", "1"], "--mix: small.onnx is not style-based"),
     ],
 )

@@ -39,6 +39,7 @@ def sample_images(
     labels: str | None = None,
     prior: str = "normal",
     truncation: float | None = None,
+    noise: float | None = None,
     mix: int | None = None,
     source: str | None = None,
     spread: float | None = None,
@@ -81,17 +82,19 @@ def sample_images(
         conditioning = conditions.parse(generator, label, labels, truncation, mix)
         if mix is not None and source is not None:
             raise ConfigError("--mix cannot be combined with --from")
+        asked = conditioning.sampling_options()
+        if noise is not None:
+            asked["noise"] = _check_noise(generator, noise, mix)
         last = first + count - 1
         title = f"seed {seed}  ·  sample{f's {first} to {last}' if count > 1 else f' {first}'}"
         title += "  ·  learned prior" if prior == "mixture" else ""
         title += conditioning.title()
+        title += "" if noise is None else f"  ·  noise {noise:g}"
         blocks: Stream | Iterating[NDArray[Any]]
         if source is None:
             run = sinks.Run(count, generator.image_shape, first, f"{name}  ·  {title}")
             if mix is None:
-                blocks = generator.stream(
-                    count, seed, first, batch, prior=prior, **conditioning.sampling_options()
-                )
+                blocks = generator.stream(count, seed, first, batch, prior=prior, **asked)
             else:
                 blocks = conditions.mix_samples(
                     generator, conditioning, count, seed, first, **options
@@ -123,6 +126,17 @@ def sample_images(
             f"{count:,} {images} in {seconds:.3g} s, {rate(count, seconds)} "
             f"({generator.backend}): {out}"
         )
+
+
+def _check_noise(generator: Generator, noise: float, mix: int | None) -> float:
+    """Return the scale of the layers' noise. Raises ConfigError."""
+    if not generator.style_layers:
+        raise ConfigError(f"--noise: {Path(generator.path).name} is not style-based")
+    if not (math.isfinite(noise) and noise >= 0):
+        raise ConfigError(f"--noise: expected a finite number of at least 0, got {noise:g}")
+    if mix is not None:
+        raise ConfigError("--noise cannot be combined with --mix")
+    return noise
 
 
 def _encode(
