@@ -1,9 +1,11 @@
-"""Studies of GANs: quality against published ones for the same training time; mode collapse.
+"""Studies of GANs: quality against published ones for the same training time; failures.
 
     python -m benchmarks.gans dcgan --threads 1
-    python -m benchmarks.gans collapse --epochs 15
+    python -m benchmarks.gans collapse --epochs 10
+    python -m benchmarks.gans overfitting
 
-`dcgan` compares our DCGAN with published ones on the same images.
+The last two are in `benchmarks.gan_failures`. `dcgan` compares our DCGAN with published ones on the
+same images.
 
 Each trains for as many seconds of CPU time as ours, on one machine and with the same number of
 threads, so that a busy machine favours none. Each gets Fashion-MNIST padded to 32×32. The same
@@ -23,7 +25,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,13 +35,13 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import published_dcgan, studies
+from benchmarks.gan_failures import collapse, overfitting
 from zoo import data as sets
 from zoo.evaluation.quick import QuickFid
 from zoo.host import keep_freed_memory, setup_threads
 from zoo.models import registry
 from zoo.training.adversarial import AdversarialTask
 from zoo.training.loop import Trainer
-from zoo.training.metrics import read_metrics
 from zoo.training.recipe import FOLDER, load_recipe
 from zoo.training.task import make_task
 
@@ -153,37 +154,11 @@ def dcgan(settings: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def collapse(settings: dict[str, Any]) -> dict[str, Any]:
-    """Train the perceptron GAN with and without the R1 penalty; return each epoch's measures."""
-    rows = []
-    for r1 in (0.0, 1.0):
-        recipe = load_recipe(FOLDER / "gan.toml")
-        recipe = replace(
-            recipe,
-            epochs=settings["epochs"] or 15,
-            epoch_images=0,
-            learning_rate=2e-4,
-            adversarial={"loss": "nonsaturating", "r1": r1},
-        )
-        entry = registry.get("gan")
-        torch.manual_seed(recipe.seed)
-        model, loaded = entry.make(recipe.model), sets.load(recipe.data)
-        with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder)
-            task = make_task(entry, recipe)
-            Trainer("gan", model, task, loaded, recipe, out, cpu=True, quiet=True).run()
-            lines = read_metrics(out / "metrics.jsonl")
-        measures = ("fid", "modes", "pair_distance", "nearest_distance")
-        rows += [
-            {"r1": r1, "epoch": line["epoch"], **{name: line[name] for name in measures}}
-            | {"notes": line.get("notes", [])}
-            for line in lines
-        ]
-    return {"rows": rows}
+STUDIES = {"dcgan": dcgan, "collapse": collapse, "overfitting": overfitting}
 
 
 @click.command()
-@click.argument("names", nargs=-1, required=True, type=click.Choice(["dcgan", "collapse"]))
+@click.argument("names", nargs=-1, required=True, type=click.Choice(list(STUDIES)))
 @click.option("--epochs", type=int, help="Epochs of our models [default: from the recipe].")
 @click.option("--threads", type=int, default=1, show_default=True)
 def main(names: tuple[str, ...], epochs: int | None, threads: int) -> None:
@@ -191,7 +166,7 @@ def main(names: tuple[str, ...], epochs: int | None, threads: int) -> None:
     keep_freed_memory()
     setup_threads(threads)
     settings = {"epochs": epochs, "threads": threads}
-    studies.run("gans", {"dcgan": dcgan, "collapse": collapse}, names, settings, **settings)
+    studies.run("gans", STUDIES, names, settings, **settings)
 
 
 if __name__ == "__main__":

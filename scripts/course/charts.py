@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from PIL import Image
+
+GAP = 4
+"""Pixels between the tiles of a table."""
 
 BLUE, RED, GREEN, GREY = "#447788", "#bb4444", "#558833", "#888888"
 
@@ -54,6 +58,32 @@ def place_image(axes: Any, image: np.ndarray, at: tuple[float, float], **options
     frame = {"edgecolor": options.pop("color", GREY), "linewidth": 1}
     options = {"frameon": True, "pad": 0.1, "bboxprops": frame} | options
     axes.add_artist(AnnotationBbox(tile, at, **options))
+
+
+def draw_table(
+    tiles: np.ndarray, rows: Sequence[str], columns: Sequence[str], zoom: int = 1
+) -> Figure:
+    """Return a figure of tiles uint8 [R, C, H, W, 1 or 3] with the names of its rows and columns.
+
+    Pixels of the tiles are exactly `zoom` pixels wide.
+    """
+    tiles = np.repeat(np.broadcast_to(tiles, (*tiles.shape[:-1], 3)), zoom, 2).repeat(zoom, 3)
+    sheet = np.pad(tiles, ((0, 0), (0, 0), (0, GAP), (0, GAP), (0, 0)), constant_values=255)
+    sheet = np.concatenate(list(np.concatenate(list(sheet.swapaxes(0, 1)), 2)))
+    left = 12 + 7 * max(map(len, rows))
+    top = 10 + 15 * max(name.count("\n") + 1 for name in columns)
+    height, width = sheet.shape[0] + top, sheet.shape[1] + left
+    figure = Figure(figsize=(width / 100, height / 100), dpi=100)
+    axes = figure.add_axes((left / width, 0, sheet.shape[1] / width, sheet.shape[0] / height))
+    axes.imshow(sheet, interpolation="none")
+    for axis, names, pixels in (
+        (axes.xaxis, columns, sheet.shape[1] - GAP),
+        (axes.yaxis, rows, sheet.shape[0] - GAP),
+    ):
+        axis.set_ticks((np.arange(len(names)) + 0.5) * pixels / len(names) - 0.5, names)
+    axes.tick_params(length=0, labelsize=9, labelbottom=False, labeltop=True)
+    axes.spines[:].set_visible(False)
+    return figure
 
 
 def hide_ticks(axes: Any) -> None:

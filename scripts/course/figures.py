@@ -15,6 +15,7 @@ from . import (
     graph,
     planes,
     slices,
+    styles,
     tangent_gaussians,
     translation,
 )
@@ -26,8 +27,8 @@ FIGURES: dict[str, Callable[[Path], None]] = {
     "translation.png": translation.draw,
     "neighbour-graph.png": graph.draw,
     "tangent-gaussians.png": tangent_gaussians.draw,
-    "plane-gaps.png": planes.draw,
     "kmeans.png": clusters.draw,
+    "planes.png": planes.draw,
     "slices.png": slices.draw,
     "posterior.png": by_command.draw_posterior,
     "faces.gif": by_command.draw_faces,
@@ -35,7 +36,11 @@ FIGURES: dict[str, Callable[[Path], None]] = {
     "gan-1d.png": gan_1d.draw_densities,
     "gan-convergence.png": gan_1d.draw_convergence,
     "collapse.png": collapse.draw,
+    "collapse-samples.png": collapse.draw_samples,
     "arithmetic.png": arithmetic.draw,
+    "truncation.png": styles.draw_truncation,
+    "noise.png": styles.draw_noise,
+    "noise-layers.png": styles.draw_layers,
 }
 """Function that draws each file, in the order of docs/course.md."""
 
