@@ -96,7 +96,7 @@ def test_the_libraries_can_be_moved_and_need_only_the_system(unpacked: Path, run
     libraries = sorted(unpacked.glob("runtime/**/*.so*"))
     names = {library.name.split(".")[0] for library in libraries}
     cpu = {"_runtime", "libzoo", "libzoo_c", "libzoo_openvino"}
-    gpu = {"libzoo_cuda", "libzoo_plugins", "libzoo_tensorrt"}
+    gpu = {"libzoo_cuda", "libzoo_plugins", "libzoo_register_plugins", "libzoo_tensorrt"}
     assert names == cpu | (gpu if shutil.which("nvcc") else set())
     for library in libraries:
         dynamic = run(["readelf", "--dynamic", "--wide", library])

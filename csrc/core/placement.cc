@@ -144,6 +144,12 @@ std::string Placement::device_name() const {
 
 Placement place(const std::string& path, const Manifest& manifest, const Options& options) {
   const FileKind file = manifest.plan.buckets.empty() ? FileKind::kOnnx : FileKind::kPlan;
+  if (manifest.plan.plugins) {
+    throw BackendUnavailableError("'" + path +
+                                  "' draws its noise with libzoo_plugins.so, for "
+                                  "programs that run TensorRT themselves, such as Triton; this "
+                                  "runtime runs plans that were built without --plugins");
+  }
   Placement placement;
   placement.device = parse_device(options.device, path, file);
   if (placement.on_gpu()) {

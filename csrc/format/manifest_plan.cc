@@ -47,7 +47,8 @@ Json describe(const std::string& name, const Manifest& manifest) {
   const bool latent = name == io::kLatent && takes_latents(manifest);
   const TensorInfo info = tensor_info(latent ? input_name(manifest) : name, manifest, 1);
   Json shape = info.shape;
-  if (has_rows(name)) shape[0] = "N";
+  // Only plans with plugins have keys, one for each row.
+  if (!is_scale(name)) shape[0] = "N";
   const char* type = info.type == TensorType::kFloat32 ? "float32" : "uint8";
   if (info.type == TensorType::kInt64) type = "int64";
   return {{"name", name}, {"dtype", type}, {"shape", shape}};
@@ -80,6 +81,20 @@ void check_tensors(const std::string& field, const std::vector<PlanTensor>& tens
   }
 }
 
+// Names of the inputs that a plan must have.
+std::vector<std::string> plan_inputs(const Manifest& manifest) {
+  const bool plugins = manifest.plan.plugins;
+  std::vector<std::string> names = input_names(manifest, plugins);
+  if (!plugins) {
+    if (takes_latents(manifest)) names.front() = io::kLatent;
+    return names;
+  }
+  // Latents are drawn inside, and scales are constants.
+  if (takes_latents(manifest)) names.erase(names.begin());
+  names.erase(std::remove_if(names.begin(), names.end(), is_scale), names.end());
+  return names;
+}
+
 std::vector<PlanTensor> parse_tensors(const Json& plan, const char* which) {
   const std::string field = std::string("plan.") + which;
   const Json& tensors = require(plan, "plan", which);
@@ -106,6 +121,10 @@ void parse_plan(const Json& document, Manifest* manifest) {
     parsed.capability = require_string(plan, "plan", "compute_capability");
   }
   parsed.eight_bits = plan.contains("calibration");
+  if (plan.contains("plugins")) {
+    if (!plan["plugins"].is_boolean()) fail("plan.plugins", "true or false", plan["plugins"]);
+    parsed.plugins = plan["plugins"].get<bool>();
+  }
   const Json& buckets = require(plan, "plan", "buckets");
   const char* const kExpected = "increasing batch sizes";
   if (!buckets.is_array() || buckets.empty()) fail("plan.buckets", kExpected, buckets);
@@ -123,9 +142,7 @@ void parse_plan(const Json& document, Manifest* manifest) {
   parsed.inputs = parse_tensors(plan, "inputs");
   parsed.outputs = parse_tensors(plan, "outputs");
   require_strings(require(plan, "plan", "fp32_layers"), "plan.fp32_layers");
-  std::vector<std::string> inputs = input_names(*manifest, /*draws=*/false);
-  if (takes_latents(*manifest)) inputs.front() = io::kLatent;
-  check_tensors("plan.inputs", parsed.inputs, inputs, /*more=*/false, *manifest);
+  check_tensors("plan.inputs", parsed.inputs, plan_inputs(*manifest), /*more=*/false, *manifest);
   check_tensors("plan.outputs", parsed.outputs, output_names(*manifest), /*more=*/true, *manifest);
 }
 

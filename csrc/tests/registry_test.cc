@@ -100,6 +100,15 @@ void load_library(nvinfer1::IPluginRegistry* registry, const char* path) {
   CHECK(registry->loadLibrary("/nowhere/libzoo_plugins.so") == nullptr);
 }
 
+// Opens the library beside the plugins that registers them by itself (Triton's TensorRT backend).
+void register_by_opening(nvinfer1::IPluginRegistry* registry, const std::string& plugins) {
+  const std::string folder = plugins.substr(0, plugins.rfind('/') + 1);
+  const int32_t before = count(*registry);
+  CHECK(::dlopen((folder + "libzoo_register_plugins.so").c_str(), RTLD_NOW | RTLD_LOCAL));
+  CHECK(count(*registry) == before + 2);
+  check_creators(registry);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -120,6 +129,7 @@ int main(int argc, char** argv) {
   CHECK(registry != nullptr);
   register_creators(registry, plugins);
   load_library(registry, argv[1]);
+  register_by_opening(registry, argv[1]);
   std::printf("TensorRT %d\n", version());
   return zoo::test::report();
 }

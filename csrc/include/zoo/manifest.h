@@ -69,6 +69,7 @@ struct PlanDescription {
   std::string tensorrt;         // version that built the plan
   std::string capability;       // the compute capability it is bound to, "9.0"; empty: any
   bool eight_bits = false;      // some products are computed in 8 bits
+  bool plugins = false;         // draws its noise with plugins, which this runtime does not run
   std::vector<size_t> buckets;  // rows of a run, rising; one profile each
   std::vector<PlanTensor> inputs;
   std::vector<PlanTensor> outputs;
