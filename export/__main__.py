@@ -15,7 +15,7 @@ from zoo.cli import Command
 if TYPE_CHECKING:
     from export import pipeline
 
-PLAN_OPTIONS = ("target", "batch", "timing_cache", "compatible")
+PLAN_OPTIONS = ("target", "batch", "any_batch", "plugins", "timing_cache", "compatible")
 CALIBRATION_OPTIONS = ("calibrate", "calibration_samples")
 QUALITY_OPTIONS = ("check_images", "max_quality_loss")
 CHECKPOINT_OPTIONS = ("weights", "image", "interpolator", "data")
@@ -111,6 +111,18 @@ class BatchSizes(click.ParamType):
     default="1,64,512",
     metavar="N,N,…",
     help="Plans: batch sizes to build for.",
+)
+@click.option(
+    "--any-batch",
+    is_flag=True,
+    help="Plans: run every batch size up to the largest of --batch, not only these, as Triton's "
+    "TensorRT backend needs.",
+)
+@click.option(
+    "--plugins",
+    is_flag=True,
+    help="Plans: draw the noise inside, from the inputs seed and first, with libzoo_plugins.so, "
+    "for programs that run TensorRT themselves. Implies --any-batch.",
 )
 @click.option(
     "--timing-cache",
@@ -309,6 +321,8 @@ def _export_plans(source: Path, out: Path, options: dict[str, Any]) -> None:
         options["compatible"],
         options["calibrate"],
         options["calibration_samples"],
+        options["any_batch"],
+        options["plugins"],
     )
     checking = plans.Checking(
         not options["no_runtime_check"], options["check_images"], options["max_quality_loss"]

@@ -16,7 +16,7 @@ from onnx import ModelProto
 from export.errors import ExportError, one_line
 from export.manifest import seal, with_blank_digest
 from export.plan import name as name_in_plan
-from export.plan import targets, timing_cache
+from export.plan import plugins, targets, timing_cache
 from export.plan.targets import TensorRT
 from export.plan.types import Build, Options
 from runtime.plans import Log
@@ -40,13 +40,16 @@ def build(
         warn: called with one line for each option that has no effect.
 
     Raises:
-        ExportError: TensorRT refuses the graph or fails to build; with its first message.
+        ExportError: TensorRT refuses the graph or fails to build, with its first message; or
+            cannot load the plugins.
     """
     tensorrt = options.tensorrt
     trt, log = tensorrt.module, tensorrt.log
     log.clear()
     start = time.perf_counter()
     try:
+        if options.plugins:
+            plugins.register(tensorrt)
         builder = trt.Builder(log.logger)
         network = builder.create_network(_network_flags(tensorrt))
         parser = trt.OnnxParser(network, log.logger)
@@ -131,18 +134,20 @@ def _configure(
         (config.clear_flag if options.precision == "fp32" else config.set_flag)(tf32)
     if options.compatible:
         _make_compatible(config, tensorrt, warn)
-    for rows in options.buckets:
-        config.add_optimization_profile(fixed_profile(builder, network, rows))
+    for least, most in options.profiles:
+        config.add_optimization_profile(make_profile(builder, network, least, most))
 
 
-def fixed_profile(builder: Any, network: Any, rows: int) -> Any:
-    """Build an optimisation profile for one batch size."""
+def make_profile(builder: Any, network: Any, least: int, most: int) -> Any:
+    """Build an optimisation profile for a range of batch sizes, best for the greatest."""
     profile = builder.create_optimization_profile()
     for index in range(network.num_inputs):
         tensor = network.get_input(index)
         if -1 in tensor.shape:
-            shape = [rows if axis == -1 else axis for axis in tensor.shape]
-            profile.set_shape(tensor.name, shape, shape, shape)
+            low, high = (
+                [rows if axis == -1 else axis for axis in tensor.shape] for rows in (least, most)
+            )
+            profile.set_shape(tensor.name, low, high, high)
     return profile
 
 

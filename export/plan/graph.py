@@ -49,16 +49,16 @@ def prepare(model: ModelProto, manifest: dict[str, Any]) -> ModelProto:
 def replace_noise_by_inputs(model: ModelProto, manifest: dict[str, Any]) -> None:
     """Replace each noise operator by an input, which the kernel of the runtime fills.
 
-    Without a plugin, TensorRT cannot run our operators.
+    Without a plugin (`plugins.draw_noise`), TensorRT cannot run our operators.
     """
-    widths, rows = _noise_widths(manifest), _batch_axis(model)
+    widths, rows = noise_widths(manifest), _batch_axis(model)
     for node in [node for node in model.graph.node if node.domain == DOMAIN]:
         if node.op_type != "ReparametrizedSample":
             raise ExportError(f"plans do not support the operator {DOMAIN}::{node.op_type}")
         stream = read_attribute(node, "stream", 0)
         if stream not in widths:
             raise ExportError(f"the manifest has no width for the noise stream {stream}")
-        name = "latent" if stream == LATENT_STREAM else f"noise.{stream}"
+        name = noise_input(stream)
         _rename(model, node.output[0], name)
         model.graph.node.remove(node)
         shape = [rows, widths[stream]]
@@ -66,7 +66,13 @@ def replace_noise_by_inputs(model: ModelProto, manifest: dict[str, Any]) -> None
     remove_domain(model)
 
 
-def _noise_widths(manifest: dict[str, Any]) -> dict[int, int]:
+def noise_input(stream: int) -> str:
+    """Return the name of the input that takes the place of a noise operator."""
+    return "latent" if stream == LATENT_STREAM else f"noise.{stream}"
+
+
+def noise_widths(manifest: dict[str, Any]) -> dict[int, int]:
+    """Return how many numbers each noise stream draws per image; nothing without noise."""
     streams = manifest.get("noise", {}).get("streams", {})
     widths = {int(layer["stream"]): int(layer["width"]) for layer in streams.get("layers", [])}
     if "latent" in streams:

@@ -15,7 +15,7 @@ from onnx import ModelProto
 
 from export.errors import ExportError, one_line
 from export.manifest import read_digest, with_blank_digest
-from export.plan import SUFFIXES, graph, phases, precision, quantization, targets
+from export.plan import SUFFIXES, graph, phases, plugins, precision, quantization, targets
 from export.plan.builder import build
 from export.plan.checks import CannotRun, PlanChecker, reason_unavailable
 from export.plan.choice import Candidate, choose
@@ -72,6 +72,8 @@ def export(
     check_file(out)
     if source.suffix in SUFFIXES:
         raise ExportError(f"{source} is already a plan; plans are built from .onnx engines")
+    if options.plugins and source.suffix != ".onnx":
+        raise ExportError(f"--plugins: expected an engine file, got {source}")
     with ExitStack() as stack:
         if source.suffix == ".onnx":
             engines = {out: source}
@@ -106,6 +108,8 @@ def _require_choice(options: Options, checking: Checking) -> None:
     """Raise ExportError if a choice of the precision is impossible or conflicts with an option."""
     if checking.max_loss is None:
         return
+    if options.plugins:
+        raise ExportError("max-quality-loss: this runtime cannot compare plans with --plugins")
     if options.precision != "fp32":
         raise ExportError(
             f"max-quality-loss chooses the precision: expected none, got {options.precision}"
@@ -150,6 +154,8 @@ def _make_plan(
     role = ROLES.get(source["role"])
     if role is None or role.runner is None:
         raise ExportError(f"{engine.name}: engines of the role {source['role']} have no plans")
+    if options.plugins:
+        plugins.check(engine.name, source)
     loss, table = checking.max_loss, ""
     candidates = [Candidate(options)]
     if loss is not None:
@@ -179,6 +185,8 @@ def _make_plan(
                     )
                 if not checking.run:
                     continue
+                if options.plugins:
+                    raise CannotRun("TensorRT runs plans with plugins, not this runtime")
                 if reason := reason_unavailable():
                     raise CannotRun(reason)
                 if loss is None:
@@ -228,6 +236,8 @@ def prepare(
         model, fp32 = lower(onnx.load(engine), source, options.precision)
     if precision.is_all_fp32(model, options.precision):
         say(f"no layer of {engine.name} can run in {options.precision}: all are in fp32")
+    if options.plugins:
+        plugins.draw_noise(model, source)
     return model, _build_manifest(source, options, fp32, fields)
 
 
@@ -263,6 +273,10 @@ def _build_manifest(
         "outputs": [],
         "fp32_layers": fp32,
     }
+    if options.plugins:
+        plan["plugins"] = True
+    elif options.any_batch:
+        plan["any_batch"] = True
     if not tensorrt.portable and not options.compatible:
         plan["compute_capability"] = targets.compute_capability()
     common = {name: value for name, value in source.items() if name not in ONNX_FIELDS}

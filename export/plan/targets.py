@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, Literal
 
 from export.errors import ExportError
+from export.plan import rtx_parser
 from runtime.plans import EXTRAS, MODULES, Log, log_of
 
 Target = Literal["tensorrt", "tensorrt-rtx"]
@@ -89,6 +90,8 @@ def _load(target: Target) -> TensorRT:
         raise ExportError(
             f"the target {target} is not installed: pip install 'generator-zoo[{extra}]'"
         )
+    if target == "tensorrt-rtx":
+        rtx_parser.load(name)
     try:
         module = importlib.import_module(name)
     except Exception as error:  # the wheels look for shared libraries when they are imported

@@ -28,6 +28,8 @@ class Options:
         cache: the timing cache, None for a file in the user's cache folder.
         compatible: build for later versions and other GPUs too.
         calibrate, samples: fields of `calibration_set.Calibration`, for int8 and fp8.
+        any_batch: run every batch size up to the largest, not only those of the plan.
+        plugins: draw the noise in the plan, by the plugins; with any batch size.
 
     Raises:
         ExportError: an invalid precision, batch size or calibration.
@@ -40,6 +42,8 @@ class Options:
     compatible: bool = False
     calibrate: str | None = None
     samples: int = SAMPLES
+    any_batch: bool = False
+    plugins: bool = False
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -60,6 +64,14 @@ class Options:
     def buckets(self) -> tuple[int, ...]:
         """Different batch sizes in increasing order."""
         return tuple(sorted(set(self.batch)))
+
+    @property
+    def profiles(self) -> tuple[tuple[int, int], ...]:
+        """Least and greatest batch size of each profile; that of the runtime is the greatest."""
+        if not (self.any_batch or self.plugins):
+            return tuple((rows, rows) for rows in self.buckets)
+        below = (0, *self.buckets)
+        return tuple((least + 1, most) for least, most in zip(below, self.buckets, strict=False))
 
     @property
     def calibration(self) -> Calibration:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, helper, numpy_helper
 
 from export.plan import quantization, targets
-from export.plan.builder import build, fixed_profile
+from export.plan.builder import build, make_profile
 from export.plan.graph import weights
 from export.plan.pipeline import Options
 from export.plan.precision import PRODUCTS
@@ -60,7 +60,7 @@ def build_layers(model: ModelProto, rows: int = 8) -> list[Layer]:
     assert parser.parse(model.SerializeToString()), lines[-3:]
     config = builder.create_builder_config()
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
-    config.add_optimization_profile(fixed_profile(builder, network, rows))
+    config.add_optimization_profile(make_profile(builder, network, rows, rows))
     assert builder.build_serialized_network(network, config) is not None, lines[-3:]
     return [layer for line in lines if (layer := _parse(line))]
 
