@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,57 +47,86 @@ def describe(
         # 0: as many as there are cores, or two on a GPU.
         "instances": "0",
     }
+    kind = "KIND_GPU" if plan else "KIND_CPU"
+    fields = describe_python(path.stem, layout.inputs, [layout.output], parameters, sizes, kind)
+    return fields | {"max_batch_size": most}
+
+
+def describe_python(
+    name: str,
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    parameters: Mapping[str, str],
+    sizes: Sequence[int],
+    kind: str,
+) -> dict[str, Any]:
+    """Return the fields of a model that `model.py` runs.
+
+    Args:
+        name: of the model.
+        inputs: its tensors.
+        outputs: its results.
+        parameters: those of `model.py`.
+        sizes: rows of the runs before it is ready; the largest is that of a request, too.
+        kind: of the instance, KIND_CPU or KIND_GPU.
+    """
+    required = {spec.name: describe_tensor(spec) for spec in inputs if not spec.optional}
     return {
-        "name": path.stem,
+        "name": name,
         "backend": "python",
-        "max_batch_size": most,
+        "max_batch_size": max(sizes),
         "input": [
-            {**_describe_tensor(spec), **({"optional": True} if spec.optional else {})}
-            for spec in layout.inputs
+            {**describe_tensor(spec), **({"optional": True} if spec.optional else {})}
+            for spec in inputs
         ],
-        "output": [_describe_tensor(layout.output)],
-        "dynamic_batching": {
-            "max_queue_delay_microseconds": 0,
-            "default_queue_policy": {
-                "timeout_action": Enum("REJECT"),
-                "allow_timeout_override": True,
-                "max_queue_size": QUEUE,
-            },
-        },
-        "instance_group": [{"count": 1, "kind": Enum("KIND_GPU" if plan else "KIND_CPU")}],
+        "output": [describe_tensor(spec) for spec in outputs],
+        "dynamic_batching": describe_batching(),
+        "instance_group": [{"count": 1, "kind": Enum(kind)}],
         "parameters": [
             {"key": key, "value": {"string_value": value}} for key, value in parameters.items()
         ],
-        "model_warmup": [_describe_warmup(layout, rows) for rows in sizes],
+        "model_warmup": [describe_warmup(required, rows) for rows in sizes],
     }
 
 
-def _describe_tensor(spec: TensorSpec) -> dict[str, Any]:
-    # Without the rows, whose largest number is max_batch_size.
-    return {"name": spec.name, "data_type": _type(spec), "dims": list(spec.shape[1:])}
+def describe_batching() -> dict[str, Any]:
+    """Return the field `dynamic_batching`: no delay, and a limit of the queue."""
+    return {
+        "max_queue_delay_microseconds": 0,
+        "default_queue_policy": {
+            "timeout_action": Enum("REJECT"),
+            "allow_timeout_override": True,
+            "max_queue_size": QUEUE,
+        },
+    }
 
 
-def _describe_warmup(layout: Layout, rows: int) -> dict[str, Any]:
+def describe_tensor(spec: TensorSpec) -> dict[str, Any]:
+    """Return a tensor without its rows, whose largest number is max_batch_size."""
+    return {
+        "name": spec.name,
+        "data_type": Enum(f"TYPE_{spec.datatype}"),
+        "dims": list(spec.shape[1:]),
+    }
+
+
+def describe_warmup(inputs: Mapping[str, Mapping[str, Any]], rows: int) -> dict[str, Any]:
+    """Return a run of zeros; inputs are the tensors by their names."""
     return {
         "name": f"rows: {rows}",
         "batch_size": rows,
         "inputs": [
             {
-                "key": spec.name,
+                "key": name,
                 "value": {
-                    "data_type": _type(spec),
-                    "dims": list(spec.shape[1:]),
+                    "data_type": tensor["data_type"],
+                    "dims": tensor["dims"],
                     "zero_data": True,
                 },
             }
-            for spec in layout.inputs
-            if not spec.optional
+            for name, tensor in inputs.items()
         ],
     }
-
-
-def _type(spec: TensorSpec) -> Enum:
-    return Enum(f"TYPE_{spec.datatype}")
 
 
 def render(fields: Mapping[str, Any], indent: str = "") -> str:

@@ -1,9 +1,10 @@
-"""Model of Triton's Python backend: an engine file, run by `runtime`.
+"""Model of Triton's Python backend: an engine file, run by `runtime`, or the noise of a network.
 
 Copied into every model of a repository. What differs between models is in config.pbtxt: the
 parameters `engine` (the file beside this one), `engine_class` (the class of `runtime` that opens
 it), `options` (parameters that requests may have), and `backend`, `precision` and `instances`,
-as those of that class. Needs NumPy and `runtime` in the server's Python.
+as those of that class. Of the class `Noise`, which is here, the only other parameter is `streams`:
+`NAME:STREAM:WIDTH …` for each output. Needs NumPy and `runtime` in the server's Python.
 """
 
 import json
@@ -25,6 +26,25 @@ Options = tuple[tuple[str, Any], ...]
 Rows = dict[str, Any]
 
 
+class Noise:
+    """Standard normal numbers by key: row r of a stream is that of sample index[r] of seed[r]."""
+
+    def __init__(self, streams: str) -> None:
+        parts = [part.rsplit(":", 2) for part in streams.split()]
+        self._streams = [(int(stream), int(width)) for _, stream, width in parts]
+
+    def draw(self, keys: Any) -> list[Any]:
+        """Return an array [n, width] for each stream."""
+        return [
+            runtime.ops.reparametrized_sample(zeros, zeros, stream=stream, keys=keys)
+            for stream, width in self._streams
+            for zeros in [np.zeros((len(keys), width), np.float32)]
+        ]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
 class TritonPythonModel:
     """A model: rows of all requests that wait share runs, whatever their seeds."""
 
@@ -33,23 +53,18 @@ class TritonPythonModel:
         _check_numpy()
         config = json.loads(args["model_config"])
         given = {name: each["string_value"] for name, each in config["parameters"].items()}
-        gpu = args["model_instance_kind"] == "GPU"
-        self._engine = getattr(runtime, given["engine_class"])(
-            Path(__file__).with_name(given["engine"]),
-            device=f"cuda:{args['model_instance_device_id']}" if gpu else "cpu",
-            backend=given["backend"],
-            precision=given["precision"],
-            instances=int(given["instances"]) or None,
-        )
+        kind = given["engine_class"]
+        self._engine: Any = Noise(given["streams"]) if kind == "Noise" else _open(args, given)
         self._run = {
             "Generator": self._generate,
             "Encoder": self._encode,
             "Classifier": self._classify,
             "Translator": self._translate,
-        }[given["engine_class"]]
+            "Noise": self._draw,
+        }[kind]
         self._options = given["options"].split()
         self._inputs = [each["name"] for each in config["input"]]
-        self._output = config["output"][0]["name"]
+        self._outputs = [each["name"] for each in config["output"]]
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Return a response for each request; the error of one is not that of others."""
@@ -100,29 +115,46 @@ class TritonPythonModel:
         counts = [len(next(iter(values.values()))) for values in requests]
         rows = {name: np.concatenate([each[name] for each in requests]) for name in requests[0]}
         try:
-            results = np.split(self._run(rows, options), np.cumsum(counts)[:-1])
+            results = self._run(rows, options)
         except runtime.errors.Error as error:
             if len(requests) > 1:
                 return [self._respond([values], options)[0] for values in requests]
             return [_refuse(error)]
-        return [triton.InferenceResponse([triton.Tensor(self._output, each)]) for each in results]
+        ends = np.cumsum(counts)[:-1]
+        parts = zip(*(np.split(each, ends) for each in results), strict=True)
+        return [triton.InferenceResponse(list(map(triton.Tensor, self._outputs, p))) for p in parts]
 
-    def _generate(self, rows: Rows, options: dict[str, Any]) -> Any:
+    def _generate(self, rows: Rows, options: dict[str, Any]) -> list[Any]:
         if "latents" in rows:
-            return self._engine.decode(rows["latents"])
+            return [self._engine.decode(rows["latents"])]
         keys, labels = _join_keys(rows), rows.get("label")
         labels = None if labels is None else labels.ravel()
-        return self._engine.sample(len(keys), keys=keys, labels=labels, **options)
+        return [self._engine.sample(len(keys), keys=keys, labels=labels, **options)]
 
-    def _encode(self, rows: Rows, options: dict[str, Any]) -> Any:
-        return self._engine.embed(rows["images"])
+    def _encode(self, rows: Rows, options: dict[str, Any]) -> list[Any]:
+        return [self._engine.embed(rows["images"])]
 
-    def _classify(self, rows: Rows, options: dict[str, Any]) -> Any:
-        return self._engine.classify(rows["images"])
+    def _classify(self, rows: Rows, options: dict[str, Any]) -> list[Any]:
+        return [self._engine.classify(rows["images"])]
 
-    def _translate(self, rows: Rows, options: dict[str, Any]) -> Any:
+    def _translate(self, rows: Rows, options: dict[str, Any]) -> list[Any]:
         keys = _join_keys(rows) if "seed" in rows else None
-        return self._engine.translate(rows["images"], rows.get("attributes"), keys=keys)
+        return [self._engine.translate(rows["images"], rows.get("attributes"), keys=keys)]
+
+    def _draw(self, rows: Rows, options: dict[str, Any]) -> list[Any]:
+        return self._engine.draw(_join_keys(rows))
+
+
+def _open(args: dict[str, str], given: dict[str, str]) -> Any:
+    """Open the engine of a model, on the GPU of the instance or on the CPU."""
+    gpu = args["model_instance_kind"] == "GPU"
+    return getattr(runtime, given["engine_class"])(
+        Path(__file__).with_name(given["engine"]),
+        device=f"cuda:{args['model_instance_device_id']}" if gpu else "cpu",
+        backend=given["backend"],
+        precision=given["precision"],
+        instances=int(given["instances"]) or None,
+    )
 
 
 def _check_numpy() -> None:

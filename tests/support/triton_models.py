@@ -2,7 +2,9 @@
 
 `python triton_models.py parse FILE…` prints the fields of each config.pbtxt as JSON, by Triton's
 own schema. `python triton_models.py use GRPC FOLDER` sends the requests of a session; it writes the
-inputs and outputs to FOLDER/answers.npz, and prints errors and statistics as JSON.
+inputs and outputs to FOLDER/answers.npz, and prints errors and statistics as JSON. `python
+triton_models.py send GRPC FOLDER` sends the requests in FOLDER/requests.npz, `NAME/MODEL/INPUT`, at
+once, and writes the outputs to FOLDER/answers.npz by NAME.
 """
 
 from __future__ import annotations
@@ -162,10 +164,30 @@ def use(grpc: str, folder: Path) -> dict[str, Any]:
     }
 
 
+def send(grpc: str, folder: Path) -> None:
+    """Send the requests of a file at once; raises for a request that is refused."""
+    client = tritonclient.grpc.InferenceServerClient(grpc)
+    requests: dict[tuple[str, str], Arrays] = {}
+    with np.load(folder / "requests.npz") as arrays:
+        for key, values in arrays.items():
+            name, model, tensor = key.split("/")
+            requests.setdefault((name, model), {})[tensor] = values
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        sent = {
+            name: pool.submit(infer, client, model, inputs)
+            for (name, model), inputs in requests.items()
+        }
+        answers = {name: each.result() for name, each in sent.items()}
+    np.savez(folder / "answers.npz", **answers)
+
+
 def main() -> None:
     job, *arguments = sys.argv[1:]
     if job == "parse":
         print(json.dumps(parse(arguments)))
+    elif job == "send":
+        grpc, folder = arguments
+        send(grpc, Path(folder))
     else:
         grpc, folder = arguments
         print(json.dumps(use(grpc, Path(folder))))
