@@ -17,6 +17,7 @@ from scripts.course import (
     clusters,
     collapse,
     graph,
+    overfitting,
     planes,
     slices,
 )
@@ -103,6 +104,21 @@ def test_tables_keep_the_pixels(tmp_path: Path) -> None:
         top = drawn.shape[0] - (2 - row) * (10 + charts.GAP)
         left = drawn.shape[1] - (3 - column) * (14 + charts.GAP)
         np.testing.assert_array_equal(drawn[top : top + 10, left : left + 14], tile)
+
+
+def test_few_images_are_memorised_and_a_penalty_helps() -> None:
+    """By r_v, equation 1 of Karras et al. 2020, of the scores that the study recorded."""
+    ends = {}
+    for key, rows in overfitting.read_runs().items():
+        assert [row["seen"] for row in rows] == list(range(15_000, 150_001, 15_000))
+        for row in rows:
+            known, unknown, fake = (row[score] for score in overfitting.SCORES)
+            assert row["overfitting"] == pytest.approx((known - unknown) / (known - fake))
+        ends[key] = rows[-1]["overfitting"]
+    few, some, many, penalised = ends
+    assert few[0] < some[0] < many[0] and penalised[0] == few[0] and penalised[1] > 0
+    assert ends[few] > 0.5 > ends[penalised] > ends[some] > ends[many]
+    assert abs(ends[many]) < 0.05
 
 
 def test_arithmetic_of_latents() -> None:

@@ -220,6 +220,23 @@ def test_undercomplete_ae_beats_pca(
     assert error < 0.8 * best
 
 
+def test_undercomplete_ae_is_robust_to_small_changes_of_latents(fashion_mnist: DataSet) -> None:
+    """Small noise on h leaves the class as it was, by the classifier; as much as h varies not."""
+    with (
+        open_pair("undercomplete-ae") as (encoder, generator),
+        runtime.Classifier(engine_path("fashion-classifier.onnx")) as classifier,
+    ):
+        codes = encoder.embed(fashion_mnist.test.images[:1000])
+        noise = runtime.noise.normals(0, 0, *codes.shape) * codes.std(0)
+
+        def classify(scale: float) -> np.ndarray:
+            chances = classifier.classify(generator.decode(codes + np.float32(scale) * noise))
+            return chances.argmax(1)
+
+        kept = [(classify(scale) == classify(0)).mean() for scale in (0.1, 1)]
+    assert kept[0] > 0.9 and kept[1] < 0.6
+
+
 def test_overcomplete_ae_does_not_copy_noise(fashion_mnist: DataSet) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 28, 28, 1)).astype(np.uint8)
     with open_pair("overcomplete-ae") as (encoder, _):
