@@ -18,7 +18,7 @@ LEVELS = 2.0
 SPREAD = 0.05
 """Tolerated RMS difference of other outputs, relative to their standard deviation."""
 
-ROWS = 32
+ROWS = 96
 """Number of samples for measurements of the whole network."""
 
 ROWS_ALONE = 8

@@ -26,7 +26,7 @@ from zoo.engines import WEIGHTS
 
 KINDS: tuple[EightBits, ...] = get_args(EightBits)
 
-LEVELS, SPREAD = 2.2, 0.06
+LEVELS, SPREAD = 2.3, 0.06
 """Limits on other inputs than the calibration set, for which the export has 2 levels and 0.05."""
 
 

@@ -48,18 +48,19 @@ def test_numbers_are_those_of_the_recipe(name: str) -> None:
     kinds = "R1 and R2" if options.r2 else "R1"
     penalty = f"{kinds}, γ = {options.r1:g}{every}" if options.r1 else "none"
     assert options.r2 in (0, options.r1)
-    assert not options.gradient_penalty and options.discriminator == "paper"
+    assert not options.gradient_penalty
+    discriminator = "" if options.discriminator == "paper" else f", {options.discriminator}"
     length = f" of {recipe.epoch_images:,} images" if recipe.epoch_images else ""
     rate = recipe.learning_rate
     expected = {
-        "loss": options.loss,
+        "loss": options.loss + discriminator,
         "penalty": penalty,
         "β₁, β₂": f"{options.beta1:g}, {options.beta2:g}",
         "learning rates of G, D": f"{rate:g}, {rate * options.discriminator_rate:g}",
         "batch × epochs": f"{recipe.batch_size} × {recipe.epochs}" + length,
     }
     assert {column: row[column] for column in expected} == expected
-    assert recipe.precision == "bf16" and recipe.ema_decay and recipe.schedule == "linear"
+    assert recipe.precision == "bf16" and recipe.ema_decay and recipe.schedule in ("linear", "late")
 
 
 MEASURED = ("FID", "KID × 1000", "precision", "recall", "class divergence", "attribute gap")
@@ -86,4 +87,4 @@ def test_measurements_are_those_of_the_reports(row: dict[str, str]) -> None:
                 continue
             digits = len(text.partition(".")[2])
             assert float(text) == pytest.approx(found, abs=0.5001 * 10**-digits), (name, key)
-    assert (document["note"] is None) == (row["model"] in ("bigan", "gan", "vae"))
+    assert (document["note"] is None) == (row["model"] in ("bigan", "gan", "stylegan", "vae"))
