@@ -134,6 +134,13 @@ def insert(text: str, document: Path, markers: tuple[str, str] = (BEGIN, END)) -
     return True
 
 
+def show(text: str, document: Path | None, markers: tuple[str, str]) -> None:
+    """Print the text, and put it into the document, if there is one. Raises ClickException."""
+    click.echo(text)
+    if document and not insert(text, document, markers):
+        raise click.ClickException(f"{document.name} has no marker {markers[0]!r}")
+
+
 @click.command(help=__doc__.splitlines()[0])
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--write", is_flag=True, help="Put the tables into README.md and docs/speed.md.")

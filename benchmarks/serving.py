@@ -27,7 +27,7 @@ import numpy as np
 import psutil
 
 from benchmarks import machine
-from benchmarks.cpu_report import ROOT, insert
+from benchmarks.cpu_report import ROOT, show
 from benchmarks.soak_requests import FORMATS, Asked, Client
 from runtime import Generator
 from services import engine_options, open_local, serving
@@ -237,9 +237,7 @@ def main(
     out = out or ROOT / "benchmarks" / "results" / f"serving-{machine.kind()}.json"
     out.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     text = tabulate(report)
-    click.echo(text)
-    if write and not insert(text, DOCUMENT, MARKERS):
-        raise click.ClickException(f"{DOCUMENT.name} has no marker {MARKERS[0]!r}")
+    show(text, DOCUMENT if write else None, MARKERS)
 
 
 if __name__ == "__main__":
