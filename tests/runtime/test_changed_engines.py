@@ -108,7 +108,7 @@ MISMATCHES: dict[str, tuple[str, Callable[[Document], Any], str]] = {
     ),
     "no truncation": ("stylegan.onnx", without("truncation"), "the input 'truncation', which"),
     "no noise in layers": ("stylegan.onnx", without(*LAYERS), "noise stream 1, which"),
-    "a layer missing": ("stylegan.onnx", without(*LAYERS, 9), "noise stream 10, which"),
+    "a layer missing": ("pix2pix-edges.onnx", without(*LAYERS, 2), "noise stream 3, which"),
     "a layer too many": (
         "stylegan.onnx",
         lambda document: document["noise"]["streams"]["layers"].append({"stream": 11, "width": 4}),
@@ -118,12 +118,17 @@ MISMATCHES: dict[str, tuple[str, Callable[[Document], Any], str]] = {
     "width of a layer": (
         "stylegan.onnx",
         put(*LAYERS, 0, "width", 32),
-        "draws 16 numbers per image",
+        "draws 10912 numbers per image",
+    ),
+    "width of a layer of a translator": (
+        "pix2pix-edges.onnx",
+        put(*LAYERS, 1, "width", 63),
+        "draws 4608 numbers per image from noise stream 2, but its manifest says 63",
     ),
     "width of a layer of a synthesis": (
         "stylegan.synthesis.onnx",
-        put(*LAYERS, 3, "width", 63),
-        "draws 64 numbers per image from noise stream 4, but its manifest says 63",
+        put(*LAYERS, 0, "width", 63),
+        "draws 10912 numbers per image from noise stream 1, but its manifest says 63",
     ),
     "noise of a translator": (
         "pix2pix-edges.onnx",
