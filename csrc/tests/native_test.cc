@@ -376,16 +376,9 @@ void test_squash() {
   }
   CHECK(worst < 3e-7);
 }
-#endif
 
-}  // namespace
-
-int main() {
-#ifdef __SANITIZE_THREAD__
-  // Threads share the parts of an image in the same way whatever the kernels.
-  test_layers({kernels("fp32"), kernels("fp32")});
-#else
-  std::vector<std::vector<uint8_t> > results;
+void test_all_kernels() {
+  std::vector<std::vector<uint8_t>> results;
   for (const Kernels* const kernels : supported_kernels("fp32")) {
     CHECK(use_kernels(kernels->isa));
     test_squash();
@@ -411,6 +404,17 @@ int main() {
       test_layers({*narrow, kernels("fp32"), bytes});
     }
   }
+}
+#endif
+
+}  // namespace
+
+int main() {
+#ifdef __SANITIZE_THREAD__
+  // Threads share the parts of an image in the same way whatever the kernels.
+  test_layers({kernels("fp32"), kernels("fp32")});
+#else
+  test_all_kernels();
 #endif
   return zoo::test::report();
 }

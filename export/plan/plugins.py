@@ -30,8 +30,8 @@ def register(tensorrt: TensorRT) -> None:
     if tensorrt.portable and not rtx_parser.parses_plugins():
         raise ExportError(
             f"--plugins: {tensorrt.title} was loaded by other code of this process, and its ONNX "
-            f"parser would not find {rtx_parser.LIBRARY}; use python -m export, or put a link of "
-            "this name into a folder in LD_LIBRARY_PATH"
+            f"parser would not find {rtx_parser.LIBRARY}: export in a process of its own, or link "
+            "this name in a folder of LD_LIBRARY_PATH"
         )
     registry = tensorrt.module.get_plugin_registry()
     if registry.get_creator(OPERATOR, VERSION, NAMESPACE) is not None:
